@@ -1,0 +1,160 @@
+//! All events, and what one stream family declares.
+
+use crate::{MailboxEvent, NameEvent, PiiSlot, RulesEvent, TouchEvent, UserEvent};
+
+/// Anything that can stand in the log.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event {
+    /// On a mailbox stream.
+    Mailbox(MailboxEvent),
+    /// On a user stream.
+    User(Box<UserEvent>),
+    /// On a name stream.
+    Name(NameEvent),
+    /// On a touch stream.
+    Touch(Box<TouchEvent>),
+    /// On a rules stream.
+    Rules(RulesEvent),
+    /// Of a type that this version does not know, as a newer one wrote it. It stops projectors and
+    /// is shown as unknown in an audit; it is never taken for another event.
+    Unknown {
+        /// Its stored type.
+        event_type: String,
+    },
+}
+
+impl Event {
+    /// The stored type, such as `LoginStarted.v1`.
+    #[must_use]
+    pub fn event_type(&self) -> &str {
+        match self {
+            Self::Mailbox(event) => event.event_type(),
+            Self::User(event) => event.event_type(),
+            Self::Name(event) => event.event_type(),
+            Self::Touch(event) => event.event_type(),
+            Self::Rules(event) => event.event_type(),
+            Self::Unknown { event_type } => event_type,
+        }
+    }
+
+    /// Shows every personal field to `visit`, with its name.
+    pub fn visit_pii(&mut self, visit: &mut dyn FnMut(&'static str, &mut dyn PiiSlot)) {
+        match self {
+            Self::Mailbox(event) => event.visit_pii(visit),
+            Self::User(event) => event.visit_pii(visit),
+            Self::Name(event) => event.visit_pii(visit),
+            Self::Touch(event) => event.visit_pii(visit),
+            Self::Rules(event) => event.visit_pii(visit),
+            Self::Unknown { .. } => {}
+        }
+    }
+}
+
+/// Declares the events of a stream family: the enum, the stored type of each variant, its personal
+/// fields in brackets (`?` behind an optional one), and its bytes.
+///
+/// One line adds an event type everywhere: the codec, the sealing and the schemas follow from it.
+macro_rules! stream_family {
+    ($(#[$doc:meta])* $family:ident {
+        $($name:ident = $type:literal [$($pii:tt)*],)+
+    }) => {
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Eq)]
+        pub enum $family { $(
+            #[doc = concat!("`", $type, "`")]
+            $name($name),
+        )+ }
+
+        impl $family {
+            /// The stored types of this family.
+            pub const TYPES: &'static [&'static str] = &[$($type),+];
+
+            /// The stored type.
+            #[must_use]
+            pub const fn event_type(&self) -> &'static str {
+                match self { $(Self::$name(_) => $type,)+ }
+            }
+
+            /// The bytes to store.
+            pub(crate) fn encode(&self) -> serde_json::Result<Vec<u8>> {
+                match self { $(Self::$name(data) => serde_json::to_vec(data),)+ }
+            }
+
+            /// The event of stored bytes; `None` when the type is not of this family.
+            pub(crate) fn decode(event_type: &str, data: &[u8]) -> Option<serde_json::Result<Self>> {
+                match event_type {
+                    $($type => Some(serde_json::from_slice(data).map(Self::$name)),)+
+                    _ => None,
+                }
+            }
+
+            pub(crate) fn visit_pii(
+                &mut self,
+                visit: &mut dyn FnMut(&'static str, &mut dyn crate::PiiSlot),
+            ) {
+                // A family without personal fields never calls it.
+                let _ = &visit;
+                match self { $(
+                    Self::$name(data) => {
+                        let _ = &data;
+                        crate::event::stream_family!(@pii data, visit, $($pii)*);
+                    }
+                )+ }
+            }
+
+            /// The JSON Schema of every type.
+            #[cfg(feature = "schema")]
+            pub(crate) fn schemas() -> Vec<(&'static str, schemars::Schema)> {
+                vec![$(($type, schemars::schema_for!($name)),)+]
+            }
+        }
+
+        $(impl From<$name> for $family {
+            fn from(data: $name) -> Self {
+                Self::$name(data)
+            }
+        })+
+    };
+    (@pii $data:ident, $visit:ident, ) => {};
+    (@pii $data:ident, $visit:ident, $field:ident ? $(, $($rest:tt)*)?) => {
+        if let Some(slot) = &mut $data.$field {
+            $visit(stringify!($field), slot);
+        }
+        crate::event::stream_family!(@pii $data, $visit, $($($rest)*)?);
+    };
+    (@pii $data:ident, $visit:ident, $field:ident $(, $($rest:tt)*)?) => {
+        $visit(stringify!($field), &mut $data.$field);
+        crate::event::stream_family!(@pii $data, $visit, $($($rest)*)?);
+    };
+}
+pub(crate) use stream_family;
+
+impl From<MailboxEvent> for Event {
+    fn from(event: MailboxEvent) -> Self {
+        Self::Mailbox(event)
+    }
+}
+
+impl From<UserEvent> for Event {
+    fn from(event: UserEvent) -> Self {
+        Self::User(Box::new(event))
+    }
+}
+
+impl From<NameEvent> for Event {
+    fn from(event: NameEvent) -> Self {
+        Self::Name(event)
+    }
+}
+
+impl From<TouchEvent> for Event {
+    fn from(event: TouchEvent) -> Self {
+        Self::Touch(Box::new(event))
+    }
+}
+
+impl From<RulesEvent> for Event {
+    fn from(event: RulesEvent) -> Self {
+        Self::Rules(event)
+    }
+}

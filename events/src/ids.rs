@@ -1,0 +1,376 @@
+//! Names of things: newtypes that can only be made by parsing.
+
+use std::fmt;
+use std::str::FromStr;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use uuid::Uuid;
+
+/// A text that is not the id it was taken for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("not a valid {0}")]
+pub struct InvalidId(pub &'static str);
+
+/// Text in JSON, by way of `Display` and `FromStr`.
+macro_rules! text_serde {
+    ($name:ident, $schema:tt) => {
+        impl Serialize for $name {
+            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+                serializer.collect_str(self)
+            }
+        }
+
+        impl<'de> Deserialize<'de> for $name {
+            fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+                <std::borrow::Cow<'de, str>>::deserialize(deserializer)?
+                    .parse()
+                    .map_err(serde::de::Error::custom)
+            }
+        }
+
+        #[cfg(feature = "schema")]
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!($schema)
+            }
+        }
+    };
+}
+
+macro_rules! uuid_id {
+    ($($(#[$doc:meta])* $name:ident,)+) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+        pub struct $name(pub Uuid);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                self.0.hyphenated().fmt(f)
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+            /// The hyphenated form of 36 characters, in any case, and no other.
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                let uuid = Uuid::try_parse(text).map_err(|_| InvalidId(stringify!($name)))?;
+                if text.len() == 36 { Ok(Self(uuid)) } else { Err(InvalidId(stringify!($name))) }
+            }
+        }
+
+        text_serde!($name, { "type": "string", "format": "uuid" });
+    )+};
+}
+
+uuid_id! {
+    /// An account.
+    UserId,
+    /// A login request: 122 random bits, the capability to try codes.
+    RequestId,
+    /// A session.
+    SessionId,
+    /// A recorded landing.
+    TouchId,
+    /// A stored event (UUIDv7).
+    EventId,
+    /// What ties together all that one request caused.
+    CorrelationId,
+}
+
+macro_rules! byte_id {
+    ($($(#[$doc:meta])* $name:ident [$len:literal],)+) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, Hash)]
+        pub struct $name(pub [u8; $len]);
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(&URL_SAFE_NO_PAD.encode(self.0))
+            }
+        }
+
+        impl FromStr for $name {
+            type Err = InvalidId;
+            fn from_str(text: &str) -> Result<Self, InvalidId> {
+                let bytes = URL_SAFE_NO_PAD.decode(text).ok();
+                bytes.and_then(|b| b.try_into().ok()).map(Self).ok_or(InvalidId(stringify!($name)))
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(concat!(stringify!($name), "(..)"))
+            }
+        }
+
+        text_serde!($name, { "type": "string", "contentEncoding": "base64url" });
+    )+};
+}
+
+byte_id! {
+    /// HMAC-SHA-256 cut to 128 bits (RFC 2104, section 5: at least half of the hash).
+    Mac[16],
+    /// SHA-256.
+    Hash[32],
+}
+
+/// HMAC of a normalised e-mail address, first 128 bits: the address's name in the log.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct EmailKey(pub [u8; 16]);
+
+impl fmt::Display for EmailKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        Uuid::from_bytes(self.0).simple().fmt(f)
+    }
+}
+
+impl fmt::Debug for EmailKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "EmailKey({self})")
+    }
+}
+
+impl FromStr for EmailKey {
+    type Err = InvalidId;
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        let uuid = Uuid::try_parse(text).map_err(|_| InvalidId("EmailKey"))?;
+        if text.len() == 32 {
+            Ok(Self(uuid.into_bytes()))
+        } else {
+            Err(InvalidId("EmailKey"))
+        }
+    }
+}
+
+text_serde!(EmailKey, { "type": "string", "pattern": "^[0-9a-f]{32}$" });
+
+/// A normalised e-mail address: trimmed, lower case, a dot-atom at a domain name.
+///
+/// The syntax is that of the HTML standard's valid e-mail address, with the lengths of RFC 5321
+/// (64 octets before the `@`, 254 in all), no empty atoms, and at least two domain labels.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct EmailAddress(Box<str>);
+
+impl EmailAddress {
+    /// Trims, lower-cases, then validates.
+    ///
+    /// # Errors
+    /// When it is no deliverable address by the rules above.
+    pub fn parse(text: &str) -> Result<Self, InvalidId> {
+        let text = text.trim().to_lowercase();
+        let (local, domain) = text.rsplit_once('@').ok_or(InvalidId("e-mail address"))?;
+        let valid = text.len() <= 254 && valid_local(local) && valid_domain(domain);
+        if valid {
+            Ok(Self(text.into()))
+        } else {
+            Err(InvalidId("e-mail address"))
+        }
+    }
+
+    /// The whole address.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// What follows the `@`.
+    #[must_use]
+    pub fn domain(&self) -> &str {
+        self.0.rsplit_once('@').map_or("", |(_, domain)| domain)
+    }
+
+    /// The address that tells people apart: without `+tag`, and without dots where the provider
+    /// ignores them (gmail.com, and googlemail.com which is the same). For the self-referral rule
+    /// only: mail goes to, and accounts belong to, the address as it was typed.
+    #[must_use]
+    pub fn person(&self) -> String {
+        let (local, domain) = self.0.rsplit_once('@').unwrap_or((&self.0, ""));
+        let local = local.split('+').next().unwrap_or(local);
+        match domain {
+            "gmail.com" | "googlemail.com" => format!("{}@gmail.com", local.replace('.', "")),
+            _ => format!("{local}@{domain}"),
+        }
+    }
+}
+
+impl fmt::Debug for EmailAddress {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("EmailAddress(..)")
+    }
+}
+
+fn valid_local(local: &str) -> bool {
+    let atom = |atom: &str| {
+        !atom.is_empty()
+            && atom
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+/=?^_`{|}~-".contains(&b))
+    };
+    local.len() <= 64 && local.split('.').all(atom)
+}
+
+fn valid_domain(domain: &str) -> bool {
+    let label = |label: &str| {
+        (1..=63).contains(&label.len())
+            && label
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && !label.starts_with('-')
+            && !label.ends_with('-')
+    };
+    let last_is_name = domain
+        .rsplit('.')
+        .next()
+        .is_some_and(|l| l.bytes().any(|b| !b.is_ascii_digit()));
+    domain.contains('.') && last_is_name && domain.split('.').all(label)
+}
+
+/// A referral code as issued or as it came in: 2 to 32 of `[A-Za-z0-9-]`, not starting with `-`.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct ReferralCode(Box<str>);
+
+impl ReferralCode {
+    /// As issued.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The form codes are compared in: lower case.
+    #[must_use]
+    pub fn folded(&self) -> Self {
+        Self(self.0.to_ascii_lowercase().into())
+    }
+}
+
+impl FromStr for ReferralCode {
+    type Err = InvalidId;
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        let valid = (2..=32).contains(&text.len())
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && !text.starts_with('-');
+        if valid {
+            Ok(Self(text.into()))
+        } else {
+            Err(InvalidId("referral code"))
+        }
+    }
+}
+
+impl fmt::Display for ReferralCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+text_serde!(ReferralCode, { "type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9-]{1,31}$" });
+
+/// A creator's handle: 2 to 32 of `[a-z0-9_.-]`, starting with a letter or digit, lower-cased.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct Handle(Box<str>);
+
+impl Handle {
+    /// The handle, lower case.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl FromStr for Handle {
+    type Err = InvalidId;
+    fn from_str(text: &str) -> Result<Self, InvalidId> {
+        let text = text.to_ascii_lowercase();
+        let valid = (2..=32).contains(&text.len())
+            && text
+                .bytes()
+                .all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
+            && text.as_bytes()[0].is_ascii_alphanumeric();
+        if valid {
+            Ok(Self(text.into()))
+        } else {
+            Err(InvalidId("handle"))
+        }
+    }
+}
+
+impl fmt::Display for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+text_serde!(Handle, { "type": "string", "pattern": "^[a-z0-9][a-z0-9_.-]{1,31}$" });
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_trimmed_lower_cased_then_validated() {
+        assert_eq!(
+            EmailAddress::parse("  Ada@Example.COM ").unwrap().as_str(),
+            "ada@example.com"
+        );
+        for bad in [
+            "",
+            "ada",
+            "@example.com",
+            "ada@",
+            "ada@localhost",
+            "a b@example.com",
+            "ada@-x.com",
+            "ada@x-.com",
+            ".ada@example.com",
+            "a..b@example.com",
+            "ada@example..com",
+            "ada@1.2.3.4",
+            "ada@exa_mple.com",
+            "ada@example.com\r\nbcc: x@y.z",
+            "\"a b\"@example.com",
+            "a@b@c.de ,",
+        ] {
+            assert!(EmailAddress::parse(bad).is_err(), "{bad:?}");
+        }
+        assert!(EmailAddress::parse(&format!("{}@example.com", "a".repeat(65))).is_err());
+        assert!(EmailAddress::parse(&format!("a@{}.com", "b.".repeat(130))).is_err());
+    }
+
+    #[test]
+    fn a_person_is_the_same_behind_tags_and_gmail_dots() {
+        let person = |text| EmailAddress::parse(text).unwrap().person();
+        assert_eq!(person("a.d.a+x@googlemail.com"), person("ada@gmail.com"));
+        assert_eq!(person("ada+promo@example.com"), person("ada@example.com"));
+        assert_ne!(person("a.da@example.com"), person("ada@example.com"));
+    }
+
+    #[test]
+    fn ids_have_one_spelling() {
+        let id = "67e55044-10b1-426f-9247-bb680e5fe0c8";
+        assert_eq!(id.parse::<RequestId>().unwrap().to_string(), id);
+        assert!(
+            "67e5504410b1426f9247bb680e5fe0c8"
+                .parse::<RequestId>()
+                .is_err()
+        );
+        assert!(format!("{{{id}}}").parse::<RequestId>().is_err());
+    }
+
+    #[test]
+    fn codes_and_handles_refuse_what_is_not_one() {
+        for bad in ["", "a", "-ab", "a_b", "a b", "é1", &"x".repeat(33)] {
+            assert!(bad.parse::<ReferralCode>().is_err(), "{bad:?}");
+        }
+        assert_eq!(
+            "AbC-1".parse::<ReferralCode>().unwrap().folded().as_str(),
+            "abc-1"
+        );
+        assert_eq!("Alice.B".parse::<Handle>().unwrap().as_str(), "alice.b");
+        assert!("_x".parse::<Handle>().is_err());
+    }
+}

@@ -1,0 +1,46 @@
+//! The facts whence keeps, and their bytes.
+//!
+//! One enum per stream family ([`MailboxEvent`], [`UserEvent`], [`NameEvent`], [`TouchEvent`],
+//! [`RulesEvent`]), gathered in [`Event`]; the envelope they are stored in ([`Recorded`]); the types
+//! their fields are made of; and the [`codec`] between an event and its stored bytes.
+//!
+//! No IO, no async, no clock, no randomness: everything here is a value.
+
+pub mod codec;
+mod event;
+mod ids;
+mod mailbox;
+mod name;
+mod pii;
+mod recorded;
+mod rules;
+mod time;
+mod touch;
+mod user;
+mod words;
+
+pub use event::Event;
+pub use ids::{
+    CorrelationId, EmailAddress, EmailKey, EventId, Handle, Hash, InvalidId, Mac, ReferralCode,
+    RequestId, SessionId, TouchId, UserId,
+};
+pub use mailbox::{
+    CodeDeliveryFailed, CodeRejected, CodeVerified, LoginExpired, LoginLocked, LoginStarted,
+    LoginThrottled, MailboxClaimed, MailboxEvent, MailboxReleased,
+};
+pub use name::{NameEvent, NameReserved};
+pub use pii::{Client, Personal, Pii, PiiSlot, Sealed};
+pub use recorded::{Actor, Metadata, Position, Recorded, StreamId, Version};
+pub use rules::{RuleSettings, RulesAdopted, RulesEvent};
+pub use time::Timestamp;
+pub use touch::{ClickIds, TouchEvent, TouchRecorded, Utm};
+pub use user::{
+    AttributionCaptured, BillingCustomerLinked, CreatorHandleClaimed, Evidence, ProfileUpdated,
+    ReferralAttributed, ReferralCodeDisabled, ReferralCodeIssued, ReferralRefused, RefreshRotated,
+    SessionExtended, SessionOpened, SessionRevoked, SubscriptionProvisioned, UserErased, UserEvent,
+    UserRegistered, WelcomeEmailFailed, WelcomeEmailSent,
+};
+pub use words::{
+    CodeKind, CodeStatus, Consent, Country, DeliveryFailure, DeviceClass, FetchSite, Provider,
+    Refusal, RevokeReason, SessionKind, Signal, Via,
+};
