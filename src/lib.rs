@@ -1,1 +1,1 @@
-//! x
+//! whence: passwordless login and attribution out of one append-only event log.

@@ -1,2 +1,3 @@
-//! x
+//! The `whence` program.
+
 fn main() {}

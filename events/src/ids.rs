@@ -76,7 +76,7 @@ uuid_id! {
     SessionId,
     /// A recorded landing.
     TouchId,
-    /// A stored event (UUIDv7).
+    /// A stored event (`UUIDv7`).
     EventId,
     /// What ties together all that one request caused.
     CorrelationId,
