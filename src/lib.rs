@@ -1,1 +1,4 @@
 //! whence: passwordless login and attribution out of one append-only event log.
+
+pub mod clock;
+pub mod secrets;
