@@ -1,0 +1,192 @@
+//! The seam between the commands and the log: what an event store promises.
+//!
+//! Two sides meet here. Above, `handle.rs` decides on one stream at a time and appends. Below, a
+//! backend makes the append durable, keeps one commit order, and tells whoever tails the log. The
+//! contract is on the methods; `tests/store_contract.rs` holds every backend to it.
+
+mod sqlite;
+
+use std::fmt;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::sync::broadcast;
+use whence_events::codec::CodecError;
+use whence_events::{Event, EventId, Metadata, Position, Recorded, StreamId, Version};
+
+pub use sqlite::{OpenError, SqliteStore};
+
+/// Events of one committed batch, in log order.
+pub type Batch = Arc<[Recorded]>;
+
+/// An append-only log of streams with optimistic concurrency, and the vault of subject keys beside it.
+#[async_trait]
+pub trait EventStore: Send + Sync + 'static {
+    /// Appends all events of one decision, or none.
+    ///
+    /// On `Ok` the events, and the key that came with them, are on disk: a crash of process or
+    /// machine does not lose them. Any number of appends may run beside each other; of two that
+    /// expect the same length of one stream, one wins. The same event ids at the same place again
+    /// give [`Appended::Again`] with the first positions, so a caller that never heard the answer
+    /// can ask again.
+    ///
+    /// # Errors
+    /// [`StoreError::Conflict`]: the stream has another length; nothing was written.
+    /// [`StoreError::Unavailable`]: nobody knows whether it was written; ask again with the same ids.
+    async fn append(&self, append: Append) -> Result<Appended, StoreError>;
+
+    /// Up to `limit` events of a stream from version `from` on, in order; empty past its end.
+    ///
+    /// Sees every append that was acknowledged before the call.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn read_stream(
+        &self,
+        stream: &StreamId,
+        from: Version,
+        limit: usize,
+    ) -> Result<Vec<Recorded>, StoreError>;
+
+    /// Up to `limit` events after position `after`, in log order; a pager that resumes behind the
+    /// last one it saw sees each event exactly once, whatever is appended meanwhile.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Recorded>, StoreError>;
+
+    /// Position of the last event; 0 when there is none.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn head(&self) -> Result<Position, StoreError>;
+
+    /// Every batch committed from now on, in log order. A receiver that falls behind is told how
+    /// much it missed and reads that from the log.
+    fn tail(&self) -> broadcast::Receiver<Batch>;
+
+    /// The latest key of a subject.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn read_key(&self, subject: &StreamId) -> Result<Option<KeyRecord>, StoreError>;
+
+    /// Destroys the key of a subject for good; done when it returns, also when there was none.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn destroy_key(&self, subject: &StreamId) -> Result<(), StoreError>;
+}
+
+/// Events to put at the end of one stream.
+#[derive(Clone, Debug)]
+pub struct Append {
+    /// Where.
+    pub stream: StreamId,
+    /// How many events the stream holds; 0: it does not exist.
+    pub expected_length: Version,
+    /// What; at least one.
+    pub events: Vec<NewEvent>,
+    /// The key the events are sealed under, when it is new: durable no later than the events.
+    pub new_key: Option<NewKey>,
+}
+
+/// An event on its way into the log.
+#[derive(Clone, Debug)]
+pub struct NewEvent {
+    /// Its id, the same in every retry.
+    pub event_id: EventId,
+    /// What happened, personal fields sealed.
+    pub event: Event,
+    /// The bytes to store.
+    pub data: Arc<[u8]>,
+    /// What else is known.
+    pub metadata: Metadata,
+}
+
+impl NewEvent {
+    /// Encodes a sealed event.
+    ///
+    /// # Errors
+    /// When a personal field is not sealed.
+    pub fn new(event_id: EventId, event: Event, metadata: Metadata) -> Result<Self, CodecError> {
+        let data = whence_events::codec::encode(&event)?.into();
+        Ok(Self { event_id, event, data, metadata })
+    }
+}
+
+/// A subject key on its way into the vault; its subject is the stream it comes with.
+#[derive(Clone)]
+pub struct NewKey {
+    /// One more than the destroyed key before it, else 0.
+    pub generation: u32,
+    /// The key, wrapped by the master key.
+    pub wrapped: Vec<u8>,
+}
+
+impl fmt::Debug for NewKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "NewKey(generation {})", self.generation)
+    }
+}
+
+/// A subject key as the vault has it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct KeyRecord {
+    /// Which key of the subject it is.
+    pub generation: u32,
+    /// The key, wrapped by the master key; `None`: destroyed.
+    pub wrapped: Option<Vec<u8>>,
+}
+
+impl fmt::Debug for KeyRecord {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = if self.wrapped.is_some() { "live" } else { "destroyed" };
+        write!(f, "KeyRecord(generation {}, {state})", self.generation)
+    }
+}
+
+/// What became of an append.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Appended {
+    /// Written by this call.
+    Now {
+        /// Position of the last event.
+        last: Position,
+    },
+    /// Written by an earlier call with the same event ids.
+    Again {
+        /// Position of the last event.
+        last: Position,
+    },
+}
+
+impl Appended {
+    /// Position of the last event.
+    #[must_use]
+    pub fn last(self) -> Position {
+        match self {
+            Self::Now { last } | Self::Again { last } => last,
+        }
+    }
+}
+
+/// Why a store did not do it.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum StoreError {
+    /// The stream moved.
+    #[error("the stream has {length} events")]
+    Conflict {
+        /// How many events it holds.
+        length: Version,
+    },
+    /// The store did not answer; of an append nobody knows whether it was written.
+    #[error("the event store is unavailable")]
+    Unavailable(#[source] Arc<dyn std::error::Error + Send + Sync>),
+}
+
+impl StoreError {
+    pub(crate) fn unavailable(cause: impl std::error::Error + Send + Sync + 'static) -> Self {
+        Self::Unavailable(Arc::new(cause))
+    }
+}

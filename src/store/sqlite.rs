@@ -1,0 +1,110 @@
+//! The embedded log: SQLite, one writer, group commit.
+//!
+//! All appends go to one thread. It takes whatever waits, writes it in one transaction and answers
+//! when that is on disk; the next batch gathers while the disk works. Readers have connections of
+//! their own and, in WAL mode, never wait for the writer nor it for them.
+
+mod open;
+mod read;
+mod write;
+
+use std::path::Path;
+
+use async_trait::async_trait;
+use tokio::sync::{broadcast, mpsc, oneshot};
+use whence_events::{Mac, Position, Recorded, StreamId, Version};
+
+use super::{Append, Appended, Batch, EventStore, KeyRecord, StoreError};
+use crate::clock::Clock;
+pub use open::OpenError;
+use read::Readers;
+use write::{Job, Work};
+
+/// Jobs that may wait for the writer; past that, callers wait to get in.
+const QUEUE: usize = 4096;
+
+/// Batches a reader of the tail may be behind before it has to read the log.
+const TAIL: usize = 1024;
+
+/// A log in one SQLite file.
+pub struct SqliteStore {
+    jobs: mpsc::Sender<Job>,
+    tail: broadcast::Sender<Batch>,
+    readers: Readers,
+    /// Held while the store is open, so that no second process appends to the same log.
+    _lock: std::fs::File,
+}
+
+impl SqliteStore {
+    /// Opens the log at `path`, or makes it. `fingerprint` is that of the master key.
+    ///
+    /// # Errors
+    /// One sentence each: no such directory, in use by another process, made with another master
+    /// key, written by a newer version, not a log at all, or damaged.
+    pub fn open(path: &Path, fingerprint: Mac, clock: Clock) -> Result<Self, OpenError> {
+        let lock = open::lock(path)?;
+        let connection = open::writer(path, fingerprint)?;
+        if let Some(latest) = open::latest_time(&connection)? {
+            clock.raise(latest);
+        }
+        let readers = Readers::new(path);
+        let (jobs, queue) = mpsc::channel(QUEUE);
+        let (tail, _) = broadcast::channel(TAIL);
+        let writer = write::Writer::new(connection, clock, tail.clone())?;
+        std::thread::Builder::new()
+            .name("whence-log".into())
+            .spawn(move || writer.run(queue))
+            .map_err(OpenError::Io)?;
+        Ok(Self { jobs, tail, readers, _lock: lock })
+    }
+
+    async fn ask(&self, work: Work) -> Result<Appended, StoreError> {
+        let (answer, result) = oneshot::channel();
+        let job = Job { work, answer };
+        self.jobs.send(job).await.map_err(|_| StoreError::unavailable(WriterGone))?;
+        result.await.map_err(|_| StoreError::unavailable(WriterGone))?
+    }
+}
+
+/// The writer thread ended, which only a panic makes it do.
+#[derive(Debug, thiserror::Error)]
+#[error("the log's writer has stopped")]
+struct WriterGone;
+
+#[async_trait]
+impl EventStore for SqliteStore {
+    async fn append(&self, append: Append) -> Result<Appended, StoreError> {
+        self.ask(Work::Append(append)).await
+    }
+
+    // Reads run where they are called: an indexed read out of the page cache takes microseconds,
+    // less than handing it to another thread.
+    async fn read_stream(
+        &self,
+        stream: &StreamId,
+        from: Version,
+        limit: usize,
+    ) -> Result<Vec<Recorded>, StoreError> {
+        self.readers.stream(stream, from, limit)
+    }
+
+    async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Recorded>, StoreError> {
+        self.readers.all(after, limit)
+    }
+
+    async fn head(&self) -> Result<Position, StoreError> {
+        self.readers.head()
+    }
+
+    fn tail(&self) -> broadcast::Receiver<Batch> {
+        self.tail.subscribe()
+    }
+
+    async fn read_key(&self, subject: &StreamId) -> Result<Option<KeyRecord>, StoreError> {
+        self.readers.key(subject)
+    }
+
+    async fn destroy_key(&self, subject: &StreamId) -> Result<(), StoreError> {
+        self.ask(Work::DestroyKey(subject.clone())).await.map(drop)
+    }
+}

@@ -1,0 +1,140 @@
+//! Opening a log: lock, checks, migrations.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+
+use rusqlite::{Connection, OptionalExtension as _};
+use whence_events::{Mac, Timestamp};
+
+/// Marks the file as a log of ours (`PRAGMA application_id`): "whnc".
+const APPLICATION_ID: i32 = 0x7768_6e63;
+
+/// First release without the WAL-reset corruption.
+const OLDEST_SQLITE: i32 = 3_051_003;
+
+/// Forward only; the number of those that ran is the file's `user_version`.
+const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/sqlite/0001_log.sql")];
+
+/// Why a log cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The file or its directory.
+    #[error("cannot open the log: {0}")]
+    Io(#[from] std::io::Error),
+    /// SQLite said no.
+    #[error("cannot open the log: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+    /// Another process has it open.
+    #[error("the log {} is in use by another whence process", .0.display())]
+    InUse(PathBuf),
+    /// The file belongs to something else.
+    #[error("{} is not a whence log", .0.display())]
+    NotALog(PathBuf),
+    /// A newer version of whence has changed it.
+    #[error(
+        "the log {path} was written by a newer version of whence (format {found}, here {known})",
+        path = path.display()
+    )]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its format.
+        found: usize,
+        /// The newest format known here.
+        known: usize,
+    },
+    /// Nothing in it could be opened or verified with this key.
+    #[error("the log {} was made with another master key", .0.display())]
+    WrongMasterKey(PathBuf),
+    /// The SQLite that was compiled in can corrupt a log.
+    #[error("SQLite {0} is too old to be safe; 3.51.3 is the oldest that is")]
+    OldSqlite(&'static str),
+}
+
+/// Takes the lock file beside the log; it is released when the returned file is dropped.
+pub(super) fn lock(path: &Path) -> Result<File, OpenError> {
+    let mut options = OpenOptions::new();
+    let file = options.create(true).truncate(false).write(true).open(path.with_extension("lock"))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.to_owned())),
+        Err(TryLockError::Error(error)) => Err(error.into()),
+    }
+}
+
+/// The writer's connection, to a log that was checked and brought up to date.
+pub(super) fn writer(path: &Path, fingerprint: Mac) -> Result<Connection, OpenError> {
+    if rusqlite::version_number() < OLDEST_SQLITE {
+        return Err(OpenError::OldSqlite(rusqlite::version()));
+    }
+    let mut connection = Connection::open(path)?;
+    let format = check(&connection, path, fingerprint)?;
+    prepare(&connection)?;
+    migrate(&mut connection, format, fingerprint)?;
+    Ok(connection)
+}
+
+/// When the last event was recorded: no clock here may tell an earlier moment.
+pub(super) fn latest_time(connection: &Connection) -> rusqlite::Result<Option<Timestamp>> {
+    let sql = "SELECT recorded_at FROM events ORDER BY position DESC LIMIT 1";
+    connection.query_row(sql, [], |row| row.get(0).map(Timestamp::from_micros)).optional()
+}
+
+/// Whether the file is a log that this version and this key may open: its format, 0 for a new file.
+/// Changes nothing.
+fn check(connection: &Connection, path: &Path, fingerprint: Mac) -> Result<usize, OpenError> {
+    let pragma = |name| connection.query_row(name, [], |row| row.get::<_, i64>(0));
+    let id = pragma("PRAGMA application_id").map_err(|error| match error.sqlite_error_code() {
+        Some(rusqlite::ErrorCode::NotADatabase) => OpenError::NotALog(path.to_owned()),
+        _ => error.into(),
+    })?;
+    let format = usize::try_from(pragma("PRAGMA user_version")?).unwrap_or(usize::MAX);
+    let empty = pragma("SELECT count(*) FROM sqlite_schema")? == 0;
+    if id == 0 && empty {
+        return Ok(0);
+    }
+    if id != i64::from(APPLICATION_ID) {
+        return Err(OpenError::NotALog(path.to_owned()));
+    }
+    let known = MIGRATIONS.len();
+    if format > known {
+        return Err(OpenError::Newer { path: path.to_owned(), found: format, known });
+    }
+    let sql = "SELECT value FROM about WHERE name = 'master_key'";
+    let made_with: Option<Vec<u8>> = connection.query_row(sql, [], |row| row.get(0)).optional()?;
+    if made_with.as_deref() != Some(&fingerprint.0[..]) {
+        return Err(OpenError::WrongMasterKey(path.to_owned()));
+    }
+    Ok(format)
+}
+
+fn prepare(connection: &Connection) -> rusqlite::Result<()> {
+    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    connection.set_prepared_statement_cache_capacity(32);
+    connection.execute_batch(
+        "PRAGMA journal_mode = WAL;
+         PRAGMA synchronous = FULL;         -- what was acknowledged is on disk
+         PRAGMA secure_delete = ON;         -- a destroyed key leaves no bytes behind
+         PRAGMA cache_size = -16384;
+         PRAGMA wal_autocheckpoint = 4000;  -- pages: fewer, longer checkpoints
+         PRAGMA temp_store = MEMORY;",
+    )
+}
+
+/// Runs the migrations that have not run, all or none.
+fn migrate(connection: &mut Connection, done: usize, fingerprint: Mac) -> rusqlite::Result<()> {
+    if done == MIGRATIONS.len() {
+        return Ok(());
+    }
+    let transaction = connection.transaction()?;
+    for migration in &MIGRATIONS[done..] {
+        transaction.execute_batch(migration)?;
+    }
+    if done == 0 {
+        let sql = "INSERT INTO about (name, value) VALUES ('master_key', ?1)";
+        transaction.execute(sql, [&fingerprint.0[..]])?;
+    }
+    transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
+    transaction.pragma_update(None, "user_version", MIGRATIONS.len())?;
+    transaction.commit()
+}
