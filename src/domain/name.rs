@@ -1,0 +1,90 @@
+//! A name (referral code, creator handle) has one owner, for ever.
+
+use whence_events::{Event, NameEvent, NameReserved, UserId};
+
+use super::{Decider, Stamp};
+
+/// The state of a name.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Name {
+    /// Who has it.
+    pub owner: Option<UserId>,
+}
+
+/// Take the name.
+#[derive(Clone, Copy, Debug)]
+pub struct ReserveName {
+    /// For whom.
+    pub owner: UserId,
+}
+
+/// Somebody else has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the name is taken")]
+pub struct NameTaken;
+
+impl Decider for Name {
+    type Command = ReserveName;
+    type Event = NameEvent;
+    type Rejection = NameTaken;
+
+    fn event(event: &Event) -> Option<&NameEvent> {
+        if let Event::Name(event) = event {
+            Some(event)
+        } else {
+            None
+        }
+    }
+
+    fn evolve(self, event: &NameEvent, _: Stamp) -> Self {
+        match event {
+            NameEvent::NameReserved(NameReserved { owner }) => Self {
+                owner: Some(*owner),
+            },
+        }
+    }
+
+    fn decide(&self, command: &ReserveName) -> Result<Vec<NameEvent>, NameTaken> {
+        match self.owner {
+            None => Ok(vec![
+                NameReserved {
+                    owner: command.owner,
+                }
+                .into(),
+            ]),
+            Some(owner) if owner == command.owner => Ok(vec![]),
+            Some(_) => Err(NameTaken),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::spec::{given, user};
+
+    fn reserved(by: u8) -> NameEvent {
+        NameReserved { owner: user(by) }.into()
+    }
+
+    #[test]
+    fn a_free_name_is_taken() {
+        given::<Name>([])
+            .when(ReserveName { owner: user(1) })
+            .then([reserved(1)]);
+    }
+
+    #[test]
+    fn taking_ones_own_name_again_changes_nothing() {
+        given::<Name>([reserved(1)])
+            .when(ReserveName { owner: user(1) })
+            .then([]);
+    }
+
+    #[test]
+    fn a_name_has_one_owner_for_ever() {
+        given::<Name>([reserved(1)])
+            .when(ReserveName { owner: user(2) })
+            .rejected(NameTaken);
+    }
+}

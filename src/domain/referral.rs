@@ -1,0 +1,607 @@
+//! The referral decision, rules version 1: one table, first match wins.
+//!
+//! A wrong refusal costs a referrer money and makes a dispute; a doubtful acceptance can be held for
+//! review. So signals are recorded and, outside strict mode, never refuse.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use whence_events::{
+    CodeKind, Country, Evidence, Mac, ReferralAttributed, ReferralCode, ReferralRefused, Refusal,
+    RuleSettings, Signal, Timestamp, TouchId, UserEvent, UserId, Via,
+};
+
+/// Version of the rules in this file.
+pub const RULES_VERSION: u16 = 1;
+
+/// From touch to registration in less than this is noticed.
+const FAST_CONVERSION: Duration = Duration::from_secs(10);
+
+/// Settings, and the digest that names them in every decision.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// The settings.
+    pub settings: RuleSettings,
+    /// Half of SHA-256 over their JSON.
+    pub digest: Mac,
+}
+
+/// What the visitor's `ref_code` cookie was.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum RefCookie {
+    /// None came.
+    Absent,
+    /// Bad shape or bad MAC.
+    Invalid,
+    /// A bare code, as other systems plant it: nobody knows when.
+    Bare(ReferralCode),
+    /// Signed by us at a landing.
+    Signed {
+        /// The code.
+        code: ReferralCode,
+        /// When.
+        touched_at: Timestamp,
+        /// The landing.
+        touch_id: TouchId,
+    },
+}
+
+impl RefCookie {
+    /// The code, when there is a well-formed one.
+    #[must_use]
+    pub fn code(&self) -> Option<&ReferralCode> {
+        match self {
+            Self::Absent | Self::Invalid => None,
+            Self::Bare(code) | Self::Signed { code, .. } => Some(code),
+        }
+    }
+
+    fn touched_at(&self) -> Option<Timestamp> {
+        match self {
+            Self::Signed { touched_at, .. } => Some(*touched_at),
+            Self::Absent | Self::Invalid | Self::Bare(_) => None,
+        }
+    }
+
+    fn touch_id(&self) -> Option<TouchId> {
+        match self {
+            Self::Signed { touch_id, .. } => Some(*touch_id),
+            Self::Absent | Self::Invalid | Self::Bare(_) => None,
+        }
+    }
+}
+
+/// What looking the code up gave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CodeLookup {
+    /// There was no code to look up, or it was never issued.
+    Unknown,
+    /// It could not be looked up now.
+    Failed,
+    /// It was issued.
+    Found(CodeFacts),
+}
+
+/// What is known about a code, its owner, and the owner and the user together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CodeFacts {
+    /// As issued.
+    pub code: ReferralCode,
+    /// Its kind.
+    pub kind: CodeKind,
+    /// Whose it is.
+    pub owner: UserId,
+    /// When it was issued: no touch of it can be older.
+    pub issued_at: Timestamp,
+    /// When it was disabled.
+    pub disabled_at: Option<Timestamp>,
+    /// Whether its owner can be credited: neither erased nor suspended.
+    pub owner_eligible: bool,
+    /// Whether owner and user have the same normalised address.
+    pub same_person: bool,
+    /// Whether the user referred the owner, directly or through others.
+    pub user_is_ancestor: bool,
+    /// Whether owner and user come from one network.
+    pub same_network: bool,
+    /// Whether owner and user come from one address with one user agent.
+    pub same_ip_and_ua: bool,
+    /// How often the owner was credited in the last 24 hours.
+    pub credited_today: u32,
+}
+
+/// One attempt to attribute a user, with all it is decided on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Attempt {
+    /// Now.
+    pub now: Timestamp,
+    /// Where it is made.
+    pub via: Via,
+    /// The rules in force.
+    pub rules: Arc<Rules>,
+    /// What the visitor brought.
+    pub cookie: RefCookie,
+    /// What is known about it.
+    pub lookup: CodeLookup,
+    /// Country of the request that is decided on.
+    pub country: Option<Country>,
+    /// Country of the touch.
+    pub touch_country: Option<Country>,
+    /// Whether the touch carried an advertiser's click id.
+    pub paid_click: bool,
+    /// Whether the touch was a bot's.
+    pub bot_touch: bool,
+    /// Whether the user's mail domain is disposable.
+    pub disposable_email: bool,
+}
+
+/// The user an attempt is about.
+#[derive(Clone, Copy, Debug)]
+pub struct Referee {
+    /// Who.
+    pub user_id: UserId,
+    /// Since when.
+    pub registered_at: Timestamp,
+    /// Whether they were attributed before.
+    pub attributed: bool,
+}
+
+/// Decides: the event to record, or the refusal that leaves none.
+///
+/// # Errors
+/// [`Refusal::NoCookie`], and [`Refusal::AlreadyAttributed`] without a code: there was no attempt.
+pub fn decide(referee: Referee, attempt: &Attempt) -> Result<UserEvent, Refusal> {
+    match verdict(referee, attempt) {
+        Ok(facts) => Ok(ReferralAttributed {
+            referrer_id: facts.owner,
+            code: facts.code.clone(),
+            code_kind: facts.kind,
+            touched_at: attempt.cookie.touched_at(),
+            touch_id: attempt.cookie.touch_id(),
+            via: attempt.via,
+            rules_version: RULES_VERSION,
+            rules_digest: attempt.rules.digest,
+            signals: signals(referee, attempt),
+        }
+        .into()),
+        Err(reason @ Refusal::NoCookie) => Err(reason),
+        Err(reason @ Refusal::AlreadyAttributed) if attempt.cookie.code().is_none() => Err(reason),
+        Err(reason) => Ok(refused(referee, attempt, reason).into()),
+    }
+}
+
+fn refused(referee: Referee, attempt: &Attempt, reason: Refusal) -> ReferralRefused {
+    let owner = match &attempt.lookup {
+        CodeLookup::Found(facts) => Some(facts.owner),
+        CodeLookup::Unknown | CodeLookup::Failed => None,
+    };
+    ReferralRefused {
+        code: attempt.cookie.code().cloned(),
+        reason,
+        via: attempt.via,
+        rules_version: RULES_VERSION,
+        rules_digest: attempt.rules.digest,
+        signals: signals(referee, attempt),
+        evidence: Evidence {
+            owner,
+            touch_id: attempt.cookie.touch_id(),
+            touched_at: attempt.cookie.touched_at(),
+        },
+    }
+}
+
+/// The table, in its order.
+fn verdict(referee: Referee, attempt: &Attempt) -> Result<&CodeFacts, Refusal> {
+    if referee.attributed {
+        return Err(Refusal::AlreadyAttributed);
+    }
+    match attempt.cookie {
+        RefCookie::Absent => return Err(Refusal::NoCookie),
+        RefCookie::Invalid => return Err(Refusal::InvalidCookie),
+        RefCookie::Bare(_) | RefCookie::Signed { .. } => {}
+    }
+    let facts = match &attempt.lookup {
+        CodeLookup::Unknown => return Err(Refusal::UnknownCode),
+        CodeLookup::Failed => return Err(Refusal::InternalError),
+        CodeLookup::Found(facts) => facts,
+    };
+    let settings = &attempt.rules.settings;
+    let touched_at = attempt.cookie.touched_at();
+    if facts
+        .disabled_at
+        .is_some_and(|disabled| disabled <= touched_at.unwrap_or(attempt.now))
+    {
+        return Err(Refusal::CodeInactive);
+    }
+    if !facts.owner_eligible {
+        return Err(Refusal::ReferrerIneligible);
+    }
+    let window = Duration::from_secs(settings.window_seconds);
+    if touched_at.is_some_and(|touched| attempt.now.since(touched) > window) {
+        return Err(Refusal::WindowExpired);
+    }
+    // A bare cookie does not say when it was planted, but not before its code was issued. This also
+    // keeps the tree of referrals free of cycles however attempts race: an edge always leads to an
+    // account that is older than the one it starts from.
+    let touched_after = touched_at.unwrap_or(facts.issued_at);
+    let grace = Duration::from_secs(settings.grace_seconds);
+    if referee.registered_at < touched_after || attempt.now.since(referee.registered_at) > grace {
+        return Err(Refusal::NotNewUser);
+    }
+    if facts.owner == referee.user_id || facts.same_person {
+        return Err(Refusal::SelfReferral);
+    }
+    if facts.user_is_ancestor {
+        return Err(Refusal::CircularReferral);
+    }
+    if settings.strict && blocked_by_policy(attempt, facts) {
+        return Err(Refusal::BlockedByPolicy);
+    }
+    Ok(facts)
+}
+
+fn blocked_by_policy(attempt: &Attempt, facts: &CodeFacts) -> bool {
+    let settings = &attempt.rules.settings;
+    facts.credited_today >= settings.velocity_cap
+        || attempt.disposable_email
+        || attempt
+            .country
+            .is_some_and(|country| settings.blocked_countries.contains(&country))
+}
+
+fn signals(referee: Referee, attempt: &Attempt) -> Vec<Signal> {
+    let fast = attempt.cookie.touched_at().is_some_and(|touched| {
+        touched <= referee.registered_at && referee.registered_at.since(touched) < FAST_CONVERSION
+    });
+    let countries = attempt.country.zip(attempt.touch_country);
+    let mut signals = vec![];
+    let mut note = |seen: bool, signal| {
+        if seen {
+            signals.push(signal);
+        }
+    };
+    if let CodeLookup::Found(facts) = &attempt.lookup {
+        let cap = attempt.rules.settings.velocity_cap;
+        note(facts.same_network, Signal::SameNetwork);
+        note(facts.same_ip_and_ua, Signal::SameIpAndUa);
+        note(facts.credited_today >= cap, Signal::Velocity);
+    }
+    note(attempt.disposable_email, Signal::DisposableEmail);
+    note(attempt.paid_click, Signal::PaidClickId);
+    note(attempt.bot_touch, Signal::BotTouch);
+    note(fast, Signal::FastConversion);
+    note(
+        countries.is_some_and(|(here, there)| here != there),
+        Signal::CountryMismatch,
+    );
+    note(
+        matches!(attempt.cookie, RefCookie::Bare(_)),
+        Signal::UnsignedCookie,
+    );
+    signals
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+    use crate::domain::spec::{START, after, touch, user};
+
+    const DAY: u64 = 86_400;
+
+    /// Registered a day after [`START`], touched an hour before.
+    pub(in crate::domain) fn attempt() -> Attempt {
+        Attempt {
+            now: after(DAY),
+            via: Via::Verify,
+            rules: Arc::new(Rules {
+                settings: RuleSettings {
+                    rules_version: RULES_VERSION,
+                    window_seconds: 30 * DAY,
+                    grace_seconds: DAY,
+                    strict: false,
+                    velocity_cap: 50,
+                    blocked_countries: vec![],
+                    disposable_domains: None,
+                },
+                digest: Mac([9; 16]),
+            }),
+            cookie: RefCookie::Signed {
+                code: "abcd1234".parse().unwrap(),
+                touched_at: after(DAY - 3600),
+                touch_id: touch(5),
+            },
+            lookup: CodeLookup::Found(facts()),
+            country: Country::parse("TR"),
+            touch_country: Country::parse("TR"),
+            paid_click: false,
+            bot_touch: false,
+            disposable_email: false,
+        }
+    }
+
+    fn facts() -> CodeFacts {
+        CodeFacts {
+            code: "ABCD1234".parse().unwrap(),
+            kind: CodeKind::Primary,
+            owner: user(2),
+            issued_at: START,
+            disabled_at: None,
+            owner_eligible: true,
+            same_person: false,
+            user_is_ancestor: false,
+            same_network: false,
+            same_ip_and_ua: false,
+            credited_today: 0,
+        }
+    }
+
+    fn referee() -> Referee {
+        Referee {
+            user_id: user(1),
+            registered_at: after(DAY),
+            attributed: false,
+        }
+    }
+
+    fn found(change: impl FnOnce(&mut CodeFacts)) -> Attempt {
+        let mut facts = facts();
+        change(&mut facts);
+        Attempt {
+            lookup: CodeLookup::Found(facts),
+            ..attempt()
+        }
+    }
+
+    fn with(change: impl FnOnce(&mut Attempt)) -> Attempt {
+        let mut attempt = attempt();
+        change(&mut attempt);
+        attempt
+    }
+
+    fn strict(change: impl FnOnce(&mut RuleSettings)) -> Attempt {
+        let mut attempt = attempt();
+        let mut rules = Rules::clone(&attempt.rules);
+        rules.settings.strict = true;
+        change(&mut rules.settings);
+        attempt.rules = Arc::new(rules);
+        attempt
+    }
+
+    fn bare(code: &str) -> RefCookie {
+        RefCookie::Bare(code.parse().unwrap())
+    }
+
+    #[track_caller]
+    fn refuses(reason: Refusal, referee: Referee, attempt: &Attempt) {
+        assert_eq!(verdict(referee, attempt), Err(reason));
+        match decide(referee, attempt) {
+            Ok(UserEvent::ReferralRefused(refused)) => {
+                assert_eq!(
+                    (refused.reason, &refused.code),
+                    (reason, &attempt.cookie.code().cloned())
+                );
+            }
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[track_caller]
+    fn attributes(referee: Referee, attempt: &Attempt) -> ReferralAttributed {
+        match decide(referee, attempt) {
+            Ok(UserEvent::ReferralAttributed(attributed)) => attributed,
+            other => panic!("{other:?}"),
+        }
+    }
+
+    #[track_caller]
+    fn notices(signal: Signal, attempt: &Attempt) {
+        assert_eq!(attributes(referee(), attempt).signals, [signal]);
+    }
+
+    #[test]
+    fn attributed_to_the_owner_with_the_code_as_issued() {
+        let attributed = attributes(referee(), &attempt());
+        assert_eq!(
+            attributed,
+            ReferralAttributed {
+                referrer_id: user(2),
+                code: "ABCD1234".parse().unwrap(),
+                code_kind: CodeKind::Primary,
+                touched_at: Some(after(DAY - 3600)),
+                touch_id: Some(touch(5)),
+                via: Via::Verify,
+                rules_version: 1,
+                rules_digest: Mac([9; 16]),
+                signals: vec![],
+            }
+        );
+    }
+
+    #[test]
+    fn row_10_already_attributed_comes_before_everything() {
+        let attributed = Referee {
+            attributed: true,
+            ..referee()
+        };
+        refuses(
+            Refusal::AlreadyAttributed,
+            attributed,
+            &found(|f| f.owner_eligible = false),
+        );
+        // A second call without a cookie is stable, and leaves nothing behind.
+        let again = with(|a| a.cookie = RefCookie::Absent);
+        assert_eq!(decide(attributed, &again), Err(Refusal::AlreadyAttributed));
+    }
+
+    #[test]
+    fn row_20_no_cookie_is_not_recorded() {
+        let attempt = with(|a| a.cookie = RefCookie::Absent);
+        assert_eq!(decide(referee(), &attempt), Err(Refusal::NoCookie));
+    }
+
+    #[test]
+    fn row_21_invalid_cookie() {
+        refuses(
+            Refusal::InvalidCookie,
+            referee(),
+            &with(|a| a.cookie = RefCookie::Invalid),
+        );
+    }
+
+    #[test]
+    fn row_30_unknown_code() {
+        refuses(
+            Refusal::UnknownCode,
+            referee(),
+            &with(|a| a.lookup = CodeLookup::Unknown),
+        );
+    }
+
+    #[test]
+    fn row_31_a_code_disabled_before_the_touch_is_inactive() {
+        let touched = DAY - 3600;
+        let inactive = found(|f| f.disabled_at = Some(after(touched)));
+        refuses(Refusal::CodeInactive, referee(), &inactive);
+        attributes(
+            referee(),
+            &found(|f| f.disabled_at = Some(after(touched + 1))),
+        );
+        // Nobody knows when a bare cookie was planted: it counts as of now.
+        let mut bare_cookie = found(|f| f.disabled_at = Some(after(touched + 1)));
+        bare_cookie.cookie = bare("abcd1234");
+        refuses(Refusal::CodeInactive, referee(), &bare_cookie);
+    }
+
+    #[test]
+    fn row_32_referrer_ineligible() {
+        refuses(
+            Refusal::ReferrerIneligible,
+            referee(),
+            &found(|f| f.owner_eligible = false),
+        );
+    }
+
+    #[test]
+    fn row_40_window_expired() {
+        let touched_at = after(DAY - 3600);
+        let last = touched_at + Duration::from_secs(30 * DAY);
+        let referee = |at| Referee {
+            registered_at: at,
+            ..referee()
+        };
+        attributes(referee(last), &with(|a| a.now = last));
+        let late = last + Duration::from_micros(1);
+        refuses(
+            Refusal::WindowExpired,
+            referee(late),
+            &with(|a| a.now = late),
+        );
+    }
+
+    #[test]
+    fn row_41_not_new_user() {
+        let registered = |at| Referee {
+            registered_at: at,
+            ..referee()
+        };
+        // Older than the touch.
+        let touched = DAY - 3600;
+        refuses(
+            Refusal::NotNewUser,
+            registered(after(touched - 1)),
+            &attempt(),
+        );
+        attributes(registered(after(touched)), &attempt());
+        // Older than the grace.
+        attributes(referee(), &with(|a| a.now = after(2 * DAY)));
+        refuses(
+            Refusal::NotNewUser,
+            referee(),
+            &with(|a| a.now = after(2 * DAY + 1)),
+        );
+        // Older than the code, whose touch nobody dated.
+        let mut undated = found(|f| f.issued_at = after(DAY + 1));
+        undated.cookie = bare("abcd1234");
+        refuses(Refusal::NotNewUser, referee(), &undated);
+    }
+
+    #[test]
+    fn row_50_self_referral() {
+        refuses(
+            Refusal::SelfReferral,
+            referee(),
+            &found(|f| f.owner = user(1)),
+        );
+        refuses(
+            Refusal::SelfReferral,
+            referee(),
+            &found(|f| f.same_person = true),
+        );
+    }
+
+    #[test]
+    fn row_51_circular_referral() {
+        refuses(
+            Refusal::CircularReferral,
+            referee(),
+            &found(|f| f.user_is_ancestor = true),
+        );
+    }
+
+    #[test]
+    fn row_60_blocked_by_policy_in_strict_mode_only() {
+        let blocked = |settings: &mut RuleSettings| {
+            settings.blocked_countries = vec![Country::parse("TR").unwrap()];
+        };
+        refuses(Refusal::BlockedByPolicy, referee(), &strict(blocked));
+        refuses(
+            Refusal::BlockedByPolicy,
+            referee(),
+            &strict(|s| s.velocity_cap = 0),
+        );
+        let disposable = Attempt {
+            disposable_email: true,
+            ..strict(|_| {})
+        };
+        refuses(Refusal::BlockedByPolicy, referee(), &disposable);
+        attributes(referee(), &strict(|_| {}));
+        attributes(referee(), &with(|a| a.disposable_email = true));
+    }
+
+    #[test]
+    fn row_90_what_could_not_be_looked_up_is_kept_for_later() {
+        refuses(
+            Refusal::InternalError,
+            referee(),
+            &with(|a| a.lookup = CodeLookup::Failed),
+        );
+    }
+
+    #[test]
+    fn signals_are_recorded_and_do_not_refuse() {
+        notices(Signal::SameNetwork, &found(|f| f.same_network = true));
+        notices(Signal::SameIpAndUa, &found(|f| f.same_ip_and_ua = true));
+        notices(Signal::Velocity, &found(|f| f.credited_today = 50));
+        notices(
+            Signal::DisposableEmail,
+            &with(|a| a.disposable_email = true),
+        );
+        notices(Signal::PaidClickId, &with(|a| a.paid_click = true));
+        notices(Signal::BotTouch, &with(|a| a.bot_touch = true));
+        notices(
+            Signal::CountryMismatch,
+            &with(|a| a.touch_country = Country::parse("DE")),
+        );
+        notices(
+            Signal::UnsignedCookie,
+            &with(|a| a.cookie = bare("abcd1234")),
+        );
+        let touched_at = after(DAY - 9);
+        let code = "abcd1234".parse().unwrap();
+        let fast = RefCookie::Signed {
+            code,
+            touched_at,
+            touch_id: touch(5),
+        };
+        notices(Signal::FastConversion, &with(|a| a.cookie = fast));
+    }
+}

@@ -1,0 +1,111 @@
+//! Given these events, when that command comes, then this happens.
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use uuid::Uuid;
+use whence_events::{RequestId, SessionId, Timestamp, TouchId, UserId};
+
+use super::{Decider, Stamp};
+
+/// A history on the way to a command. Events happen a second apart from [`START`] on, unless
+/// [`Given::at`] says when.
+pub(crate) struct Given<D> {
+    state: D,
+    now: Timestamp,
+    version: u64,
+}
+
+/// When the first event of a history happens: 2026-01-01T00:00:00Z.
+pub(crate) const START: Timestamp = Timestamp::from_micros(1_767_225_600_000_000);
+
+/// A history.
+pub(crate) fn given<D: Decider>(events: impl IntoIterator<Item = D::Event>) -> Given<D> {
+    Given {
+        state: D::default(),
+        now: START,
+        version: 0,
+    }
+    .and(events)
+}
+
+impl<D: Decider> Given<D> {
+    /// More history.
+    pub(crate) fn and(mut self, events: impl IntoIterator<Item = D::Event>) -> Self {
+        for event in events {
+            self.state = self.state.evolve(
+                &event,
+                Stamp {
+                    at: self.now,
+                    version: self.version,
+                },
+            );
+            self.now = self.now + Duration::from_secs(1);
+            self.version += 1;
+        }
+        self
+    }
+
+    /// The next event happens then.
+    pub(crate) fn at(mut self, now: Timestamp) -> Self {
+        self.now = now;
+        self
+    }
+
+    pub(crate) fn when(self, command: D::Command) -> When<D> {
+        When(self.state.decide(&command))
+    }
+
+    pub(crate) fn state(self) -> D {
+        self.state
+    }
+}
+
+/// What came of a command.
+pub(crate) struct When<D: Decider>(Result<Vec<D::Event>, D::Rejection>);
+
+impl<D: Decider> When<D>
+where
+    D::Event: Debug + PartialEq,
+    D::Rejection: Debug + PartialEq,
+{
+    #[track_caller]
+    pub(crate) fn then(self, events: impl IntoIterator<Item = D::Event>) {
+        assert_eq!(self.0, Ok(events.into_iter().collect()));
+    }
+
+    #[track_caller]
+    pub(crate) fn rejected(self, rejection: D::Rejection) {
+        assert_eq!(self.0, Err(rejection));
+    }
+
+    #[track_caller]
+    pub(crate) fn events(self) -> Vec<D::Event> {
+        self.0.expect("events")
+    }
+}
+
+pub(crate) fn user(n: u8) -> UserId {
+    UserId(id(n))
+}
+
+pub(crate) fn request(n: u8) -> RequestId {
+    RequestId(id(n))
+}
+
+pub(crate) fn session(n: u8) -> SessionId {
+    SessionId(id(n))
+}
+
+pub(crate) fn touch(n: u8) -> TouchId {
+    TouchId(id(n))
+}
+
+fn id(n: u8) -> Uuid {
+    Uuid::from_bytes([n; 16])
+}
+
+/// So long after [`START`].
+pub(crate) fn after(seconds: u64) -> Timestamp {
+    START + Duration::from_secs(seconds)
+}

@@ -1,0 +1,516 @@
+//! An account: registered once, its origin frozen once, its sessions, its codes.
+
+use std::time::Duration;
+
+use whence_events::{
+    AttributionCaptured, Client, CodeKind, Country, CreatorHandleClaimed, DeliveryFailure,
+    DeviceClass, EmailAddress, EmailKey, Event, Handle, Hash, Pii, Provider, ReferralCode,
+    ReferralCodeDisabled, ReferralCodeIssued, Refusal, RevokeReason, SessionExtended, SessionId,
+    SessionKind, SessionOpened, SessionRevoked, SubscriptionProvisioned, Timestamp, UserErased,
+    UserEvent, UserId, UserRegistered, Version, WelcomeEmailFailed, WelcomeEmailSent,
+};
+
+use super::referral::{self, Attempt, Referee};
+use super::{Decider, Stamp};
+
+/// A session that nobody uses for this long ends.
+pub const SESSION_IDLE: Duration = Duration::from_hours(30 * 24);
+
+/// A session ends after this, however much it is used (NIST SP 800-63B-4, 2.1.3).
+pub const SESSION_MAX: Duration = Duration::from_hours(90 * 24);
+
+/// Welcome mails are tried this often.
+pub const MAX_WELCOME_ATTEMPTS: u8 = 5;
+
+/// Refused attempts on record for one user: a visitor who plants cookies cannot fill the log.
+const MAX_REFUSALS: usize = 32;
+
+/// The state of an account.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct User {
+    /// Who they are, once registered.
+    pub account: Option<Account>,
+    /// Who referred them.
+    pub referrer: Option<UserId>,
+    /// Their codes, in order of issue.
+    pub codes: Vec<IssuedCode>,
+    /// Their creator handles.
+    pub handles: Vec<Handle>,
+    /// Whether onboarding gave them a plan.
+    pub subscribed: bool,
+    /// How far the welcome mail got.
+    pub welcome: Welcome,
+    /// Whether they are gone.
+    pub erased: bool,
+    sessions: Vec<Session>,
+    refusals: Vec<(Option<ReferralCode>, Refusal)>,
+}
+
+/// Who somebody is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Account {
+    /// Since when.
+    pub registered_at: Timestamp,
+    /// Sealed, in event [`EMAIL_VERSION`].
+    pub email: Pii<EmailAddress>,
+    /// The address's name in the log.
+    pub email_key: EmailKey,
+    /// The device of the last session, sealed, and the version of the event it stands in.
+    pub last_device: Option<(Pii<Client>, Version)>,
+}
+
+/// The version of the event that holds the address: the first one.
+pub const EMAIL_VERSION: Version = 0;
+
+/// The version of the event that holds the first touch: the second one.
+pub const ATTRIBUTION_VERSION: Version = 1;
+
+/// A referral code of a user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IssuedCode {
+    /// As issued.
+    pub code: ReferralCode,
+    /// Its kind.
+    pub kind: CodeKind,
+    /// When.
+    pub issued_at: Timestamp,
+    /// When it was disabled.
+    pub disabled_at: Option<Timestamp>,
+}
+
+/// How far the welcome mail got.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Welcome {
+    /// Attempts that failed.
+    pub failed: u8,
+    /// Whether it went out.
+    pub sent: bool,
+}
+
+impl Welcome {
+    /// Whether nothing more is to be done.
+    #[must_use]
+    pub fn is_over(self) -> bool {
+        self.sent || self.failed >= MAX_WELCOME_ATTEMPTS
+    }
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Session {
+    id: SessionId,
+    expires_at: Timestamp,
+    absolute_expires_at: Timestamp,
+}
+
+/// What can be asked of an account.
+#[derive(Clone, Debug)]
+pub enum UserCommand {
+    /// Log in with a verified address; the first time, register.
+    OpenSession(Box<OpenSession>),
+    /// Try to attribute.
+    AttributeReferral {
+        /// Which user, for the decision.
+        user_id: UserId,
+        /// The attempt.
+        attempt: Box<Attempt>,
+    },
+    /// End a session.
+    RevokeSession {
+        /// Which.
+        session_id: SessionId,
+        /// Why.
+        reason: RevokeReason,
+    },
+    /// Renew a session that is in use.
+    ExtendSession {
+        /// Now.
+        now: Timestamp,
+        /// Which.
+        session_id: SessionId,
+    },
+    /// A name that was reserved for the user becomes their code.
+    IssueReferralCode {
+        /// The code.
+        code: ReferralCode,
+        /// Its kind.
+        kind: CodeKind,
+    },
+    /// A code attributes nothing from now on.
+    DisableReferralCode {
+        /// The code.
+        code: ReferralCode,
+        /// Why, in a word.
+        reason: String,
+    },
+    /// A name that was reserved for the user becomes their creator handle.
+    ClaimHandle {
+        /// The handle.
+        handle: Handle,
+    },
+    /// Give the plan every account starts with.
+    ProvisionSubscription {
+        /// Its name.
+        plan: String,
+    },
+    /// Record what became of the welcome mail.
+    RecordWelcome(Result<(), DeliveryFailure>),
+    /// Forget who it was.
+    Erase {
+        /// Who asked for it.
+        requested_by: String,
+        /// How.
+        mode: String,
+    },
+}
+
+/// Log in with a verified address.
+#[derive(Clone, Debug)]
+pub struct OpenSession {
+    /// Now.
+    pub now: Timestamp,
+    /// The user whom the address belongs to.
+    pub user_id: UserId,
+    /// The address, for the first time.
+    pub email: EmailAddress,
+    /// Its name in the log.
+    pub email_key: EmailKey,
+    /// Whence they came, for the first time.
+    pub origin: AttributionCaptured,
+    /// A referral attempt that came along.
+    pub attempt: Option<Attempt>,
+    /// A fresh id.
+    pub session_id: SessionId,
+    /// Hash of the fresh secret.
+    pub token_hash: Hash,
+    /// What carries the session.
+    pub kind: SessionKind,
+    /// Who logs in.
+    pub device: Client,
+    /// With what.
+    pub device_class: Option<DeviceClass>,
+    /// From where.
+    pub country: Option<Country>,
+}
+
+/// Why an account says no.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum UserRejection {
+    /// Nobody registered under this id.
+    #[error("there is no such user")]
+    NotRegistered,
+    /// They are gone.
+    #[error("the user was erased")]
+    Erased,
+    /// No such session, or it is over.
+    #[error("there is no such session")]
+    NoSuchSession,
+    /// No such code of theirs, or it is disabled.
+    #[error("there is no such code")]
+    NoSuchCode,
+    /// There was nothing to attribute by; nothing is recorded.
+    #[error("not attributed: {0}")]
+    NotAttributed(Refusal),
+}
+
+impl Decider for User {
+    type Command = UserCommand;
+    type Event = UserEvent;
+    type Rejection = UserRejection;
+
+    fn event(event: &Event) -> Option<&UserEvent> {
+        if let Event::User(event) = event {
+            Some(event)
+        } else {
+            None
+        }
+    }
+
+    fn evolve(mut self, event: &UserEvent, stamp: Stamp) -> Self {
+        match event {
+            UserEvent::UserRegistered(registered) => {
+                self.account = Some(Account {
+                    registered_at: stamp.at,
+                    email: registered.email.clone(),
+                    email_key: registered.email_key,
+                    last_device: None,
+                });
+            }
+            UserEvent::ReferralAttributed(referral) => self.referrer = Some(referral.referrer_id),
+            UserEvent::ReferralRefused(refused) => {
+                self.refusals.push((refused.code.clone(), refused.reason));
+            }
+            UserEvent::SessionOpened(opened) => self.open(opened, stamp),
+            UserEvent::SessionExtended(extended) => {
+                if let Some(session) = self
+                    .sessions
+                    .iter_mut()
+                    .find(|s| s.id == extended.session_id)
+                {
+                    session.expires_at = extended.expires_at;
+                }
+            }
+            UserEvent::SessionRevoked(revoked) => {
+                self.sessions
+                    .retain(|session| session.id != revoked.session_id);
+            }
+            UserEvent::ReferralCodeIssued(issued) => self.codes.push(IssuedCode {
+                code: issued.code.clone(),
+                kind: issued.kind,
+                issued_at: stamp.at,
+                disabled_at: None,
+            }),
+            UserEvent::ReferralCodeDisabled(disabled) => {
+                for code in self
+                    .codes
+                    .iter_mut()
+                    .filter(|code| code.code == disabled.code)
+                {
+                    code.disabled_at = code.disabled_at.or(Some(stamp.at));
+                }
+            }
+            UserEvent::SubscriptionProvisioned(_) => self.subscribed = true,
+            UserEvent::WelcomeEmailSent(_) => self.welcome.sent = true,
+            UserEvent::WelcomeEmailFailed(failed) => self.welcome.failed = failed.attempt,
+            UserEvent::CreatorHandleClaimed(claimed) => self.handles.push(claimed.handle.clone()),
+            UserEvent::UserErased(_) => {
+                self.erased = true;
+                self.sessions.clear();
+            }
+            UserEvent::AttributionCaptured(_)
+            | UserEvent::RefreshRotated(_)
+            | UserEvent::ProfileUpdated(_)
+            | UserEvent::BillingCustomerLinked(_) => {}
+        }
+        self
+    }
+
+    fn decide(&self, command: &UserCommand) -> Result<Vec<UserEvent>, UserRejection> {
+        if self.erased {
+            return Err(UserRejection::Erased);
+        }
+        if let UserCommand::OpenSession(command) = command {
+            return Ok(self.open_session(command));
+        }
+        let account = self.account.as_ref().ok_or(UserRejection::NotRegistered)?;
+        match command {
+            UserCommand::OpenSession(_) => Ok(vec![]),
+            UserCommand::AttributeReferral { user_id, attempt } => {
+                self.attribute(*user_id, account.registered_at, attempt)
+            }
+            UserCommand::RevokeSession { session_id, reason } => {
+                self.session(*session_id)?;
+                Ok(vec![
+                    SessionRevoked {
+                        session_id: *session_id,
+                        reason: *reason,
+                    }
+                    .into(),
+                ])
+            }
+            UserCommand::ExtendSession { now, session_id } => self.extend(*session_id, *now),
+            UserCommand::IssueReferralCode { code, kind } => Ok(self.issue(code, *kind)),
+            UserCommand::DisableReferralCode { code, reason } => self.disable(code, reason),
+            UserCommand::ClaimHandle { handle } => {
+                let claimed = CreatorHandleClaimed {
+                    handle: handle.clone(),
+                };
+                Ok(unless(self.handles.contains(handle), claimed))
+            }
+            UserCommand::ProvisionSubscription { plan } => Ok(unless(
+                self.subscribed,
+                SubscriptionProvisioned { plan: plan.clone() },
+            )),
+            UserCommand::RecordWelcome(outcome) => Ok(self.record_welcome(*outcome)),
+            UserCommand::Erase { requested_by, mode } => Ok(self.erase(requested_by, mode)),
+        }
+    }
+}
+
+impl User {
+    /// Whether the user can be credited with referrals.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        self.account.is_some() && !self.erased
+    }
+
+    /// The user's code, however it is spelt.
+    #[must_use]
+    pub fn code(&self, code: &ReferralCode) -> Option<&IssuedCode> {
+        let folded = code.folded();
+        self.codes
+            .iter()
+            .find(|issued| issued.code.folded() == folded)
+    }
+
+    /// The code in use of this kind.
+    #[must_use]
+    pub fn current_code(&self, kind: CodeKind) -> Option<&IssuedCode> {
+        self.codes
+            .iter()
+            .rev()
+            .find(|code| code.kind == kind && code.disabled_at.is_none())
+    }
+
+    fn open_session(&self, command: &OpenSession) -> Vec<UserEvent> {
+        let now = command.now;
+        let mut events = vec![];
+        if self.account.is_none() {
+            let registered = UserRegistered {
+                email: Pii::Clear(command.email.clone()),
+                email_key: command.email_key,
+                display_name: None,
+                provider: Provider::Email,
+            };
+            events.push(registered.into());
+            events.push(command.origin.clone().into());
+        }
+        let registered_at = self
+            .account
+            .as_ref()
+            .map_or(now, |account| account.registered_at);
+        if let Some(attempt) = &command.attempt {
+            // An attempt never fails a login: one that leaves nothing to record leaves nothing.
+            let decided = self.attribute(command.user_id, registered_at, attempt);
+            events.extend(decided.unwrap_or_default());
+        }
+        let opened = SessionOpened {
+            session_id: command.session_id,
+            token_hash: command.token_hash,
+            kind: command.kind,
+            expires_at: now + SESSION_IDLE,
+            absolute_expires_at: now + SESSION_MAX,
+            device: Pii::Clear(command.device.clone()),
+            device_class: command.device_class,
+            country: command.country,
+        };
+        events.push(opened.into());
+        events
+    }
+
+    fn attribute(
+        &self,
+        user_id: UserId,
+        registered_at: Timestamp,
+        attempt: &Attempt,
+    ) -> Result<Vec<UserEvent>, UserRejection> {
+        let attributed = self.referrer.is_some();
+        let referee = Referee {
+            user_id,
+            registered_at,
+            attributed,
+        };
+        let event = referral::decide(referee, attempt).map_err(UserRejection::NotAttributed)?;
+        if let UserEvent::ReferralRefused(refused) = &event {
+            let known = self
+                .refusals
+                .contains(&(refused.code.clone(), refused.reason));
+            if known || self.refusals.len() >= MAX_REFUSALS {
+                return Err(UserRejection::NotAttributed(refused.reason));
+            }
+        }
+        Ok(vec![event])
+    }
+
+    fn extend(
+        &self,
+        session_id: SessionId,
+        now: Timestamp,
+    ) -> Result<Vec<UserEvent>, UserRejection> {
+        let session = self.session(session_id)?;
+        if now >= session.expires_at {
+            return Err(UserRejection::NoSuchSession);
+        }
+        let expires_at = (now + SESSION_IDLE).min(session.absolute_expires_at);
+        let in_second_half = needs_extension(session.expires_at, now);
+        let extended = SessionExtended {
+            session_id,
+            expires_at,
+        };
+        Ok(unless(
+            !in_second_half || expires_at <= session.expires_at,
+            extended,
+        ))
+    }
+
+    fn issue(&self, code: &ReferralCode, kind: CodeKind) -> Vec<UserEvent> {
+        let issued = ReferralCodeIssued {
+            code: code.clone(),
+            kind,
+        };
+        // One primary code, for ever; of custom ones the newest is in use, the older stay aliases.
+        let has_primary = self
+            .codes
+            .iter()
+            .any(|known| known.kind == CodeKind::Primary);
+        let known = self.code(code).is_some() || (kind == CodeKind::Primary && has_primary);
+        unless(known, issued)
+    }
+
+    fn disable(&self, code: &ReferralCode, why: &str) -> Result<Vec<UserEvent>, UserRejection> {
+        let issued = self.code(code).filter(|code| code.disabled_at.is_none());
+        let code = issued.ok_or(UserRejection::NoSuchCode)?.code.clone();
+        Ok(vec![
+            ReferralCodeDisabled {
+                code,
+                reason: why.to_owned(),
+            }
+            .into(),
+        ])
+    }
+
+    fn record_welcome(&self, outcome: Result<(), DeliveryFailure>) -> Vec<UserEvent> {
+        let attempt = self.welcome.failed.saturating_add(1);
+        match outcome {
+            _ if self.welcome.is_over() => vec![],
+            Ok(()) => vec![WelcomeEmailSent { attempt }.into()],
+            Err(reason) => vec![WelcomeEmailFailed { reason, attempt }.into()],
+        }
+    }
+
+    fn erase(&self, requested_by: &str, mode: &str) -> Vec<UserEvent> {
+        let end = |session: &Session| {
+            SessionRevoked {
+                session_id: session.id,
+                reason: RevokeReason::Erased,
+            }
+            .into()
+        };
+        let mut events: Vec<UserEvent> = self.sessions.iter().map(end).collect();
+        let (requested_by, mode) = (requested_by.to_owned(), mode.to_owned());
+        events.push(UserErased { requested_by, mode }.into());
+        events
+    }
+
+    fn session(&self, id: SessionId) -> Result<&Session, UserRejection> {
+        self.sessions
+            .iter()
+            .find(|s| s.id == id)
+            .ok_or(UserRejection::NoSuchSession)
+    }
+
+    fn open(&mut self, opened: &SessionOpened, stamp: Stamp) {
+        self.sessions
+            .retain(|session| session.expires_at > stamp.at);
+        self.sessions.push(Session {
+            id: opened.session_id,
+            expires_at: opened.expires_at,
+            absolute_expires_at: opened.absolute_expires_at,
+        });
+        if let Some(account) = &mut self.account {
+            account.last_device = Some((opened.device.clone(), stamp.version));
+        }
+    }
+}
+
+/// Whether a session that ends at `expires_at` is in the second half of its idle time.
+#[must_use]
+pub fn needs_extension(expires_at: Timestamp, now: Timestamp) -> bool {
+    expires_at.since(now) < SESSION_IDLE / 2
+}
+
+fn unless(done: bool, event: impl Into<UserEvent>) -> Vec<UserEvent> {
+    if done { vec![] } else { vec![event.into()] }
+}
+
+#[cfg(test)]
+mod tests;
