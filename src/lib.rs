@@ -2,5 +2,7 @@
 
 pub mod clock;
 pub mod domain;
+pub mod handle;
 pub mod secrets;
 pub mod store;
+pub mod vault;

@@ -1,0 +1,304 @@
+//! The one command loop: read, fold, decide, append; again when the stream moved.
+//!
+//! Only this file appends. Append is the commit point: what `decide` said is durable when it
+//! returns, and everything after it can be repeated.
+
+use std::sync::Arc;
+
+use quick_cache::sync::Cache;
+use tokio::sync::{Mutex, MutexGuard};
+use whence_events::{
+    Actor, CorrelationId, Event, EventId, Metadata, Position, StreamId, Timestamp, Version,
+};
+
+use crate::clock::Clock;
+use crate::domain::mailbox::Mailbox;
+use crate::domain::name::Name;
+use crate::domain::user::User;
+use crate::domain::{Decider, Stamp};
+use crate::secrets::new_event_id;
+use crate::store::{Append, Appended, EventStore, NewEvent, StoreError};
+use crate::vault::{SubjectKey, Vault};
+
+/// How often a command is decided anew because its stream moved, before the caller is told no.
+/// Commands of this process on one stream take turns, so only other nodes can move it.
+const MAX_CONFLICTS: u32 = 16;
+
+/// How often an append is repeated, with the same event ids, when the store did not answer.
+const MAX_REPEATS: u32 = 2;
+
+/// Events read at a time while folding a stream.
+const PAGE: usize = 256;
+
+/// Folded states kept at most, of each family.
+const CACHED_STATES: usize = 8192;
+
+/// Turns for commands on one stream: streams share them, which only ever costs a wait.
+const TURNS: usize = 1024;
+
+/// Runs commands.
+pub struct Handler {
+    store: Arc<dyn EventStore>,
+    vault: Arc<Vault>,
+    clock: Clock,
+    turns: Box<[Mutex<()>]>,
+    mailboxes: Folded<Mailbox>,
+    users: Folded<User>,
+    names: Folded<Name>,
+}
+
+/// Folded states by stream. Only ever an optimisation: append checks the length it assumes.
+type Folded<D> = Cache<StreamId, State<D>>;
+
+/// A stream's state and length.
+pub struct State<D> {
+    /// The fold of its events; personal fields as stored.
+    pub state: Arc<D>,
+    /// How many events that is.
+    pub length: Version,
+}
+
+/// Who asks, in what connection.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// The request all of it belongs to.
+    pub correlation_id: CorrelationId,
+    /// The event that led to it.
+    pub causation_id: Option<EventId>,
+    /// On whose behalf.
+    pub actor: Actor,
+}
+
+/// What a command did.
+pub struct Done<D: Decider> {
+    /// The events, personal fields clear; empty when there was nothing to do.
+    pub events: Vec<D::Event>,
+    /// The state after them.
+    pub state: Arc<D>,
+    /// Position of the last one; 0 when there was nothing to do.
+    pub position: Position,
+}
+
+/// Why a command did nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum HandleError<R: std::error::Error> {
+    /// The domain said no.
+    #[error(transparent)]
+    Rejected(R),
+    /// The store did not take it.
+    #[error(transparent)]
+    Store(StoreError),
+}
+
+impl Handler {
+    /// Over a log and its vault.
+    #[must_use]
+    pub fn new(store: Arc<dyn EventStore>, vault: Arc<Vault>, clock: Clock) -> Self {
+        Self {
+            store,
+            vault,
+            clock,
+            turns: (0..TURNS).map(|_| Mutex::default()).collect(),
+            mailboxes: Cache::new(CACHED_STATES),
+            users: Cache::new(CACHED_STATES),
+            names: Cache::new(CACHED_STATES),
+        }
+    }
+
+    /// Decides a command on a stream and appends what it decides.
+    ///
+    /// # Errors
+    /// [`HandleError::Rejected`]: nothing changed. [`HandleError::Store`]: the store was not there,
+    /// or the stream kept moving; the same command may be tried again.
+    pub(crate) async fn run<D: Cached>(
+        &self,
+        stream: &StreamId,
+        command: &D::Command,
+        context: &Context,
+    ) -> Result<Done<D>, HandleError<D::Rejection>> {
+        let _turn = self.turn(stream).await;
+        let mut conflicts = 0;
+        loop {
+            // 1. Fold the stream.
+            let current = self.load::<D>(stream).await.map_err(HandleError::Store)?;
+            // 2. Decide.
+            let events = current.state.decide(command).map_err(HandleError::Rejected)?;
+            if events.is_empty() {
+                return Ok(Done { events, state: current.state, position: 0 });
+            }
+            // 3. Seal and append.
+            match self.append(stream, &current, &events, context).await {
+                // 4. Durable now. The cache may forget it, the process may die: the log knows.
+                Ok((state, position)) => {
+                    let length = current.length + events.len() as u64;
+                    D::cache(self).insert(stream.clone(), State { state: state.clone(), length });
+                    return Ok(Done { events, state, position });
+                }
+                // 5. Another node was faster: look again. Nothing was written.
+                Err(StoreError::Conflict { .. }) if conflicts < MAX_CONFLICTS => {
+                    conflicts += 1;
+                    D::cache(self).remove(stream);
+                }
+                Err(error) => {
+                    D::cache(self).remove(stream);
+                    return Err(HandleError::Store(error));
+                }
+            }
+        }
+    }
+
+    /// The state of a stream.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub(crate) async fn load<D: Cached>(&self, stream: &StreamId) -> Result<State<D>, StoreError> {
+        if let Some(known) = D::cache(self).get(stream) {
+            return Ok(known);
+        }
+        let (mut state, mut length) = (D::default(), 0);
+        loop {
+            let page = self.store.read_stream(stream, length, PAGE).await?;
+            for recorded in &page {
+                let at = recorded.metadata.occurred_at;
+                let event = D::event(&recorded.event).ok_or_else(|| unreadable(recorded))?;
+                state = state.evolve(event, Stamp { at, version: recorded.version });
+            }
+            length += page.len() as u64;
+            if page.len() < PAGE {
+                break;
+            }
+        }
+        let loaded = State { state: Arc::new(state), length };
+        // An empty stream is cheap to look at again; a flood of them must not push others out.
+        if length > 0 {
+            D::cache(self).insert(stream.clone(), loaded.clone());
+        }
+        Ok(loaded)
+    }
+
+    /// Seals, encodes and appends; the state after the events, and the position of the last.
+    async fn append<D: Decider>(
+        &self,
+        stream: &StreamId,
+        current: &State<D>,
+        events: &[D::Event],
+        context: &Context,
+    ) -> Result<(Arc<D>, Position), StoreError> {
+        let occurred_at = self.clock.now();
+        let mut key: Option<(SubjectKey, _)> = None;
+        let mut state = D::clone(&current.state);
+        let mut new_events = Vec::with_capacity(events.len());
+        for (event, version) in events.iter().zip(current.length..) {
+            let mut sealed: Event = event.clone().into();
+            if has_clear_fields(&mut sealed) {
+                if key.is_none() {
+                    key = Some(self.vault.key_for_append(stream, current.length).await?);
+                }
+                if let Some((key, _)) = &key {
+                    Vault::seal(key, stream, version, &mut sealed);
+                }
+            }
+            let event = D::event(&sealed).ok_or_else(|| StoreError::unavailable(WrongFamily))?;
+            state = state.evolve(event, Stamp { at: occurred_at, version });
+            let new = NewEvent::new(new_event_id(), sealed, metadata(context, occurred_at));
+            new_events.push(new.map_err(StoreError::unavailable)?);
+        }
+        let append = Append {
+            stream: stream.clone(),
+            expected_length: current.length,
+            events: new_events,
+            new_key: key.as_mut().and_then(|(_, new)| new.take()),
+        };
+        let appended = self.append_surely(append).await?;
+        if let Some((key, _)) = key {
+            self.vault.keep(stream, key);
+        }
+        Ok((Arc::new(state), appended.last()))
+    }
+
+    /// Repeats an append whose answer did not come. The event ids make that safe: what was written
+    /// is found, what was not is written.
+    async fn append_surely(&self, append: Append) -> Result<Appended, StoreError> {
+        for _ in 0..MAX_REPEATS {
+            match self.store.append(append.clone()).await {
+                Err(StoreError::Unavailable(_)) => {}
+                answer => return answer,
+            }
+        }
+        self.store.append(append).await
+    }
+
+    async fn turn(&self, stream: &StreamId) -> MutexGuard<'_, ()> {
+        use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+        let mut hasher = DefaultHasher::new();
+        stream.hash(&mut hasher);
+        let slot = hasher.finish() % (self.turns.len() as u64);
+        self.turns[usize::try_from(slot).unwrap_or(0)].lock().await
+    }
+}
+
+/// A family of streams whose folded states are cached.
+pub(crate) trait Cached: Decider {
+    /// Its cache.
+    fn cache(handler: &Handler) -> &Folded<Self>;
+}
+
+impl Cached for Mailbox {
+    fn cache(handler: &Handler) -> &Folded<Self> {
+        &handler.mailboxes
+    }
+}
+
+impl Cached for User {
+    fn cache(handler: &Handler) -> &Folded<Self> {
+        &handler.users
+    }
+}
+
+impl Cached for Name {
+    fn cache(handler: &Handler) -> &Folded<Self> {
+        &handler.names
+    }
+}
+
+impl<D> Clone for State<D> {
+    fn clone(&self) -> Self {
+        Self { state: self.state.clone(), length: self.length }
+    }
+}
+
+fn metadata(context: &Context, occurred_at: Timestamp) -> Metadata {
+    Metadata {
+        occurred_at,
+        correlation_id: context.correlation_id,
+        causation_id: context.causation_id,
+        actor: context.actor.clone(),
+    }
+}
+
+fn has_clear_fields(event: &mut Event) -> bool {
+    let mut clear = false;
+    event.visit_pii(&mut |_, slot| clear |= slot.sealed().is_none());
+    clear
+}
+
+/// An event that does not belong where it stands: written by a newer version, or not by us.
+fn unreadable(recorded: &whence_events::Recorded) -> StoreError {
+    StoreError::unavailable(UnknownEvent {
+        event_type: recorded.event.event_type().to_owned(),
+        position: recorded.position,
+    })
+}
+
+/// A stream holds an event that this version cannot fold.
+#[derive(Debug, thiserror::Error)]
+#[error("event {position} is of the unknown type {event_type}")]
+struct UnknownEvent {
+    event_type: String,
+    position: Position,
+}
+
+/// A decider made an event of another family, which its types rule out.
+#[derive(Debug, thiserror::Error)]
+#[error("an event of another family")]
+struct WrongFamily;

@@ -1,0 +1,153 @@
+//! Subject keys: personal fields are sealed under them, and erased by destroying them.
+//!
+//! The subject of a field is the stream it stands in. A sealed field is one byte that says which key
+//! of the subject it needs, a nonce, the ciphertext and its tag; its stream, version and name are
+//! authenticated with it, so that it opens nowhere else.
+
+use std::sync::Arc;
+
+use quick_cache::sync::Cache;
+use whence_events::{Event, Personal, Pii, PiiSlot, Sealed, StreamId, Version};
+
+use crate::secrets::{SealingKey, random_bytes};
+use crate::store::{EventStore, NewKey, StoreError};
+
+/// Keys kept open at most: some 100 bytes each.
+const OPEN_KEYS: usize = 20_000;
+
+/// Opens and seals personal fields.
+pub struct Vault {
+    store: Arc<dyn EventStore>,
+    wrapping: SealingKey,
+    open: Cache<StreamId, SubjectKey>,
+}
+
+/// The key of one subject.
+#[derive(Clone, Copy)]
+pub struct SubjectKey {
+    generation: u32,
+    bytes: [u8; 32],
+}
+
+impl Vault {
+    /// The vault beside a log.
+    #[must_use]
+    pub fn new(store: Arc<dyn EventStore>, wrapping: SealingKey) -> Self {
+        Self { store, wrapping, open: Cache::new(OPEN_KEYS) }
+    }
+
+    /// The key to seal the next events of a stream with. Where there is none it is made, and has to
+    /// be appended with them; call [`Vault::keep`] once it was.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn key_for_append(
+        &self,
+        subject: &StreamId,
+        length: Version,
+    ) -> Result<(SubjectKey, Option<NewKey>), StoreError> {
+        if length == 0 {
+            return Ok(self.make(subject, 0));
+        }
+        if let Some(key) = self.open.get(subject) {
+            return Ok((key, None));
+        }
+        Ok(match self.store.read_key(subject).await? {
+            None => self.make(subject, 0),
+            Some(record) => match self.unwrap(subject, record.generation, record.wrapped) {
+                Some(key) => (key, None),
+                None => self.make(subject, record.generation + 1),
+            },
+        })
+    }
+
+    /// A key that is in the store now.
+    pub fn keep(&self, subject: &StreamId, key: SubjectKey) {
+        self.open.insert(subject.clone(), key);
+    }
+
+    /// Seals every clear field of an event for its place.
+    pub fn seal(key: &SubjectKey, subject: &StreamId, version: Version, event: &mut Event) {
+        let cipher = SealingKey::new(&key.bytes);
+        event.visit_pii(&mut |field, slot| {
+            if let Some(clear) = slot.clear_bytes() {
+                let mut sealed = vec![generation_byte(key.generation)];
+                sealed.extend(cipher.seal(&place(subject, version, field), &clear));
+                slot.set_sealed(Sealed(sealed.into()));
+            }
+        });
+    }
+
+    /// The value of a sealed field; `None` when its key was destroyed.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn open<T: Personal + Clone>(
+        &self,
+        subject: &StreamId,
+        version: Version,
+        field: &str,
+        pii: &Pii<T>,
+    ) -> Result<Option<T>, StoreError> {
+        let Pii::Sealed(sealed) = pii else { return Ok(pii.clear().cloned()) };
+        let Some(key) = self.key(subject).await? else { return Ok(None) };
+        let mut slot = pii.clone();
+        match open_bytes(&key, subject, version, field, sealed) {
+            Some(bytes) => slot.set_clear(&bytes),
+            None => slot.set_erased(),
+        }
+        Ok(slot.clear().cloned())
+    }
+
+    async fn key(&self, subject: &StreamId) -> Result<Option<SubjectKey>, StoreError> {
+        if let Some(key) = self.open.get(subject) {
+            return Ok(Some(key));
+        }
+        let Some(record) = self.store.read_key(subject).await? else { return Ok(None) };
+        let key = self.unwrap(subject, record.generation, record.wrapped);
+        if let Some(key) = key {
+            self.keep(subject, key);
+        }
+        Ok(key)
+    }
+
+    fn make(&self, subject: &StreamId, generation: u32) -> (SubjectKey, Option<NewKey>) {
+        let key = SubjectKey { generation, bytes: random_bytes() };
+        let wrapped = self.wrapping.seal(&place(subject, generation.into(), "key"), &key.bytes);
+        (key, Some(NewKey { generation, wrapped }))
+    }
+
+    fn unwrap(
+        &self,
+        subject: &StreamId,
+        generation: u32,
+        wrapped: Option<Vec<u8>>,
+    ) -> Option<SubjectKey> {
+        let bytes = self.wrapping.open(&place(subject, generation.into(), "key"), &wrapped?)?;
+        Some(SubjectKey { generation, bytes: bytes.try_into().ok()? })
+    }
+}
+
+fn open_bytes(
+    key: &SubjectKey,
+    subject: &StreamId,
+    version: Version,
+    field: &str,
+    sealed: &Sealed,
+) -> Option<Vec<u8>> {
+    let (generation, sealed) = sealed.0.split_first()?;
+    // Another key of the subject sealed it, and that one was destroyed.
+    if *generation != generation_byte(key.generation) {
+        return None;
+    }
+    SealingKey::new(&key.bytes).open(&place(subject, version, field), sealed)
+}
+
+/// What is authenticated with a field.
+fn place(subject: &StreamId, version: Version, field: &str) -> Vec<u8> {
+    format!("{subject}/{version}/{field}").into_bytes()
+}
+
+fn generation_byte(generation: u32) -> u8 {
+    generation.to_le_bytes()[0]
+}
