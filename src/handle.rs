@@ -122,17 +122,34 @@ impl Handler {
             // 1. Fold the stream.
             let current = self.load::<D>(stream).await.map_err(HandleError::Store)?;
             // 2. Decide.
-            let events = current.state.decide(command).map_err(HandleError::Rejected)?;
+            let events = current
+                .state
+                .decide(command)
+                .map_err(HandleError::Rejected)?;
             if events.is_empty() {
-                return Ok(Done { events, state: current.state, position: 0 });
+                return Ok(Done {
+                    events,
+                    state: current.state,
+                    position: 0,
+                });
             }
             // 3. Seal and append.
             match self.append(stream, &current, &events, context).await {
                 // 4. Durable now. The cache may forget it, the process may die: the log knows.
                 Ok((state, position)) => {
                     let length = current.length + events.len() as u64;
-                    D::cache(self).insert(stream.clone(), State { state: state.clone(), length });
-                    return Ok(Done { events, state, position });
+                    D::cache(self).insert(
+                        stream.clone(),
+                        State {
+                            state: state.clone(),
+                            length,
+                        },
+                    );
+                    return Ok(Done {
+                        events,
+                        state,
+                        position,
+                    });
                 }
                 // 5. Another node was faster: look again. Nothing was written.
                 Err(StoreError::Conflict { .. }) if conflicts < MAX_CONFLICTS => {
@@ -161,14 +178,23 @@ impl Handler {
             for recorded in &page {
                 let at = recorded.metadata.occurred_at;
                 let event = D::event(&recorded.event).ok_or_else(|| unreadable(recorded))?;
-                state = state.evolve(event, Stamp { at, version: recorded.version });
+                state = state.evolve(
+                    event,
+                    Stamp {
+                        at,
+                        version: recorded.version,
+                    },
+                );
             }
             length += page.len() as u64;
             if page.len() < PAGE {
                 break;
             }
         }
-        let loaded = State { state: Arc::new(state), length };
+        let loaded = State {
+            state: Arc::new(state),
+            length,
+        };
         // An empty stream is cheap to look at again; a flood of them must not push others out.
         if length > 0 {
             D::cache(self).insert(stream.clone(), loaded.clone());
@@ -199,7 +225,13 @@ impl Handler {
                 }
             }
             let event = D::event(&sealed).ok_or_else(|| StoreError::unavailable(WrongFamily))?;
-            state = state.evolve(event, Stamp { at: occurred_at, version });
+            state = state.evolve(
+                event,
+                Stamp {
+                    at: occurred_at,
+                    version,
+                },
+            );
             let new = NewEvent::new(new_event_id(), sealed, metadata(context, occurred_at));
             new_events.push(new.map_err(StoreError::unavailable)?);
         }
@@ -263,7 +295,10 @@ impl Cached for Name {
 
 impl<D> Clone for State<D> {
     fn clone(&self) -> Self {
-        Self { state: self.state.clone(), length: self.length }
+        Self {
+            state: self.state.clone(),
+            length: self.length,
+        }
     }
 }
 

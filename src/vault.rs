@@ -33,7 +33,11 @@ impl Vault {
     /// The vault beside a log.
     #[must_use]
     pub fn new(store: Arc<dyn EventStore>, wrapping: SealingKey) -> Self {
-        Self { store, wrapping, open: Cache::new(OPEN_KEYS) }
+        Self {
+            store,
+            wrapping,
+            open: Cache::new(OPEN_KEYS),
+        }
     }
 
     /// The key to seal the next events of a stream with. Where there is none it is made, and has to
@@ -89,8 +93,12 @@ impl Vault {
         field: &str,
         pii: &Pii<T>,
     ) -> Result<Option<T>, StoreError> {
-        let Pii::Sealed(sealed) = pii else { return Ok(pii.clear().cloned()) };
-        let Some(key) = self.key(subject).await? else { return Ok(None) };
+        let Pii::Sealed(sealed) = pii else {
+            return Ok(pii.clear().cloned());
+        };
+        let Some(key) = self.key(subject).await? else {
+            return Ok(None);
+        };
         let mut slot = pii.clone();
         match open_bytes(&key, subject, version, field, sealed) {
             Some(bytes) => slot.set_clear(&bytes),
@@ -103,7 +111,9 @@ impl Vault {
         if let Some(key) = self.open.get(subject) {
             return Ok(Some(key));
         }
-        let Some(record) = self.store.read_key(subject).await? else { return Ok(None) };
+        let Some(record) = self.store.read_key(subject).await? else {
+            return Ok(None);
+        };
         let key = self.unwrap(subject, record.generation, record.wrapped);
         if let Some(key) = key {
             self.keep(subject, key);
@@ -112,9 +122,20 @@ impl Vault {
     }
 
     fn make(&self, subject: &StreamId, generation: u32) -> (SubjectKey, Option<NewKey>) {
-        let key = SubjectKey { generation, bytes: random_bytes() };
-        let wrapped = self.wrapping.seal(&place(subject, generation.into(), "key"), &key.bytes);
-        (key, Some(NewKey { generation, wrapped }))
+        let key = SubjectKey {
+            generation,
+            bytes: random_bytes(),
+        };
+        let wrapped = self
+            .wrapping
+            .seal(&place(subject, generation.into(), "key"), &key.bytes);
+        (
+            key,
+            Some(NewKey {
+                generation,
+                wrapped,
+            }),
+        )
     }
 
     fn unwrap(
@@ -123,8 +144,13 @@ impl Vault {
         generation: u32,
         wrapped: Option<Vec<u8>>,
     ) -> Option<SubjectKey> {
-        let bytes = self.wrapping.open(&place(subject, generation.into(), "key"), &wrapped?)?;
-        Some(SubjectKey { generation, bytes: bytes.try_into().ok()? })
+        let bytes = self
+            .wrapping
+            .open(&place(subject, generation.into(), "key"), &wrapped?)?;
+        Some(SubjectKey {
+            generation,
+            bytes: bytes.try_into().ok()?,
+        })
     }
 }
 

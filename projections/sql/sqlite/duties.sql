@@ -1,0 +1,18 @@
+-- What whence still owes somebody. A row goes when it is done.
+
+CREATE TABLE onboardings (
+  user_id         BLOB PRIMARY KEY,
+  since           INTEGER NOT NULL,
+  steps           INTEGER NOT NULL,        -- 1 code issued, 2 plan given, 4 welcome mail over
+  welcome_failed  INTEGER NOT NULL,        -- attempts
+  tried_at        INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;
+
+CREATE TABLE undecided_referrals (
+  user_id    BLOB PRIMARY KEY,
+  code       TEXT NOT NULL,
+  touched_at INTEGER,
+  touch_id   BLOB,
+  via        TEXT NOT NULL,
+  refused_at INTEGER NOT NULL
+) STRICT, WITHOUT ROWID;

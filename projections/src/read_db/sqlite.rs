@@ -1,0 +1,226 @@
+//! Read models in a SQLite file.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction, params};
+use whence_events::{Event, EventId, Position, Recorded};
+
+use super::{Checkpoint, ProjectError, apply};
+use crate::{Projector, projectors};
+
+/// One writer, any number of readers.
+pub struct SqliteReadDb {
+    path: PathBuf,
+    projectors: Vec<Box<dyn Projector>>,
+    writer: Mutex<Connection>,
+    /// Connections of readers that are not reading now.
+    idle: Mutex<Vec<Connection>>,
+}
+
+impl SqliteReadDb {
+    pub(super) fn open(path: &Path) -> Result<Self, ProjectError> {
+        let projectors = projectors();
+        let writer = match prepare(path, &projectors) {
+            // The file is worth nothing by itself: one that cannot be read is made anew.
+            Err(error) if is_damaged(&error) => {
+                tracing::warn!(%error, "the read models are damaged and made anew");
+                for suffix in ["", "-wal", "-shm"] {
+                    let mut file = path.as_os_str().to_owned();
+                    file.push(suffix);
+                    let _ = std::fs::remove_file(file);
+                }
+                prepare(path, &projectors)?
+            }
+            prepared => prepared?,
+        };
+        let (path, writer, idle) = (path.to_owned(), Mutex::new(writer), Mutex::default());
+        Ok(Self {
+            path,
+            projectors,
+            writer,
+            idle,
+        })
+    }
+
+    pub(super) fn checkpoints(&self) -> Result<Vec<Checkpoint>, ProjectError> {
+        let connection = self.writer();
+        self.projectors
+            .iter()
+            .map(|p| Ok(checkpoint(&connection, p.as_ref())?))
+            .collect()
+    }
+
+    pub(super) fn reset(&self) -> Result<(), ProjectError> {
+        let mut connection = self.writer();
+        let transaction = connection.transaction()?;
+        for projector in &self.projectors {
+            make_tables(&transaction, projector.as_ref())?;
+        }
+        Ok(transaction.commit()?)
+    }
+
+    pub(super) fn apply(&self, events: &[Recorded]) -> Result<(), ProjectError> {
+        let unknown = events
+            .iter()
+            .find(|event| matches!(event.event, Event::Unknown { .. }));
+        let end = unknown.map_or(Position::MAX, |event| event.position);
+        let known = &events[..events.partition_point(|event| event.position < end)];
+        let mut connection = self.writer();
+        let transaction = connection.transaction()?;
+        for projector in &self.projectors {
+            run(&transaction, projector.as_ref(), known)?;
+        }
+        transaction.commit()?;
+        unknown.map_or(Ok(()), |event| {
+            Err(ProjectError::UnknownEvent {
+                position: event.position,
+                event_type: event.event.event_type().to_owned(),
+            })
+        })
+    }
+
+    pub(super) fn read<T>(
+        &self,
+        query: impl FnOnce(&Connection) -> rusqlite::Result<T>,
+    ) -> rusqlite::Result<T> {
+        let idle = self
+            .idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .pop();
+        let connection = match idle {
+            Some(connection) => connection,
+            None => self.open_reader()?,
+        };
+        let result = query(&connection)?;
+        self.idle
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .push(connection);
+        Ok(result)
+    }
+
+    fn open_reader(&self) -> rusqlite::Result<Connection> {
+        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let connection = Connection::open_with_flags(&self.path, flags)?;
+        connection.busy_timeout(std::time::Duration::from_secs(5))?;
+        Ok(connection)
+    }
+
+    fn writer(&self) -> MutexGuard<'_, Connection> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Runs one projector over what lies behind its checkpoint.
+fn run(
+    transaction: &Transaction<'_>,
+    projector: &dyn Projector,
+    events: &[Recorded],
+) -> rusqlite::Result<()> {
+    let done = checkpoint(transaction, projector)?.position;
+    let mut changes = Vec::new();
+    for event in &events[events.partition_point(|event| event.position <= done)..] {
+        projector.project(event, &mut changes);
+        for change in changes.drain(..) {
+            apply::change(transaction, change)?;
+        }
+    }
+    match events.last() {
+        Some(last) if last.position > done => {
+            let sql = "UPDATE checkpoints SET position = ?2, event_id = ?3 WHERE projector = ?1";
+            let row = params![projector.name(), last.position, last.event_id.0];
+            transaction.prepare_cached(sql)?.execute(row).map(drop)
+        }
+        _ => Ok(()),
+    }
+}
+
+fn checkpoint(connection: &Connection, projector: &dyn Projector) -> rusqlite::Result<Checkpoint> {
+    let sql = "SELECT position, event_id FROM checkpoints WHERE projector = ?1";
+    connection
+        .prepare_cached(sql)?
+        .query_row([projector.name()], |row| {
+            let event_id = row.get::<_, Option<uuid::Uuid>>(1)?.map(EventId);
+            Ok(Checkpoint {
+                projector: projector.name(),
+                position: row.get(0)?,
+                event_id,
+            })
+        })
+}
+
+/// The writer's connection, every projector's tables being of its version.
+fn prepare(path: &Path, projectors: &[Box<dyn Projector>]) -> rusqlite::Result<Connection> {
+    let mut connection = Connection::open(path)?;
+    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    connection.set_prepared_statement_cache_capacity(64);
+    connection.execute_batch(
+        "PRAGMA journal_mode = WAL;
+         PRAGMA synchronous = NORMAL;       -- what a crash takes, the log brings back
+         PRAGMA cache_size = -16384;
+         PRAGMA wal_autocheckpoint = 4000;
+         PRAGMA temp_store = MEMORY;",
+    )?;
+    let transaction = connection.transaction()?;
+    transaction.execute_batch(
+        "CREATE TABLE IF NOT EXISTS checkpoints (
+           projector TEXT PRIMARY KEY,
+           version   INTEGER NOT NULL,
+           position  INTEGER NOT NULL,
+           event_id  BLOB
+         ) STRICT, WITHOUT ROWID",
+    )?;
+    for projector in projectors {
+        let sql = "SELECT version FROM checkpoints WHERE projector = ?1";
+        let version = transaction.query_row(sql, [projector.name()], |row| row.get::<_, u32>(0));
+        if version.optional()? != Some(projector.version()) {
+            make_tables(&transaction, projector.as_ref())?;
+        }
+    }
+    transaction.commit()?;
+    Ok(connection)
+}
+
+fn make_tables(transaction: &Transaction<'_>, projector: &dyn Projector) -> rusqlite::Result<()> {
+    for table in projector.tables() {
+        transaction.execute_batch(&format!("DROP TABLE IF EXISTS {table}"))?;
+    }
+    transaction.execute_batch(match projector.name() {
+        "identity" => include_str!("../../sql/sqlite/identity.sql"),
+        "attribution" => include_str!("../../sql/sqlite/attribution.sql"),
+        "duties" => include_str!("../../sql/sqlite/duties.sql"),
+        name => unreachable!("the projector {name} has no tables"),
+    })?;
+    let sql =
+        "INSERT OR REPLACE INTO checkpoints (projector, version, position) VALUES (?1, ?2, 0)";
+    transaction
+        .execute(sql, params![projector.name(), projector.version()])
+        .map(drop)
+}
+
+fn is_damaged(error: &rusqlite::Error) -> bool {
+    use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
+    matches!(
+        error.sqlite_error_code(),
+        Some(DatabaseCorrupt | NotADatabase)
+    )
+}
+
+pub(super) fn dump(connection: &Connection) -> rusqlite::Result<Vec<String>> {
+    let mut rows = Vec::new();
+    for table in projectors().iter().flat_map(|projector| projector.tables()) {
+        let mut statement = connection.prepare(&format!("SELECT * FROM {table}"))?;
+        let columns = statement.column_count();
+        let mut found = statement.query([])?;
+        while let Some(row) = found.next()? {
+            let values: Vec<_> = (0..columns)
+                .map(|i| row.get_ref(i).map(|v| format!("{v:?}")))
+                .collect::<Result<_, _>>()?;
+            rows.push(format!("{table}: {}", values.join(", ")));
+        }
+    }
+    rows.sort();
+    Ok(rows)
+}
