@@ -1,3 +1,4 @@
 //! whence: passwordless login and attribution out of one append-only event log.
 
+pub mod device;
 pub mod geo;
