@@ -1,0 +1,326 @@
+//! Country of a request: from the CDN in front of us, or from an mmdb file.
+
+use std::fs::File;
+use std::io::{self, Read};
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use http::HeaderMap;
+use maxminddb::{MaxMindDbError, PathElement, Reader};
+use whence_events::Country;
+
+/// What CDNs call the visitor's country, asked in this order.
+const CDN_HEADERS: [&str; 3] = [
+    "cf-ipcountry",
+    "x-vercel-ip-country",
+    "cloudfront-viewer-country",
+];
+
+/// Where the code is in a record: as MaxMind and DB-IP lay it out, and flat as IPinfo does.
+const LAYOUTS: [&[PathElement<'static>]; 2] = [
+    &[PathElement::Key("country"), PathElement::Key("iso_code")],
+    &[PathElement::Key("country_code")],
+];
+
+/// Country databases are 5 to 40 MB. The file is held in memory, so a wrong path (a device, a
+/// disk image) must not be read to its end.
+const DATABASE_MAX_BYTES: u64 = 128 * 1024 * 1024;
+
+/// Looks up countries. Cheap to clone: the database is shared.
+#[derive(Clone, Debug, Default)]
+pub struct Geo {
+    database: Option<Arc<Reader<Vec<u8>>>>,
+}
+
+/// Why a database could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum GeoError {
+    /// The file is missing or could not be read.
+    #[error("the country database {} cannot be read: {source}", path.display())]
+    Unreadable {
+        /// The file as it was given.
+        path: PathBuf,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// The file is larger than any country database.
+    #[error(
+        "the country database {} is larger than {} MiB",
+        path.display(),
+        DATABASE_MAX_BYTES / (1024 * 1024)
+    )]
+    TooLarge {
+        /// The file as it was given.
+        path: PathBuf,
+    },
+    /// The file is no mmdb, or a damaged one.
+    #[error("the country database {} is not a usable mmdb file: {source}", path.display())]
+    Invalid {
+        /// The file as it was given.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: MaxMindDbError,
+    },
+}
+
+impl Geo {
+    /// Knows only what a trusted CDN says.
+    #[must_use]
+    pub fn none() -> Self {
+        Self::default()
+    }
+
+    /// Reads an mmdb file into memory; later changes of the file are not seen.
+    ///
+    /// # Errors
+    ///
+    /// When the file cannot be read, is larger than 128 MiB, or is not an mmdb.
+    pub fn open(path: impl AsRef<Path>) -> Result<Self, GeoError> {
+        let path = path.as_ref();
+        let unreadable = |source| GeoError::Unreadable {
+            path: path.into(),
+            source,
+        };
+        let mut bytes = Vec::new();
+        File::open(path)
+            .and_then(|file| file.take(DATABASE_MAX_BYTES + 1).read_to_end(&mut bytes))
+            .map_err(unreadable)?;
+        if bytes.len() as u64 > DATABASE_MAX_BYTES {
+            return Err(GeoError::TooLarge { path: path.into() });
+        }
+        bytes.shrink_to_fit();
+        Self::from_bytes(bytes).map_err(|source| GeoError::Invalid {
+            path: path.into(),
+            source,
+        })
+    }
+
+    fn from_bytes(bytes: Vec<u8>) -> Result<Self, MaxMindDbError> {
+        let reader = Reader::from_source(bytes)?;
+        Ok(Self {
+            database: Some(Arc::new(reader)),
+        })
+    }
+
+    /// The country of a request. `trust_cdn` says that a CDN in front of us overwrites these
+    /// headers; without it they are the client's word and are not looked at. `ip` is the client's
+    /// address as far as it is known.
+    ///
+    /// Codes for "nobody knows" (`XX`, `ZZ`, Tor's `T1`) are no answer: the database is asked.
+    #[must_use]
+    pub fn country(
+        &self,
+        headers: &HeaderMap,
+        trust_cdn: bool,
+        ip: Option<IpAddr>,
+    ) -> Option<Country> {
+        let from_cdn = if trust_cdn {
+            cdn_country(headers)
+        } else {
+            None
+        };
+        from_cdn.or_else(|| self.look_up(ip?))
+    }
+
+    /// The walk is at most 128 steps, and maxminddb bounds depth, values and bytes of a decode,
+    /// so a damaged database costs an error, which is no country.
+    fn look_up(&self, ip: IpAddr) -> Option<Country> {
+        // A dual-stack listener sees IPv4 peers as ::ffff:a.b.c.d, which an IPv4-only database
+        // refuses.
+        let record = self.database.as_ref()?.lookup(ip.to_canonical()).ok()?;
+        LAYOUTS
+            .into_iter()
+            .filter_map(|path| record.decode_path::<&str>(path).ok().flatten())
+            .find_map(Country::parse)
+    }
+}
+
+fn cdn_country(headers: &HeaderMap) -> Option<Country> {
+    CDN_HEADERS
+        .into_iter()
+        .filter_map(|name| headers.get(name)?.to_str().ok())
+        .find_map(|value| Country::parse(value.trim()))
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const TEST_DATABASE: &str = concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/tests/data/maxmind/GeoLite2-Country-Test.mmdb"
+    );
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        pairs
+            .iter()
+            .map(|&(name, value)| {
+                (
+                    name.parse().expect("a header name"),
+                    HeaderValue::from_static(value),
+                )
+            })
+            .collect()
+    }
+
+    fn text(country: Option<Country>) -> Option<String> {
+        country.map(|country| country.as_str().to_owned())
+    }
+
+    #[track_caller]
+    fn looked_up(ip: &str) -> Option<String> {
+        let geo = Geo::open(TEST_DATABASE).expect("the test database");
+        text(geo.country(
+            &HeaderMap::new(),
+            false,
+            Some(ip.parse().expect("an address")),
+        ))
+    }
+
+    #[test]
+    fn an_address_has_the_country_of_its_network() {
+        assert_eq!(looked_up("2.125.160.216").as_deref(), Some("GB"));
+        assert_eq!(looked_up("2001:218::1").as_deref(), Some("JP"));
+        assert_eq!(looked_up("127.0.0.1"), None);
+        assert_eq!(looked_up("::1"), None);
+    }
+
+    #[test]
+    fn an_ipv4_mapped_address_is_its_ipv4_address() {
+        assert_eq!(looked_up("::ffff:2.125.160.216").as_deref(), Some("GB"));
+        assert_eq!(looked_up("::ffff:127.0.0.1"), None);
+    }
+
+    #[test]
+    fn a_trusted_cdn_comes_before_the_database() {
+        let geo = Geo::open(TEST_DATABASE).expect("the test database");
+        let ip = Some(IpAddr::from([2, 125, 160, 216]));
+        for name in CDN_HEADERS {
+            let said = headers(&[(name, "ch")]);
+            assert_eq!(
+                text(geo.country(&said, true, ip)).as_deref(),
+                Some("CH"),
+                "{name}"
+            );
+            assert_eq!(
+                text(geo.country(&said, false, ip)).as_deref(),
+                Some("GB"),
+                "{name}"
+            );
+            assert_eq!(Geo::none().country(&said, false, None), None, "{name}");
+        }
+    }
+
+    #[test]
+    fn a_cdn_that_does_not_know_is_no_answer() {
+        let geo = Geo::open(TEST_DATABASE).expect("the test database");
+        let ip = Some(IpAddr::from([2, 125, 160, 216]));
+        for nothing in ["XX", "xx", "ZZ", "T1", "", " ", "GBR", "G", "\u{7f}"] {
+            let mut said = HeaderMap::new();
+            if let Ok(value) = HeaderValue::from_bytes(nothing.as_bytes()) {
+                said.insert("cf-ipcountry", value);
+            }
+            assert_eq!(Geo::none().country(&said, true, None), None, "{nothing:?}");
+            assert_eq!(
+                text(geo.country(&said, true, ip)).as_deref(),
+                Some("GB"),
+                "{nothing:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_next_cdn_header_is_asked_when_one_does_not_know() {
+        let said = headers(&[("cf-ipcountry", "XX"), ("cloudfront-viewer-country", "CH")]);
+        let country = Geo::none().country(&said, true, None);
+        assert_eq!(text(country).as_deref(), Some("CH"));
+    }
+
+    #[test]
+    fn an_error_is_one_sentence_with_the_path() {
+        let missing = Geo::open("no/such.mmdb").expect_err("no such file");
+        assert!(matches!(missing, GeoError::Unreadable { .. }));
+        assert!(missing.to_string().contains("no/such.mmdb cannot be read"));
+
+        let wrong = Geo::open(concat!(env!("CARGO_MANIFEST_DIR"), "/Cargo.toml"))
+            .expect_err("not a database");
+        assert!(matches!(wrong, GeoError::Invalid { .. }));
+        assert!(!wrong.to_string().contains('\n'));
+    }
+
+    #[test]
+    fn an_endless_file_is_refused() {
+        let endless = Path::new("/dev/zero");
+        if endless.exists() {
+            assert!(matches!(Geo::open(endless), Err(GeoError::TooLarge { .. })));
+        }
+    }
+
+    /// A database of one node: every IPv4 address has this record.
+    fn one_record(record: &[u8]) -> Geo {
+        let tree = [0, 0, 17, 0, 0, 17];
+        let metadata = [
+            &b"\xab\xcd\xefMaxMind.com\xe9"[..],
+            b"\x5bbinary_format_major_version\xa1\x02",
+            b"\x5bbinary_format_minor_version\xa0",
+            b"\x4bbuild_epoch\x01\x02\x01",
+            b"\x4ddatabase_type\x44Flat",
+            b"\x4bdescription\xe0",
+            b"\x4aip_version\xa1\x04",
+            b"\x49languages\x00\x04",
+            b"\x4anode_count\xc1\x01",
+            b"\x4brecord_size\xa1\x18",
+        ];
+        let bytes = [&tree, &[0; 16][..], record, &metadata.concat()].concat();
+        Geo::from_bytes(bytes).expect("a sound database")
+    }
+
+    #[test]
+    fn a_flat_record_is_read_too() {
+        let ask = |geo: &Geo| text(geo.look_up(IpAddr::from([198, 51, 100, 7])));
+        let flat = one_record(b"\xe1\x4ccountry_code\x42NO");
+        assert_eq!(ask(&flat).as_deref(), Some("NO"));
+        // IPinfo writes the name where MaxMind has a map.
+        let named = one_record(b"\xe2\x47country\x46Norway\x4ccountry_code\x42NO");
+        assert_eq!(ask(&named).as_deref(), Some("NO"));
+        assert_eq!(ask(&one_record(b"\xe1\x4ccountry_code\x42XX")), None);
+        assert_eq!(ask(&one_record(b"\xe0")), None);
+    }
+
+    #[test]
+    fn an_ipv6_address_in_an_ipv4_database_has_no_country() {
+        let geo = one_record(b"\xe1\x4ccountry_code\x42NO");
+        let ask = |ip: &str| text(geo.look_up(ip.parse().expect("an address")));
+        assert_eq!(ask("2001:db8::1"), None);
+        assert_eq!(ask("::ffff:198.51.100.7").as_deref(), Some("NO"));
+    }
+
+    proptest! {
+        /// Neither opening nor asking panics, whatever the disk did to the file.
+        #[test]
+        fn a_damaged_database_is_an_error_or_no_country(
+            damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..40),
+            kept in any::<prop::sample::Index>(),
+            cut in any::<bool>(),
+            ips in prop::collection::vec(any::<IpAddr>(), 20),
+        ) {
+            let mut bytes = std::fs::read(TEST_DATABASE).expect("the test database");
+            for (at, value) in damage {
+                let at = at.index(bytes.len());
+                bytes[at] = value;
+            }
+            if cut {
+                bytes.truncate(kept.index(bytes.len()));
+            }
+            if let Ok(geo) = Geo::from_bytes(bytes) {
+                for ip in ips {
+                    geo.look_up(ip);
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,254 @@
+//! Who a request's session belongs to: a small cache over the read models, kept coherent.
+//!
+//! The runner tells it of every committed event. A session that was revoked is marked as gone before
+//! anybody is told that it was; a fill that read the tables before that loses against the mark.
+
+use std::sync::Arc;
+
+use quick_cache::sync::{Cache, GuardResult};
+use whence_events::{
+    EmailAddress, Event, Hash, Provider, Recorded, SessionId, StreamId, Timestamp, UserEvent,
+    UserId,
+};
+use whence_projections::{QueryError, ReadDb, SessionView};
+
+use crate::domain::user::EMAIL_VERSION;
+use crate::runner::{Observer, Progress};
+use crate::secrets::SessionToken;
+use crate::store::{EventStore, StoreError};
+use crate::vault::Vault;
+
+/// Sessions.
+pub struct Sessions {
+    cache: Arc<Cache<SessionId, Entry>>,
+    reads: Arc<ReadDb>,
+    vault: Arc<Vault>,
+    store: Arc<dyn EventStore>,
+    progress: Arc<Progress>,
+}
+
+/// A session that can be used, if its token is right and its time is not over.
+#[derive(Debug)]
+pub struct Session {
+    /// Its id.
+    pub session_id: SessionId,
+    token_hash: Hash,
+    /// When it began.
+    pub opened_at: Timestamp,
+    /// End, unless extended.
+    pub expires_at: Timestamp,
+    /// End, whatever happens.
+    pub absolute_expires_at: Timestamp,
+    /// Whose it is.
+    pub user: User,
+}
+
+/// A user, readable.
+#[derive(Clone, Debug)]
+pub struct User {
+    /// Who.
+    pub user_id: UserId,
+    /// Their address.
+    pub email: EmailAddress,
+    /// How they want to be called.
+    pub display_name: Option<Box<str>>,
+    /// Their picture.
+    pub avatar_url: Option<Box<str>>,
+    /// What billing calls them.
+    pub billing_customer_id: Option<Box<str>>,
+    /// How they log in.
+    pub provider: Provider,
+    /// When they registered.
+    pub created_at: Timestamp,
+    /// When any of this last changed.
+    pub updated_at: Timestamp,
+}
+
+#[derive(Clone)]
+enum Entry {
+    Live(Arc<Session>),
+    Gone,
+}
+
+/// Why nobody can say whose a session is.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// The read models.
+    #[error("the read models do not answer: {0}")]
+    Reads(#[from] QueryError),
+    /// The log or the vault.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Sessions {
+    /// With room for `capacity` sessions, some 300 bytes each. Also what the runner has to tell.
+    #[must_use]
+    pub fn observer(capacity: usize, reads: Arc<ReadDb>) -> SessionObserver {
+        SessionObserver { cache: Arc::new(Cache::new(capacity)), reads }
+    }
+
+    /// Over the same cache as `observer`.
+    #[must_use]
+    pub fn new(
+        observer: &SessionObserver,
+        vault: Arc<Vault>,
+        store: Arc<dyn EventStore>,
+        progress: Arc<Progress>,
+    ) -> Self {
+        let (cache, reads) = (observer.cache.clone(), observer.reads.clone());
+        Self { cache, reads, vault, store, progress }
+    }
+
+    /// The session of a token that is right, and in time.
+    ///
+    /// # Errors
+    /// When nobody can say.
+    pub async fn get(
+        &self,
+        token: &SessionToken,
+        now: Timestamp,
+    ) -> Result<Option<Arc<Session>>, SessionError> {
+        let session = self.find(token.id, now).await?;
+        Ok(session.filter(|session| session.token_hash.same_as(&token.hash())))
+    }
+
+    /// A session in time, for a caller that proved it otherwise.
+    ///
+    /// # Errors
+    /// When nobody can say.
+    pub async fn find(
+        &self,
+        id: SessionId,
+        now: Timestamp,
+    ) -> Result<Option<Arc<Session>>, SessionError> {
+        let entry = match self.cache.get(&id) {
+            Some(entry) => entry,
+            None => self.fill(id).await?,
+        };
+        match entry {
+            Entry::Live(session) if now < session.expires_at => Ok(Some(session)),
+            Entry::Live(_) | Entry::Gone => Ok(None),
+        }
+    }
+
+    async fn fill(&self, id: SessionId) -> Result<Entry, SessionError> {
+        loop {
+            let place = match self.cache.get_value_or_guard_async(&id).await {
+                Ok(entry) => return Ok(entry),
+                Err(place) => place,
+            };
+            // Nothing is kept of a session that nobody knows: made-up ids must not push others out.
+            let Some(view) = self.look_up(id).await? else { return Ok(Entry::Gone) };
+            let Some(session) = self.open(view).await? else { return Ok(Entry::Gone) };
+            let entry = Entry::Live(Arc::new(session));
+            // Told otherwise while it was looked up: look again.
+            if place.insert(entry.clone()).is_ok() {
+                return Ok(entry);
+            }
+        }
+    }
+
+    /// Looks twice before it says no: this node may be behind what was acknowledged.
+    async fn look_up(&self, id: SessionId) -> Result<Option<SessionView>, SessionError> {
+        let found = self.reads.session(id)?;
+        if found.is_some() {
+            return Ok(found);
+        }
+        let head = self.store.head().await?;
+        if self.progress.projected() >= head {
+            return Ok(None);
+        }
+        self.progress.wait_for(head).await;
+        Ok(self.reads.session(id)?)
+    }
+
+    async fn open(&self, view: SessionView) -> Result<Option<Session>, StoreError> {
+        let stream = StreamId::User(view.user.user_id);
+        let email = self.vault.open(&stream, EMAIL_VERSION, "email", &view.user.email).await?;
+        let Some(email) = email else { return Ok(None) };
+        let display_name = match &view.user.display_name {
+            Some(name) => {
+                let version = view.user.display_name_version;
+                self.vault.open(&stream, version, "display_name", name).await?
+            }
+            None => None,
+        };
+        Ok(Some(Session {
+            session_id: view.session_id,
+            token_hash: view.token_hash,
+            opened_at: view.opened_at,
+            expires_at: view.expires_at,
+            absolute_expires_at: view.absolute_expires_at,
+            user: User {
+                user_id: view.user.user_id,
+                email,
+                display_name: display_name.map(Into::into),
+                avatar_url: view.user.avatar_url.map(Into::into),
+                billing_customer_id: view.user.billing_customer_id.map(Into::into),
+                provider: view.user.provider,
+                created_at: view.user.created_at,
+                updated_at: view.user.updated_at,
+            },
+        }))
+    }
+}
+
+/// Keeps the cache coherent.
+#[derive(Clone)]
+pub struct SessionObserver {
+    cache: Arc<Cache<SessionId, Entry>>,
+    reads: Arc<ReadDb>,
+}
+
+impl Observer for SessionObserver {
+    fn committed(&self, events: &[Recorded]) {
+        for (_, event) in user_events(events) {
+            if let UserEvent::SessionRevoked(revoked) = event {
+                self.cache.insert(revoked.session_id, Entry::Gone);
+            }
+        }
+    }
+
+    fn projected(&self, events: &[Recorded]) {
+        for (user_id, event) in user_events(events) {
+            match event {
+                UserEvent::SessionExtended(extended) => self.forget(extended.session_id),
+                UserEvent::RefreshRotated(rotated) => self.forget(rotated.session_id),
+                UserEvent::ProfileUpdated(_) | UserEvent::BillingCustomerLinked(_) => {
+                    match self.reads.sessions_of(user_id) {
+                        Ok(sessions) => sessions.into_iter().for_each(|id| self.forget(id)),
+                        Err(_) => self.cache.clear(),
+                    }
+                }
+                // Its sessions were revoked before, each by an event of its own.
+                UserEvent::UserErased(_)
+                | UserEvent::SessionRevoked(_)
+                | UserEvent::SessionOpened(_)
+                | UserEvent::UserRegistered(_)
+                | UserEvent::AttributionCaptured(_)
+                | UserEvent::ReferralAttributed(_)
+                | UserEvent::ReferralRefused(_)
+                | UserEvent::ReferralCodeIssued(_)
+                | UserEvent::ReferralCodeDisabled(_)
+                | UserEvent::SubscriptionProvisioned(_)
+                | UserEvent::WelcomeEmailSent(_)
+                | UserEvent::WelcomeEmailFailed(_)
+                | UserEvent::CreatorHandleClaimed(_) => {}
+            }
+        }
+    }
+}
+
+impl SessionObserver {
+    fn forget(&self, id: SessionId) {
+        self.cache.remove(&id);
+    }
+}
+
+fn user_events(events: &[Recorded]) -> impl Iterator<Item = (UserId, &UserEvent)> {
+    events.iter().filter_map(|recorded| match (&recorded.stream, &recorded.event) {
+        (StreamId::User(user_id), Event::User(event)) => Some((*user_id, event.as_ref())),
+        _ => None,
+    })
+}
