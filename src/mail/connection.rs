@@ -153,10 +153,11 @@ impl Failed {
         gone && self.stage != Stage::Text
     }
 
-    /// Whether the server said no and still listens.
+    /// Whether the server said no and still listens for another mail. After a refused text it is
+    /// not trusted to: some servers then take what follows for more text.
     pub(super) fn still_connected(&self) -> bool {
         let refused = self.reply.is_some_and(|code| code >= 400 && code != 421);
-        refused && matches!(self.stage, Stage::Envelope | Stage::Text)
+        refused && self.stage == Stage::Envelope
     }
 }
 

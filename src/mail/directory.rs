@@ -162,12 +162,13 @@ mod tests {
         for mailer in [&one, &other, &other, &one] {
             mailer.send(&ada, &login_code("111111")).await.unwrap();
         }
+        std::fs::remove_file(dir.path().join("00000001.eml")).unwrap();
         open(dir.path())
             .unwrap()
             .send(&ada, &login_code("222222"))
             .await
             .unwrap();
-        let expected: Vec<_> = (1..=5).map(|n| format!("{n:08}.eml")).collect();
+        let expected: Vec<_> = (2..=5).map(|n| format!("{n:08}.eml")).collect();
         assert_eq!(names(dir.path()), expected);
         assert!(
             std::fs::read_to_string(dir.path().join("00000005.eml"))
