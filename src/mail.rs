@@ -143,7 +143,8 @@ impl Mailer {
     /// On `Ok` the mail server has taken charge of it, or it is in its file or in memory. On `Err`
     /// it was not accepted, with one exception: when the server falls silent or away after it got
     /// the whole mail (`TimedOut`, `Unreachable`), it may be delivered all the same. Such a mail is
-    /// never sent again from here, so one call delivers at most once.
+    /// never sent again from here, so one call delivers at most once. A call that is dropped closes
+    /// its connection.
     ///
     /// # Errors
     /// The class of the failure; its cause is logged here, once.

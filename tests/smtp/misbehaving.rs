@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
 use whence::mail::{Mailer, Sender};
-use whence_events::DeliveryFailure::{self, Rejected, TimedOut, Unreachable, Untrusted};
+use whence_events::DeliveryFailure::{self, Deferred, Rejected, TimedOut, Unreachable, Untrusted};
 
 use crate::{address, limits, login_code, mailer};
 
@@ -302,10 +302,7 @@ async fn without_the_tls_it_needs_nothing_is_said() {
 #[tokio::test]
 async fn starttls_that_comes_to_nothing_is_not_followed_by_a_mail() {
     let scripts: [(Script, DeliveryFailure); 2] = [
-        (
-            |_, _, line| offer(line, "454 not now"),
-            DeliveryFailure::Deferred,
-        ),
+        (|_, _, line| offer(line, "454 not now"), Deferred),
         (
             |_, _, line| offer(line, "220 go on\r\n250 injected\r\n250 injected"),
             Unreachable,
@@ -348,6 +345,29 @@ async fn smtps_to_a_server_without_tls_is_untrusted() {
         .await;
     assert_eq!(sent, Err(Untrusted));
     assert!(!heard.all().contains("EHLO"));
+}
+
+#[tokio::test]
+async fn a_server_that_wants_nothing_from_this_service_says_nothing_about_the_recipient() {
+    let scripts: [(Script, DeliveryFailure); 5] = [
+        (|_, _, line| at(line, "", "554 go away"), Unreachable),
+        (|_, _, line| at(line, "", "421 too busy"), Deferred),
+        (|_, _, line| at(line, "MAIL", "530 log in first"), Untrusted),
+        (|_, _, line| at(line, "AUTH", "501 no"), Untrusted),
+        (|_, _, line| at(line, "AUTH", "454 not now"), Deferred),
+    ];
+    for (script, class) in scripts {
+        let (outcomes, heard) = send(script, 1, "ada:sesame@", "?tls=none", 2_000).await;
+        assert_eq!(outcomes, [Err(class)], "{}", heard.all());
+    }
+}
+
+fn at(line: &str, verb: &str, text: &'static str) -> Reply {
+    match line.split(' ').next().unwrap_or("") {
+        word if word.split(':').next() == Some(verb) => Reply::Say(text),
+        "EHLO" => Reply::Say("250-here\r\n250 AUTH PLAIN"),
+        _ => Reply::Usual,
+    }
 }
 
 /// An answer that is positive but to another question does not count as "accepted".
