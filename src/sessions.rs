@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use quick_cache::sync::{Cache, GuardResult};
+use quick_cache::sync::Cache;
 use whence_events::{
     EmailAddress, Event, Hash, Provider, Recorded, SessionId, StreamId, Timestamp, UserEvent,
     UserId,

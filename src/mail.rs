@@ -1,0 +1,261 @@
+//! Mails to users: what they say, and the three ways they leave.
+//!
+//! | `open` | what happens to a mail |
+//! |---|---|
+//! | `smtp://…`, `smtps://…` | goes to a mail server, over pooled connections |
+//! | `directory:DIR` | becomes a file `DIR/00000001.eml`: for development |
+//! | `memory` | is kept for who asks for it: for tests and benchmarks |
+//!
+//! A send either ends within its time limit or fails with a [`DeliveryFailure`] class. Neither
+//! errors nor log lines ever hold a code, an address, a password or the words of a mail server
+//! about a recipient.
+
+pub mod message;
+
+mod connection;
+mod directory;
+mod memory;
+mod relay;
+mod smtp;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use lettre::Address;
+use lettre::message::Mailbox;
+use whence_events::DeliveryFailure;
+use whence_events::EmailAddress;
+
+pub use self::directory::Directory;
+pub use self::memory::{Memory, StoredMail};
+pub use self::message::{CodeText, Mail};
+pub use self::smtp::Smtp;
+
+/// Where mails go. Cloning shares the connections, the directory or the memory.
+#[derive(Clone)]
+pub enum Mailer {
+    /// To a mail server.
+    Smtp(Smtp),
+    /// Into a directory, one file each.
+    Directory(Directory),
+    /// Into this process.
+    Memory(Memory),
+}
+
+/// Who mails are from: the `From:` header, and the address that bounces return to.
+#[derive(Clone, Debug)]
+pub struct Sender {
+    /// Shown name; may be empty.
+    pub name: String,
+    /// Address.
+    pub address: String,
+}
+
+/// Bounds of a [`Mailer`].
+#[derive(Clone, Debug)]
+pub struct Limits {
+    /// Longest time of one send: waiting for a free connection, connecting, retrying and all.
+    pub send_timeout: Duration,
+    /// Most connections to the mail server at a time; further sends wait.
+    pub connections: usize,
+    /// Most mails that `memory` keeps; past it the oldest is dropped.
+    pub memory_mails: usize,
+    /// PEM certificates to trust beside those of the operating system.
+    pub extra_roots: Vec<u8>,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            send_timeout: Duration::from_secs(10),
+            connections: 8,
+            memory_mails: 100_000,
+            extra_roots: Vec::new(),
+        }
+    }
+}
+
+/// A mail setting that cannot be used. Its text is a sentence for the operator and never repeats
+/// the setting, which may hold a password.
+#[derive(Debug, thiserror::Error)]
+pub enum MailConfigError {
+    /// None of the known ways.
+    #[error("mail must be `directory:DIR`, `smtp://HOST`, `smtps://HOST` or `memory`")]
+    UnknownWay,
+    /// `directory:` without a directory.
+    #[error("`directory:` needs the directory that mails are written to, as in `directory:mails`")]
+    NoDirectory,
+    /// The directory cannot be made or written.
+    #[error("mails cannot be written to `{}`: {source}", .dir.display())]
+    Directory {
+        /// The directory.
+        dir: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// An `smtp://` or `smtps://` URL that cannot be used, and why.
+    #[error("the address of the mail server {0}")]
+    Smtp(&'static str),
+    /// A sender that cannot be used, and why.
+    #[error("the sender of mails {0}")]
+    Sender(&'static str),
+}
+
+impl Mailer {
+    /// Opens the way that `spec` names, with default [`Limits`].
+    ///
+    /// - `directory:DIR` makes `DIR` (mode 0700) when it is missing.
+    /// - `smtps://[user:password@]host[:port]` is TLS from the first byte, port 465.
+    /// - `smtp://[user:password@]host[:port][?tls=…]` begins in clear; port 587 with a user, else 25.
+    ///   `tls=required` (the default) sends nothing before STARTTLS with a valid certificate;
+    ///   `tls=opportunistic` (the default on loopback without a user) takes STARTTLS when it is
+    ///   offered, whatever the certificate; `tls=none` never does.
+    /// - `memory` needs nothing.
+    ///
+    /// User and password are percent-encoded. A mail server is not contacted before the first mail.
+    ///
+    /// # Errors
+    /// When `spec` or `from` is none of these, or when the directory cannot be written.
+    pub fn open(spec: &str, from: &Sender) -> Result<Self, MailConfigError> {
+        Self::open_with(spec, from, &Limits::default())
+    }
+
+    /// As [`Mailer::open`], with other limits.
+    ///
+    /// # Errors
+    /// As [`Mailer::open`].
+    pub fn open_with(spec: &str, from: &Sender, limits: &Limits) -> Result<Self, MailConfigError> {
+        let from = from.mailbox()?;
+        if spec == "memory" {
+            Ok(Self::Memory(Memory::new(limits.memory_mails)))
+        } else if let Some(dir) = spec.strip_prefix("directory:") {
+            Directory::open(dir, from).map(Self::Directory)
+        } else if spec.starts_with("smtp://") || spec.starts_with("smtps://") {
+            Smtp::open(spec, from, limits).map(Self::Smtp)
+        } else {
+            Err(MailConfigError::UnknownWay)
+        }
+    }
+
+    /// Sends one mail to one person.
+    ///
+    /// On `Ok` the mail server has taken charge of it, or it is in its file or in memory. On `Err`
+    /// it was not accepted, with one exception: when the server falls silent or away after it got
+    /// the whole mail (`TimedOut`, `Unreachable`), it may be delivered all the same. Such a mail is
+    /// never sent again from here, so one call delivers at most once. A call that is dropped closes
+    /// its connection.
+    ///
+    /// # Errors
+    /// The class of the failure; its cause is logged here, once.
+    pub async fn send(&self, to: &EmailAddress, mail: &Mail) -> Result<(), DeliveryFailure> {
+        match self {
+            Self::Smtp(smtp) => smtp.send(to, mail).await,
+            Self::Directory(directory) => directory.send(to, mail).await,
+            Self::Memory(memory) => {
+                memory.put(to, mail);
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether mails stay on this machine, so that nobody can log in from elsewhere.
+    #[must_use]
+    pub fn is_development(&self) -> bool {
+        match self {
+            Self::Smtp(_) => false,
+            Self::Directory(_) | Self::Memory(_) => true,
+        }
+    }
+
+    /// The mails of `memory`, for tests and benchmarks.
+    #[must_use]
+    pub fn memory(&self) -> Option<&Memory> {
+        match self {
+            Self::Memory(memory) => Some(memory),
+            Self::Smtp(_) | Self::Directory(_) => None,
+        }
+    }
+}
+
+/// For logs: where mails go, without user and password.
+impl fmt::Debug for Mailer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Smtp(smtp) => smtp.fmt(f),
+            Self::Directory(directory) => directory.fmt(f),
+            Self::Memory(_) => f.write_str("memory"),
+        }
+    }
+}
+
+impl Sender {
+    fn mailbox(&self) -> Result<Mailbox, MailConfigError> {
+        let address: Address = self
+            .address
+            .parse()
+            .ok()
+            .filter(|_| self.address.is_ascii())
+            .ok_or(MailConfigError::Sender("has no valid e-mail address"))?;
+        if self.name.contains(|c: char| c.is_control()) || self.name.len() > 200 {
+            return Err(MailConfigError::Sender(
+                "needs a name of one line and at most 200 bytes",
+            ));
+        }
+        let name = self.name.trim();
+        Ok(Mailbox::new(
+            (!name.is_empty()).then(|| name.to_owned()),
+            address,
+        ))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sender(name: &str, address: &str) -> Sender {
+        Sender {
+            name: name.into(),
+            address: address.into(),
+        }
+    }
+
+    #[track_caller]
+    fn refused(spec: &str, from: &Sender) -> String {
+        Mailer::open(spec, from).expect_err("refused").to_string()
+    }
+
+    #[test]
+    fn a_way_that_does_not_exist_is_refused_by_naming_those_that_do() {
+        let from = sender("", "login@example.com");
+        for spec in [
+            "",
+            "smtp",
+            "smtp:mail.example.com",
+            "http://mail.example.com",
+            "Memory",
+        ] {
+            assert!(refused(spec, &from).contains("`memory`"), "{spec}");
+        }
+        assert!(refused("directory:", &from).contains("needs the directory"));
+    }
+
+    #[test]
+    fn a_sender_is_an_address_and_a_name_of_one_line() {
+        assert!(refused("memory", &sender("A", "nobody")).contains("no valid e-mail address"));
+        assert!(refused("memory", &sender("A", "a@b.c\r\nBcc: x@y.z")).contains("no valid"));
+        let injected = sender("A\r\nBcc: x@y.z", "a@example.com");
+        assert!(refused("memory", &injected).contains("one line"));
+        assert!(Mailer::open("memory", &sender("", "a@localhost")).is_ok());
+    }
+
+    #[test]
+    fn only_a_mail_server_is_no_development() {
+        let from = sender("A", "a@example.com");
+        let open = |spec| Mailer::open(spec, &from).unwrap();
+        assert!(open("memory").is_development() && open("memory").memory().is_some());
+        let smtp = open("smtp://127.0.0.1:1?tls=none");
+        assert!(!smtp.is_development() && smtp.memory().is_none());
+    }
+}

@@ -1,0 +1,144 @@
+//! Sending over SMTP: few connections, used again, each send bounded in time.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use lettre::address::Envelope;
+use lettre::message::Mailbox;
+use tokio::sync::Semaphore;
+use tokio::time::{Instant, timeout};
+use whence_events::DeliveryFailure;
+use whence_events::EmailAddress;
+
+use super::connection::{Connection, Failed};
+use super::message::{self, Mail};
+use super::relay::Relay;
+use super::{Limits, MailConfigError};
+
+/// A connection unused for longer is not used again: servers and firewalls forget it silently.
+const MAX_IDLE: Duration = Duration::from_secs(30);
+
+/// A mail server and the connections to it, shared by the clones.
+#[derive(Clone)]
+pub struct Smtp(Arc<Shared>);
+
+struct Shared {
+    relay: Relay,
+    from: Mailbox,
+    send_timeout: Duration,
+    /// A permit per connection in use. Idle ones need none: a send takes the newest of them before
+    /// it opens another, so there are never more than there were permits.
+    permits: Semaphore,
+    /// Unused connections, the one used last at the end.
+    idle: Mutex<Vec<Idle>>,
+}
+
+struct Idle {
+    connection: Connection,
+    since: Instant,
+}
+
+impl Smtp {
+    pub(super) fn open(
+        spec: &str,
+        from: Mailbox,
+        limits: &Limits,
+    ) -> Result<Self, MailConfigError> {
+        Ok(Self(Arc::new(Shared {
+            relay: Relay::parse(spec, &limits.extra_roots)?,
+            from,
+            send_timeout: limits.send_timeout,
+            permits: Semaphore::new(limits.connections.max(1)),
+            idle: Mutex::default(),
+        })))
+    }
+
+    pub(super) async fn send(&self, to: &EmailAddress, mail: &Mail) -> Result<(), DeliveryFailure> {
+        let message = message::build(mail, &self.0.from, to)?;
+        let (envelope, text) = (message.envelope(), message.formatted());
+        let limit = self.0.send_timeout;
+        match timeout(limit, self.0.deliver(envelope, &text)).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(failed)) => {
+                let Failed {
+                    stage,
+                    class,
+                    reply,
+                    cause,
+                } = failed;
+                tracing::warn!(?stage, %class, reply, cause, "a mail was not accepted");
+                Err(class)
+            }
+            Err(_) => {
+                tracing::warn!(?limit, "a mail was not accepted in time");
+                Err(DeliveryFailure::TimedOut)
+            }
+        }
+    }
+}
+
+impl Shared {
+    /// Over an unused connection when there is one; a server that has closed it meanwhile costs a
+    /// second try over a new one. A new one that fails is not tried again.
+    async fn deliver(&self, envelope: &Envelope, text: &[u8]) -> Result<(), Failed> {
+        // Never closed, so this cannot fail.
+        let _permit = self.permits.acquire().await.ok();
+        if let Some(connection) = self.reuse().await {
+            match self.deliver_over(connection, envelope, text).await {
+                Err(failed) if failed.went_away() => self.idle().clear(),
+                outcome => return outcome,
+            }
+        }
+        // Half the time, so that a second address of the server has a chance.
+        let connection = Connection::open(&self.relay, self.send_timeout / 2).await?;
+        self.deliver_over(connection, envelope, text).await
+    }
+
+    /// A connection comes back only after an answer to all that was said: see [`Connection`].
+    async fn deliver_over(
+        &self,
+        mut connection: Connection,
+        envelope: &Envelope,
+        text: &[u8],
+    ) -> Result<(), Failed> {
+        let outcome = connection.deliver(envelope, text).await;
+        if outcome
+            .as_ref()
+            .map_or_else(Failed::still_connected, |()| true)
+        {
+            self.idle().push(Idle {
+                connection,
+                since: Instant::now(),
+            });
+        }
+        outcome
+    }
+
+    /// The connection used last, when the server still answers on it. When it does not, the others
+    /// have been silent for longer, and all are dropped.
+    async fn reuse(&self) -> Option<Connection> {
+        let Idle {
+            mut connection,
+            since,
+        } = self.idle().pop()?;
+        let patience = self.send_timeout / 4;
+        let usable = since.elapsed() < MAX_IDLE
+            && timeout(patience, connection.reset()).await.unwrap_or(false);
+        if !usable {
+            self.idle().clear();
+        }
+        usable.then_some(connection)
+    }
+
+    /// Held for single pushes and pops, never over an await.
+    fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Smtp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "mail server {:?}", self.0.relay)
+    }
+}
