@@ -1,0 +1,3 @@
+//! What is decided, as pure functions: no IO, no async, no clock, no randomness.
+
+pub mod touch;
