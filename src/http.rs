@@ -1,0 +1,4 @@
+//! The HTTP side.
+
+pub mod cookies;
+pub mod landing_cookies;
