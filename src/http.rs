@@ -2,3 +2,4 @@
 
 pub mod cookies;
 pub mod landing_cookies;
+pub mod touch;

@@ -17,7 +17,7 @@ use whence_events::{
 };
 
 pub use page::MAX_OTHER_CODES;
-pub use referrer::Hosts;
+pub use referrer::{Hosts, same_host};
 
 /// What a request says about why it was made.
 #[derive(Clone, Copy, Debug, Default)]

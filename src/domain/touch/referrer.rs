@@ -32,6 +32,12 @@ impl Hosts {
     }
 }
 
+/// Whether both name one host, whatever the port.
+#[must_use]
+pub fn same_host(a: &str, b: &str) -> bool {
+    bare_host(a) == bare_host(b)
+}
+
 /// Lower case, without port and without the dot of the root.
 fn bare_host(host: &str) -> String {
     let host = host.trim().to_ascii_lowercase();
@@ -74,7 +80,7 @@ fn kind_of(referrer: &str, host: Option<&str>, rules: &Rules) -> ReferrerKind {
     else {
         return ReferrerKind::Malformed;
     };
-    let same_host = host.is_some_and(|host| bare_host(host) == bare_host(from));
+    let same_host = host.is_some_and(|host| same_host(host, from));
     if same_host || rules.own_hosts.contain(from) {
         ReferrerKind::Own
     } else if rules.excluded_hosts.contain(from) {

@@ -2,7 +2,7 @@
 
 use super::*;
 
-const DAY: Duration = Duration::from_secs(86_400);
+const DAY: Duration = Duration::from_hours(24);
 const NOW: Timestamp = Timestamp::from_micros(1_790_000_000_000_000);
 const OLD: TouchId = TouchId(uuid::Uuid::from_u128(1));
 const NEW: TouchId = TouchId(uuid::Uuid::from_u128(2));
@@ -50,12 +50,12 @@ fn first_touch(touched_at: Timestamp) -> FirstTouch {
     }
 }
 
-fn holds(code: &str, touched_at: Timestamp) -> Option<RefCode> {
-    Some(RefCode::Signed(PlantedCode {
+fn planted(code: &str, touched_at: Timestamp) -> RefCode {
+    RefCode::Signed(PlantedCode {
         code: code.parse().unwrap(),
         touched_at,
         touch_id: OLD,
-    }))
+    })
 }
 
 fn rules() -> Rules {
@@ -319,7 +319,7 @@ fn the_same_code_again_restarts_its_window_in_either_model() {
     for model in [Model::First, Model::Last] {
         let rules = Rules { model, ..rules() };
         let mut request = comes_back("ref=abc");
-        request.ref_code = holds("ABC", NOW - 20 * DAY);
+        request.ref_code = Some(planted("ABC", NOW - 20 * DAY));
         then_planted(&when_with(&request, &rules), Some("abc"));
     }
 }
@@ -327,13 +327,13 @@ fn the_same_code_again_restarts_its_window_in_either_model() {
 #[test]
 fn another_code_while_one_is_live_is_recorded_and_the_model_says_who_wins() {
     for held in [
-        holds("old", NOW - 20 * DAY),
-        Some(RefCode::Bare("old".parse().unwrap())),
+        planted("old", NOW - 20 * DAY),
+        RefCode::Bare("old".parse().unwrap()),
     ] {
         for (model, winner) in [(Model::First, None), (Model::Last, Some("new"))] {
             let rules = Rules { model, ..rules() };
             let mut request = comes_back("ref=new");
-            request.ref_code.clone_from(&held);
+            request.ref_code = Some(held.clone());
             let touch = when_with(&request, &rules);
             then_planted(&touch, winner);
             let event = touch.record.unwrap();
@@ -344,9 +344,9 @@ fn another_code_while_one_is_live_is_recorded_and_the_model_says_who_wins() {
 
 #[test]
 fn a_code_whose_window_is_over_or_whose_cookie_is_forged_gives_way() {
-    for held in [holds("old", NOW - 31 * DAY), Some(RefCode::Invalid)] {
+    for held in [planted("old", NOW - 31 * DAY), RefCode::Invalid] {
         let mut request = comes_back("ref=new");
-        request.ref_code = held;
+        request.ref_code = Some(held);
         then_planted(&when(&request), Some("new"));
     }
 }
@@ -354,7 +354,7 @@ fn a_code_whose_window_is_over_or_whose_cookie_is_forged_gives_way() {
 #[test]
 fn a_touch_without_a_code_leaves_the_held_one_alone() {
     let mut request = comes_back("utm_source=x");
-    request.ref_code = holds("old", NOW - DAY);
+    request.ref_code = Some(planted("old", NOW - DAY));
     then_planted(&when(&request), None);
 }
 
