@@ -86,11 +86,17 @@ async fn a_refusal_of_consent_plants_and_records_nothing() {
 #[tokio::test]
 async fn the_referrer_is_judged_by_the_page() {
     let mut site = Site::start().await;
-    let report = r#"{"location":"https://blog.shop-news.test/?ref=abc",
-        "referrer":"https://blog.shop-news.test/other"}"#;
-    let headers = call("origin", Some("https://blog.shop-news.test"));
-    assert_eq!(site.report(&headers, report).await.status(), 204);
-    assert_eq!(site.recorded().referrer_kind, ReferrerKind::Own);
+    // An allowed origin, and the host that is asked itself.
+    for page in ["https://blog.shop-news.test", "http://127.0.0.1"] {
+        let report = serde_json::json!({
+            "location": format!("{page}/?ref=abc"),
+            "referrer": format!("{page}/other"),
+        });
+        let headers = call("origin", Some(page));
+        let answer = site.report(&headers, report.to_string()).await;
+        assert_eq!(answer.status(), 204);
+        assert_eq!(site.recorded().referrer_kind, ReferrerKind::Own);
+    }
 }
 
 #[tokio::test]
