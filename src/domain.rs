@@ -9,6 +9,7 @@ pub mod name;
 pub mod referral;
 #[cfg(test)]
 mod spec;
+pub mod touch;
 pub mod user;
 
 use whence_events::{Event, Timestamp, Version};

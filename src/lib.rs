@@ -5,6 +5,7 @@ pub mod device;
 pub mod domain;
 pub mod geo;
 pub mod handle;
+pub mod http;
 pub mod mail;
 pub mod runner;
 pub mod secrets;
