@@ -7,6 +7,7 @@
 pub mod mailbox;
 pub mod name;
 pub mod referral;
+pub mod rules;
 #[cfg(test)]
 mod spec;
 pub mod touch;

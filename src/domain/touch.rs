@@ -5,6 +5,7 @@
 //! cookies, and [`Arrival::touch`] adds what had to be looked up or made.
 
 mod page;
+pub mod recorded;
 mod referrer;
 #[cfg(test)]
 mod tests;
@@ -66,6 +67,27 @@ pub enum RefCode {
     Bare(ReferralCode),
     /// Bad shape or bad signature.
     Invalid,
+}
+
+impl RefCode {
+    /// The code, when there is a well-formed one.
+    #[must_use]
+    pub fn code(&self) -> Option<&ReferralCode> {
+        match self {
+            Self::Signed(planted) => Some(&planted.code),
+            Self::Bare(code) => Some(code),
+            Self::Invalid => None,
+        }
+    }
+
+    /// The landing, as far as whence signed for it.
+    #[must_use]
+    pub fn planted(&self) -> Option<&PlantedCode> {
+        match self {
+            Self::Signed(planted) => Some(planted),
+            Self::Bare(_) | Self::Invalid => None,
+        }
+    }
 }
 
 /// A code that a visitor carries.
@@ -187,13 +209,8 @@ pub enum Ignored {
 
 impl Ignored {
     /// Every reason, in order of declaration.
-    pub const ALL: [Self; 5] = [
-        Self::NotGet,
-        Self::Speculative,
-        Self::NotTopLevel,
-        Self::PageView,
-        Self::Refused,
-    ];
+    pub const ALL: [Self; 5] =
+        [Self::NotGet, Self::Speculative, Self::NotTopLevel, Self::PageView, Self::Refused];
 
     /// The name of its counter.
     #[must_use]
@@ -299,9 +316,7 @@ impl Navigation<'_> {
         }
         let ahead = |purpose: &str| {
             let purpose = purpose.to_ascii_lowercase();
-            ["prefetch", "prerender", "preview"]
-                .iter()
-                .any(|word| purpose.contains(word))
+            ["prefetch", "prerender", "preview"].iter().any(|word| purpose.contains(word))
         };
         if self.purposes.into_iter().flatten().any(ahead) {
             return Err(Ignored::Speculative);
@@ -395,11 +410,8 @@ impl Arrival {
     #[must_use]
     pub fn touch(self, touch_id: TouchId, visitor: Visitor) -> Touch {
         let code = self.found.referral.code().filter(|_| self.plants_code);
-        let plant_code = code.map(|code| PlantedCode {
-            code: code.clone(),
-            touched_at: self.now,
-            touch_id,
-        });
+        let plant_code =
+            code.map(|code| PlantedCode { code: code.clone(), touched_at: self.now, touch_id });
         let plant_first = self.plants_first.then(|| FirstTouch {
             touch_id,
             touched_at: self.now,
@@ -427,10 +439,6 @@ impl Arrival {
             deduplicated: false,
             fetch_site: self.fetch_site,
         });
-        Touch {
-            plant_code,
-            plant_first,
-            record,
-        }
+        Touch { plant_code, plant_first, record }
     }
 }

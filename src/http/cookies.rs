@@ -18,20 +18,17 @@ const MAX_COOKIES: usize = 512;
 #[must_use]
 pub fn cookie_value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
     let lines = headers.get_all(COOKIE).into_iter().take(MAX_LINES);
-    lines
-        .flat_map(|line| line.as_bytes().split(|b| *b == b';').take(MAX_COOKIES))
-        .find_map(|pair| {
+    lines.flat_map(|line| line.as_bytes().split(|b| *b == b';').take(MAX_COOKIES)).find_map(
+        |pair| {
             let equals = pair.iter().position(|b| *b == b'=')?;
             let (found, value) = pair.split_at(equals);
             (found.trim_ascii() == name.as_bytes()).then(|| unquoted(value[1..].trim_ascii()))
-        })
+        },
+    )
 }
 
 fn unquoted(value: &[u8]) -> &[u8] {
-    value
-        .strip_prefix(b"\"")
-        .and_then(|inner| inner.strip_suffix(b"\""))
-        .unwrap_or(value)
+    value.strip_prefix(b"\"").and_then(|inner| inner.strip_suffix(b"\"")).unwrap_or(value)
 }
 
 #[cfg(test)]

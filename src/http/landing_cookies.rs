@@ -50,9 +50,7 @@ impl CookieDomain {
         let name = text.trim().trim_start_matches('.').to_ascii_lowercase();
         let label = |label: &str| {
             (1..=63).contains(&label.len())
-                && label
-                    .bytes()
-                    .all(|b| b.is_ascii_alphanumeric() || b == b'-')
+                && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
         };
         (name.len() <= 253 && name.split('.').all(label)).then_some(Self(name))
     }
@@ -74,17 +72,9 @@ pub fn read_first_touch(key: &MacKey, headers: &HeaderMap) -> Option<FirstTouch>
 /// event's, so that "was the account there before the touch" has one answer.
 #[must_use]
 pub fn encode_ref_code(key: &MacKey, planted: &PlantedCode) -> String {
-    let PlantedCode {
-        code,
-        touched_at,
-        touch_id,
-    } = planted;
+    let PlantedCode { code, touched_at, touch_id } = planted;
     let micros = touched_at.as_micros();
-    signed(
-        key,
-        REF_CODE,
-        format!("{VERSION}.{code}.{micros}.{touch_id}"),
-    )
+    signed(key, REF_CODE, format!("{VERSION}.{code}.{micros}.{touch_id}"))
 }
 
 /// The meaning of any bytes at all.
@@ -98,9 +88,7 @@ pub fn decode_ref_code(key: &MacKey, value: &[u8]) -> RefCode {
     if let Ok(code) = text.parse() {
         return RefCode::Bare(code);
     }
-    verified(key, REF_CODE, text)
-        .and_then(parse_planted)
-        .map_or(RefCode::Invalid, RefCode::Signed)
+    verified(key, REF_CODE, text).and_then(parse_planted).map_or(RefCode::Invalid, RefCode::Signed)
 }
 
 fn parse_planted(text: &str) -> Option<PlantedCode> {

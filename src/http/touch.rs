@@ -107,10 +107,7 @@ impl Landing {
 
     /// How many requests were no touch, by reason.
     pub fn ignored(&self) -> impl Iterator<Item = (Ignored, u64)> + '_ {
-        let counts = self
-            .ignored
-            .iter()
-            .map(|count| count.load(Ordering::Relaxed));
+        let counts = self.ignored.iter().map(|count| count.load(Ordering::Relaxed));
         Ignored::ALL.into_iter().zip(counts)
     }
 
@@ -159,9 +156,7 @@ impl Landing {
     /// Records a touch, which neither waits nor fails, and makes its cookies.
     fn touch(&self, arrival: Arrival, client: &ClientFacts) -> SetCookies {
         let now = self.clock.now();
-        let again = arrival
-            .code()
-            .is_some_and(|code| self.clicks.seen(code, client, now));
+        let again = arrival.code().is_some_and(|code| self.clicks.seen(code, client, now));
         let touch = arrival.touch(new_touch_id(), client.visitor);
         let (key, settings) = (&self.key, &self.settings.cookies);
         let code = touch.plant_code.as_ref();
@@ -253,10 +248,7 @@ fn keep_private(headers: &mut HeaderMap) {
     }
     let shared = ["public", "private", "s-maxage"];
     let mut words = vec!["private"];
-    words.extend(
-        said.iter()
-            .filter(|word| !shared.iter().any(|name| is(word, name))),
-    );
+    words.extend(said.iter().filter(|word| !shared.iter().any(|name| is(word, name))));
     if let Ok(line) = HeaderValue::from_str(&words.join(", ")) {
         headers.insert(CACHE_CONTROL, line);
     }

@@ -40,14 +40,9 @@ async fn a_visit_with_a_code_gets_both_cookies_and_the_page() {
 
 #[tokio::test]
 async fn over_https_the_cookies_are_secure_for_the_window() {
-    let rules = Rules {
-        window: Window::from_days(7).unwrap(),
-        ..Rules::default()
-    };
+    let rules = Rules { window: Window::from_days(7).unwrap(), ..Rules::default() };
     let site = Site::with(rules, 10).await;
-    let answer = site
-        .visit("/?ref=abc", &[("x-forwarded-proto", "https")])
-        .await;
+    let answer = site.visit("/?ref=abc", &[("x-forwarded-proto", "https")]).await;
     for line in answer.headers().get_all("set-cookie") {
         let line = line.to_str().unwrap();
         let expected = "; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=604800";
@@ -60,11 +55,9 @@ async fn a_prefetch_a_frame_and_a_head_plant_nothing_and_are_counted() {
     let mut site = Site::start().await;
     let frame = [("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "iframe")];
     let prefetch = [VISIT, &[("sec-purpose", "prefetch;prerender")]].concat();
-    for (method, headers) in [
-        (Method::GET, &frame[..]),
-        (Method::GET, &prefetch),
-        (Method::HEAD, VISIT),
-    ] {
+    for (method, headers) in
+        [(Method::GET, &frame[..]), (Method::GET, &prefetch), (Method::HEAD, VISIT)]
+    {
         let request = site.request(method, "/?ref=abc", headers);
         let answer = request.send().await.unwrap();
         assert_eq!(answer.status(), 200);
@@ -108,10 +101,7 @@ async fn the_same_code_again_restarts_the_window_and_is_no_other_click() {
 #[tokio::test]
 async fn the_first_code_stays_and_in_the_other_model_the_last() {
     for (model, winner) in [(Model::First, None), (Model::Last, Some("new"))] {
-        let rules = Rules {
-            model,
-            ..Rules::default()
-        };
+        let rules = Rules { model, ..Rules::default() };
         let mut site = Site::with(rules, 10).await;
         let old = jar(&site.visit("/?ref=old", &[]).await);
         site.clock.set(NOW + 29 * DAY);
@@ -147,10 +137,7 @@ async fn an_ordinary_page_view_is_left_alone() {
 
 #[tokio::test]
 async fn a_direct_first_visit_is_recorded_on_demand() {
-    let rules = Rules {
-        record: Record::All,
-        ..Rules::default()
-    };
+    let rules = Rules { record: Record::All, ..Rules::default() };
     let mut site = Site::with(rules, 10).await;
     site.visit("/", &[]).await;
     assert_eq!(site.recorded().referral, RefParam::Absent);
@@ -165,9 +152,7 @@ async fn a_foreign_referrer_is_kept_and_our_own_and_excluded_ones_are_not() {
         ("https://pay.test/", ReferrerKind::Excluded),
     ] {
         let mut site = Site::start().await;
-        let answer = site
-            .visit("/creators/Alice", &[("referer", referrer)])
-            .await;
+        let answer = site.visit("/creators/Alice", &[("referer", referrer)]).await;
         let kept = (kind == ReferrerKind::Foreign).then(|| referrer.to_owned());
         let first = site.first_touch(&answer).unwrap();
         assert_eq!(first.referrer_url, kept);

@@ -76,10 +76,7 @@ async fn an_ordinary_page_view_is_a_204_too() {
 async fn a_refusal_of_consent_plants_and_records_nothing() {
     let mut site = Site::start().await;
     let answer = site.report(CALL, REPORT.replace("granted", "denied")).await;
-    assert_eq!(
-        (answer.status().as_u16(), jar(&answer)),
-        (204, String::new())
-    );
+    assert_eq!((answer.status().as_u16(), jar(&answer)), (204, String::new()));
     site.nothing_recorded();
 }
 
@@ -162,15 +159,9 @@ async fn another_site_cannot_stuff_cookies_by_a_report() {
 async fn callers_that_no_other_site_can_be_are_taken() {
     let site = Site::start().await;
     let asked_before = [("content-type", "application/json")];
-    let no_referrer_policy = [
-        ("content-type", "text/plain"),
-        ("origin", "null"),
-        ("sec-fetch-site", "same-origin"),
-    ];
-    let old_browser = [
-        ("content-type", "text/plain"),
-        ("origin", "https://www.shop.test"),
-    ];
+    let no_referrer_policy =
+        [("content-type", "text/plain"), ("origin", "null"), ("sec-fetch-site", "same-origin")];
+    let old_browser = [("content-type", "text/plain"), ("origin", "https://www.shop.test")];
     for headers in [&asked_before[..], &no_referrer_policy, &old_browser] {
         let answer = site.report(headers, REPORT).await;
         assert_eq!(answer.status(), 204, "{headers:?}");

@@ -57,11 +57,9 @@ async fn a_head_a_prefetch_and_an_image_are_only_led_on() {
     let mut site = Site::start().await;
     let image = [("sec-fetch-mode", "no-cors"), ("sec-fetch-dest", "image")];
     let prefetch = [VISIT, &[("purpose", "prefetch")]].concat();
-    for (method, headers) in [
-        (Method::HEAD, VISIT),
-        (Method::GET, &prefetch),
-        (Method::GET, &image),
-    ] {
+    for (method, headers) in
+        [(Method::HEAD, VISIT), (Method::GET, &prefetch), (Method::GET, &image)]
+    {
         let request = site.request(method, "/r/abc", headers);
         let answer = request.send().await.unwrap();
         assert_eq!(answer.status(), 302);

@@ -67,14 +67,7 @@ impl Site {
             .no_proxy()
             .build()
             .unwrap();
-        Self {
-            landing,
-            touches,
-            clock,
-            key,
-            address,
-            client,
-        }
+        Self { landing, touches, clock, key, address, client }
     }
 
     pub(crate) fn request(

@@ -63,10 +63,7 @@ pub(super) fn judge(referrer: Option<&str>, host: Option<&str>, rules: &Rules) -
         None => ReferrerKind::None,
         Some(text) => kind_of(text, host, rules),
     };
-    Referrer {
-        url: text.filter(|_| kind == ReferrerKind::Foreign),
-        kind,
-    }
+    Referrer { url: text.filter(|_| kind == ReferrerKind::Foreign), kind }
 }
 
 fn kind_of(referrer: &str, host: Option<&str>, rules: &Rules) -> ReferrerKind {
@@ -74,9 +71,8 @@ fn kind_of(referrer: &str, host: Option<&str>, rules: &Rules) -> ReferrerKind {
         return ReferrerKind::Malformed;
     };
     // Android's browsers name the app that a link was opened from as a host of its own scheme.
-    let Some(from) = url
-        .host_str()
-        .filter(|_| matches!(url.scheme(), "http" | "https" | "android-app"))
+    let Some(from) =
+        url.host_str().filter(|_| matches!(url.scheme(), "http" | "https" | "android-app"))
     else {
         return ReferrerKind::Malformed;
     };

@@ -30,10 +30,7 @@ fn opens(query: &str) -> Request<'_> {
 
 /// Given: the same, who came before and has a live `whence_touch`.
 fn comes_back(query: &str) -> Request<'_> {
-    Request {
-        first_touch: Some(first_touch(NOW - DAY)),
-        ..opens(query)
-    }
+    Request { first_touch: Some(first_touch(NOW - DAY)), ..opens(query) }
 }
 
 fn first_touch(touched_at: Timestamp) -> FirstTouch {
@@ -51,11 +48,7 @@ fn first_touch(touched_at: Timestamp) -> FirstTouch {
 }
 
 fn planted(code: &str, touched_at: Timestamp) -> RefCode {
-    RefCode::Signed(PlantedCode {
-        code: code.parse().unwrap(),
-        touched_at,
-        touch_id: OLD,
-    })
+    RefCode::Signed(PlantedCode { code: code.parse().unwrap(), touched_at, touch_id: OLD })
 }
 
 fn rules() -> Rules {
@@ -194,18 +187,11 @@ fn a_direct_first_visit_is_frozen_as_such_and_recorded_only_on_demand() {
         let rules = Rules { record, ..rules() };
         when_with(&visit, &rules)
     };
-    for (record, event) in [
-        (Record::All, true),
-        (Record::Campaign, false),
-        (Record::None, false),
-    ] {
+    for (record, event) in [(Record::All, true), (Record::Campaign, false), (Record::None, false)] {
         let touch = recorded(record);
         assert_eq!(touch.record.is_some(), event, "{record:?}");
-        let expected = FirstTouch {
-            touch_id: NEW,
-            landing_page: "/".to_owned(),
-            ..first_touch(NOW)
-        };
+        let expected =
+            FirstTouch { touch_id: NEW, landing_page: "/".to_owned(), ..first_touch(NOW) };
         assert_eq!(touch.plant_first, Some(expected));
         then_planted(&touch, None);
     }
@@ -213,10 +199,7 @@ fn a_direct_first_visit_is_frozen_as_such_and_recorded_only_on_demand() {
 
 #[test]
 fn record_none_plants_all_the_same() {
-    let rules = Rules {
-        record: Record::None,
-        ..rules()
-    };
+    let rules = Rules { record: Record::None, ..rules() };
     let touch = when_with(&opens("ref=abc"), &rules);
     then_planted(&touch, Some("abc"));
     assert!(touch.plant_first.is_some());
@@ -225,11 +208,7 @@ fn record_none_plants_all_the_same() {
 
 #[test]
 fn a_bot_is_marked_and_gets_the_cookies() {
-    let visitor = Visitor {
-        bot: true,
-        bot_rules_version: 3,
-        ..Visitor::default()
-    };
+    let visitor = Visitor { bot: true, bot_rules_version: 3, ..Visitor::default() };
     let arrival = arrive(&opens("ref=abc"), &rules()).unwrap();
     let touch = arrival.touch(NEW, visitor);
     then_planted(&touch, Some("abc"));
@@ -326,10 +305,7 @@ fn the_same_code_again_restarts_its_window_in_either_model() {
 
 #[test]
 fn another_code_while_one_is_live_is_recorded_and_the_model_says_who_wins() {
-    for held in [
-        planted("old", NOW - 20 * DAY),
-        RefCode::Bare("old".parse().unwrap()),
-    ] {
+    for held in [planted("old", NOW - 20 * DAY), RefCode::Bare("old".parse().unwrap())] {
         for (model, winner) in [(Model::First, None), (Model::Last, Some("new"))] {
             let rules = Rules { model, ..rules() };
             let mut request = comes_back("ref=new");

@@ -25,12 +25,7 @@ struct Compact<'a> {
     /// Source, medium, campaign, term, content.
     #[serde(rename = "u", borrow, default, skip_serializing_if = "no_utm")]
     utm: [Option<Cow<'a, str>>; 5],
-    #[serde(
-        rename = "k",
-        borrow,
-        default,
-        skip_serializing_if = "BTreeMap::is_empty"
-    )]
+    #[serde(rename = "k", borrow, default, skip_serializing_if = "BTreeMap::is_empty")]
     click_ids: BTreeMap<Cow<'a, str>, Cow<'a, str>>,
     #[serde(rename = "h", default, skip_serializing_if = "Option::is_none")]
     creator: Option<Handle>,
@@ -70,13 +65,7 @@ pub(super) fn encode(touch: &FirstTouch, longest: usize) -> String {
 fn json(touch: &FirstTouch, longest_value: usize) -> Vec<u8> {
     let cut = |value: &'_ str| value[..value.floor_char_boundary(longest_value)].to_owned();
     let utm = &touch.utm;
-    let utm = [
-        &utm.source,
-        &utm.medium,
-        &utm.campaign,
-        &utm.term,
-        &utm.content,
-    ];
+    let utm = [&utm.source, &utm.medium, &utm.campaign, &utm.term, &utm.content];
     let compact = Compact {
         touch_id: touch.touch_id,
         touched_at: touch.touched_at.as_micros(),
@@ -105,13 +94,7 @@ pub(super) fn decode(payload: &str) -> Option<FirstTouch> {
         touched_at: Timestamp::from_micros(compact.touched_at),
         landing_page: compact.landing_page.into_owned(),
         referrer_url: compact.referrer_url.map(Cow::into_owned),
-        utm: Utm {
-            source,
-            medium,
-            campaign,
-            term,
-            content,
-        },
+        utm: Utm { source, medium, campaign, term, content },
         click_ids: compact
             .click_ids
             .into_iter()

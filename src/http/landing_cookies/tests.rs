@@ -7,11 +7,7 @@ const AT: Timestamp = Timestamp::from_micros(1_790_000_000_123_456);
 const ID: TouchId = TouchId(uuid::Uuid::from_u128(7));
 
 fn planted(code: &str) -> PlantedCode {
-    PlantedCode {
-        code: code.parse().unwrap(),
-        touched_at: AT,
-        touch_id: ID,
-    }
+    PlantedCode { code: code.parse().unwrap(), touched_at: AT, touch_id: ID }
 }
 
 /// A first touch with every field filled by `value`.
@@ -66,10 +62,7 @@ fn a_code_comes_back_as_it_was_planted() {
     let shown = "v1.AbC-1.1790000000123456.00000000-0000-0000-0000-000000000007.";
     assert!(text.starts_with(shown), "{text}");
     assert_eq!(text.len(), shown.len() + 22);
-    assert_eq!(
-        decode_ref_code(&key, text.as_bytes()),
-        RefCode::Signed(planted)
-    );
+    assert_eq!(decode_ref_code(&key, text.as_bytes()), RefCode::Signed(planted));
 }
 
 #[test]
@@ -109,11 +102,7 @@ fn whatever_else_stands_in_ref_code_is_invalid() {
         &newer,
         &"v1.".repeat(10_000),
     ] {
-        assert_eq!(
-            decode_ref_code(&key, bad.as_bytes()),
-            RefCode::Invalid,
-            "{bad}"
-        );
+        assert_eq!(decode_ref_code(&key, bad.as_bytes()), RefCode::Invalid, "{bad}");
     }
     for bad in [&b"ab\xff"[..], b"ab\0", b"ab\n", b"\xf0\x9f"] {
         assert_eq!(decode_ref_code(&key, bad), RefCode::Invalid);
@@ -128,11 +117,7 @@ fn a_first_touch_comes_back_whole() {
         assert_eq!(decode_first_touch(&key, text.as_bytes()), Some(touch));
     }
     let text = encode_first_touch(&key, &direct());
-    assert!(
-        text.len() < 200,
-        "a direct visit costs {} bytes",
-        text.len()
-    );
+    assert!(text.len() < 200, "a direct visit costs {} bytes", text.len());
 }
 
 #[test]
@@ -140,24 +125,13 @@ fn a_forged_first_touch_is_none() {
     let key = MacKey::generate();
     let good = encode_first_touch(&key, &direct());
     let no_json = signed(&key, FIRST_TOUCH, "v1.AAAA".to_owned());
-    let other_purpose = good
-        .rsplit_once('.')
-        .map(|(text, _)| signed(&key, REF_CODE, text.into()));
-    for bad in [
-        "",
-        "v1",
-        "v1..",
-        &good[1..],
-        &good[..good.len() - 1],
-        &no_json,
-        &other_purpose.unwrap(),
-    ] {
+    let other_purpose = good.rsplit_once('.').map(|(text, _)| signed(&key, REF_CODE, text.into()));
+    for bad in
+        ["", "v1", "v1..", &good[1..], &good[..good.len() - 1], &no_json, &other_purpose.unwrap()]
+    {
         assert_eq!(decode_first_touch(&key, bad.as_bytes()), None, "{bad}");
     }
-    assert_eq!(
-        decode_first_touch(&MacKey::generate(), good.as_bytes()),
-        None
-    );
+    assert_eq!(decode_first_touch(&MacKey::generate(), good.as_bytes()), None);
     assert_eq!(decode_first_touch(&key, b"v1.\xff.x"), None);
 }
 
@@ -170,20 +144,11 @@ fn the_longest_value_of_a_first_touch_gives_first() {
     };
     let text = encode_first_touch(&key, &touch);
     let whole = FIRST_TOUCH.len() + 1 + text.len();
-    assert!(
-        (MAX_FIRST_TOUCH - 3..=MAX_FIRST_TOUCH).contains(&whole),
-        "{whole}"
-    );
+    assert!((MAX_FIRST_TOUCH - 3..=MAX_FIRST_TOUCH).contains(&whole), "{whole}");
     let back = decode_first_touch(&key, text.as_bytes()).unwrap();
     let kept = back.referrer_url.clone().unwrap();
     assert!(touch.referrer_url.clone().unwrap().starts_with(&kept));
-    assert_eq!(
-        back,
-        FirstTouch {
-            referrer_url: Some(kept),
-            ..touch
-        }
-    );
+    assert_eq!(back, FirstTouch { referrer_url: Some(kept), ..touch });
 }
 
 #[test]
@@ -213,16 +178,7 @@ fn both_cookies_have_the_attributes_they_need() {
 
 #[test]
 fn a_domain_cannot_smuggle_attributes() {
-    for bad in [
-        "",
-        ".",
-        "a..b",
-        "a; Secure",
-        "a b",
-        "a\r\nb",
-        "é.de",
-        &"a".repeat(64),
-    ] {
+    for bad in ["", ".", "a..b", "a; Secure", "a b", "a\r\nb", "é.de", &"a".repeat(64)] {
         assert_eq!(CookieDomain::parse(bad), None, "{bad:?}");
     }
 }
@@ -232,10 +188,7 @@ fn cookies_are_read_from_headers() {
     let key = MacKey::generate();
     let mut headers = HeaderMap::new();
     assert_eq!(read_ref_code(&key, &headers), None);
-    let line = format!(
-        "x=1; ref_code=abc; whence_touch={}",
-        encode_first_touch(&key, &direct())
-    );
+    let line = format!("x=1; ref_code=abc; whence_touch={}", encode_first_touch(&key, &direct()));
     headers.insert("cookie", line.parse().unwrap());
     let bare = RefCode::Bare("abc".parse().unwrap());
     assert_eq!(read_ref_code(&key, &headers), Some(bare));

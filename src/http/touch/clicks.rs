@@ -23,10 +23,7 @@ pub(super) struct Clicks {
 
 impl Clicks {
     pub(super) fn new() -> Self {
-        Self {
-            key: MacKey::generate(),
-            seen: Cache::new(MAX_CLICKS),
-        }
+        Self { key: MacKey::generate(), seen: Cache::new(MAX_CLICKS) }
     }
 
     /// Whether this client was on this code within the hour; if not, the hour begins. It does not
@@ -37,9 +34,7 @@ impl Clicks {
             return false;
         };
         let agent = client.user_agent.as_deref().unwrap_or("");
-        let click = self
-            .key
-            .sign("click", &format!("{}\n{ip}\n{agent}", code.folded()));
+        let click = self.key.sign("click", &format!("{}\n{ip}\n{agent}", code.folded()));
         // Atomic: of two clicks at once, one is the first.
         let entry = self.seen.entry(&click, None, |_, since| {
             let again = now.since(*since) < ONE_CLICK;
@@ -82,11 +77,9 @@ mod tests {
         let me = client("192.0.2.1", "a");
         assert!(!clicks.seen(&code("abc"), &me, start));
         assert!(clicks.seen(&code("ABC"), &me, start + Duration::from_secs(3599)));
-        for (ip, agent, other) in [
-            ("192.0.2.2", "a", "abc"),
-            ("192.0.2.1", "b", "abc"),
-            ("192.0.2.1", "a", "abd"),
-        ] {
+        for (ip, agent, other) in
+            [("192.0.2.2", "a", "abc"), ("192.0.2.1", "b", "abc"), ("192.0.2.1", "a", "abd")]
+        {
             assert!(!clicks.seen(&code(other), &client(ip, agent), start));
         }
     }

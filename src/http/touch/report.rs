@@ -145,10 +145,7 @@ fn plant(landing: &Landing, parts: &Parts, report: &Report, location: &Url, to: 
         host: location.host_str(),
         consent: report.consent.unwrap_or(Consent::Unknown),
     };
-    let document = Navigation {
-        method: "GET",
-        ..Navigation::default()
-    };
+    let document = Navigation { method: "GET", ..Navigation::default() };
     if let Some(arrival) = landing.arrive_at(&page, document, &parts.headers) {
         let client = landing.client(parts);
         landing.touch(arrival, &client).add_to(to);

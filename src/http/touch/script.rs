@@ -19,10 +19,7 @@ pub(super) async fn serve(headers: HeaderMap) -> Response {
         .flat_map(|value| value.split(','))
         .any(|tag| tag.trim().trim_start_matches("W/") == etag);
     let headers = [
-        (
-            CACHE_CONTROL,
-            HeaderValue::from_static("public, max-age=3600"),
-        ),
+        (CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600")),
         (ETAG, HeaderValue::from_str(&etag).expect("base64url")),
         // Pages of other origins load it; that is what it is for.
         (

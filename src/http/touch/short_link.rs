@@ -84,11 +84,7 @@ mod tests {
         for (landing, query, expected) in [
             ("https://x.test/", "", "https://x.test/?ref=AbC"),
             ("https://x.test/a#top", "", "https://x.test/a?ref=AbC#top"),
-            (
-                "https://x.test/?ref=own",
-                "ref=b&r%65f=c&ref",
-                "https://x.test/?ref=AbC",
-            ),
+            ("https://x.test/?ref=own", "ref=b&r%65f=c&ref", "https://x.test/?ref=AbC"),
             (
                 "https://x.test/?utm_source=link",
                 "utm_term=a%20b+c&&flag",
@@ -111,13 +107,7 @@ mod tests {
     #[test]
     fn a_query_cannot_lead_elsewhere() {
         let landing = Url::parse("https://x.test/").unwrap();
-        for query in [
-            "@evil.test",
-            "//evil.test",
-            "#@evil.test",
-            "\r\nx: y",
-            "\u{e9}",
-        ] {
+        for query in ["@evil.test", "//evil.test", "#@evil.test", "\r\nx: y", "\u{e9}"] {
             let target = target(&landing, query, None);
             assert_eq!(target.host_str(), Some("x.test"));
             assert_eq!(target.fragment(), None);
