@@ -1,6 +1,7 @@
 //! whence: passwordless login and attribution out of one append-only event log.
 
 pub mod clock;
+pub mod config;
 pub mod device;
 pub mod domain;
 pub mod geo;
