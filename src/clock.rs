@@ -24,20 +24,14 @@ impl Clock {
     /// The system's time.
     #[must_use]
     pub fn system() -> Self {
-        Self(Arc::new(Inner {
-            latest: AtomicI64::new(i64::MIN),
-            manual: None,
-        }))
+        Self(Arc::new(Inner { latest: AtomicI64::new(i64::MIN), manual: None }))
     }
 
     /// A clock that stands still until it is [set](Self::set).
     #[must_use]
     pub fn manual(start: Timestamp) -> Self {
         let manual = Some(AtomicI64::new(start.as_micros()));
-        Self(Arc::new(Inner {
-            latest: AtomicI64::new(i64::MIN),
-            manual,
-        }))
+        Self(Arc::new(Inner { latest: AtomicI64::new(i64::MIN), manual }))
     }
 
     /// Now, never before an earlier answer.

@@ -36,14 +36,8 @@ pub fn classify(headers: &HeaderMap, trust_cdn: bool) -> Option<DeviceClass> {
 /// (`Automotive`, `XR`, `EInk`, `Watch`) only when they stand alone.
 fn form_factors(headers: &HeaderMap) -> Option<DeviceClass> {
     let listed = text(headers, "sec-ch-ua-form-factors")?;
-    let classes = || {
-        listed
-            .split(',')
-            .filter_map(|item| form_factor(item.trim()))
-    };
-    classes()
-        .find(|class| *class != DeviceClass::Other)
-        .or_else(|| classes().next())
+    let classes = || listed.split(',').filter_map(|item| form_factor(item.trim()));
+    classes().find(|class| *class != DeviceClass::Other).or_else(|| classes().next())
 }
 
 fn form_factor(item: &str) -> Option<DeviceClass> {
@@ -57,9 +51,7 @@ fn form_factor(item: &str) -> Option<DeviceClass> {
         ("watch", DeviceClass::Other),
     ];
     let word = item.trim_matches('"');
-    CLASSES
-        .into_iter()
-        .find_map(|(name, class)| word.eq_ignore_ascii_case(name).then_some(class))
+    CLASSES.into_iter().find_map(|(name, class)| word.eq_ignore_ascii_case(name).then_some(class))
 }
 
 /// `Sec-CH-UA-Mobile`: `?1` is a phone. `?0` is a tablet, a television or a desktop, so it is left
@@ -79,19 +71,13 @@ fn cdn(headers: &HeaderMap) -> Option<DeviceClass> {
         ("cloudfront-is-desktop-viewer", DeviceClass::Desktop),
     ];
     let cloudfront = CLOUDFRONT.into_iter().find_map(|(name, class)| {
-        text(headers, name)?
-            .trim()
-            .eq_ignore_ascii_case("true")
-            .then_some(class)
+        text(headers, name)?.trim().eq_ignore_ascii_case("true").then_some(class)
     });
     cloudfront.or_else(|| {
         let class = DeviceClass::parse(&text(headers, "cf-device-type")?.trim().to_lowercase())?;
         // Cloudflare knows three words; another one is not from Cloudflare.
-        matches!(
-            class,
-            DeviceClass::Mobile | DeviceClass::Tablet | DeviceClass::Desktop
-        )
-        .then_some(class)
+        matches!(class, DeviceClass::Mobile | DeviceClass::Tablet | DeviceClass::Desktop)
+            .then_some(class)
     })
 }
 
@@ -106,14 +92,10 @@ mod tests {
 
     use super::*;
 
-    const IPHONE: (&str, &str) = (
-        "user-agent",
-        "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) Mobile/15E148",
-    );
-    const WINDOWS: (&str, &str) = (
-        "user-agent",
-        "Mozilla/5.0 (Windows NT 10.0; Win64; x64) Chrome/131.0.0.0 Safari/537.36",
-    );
+    const IPHONE: (&str, &str) =
+        ("user-agent", "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) Mobile/15E148");
+    const WINDOWS: (&str, &str) =
+        ("user-agent", "Mozilla/5.0 (Windows NT 10.0; Win64; x64) Chrome/131.0.0.0 Safari/537.36");
 
     fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
         pairs
@@ -135,11 +117,7 @@ mod tests {
     #[test]
     fn form_factors_come_first() {
         let hint = |value| {
-            both(&[
-                ("sec-ch-ua-form-factors", value),
-                ("sec-ch-ua-mobile", "?1"),
-                WINDOWS,
-            ])[0]
+            both(&[("sec-ch-ua-form-factors", value), ("sec-ch-ua-mobile", "?1"), WINDOWS])[0]
         };
         assert_eq!(hint(r#""Tablet""#), Some("tablet"));
         assert_eq!(hint(r#""Desktop""#), Some("desktop"));
@@ -153,18 +131,9 @@ mod tests {
 
     #[test]
     fn the_mobile_hint_decides_only_when_set() {
-        assert_eq!(
-            both(&[("sec-ch-ua-mobile", "?1"), WINDOWS])[0],
-            Some("mobile")
-        );
-        assert_eq!(
-            both(&[("sec-ch-ua-mobile", "?0"), WINDOWS])[0],
-            Some("desktop")
-        );
-        assert_eq!(
-            both(&[("sec-ch-ua-mobile", "?0"), IPHONE])[0],
-            Some("mobile")
-        );
+        assert_eq!(both(&[("sec-ch-ua-mobile", "?1"), WINDOWS])[0], Some("mobile"));
+        assert_eq!(both(&[("sec-ch-ua-mobile", "?0"), WINDOWS])[0], Some("desktop"));
+        assert_eq!(both(&[("sec-ch-ua-mobile", "?0"), IPHONE])[0], Some("mobile"));
         assert_eq!(both(&[("sec-ch-ua-mobile", "?0")])[0], None);
     }
 
@@ -173,15 +142,9 @@ mod tests {
         let tv = ("cloudfront-is-smarttv-viewer", "true");
         assert_eq!(both(&[tv, WINDOWS]), [Some("desktop"), Some("tv")]);
         let cloudflare = ("cf-device-type", "tablet");
-        assert_eq!(
-            both(&[cloudflare, WINDOWS]),
-            [Some("desktop"), Some("tablet")]
-        );
+        assert_eq!(both(&[cloudflare, WINDOWS]), [Some("desktop"), Some("tablet")]);
         assert_eq!(both(&[cloudflare]), [None, Some("tablet")]);
-        assert_eq!(
-            both(&[("cf-device-type", "tv"), IPHONE]),
-            [Some("mobile"); 2]
-        );
+        assert_eq!(both(&[("cf-device-type", "tv"), IPHONE]), [Some("mobile"); 2]);
         // Client hints are the browser's own word, and stay first.
         assert_eq!(both(&[tv, ("sec-ch-ua-mobile", "?1")]), [Some("mobile"); 2]);
     }
@@ -199,16 +162,7 @@ mod tests {
 
     #[test]
     fn nothing_known_is_no_class() {
-        for user_agent in [
-            "",
-            " ",
-            "Mozilla/5.0",
-            "\u{0}x",
-            "(((",
-            "ÿþ",
-            "a a a a",
-            "-",
-        ] {
+        for user_agent in ["", " ", "Mozilla/5.0", "\u{0}x", "(((", "ÿþ", "a a a a", "-"] {
             let mut headers = HeaderMap::new();
             if let Ok(value) = HeaderValue::from_bytes(user_agent.as_bytes()) {
                 headers.insert("user-agent", value);

@@ -7,8 +7,10 @@
 pub mod mailbox;
 pub mod name;
 pub mod referral;
+pub mod rules;
 #[cfg(test)]
 mod spec;
+pub mod touch;
 pub mod user;
 
 use whence_events::{Event, Timestamp, Version};

@@ -11,11 +11,7 @@ use maxminddb::{MaxMindDbError, PathElement, Reader};
 use whence_events::Country;
 
 /// What CDNs call the visitor's country, asked in this order.
-const CDN_HEADERS: [&str; 3] = [
-    "cf-ipcountry",
-    "x-vercel-ip-country",
-    "cloudfront-viewer-country",
-];
+const CDN_HEADERS: [&str; 3] = ["cf-ipcountry", "x-vercel-ip-country", "cloudfront-viewer-country"];
 
 /// Where the code is in a record: as MaxMind and DB-IP lay it out, and flat as IPinfo does.
 const LAYOUTS: [&[PathElement<'static>]; 2] = [
@@ -78,10 +74,7 @@ impl Geo {
     /// When the file cannot be read, is larger than 128 MiB, or is not an mmdb.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, GeoError> {
         let path = path.as_ref();
-        let unreadable = |source| GeoError::Unreadable {
-            path: path.into(),
-            source,
-        };
+        let unreadable = |source| GeoError::Unreadable { path: path.into(), source };
         let mut bytes = Vec::new();
         File::open(path)
             .and_then(|file| file.take(DATABASE_MAX_BYTES + 1).read_to_end(&mut bytes))
@@ -90,17 +83,12 @@ impl Geo {
             return Err(GeoError::TooLarge { path: path.into() });
         }
         bytes.shrink_to_fit();
-        Self::from_bytes(bytes).map_err(|source| GeoError::Invalid {
-            path: path.into(),
-            source,
-        })
+        Self::from_bytes(bytes).map_err(|source| GeoError::Invalid { path: path.into(), source })
     }
 
     fn from_bytes(bytes: Vec<u8>) -> Result<Self, MaxMindDbError> {
         let reader = Reader::from_source(bytes)?;
-        Ok(Self {
-            database: Some(Arc::new(reader)),
-        })
+        Ok(Self { database: Some(Arc::new(reader)) })
     }
 
     /// The country of a request. `trust_cdn` says that a CDN in front of us overwrites these
@@ -115,11 +103,7 @@ impl Geo {
         trust_cdn: bool,
         ip: Option<IpAddr>,
     ) -> Option<Country> {
-        let from_cdn = if trust_cdn {
-            cdn_country(headers)
-        } else {
-            None
-        };
+        let from_cdn = if trust_cdn { cdn_country(headers) } else { None };
         from_cdn.or_else(|| self.look_up(ip?))
     }
 
@@ -150,19 +134,14 @@ mod tests {
 
     use super::*;
 
-    const TEST_DATABASE: &str = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/tests/data/maxmind/GeoLite2-Country-Test.mmdb"
-    );
+    const TEST_DATABASE: &str =
+        concat!(env!("CARGO_MANIFEST_DIR"), "/tests/data/maxmind/GeoLite2-Country-Test.mmdb");
 
     fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
         pairs
             .iter()
             .map(|&(name, value)| {
-                (
-                    name.parse().expect("a header name"),
-                    HeaderValue::from_static(value),
-                )
+                (name.parse().expect("a header name"), HeaderValue::from_static(value))
             })
             .collect()
     }
@@ -174,11 +153,7 @@ mod tests {
     #[track_caller]
     fn looked_up(ip: &str) -> Option<String> {
         let geo = Geo::open(TEST_DATABASE).expect("the test database");
-        text(geo.country(
-            &HeaderMap::new(),
-            false,
-            Some(ip.parse().expect("an address")),
-        ))
+        text(geo.country(&HeaderMap::new(), false, Some(ip.parse().expect("an address"))))
     }
 
     #[test]
@@ -201,16 +176,8 @@ mod tests {
         let ip = Some(IpAddr::from([2, 125, 160, 216]));
         for name in CDN_HEADERS {
             let said = headers(&[(name, "ch")]);
-            assert_eq!(
-                text(geo.country(&said, true, ip)).as_deref(),
-                Some("CH"),
-                "{name}"
-            );
-            assert_eq!(
-                text(geo.country(&said, false, ip)).as_deref(),
-                Some("GB"),
-                "{name}"
-            );
+            assert_eq!(text(geo.country(&said, true, ip)).as_deref(), Some("CH"), "{name}");
+            assert_eq!(text(geo.country(&said, false, ip)).as_deref(), Some("GB"), "{name}");
             assert_eq!(Geo::none().country(&said, false, None), None, "{name}");
         }
     }
@@ -225,11 +192,7 @@ mod tests {
                 said.insert("cf-ipcountry", value);
             }
             assert_eq!(Geo::none().country(&said, true, None), None, "{nothing:?}");
-            assert_eq!(
-                text(geo.country(&said, true, ip)).as_deref(),
-                Some("GB"),
-                "{nothing:?}"
-            );
+            assert_eq!(text(geo.country(&said, true, ip)).as_deref(), Some("GB"), "{nothing:?}");
         }
     }
 

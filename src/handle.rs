@@ -14,6 +14,8 @@ use whence_events::{
 use crate::clock::Clock;
 use crate::domain::mailbox::Mailbox;
 use crate::domain::name::Name;
+use crate::domain::rules::AdoptedRules;
+use crate::domain::touch::recorded::RecordedOnce;
 use crate::domain::user::User;
 use crate::domain::{Decider, Stamp};
 use crate::secrets::new_event_id;
@@ -45,6 +47,8 @@ pub struct Handler {
     mailboxes: Folded<Mailbox>,
     users: Folded<User>,
     names: Folded<Name>,
+    rules: Folded<AdoptedRules>,
+    touches: Folded<RecordedOnce>,
 }
 
 /// Folded states by stream. Only ever an optimisation: append checks the length it assumes.
@@ -102,6 +106,9 @@ impl Handler {
             mailboxes: Cache::new(CACHED_STATES),
             users: Cache::new(CACHED_STATES),
             names: Cache::new(CACHED_STATES),
+            // Written once and not read again.
+            rules: Cache::new(1),
+            touches: Cache::new(1),
         }
     }
 
@@ -122,34 +129,17 @@ impl Handler {
             // 1. Fold the stream.
             let current = self.load::<D>(stream).await.map_err(HandleError::Store)?;
             // 2. Decide.
-            let events = current
-                .state
-                .decide(command)
-                .map_err(HandleError::Rejected)?;
+            let events = current.state.decide(command).map_err(HandleError::Rejected)?;
             if events.is_empty() {
-                return Ok(Done {
-                    events,
-                    state: current.state,
-                    position: 0,
-                });
+                return Ok(Done { events, state: current.state, position: 0 });
             }
             // 3. Seal and append.
             match self.append(stream, &current, &events, context).await {
                 // 4. Durable now. The cache may forget it, the process may die: the log knows.
                 Ok((state, position)) => {
                     let length = current.length + events.len() as u64;
-                    D::cache(self).insert(
-                        stream.clone(),
-                        State {
-                            state: state.clone(),
-                            length,
-                        },
-                    );
-                    return Ok(Done {
-                        events,
-                        state,
-                        position,
-                    });
+                    D::cache(self).insert(stream.clone(), State { state: state.clone(), length });
+                    return Ok(Done { events, state, position });
                 }
                 // 5. Another node was faster: look again. Nothing was written.
                 Err(StoreError::Conflict { .. }) if conflicts < MAX_CONFLICTS => {
@@ -178,23 +168,14 @@ impl Handler {
             for recorded in &page {
                 let at = recorded.metadata.occurred_at;
                 let event = D::event(&recorded.event).ok_or_else(|| unreadable(recorded))?;
-                state = state.evolve(
-                    event,
-                    Stamp {
-                        at,
-                        version: recorded.version,
-                    },
-                );
+                state = state.evolve(event, Stamp { at, version: recorded.version });
             }
             length += page.len() as u64;
             if page.len() < PAGE {
                 break;
             }
         }
-        let loaded = State {
-            state: Arc::new(state),
-            length,
-        };
+        let loaded = State { state: Arc::new(state), length };
         // An empty stream is cheap to look at again; a flood of them must not push others out.
         if length > 0 {
             D::cache(self).insert(stream.clone(), loaded.clone());
@@ -225,13 +206,7 @@ impl Handler {
                 }
             }
             let event = D::event(&sealed).ok_or_else(|| StoreError::unavailable(WrongFamily))?;
-            state = state.evolve(
-                event,
-                Stamp {
-                    at: occurred_at,
-                    version,
-                },
-            );
+            state = state.evolve(event, Stamp { at: occurred_at, version });
             let new = NewEvent::new(new_event_id(), sealed, metadata(context, occurred_at));
             new_events.push(new.map_err(StoreError::unavailable)?);
         }
@@ -293,12 +268,21 @@ impl Cached for Name {
     }
 }
 
+impl Cached for AdoptedRules {
+    fn cache(handler: &Handler) -> &Folded<Self> {
+        &handler.rules
+    }
+}
+
+impl Cached for RecordedOnce {
+    fn cache(handler: &Handler) -> &Folded<Self> {
+        &handler.touches
+    }
+}
+
 impl<D> Clone for State<D> {
     fn clone(&self) -> Self {
-        Self {
-            state: self.state.clone(),
-            length: self.length,
-        }
+        Self { state: self.state.clone(), length: self.length }
     }
 }
 

@@ -198,15 +198,10 @@ impl Sender {
             .filter(|_| self.address.is_ascii())
             .ok_or(MailConfigError::Sender("has no valid e-mail address"))?;
         if self.name.contains(|c: char| c.is_control()) || self.name.len() > 200 {
-            return Err(MailConfigError::Sender(
-                "needs a name of one line and at most 200 bytes",
-            ));
+            return Err(MailConfigError::Sender("needs a name of one line and at most 200 bytes"));
         }
         let name = self.name.trim();
-        Ok(Mailbox::new(
-            (!name.is_empty()).then(|| name.to_owned()),
-            address,
-        ))
+        Ok(Mailbox::new((!name.is_empty()).then(|| name.to_owned()), address))
     }
 }
 
@@ -215,10 +210,7 @@ mod tests {
     use super::*;
 
     fn sender(name: &str, address: &str) -> Sender {
-        Sender {
-            name: name.into(),
-            address: address.into(),
-        }
+        Sender { name: name.into(), address: address.into() }
     }
 
     #[track_caller]
@@ -229,13 +221,7 @@ mod tests {
     #[test]
     fn a_way_that_does_not_exist_is_refused_by_naming_those_that_do() {
         let from = sender("", "login@example.com");
-        for spec in [
-            "",
-            "smtp",
-            "smtp:mail.example.com",
-            "http://mail.example.com",
-            "Memory",
-        ] {
+        for spec in ["", "smtp", "smtp:mail.example.com", "http://mail.example.com", "Memory"] {
             assert!(refused(spec, &from).contains("`memory`"), "{spec}");
         }
         assert!(refused("directory:", &from).contains("needs the directory"));

@@ -46,12 +46,10 @@ impl MasterKey {
     #[must_use]
     pub fn to_hex(&self) -> String {
         use std::fmt::Write as _;
-        self.0
-            .iter()
-            .fold(String::with_capacity(64), |mut hex, byte| {
-                let _ = write!(hex, "{byte:02x}");
-                hex
-            })
+        self.0.iter().fold(String::with_capacity(64), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
     }
 
     fn derive<const N: usize>(&self, purpose: &str) -> [u8; N] {
@@ -124,10 +122,7 @@ impl Keys {
     /// What is stored of a code.
     #[must_use]
     pub fn code_mac(&self, request: RequestId, code: &OneTimeCode) -> Mac {
-        mac(
-            &self.code,
-            &[request.0.as_bytes(), code.as_str().as_bytes()],
-        )
+        mac(&self.code, &[request.0.as_bytes(), code.as_str().as_bytes()])
     }
 
     /// The CSRF token of a session: it can be checked even for a session that is gone.
@@ -207,11 +202,7 @@ impl SealingKey {
         let (nonce, rest) = sealed.split_at_checked(12)?;
         let mut buffer = rest.to_vec();
         let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
-        let length = self
-            .0
-            .open_in_place(nonce, Aad::from(aad), &mut buffer)
-            .ok()?
-            .len();
+        let length = self.0.open_in_place(nonce, Aad::from(aad), &mut buffer).ok()?.len();
         buffer.truncate(length);
         Some(buffer)
     }
@@ -243,11 +234,7 @@ impl OneTimeCode {
         for digit in &mut code {
             *digit = digits.next().filter(u8::is_ascii_digit)?;
         }
-        if digits.next().is_some() || text.len() > 16 {
-            None
-        } else {
-            Some(Self(code))
-        }
+        if digits.next().is_some() || text.len() > 16 { None } else { Some(Self(code)) }
     }
 
     /// The digits.
@@ -278,10 +265,7 @@ impl SessionToken {
     /// A fresh one.
     #[must_use]
     pub fn generate() -> Self {
-        Self {
-            id: SessionId(new_uuid_v7()),
-            secret: random_bytes(),
-        }
+        Self { id: SessionId(new_uuid_v7()), secret: random_bytes() }
     }
 
     /// 64 characters of base64url, as [`SessionToken::to_text`] writes them.
@@ -293,10 +277,7 @@ impl SessionToken {
         }
         let (id, secret) = bytes.split_at(16);
         let id = SessionId(Uuid::from_slice(id).ok()?);
-        Some(Self {
-            id,
-            secret: secret.try_into().ok()?,
-        })
+        Some(Self { id, secret: secret.try_into().ok()? })
     }
 
     /// For a `Set-Cookie` line only.
@@ -362,10 +343,7 @@ pub fn sha256(bytes: &[u8]) -> Hash {
 pub fn new_referral_code() -> ReferralCode {
     const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
     let random: [u8; 8] = random_bytes();
-    let code: String = random
-        .iter()
-        .map(|b| char::from(ALPHABET[usize::from(b & 31)]))
-        .collect();
+    let code: String = random.iter().map(|b| char::from(ALPHABET[usize::from(b & 31)])).collect();
     code.parse().expect("base32 is a code")
 }
 
@@ -430,10 +408,7 @@ mod tests {
     #[test]
     fn a_master_key_has_one_spelling_and_is_never_shown() {
         let key = MasterKey::generate();
-        assert_eq!(
-            MasterKey::parse(&format!(" {}\n", key.to_hex())),
-            Some(key.clone())
-        );
+        assert_eq!(MasterKey::parse(&format!(" {}\n", key.to_hex())), Some(key.clone()));
         assert!(MasterKey::parse("00").is_none());
         assert!(MasterKey::parse(&"zz".repeat(32)).is_none());
         assert_eq!(format!("{key:?}"), "MasterKey(..)");
@@ -449,9 +424,8 @@ mod tests {
 
     #[test]
     fn codes_are_spread_over_their_whole_range() {
-        let first: std::collections::BTreeSet<u8> = (0..500)
-            .map(|_| OneTimeCode::generate().as_str().as_bytes()[0])
-            .collect();
+        let first: std::collections::BTreeSet<u8> =
+            (0..500).map(|_| OneTimeCode::generate().as_str().as_bytes()[0]).collect();
         assert_eq!(first.len(), 10, "every first digit comes up");
     }
 
@@ -460,13 +434,7 @@ mod tests {
         let token = SessionToken::generate();
         let text = token.to_text();
         assert_eq!(SessionToken::parse(&text), Some(token));
-        for bad in [
-            "",
-            "abc",
-            &text[1..],
-            &format!("{text}A"),
-            &text.replace(&text[..1], "="),
-        ] {
+        for bad in ["", "abc", &text[1..], &format!("{text}A"), &text.replace(&text[..1], "=")] {
             assert!(SessionToken::parse(bad).is_none());
         }
     }
@@ -479,25 +447,14 @@ mod tests {
         assert!(key.open(b"there", &sealed).is_none());
         assert!(key.open(b"here", &sealed[..sealed.len() - 1]).is_none());
         assert!(key.open(b"here", b"").is_none());
-        assert!(
-            SealingKey::new(&random_bytes())
-                .open(b"here", &sealed)
-                .is_none()
-        );
+        assert!(SealingKey::new(&random_bytes()).open(b"here", &sealed).is_none());
     }
 
     #[test]
     fn a_csrf_token_belongs_to_one_session() {
         let keys = Keys::derive(&MasterKey::generate());
         let (mine, yours) = (SessionToken::generate(), SessionToken::generate());
-        assert!(
-            keys.csrf_token(&mine)
-                .matches(keys.csrf_token(&mine).as_str())
-        );
-        assert!(
-            !keys
-                .csrf_token(&mine)
-                .matches(keys.csrf_token(&yours).as_str())
-        );
+        assert!(keys.csrf_token(&mine).matches(keys.csrf_token(&mine).as_str()));
+        assert!(!keys.csrf_token(&mine).matches(keys.csrf_token(&yours).as_str()));
     }
 }

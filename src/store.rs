@@ -111,12 +111,7 @@ impl NewEvent {
     /// When a personal field is not sealed.
     pub fn new(event_id: EventId, event: Event, metadata: Metadata) -> Result<Self, CodecError> {
         let data = whence_events::codec::encode(&event)?.into();
-        Ok(Self {
-            event_id,
-            event,
-            data,
-            metadata,
-        })
+        Ok(Self { event_id, event, data, metadata })
     }
 }
 
@@ -146,11 +141,7 @@ pub struct KeyRecord {
 
 impl fmt::Debug for KeyRecord {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let state = if self.wrapped.is_some() {
-            "live"
-        } else {
-            "destroyed"
-        };
+        let state = if self.wrapped.is_some() { "live" } else { "destroyed" };
         write!(f, "KeyRecord(generation {}, {state})", self.generation)
     }
 }

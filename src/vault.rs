@@ -33,11 +33,7 @@ impl Vault {
     /// The vault beside a log.
     #[must_use]
     pub fn new(store: Arc<dyn EventStore>, wrapping: SealingKey) -> Self {
-        Self {
-            store,
-            wrapping,
-            open: Cache::new(OPEN_KEYS),
-        }
+        Self { store, wrapping, open: Cache::new(OPEN_KEYS) }
     }
 
     /// The key to seal the next events of a stream with. Where there is none it is made, and has to
@@ -122,20 +118,9 @@ impl Vault {
     }
 
     fn make(&self, subject: &StreamId, generation: u32) -> (SubjectKey, Option<NewKey>) {
-        let key = SubjectKey {
-            generation,
-            bytes: random_bytes(),
-        };
-        let wrapped = self
-            .wrapping
-            .seal(&place(subject, generation.into(), "key"), &key.bytes);
-        (
-            key,
-            Some(NewKey {
-                generation,
-                wrapped,
-            }),
-        )
+        let key = SubjectKey { generation, bytes: random_bytes() };
+        let wrapped = self.wrapping.seal(&place(subject, generation.into(), "key"), &key.bytes);
+        (key, Some(NewKey { generation, wrapped }))
     }
 
     fn unwrap(
@@ -144,13 +129,8 @@ impl Vault {
         generation: u32,
         wrapped: Option<Vec<u8>>,
     ) -> Option<SubjectKey> {
-        let bytes = self
-            .wrapping
-            .open(&place(subject, generation.into(), "key"), &wrapped?)?;
-        Some(SubjectKey {
-            generation,
-            bytes: bytes.try_into().ok()?,
-        })
+        let bytes = self.wrapping.open(&place(subject, generation.into(), "key"), &wrapped?)?;
+        Some(SubjectKey { generation, bytes: bytes.try_into().ok()? })
     }
 }
 

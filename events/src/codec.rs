@@ -57,28 +57,18 @@ pub fn decode(event_type: &str, data: &[u8]) -> Result<Event, CodecError> {
         .or_else(|| TouchEvent::decode(event_type, data).map(|event| event.map(Event::from)))
         .or_else(|| RulesEvent::decode(event_type, data).map(|event| event.map(Event::from)));
     match known {
-        Some(event) => event.map_err(|source| CodecError::Malformed {
-            event_type: event_type.to_owned(),
-            source,
-        }),
-        None => Ok(Event::Unknown {
-            event_type: event_type.to_owned(),
-        }),
+        Some(event) => event
+            .map_err(|source| CodecError::Malformed { event_type: event_type.to_owned(), source }),
+        None => Ok(Event::Unknown { event_type: event_type.to_owned() }),
     }
 }
 
 /// Every stored type this version knows.
 pub fn known_types() -> impl Iterator<Item = &'static str> {
-    [
-        MailboxEvent::TYPES,
-        UserEvent::TYPES,
-        NameEvent::TYPES,
-        TouchEvent::TYPES,
-        RulesEvent::TYPES,
-    ]
-    .into_iter()
-    .flatten()
-    .copied()
+    [MailboxEvent::TYPES, UserEvent::TYPES, NameEvent::TYPES, TouchEvent::TYPES, RulesEvent::TYPES]
+        .into_iter()
+        .flatten()
+        .copied()
 }
 
 /// The JSON Schema of every stored type.

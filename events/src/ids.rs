@@ -148,11 +148,7 @@ impl FromStr for EmailKey {
     type Err = InvalidId;
     fn from_str(text: &str) -> Result<Self, InvalidId> {
         let uuid = Uuid::try_parse(text).map_err(|_| InvalidId("EmailKey"))?;
-        if text.len() == 32 {
-            Ok(Self(uuid.into_bytes()))
-        } else {
-            Err(InvalidId("EmailKey"))
-        }
+        if text.len() == 32 { Ok(Self(uuid.into_bytes())) } else { Err(InvalidId("EmailKey")) }
     }
 }
 
@@ -174,11 +170,7 @@ impl EmailAddress {
         let text = text.trim().to_lowercase();
         let (local, domain) = text.rsplit_once('@').ok_or(InvalidId("e-mail address"))?;
         let valid = text.len() <= 254 && valid_local(local) && valid_domain(domain);
-        if valid {
-            Ok(Self(text.into()))
-        } else {
-            Err(InvalidId("e-mail address"))
-        }
+        if valid { Ok(Self(text.into())) } else { Err(InvalidId("e-mail address")) }
     }
 
     /// The whole address.
@@ -226,16 +218,12 @@ fn valid_local(local: &str) -> bool {
 fn valid_domain(domain: &str) -> bool {
     let label = |label: &str| {
         (1..=63).contains(&label.len())
-            && label
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b == b'-')
+            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
             && !label.starts_with('-')
             && !label.ends_with('-')
     };
-    let last_is_name = domain
-        .rsplit('.')
-        .next()
-        .is_some_and(|l| l.bytes().any(|b| !b.is_ascii_digit()));
+    let last_is_name =
+        domain.rsplit('.').next().is_some_and(|l| l.bytes().any(|b| !b.is_ascii_digit()));
     domain.contains('.') && last_is_name && domain.split('.').all(label)
 }
 
@@ -263,11 +251,7 @@ impl FromStr for ReferralCode {
         let valid = (2..=32).contains(&text.len())
             && text.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
             && !text.starts_with('-');
-        if valid {
-            Ok(Self(text.into()))
-        } else {
-            Err(InvalidId("referral code"))
-        }
+        if valid { Ok(Self(text.into())) } else { Err(InvalidId("referral code")) }
     }
 }
 
@@ -296,15 +280,9 @@ impl FromStr for Handle {
     fn from_str(text: &str) -> Result<Self, InvalidId> {
         let text = text.to_ascii_lowercase();
         let valid = (2..=32).contains(&text.len())
-            && text
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
+            && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b))
             && text.as_bytes()[0].is_ascii_alphanumeric();
-        if valid {
-            Ok(Self(text.into()))
-        } else {
-            Err(InvalidId("handle"))
-        }
+        if valid { Ok(Self(text.into())) } else { Err(InvalidId("handle")) }
     }
 }
 
@@ -322,10 +300,7 @@ mod tests {
 
     #[test]
     fn an_address_is_trimmed_lower_cased_then_validated() {
-        assert_eq!(
-            EmailAddress::parse("  Ada@Example.COM ").unwrap().as_str(),
-            "ada@example.com"
-        );
+        assert_eq!(EmailAddress::parse("  Ada@Example.COM ").unwrap().as_str(), "ada@example.com");
         for bad in [
             "",
             "ada",
@@ -362,11 +337,7 @@ mod tests {
     fn ids_have_one_spelling() {
         let id = "67e55044-10b1-426f-9247-bb680e5fe0c8";
         assert_eq!(id.parse::<RequestId>().unwrap().to_string(), id);
-        assert!(
-            "67e5504410b1426f9247bb680e5fe0c8"
-                .parse::<RequestId>()
-                .is_err()
-        );
+        assert!("67e5504410b1426f9247bb680e5fe0c8".parse::<RequestId>().is_err());
         assert!(format!("{{{id}}}").parse::<RequestId>().is_err());
     }
 
@@ -375,10 +346,7 @@ mod tests {
         for bad in ["", "a", "-ab", "a_b", "a b", "é1", &"x".repeat(33)] {
             assert!(bad.parse::<ReferralCode>().is_err(), "{bad:?}");
         }
-        assert_eq!(
-            "AbC-1".parse::<ReferralCode>().unwrap().folded().as_str(),
-            "abc-1"
-        );
+        assert_eq!("AbC-1".parse::<ReferralCode>().unwrap().folded().as_str(), "abc-1");
         assert_eq!("Alice.B".parse::<Handle>().unwrap().as_str(), "alice.b");
         assert!("_x".parse::<Handle>().is_err());
     }

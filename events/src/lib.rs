@@ -42,5 +42,5 @@ pub use user::{
 };
 pub use words::{
     CodeKind, CodeStatus, Consent, Country, DeliveryFailure, DeviceClass, FetchSite, Provider,
-    Refusal, RevokeReason, SessionKind, Signal, Via,
+    ReferrerKind, Refusal, RevokeReason, SessionKind, Signal, Via,
 };

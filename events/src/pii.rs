@@ -105,9 +105,7 @@ impl<T> Serialize for Pii<T> {
         match self {
             Self::Sealed(sealed) => serializer.serialize_str(&URL_SAFE_NO_PAD.encode(&sealed.0)),
             Self::Clear(_) => Err(serde::ser::Error::custom("a personal datum must be sealed")),
-            Self::Erased => Err(serde::ser::Error::custom(
-                "an erased datum cannot be written",
-            )),
+            Self::Erased => Err(serde::ser::Error::custom("an erased datum cannot be written")),
         }
     }
 }
@@ -115,9 +113,7 @@ impl<T> Serialize for Pii<T> {
 impl<'de, T> Deserialize<'de> for Pii<T> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = <std::borrow::Cow<'de, str>>::deserialize(deserializer)?;
-        let bytes = URL_SAFE_NO_PAD
-            .decode(&*text)
-            .map_err(serde::de::Error::custom)?;
+        let bytes = URL_SAFE_NO_PAD.decode(&*text).map_err(serde::de::Error::custom)?;
         Ok(Self::Sealed(Sealed(bytes.into())))
     }
 }
@@ -169,8 +165,6 @@ impl Personal for EmailAddress {
         self.as_str().as_bytes().to_vec()
     }
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        std::str::from_utf8(bytes)
-            .ok()
-            .and_then(|text| Self::parse(text).ok())
+        std::str::from_utf8(bytes).ok().and_then(|text| Self::parse(text).ok())
     }
 }

@@ -46,8 +46,7 @@ impl Timestamp {
     /// RFC 3339 with milliseconds, as the portal family writes its dates.
     #[must_use]
     pub fn to_rfc3339_millis(self) -> String {
-        self.to_chrono()
-            .to_rfc3339_opts(SecondsFormat::Millis, true)
+        self.to_chrono().to_rfc3339_opts(SecondsFormat::Millis, true)
     }
 
     fn to_chrono(self) -> DateTime<Utc> {
@@ -67,30 +66,20 @@ impl From<DateTime<Utc>> for Timestamp {
 impl Add<Duration> for Timestamp {
     type Output = Self;
     fn add(self, span: Duration) -> Self {
-        Self(
-            self.0
-                .saturating_add(i64::try_from(span.as_micros()).unwrap_or(i64::MAX)),
-        )
+        Self(self.0.saturating_add(i64::try_from(span.as_micros()).unwrap_or(i64::MAX)))
     }
 }
 
 impl Sub<Duration> for Timestamp {
     type Output = Self;
     fn sub(self, span: Duration) -> Self {
-        Self(
-            self.0
-                .saturating_sub(i64::try_from(span.as_micros()).unwrap_or(i64::MAX)),
-        )
+        Self(self.0.saturating_sub(i64::try_from(span.as_micros()).unwrap_or(i64::MAX)))
     }
 }
 
 impl fmt::Display for Timestamp {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(
-            &self
-                .to_chrono()
-                .to_rfc3339_opts(SecondsFormat::Micros, true),
-        )
+        f.write_str(&self.to_chrono().to_rfc3339_opts(SecondsFormat::Micros, true))
     }
 }
 

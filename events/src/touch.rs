@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use crate::event::stream_family;
-use crate::{CodeStatus, Consent, Country, DeviceClass, FetchSite, Pii, ReferralCode, UserId};
+use crate::{
+    CodeStatus, Consent, Country, DeviceClass, FetchSite, Pii, ReferralCode, ReferrerKind, UserId,
+};
 
 stream_family! {
     /// Facts about one landing.
@@ -43,10 +45,14 @@ pub struct TouchRecorded {
     pub code_status: CodeStatus,
     /// The code's owner, when it is known.
     pub owner: Option<UserId>,
+    /// Evidence: further well-formed codes of the same query, which count for nothing; at most 4.
+    pub other_codes: Vec<ReferralCode>,
     /// Path of the page.
     pub landing_page: String,
     /// The `Referer`, when it is another site's.
     pub referrer_url: Option<Pii<String>>,
+    /// What the `Referer` was: why the address is, or is not, here.
+    pub referrer_kind: ReferrerKind,
     /// Campaign parameters.
     pub utm: Utm,
     /// Advertisers' click ids.

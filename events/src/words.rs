@@ -198,6 +198,22 @@ words! {
 }
 
 words! {
+    /// What the `Referer` of a landing was.
+    ReferrerKind {
+        /// There was none.
+        None = "none",
+        /// Another site: the only one that is kept.
+        Foreign = "foreign",
+        /// A page of the platform itself.
+        Own = "own",
+        /// A site that visitors pass through on their way back (payment, OAuth).
+        Excluded = "excluded",
+        /// Not the address of a site.
+        Malformed = "malformed",
+    }
+}
+
+words! {
     /// What the visitor has agreed to, as far as the platform says.
     Consent {
         /// Nobody said anything.

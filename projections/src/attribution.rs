@@ -107,11 +107,9 @@ impl Projector for Attribution {
 
 fn user_change(user_id: UserId, event: &UserEvent, at: Timestamp) -> Option<Change> {
     match event {
-        UserEvent::AttributionCaptured(origin) => Some(Change::OriginAdded {
-            user_id,
-            origin: Box::new(origin.clone()),
-            at,
-        }),
+        UserEvent::AttributionCaptured(origin) => {
+            Some(Change::OriginAdded { user_id, origin: Box::new(origin.clone()), at })
+        }
         UserEvent::ReferralAttributed(referral) => Some(Change::Referred {
             user_id,
             referrer_id: referral.referrer_id,
@@ -124,10 +122,9 @@ fn user_change(user_id: UserId, event: &UserEvent, at: Timestamp) -> Option<Chan
             owner: user_id,
             at,
         }),
-        UserEvent::ReferralCodeDisabled(disabled) => Some(Change::CodeDisabled {
-            code: ReferralCode::clone(&disabled.code),
-            at,
-        }),
+        UserEvent::ReferralCodeDisabled(disabled) => {
+            Some(Change::CodeDisabled { code: ReferralCode::clone(&disabled.code), at })
+        }
         UserEvent::UserErased(_) => Some(Change::OriginRemoved { user_id }),
         UserEvent::UserRegistered(_)
         | UserEvent::ReferralRefused(_)

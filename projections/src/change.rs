@@ -11,11 +11,7 @@ use whence_events::{
 #[expect(missing_docs, reason = "fields are named as the columns they fill")]
 pub enum Change {
     /// A login can be verified.
-    LoginOpened {
-        request_id: RequestId,
-        email_key: EmailKey,
-        expires_at: Timestamp,
-    },
+    LoginOpened { request_id: RequestId, email_key: EmailKey, expires_at: Timestamp },
     /// A login cannot be verified any more.
     LoginClosed { request_id: RequestId },
     /// Logins that ended before this are forgotten.
@@ -37,11 +33,7 @@ pub enum Change {
         at: Timestamp,
     },
     /// What billing calls somebody.
-    UserBilledAs {
-        user_id: UserId,
-        billing_customer_id: String,
-        at: Timestamp,
-    },
+    UserBilledAs { user_id: UserId, billing_customer_id: String, at: Timestamp },
     /// Somebody is gone.
     UserRemoved { user_id: UserId },
     /// A session began.
@@ -59,36 +51,19 @@ pub enum Change {
         country: Option<Country>,
     },
     /// A session lasts longer.
-    SessionExtended {
-        session_id: SessionId,
-        expires_at: Timestamp,
-    },
+    SessionExtended { session_id: SessionId, expires_at: Timestamp },
     /// A session ended.
     SessionRemoved { session_id: SessionId },
     /// Sessions that ended before this are forgotten.
     SessionsForgotten { before: Timestamp },
     /// Whence somebody came.
-    OriginAdded {
-        user_id: UserId,
-        origin: Box<AttributionCaptured>,
-        at: Timestamp,
-    },
+    OriginAdded { user_id: UserId, origin: Box<AttributionCaptured>, at: Timestamp },
     /// Who referred somebody.
-    Referred {
-        user_id: UserId,
-        referrer_id: UserId,
-        code: ReferralCode,
-        at: Timestamp,
-    },
+    Referred { user_id: UserId, referrer_id: UserId, code: ReferralCode, at: Timestamp },
     /// Somebody's origin is forgotten; that they were referred stays.
     OriginRemoved { user_id: UserId },
     /// Somebody has a code.
-    CodeAdded {
-        code: ReferralCode,
-        kind: CodeKind,
-        owner: UserId,
-        at: Timestamp,
-    },
+    CodeAdded { code: ReferralCode, kind: CodeKind, owner: UserId, at: Timestamp },
     /// A code attributes nothing any more.
     CodeDisabled { code: ReferralCode, at: Timestamp },
     /// Somebody followed a referral link.
@@ -98,11 +73,7 @@ pub enum Change {
     /// A step of that is done; the bits of [`crate::Onboarding`].
     OnboardingStep { user_id: UserId, step: u8 },
     /// The welcome mail did not go out.
-    WelcomeFailed {
-        user_id: UserId,
-        attempt: u8,
-        at: Timestamp,
-    },
+    WelcomeFailed { user_id: UserId, attempt: u8, at: Timestamp },
     /// Nothing is owed to somebody any more.
     OnboardingOver { user_id: UserId },
     /// A referral could not be decided.

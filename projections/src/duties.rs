@@ -75,30 +75,17 @@ impl Projector for Duties {
             UserEvent::UserRegistered(_) => changes.push(Change::OnboardingDue { user_id, at }),
             UserEvent::ReferralCodeIssued(issued) => {
                 if issued.kind == CodeKind::Primary {
-                    changes.push(Change::OnboardingStep {
-                        user_id,
-                        step: Onboarding::CODE,
-                    });
+                    changes.push(Change::OnboardingStep { user_id, step: Onboarding::CODE });
                 }
             }
             UserEvent::SubscriptionProvisioned(_) => {
-                changes.push(Change::OnboardingStep {
-                    user_id,
-                    step: Onboarding::PLAN,
-                });
+                changes.push(Change::OnboardingStep { user_id, step: Onboarding::PLAN });
             }
             UserEvent::WelcomeEmailSent(_) => {
-                changes.push(Change::OnboardingStep {
-                    user_id,
-                    step: Onboarding::WELCOME,
-                });
+                changes.push(Change::OnboardingStep { user_id, step: Onboarding::WELCOME });
             }
             UserEvent::WelcomeEmailFailed(failed) => {
-                changes.push(Change::WelcomeFailed {
-                    user_id,
-                    attempt: failed.attempt,
-                    at,
-                });
+                changes.push(Change::WelcomeFailed { user_id, attempt: failed.attempt, at });
             }
             UserEvent::UserErased(_) => {
                 changes.push(Change::OnboardingOver { user_id });

@@ -158,9 +158,7 @@ fn user_changes(
             expires_at: rotated.expires_at,
         }),
         UserEvent::SessionRevoked(revoked) => {
-            changes.push(Change::SessionRemoved {
-                session_id: revoked.session_id,
-            });
+            changes.push(Change::SessionRemoved { session_id: revoked.session_id });
         }
         UserEvent::AttributionCaptured(_)
         | UserEvent::ReferralAttributed(_)

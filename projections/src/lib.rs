@@ -39,9 +39,5 @@ pub trait Projector: Send + Sync {
 /// Every projector, in no particular order: none depends on another's tables.
 #[must_use]
 pub fn projectors() -> Vec<Box<dyn Projector>> {
-    vec![
-        Box::new(identity::Identity),
-        Box::new(attribution::Attribution),
-        Box::new(duties::Duties),
-    ]
+    vec![Box::new(identity::Identity), Box::new(attribution::Attribution), Box::new(duties::Duties)]
 }

@@ -79,11 +79,7 @@ fn decide(signs: Signs) -> Option<DeviceClass> {
         // A browser on an Android phone says "Mobile", one on a tablet does not. Apps follow no
         // such rule, and most run on phones.
         let tablet = signs.has(Sign::Browser);
-        Some(if tablet {
-            DeviceClass::Tablet
-        } else {
-            DeviceClass::Mobile
-        })
+        Some(if tablet { DeviceClass::Tablet } else { DeviceClass::Mobile })
     } else if signs.has(Sign::Desktop) {
         Some(DeviceClass::Desktop)
     } else {
@@ -115,16 +111,11 @@ fn read_word(rest: &[u8], signs: &mut Signs) {
         }
     }
     for (words, sign) in WORDS {
-        if words
-            .iter()
-            .any(|known| known.len() == word.len() && starts_with(word, known))
-        {
+        if words.iter().any(|known| known.len() == word.len() && starts_with(word, known)) {
             signs.add(*sign);
         }
     }
-    let named_program = PROGRAM_ENDS
-        .iter()
-        .any(|end| word.ends_with(end.as_bytes()));
+    let named_program = PROGRAM_ENDS.iter().any(|end| word.ends_with(end.as_bytes()));
     // Cubot makes phones.
     if named_program && word != b"cubot" {
         signs.add(Sign::Program);
@@ -226,62 +217,31 @@ mod tests {
     fn user_agents_of_today() {
         const ANDROID: &str = "AppleWebKit/537.36 (KHTML, like Gecko) Chrome/131.0.0.0";
         let android = |device: &str, end: &str| {
-            class(&format!(
-                "Mozilla/5.0 (Linux; Android {device}) {ANDROID} {end}"
-            ))
+            class(&format!("Mozilla/5.0 (Linux; Android {device}) {ANDROID} {end}"))
         };
         assert_eq!(android("10; K", "Mobile Safari/537.36"), "mobile");
         assert_eq!(android("10; K", "Safari/537.36"), "tablet");
         assert_eq!(android("14; SM-X710", "Mobile Safari/537.36"), "tablet");
         assert_eq!(android("9; AFTMM", "Mobile Safari/537.36"), "tv");
-        assert_eq!(
-            android("11; KFTRWI", "Silk/131.1 like Chrome/131.0 Safari/537.36"),
-            "tablet"
-        );
+        assert_eq!(android("11; KFTRWI", "Silk/131.1 like Chrome/131.0 Safari/537.36"), "tablet");
         assert_eq!(android("12; BRAVIA 4K VH2", "Safari/537.36"), "tv");
-        assert_eq!(
-            android("14; Quest 3", "OculusBrowser/36.0 VR Safari/537.36"),
-            "other"
-        );
-        assert_eq!(
-            android("13; SM-S911B; wv", "Mobile Safari/537.36 [FB_IAB/FB4A;]"),
-            "mobile"
-        );
+        assert_eq!(android("14; Quest 3", "OculusBrowser/36.0 VR Safari/537.36"), "other");
+        assert_eq!(android("13; SM-S911B; wv", "Mobile Safari/537.36 [FB_IAB/FB4A;]"), "mobile");
 
-        assert_eq!(
-            class("Mozilla/5.0 (Android 14; Mobile; rv:133.0) Firefox/133.0"),
-            "mobile"
-        );
-        assert_eq!(
-            class("Mozilla/5.0 (Android 14; Tablet; rv:133.0) Firefox/133.0"),
-            "tablet"
-        );
-        assert_eq!(
-            class("Dalvik/2.1.0 (Linux; U; Android 14; Pixel 8 Build/AP2A)"),
-            "mobile"
-        );
-        assert_eq!(
-            class("Mozilla/5.0 (iPad; CPU OS 16_0 like Mac OS X) Mobile/15E148"),
-            "tablet"
-        );
-        assert_eq!(
-            class("Shop/5.2 (iPhone14,5; iOS 17.2; Scale/3.00)"),
-            "mobile"
-        );
+        assert_eq!(class("Mozilla/5.0 (Android 14; Mobile; rv:133.0) Firefox/133.0"), "mobile");
+        assert_eq!(class("Mozilla/5.0 (Android 14; Tablet; rv:133.0) Firefox/133.0"), "tablet");
+        assert_eq!(class("Dalvik/2.1.0 (Linux; U; Android 14; Pixel 8 Build/AP2A)"), "mobile");
+        assert_eq!(class("Mozilla/5.0 (iPad; CPU OS 16_0 like Mac OS X) Mobile/15E148"), "tablet");
+        assert_eq!(class("Shop/5.2 (iPhone14,5; iOS 17.2; Scale/3.00)"), "mobile");
         assert_eq!(class("AppleTV11,1/11.1"), "tv");
         assert_eq!(class("Roku/DVP-9.10 (289.10E04111A)"), "tv");
-        assert_eq!(
-            android("8.0.0; CUBOT_P20", "Mobile Safari/537.36"),
-            "mobile"
-        );
+        assert_eq!(android("8.0.0; CUBOT_P20", "Mobile Safari/537.36"), "mobile");
     }
 
     #[test]
     fn desktops_of_today() {
         let desktop = |system: &str| {
-            class(&format!(
-                "Mozilla/5.0 ({system}) AppleWebKit/537.36 Chrome/131.0 Safari/537.36"
-            ))
+            class(&format!("Mozilla/5.0 ({system}) AppleWebKit/537.36 Chrome/131.0 Safari/537.36"))
         };
         assert_eq!(desktop("Windows NT 10.0; Win64; x64"), "desktop");
         assert_eq!(desktop("Macintosh; Intel Mac OS X 10_15_7"), "desktop");
@@ -298,10 +258,7 @@ mod tests {
         assert_eq!(tv("SMART-TV; LINUX; Tizen 7.0"), "tv");
         assert_eq!(tv("X11; Linux armv7l) CrKey/1.56.500000 (compatible"), "tv");
         assert_eq!(tv("PlayStation; PlayStation 5/6.00"), "other");
-        assert_eq!(
-            tv("Windows NT 10.0; Win64; x64; Xbox; Xbox Series X"),
-            "other"
-        );
+        assert_eq!(tv("Windows NT 10.0; Win64; x64; Xbox; Xbox Series X"), "other");
         assert_eq!(tv("Nintendo Switch; WifiWebAuthApplet"), "other");
     }
 
@@ -318,9 +275,6 @@ mod tests {
     fn a_word_inside_another_word_says_nothing() {
         assert_eq!(class("Xtvx/1.0"), "-");
         assert_eq!(class("NotMobile"), "-");
-        assert_eq!(
-            class("Mozilla/5.0 (Windows NT 10.0) Notepad/1.0"),
-            "desktop"
-        );
+        assert_eq!(class("Mozilla/5.0 (Windows NT 10.0) Notepad/1.0"), "desktop");
     }
 }

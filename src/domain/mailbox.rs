@@ -39,11 +39,7 @@ pub struct Mailbox {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Request {
-    Live {
-        code_mac: Mac,
-        expires_at: Timestamp,
-        wrong: u8,
-    },
+    Live { code_mac: Mac, expires_at: Timestamp, wrong: u8 },
     Consumed,
     Locked,
     Expired,
@@ -122,11 +118,7 @@ impl Decider for Mailbox {
     type Rejection = MailboxRejection;
 
     fn event(event: &Event) -> Option<&MailboxEvent> {
-        if let Event::Mailbox(event) = event {
-            Some(event)
-        } else {
-            None
-        }
+        if let Event::Mailbox(event) = event { Some(event) } else { None }
     }
 
     fn evolve(mut self, event: &MailboxEvent, stamp: Stamp) -> Self {
@@ -159,13 +151,9 @@ impl Decider for Mailbox {
     fn decide(&self, command: &MailboxCommand) -> Result<Vec<MailboxEvent>, MailboxRejection> {
         match command {
             MailboxCommand::StartLogin(command) => self.start_login(command),
-            MailboxCommand::FailDelivery { request_id, reason } => Ok(vec![
-                CodeDeliveryFailed {
-                    request_id: *request_id,
-                    reason: *reason,
-                }
-                .into(),
-            ]),
+            MailboxCommand::FailDelivery { request_id, reason } => {
+                Ok(vec![CodeDeliveryFailed { request_id: *request_id, reason: *reason }.into()])
+            }
             MailboxCommand::VerifyCode(command) => self.verify_code(command),
         }
     }
@@ -174,10 +162,7 @@ impl Decider for Mailbox {
 impl Mailbox {
     fn start_login(&self, command: &StartLogin) -> Result<Vec<MailboxEvent>, MailboxRejection> {
         let now = command.now;
-        let mut recent = self
-            .starts
-            .iter()
-            .filter(|start| **start + START_WINDOW > now);
+        let mut recent = self.starts.iter().filter(|start| **start + START_WINDOW > now);
         if recent.clone().count() >= MAX_STARTS {
             let until = recent.next().map_or(now, |first| *first + START_WINDOW);
             // On record once a window, so that nobody can fill the log by asking.
@@ -206,11 +191,7 @@ impl Mailbox {
             Some(Request::Consumed) => return Err(MailboxRejection::AlreadyConsumed),
             Some(Request::Locked) => return Err(MailboxRejection::Locked),
             Some(Request::Expired) => return Err(MailboxRejection::Expired),
-            Some(Request::Live {
-                code_mac,
-                expires_at,
-                wrong,
-            }) => (code_mac, *expires_at, *wrong),
+            Some(Request::Live { code_mac, expires_at, wrong }) => (code_mac, *expires_at, *wrong),
         };
         if self.locked_until.is_some_and(|until| command.now < until) {
             return Err(MailboxRejection::Locked);
@@ -221,31 +202,14 @@ impl Mailbox {
         if code_mac.same_as(&command.code_mac) {
             let mut events = vec![CodeVerified { request_id }.into()];
             if self.owner.is_none() {
-                events.push(
-                    MailboxClaimed {
-                        user_id: command.fresh_user,
-                    }
-                    .into(),
-                );
+                events.push(MailboxClaimed { user_id: command.fresh_user }.into());
             }
             return Ok(events);
         }
         let attempt = wrong + 1;
-        let mut events = vec![
-            CodeRejected {
-                request_id,
-                attempt,
-            }
-            .into(),
-        ];
+        let mut events = vec![CodeRejected { request_id, attempt }.into()];
         if attempt >= MAX_ATTEMPTS {
-            events.push(
-                LoginLocked {
-                    request_id: Some(request_id),
-                    until: None,
-                }
-                .into(),
-            );
+            events.push(LoginLocked { request_id: Some(request_id), until: None }.into());
         }
         Ok(events)
     }
@@ -265,26 +229,16 @@ impl Mailbox {
         }
         self.starts.push(at);
         let (code_mac, expires_at) = (started.code_mac, started.expires_at);
-        let live = Request::Live {
-            code_mac,
-            expires_at,
-            wrong: 0,
-        };
+        let live = Request::Live { code_mac, expires_at, wrong: 0 };
         self.requests.push((started.request_id, live));
     }
 
     fn request(&self, id: RequestId) -> Option<&Request> {
-        self.requests
-            .iter()
-            .find(|(known, _)| *known == id)
-            .map(|(_, request)| request)
+        self.requests.iter().find(|(known, _)| *known == id).map(|(_, request)| request)
     }
 
     fn request_mut(&mut self, id: RequestId) -> Option<&mut Request> {
-        self.requests
-            .iter_mut()
-            .find(|(known, _)| *known == id)
-            .map(|(_, request)| request)
+        self.requests.iter_mut().find(|(known, _)| *known == id).map(|(_, request)| request)
     }
 
     fn close(&mut self, id: RequestId, end: Request) {
@@ -328,35 +282,19 @@ mod tests {
 
     fn verify(n: u8, code_mac: Mac, now: Timestamp) -> MailboxCommand {
         let request_id = request(n);
-        MailboxCommand::VerifyCode(VerifyCode {
-            now,
-            request_id,
-            code_mac,
-            fresh_user: user(7),
-        })
+        MailboxCommand::VerifyCode(VerifyCode { now, request_id, code_mac, fresh_user: user(7) })
     }
 
     fn rejected(n: u8, attempt: u8) -> MailboxEvent {
-        CodeRejected {
-            request_id: request(n),
-            attempt,
-        }
-        .into()
+        CodeRejected { request_id: request(n), attempt }.into()
     }
 
     fn locked(n: u8) -> MailboxEvent {
-        LoginLocked {
-            request_id: Some(request(n)),
-            until: None,
-        }
-        .into()
+        LoginLocked { request_id: Some(request(n)), until: None }.into()
     }
 
     fn verified(n: u8) -> MailboxEvent {
-        CodeVerified {
-            request_id: request(n),
-        }
-        .into()
+        CodeVerified { request_id: request(n) }.into()
     }
 
     fn claimed(by: u8) -> MailboxEvent {
@@ -369,18 +307,14 @@ mod tests {
 
     #[test]
     fn a_code_is_made() {
-        given::<Mailbox>([])
-            .when(start(1, START))
-            .then([started(1, START)]);
+        given::<Mailbox>([]).when(start(1, START)).then([started(1, START)]);
     }
 
     #[test]
     fn the_sixth_code_of_an_hour_is_refused_and_recorded_once() {
         let five = || (1..=5).map(|n| started(n, START));
         let until = START + START_WINDOW;
-        given::<Mailbox>(five())
-            .when(start(6, after(60)))
-            .then([throttled(until)]);
+        given::<Mailbox>(five()).when(start(6, after(60))).then([throttled(until)]);
         given::<Mailbox>(five())
             .and([throttled(until)])
             .when(start(6, after(61)))
@@ -411,13 +345,9 @@ mod tests {
             request_id: request(1),
             reason: DeliveryFailure::TimedOut,
         };
-        let event = CodeDeliveryFailed {
-            request_id: request(1),
-            reason: DeliveryFailure::TimedOut,
-        };
-        given::<Mailbox>([started(1, START)])
-            .when(failed)
-            .then([event.into()]);
+        let event =
+            CodeDeliveryFailed { request_id: request(1), reason: DeliveryFailure::TimedOut };
+        given::<Mailbox>([started(1, START)]).when(failed).then([event.into()]);
     }
 
     #[test]
@@ -429,14 +359,9 @@ mod tests {
 
     #[test]
     fn an_address_keeps_its_owner() {
-        given::<Mailbox>([
-            started(1, START),
-            verified(1),
-            claimed(3),
-            started(2, START),
-        ])
-        .when(verify(2, RIGHT, after(9)))
-        .then([verified(2)]);
+        given::<Mailbox>([started(1, START), verified(1), claimed(3), started(2, START)])
+            .when(verify(2, RIGHT, after(9)))
+            .then([verified(2)]);
     }
 
     #[test]
@@ -479,46 +404,24 @@ mod tests {
 
     #[test]
     fn wrong_codes_elsewhere_do_not_void_this_login() {
-        given::<Mailbox>([
-            started(1, START),
-            started(2, START),
-            rejected(2, 5),
-            locked(2),
-        ])
-        .and([claimed(3)])
-        .when(verify(1, RIGHT, after(9)))
-        .then([verified(1)]);
-    }
-
-    #[test]
-    fn a_locked_address_compares_nothing_until_then() {
-        let locked = || {
-            LoginLocked {
-                request_id: None,
-                until: Some(after(100)),
-            }
-            .into()
-        };
-        let history = || given::<Mailbox>([started(1, START), claimed(3), locked()]);
-        history()
-            .when(verify(1, RIGHT, after(99)))
-            .rejected(MailboxRejection::Locked);
-        history()
-            .when(verify(1, RIGHT, after(100)))
+        given::<Mailbox>([started(1, START), started(2, START), rejected(2, 5), locked(2)])
+            .and([claimed(3)])
+            .when(verify(1, RIGHT, after(9)))
             .then([verified(1)]);
     }
 
     #[test]
+    fn a_locked_address_compares_nothing_until_then() {
+        let locked = || LoginLocked { request_id: None, until: Some(after(100)) }.into();
+        let history = || given::<Mailbox>([started(1, START), claimed(3), locked()]);
+        history().when(verify(1, RIGHT, after(99))).rejected(MailboxRejection::Locked);
+        history().when(verify(1, RIGHT, after(100))).then([verified(1)]);
+    }
+
+    #[test]
     fn an_expired_login_is_closed_for_good() {
-        let expired = || {
-            LoginExpired {
-                request_id: request(1),
-            }
-            .into()
-        };
-        given::<Mailbox>([started(1, START)])
-            .when(verify(1, RIGHT, after(600)))
-            .then([expired()]);
+        let expired = || LoginExpired { request_id: request(1) }.into();
+        given::<Mailbox>([started(1, START)]).when(verify(1, RIGHT, after(600))).then([expired()]);
         // The clock went back to where the code would still be good.
         given::<Mailbox>([started(1, START), expired()])
             .when(verify(1, RIGHT, after(10)))
@@ -537,9 +440,7 @@ mod tests {
         let mut history = given::<Mailbox>([]);
         for n in 0..1000 {
             let at = after(n * 3600);
-            history = history
-                .at(at)
-                .and([started(u8::try_from(n % 256).unwrap(), at)]);
+            history = history.at(at).and([started(u8::try_from(n % 256).unwrap(), at)]);
         }
         let state = history.state();
         assert!(state.requests.len() <= 2 * MAX_STARTS + 1 && state.starts.len() <= MAX_STARTS);

@@ -29,29 +29,18 @@ impl Decider for Name {
     type Rejection = NameTaken;
 
     fn event(event: &Event) -> Option<&NameEvent> {
-        if let Event::Name(event) = event {
-            Some(event)
-        } else {
-            None
-        }
+        if let Event::Name(event) = event { Some(event) } else { None }
     }
 
     fn evolve(self, event: &NameEvent, _: Stamp) -> Self {
         match event {
-            NameEvent::NameReserved(NameReserved { owner }) => Self {
-                owner: Some(*owner),
-            },
+            NameEvent::NameReserved(NameReserved { owner }) => Self { owner: Some(*owner) },
         }
     }
 
     fn decide(&self, command: &ReserveName) -> Result<Vec<NameEvent>, NameTaken> {
         match self.owner {
-            None => Ok(vec![
-                NameReserved {
-                    owner: command.owner,
-                }
-                .into(),
-            ]),
+            None => Ok(vec![NameReserved { owner: command.owner }.into()]),
             Some(owner) if owner == command.owner => Ok(vec![]),
             Some(_) => Err(NameTaken),
         }
@@ -69,22 +58,16 @@ mod tests {
 
     #[test]
     fn a_free_name_is_taken() {
-        given::<Name>([])
-            .when(ReserveName { owner: user(1) })
-            .then([reserved(1)]);
+        given::<Name>([]).when(ReserveName { owner: user(1) }).then([reserved(1)]);
     }
 
     #[test]
     fn taking_ones_own_name_again_changes_nothing() {
-        given::<Name>([reserved(1)])
-            .when(ReserveName { owner: user(1) })
-            .then([]);
+        given::<Name>([reserved(1)]).when(ReserveName { owner: user(1) }).then([]);
     }
 
     #[test]
     fn a_name_has_one_owner_for_ever() {
-        given::<Name>([reserved(1)])
-            .when(ReserveName { owner: user(2) })
-            .rejected(NameTaken);
+        given::<Name>([reserved(1)]).when(ReserveName { owner: user(2) }).rejected(NameTaken);
     }
 }

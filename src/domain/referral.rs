@@ -7,69 +7,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use whence_events::{
-    CodeKind, Country, Evidence, Mac, ReferralAttributed, ReferralCode, ReferralRefused, Refusal,
-    RuleSettings, Signal, Timestamp, TouchId, UserEvent, UserId, Via,
+    CodeKind, Country, Evidence, ReferralAttributed, ReferralCode, ReferralRefused, Refusal,
+    Signal, Timestamp, TouchId, UserEvent, UserId, Via,
 };
 
-/// Version of the rules in this file.
-pub const RULES_VERSION: u16 = 1;
+use super::rules::{RULES_VERSION, Rules};
+use super::touch::RefCode;
 
 /// From touch to registration in less than this is noticed.
 const FAST_CONVERSION: Duration = Duration::from_secs(10);
-
-/// Settings, and the digest that names them in every decision.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Rules {
-    /// The settings.
-    pub settings: RuleSettings,
-    /// Half of SHA-256 over their JSON.
-    pub digest: Mac,
-}
-
-/// What the visitor's `ref_code` cookie was.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum RefCookie {
-    /// None came.
-    Absent,
-    /// Bad shape or bad MAC.
-    Invalid,
-    /// A bare code, as other systems plant it: nobody knows when.
-    Bare(ReferralCode),
-    /// Signed by us at a landing.
-    Signed {
-        /// The code.
-        code: ReferralCode,
-        /// When.
-        touched_at: Timestamp,
-        /// The landing.
-        touch_id: TouchId,
-    },
-}
-
-impl RefCookie {
-    /// The code, when there is a well-formed one.
-    #[must_use]
-    pub fn code(&self) -> Option<&ReferralCode> {
-        match self {
-            Self::Absent | Self::Invalid => None,
-            Self::Bare(code) | Self::Signed { code, .. } => Some(code),
-        }
-    }
-
-    fn touched_at(&self) -> Option<Timestamp> {
-        match self {
-            Self::Signed { touched_at, .. } => Some(*touched_at),
-            Self::Absent | Self::Invalid | Self::Bare(_) => None,
-        }
-    }
-
-    fn touch_id(&self) -> Option<TouchId> {
-        match self {
-            Self::Signed { touch_id, .. } => Some(*touch_id),
-            Self::Absent | Self::Invalid | Self::Bare(_) => None,
-        }
-    }
-}
 
 /// What looking the code up gave.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -118,8 +64,8 @@ pub struct Attempt {
     pub via: Via,
     /// The rules in force.
     pub rules: Arc<Rules>,
-    /// What the visitor brought.
-    pub cookie: RefCookie,
+    /// The visitor's `ref_code`; none: no cookie came.
+    pub cookie: Option<RefCode>,
     /// What is known about it.
     pub lookup: CodeLookup,
     /// Country of the request that is decided on.
@@ -132,6 +78,20 @@ pub struct Attempt {
     pub bot_touch: bool,
     /// Whether the user's mail domain is disposable.
     pub disposable_email: bool,
+}
+
+impl Attempt {
+    fn code(&self) -> Option<&ReferralCode> {
+        self.cookie.as_ref().and_then(RefCode::code)
+    }
+
+    fn touched_at(&self) -> Option<Timestamp> {
+        self.cookie.as_ref().and_then(RefCode::planted).map(|planted| planted.touched_at)
+    }
+
+    fn touch_id(&self) -> Option<TouchId> {
+        self.cookie.as_ref().and_then(RefCode::planted).map(|planted| planted.touch_id)
+    }
 }
 
 /// The user an attempt is about.
@@ -155,8 +115,8 @@ pub fn decide(referee: Referee, attempt: &Attempt) -> Result<UserEvent, Refusal>
             referrer_id: facts.owner,
             code: facts.code.clone(),
             code_kind: facts.kind,
-            touched_at: attempt.cookie.touched_at(),
-            touch_id: attempt.cookie.touch_id(),
+            touched_at: attempt.touched_at(),
+            touch_id: attempt.touch_id(),
             via: attempt.via,
             rules_version: RULES_VERSION,
             rules_digest: attempt.rules.digest,
@@ -164,7 +124,7 @@ pub fn decide(referee: Referee, attempt: &Attempt) -> Result<UserEvent, Refusal>
         }
         .into()),
         Err(reason @ Refusal::NoCookie) => Err(reason),
-        Err(reason @ Refusal::AlreadyAttributed) if attempt.cookie.code().is_none() => Err(reason),
+        Err(reason @ Refusal::AlreadyAttributed) if attempt.code().is_none() => Err(reason),
         Err(reason) => Ok(refused(referee, attempt, reason).into()),
     }
 }
@@ -175,7 +135,7 @@ fn refused(referee: Referee, attempt: &Attempt, reason: Refusal) -> ReferralRefu
         CodeLookup::Unknown | CodeLookup::Failed => None,
     };
     ReferralRefused {
-        code: attempt.cookie.code().cloned(),
+        code: attempt.code().cloned(),
         reason,
         via: attempt.via,
         rules_version: RULES_VERSION,
@@ -183,8 +143,8 @@ fn refused(referee: Referee, attempt: &Attempt, reason: Refusal) -> ReferralRefu
         signals: signals(referee, attempt),
         evidence: Evidence {
             owner,
-            touch_id: attempt.cookie.touch_id(),
-            touched_at: attempt.cookie.touched_at(),
+            touch_id: attempt.touch_id(),
+            touched_at: attempt.touched_at(),
         },
     }
 }
@@ -195,9 +155,9 @@ fn verdict(referee: Referee, attempt: &Attempt) -> Result<&CodeFacts, Refusal> {
         return Err(Refusal::AlreadyAttributed);
     }
     match attempt.cookie {
-        RefCookie::Absent => return Err(Refusal::NoCookie),
-        RefCookie::Invalid => return Err(Refusal::InvalidCookie),
-        RefCookie::Bare(_) | RefCookie::Signed { .. } => {}
+        None => return Err(Refusal::NoCookie),
+        Some(RefCode::Invalid) => return Err(Refusal::InvalidCookie),
+        Some(RefCode::Bare(_) | RefCode::Signed(_)) => {}
     }
     let facts = match &attempt.lookup {
         CodeLookup::Unknown => return Err(Refusal::UnknownCode),
@@ -205,11 +165,8 @@ fn verdict(referee: Referee, attempt: &Attempt) -> Result<&CodeFacts, Refusal> {
         CodeLookup::Found(facts) => facts,
     };
     let settings = &attempt.rules.settings;
-    let touched_at = attempt.cookie.touched_at();
-    if facts
-        .disabled_at
-        .is_some_and(|disabled| disabled <= touched_at.unwrap_or(attempt.now))
-    {
+    let touched_at = attempt.touched_at();
+    if facts.disabled_at.is_some_and(|disabled| disabled <= touched_at.unwrap_or(attempt.now)) {
         return Err(Refusal::CodeInactive);
     }
     if !facts.owner_eligible {
@@ -243,13 +200,11 @@ fn blocked_by_policy(attempt: &Attempt, facts: &CodeFacts) -> bool {
     let settings = &attempt.rules.settings;
     facts.credited_today >= settings.velocity_cap
         || attempt.disposable_email
-        || attempt
-            .country
-            .is_some_and(|country| settings.blocked_countries.contains(&country))
+        || attempt.country.is_some_and(|country| settings.blocked_countries.contains(&country))
 }
 
 fn signals(referee: Referee, attempt: &Attempt) -> Vec<Signal> {
-    let fast = attempt.cookie.touched_at().is_some_and(|touched| {
+    let fast = attempt.touched_at().is_some_and(|touched| {
         touched <= referee.registered_at && referee.registered_at.since(touched) < FAST_CONVERSION
     });
     let countries = attempt.country.zip(attempt.touch_country);
@@ -269,21 +224,18 @@ fn signals(referee: Referee, attempt: &Attempt) -> Vec<Signal> {
     note(attempt.paid_click, Signal::PaidClickId);
     note(attempt.bot_touch, Signal::BotTouch);
     note(fast, Signal::FastConversion);
-    note(
-        countries.is_some_and(|(here, there)| here != there),
-        Signal::CountryMismatch,
-    );
-    note(
-        matches!(attempt.cookie, RefCookie::Bare(_)),
-        Signal::UnsignedCookie,
-    );
+    note(countries.is_some_and(|(here, there)| here != there), Signal::CountryMismatch);
+    note(matches!(attempt.cookie, Some(RefCode::Bare(_))), Signal::UnsignedCookie);
     signals
 }
 
 #[cfg(test)]
 pub(super) mod tests {
+    use whence_events::{Mac, RuleSettings};
+
     use super::*;
     use crate::domain::spec::{START, after, touch, user};
+    use crate::domain::touch::PlantedCode;
 
     const DAY: u64 = 86_400;
 
@@ -304,11 +256,7 @@ pub(super) mod tests {
                 },
                 digest: Mac([9; 16]),
             }),
-            cookie: RefCookie::Signed {
-                code: "abcd1234".parse().unwrap(),
-                touched_at: after(DAY - 3600),
-                touch_id: touch(5),
-            },
+            cookie: signed(after(DAY - 3600)),
             lookup: CodeLookup::Found(facts()),
             country: Country::parse("TR"),
             touch_country: Country::parse("TR"),
@@ -335,20 +283,13 @@ pub(super) mod tests {
     }
 
     fn referee() -> Referee {
-        Referee {
-            user_id: user(1),
-            registered_at: after(DAY),
-            attributed: false,
-        }
+        Referee { user_id: user(1), registered_at: after(DAY), attributed: false }
     }
 
     fn found(change: impl FnOnce(&mut CodeFacts)) -> Attempt {
         let mut facts = facts();
         change(&mut facts);
-        Attempt {
-            lookup: CodeLookup::Found(facts),
-            ..attempt()
-        }
+        Attempt { lookup: CodeLookup::Found(facts), ..attempt() }
     }
 
     fn with(change: impl FnOnce(&mut Attempt)) -> Attempt {
@@ -366,8 +307,13 @@ pub(super) mod tests {
         attempt
     }
 
-    fn bare(code: &str) -> RefCookie {
-        RefCookie::Bare(code.parse().unwrap())
+    fn bare() -> Option<RefCode> {
+        Some(RefCode::Bare("abcd1234".parse().unwrap()))
+    }
+
+    fn signed(touched_at: Timestamp) -> Option<RefCode> {
+        let code = "abcd1234".parse().unwrap();
+        Some(RefCode::Signed(PlantedCode { code, touched_at, touch_id: touch(5) }))
     }
 
     #[track_caller]
@@ -375,10 +321,7 @@ pub(super) mod tests {
         assert_eq!(verdict(referee, attempt), Err(reason));
         match decide(referee, attempt) {
             Ok(UserEvent::ReferralRefused(refused)) => {
-                assert_eq!(
-                    (refused.reason, &refused.code),
-                    (reason, &attempt.cookie.code().cloned())
-                );
+                assert_eq!((refused.reason, &refused.code), (reason, &attempt.code().cloned()));
             }
             other => panic!("{other:?}"),
         }
@@ -418,42 +361,27 @@ pub(super) mod tests {
 
     #[test]
     fn row_10_already_attributed_comes_before_everything() {
-        let attributed = Referee {
-            attributed: true,
-            ..referee()
-        };
-        refuses(
-            Refusal::AlreadyAttributed,
-            attributed,
-            &found(|f| f.owner_eligible = false),
-        );
+        let attributed = Referee { attributed: true, ..referee() };
+        refuses(Refusal::AlreadyAttributed, attributed, &found(|f| f.owner_eligible = false));
         // A second call without a cookie is stable, and leaves nothing behind.
-        let again = with(|a| a.cookie = RefCookie::Absent);
+        let again = with(|a| a.cookie = None);
         assert_eq!(decide(attributed, &again), Err(Refusal::AlreadyAttributed));
     }
 
     #[test]
     fn row_20_no_cookie_is_not_recorded() {
-        let attempt = with(|a| a.cookie = RefCookie::Absent);
+        let attempt = with(|a| a.cookie = None);
         assert_eq!(decide(referee(), &attempt), Err(Refusal::NoCookie));
     }
 
     #[test]
     fn row_21_invalid_cookie() {
-        refuses(
-            Refusal::InvalidCookie,
-            referee(),
-            &with(|a| a.cookie = RefCookie::Invalid),
-        );
+        refuses(Refusal::InvalidCookie, referee(), &with(|a| a.cookie = Some(RefCode::Invalid)));
     }
 
     #[test]
     fn row_30_unknown_code() {
-        refuses(
-            Refusal::UnknownCode,
-            referee(),
-            &with(|a| a.lookup = CodeLookup::Unknown),
-        );
+        refuses(Refusal::UnknownCode, referee(), &with(|a| a.lookup = CodeLookup::Unknown));
     }
 
     #[test]
@@ -461,90 +389,53 @@ pub(super) mod tests {
         let touched = DAY - 3600;
         let inactive = found(|f| f.disabled_at = Some(after(touched)));
         refuses(Refusal::CodeInactive, referee(), &inactive);
-        attributes(
-            referee(),
-            &found(|f| f.disabled_at = Some(after(touched + 1))),
-        );
+        attributes(referee(), &found(|f| f.disabled_at = Some(after(touched + 1))));
         // Nobody knows when a bare cookie was planted: it counts as of now.
         let mut bare_cookie = found(|f| f.disabled_at = Some(after(touched + 1)));
-        bare_cookie.cookie = bare("abcd1234");
+        bare_cookie.cookie = bare();
         refuses(Refusal::CodeInactive, referee(), &bare_cookie);
     }
 
     #[test]
     fn row_32_referrer_ineligible() {
-        refuses(
-            Refusal::ReferrerIneligible,
-            referee(),
-            &found(|f| f.owner_eligible = false),
-        );
+        refuses(Refusal::ReferrerIneligible, referee(), &found(|f| f.owner_eligible = false));
     }
 
     #[test]
     fn row_40_window_expired() {
         let touched_at = after(DAY - 3600);
         let last = touched_at + Duration::from_secs(30 * DAY);
-        let referee = |at| Referee {
-            registered_at: at,
-            ..referee()
-        };
+        let referee = |at| Referee { registered_at: at, ..referee() };
         attributes(referee(last), &with(|a| a.now = last));
         let late = last + Duration::from_micros(1);
-        refuses(
-            Refusal::WindowExpired,
-            referee(late),
-            &with(|a| a.now = late),
-        );
+        refuses(Refusal::WindowExpired, referee(late), &with(|a| a.now = late));
     }
 
     #[test]
     fn row_41_not_new_user() {
-        let registered = |at| Referee {
-            registered_at: at,
-            ..referee()
-        };
+        let registered = |at| Referee { registered_at: at, ..referee() };
         // Older than the touch.
         let touched = DAY - 3600;
-        refuses(
-            Refusal::NotNewUser,
-            registered(after(touched - 1)),
-            &attempt(),
-        );
+        refuses(Refusal::NotNewUser, registered(after(touched - 1)), &attempt());
         attributes(registered(after(touched)), &attempt());
         // Older than the grace.
         attributes(referee(), &with(|a| a.now = after(2 * DAY)));
-        refuses(
-            Refusal::NotNewUser,
-            referee(),
-            &with(|a| a.now = after(2 * DAY + 1)),
-        );
+        refuses(Refusal::NotNewUser, referee(), &with(|a| a.now = after(2 * DAY + 1)));
         // Older than the code, whose touch nobody dated.
         let mut undated = found(|f| f.issued_at = after(DAY + 1));
-        undated.cookie = bare("abcd1234");
+        undated.cookie = bare();
         refuses(Refusal::NotNewUser, referee(), &undated);
     }
 
     #[test]
     fn row_50_self_referral() {
-        refuses(
-            Refusal::SelfReferral,
-            referee(),
-            &found(|f| f.owner = user(1)),
-        );
-        refuses(
-            Refusal::SelfReferral,
-            referee(),
-            &found(|f| f.same_person = true),
-        );
+        refuses(Refusal::SelfReferral, referee(), &found(|f| f.owner = user(1)));
+        refuses(Refusal::SelfReferral, referee(), &found(|f| f.same_person = true));
     }
 
     #[test]
     fn row_51_circular_referral() {
-        refuses(
-            Refusal::CircularReferral,
-            referee(),
-            &found(|f| f.user_is_ancestor = true),
-        );
+        refuses(Refusal::CircularReferral, referee(), &found(|f| f.user_is_ancestor = true));
     }
 
     #[test]
@@ -553,15 +444,8 @@ pub(super) mod tests {
             settings.blocked_countries = vec![Country::parse("TR").unwrap()];
         };
         refuses(Refusal::BlockedByPolicy, referee(), &strict(blocked));
-        refuses(
-            Refusal::BlockedByPolicy,
-            referee(),
-            &strict(|s| s.velocity_cap = 0),
-        );
-        let disposable = Attempt {
-            disposable_email: true,
-            ..strict(|_| {})
-        };
+        refuses(Refusal::BlockedByPolicy, referee(), &strict(|s| s.velocity_cap = 0));
+        let disposable = Attempt { disposable_email: true, ..strict(|_| {}) };
         refuses(Refusal::BlockedByPolicy, referee(), &disposable);
         attributes(referee(), &strict(|_| {}));
         attributes(referee(), &with(|a| a.disposable_email = true));
@@ -569,11 +453,7 @@ pub(super) mod tests {
 
     #[test]
     fn row_90_what_could_not_be_looked_up_is_kept_for_later() {
-        refuses(
-            Refusal::InternalError,
-            referee(),
-            &with(|a| a.lookup = CodeLookup::Failed),
-        );
+        refuses(Refusal::InternalError, referee(), &with(|a| a.lookup = CodeLookup::Failed));
     }
 
     #[test]
@@ -581,27 +461,11 @@ pub(super) mod tests {
         notices(Signal::SameNetwork, &found(|f| f.same_network = true));
         notices(Signal::SameIpAndUa, &found(|f| f.same_ip_and_ua = true));
         notices(Signal::Velocity, &found(|f| f.credited_today = 50));
-        notices(
-            Signal::DisposableEmail,
-            &with(|a| a.disposable_email = true),
-        );
+        notices(Signal::DisposableEmail, &with(|a| a.disposable_email = true));
         notices(Signal::PaidClickId, &with(|a| a.paid_click = true));
         notices(Signal::BotTouch, &with(|a| a.bot_touch = true));
-        notices(
-            Signal::CountryMismatch,
-            &with(|a| a.touch_country = Country::parse("DE")),
-        );
-        notices(
-            Signal::UnsignedCookie,
-            &with(|a| a.cookie = bare("abcd1234")),
-        );
-        let touched_at = after(DAY - 9);
-        let code = "abcd1234".parse().unwrap();
-        let fast = RefCookie::Signed {
-            code,
-            touched_at,
-            touch_id: touch(5),
-        };
-        notices(Signal::FastConversion, &with(|a| a.cookie = fast));
+        notices(Signal::CountryMismatch, &with(|a| a.touch_country = Country::parse("DE")));
+        notices(Signal::UnsignedCookie, &with(|a| a.cookie = bare()));
+        notices(Signal::FastConversion, &with(|a| a.cookie = signed(after(DAY - 9))));
     }
 }

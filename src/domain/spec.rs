@@ -21,25 +21,14 @@ pub(crate) const START: Timestamp = Timestamp::from_micros(1_767_225_600_000_000
 
 /// A history.
 pub(crate) fn given<D: Decider>(events: impl IntoIterator<Item = D::Event>) -> Given<D> {
-    Given {
-        state: D::default(),
-        now: START,
-        version: 0,
-    }
-    .and(events)
+    Given { state: D::default(), now: START, version: 0 }.and(events)
 }
 
 impl<D: Decider> Given<D> {
     /// More history.
     pub(crate) fn and(mut self, events: impl IntoIterator<Item = D::Event>) -> Self {
         for event in events {
-            self.state = self.state.evolve(
-                &event,
-                Stamp {
-                    at: self.now,
-                    version: self.version,
-                },
-            );
+            self.state = self.state.evolve(&event, Stamp { at: self.now, version: self.version });
             self.now = self.now + Duration::from_secs(1);
             self.version += 1;
         }

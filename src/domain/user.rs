@@ -218,11 +218,7 @@ impl Decider for User {
     type Rejection = UserRejection;
 
     fn event(event: &Event) -> Option<&UserEvent> {
-        if let Event::User(event) = event {
-            Some(event)
-        } else {
-            None
-        }
+        if let Event::User(event) = event { Some(event) } else { None }
     }
 
     fn evolve(mut self, event: &UserEvent, stamp: Stamp) -> Self {
@@ -241,17 +237,14 @@ impl Decider for User {
             }
             UserEvent::SessionOpened(opened) => self.open(opened, stamp),
             UserEvent::SessionExtended(extended) => {
-                if let Some(session) = self
-                    .sessions
-                    .iter_mut()
-                    .find(|s| s.id == extended.session_id)
+                if let Some(session) =
+                    self.sessions.iter_mut().find(|s| s.id == extended.session_id)
                 {
                     session.expires_at = extended.expires_at;
                 }
             }
             UserEvent::SessionRevoked(revoked) => {
-                self.sessions
-                    .retain(|session| session.id != revoked.session_id);
+                self.sessions.retain(|session| session.id != revoked.session_id);
             }
             UserEvent::ReferralCodeIssued(issued) => self.codes.push(IssuedCode {
                 code: issued.code.clone(),
@@ -260,11 +253,7 @@ impl Decider for User {
                 disabled_at: None,
             }),
             UserEvent::ReferralCodeDisabled(disabled) => {
-                for code in self
-                    .codes
-                    .iter_mut()
-                    .filter(|code| code.code == disabled.code)
-                {
+                for code in self.codes.iter_mut().filter(|code| code.code == disabled.code) {
                     code.disabled_at = code.disabled_at.or(Some(stamp.at));
                 }
             }
@@ -299,27 +288,18 @@ impl Decider for User {
             }
             UserCommand::RevokeSession { session_id, reason } => {
                 self.session(*session_id)?;
-                Ok(vec![
-                    SessionRevoked {
-                        session_id: *session_id,
-                        reason: *reason,
-                    }
-                    .into(),
-                ])
+                Ok(vec![SessionRevoked { session_id: *session_id, reason: *reason }.into()])
             }
             UserCommand::ExtendSession { now, session_id } => self.extend(*session_id, *now),
             UserCommand::IssueReferralCode { code, kind } => Ok(self.issue(code, *kind)),
             UserCommand::DisableReferralCode { code, reason } => self.disable(code, reason),
             UserCommand::ClaimHandle { handle } => {
-                let claimed = CreatorHandleClaimed {
-                    handle: handle.clone(),
-                };
+                let claimed = CreatorHandleClaimed { handle: handle.clone() };
                 Ok(unless(self.handles.contains(handle), claimed))
             }
-            UserCommand::ProvisionSubscription { plan } => Ok(unless(
-                self.subscribed,
-                SubscriptionProvisioned { plan: plan.clone() },
-            )),
+            UserCommand::ProvisionSubscription { plan } => {
+                Ok(unless(self.subscribed, SubscriptionProvisioned { plan: plan.clone() }))
+            }
             UserCommand::RecordWelcome(outcome) => Ok(self.record_welcome(*outcome)),
             UserCommand::Erase { requested_by, mode } => Ok(self.erase(requested_by, mode)),
         }
@@ -337,18 +317,13 @@ impl User {
     #[must_use]
     pub fn code(&self, code: &ReferralCode) -> Option<&IssuedCode> {
         let folded = code.folded();
-        self.codes
-            .iter()
-            .find(|issued| issued.code.folded() == folded)
+        self.codes.iter().find(|issued| issued.code.folded() == folded)
     }
 
     /// The code in use of this kind.
     #[must_use]
     pub fn current_code(&self, kind: CodeKind) -> Option<&IssuedCode> {
-        self.codes
-            .iter()
-            .rev()
-            .find(|code| code.kind == kind && code.disabled_at.is_none())
+        self.codes.iter().rev().find(|code| code.kind == kind && code.disabled_at.is_none())
     }
 
     fn open_session(&self, command: &OpenSession) -> Vec<UserEvent> {
@@ -364,10 +339,7 @@ impl User {
             events.push(registered.into());
             events.push(command.origin.clone().into());
         }
-        let registered_at = self
-            .account
-            .as_ref()
-            .map_or(now, |account| account.registered_at);
+        let registered_at = self.account.as_ref().map_or(now, |account| account.registered_at);
         if let Some(attempt) = &command.attempt {
             // An attempt never fails a login: one that leaves nothing to record leaves nothing.
             let decided = self.attribute(command.user_id, registered_at, attempt);
@@ -394,16 +366,10 @@ impl User {
         attempt: &Attempt,
     ) -> Result<Vec<UserEvent>, UserRejection> {
         let attributed = self.referrer.is_some();
-        let referee = Referee {
-            user_id,
-            registered_at,
-            attributed,
-        };
+        let referee = Referee { user_id, registered_at, attributed };
         let event = referral::decide(referee, attempt).map_err(UserRejection::NotAttributed)?;
         if let UserEvent::ReferralRefused(refused) = &event {
-            let known = self
-                .refusals
-                .contains(&(refused.code.clone(), refused.reason));
+            let known = self.refusals.contains(&(refused.code.clone(), refused.reason));
             if known || self.refusals.len() >= MAX_REFUSALS {
                 return Err(UserRejection::NotAttributed(refused.reason));
             }
@@ -422,26 +388,14 @@ impl User {
         }
         let expires_at = (now + SESSION_IDLE).min(session.absolute_expires_at);
         let in_second_half = needs_extension(session.expires_at, now);
-        let extended = SessionExtended {
-            session_id,
-            expires_at,
-        };
-        Ok(unless(
-            !in_second_half || expires_at <= session.expires_at,
-            extended,
-        ))
+        let extended = SessionExtended { session_id, expires_at };
+        Ok(unless(!in_second_half || expires_at <= session.expires_at, extended))
     }
 
     fn issue(&self, code: &ReferralCode, kind: CodeKind) -> Vec<UserEvent> {
-        let issued = ReferralCodeIssued {
-            code: code.clone(),
-            kind,
-        };
+        let issued = ReferralCodeIssued { code: code.clone(), kind };
         // One primary code, for ever; of custom ones the newest is in use, the older stay aliases.
-        let has_primary = self
-            .codes
-            .iter()
-            .any(|known| known.kind == CodeKind::Primary);
+        let has_primary = self.codes.iter().any(|known| known.kind == CodeKind::Primary);
         let known = self.code(code).is_some() || (kind == CodeKind::Primary && has_primary);
         unless(known, issued)
     }
@@ -449,13 +403,7 @@ impl User {
     fn disable(&self, code: &ReferralCode, why: &str) -> Result<Vec<UserEvent>, UserRejection> {
         let issued = self.code(code).filter(|code| code.disabled_at.is_none());
         let code = issued.ok_or(UserRejection::NoSuchCode)?.code.clone();
-        Ok(vec![
-            ReferralCodeDisabled {
-                code,
-                reason: why.to_owned(),
-            }
-            .into(),
-        ])
+        Ok(vec![ReferralCodeDisabled { code, reason: why.to_owned() }.into()])
     }
 
     fn record_welcome(&self, outcome: Result<(), DeliveryFailure>) -> Vec<UserEvent> {
@@ -469,11 +417,7 @@ impl User {
 
     fn erase(&self, requested_by: &str, mode: &str) -> Vec<UserEvent> {
         let end = |session: &Session| {
-            SessionRevoked {
-                session_id: session.id,
-                reason: RevokeReason::Erased,
-            }
-            .into()
+            SessionRevoked { session_id: session.id, reason: RevokeReason::Erased }.into()
         };
         let mut events: Vec<UserEvent> = self.sessions.iter().map(end).collect();
         let (requested_by, mode) = (requested_by.to_owned(), mode.to_owned());
@@ -482,15 +426,11 @@ impl User {
     }
 
     fn session(&self, id: SessionId) -> Result<&Session, UserRejection> {
-        self.sessions
-            .iter()
-            .find(|s| s.id == id)
-            .ok_or(UserRejection::NoSuchSession)
+        self.sessions.iter().find(|s| s.id == id).ok_or(UserRejection::NoSuchSession)
     }
 
     fn open(&mut self, opened: &SessionOpened, stamp: Stamp) {
-        self.sessions
-            .retain(|session| session.expires_at > stamp.at);
+        self.sessions.retain(|session| session.expires_at > stamp.at);
         self.sessions.push(Session {
             id: opened.session_id,
             expires_at: opened.expires_at,

@@ -63,10 +63,7 @@ impl Connection {
                 return Err(Failed::without_starttls());
             }
             Security::Required(tls) | Security::Opportunistic(tls) if connection.can_starttls() => {
-                connection
-                    .starttls(tls.clone(), hello)
-                    .await
-                    .map_err(failed)?;
+                connection.starttls(tls.clone(), hello).await.map_err(failed)?;
             }
             Security::Required(_)
             | Security::Opportunistic(_)
@@ -107,20 +104,12 @@ impl Connection {
 /// that somebody slipped in before STARTTLS, must not pass for "accepted". A `code` of two digits
 /// leaves the third open.
 fn expect(code: u16, answer: Result<Response, Error>, stage: Stage) -> Result<(), Failed> {
-    let got: u16 = answer
-        .map_err(|error| Failed::new(stage, &error))?
-        .code()
-        .into();
+    let got: u16 = answer.map_err(|error| Failed::new(stage, &error))?.code().into();
     if got == code || got / 10 == code {
         Ok(())
     } else {
         let class = DeliveryFailure::Unreachable;
-        Err(Failed {
-            stage,
-            class,
-            reply: Some(got),
-            cause: None,
-        })
+        Err(Failed { stage, class, reply: Some(got), cause: None })
     }
 }
 
@@ -128,22 +117,12 @@ impl Failed {
     fn new(stage: Stage, error: &Error) -> Self {
         let reply = error.status().map(u16::from);
         let cause = (stage == Stage::Connect).then(|| error.to_string());
-        Self {
-            stage,
-            class: class(stage, error),
-            reply,
-            cause,
-        }
+        Self { stage, class: class(stage, error), reply, cause }
     }
 
     fn without_starttls() -> Self {
         let cause = Some("the server offers no STARTTLS".to_owned());
-        Self {
-            stage: Stage::Connect,
-            class: DeliveryFailure::Untrusted,
-            reply: None,
-            cause,
-        }
+        Self { stage: Stage::Connect, class: DeliveryFailure::Untrusted, reply: None, cause }
     }
 
     /// Whether the server went away before it can have accepted the mail, so that sending it again

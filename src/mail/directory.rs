@@ -82,9 +82,7 @@ fn prepare(dir: &Path) -> io::Result<u64> {
     let mut last = 0;
     for entry in dir.read_dir()? {
         let name = entry?.file_name();
-        let number = name
-            .to_str()
-            .and_then(|name| name.strip_suffix(".eml")?.parse().ok());
+        let number = name.to_str().and_then(|name| name.strip_suffix(".eml")?.parse().ok());
         last = last.max(number.unwrap_or(0));
     }
     Ok(last)
@@ -107,21 +105,14 @@ mod tests {
     use crate::mail::{Mailer, Sender};
 
     fn open(dir: &Path) -> Result<Mailer, MailConfigError> {
-        let from = Sender {
-            name: "Example".into(),
-            address: "login@example.com".into(),
-        };
+        let from = Sender { name: "Example".into(), address: "login@example.com".into() };
         Mailer::open(&format!("directory:{}", dir.display()), &from)
     }
 
     fn names(dir: &Path) -> Vec<String> {
         let name = |entry: io::Result<std::fs::DirEntry>| entry.unwrap().file_name();
-        let mut names: Vec<_> = dir
-            .read_dir()
-            .unwrap()
-            .map(name)
-            .map(|name| name.into_string().unwrap())
-            .collect();
+        let mut names: Vec<_> =
+            dir.read_dir().unwrap().map(name).map(|name| name.into_string().unwrap()).collect();
         names.sort();
         names
     }
@@ -135,21 +126,14 @@ mod tests {
         let root = tempfile::tempdir().unwrap();
         let dir = root.path().join("deep/mails");
         let ada = EmailAddress::parse("ada@example.com").unwrap();
-        open(&dir)
-            .unwrap()
-            .send(&ada, &login_code("042424"))
-            .await
-            .unwrap();
+        open(&dir).unwrap().send(&ada, &login_code("042424")).await.unwrap();
 
         assert_eq!(names(&dir), ["00000001.eml"]);
         let file = dir.join("00000001.eml");
         assert_eq!((mode(&dir), mode(&file)), (0o700, 0o600));
         let bytes = std::fs::read(file).unwrap();
         let mail = MessageParser::default().parse(&bytes).unwrap();
-        assert_eq!(
-            mail.to().unwrap().first().unwrap().address(),
-            Some("ada@example.com")
-        );
+        assert_eq!(mail.to().unwrap().first().unwrap().address(), Some("ada@example.com"));
         assert!(mail.body_text(0).unwrap().contains("042424"));
         assert!(mail.body_html(0).unwrap().contains("042424"));
     }
@@ -163,17 +147,11 @@ mod tests {
             mailer.send(&ada, &login_code("111111")).await.unwrap();
         }
         std::fs::remove_file(dir.path().join("00000001.eml")).unwrap();
-        open(dir.path())
-            .unwrap()
-            .send(&ada, &login_code("222222"))
-            .await
-            .unwrap();
+        open(dir.path()).unwrap().send(&ada, &login_code("222222")).await.unwrap();
         let expected: Vec<_> = (2..=5).map(|n| format!("{n:08}.eml")).collect();
         assert_eq!(names(dir.path()), expected);
         assert!(
-            std::fs::read_to_string(dir.path().join("00000005.eml"))
-                .unwrap()
-                .contains("222222")
+            std::fs::read_to_string(dir.path().join("00000005.eml")).unwrap().contains("222222")
         );
     }
 

@@ -48,11 +48,7 @@ impl Memory {
     #[must_use]
     pub fn new(capacity: usize) -> Self {
         let mails = Mutex::default();
-        Self(Arc::new(Shared {
-            mails,
-            arrived: Notify::new(),
-            capacity: capacity.max(1),
-        }))
+        Self(Arc::new(Shared { mails, arrived: Notify::new(), capacity: capacity.max(1) }))
     }
 
     /// Takes the oldest mail of an address.
@@ -60,21 +56,14 @@ impl Memory {
     pub fn take(&self, to: &EmailAddress) -> Option<StoredMail> {
         let mut mails = self.mails();
         let mail = mails.remove(to, 0)?;
-        Some(StoredMail {
-            to: to.clone(),
-            mail,
-        })
+        Some(StoredMail { to: to.clone(), mail })
     }
 
     /// Takes the newest login code of an address, and with it all older mails of that address.
     #[must_use]
     pub fn take_code(&self, to: &EmailAddress) -> Option<String> {
         let mut mails = self.mails();
-        let newest = mails
-            .by_address
-            .get(to)?
-            .iter()
-            .rposition(|(_, mail)| mail.code().is_some());
+        let newest = mails.by_address.get(to)?.iter().rposition(|(_, mail)| mail.code().is_some());
         for _ in 0..newest? {
             mails.remove(to, 0);
         }
@@ -127,10 +116,7 @@ impl Mails {
         let number = self.next;
         self.next += 1;
         self.oldest.insert(number, to.clone());
-        self.by_address
-            .entry(to.clone())
-            .or_default()
-            .push_back((number, mail));
+        self.by_address.entry(to.clone()).or_default().push_back((number, mail));
     }
 
     fn remove(&mut self, to: &EmailAddress, index: usize) -> Option<Mail> {
@@ -188,10 +174,7 @@ mod tests {
     fn past_its_capacity_the_oldest_mail_is_dropped() {
         let memory = Memory::new(3);
         for n in 0..5 {
-            memory.put(
-                &address(&format!("u{n}@example.com")),
-                &login_code("111111"),
-            );
+            memory.put(&address(&format!("u{n}@example.com")), &login_code("111111"));
         }
         assert_eq!(memory.len(), 3);
         assert!(memory.take(&address("u1@example.com")).is_none());

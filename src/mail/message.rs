@@ -79,13 +79,7 @@ impl Mail {
     /// `Local` when a value cannot be used: an empty site, a code that is none, no http(s) link.
     pub fn render(&self) -> Result<Rendered, DeliveryFailure> {
         match self {
-            Self::LoginCode {
-                site,
-                code,
-                minutes,
-                asked_from,
-                code_in_subject,
-            } => {
+            Self::LoginCode { site, code, minutes, asked_from, code_in_subject } => {
                 let site = &site_name(site)?;
                 let code = checked_code(code)?;
                 let minutes = *minutes;
@@ -96,19 +90,8 @@ impl Mail {
                 } else {
                     format!("Your login code for {site}")
                 };
-                let html = LoginCodeHtml {
-                    title: &subject,
-                    site,
-                    code,
-                    minutes,
-                    asked_from,
-                };
-                let text = LoginCodeText {
-                    site,
-                    code,
-                    minutes,
-                    asked_from,
-                };
+                let html = LoginCodeHtml { title: &subject, site, code, minutes, asked_from };
+                let text = LoginCodeText { site, code, minutes, asked_from };
                 rendered(&text, &html, subject.clone())
             }
             Self::Welcome { site, link } => {
@@ -116,11 +99,7 @@ impl Mail {
                 let link = checked_link(link)?;
                 let link = link.as_str();
                 let subject = format!("Welcome to {site}");
-                let html = WelcomeHtml {
-                    title: &subject,
-                    site,
-                    link,
-                };
+                let html = WelcomeHtml { title: &subject, site, link };
                 rendered(&WelcomeText { site, link }, &html, subject.clone())
             }
         }
@@ -188,15 +167,8 @@ pub(super) fn build(
     to: &EmailAddress,
 ) -> Result<Message, DeliveryFailure> {
     let local = |_| DeliveryFailure::Local;
-    let Rendered {
-        subject,
-        text,
-        html,
-    } = mail.render()?;
-    let to = Mailbox::new(
-        None,
-        to.as_str().parse().map_err(|_| DeliveryFailure::Local)?,
-    );
+    let Rendered { subject, text, html } = mail.render()?;
+    let to = Mailbox::new(None, to.as_str().parse().map_err(|_| DeliveryFailure::Local)?);
     let mut message = Message::builder()
         .from(from.clone())
         .to(to)
@@ -216,9 +188,7 @@ fn hide_host_name(message: &mut Message, domain: &str) {
     if let Some(id) = message.headers().get::<MessageId>() {
         let id = id.as_ref().to_owned();
         let unique = id.split('@').next().unwrap_or(&id);
-        message
-            .headers_mut()
-            .set(MessageId::from(format!("{unique}@{domain}>")));
+        message.headers_mut().set(MessageId::from(format!("{unique}@{domain}>")));
     }
 }
 
@@ -233,36 +203,22 @@ fn rendered(
 ) -> Result<Rendered, DeliveryFailure> {
     let local = |_| DeliveryFailure::Local;
     let (text, html) = (text.render().map_err(local)?, html.render().map_err(local)?);
-    Ok(Rendered {
-        subject,
-        text,
-        html,
-    })
+    Ok(Rendered { subject, text, html })
 }
 
 fn site_name(site: &str) -> Result<String, DeliveryFailure> {
-    Some(one_line(site))
-        .filter(|site| !site.is_empty())
-        .ok_or(DeliveryFailure::Local)
+    Some(one_line(site)).filter(|site| !site.is_empty()).ok_or(DeliveryFailure::Local)
 }
 
 fn checked_code(code: &CodeText) -> Result<&str, DeliveryFailure> {
     let code = code.as_str();
     let valid = (1..=32).contains(&code.len()) && code.bytes().all(|b| b.is_ascii_alphanumeric());
-    if valid {
-        Ok(code)
-    } else {
-        Err(DeliveryFailure::Local)
-    }
+    if valid { Ok(code) } else { Err(DeliveryFailure::Local) }
 }
 
 fn checked_link(link: &str) -> Result<Url, DeliveryFailure> {
     let link = Url::parse(link).map_err(|_| DeliveryFailure::Local)?;
-    if matches!(link.scheme(), "http" | "https") {
-        Ok(link)
-    } else {
-        Err(DeliveryFailure::Local)
-    }
+    if matches!(link.scheme(), "http" | "https") { Ok(link) } else { Err(DeliveryFailure::Local) }
 }
 
 /// The text on one line of at most 80 characters, without anything that ends a header or makes
@@ -272,11 +228,8 @@ fn one_line(text: &str) -> String {
         matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}')
             || matches!(c, '\u{61c}' | '\u{feff}')
     };
-    let spaced: String = text
-        .chars()
-        .map(|c| if c.is_control() || hidden(c) { ' ' } else { c })
-        .take(400)
-        .collect();
+    let spaced: String =
+        text.chars().map(|c| if c.is_control() || hidden(c) { ' ' } else { c }).take(400).collect();
     let words: Vec<_> = spaced.split_whitespace().collect();
     words.join(" ").chars().take(80).collect()
 }
@@ -296,10 +249,7 @@ pub(super) mod tests {
     }
 
     pub(in crate::mail) fn welcome() -> Mail {
-        Mail::Welcome {
-            site: "Example".into(),
-            link: "https://example.com/?ref=ada&x=1".into(),
-        }
+        Mail::Welcome { site: "Example".into(), link: "https://example.com/?ref=ada&x=1".into() }
     }
 
     fn login_mail(site: &str, from: Option<&str>, minutes: u32, code_in_subject: bool) -> Mail {
@@ -322,13 +272,7 @@ pub(super) mod tests {
     fn a_login_mail_says_who_asked_from_where_how_long_and_what_to_do() {
         let mail = login_code("042424").render().unwrap();
         for part in [&mail.text, &mail.html] {
-            for needed in [
-                "042424",
-                "Example",
-                "10 minutes",
-                "a phone in Germany",
-                "Not you?",
-            ] {
+            for needed in ["042424", "Example", "10 minutes", "a phone in Germany", "Not you?"] {
                 assert!(part.contains(needed), "{needed} in {part}");
             }
         }
@@ -349,12 +293,7 @@ pub(super) mod tests {
 
     #[test]
     fn the_code_is_in_the_subject_only_when_the_setting_says_so() {
-        let subject = |shown| {
-            login_mail("Example", None, 10, shown)
-                .render()
-                .unwrap()
-                .subject
-        };
+        let subject = |shown| login_mail("Example", None, 10, shown).render().unwrap().subject;
         assert_eq!(subject(false), "Your login code for Example");
         assert_eq!(subject(true), "042424 is your login code for Example");
     }
@@ -363,10 +302,8 @@ pub(super) mod tests {
     fn the_code_is_not_among_the_first_words_that_a_locked_screen_shows() {
         let mail = login_code("042424").render().unwrap();
         let body = mail.html.split_once("<body").unwrap().1;
-        let shown: String = body
-            .split('<')
-            .filter_map(|tag| Some(tag.split_once('>')?.1))
-            .collect();
+        let shown: String =
+            body.split('<').filter_map(|tag| Some(tag.split_once('>')?.1)).collect();
         for part in [mail.text, shown] {
             assert!(part.find("042424").unwrap() > 60, "{part}");
         }
@@ -377,19 +314,10 @@ pub(super) mod tests {
         let mail = login_mail("A<b>&\"'C", Some("<script>alert(1)</script>"), 10, false);
         let mail = mail.render().unwrap();
         assert!(!mail.html.contains("<b>&") && !mail.html.contains("<script>"));
-        assert!(
-            mail.html.contains("A&#60;b&#62;&#38;&#34;&#39;C"),
-            "{}",
-            mail.html
-        );
+        assert!(mail.html.contains("A&#60;b&#62;&#38;&#34;&#39;C"), "{}", mail.html);
         assert!(mail.text.contains("A<b>&\"'C"));
         let link = "https://example.com/?a=1&b=\"><script>".to_owned();
-        let mail = Mail::Welcome {
-            site: "Example".into(),
-            link,
-        }
-        .render()
-        .unwrap();
+        let mail = Mail::Welcome { site: "Example".into(), link }.render().unwrap();
         assert!(!mail.html.contains("<script>") && mail.html.contains("?a=1&#38;b="));
     }
 
@@ -414,10 +342,7 @@ pub(super) mod tests {
             asked_from: None,
             code_in_subject: true,
         };
-        let link = |link: &str| Mail::Welcome {
-            site: "Example".into(),
-            link: link.into(),
-        };
+        let link = |link: &str| Mail::Welcome { site: "Example".into(), link: link.into() };
         for mail in [
             login_mail(" \r\n ", None, 10, false),
             code(""),
@@ -435,29 +360,15 @@ pub(super) mod tests {
         let wire = wire(&login_mail("Exämple", Some("un téléphone"), 10, false));
         assert!(wire.is_ascii());
         let head = wire.split_once("\r\n\r\n").unwrap().0;
-        assert!(
-            head.contains("\r\nAuto-Submitted: auto-generated\r\n"),
-            "{head}"
-        );
-        assert!(
-            head.contains("Date: ") && head.contains("multipart/alternative"),
-            "{head}"
-        );
-        let id = head
-            .lines()
-            .find(|line| line.starts_with("Message-ID: <"))
-            .unwrap();
+        assert!(head.contains("\r\nAuto-Submitted: auto-generated\r\n"), "{head}");
+        assert!(head.contains("Date: ") && head.contains("multipart/alternative"), "{head}");
+        let id = head.lines().find(|line| line.starts_with("Message-ID: <")).unwrap();
         assert!(id.ends_with("@example.com>"), "{id}");
     }
 
     #[test]
     fn debug_shows_no_code_and_no_address() {
-        let shown = format!(
-            "{:?} {:?} {:?}",
-            login_code("042424"),
-            welcome(),
-            CodeText::from("7")
-        );
+        let shown = format!("{:?} {:?} {:?}", login_code("042424"), welcome(), CodeText::from("7"));
         assert_eq!(shown, "LoginCode(..) Welcome(..) CodeText(..)");
     }
 }

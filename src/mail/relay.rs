@@ -42,9 +42,7 @@ impl Relay {
             wrong("is no URL; a user or password with special characters is percent-encoded")
         })?;
         if !matches!(url.path(), "" | "/") || url.fragment().is_some() {
-            return Err(wrong(
-                "has something between the host and the `?`, or a `#`",
-            ));
+            return Err(wrong("has something between the host and the `?`, or a `#`"));
         }
         let (host, loopback) = host(&url)?;
         let credentials = credentials(&url)?;
@@ -55,13 +53,7 @@ impl Relay {
             (_, None) => 25,
         };
         let port = url.port().unwrap_or(default_port);
-        Ok(Self {
-            host,
-            port,
-            security,
-            credentials,
-            hello: ClientId::default(),
-        })
+        Ok(Self { host, port, security, credentials, hello: ClientId::default() })
     }
 }
 
@@ -89,10 +81,7 @@ fn credentials(url: &Url) -> Result<Option<Credentials>, MailConfigError> {
         (_, None) => Err(MailConfigError::Smtp("has a user but no password")),
         (user, Some(password)) => {
             let (user, password) = (decode(user)?, decode(password)?);
-            Ok(Some(Credentials::new(
-                user.into_owned(),
-                password.into_owned(),
-            )))
+            Ok(Some(Credentials::new(user.into_owned(), password.into_owned())))
         }
     }
 }
@@ -106,29 +95,19 @@ fn security(
     let mut asked = None;
     for (name, value) in url.query_pairs() {
         if name != "tls" || asked.is_some() {
-            return Err(MailConfigError::Smtp(
-                "has a parameter other than one `tls=`",
-            ));
+            return Err(MailConfigError::Smtp("has a parameter other than one `tls=`"));
         }
         asked = Some(value);
     }
-    let default = if trusts_wire {
-        "opportunistic"
-    } else {
-        "required"
-    };
+    let default = if trusts_wire { "opportunistic" } else { "required" };
     match (url.scheme(), asked.as_deref()) {
         ("smtps", None | Some("required")) => Ok(Security::Implicit(tls(host, roots, true)?)),
-        ("smtps", Some(_)) => Err(MailConfigError::Smtp(
-            "begins with `smtps`, so TLS is required",
-        )),
+        ("smtps", Some(_)) => Err(MailConfigError::Smtp("begins with `smtps`, so TLS is required")),
         (_, asked) => match asked.unwrap_or(default) {
             "required" => Ok(Security::Required(tls(host, roots, true)?)),
             "opportunistic" => Ok(Security::Opportunistic(tls(host, roots, false)?)),
             "none" => Ok(Security::Clear),
-            _ => Err(MailConfigError::Smtp(
-                "knows `tls=required`, `opportunistic` and `none`",
-            )),
+            _ => Err(MailConfigError::Smtp("knows `tls=required`, `opportunistic` and `none`")),
         },
     }
 }
@@ -143,9 +122,7 @@ fn tls(host: &str, roots: &[u8], verified: bool) -> Result<TlsParameters, MailCo
             .map_err(|_| MailConfigError::Smtp("goes with certificates that are no PEM"))?;
         builder = builder.add_root_certificate(root);
     }
-    builder
-        .build()
-        .map_err(|_| MailConfigError::Smtp("cannot be used with TLS"))
+    builder.build().map_err(|_| MailConfigError::Smtp("cannot be used with TLS"))
 }
 
 /// Never the user, never the password.
@@ -174,40 +151,16 @@ mod tests {
     fn a_url_names_host_port_and_security() {
         for (spec, expected) in [
             ("smtps://mail.example.com", "mail.example.com port 465, TLS"),
-            (
-                "smtps://u:p@mail.example.com:1465/",
-                "mail.example.com port 1465, TLS",
-            ),
-            (
-                "smtp://mail.example.com",
-                "mail.example.com port 25, STARTTLS required",
-            ),
-            (
-                "smtp://u:p@mail.example.com",
-                "mail.example.com port 587, STARTTLS required",
-            ),
-            (
-                "smtp://u:p@localhost",
-                "localhost port 587, STARTTLS required",
-            ),
-            (
-                "smtp://localhost",
-                "localhost port 25, STARTTLS when offered",
-            ),
-            (
-                "smtp://127.0.0.1:1025",
-                "127.0.0.1 port 1025, STARTTLS when offered",
-            ),
+            ("smtps://u:p@mail.example.com:1465/", "mail.example.com port 1465, TLS"),
+            ("smtp://mail.example.com", "mail.example.com port 25, STARTTLS required"),
+            ("smtp://u:p@mail.example.com", "mail.example.com port 587, STARTTLS required"),
+            ("smtp://u:p@localhost", "localhost port 587, STARTTLS required"),
+            ("smtp://localhost", "localhost port 25, STARTTLS when offered"),
+            ("smtp://127.0.0.1:1025", "127.0.0.1 port 1025, STARTTLS when offered"),
             ("smtp://[::1]:1025", "::1 port 1025, STARTTLS when offered"),
-            (
-                "smtp://localhost?tls=required",
-                "localhost port 25, STARTTLS required",
-            ),
+            ("smtp://localhost?tls=required", "localhost port 25, STARTTLS required"),
             ("smtp://10.0.0.7?tls=none", "10.0.0.7 port 25, no TLS"),
-            (
-                "smtp://a.b?tls=opportunistic",
-                "a.b port 25, STARTTLS when offered",
-            ),
+            ("smtp://a.b?tls=opportunistic", "a.b port 25, STARTTLS when offered"),
         ] {
             assert_eq!(shown(spec), expected, "{spec}");
         }
@@ -231,28 +184,16 @@ mod tests {
             ("smtp://u@mail.example.com", "a user but no password"),
             ("smtp://:sesame@mail.example.com", "a password but no user"),
             ("smtp://u:sesame%FF@mail.example.com", "no UTF-8"),
-            (
-                "smtp://mail.example.com/inbox",
-                "between the host and the `?`",
-            ),
+            ("smtp://mail.example.com/inbox", "between the host and the `?`"),
             ("smtp://mail.example.com#x", "or a `#`"),
             ("smtp://mail.example.com?tls=maybe", "knows `tls=required`"),
-            (
-                "smtp://mail.example.com?starttls=1",
-                "other than one `tls=`",
-            ),
-            (
-                "smtp://mail.example.com?tls=none&tls=required",
-                "other than one `tls=`",
-            ),
+            ("smtp://mail.example.com?starttls=1", "other than one `tls=`"),
+            ("smtp://mail.example.com?tls=none&tls=required", "other than one `tls=`"),
             ("smtps://mail.example.com?tls=none", "so TLS is required"),
         ] {
             let error = Relay::parse(spec, b"").unwrap_err().to_string();
             assert!(error.contains(reason), "{spec}: {error}");
-            assert!(
-                !error.contains("sesame") && !error.contains('\n'),
-                "{error}"
-            );
+            assert!(!error.contains("sesame") && !error.contains('\n'), "{error}");
         }
         let error = Relay::parse("smtps://a.b", b"-----BEGIN CERTIFICATE-----\n?").unwrap_err();
         assert!(error.to_string().contains("no PEM"));

@@ -61,12 +61,7 @@ impl Smtp {
         match timeout(limit, self.0.deliver(envelope, &text)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(failed)) => {
-                let Failed {
-                    stage,
-                    class,
-                    reply,
-                    cause,
-                } = failed;
+                let Failed { stage, class, reply, cause } = failed;
                 tracing::warn!(?stage, %class, reply, cause, "a mail was not accepted");
                 Err(class)
             }
@@ -103,14 +98,8 @@ impl Shared {
         text: &[u8],
     ) -> Result<(), Failed> {
         let outcome = connection.deliver(envelope, text).await;
-        if outcome
-            .as_ref()
-            .map_or_else(Failed::still_connected, |()| true)
-        {
-            self.idle().push(Idle {
-                connection,
-                since: Instant::now(),
-            });
+        if outcome.as_ref().map_or_else(Failed::still_connected, |()| true) {
+            self.idle().push(Idle { connection, since: Instant::now() });
         }
         outcome
     }
@@ -118,10 +107,7 @@ impl Shared {
     /// The connection used last, when the server still answers on it. When it does not, the others
     /// have been silent for longer, and all are dropped.
     async fn reuse(&self) -> Option<Connection> {
-        let Idle {
-            mut connection,
-            since,
-        } = self.idle().pop()?;
+        let Idle { mut connection, since } = self.idle().pop()?;
         let patience = self.send_timeout / 4;
         let usable = since.elapsed() < MAX_IDLE
             && timeout(patience, connection.reset()).await.unwrap_or(false);

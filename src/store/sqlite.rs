@@ -55,24 +55,14 @@ impl SqliteStore {
             .name("whence-log".into())
             .spawn(move || writer.run(queue))
             .map_err(OpenError::Io)?;
-        Ok(Self {
-            jobs,
-            tail,
-            readers,
-            _lock: lock,
-        })
+        Ok(Self { jobs, tail, readers, _lock: lock })
     }
 
     async fn ask(&self, work: Work) -> Result<Appended, StoreError> {
         let (answer, result) = oneshot::channel();
         let job = Job { work, answer };
-        self.jobs
-            .send(job)
-            .await
-            .map_err(|_| StoreError::unavailable(WriterGone))?;
-        result
-            .await
-            .map_err(|_| StoreError::unavailable(WriterGone))?
+        self.jobs.send(job).await.map_err(|_| StoreError::unavailable(WriterGone))?;
+        result.await.map_err(|_| StoreError::unavailable(WriterGone))?
     }
 }
 

@@ -15,9 +15,7 @@ fn shared_data(folder: &str) -> Option<PathBuf> {
         .map(|above| above.join("shared/data").join(folder))
         .find(|candidate| candidate.is_dir());
     if found.is_none() {
-        say_skipped(&format!(
-            "no folder shared/data/{folder} beside the project or above it"
-        ));
+        say_skipped(&format!("no folder shared/data/{folder} beside the project or above it"));
     }
     found
 }

@@ -12,8 +12,7 @@ use whence::geo::Geo;
 use crate::shared_data;
 
 fn country(geo: &Geo, ip: IpAddr) -> Option<String> {
-    geo.country(&HeaderMap::new(), false, Some(ip))
-        .map(|country| country.as_str().to_owned())
+    geo.country(&HeaderMap::new(), false, Some(ip)).map(|country| country.as_str().to_owned())
 }
 
 /// The networks of the JSON that the test database was made from, with their country.
@@ -48,11 +47,7 @@ fn all_networks_of_the_maxmind_test_database_are_right() {
         }
     }
     println!("{} networks", networks.len());
-    assert!(
-        networks.len() > 200,
-        "only {} networks were read",
-        networks.len()
-    );
+    assert!(networks.len() > 200, "only {} networks were read", networks.len());
 }
 
 #[test]
@@ -61,9 +56,7 @@ fn the_committed_database_is_the_shared_one() {
         return;
     };
     let name = "GeoLite2-Country-Test.mmdb";
-    let ours = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/data/maxmind")
-        .join(name);
+    let ours = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/maxmind").join(name);
     assert!(fs::read(ours).expect("ours") == fs::read(folder.join(name)).expect("theirs"));
 }
 
@@ -74,10 +67,7 @@ fn databases_below(folder: &Path) -> Vec<PathBuf> {
         let path = entry.expect("an entry").path();
         if path.is_dir() {
             found.extend(databases_below(&path));
-        } else if path
-            .extension()
-            .is_some_and(|extension| extension == "mmdb")
-        {
+        } else if path.extension().is_some_and(|extension| extension == "mmdb") {
             found.push(path);
         }
     }
@@ -103,19 +93,13 @@ fn corrupt_databases_are_survived() {
         return;
     };
     let databases = databases_below(&folder);
-    assert!(
-        databases.len() > 20,
-        "only {} databases were found",
-        databases.len()
-    );
+    assert!(databases.len() > 20, "only {} databases were found", databases.len());
     for path in databases {
         let name = path.file_name().expect("a name").display();
         let started = Instant::now();
         match Geo::open(&path) {
             Ok(geo) => {
-                let known = addresses()
-                    .filter(|ip| country(&geo, *ip).is_some())
-                    .count();
+                let known = addresses().filter(|ip| country(&geo, *ip).is_some()).count();
                 println!("{name}: opened, {known} of 6000 addresses have a country");
             }
             Err(error) => {
@@ -123,9 +107,6 @@ fn corrupt_databases_are_survived() {
                 assert!(!error.to_string().contains('\n'), "one sentence");
             }
         }
-        assert!(
-            started.elapsed() < Duration::from_secs(30),
-            "{name} takes too long"
-        );
+        assert!(started.elapsed() < Duration::from_secs(30), "{name} takes too long");
     }
 }

@@ -30,9 +30,7 @@ fn cases() -> Option<Vec<Case>> {
     let file = crate_directory("ua-parser")?.join("uap-core/tests/test_device.yaml");
     let text = fs::read_to_string(file).ok()?;
     let documents = YamlLoader::load_from_str(&text).expect("uap-core's cases are YAML");
-    let cases = documents[0]["test_cases"]
-        .as_vec()
-        .expect("a list of cases");
+    let cases = documents[0]["test_cases"].as_vec().expect("a list of cases");
     let text_of = |case: &yaml_rust2::Yaml, key: &str| case[key].as_str().unwrap_or("").to_owned();
     let read = |case: &yaml_rust2::Yaml| Case {
         user_agent: text_of(case, "user_agent_string"),
@@ -55,24 +53,13 @@ fn crate_directory(name: &str) -> Option<PathBuf> {
         output.status.success().then_some(output.stdout)
     };
     let version = String::from_utf8(cargo(&["-vV"])?).ok()?;
-    let host = version
-        .lines()
-        .find_map(|line| line.strip_prefix("host: "))?;
-    let metadata = cargo(&[
-        "metadata",
-        "--format-version=1",
-        "--offline",
-        "--filter-platform",
-        host,
-    ])?;
+    let host = version.lines().find_map(|line| line.strip_prefix("host: "))?;
+    let metadata =
+        cargo(&["metadata", "--format-version=1", "--offline", "--filter-platform", host])?;
     let metadata: serde_json::Value = serde_json::from_slice(&metadata).ok()?;
-    let package = metadata["packages"]
-        .as_array()?
-        .iter()
-        .find(|package| package["name"] == name)?;
-    Path::new(package["manifest_path"].as_str()?)
-        .parent()
-        .map(Path::to_path_buf)
+    let package =
+        metadata["packages"].as_array()?.iter().find(|package| package["name"] == name)?;
+    Path::new(package["manifest_path"].as_str()?).parent().map(Path::to_path_buf)
 }
 
 const COLUMNS: [Option<DeviceClass>; 6] = [
@@ -102,10 +89,7 @@ fn confusion_table(counts: &Counts) -> String {
 }
 
 fn column(class: Option<DeviceClass>) -> usize {
-    COLUMNS
-        .iter()
-        .position(|other| *other == class)
-        .expect("every class has a column")
+    COLUMNS.iter().position(|other| *other == class).expect("every class has a column")
 }
 
 #[test]
@@ -122,10 +106,7 @@ fn device_classes_agree_with_uap_core() {
         if expected.is_some() && expected != actual {
             let name = |class: Option<DeviceClass>| class.map_or("-", DeviceClass::as_str);
             let (expected, actual) = (name(expected), name(actual));
-            println!(
-                "{expected} taken for {actual}: {} | {}",
-                case.family, case.user_agent
-            );
+            println!("{expected} taken for {actual}: {} | {}", case.family, case.user_agent);
         }
     }
     let table = confusion_table(&counts);
@@ -140,14 +121,8 @@ fn device_classes_agree_with_uap_core() {
     other           0       0       3       0      91      11
     -            2007     760      13       3       3      48
     ");
-    assert!(
-        expected > 13_000,
-        "only {expected} cases have an expectation"
-    );
-    assert!(
-        agreed * 1000 >= expected * 970,
-        "{agreed} of {expected} agree, below 97.0 %"
-    );
+    assert!(expected > 13_000, "only {expected} cases have an expectation");
+    assert!(agreed * 1000 >= expected * 970, "{agreed} of {expected} agree, below 97.0 %");
 }
 
 /// How many cases got the class expected, and how many have one. The last row and column are

@@ -1,9 +1,6 @@
 //! The mailer over sockets: against a real mail server, and against ones that misbehave.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "the helpers of tests stop at what they did not expect"
-)]
+#![expect(clippy::unwrap_used, reason = "the helpers of tests stop at what they did not expect")]
 
 use std::time::Duration;
 
@@ -15,24 +12,13 @@ mod real;
 
 /// A mailer to a server on this machine. `user` is `""` or `name:password@`, `tls` is `""` or `?…`.
 fn mailer(user: &str, port: u16, tls: &str, limits: &Limits) -> Mailer {
-    let from = Sender {
-        name: "Exämple".into(),
-        address: "login@example.com".into(),
-    };
-    Mailer::open_with(
-        &format!("smtp://{user}127.0.0.1:{port}{tls}"),
-        &from,
-        limits,
-    )
-    .unwrap()
+    let from = Sender { name: "Exämple".into(), address: "login@example.com".into() };
+    Mailer::open_with(&format!("smtp://{user}127.0.0.1:{port}{tls}"), &from, limits).unwrap()
 }
 
 /// Limits that a test reaches quickly.
 fn limits(millis: u64) -> Limits {
-    Limits {
-        send_timeout: Duration::from_millis(millis),
-        ..Limits::default()
-    }
+    Limits { send_timeout: Duration::from_millis(millis), ..Limits::default() }
 }
 
 fn address(text: &str) -> EmailAddress {

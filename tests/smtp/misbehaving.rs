@@ -83,11 +83,7 @@ async fn talk(stream: TcpStream, connection: usize, script: Script, heard: Heard
             }
         }
         line.clear();
-        if !stream
-            .read_line(&mut line)
-            .await
-            .is_ok_and(|bytes| bytes > 0)
-        {
+        if !stream.read_line(&mut line).await.is_ok_and(|bytes| bytes > 0) {
             return;
         }
         line.truncate(line.trim_end().len());
@@ -132,9 +128,7 @@ async fn nobody_listening_is_unreachable() {
     let port = listener.local_addr().unwrap().port();
     drop(listener);
     let mailer = mailer("", port, "", &limits(5_000));
-    let sent = mailer
-        .send(&address("ada@example.org"), &login_code("042424"))
-        .await;
+    let sent = mailer.send(&address("ada@example.org"), &login_code("042424")).await;
     assert_eq!(sent, Err(Unreachable));
 }
 
@@ -143,18 +137,10 @@ async fn a_server_that_hangs_times_out_within_the_limit() {
     let scripts: [Script; 3] = [
         |_, _, _| Reply::Hang,
         |_, _, line| {
-            if line.starts_with("RCPT") {
-                Reply::Hang
-            } else {
-                Reply::Usual
-            }
+            if line.starts_with("RCPT") { Reply::Hang } else { Reply::Usual }
         },
         |_, _, line| {
-            if line == "." {
-                Reply::Hang
-            } else {
-                Reply::Usual
-            }
+            if line == "." { Reply::Hang } else { Reply::Usual }
         },
     ];
     for script in scripts {
@@ -171,25 +157,13 @@ async fn a_server_that_drops_the_conversation_is_unreachable() {
     let scripts: [Script; 4] = [
         |_, _, _| Reply::Drop,
         |_, _, line| {
-            if line.starts_with("MAIL") {
-                Reply::Drop
-            } else {
-                Reply::Usual
-            }
+            if line.starts_with("MAIL") { Reply::Drop } else { Reply::Usual }
         },
         |_, _, line| {
-            if line.starts_with("DATA") {
-                Reply::Drop
-            } else {
-                Reply::Usual
-            }
+            if line.starts_with("DATA") { Reply::Drop } else { Reply::Usual }
         },
         |_, _, line| {
-            if line == "." {
-                Reply::Drop
-            } else {
-                Reply::Usual
-            }
+            if line == "." { Reply::Drop } else { Reply::Usual }
         },
     ];
     for script in scripts {
@@ -203,85 +177,46 @@ async fn a_server_that_drops_the_conversation_is_unreachable() {
 async fn a_connection_lost_between_two_mails_costs_no_mail() {
     let scripts: [Script; 5] = [
         |_, _, line| {
-            if line == "." {
-                Reply::Last("250 fine")
-            } else {
-                Reply::Usual
-            }
+            if line == "." { Reply::Last("250 fine") } else { Reply::Usual }
         },
         |_, _, line| {
-            if line == "RSET" {
-                Reply::Last("421 too late")
-            } else {
-                Reply::Usual
-            }
+            if line == "RSET" { Reply::Last("421 too late") } else { Reply::Usual }
         },
         |_, _, line| {
-            if line == "RSET" {
-                Reply::Hang
-            } else {
-                Reply::Usual
-            }
+            if line == "RSET" { Reply::Hang } else { Reply::Usual }
         },
         |_, mail, line| {
             let second = mail == 1 && line.starts_with("MAIL");
-            if second {
-                Reply::Last("421 too many mails")
-            } else {
-                Reply::Usual
-            }
+            if second { Reply::Last("421 too many mails") } else { Reply::Usual }
         },
         |_, mail, line| {
-            if mail == 1 && line == "DATA" {
-                Reply::Drop
-            } else {
-                Reply::Usual
-            }
+            if mail == 1 && line == "DATA" { Reply::Drop } else { Reply::Usual }
         },
     ];
     for script in scripts {
         let (outcomes, heard) = send(script, 2, "", "", 2_000).await;
         assert_eq!((outcomes, heard.connections()), (vec![Ok(()), Ok(())], 2));
-        assert_eq!(
-            heard.all().matches("\n    000001\n").count(),
-            1,
-            "{}",
-            heard.all()
-        );
+        assert_eq!(heard.all().matches("\n    000001\n").count(), 1, "{}", heard.all());
     }
 }
 
 #[tokio::test]
 async fn a_mail_that_the_server_may_have_accepted_is_not_sent_again() {
     let script: Script = |_, mail, line| {
-        if mail == 1 && line == "." {
-            Reply::Drop
-        } else {
-            Reply::Usual
-        }
+        if mail == 1 && line == "." { Reply::Drop } else { Reply::Usual }
     };
     let (outcomes, heard) = send(script, 2, "", "", 2_000).await;
-    assert_eq!(
-        (outcomes, heard.connections()),
-        (vec![Ok(()), Err(Unreachable)], 1)
-    );
+    assert_eq!((outcomes, heard.connections()), (vec![Ok(()), Err(Unreachable)], 1));
 }
 
 /// Nothing of a mail that timed out can end up in the next one.
 #[tokio::test]
 async fn a_send_that_timed_out_leaves_no_conversation_behind() {
     let script: Script = |connection, _, line| {
-        if connection == 0 && line == "." {
-            Reply::Hang
-        } else {
-            Reply::Usual
-        }
+        if connection == 0 && line == "." { Reply::Hang } else { Reply::Usual }
     };
     let (outcomes, heard) = send(script, 2, "", "", 300).await;
-    assert_eq!(
-        (outcomes, heard.connections()),
-        (vec![Err(TimedOut), Ok(())], 2)
-    );
+    assert_eq!((outcomes, heard.connections()), (vec![Err(TimedOut), Ok(())], 2));
     assert!(!heard.lines(0).concat().contains("u1@example.org"));
     assert!(!heard.lines(1).concat().contains("u0@example.org"));
 }
@@ -292,10 +227,7 @@ async fn without_the_tls_it_needs_nothing_is_said() {
         let (outcomes, heard) = send(|_, _, _| Reply::Usual, 1, user, tls, 2_000).await;
         assert_eq!(outcomes, [Err(Untrusted)]);
         let lines = heard.lines(0);
-        assert!(
-            lines.iter().all(|line| line.starts_with("EHLO")),
-            "{lines:?}"
-        );
+        assert!(lines.iter().all(|line| line.starts_with("EHLO")), "{lines:?}");
     }
 }
 
@@ -303,10 +235,7 @@ async fn without_the_tls_it_needs_nothing_is_said() {
 async fn starttls_that_comes_to_nothing_is_not_followed_by_a_mail() {
     let scripts: [(Script, DeliveryFailure); 2] = [
         (|_, _, line| offer(line, "454 not now"), Deferred),
-        (
-            |_, _, line| offer(line, "220 go on\r\n250 injected\r\n250 injected"),
-            Unreachable,
-        ),
+        (|_, _, line| offer(line, "220 go on\r\n250 injected\r\n250 injected"), Unreachable),
     ];
     for (script, class) in scripts {
         let (outcomes, heard) = send(script, 1, "", "?tls=required", 2_000).await;
@@ -334,15 +263,10 @@ async fn a_password_that_the_server_did_not_ask_for_is_not_sent() {
 #[tokio::test]
 async fn smtps_to_a_server_without_tls_is_untrusted() {
     let (port, heard) = start(|_, _, _| Reply::Usual).await;
-    let from = Sender {
-        name: String::new(),
-        address: "login@example.com".into(),
-    };
+    let from = Sender { name: String::new(), address: "login@example.com".into() };
     let mailer =
         Mailer::open_with(&format!("smtps://127.0.0.1:{port}"), &from, &limits(2_000)).unwrap();
-    let sent = mailer
-        .send(&address("ada@example.org"), &login_code("042424"))
-        .await;
+    let sent = mailer.send(&address("ada@example.org"), &login_code("042424")).await;
     assert_eq!(sent, Err(Untrusted));
     assert!(!heard.all().contains("EHLO"));
 }
@@ -375,18 +299,10 @@ fn at(line: &str, verb: &str, text: &'static str) -> Reply {
 async fn answers_that_do_not_fit_are_no_delivery() {
     let scripts: [Script; 2] = [
         |_, _, line| {
-            if line == "DATA" {
-                Reply::Say("250 fine")
-            } else {
-                Reply::Usual
-            }
+            if line == "DATA" { Reply::Say("250 fine") } else { Reply::Usual }
         },
         |_, _, line| {
-            if line == "." {
-                Reply::Say("354 go on")
-            } else {
-                Reply::Usual
-            }
+            if line == "." { Reply::Say("354 go on") } else { Reply::Usual }
         },
     ];
     for script in scripts {
@@ -398,25 +314,16 @@ async fn answers_that_do_not_fit_are_no_delivery() {
 async fn a_log_line_has_the_reply_code_and_not_the_words_of_the_server() {
     let log = Log::default();
     let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_writer(move || writer.clone())
-        .finish();
+    let subscriber = tracing_subscriber::fmt().with_writer(move || writer.clone()).finish();
     let _guard = tracing::subscriber::set_default(subscriber);
     let script: Script = |_, _, line| {
         let refused = line.starts_with("RCPT");
-        if refused {
-            Reply::Say("550 no u0@example.org, code 000000")
-        } else {
-            Reply::Usual
-        }
+        if refused { Reply::Say("550 no u0@example.org, code 000000") } else { Reply::Usual }
     };
     assert_eq!(send(script, 1, "", "", 2_000).await.0, [Err(Rejected)]);
     let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
     assert!(log.contains("550") && log.contains("rejected"), "{log}");
-    assert!(
-        !log.contains("example.org") && !log.contains("000000"),
-        "{log}"
-    );
+    assert!(!log.contains("example.org") && !log.contains("000000"), "{log}");
 }
 
 #[derive(Clone, Default)]

@@ -43,11 +43,7 @@ impl Handler for Inbox {
     }
 
     fn rcpt(&mut self, to: &str) -> Response {
-        if to.starts_with("nobody@") {
-            NO_MAILBOX
-        } else {
-            OK
-        }
+        if to.starts_with("nobody@") { NO_MAILBOX } else { OK }
     }
 
     fn data_start(&mut self, _: &str, _: &str, _: bool, to: &[String]) -> Response {
@@ -71,11 +67,7 @@ impl Handler for Inbox {
 
     fn auth_plain(&mut self, _: &str, user: &str, password: &str) -> Response {
         self.seen.lock().unwrap().logins += 1;
-        if (user, password) == ("ada", "p+w é") {
-            AUTH_OK
-        } else {
-            INVALID_CREDENTIALS
-        }
+        if (user, password) == ("ada", "p+w é") { AUTH_OK } else { INVALID_CREDENTIALS }
     }
 }
 
@@ -85,11 +77,7 @@ fn start(ssl: SslConfig, login: bool) -> (u16, Arc<Mutex<Seen>>) {
     let inbox = Inbox::default();
     let seen = Arc::clone(&inbox.seen);
     let mut server = Server::new(inbox);
-    server
-        .with_num_threads(16)
-        .with_tcp_listener(listener)
-        .with_ssl(ssl)
-        .unwrap();
+    server.with_num_threads(16).with_tcp_listener(listener).with_ssl(ssl).unwrap();
     if login {
         server.with_auth(AuthMechanism::Plain);
     }
@@ -106,19 +94,9 @@ fn start_with_tls(login: bool) -> (u16, Arc<Mutex<Seen>>, Limits) {
     let (cert_path, key_path) = (path("cert.pem"), path("key.pem"));
     std::fs::write(&cert_path, made.cert.pem()).unwrap();
     std::fs::write(&key_path, made.signing_key.serialize_pem()).unwrap();
-    let ssl = SslConfig::SelfSigned {
-        cert_path,
-        key_path,
-    };
+    let ssl = SslConfig::SelfSigned { cert_path, key_path };
     let (port, seen) = start(ssl, login);
-    (
-        port,
-        seen,
-        Limits {
-            extra_roots: made.cert.pem().into_bytes(),
-            ..limits(5_000)
-        },
-    )
+    (port, seen, Limits { extra_roots: made.cert.pem().into_bytes(), ..limits(5_000) })
 }
 
 fn parse(bytes: &[u8]) -> Message<'_> {
@@ -129,36 +107,19 @@ fn parse(bytes: &[u8]) -> Message<'_> {
 async fn a_mail_arrives_with_both_parts_and_its_headers() {
     let (port, seen) = start(SslConfig::None, false);
     let mailer = mailer("", port, "", &limits(5_000));
-    mailer
-        .send(&address("ada@example.org"), &login_code("042424"))
-        .await
-        .unwrap();
+    mailer.send(&address("ada@example.org"), &login_code("042424")).await.unwrap();
 
     let seen = seen.lock().unwrap();
-    let [(to, bytes)] = seen.mails.as_slice() else {
-        panic!("{} mails", seen.mails.len())
-    };
+    let [(to, bytes)] = seen.mails.as_slice() else { panic!("{} mails", seen.mails.len()) };
     assert_eq!(to, &["ada@example.org"]);
     let mail = parse(bytes);
     let from = mail.from().unwrap().first().unwrap();
-    assert_eq!(
-        (from.name(), from.address()),
-        (Some("Exämple"), Some("login@example.com"))
-    );
-    assert_eq!(
-        mail.to().unwrap().first().unwrap().address(),
-        Some("ada@example.org")
-    );
+    assert_eq!((from.name(), from.address()), (Some("Exämple"), Some("login@example.com")));
+    assert_eq!(mail.to().unwrap().first().unwrap().address(), Some("ada@example.org"));
     assert_eq!(mail.subject(), Some("Your login code for Exämple & Co"));
-    assert_eq!(
-        mail.header_raw("Auto-Submitted").unwrap().trim(),
-        "auto-generated"
-    );
+    assert_eq!(mail.header_raw("Auto-Submitted").unwrap().trim(), "auto-generated");
     assert!(mail.message_id().unwrap().ends_with("@example.com") && mail.date().is_some());
-    assert!(
-        mail.content_type()
-            .is_some_and(|kind| kind.subtype() == Some("alternative"))
-    );
+    assert!(mail.content_type().is_some_and(|kind| kind.subtype() == Some("alternative")));
     for (part, site) in [
         (mail.body_text(0).unwrap(), "Exämple & Co"),
         (mail.body_html(0).unwrap(), "Exämple &#38; Co"),
@@ -170,15 +131,7 @@ async fn a_mail_arrives_with_both_parts_and_its_headers() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_hundred_sends_at_once_share_few_connections() {
     let (port, seen) = start(SslConfig::None, false);
-    let mailer = mailer(
-        "",
-        port,
-        "",
-        &Limits {
-            connections: 4,
-            ..limits(30_000)
-        },
-    );
+    let mailer = mailer("", port, "", &Limits { connections: 4, ..limits(30_000) });
     let sends = (0..100).map(|n| {
         let mailer = mailer.clone();
         tokio::spawn(async move {
@@ -191,11 +144,8 @@ async fn a_hundred_sends_at_once_share_few_connections() {
     }
     let seen = seen.lock().unwrap();
     assert!(seen.hellos <= 4, "{} connections", seen.hellos);
-    let by_person: HashMap<_, _> = seen
-        .mails
-        .iter()
-        .map(|(to, bytes)| (to[0].as_str(), parse(bytes)))
-        .collect();
+    let by_person: HashMap<_, _> =
+        seen.mails.iter().map(|(to, bytes)| (to[0].as_str(), parse(bytes))).collect();
     assert_eq!((seen.mails.len(), by_person.len()), (100, 100));
     for n in 0..100 {
         let mail = &by_person[format!("u{n}@example.org").as_str()];
@@ -211,11 +161,7 @@ async fn a_refusal_has_its_class_and_leaves_the_connection_usable() {
     for to in ["nobody@example.org", "ada@example.org", "later@example.org"] {
         outcomes.push(mailer.send(&address(to), &login_code("042424")).await);
     }
-    let expected = [
-        Err(DeliveryFailure::Rejected),
-        Ok(()),
-        Err(DeliveryFailure::Deferred),
-    ];
+    let expected = [Err(DeliveryFailure::Rejected), Ok(()), Err(DeliveryFailure::Deferred)];
     assert_eq!(outcomes, expected);
     let seen = seen.lock().unwrap();
     assert_eq!((seen.hellos, seen.mails.len()), (1, 1));
@@ -225,10 +171,7 @@ async fn a_refusal_has_its_class_and_leaves_the_connection_usable() {
 async fn with_a_trusted_certificate_it_logs_in_and_sends() {
     let (port, seen, limits) = start_with_tls(true);
     let mailer = mailer("ada:p%2Bw%20%C3%A9@", port, "", &limits);
-    mailer
-        .send(&address("ada@example.org"), &login_code("042424"))
-        .await
-        .unwrap();
+    mailer.send(&address("ada@example.org"), &login_code("042424")).await.unwrap();
     let seen = seen.lock().unwrap();
     // The second hello is the one inside of TLS.
     assert_eq!((seen.hellos, seen.logins, seen.mails.len()), (2, 1, 1));
@@ -238,9 +181,7 @@ async fn with_a_trusted_certificate_it_logs_in_and_sends() {
 async fn a_wrong_password_is_untrusted() {
     let (port, seen, limits) = start_with_tls(true);
     let mailer = mailer("ada:wrong@", port, "", &limits);
-    let sent = mailer
-        .send(&address("ada@example.org"), &login_code("042424"))
-        .await;
+    let sent = mailer.send(&address("ada@example.org"), &login_code("042424")).await;
     assert_eq!(sent, Err(DeliveryFailure::Untrusted));
     let seen = seen.lock().unwrap();
     assert_eq!((seen.logins, seen.senders), (1, 0));
@@ -250,9 +191,7 @@ async fn a_wrong_password_is_untrusted() {
 async fn an_unknown_certificate_is_untrusted_and_gets_no_password() {
     let (port, seen, _) = start_with_tls(true);
     let mailer = mailer("ada:p%2Bw%20%C3%A9@", port, "", &limits(5_000));
-    let sent = mailer
-        .send(&address("ada@example.org"), &login_code("042424"))
-        .await;
+    let sent = mailer.send(&address("ada@example.org"), &login_code("042424")).await;
     assert_eq!(sent, Err(DeliveryFailure::Untrusted));
     let seen = seen.lock().unwrap();
     assert_eq!((seen.logins, seen.senders), (0, 0));
@@ -262,10 +201,7 @@ async fn an_unknown_certificate_is_untrusted_and_gets_no_password() {
 async fn a_local_relay_with_a_certificate_of_its_own_is_used_with_tls() {
     let (port, seen, _) = start_with_tls(false);
     let mailer = mailer("", port, "", &limits(5_000));
-    mailer
-        .send(&address("ada@example.org"), &login_code("042424"))
-        .await
-        .unwrap();
+    mailer.send(&address("ada@example.org"), &login_code("042424")).await.unwrap();
     let seen = seen.lock().unwrap();
     assert_eq!((seen.hellos, seen.mails.len()), (2, 1));
 }

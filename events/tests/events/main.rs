@@ -17,9 +17,8 @@ fn folder(name: &str) -> PathBuf {
 fn stems(name: &str) -> Vec<String> {
     let entries = std::fs::read_dir(folder(name)).unwrap();
     let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
-    let mut stems: Vec<String> = names
-        .filter_map(|name| Some(name.strip_suffix(".json")?.to_owned()))
-        .collect();
+    let mut stems: Vec<String> =
+        names.filter_map(|name| Some(name.strip_suffix(".json")?.to_owned())).collect();
     stems.sort();
     stems
 }

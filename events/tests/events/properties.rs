@@ -11,10 +11,7 @@ use crate::strategies::{all, event};
 
 #[test]
 fn any_event_means_every_type() {
-    let mut drawn: Vec<_> = all()
-        .into_iter()
-        .map(|(event_type, _)| event_type)
-        .collect();
+    let mut drawn: Vec<_> = all().into_iter().map(|(event_type, _)| event_type).collect();
     let mut known: Vec<_> = known_types().collect();
     drawn.sort_unstable();
     known.sort_unstable();
@@ -110,6 +107,13 @@ proptest! {
     #[test]
     fn any_stream_has_one_name(stream in stream()) {
         prop_assert_eq!(stream.to_string().parse::<StreamId>(), Ok(stream));
+    }
+
+    #[test]
+    fn any_actor_has_one_name(name in any::<String>()) {
+        for actor in [Actor::Visitor, Actor::Owner, Actor::System, Actor::Operator(name)] {
+            prop_assert_eq!(actor.to_string().parse::<Actor>(), Ok(actor));
+        }
     }
 
     #[test]

@@ -14,9 +14,8 @@ fn the_committed_schemas_are_those_of_the_code() {
     for (event_type, schema) in schemas() {
         let path = folder("schema").join(format!("{event_type}.json"));
         let aside = path.with_extension("json.new");
-        let committed: Option<Value> = std::fs::read(&path)
-            .ok()
-            .and_then(|text| serde_json::from_slice(&text).ok());
+        let committed: Option<Value> =
+            std::fs::read(&path).ok().and_then(|text| serde_json::from_slice(&text).ok());
         // Compared as values: the order of keys depends on how serde_json was built.
         if committed.as_ref() == Some(schema.as_value()) {
             // Left by an earlier run, and taken back since.
@@ -64,15 +63,9 @@ fn a_schema_refuses_what_is_not_its_event() {
     let follows = |value: &Value| schemas.validate(value, index).is_ok();
     assert!(follows(&example(&|_| {})));
     assert!(follows(&example(&|value| value["country"] = Value::Null)));
-    assert!(!follows(&example(
-        &|value| value["country"] = json!("Germany")
-    )));
-    assert!(!follows(&example(
-        &|value| value["kind"] = json!("carrier pigeon")
-    )));
-    assert!(!follows(&example(
-        &|value| value["expires_at"] = json!(1_773_500_966)
-    )));
+    assert!(!follows(&example(&|value| value["country"] = json!("Germany"))));
+    assert!(!follows(&example(&|value| value["kind"] = json!("carrier pigeon"))));
+    assert!(!follows(&example(&|value| value["expires_at"] = json!(1_773_500_966))));
     assert!(!follows(&example(&|value| {
         value.as_object_mut().unwrap().remove("token_hash");
     })));
@@ -84,9 +77,7 @@ fn compiled(event_type: &str) -> (Schemas, SchemaIndex) {
     let mut compiler = Compiler::new();
     compiler.enable_format_assertions();
     let place = format!("events:{event_type}");
-    compiler
-        .add_resource(&place, serde_json::from_slice(&text).unwrap())
-        .unwrap();
+    compiler.add_resource(&place, serde_json::from_slice(&text).unwrap()).unwrap();
     let mut schemas = Schemas::new();
     let index = compiler.compile(&place, &mut schemas).unwrap();
     (schemas, index)

@@ -8,15 +8,7 @@ use whence_events::*;
 
 /// A strategy for every type there is, by its name.
 pub(crate) fn all() -> Vec<(&'static str, BoxedStrategy<Event>)> {
-    [
-        mailbox(),
-        account(),
-        sessions(),
-        referrals(),
-        onboarding(),
-        others(),
-    ]
-    .concat()
+    [mailbox(), account(), sessions(), referrals(), onboarding(), others()].concat()
 }
 
 /// Any event.
@@ -192,8 +184,10 @@ fn others() -> Named {
             code: option::of(code()),
             code_status: select(CodeStatus::ALL),
             owner: option::of(user()),
+            other_codes: vec(code(), 0..3),
             landing_page: any::<String>(),
             referrer_url: option::of(sealed()),
+            referrer_kind: select(ReferrerKind::ALL),
             utm: utm(),
             click_ids: click_ids(),
             creator_id: option::of(user()),
@@ -257,35 +251,18 @@ fn click_ids() -> impl Strategy<Value = ClickIds> {
 
 fn evidence() -> impl Strategy<Value = Evidence> {
     let touch = option::of(uuid().prop_map(TouchId));
-    (option::of(user()), touch, option::of(time())).prop_map(|(owner, touch_id, touched_at)| {
-        Evidence {
-            owner,
-            touch_id,
-            touched_at,
-        }
-    })
+    (option::of(user()), touch, option::of(time()))
+        .prop_map(|(owner, touch_id, touched_at)| Evidence { owner, touch_id, touched_at })
 }
 
 fn utm() -> impl Strategy<Value = Utm> {
     proptest::array::uniform5(option::of(any::<String>())).prop_map(
-        |[source, medium, campaign, term, content]| Utm {
-            source,
-            medium,
-            campaign,
-            term,
-            content,
-        },
+        |[source, medium, campaign, term, content]| Utm { source, medium, campaign, term, content },
     )
 }
 
 fn settings() -> impl Strategy<Value = RuleSettings> {
-    let numbers = (
-        any::<u16>(),
-        any::<u64>(),
-        any::<u64>(),
-        any::<bool>(),
-        any::<u32>(),
-    );
+    let numbers = (any::<u16>(), any::<u64>(), any::<u64>(), any::<bool>(), any::<u32>());
     let rest = (vec(country(), 0..3), option::of(mac()));
     (numbers, rest).prop_map(|(numbers, (blocked_countries, disposable_domains))| {
         let (rules_version, window_seconds, grace_seconds, strict, velocity_cap) = numbers;

@@ -6,38 +6,23 @@ use whence_events::{AttributionCaptured, Pii, Sealed, Timestamp, UserId};
 use crate::{Change, Onboarding};
 
 /// Applies one change.
-#[expect(
-    clippy::too_many_lines,
-    reason = "one statement for each kind of change"
-)]
+#[expect(clippy::too_many_lines, reason = "one statement for each kind of change")]
 pub(super) fn change(transaction: &Transaction<'_>, change: Change) -> rusqlite::Result<()> {
     let run = |sql, values: &[&dyn rusqlite::ToSql]| {
         transaction.prepare_cached(sql)?.execute(values).map(drop)
     };
     match change {
-        Change::LoginOpened {
-            request_id,
-            email_key,
-            expires_at,
-        } => run(
+        Change::LoginOpened { request_id, email_key, expires_at } => run(
             "INSERT INTO login_requests (request_id, email_key, expires_at) VALUES (?1, ?2, ?3)",
             params![request_id.0, email_key.0, expires_at.as_micros()],
         ),
-        Change::LoginClosed { request_id } => run(
-            "DELETE FROM login_requests WHERE request_id = ?1",
-            params![request_id.0],
-        ),
-        Change::LoginsForgotten { before } => run(
-            "DELETE FROM login_requests WHERE expires_at < ?1",
-            params![before.as_micros()],
-        ),
-        Change::UserAdded {
-            user_id,
-            email,
-            display_name,
-            provider,
-            at,
-        } => run(
+        Change::LoginClosed { request_id } => {
+            run("DELETE FROM login_requests WHERE request_id = ?1", params![request_id.0])
+        }
+        Change::LoginsForgotten { before } => {
+            run("DELETE FROM login_requests WHERE expires_at < ?1", params![before.as_micros()])
+        }
+        Change::UserAdded { user_id, email, display_name, provider, at } => run(
             "INSERT INTO users (user_id, email, display_name, display_name_version, provider,
                created_at, updated_at) VALUES (?1, ?2, ?3, 0, ?4, ?5, ?5)",
             params![
@@ -48,13 +33,7 @@ pub(super) fn change(transaction: &Transaction<'_>, change: Change) -> rusqlite:
                 at.as_micros()
             ],
         ),
-        Change::UserShownAs {
-            user_id,
-            display_name,
-            display_name_version,
-            avatar_url,
-            at,
-        } => run(
+        Change::UserShownAs { user_id, display_name, display_name_version, avatar_url, at } => run(
             "UPDATE users SET display_name = ?2, display_name_version = ?3, avatar_url = ?4,
                updated_at = ?5 WHERE user_id = ?1",
             params![
@@ -65,19 +44,12 @@ pub(super) fn change(transaction: &Transaction<'_>, change: Change) -> rusqlite:
                 at.as_micros()
             ],
         ),
-        Change::UserBilledAs {
-            user_id,
-            billing_customer_id,
-            at,
-        } => run(
+        Change::UserBilledAs { user_id, billing_customer_id, at } => run(
             "UPDATE users SET billing_customer_id = ?2, updated_at = ?3 WHERE user_id = ?1",
             params![user_id.0, billing_customer_id, at.as_micros()],
         ),
         Change::UserRemoved { user_id } => {
-            run(
-                "DELETE FROM sessions WHERE user_id = ?1",
-                params![user_id.0],
-            )?;
+            run("DELETE FROM sessions WHERE user_id = ?1", params![user_id.0])?;
             run("DELETE FROM users WHERE user_id = ?1", params![user_id.0])
         }
         Change::SessionAdded {
@@ -110,32 +82,20 @@ pub(super) fn change(transaction: &Transaction<'_>, change: Change) -> rusqlite:
                 country.as_ref().map(whence_events::Country::as_str)
             ],
         ),
-        Change::SessionExtended {
-            session_id,
-            expires_at,
-        } => run(
+        Change::SessionExtended { session_id, expires_at } => run(
             "UPDATE sessions SET expires_at = ?2 WHERE session_id = ?1",
             params![session_id.0, expires_at.as_micros()],
         ),
-        Change::SessionRemoved { session_id } => run(
-            "DELETE FROM sessions WHERE session_id = ?1",
-            params![session_id.0],
-        ),
-        Change::SessionsForgotten { before } => run(
-            "DELETE FROM sessions WHERE expires_at < ?1",
-            params![before.as_micros()],
-        ),
-        Change::OriginAdded {
-            user_id,
-            origin,
-            at,
-        } => origin_added(transaction, user_id, &origin, at),
-        Change::Referred {
-            user_id,
-            referrer_id,
-            code,
-            at,
-        } => run(
+        Change::SessionRemoved { session_id } => {
+            run("DELETE FROM sessions WHERE session_id = ?1", params![session_id.0])
+        }
+        Change::SessionsForgotten { before } => {
+            run("DELETE FROM sessions WHERE expires_at < ?1", params![before.as_micros()])
+        }
+        Change::OriginAdded { user_id, origin, at } => {
+            origin_added(transaction, user_id, &origin, at)
+        }
+        Change::Referred { user_id, referrer_id, code, at } => run(
             "UPDATE attributions SET referrer_id = ?2, referral_code = ?3, attributed_at = ?4
              WHERE user_id = ?1",
             params![user_id.0, referrer_id.0, code.as_str(), at.as_micros()],
@@ -147,21 +107,10 @@ pub(super) fn change(transaction: &Transaction<'_>, change: Change) -> rusqlite:
                registration_country = NULL WHERE user_id = ?1",
             params![user_id.0],
         ),
-        Change::CodeAdded {
-            code,
-            kind,
-            owner,
-            at,
-        } => run(
+        Change::CodeAdded { code, kind, owner, at } => run(
             "INSERT INTO referral_codes (folded, code, kind, owner, issued_at)
              VALUES (?1, ?2, ?3, ?4, ?5)",
-            params![
-                code.folded().as_str(),
-                code.as_str(),
-                kind.as_str(),
-                owner.0,
-                at.as_micros()
-            ],
+            params![code.folded().as_str(), code.as_str(), kind.as_str(), owner.0, at.as_micros()],
         ),
         Change::CodeDisabled { code, at } => run(
             "UPDATE referral_codes SET disabled_at = ?2 WHERE folded = ?1 AND disabled_at IS NULL",
@@ -187,26 +136,14 @@ pub(super) fn change(transaction: &Transaction<'_>, change: Change) -> rusqlite:
                 params![user_id.0, Onboarding::ALL],
             )
         }
-        Change::WelcomeFailed {
-            user_id,
-            attempt,
-            at,
-        } => run(
+        Change::WelcomeFailed { user_id, attempt, at } => run(
             "UPDATE onboardings SET welcome_failed = ?2, tried_at = ?3 WHERE user_id = ?1",
             params![user_id.0, attempt, at.as_micros()],
         ),
-        Change::OnboardingOver { user_id } => run(
-            "DELETE FROM onboardings WHERE user_id = ?1",
-            params![user_id.0],
-        ),
-        Change::ReferralUndecided {
-            user_id,
-            code,
-            touched_at,
-            touch_id,
-            via,
-            at,
-        } => run(
+        Change::OnboardingOver { user_id } => {
+            run("DELETE FROM onboardings WHERE user_id = ?1", params![user_id.0])
+        }
+        Change::ReferralUndecided { user_id, code, touched_at, touch_id, via, at } => run(
             "INSERT OR REPLACE INTO undecided_referrals
                (user_id, code, touched_at, touch_id, via, refused_at)
              VALUES (?1, ?2, ?3, ?4, ?5, ?6)",
@@ -219,10 +156,9 @@ pub(super) fn change(transaction: &Transaction<'_>, change: Change) -> rusqlite:
                 at.as_micros()
             ],
         ),
-        Change::ReferralDecided { user_id } => run(
-            "DELETE FROM undecided_referrals WHERE user_id = ?1",
-            params![user_id.0],
-        ),
+        Change::ReferralDecided { user_id } => {
+            run("DELETE FROM undecided_referrals WHERE user_id = ?1", params![user_id.0])
+        }
     }
 }
 
@@ -251,13 +187,8 @@ fn origin_added(
         origin.utm_term,
         origin.utm_content,
         origin.acquired_via_creator_id.map(|id| id.0),
-        origin
-            .registration_device
-            .map(whence_events::DeviceClass::as_str),
-        origin
-            .registration_country
-            .as_ref()
-            .map(whence_events::Country::as_str),
+        origin.registration_device.map(whence_events::DeviceClass::as_str),
+        origin.registration_country.as_ref().map(whence_events::Country::as_str),
         at.as_micros()
     ];
     transaction.prepare_cached(sql)?.execute(row).map(drop)

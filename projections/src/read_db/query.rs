@@ -17,9 +17,7 @@ pub(super) fn login(
 ) -> rusqlite::Result<Option<EmailKey>> {
     let sql = "SELECT email_key FROM login_requests WHERE request_id = ?1";
     let mut statement = connection.prepare_cached(sql)?;
-    statement
-        .query_row([request_id.0], |row| row.get(0).map(EmailKey))
-        .optional()
+    statement.query_row([request_id.0], |row| row.get(0).map(EmailKey)).optional()
 }
 
 pub(super) fn session(
@@ -40,10 +38,7 @@ pub(super) fn session(
             user: user_view(row)?,
         })
     };
-    connection
-        .prepare_cached(sql)?
-        .query_row([session_id.0], view)
-        .optional()
+    connection.prepare_cached(sql)?.query_row([session_id.0], view).optional()
 }
 
 pub(super) fn sessions_of(
@@ -52,19 +47,14 @@ pub(super) fn sessions_of(
 ) -> rusqlite::Result<Vec<SessionId>> {
     let sql = "SELECT session_id FROM sessions WHERE user_id = ?1";
     let mut statement = connection.prepare_cached(sql)?;
-    statement
-        .query_map([user_id.0], |row| row.get(0).map(SessionId))?
-        .collect()
+    statement.query_map([user_id.0], |row| row.get(0).map(SessionId))?.collect()
 }
 
 pub(super) fn user(connection: &Connection, user_id: UserId) -> rusqlite::Result<Option<UserView>> {
     let sql = "SELECT user_id, email, display_name, display_name_version, avatar_url,
                       billing_customer_id, provider, created_at, updated_at
                FROM users WHERE user_id = ?1";
-    connection
-        .prepare_cached(sql)?
-        .query_row([user_id.0], user_view)
-        .optional()
+    connection.prepare_cached(sql)?.query_row([user_id.0], user_view).optional()
 }
 
 pub(super) fn snapshot(
@@ -92,10 +82,7 @@ pub(super) fn snapshot(
             created_at: time(row, 12)?,
         })
     };
-    connection
-        .prepare_cached(sql)?
-        .query_row([user_id.0], view)
-        .optional()
+    connection.prepare_cached(sql)?.query_row([user_id.0], view).optional()
 }
 
 pub(super) fn referral_overview(
@@ -112,18 +99,16 @@ pub(super) fn referral_overview(
                  (SELECT referrer_id FROM attributions WHERE user_id = ?1),
                  (SELECT attributed_at FROM attributions WHERE user_id = ?1)";
     let kinds = (CodeKind::Primary.as_str(), CodeKind::Custom.as_str());
-    connection
-        .prepare_cached(sql)?
-        .query_row(params![user_id.0, kinds.0, kinds.1], |row| {
-            Ok(ReferralOverview {
-                primary_code: row.get(0)?,
-                custom_slug: row.get(1)?,
-                invitees: row.get(2)?,
-                clicks: row.get(3)?,
-                inviter: row.get::<_, Option<Uuid>>(4)?.map(UserId),
-                attributed_at: row.get::<_, Option<i64>>(5)?.map(Timestamp::from_micros),
-            })
+    connection.prepare_cached(sql)?.query_row(params![user_id.0, kinds.0, kinds.1], |row| {
+        Ok(ReferralOverview {
+            primary_code: row.get(0)?,
+            custom_slug: row.get(1)?,
+            invitees: row.get(2)?,
+            clicks: row.get(3)?,
+            inviter: row.get::<_, Option<Uuid>>(4)?.map(UserId),
+            attributed_at: row.get::<_, Option<i64>>(5)?.map(Timestamp::from_micros),
         })
+    })
 }
 
 pub(super) fn invitees(

@@ -35,20 +35,12 @@ impl SqliteReadDb {
             prepared => prepared?,
         };
         let (path, writer, idle) = (path.to_owned(), Mutex::new(writer), Mutex::default());
-        Ok(Self {
-            path,
-            projectors,
-            writer,
-            idle,
-        })
+        Ok(Self { path, projectors, writer, idle })
     }
 
     pub(super) fn checkpoints(&self) -> Result<Vec<Checkpoint>, ProjectError> {
         let connection = self.writer();
-        self.projectors
-            .iter()
-            .map(|p| Ok(checkpoint(&connection, p.as_ref())?))
-            .collect()
+        self.projectors.iter().map(|p| Ok(checkpoint(&connection, p.as_ref())?)).collect()
     }
 
     pub(super) fn reset(&self) -> Result<(), ProjectError> {
@@ -61,9 +53,7 @@ impl SqliteReadDb {
     }
 
     pub(super) fn apply(&self, events: &[Recorded]) -> Result<(), ProjectError> {
-        let unknown = events
-            .iter()
-            .find(|event| matches!(event.event, Event::Unknown { .. }));
+        let unknown = events.iter().find(|event| matches!(event.event, Event::Unknown { .. }));
         let end = unknown.map_or(Position::MAX, |event| event.position);
         let known = &events[..events.partition_point(|event| event.position < end)];
         let mut connection = self.writer();
@@ -84,20 +74,13 @@ impl SqliteReadDb {
         &self,
         query: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> rusqlite::Result<T> {
-        let idle = self
-            .idle
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop();
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let connection = match idle {
             Some(connection) => connection,
             None => self.open_reader()?,
         };
         let result = query(&connection)?;
-        self.idle
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(connection);
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
         Ok(result)
     }
 
@@ -139,16 +122,10 @@ fn run(
 
 fn checkpoint(connection: &Connection, projector: &dyn Projector) -> rusqlite::Result<Checkpoint> {
     let sql = "SELECT position, event_id FROM checkpoints WHERE projector = ?1";
-    connection
-        .prepare_cached(sql)?
-        .query_row([projector.name()], |row| {
-            let event_id = row.get::<_, Option<uuid::Uuid>>(1)?.map(EventId);
-            Ok(Checkpoint {
-                projector: projector.name(),
-                position: row.get(0)?,
-                event_id,
-            })
-        })
+    connection.prepare_cached(sql)?.query_row([projector.name()], |row| {
+        let event_id = row.get::<_, Option<uuid::Uuid>>(1)?.map(EventId);
+        Ok(Checkpoint { projector: projector.name(), position: row.get(0)?, event_id })
+    })
 }
 
 /// The writer's connection, every projector's tables being of its version.
@@ -195,17 +172,12 @@ fn make_tables(transaction: &Transaction<'_>, projector: &dyn Projector) -> rusq
     })?;
     let sql =
         "INSERT OR REPLACE INTO checkpoints (projector, version, position) VALUES (?1, ?2, 0)";
-    transaction
-        .execute(sql, params![projector.name(), projector.version()])
-        .map(drop)
+    transaction.execute(sql, params![projector.name(), projector.version()]).map(drop)
 }
 
 fn is_damaged(error: &rusqlite::Error) -> bool {
     use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
-    matches!(
-        error.sqlite_error_code(),
-        Some(DatabaseCorrupt | NotADatabase)
-    )
+    matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
 }
 
 pub(super) fn dump(connection: &Connection) -> rusqlite::Result<Vec<String>> {

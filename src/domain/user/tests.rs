@@ -1,7 +1,6 @@
 use whence_events::{Consent, ReferralAttributed, ReferralRefused};
 
 use super::*;
-use crate::domain::referral::RefCookie;
 use crate::domain::referral::tests::attempt;
 use crate::domain::spec::{START, after, given, session, user};
 
@@ -73,48 +72,27 @@ fn opened(n: u8, now: Timestamp) -> UserEvent {
 }
 
 fn revoke(n: u8) -> UserCommand {
-    UserCommand::RevokeSession {
-        session_id: session(n),
-        reason: RevokeReason::Logout,
-    }
+    UserCommand::RevokeSession { session_id: session(n), reason: RevokeReason::Logout }
 }
 
 fn revoked(n: u8, reason: RevokeReason) -> UserEvent {
-    SessionRevoked {
-        session_id: session(n),
-        reason,
-    }
-    .into()
+    SessionRevoked { session_id: session(n), reason }.into()
 }
 
 fn issue(code: &str, kind: CodeKind) -> UserCommand {
-    UserCommand::IssueReferralCode {
-        code: code.parse().unwrap(),
-        kind,
-    }
+    UserCommand::IssueReferralCode { code: code.parse().unwrap(), kind }
 }
 
 fn issued(code: &str, kind: CodeKind) -> UserEvent {
-    ReferralCodeIssued {
-        code: code.parse().unwrap(),
-        kind,
-    }
-    .into()
+    ReferralCodeIssued { code: code.parse().unwrap(), kind }.into()
 }
 
 fn attribute(attempt: Attempt) -> UserCommand {
-    UserCommand::AttributeReferral {
-        user_id: user(1),
-        attempt: Box::new(attempt),
-    }
+    UserCommand::AttributeReferral { user_id: user(1), attempt: Box::new(attempt) }
 }
 
 fn erased() -> UserEvent {
-    UserErased {
-        requested_by: "user".into(),
-        mode: "full".into(),
-    }
-    .into()
+    UserErased { requested_by: "user".into(), mode: "full".into() }.into()
 }
 
 #[test]
@@ -135,9 +113,7 @@ fn a_later_login_neither_registers_nor_captures_again() {
 
 #[test]
 fn a_referral_that_came_along_is_decided_in_the_same_append() {
-    let events = given::<User>([])
-        .when(open(1, after(DAY), Some(attempt())))
-        .events();
+    let events = given::<User>([]).when(open(1, after(DAY), Some(attempt()))).events();
     let types: Vec<_> = events.iter().map(UserEvent::event_type).collect();
     assert_eq!(
         types,
@@ -152,31 +128,16 @@ fn a_referral_that_came_along_is_decided_in_the_same_append() {
 
 #[test]
 fn an_attempt_that_leaves_nothing_does_not_fail_the_login() {
-    let nothing = Attempt {
-        cookie: RefCookie::Absent,
-        ..attempt()
-    };
-    given::<User>([registered()])
-        .when(open(1, START, Some(nothing)))
-        .then([opened(1, START)]);
+    let nothing = Attempt { cookie: None, ..attempt() };
+    given::<User>([registered()]).when(open(1, START, Some(nothing))).then([opened(1, START)]);
 }
 
 #[test]
 fn an_account_is_attributed_once() {
-    let history = || {
-        given::<User>([])
-            .at(after(DAY))
-            .and([registered(), origin().into()])
-    };
+    let history = || given::<User>([]).at(after(DAY)).and([registered(), origin().into()]);
     let first = history().when(attribute(attempt())).events();
-    assert!(matches!(
-        &first[..],
-        [UserEvent::ReferralAttributed(ReferralAttributed { .. })]
-    ));
-    let again = history()
-        .and(first.clone())
-        .when(attribute(attempt()))
-        .events();
+    assert!(matches!(&first[..], [UserEvent::ReferralAttributed(ReferralAttributed { .. })]));
+    let again = history().and(first.clone()).when(attribute(attempt())).events();
     let [UserEvent::ReferralRefused(ReferralRefused { reason, .. })] = &again[..] else {
         panic!("{again:?}")
     };
@@ -192,10 +153,7 @@ fn an_account_is_attributed_once() {
 #[test]
 fn without_a_cookie_nothing_is_recorded() {
     given::<User>([registered()])
-        .when(attribute(Attempt {
-            cookie: RefCookie::Absent,
-            ..attempt()
-        }))
+        .when(attribute(Attempt { cookie: None, ..attempt() }))
         .rejected(UserRejection::NotAttributed(Refusal::NoCookie));
 }
 
@@ -215,60 +173,34 @@ fn refusals_on_record_are_bounded() {
         }
         .into()]);
     }
-    let one_more = Attempt {
-        lookup: crate::domain::referral::CodeLookup::Unknown,
-        ..attempt()
-    };
-    history
-        .when(attribute(one_more))
-        .rejected(UserRejection::NotAttributed(Refusal::UnknownCode));
+    let one_more = Attempt { lookup: crate::domain::referral::CodeLookup::Unknown, ..attempt() };
+    history.when(attribute(one_more)).rejected(UserRejection::NotAttributed(Refusal::UnknownCode));
 }
 
 #[test]
 fn a_session_ends_once() {
     let history = || given::<User>([registered(), opened(1, START)]);
-    history()
-        .when(revoke(1))
-        .then([revoked(1, RevokeReason::Logout)]);
+    history().when(revoke(1)).then([revoked(1, RevokeReason::Logout)]);
     history()
         .and([revoked(1, RevokeReason::Logout)])
         .when(revoke(1))
         .rejected(UserRejection::NoSuchSession);
-    history()
-        .when(revoke(2))
-        .rejected(UserRejection::NoSuchSession);
+    history().when(revoke(2)).rejected(UserRejection::NoSuchSession);
 }
 
 #[test]
 fn a_session_is_extended_in_its_second_half_and_never_past_its_end() {
-    let extend = |now| UserCommand::ExtendSession {
-        now,
-        session_id: session(1),
-    };
-    let extended = |expires_at| {
-        UserEvent::from(SessionExtended {
-            session_id: session(1),
-            expires_at,
-        })
-    };
+    let extend = |now| UserCommand::ExtendSession { now, session_id: session(1) };
+    let extended =
+        |expires_at| UserEvent::from(SessionExtended { session_id: session(1), expires_at });
     let history = || given::<User>([registered(), opened(1, START)]);
     history().when(extend(after(15 * DAY))).then([]);
     let late = after(15 * DAY + 1);
-    history()
-        .when(extend(late))
-        .then([extended(late + SESSION_IDLE)]);
-    history()
-        .when(extend(after(30 * DAY)))
-        .rejected(UserRejection::NoSuchSession);
+    history().when(extend(late)).then([extended(late + SESSION_IDLE)]);
+    history().when(extend(after(30 * DAY))).rejected(UserRejection::NoSuchSession);
     let end = START + SESSION_MAX;
-    history()
-        .and([extended(after(80 * DAY))])
-        .when(extend(after(79 * DAY)))
-        .then([extended(end)]);
-    history()
-        .and([extended(end)])
-        .when(extend(after(89 * DAY)))
-        .then([]);
+    history().and([extended(after(80 * DAY))]).when(extend(after(79 * DAY))).then([extended(end)]);
+    history().and([extended(end)]).when(extend(after(89 * DAY))).then([]);
 }
 
 #[test]
@@ -277,16 +209,9 @@ fn one_primary_code_and_any_number_of_custom_ones() {
     given::<User>([registered()])
         .when(issue("ABCD1234", CodeKind::Primary))
         .then([issued("ABCD1234", CodeKind::Primary)]);
-    history()
-        .when(issue("ZZZZ9999", CodeKind::Primary))
-        .then([]);
-    history()
-        .when(issue("ada", CodeKind::Custom))
-        .then([issued("ada", CodeKind::Custom)]);
-    history()
-        .and([issued("ada", CodeKind::Custom)])
-        .when(issue("ADA", CodeKind::Custom))
-        .then([]);
+    history().when(issue("ZZZZ9999", CodeKind::Primary)).then([]);
+    history().when(issue("ada", CodeKind::Custom)).then([issued("ada", CodeKind::Custom)]);
+    history().and([issued("ada", CodeKind::Custom)]).when(issue("ADA", CodeKind::Custom)).then([]);
 }
 
 #[test]
@@ -297,104 +222,52 @@ fn a_code_is_disabled_once_and_found_however_it_is_spelt() {
     };
     let disabled = || {
         let code = "ABCD1234".parse().unwrap();
-        UserEvent::from(ReferralCodeDisabled {
-            code,
-            reason: "owner".into(),
-        })
+        UserEvent::from(ReferralCodeDisabled { code, reason: "owner".into() })
     };
     let history = || given::<User>([registered(), issued("ABCD1234", CodeKind::Primary)]);
     history().when(disable("abcd1234")).then([disabled()]);
-    history()
-        .and([disabled()])
-        .when(disable("abcd1234"))
-        .rejected(UserRejection::NoSuchCode);
-    history()
-        .when(disable("other"))
-        .rejected(UserRejection::NoSuchCode);
+    history().and([disabled()]).when(disable("abcd1234")).rejected(UserRejection::NoSuchCode);
+    history().when(disable("other")).rejected(UserRejection::NoSuchCode);
     let state = history().and([disabled()]).state();
-    assert_eq!(
-        state
-            .code(&"abcd1234".parse().unwrap())
-            .unwrap()
-            .disabled_at,
-        Some(after(2))
-    );
+    assert_eq!(state.code(&"abcd1234".parse().unwrap()).unwrap().disabled_at, Some(after(2)));
 }
 
 #[test]
 fn onboarding_steps_happen_once() {
-    let plan = || UserCommand::ProvisionSubscription {
-        plan: "free".into(),
-    };
-    let provisioned = || {
-        UserEvent::from(SubscriptionProvisioned {
-            plan: "free".into(),
-        })
-    };
-    given::<User>([registered()])
-        .when(plan())
-        .then([provisioned()]);
-    given::<User>([registered(), provisioned()])
-        .when(plan())
-        .then([]);
+    let plan = || UserCommand::ProvisionSubscription { plan: "free".into() };
+    let provisioned = || UserEvent::from(SubscriptionProvisioned { plan: "free".into() });
+    given::<User>([registered()]).when(plan()).then([provisioned()]);
+    given::<User>([registered(), provisioned()]).when(plan()).then([]);
 
     let sent = || UserCommand::RecordWelcome(Ok(()));
     let failed = || UserCommand::RecordWelcome(Err(DeliveryFailure::TimedOut));
     let failure = |attempt| {
-        UserEvent::from(WelcomeEmailFailed {
-            reason: DeliveryFailure::TimedOut,
-            attempt,
-        })
+        UserEvent::from(WelcomeEmailFailed { reason: DeliveryFailure::TimedOut, attempt })
     };
     let success = |attempt| UserEvent::from(WelcomeEmailSent { attempt });
-    given::<User>([registered()])
-        .when(failed())
-        .then([failure(1)]);
-    given::<User>([registered(), failure(1)])
-        .when(sent())
-        .then([success(2)]);
-    given::<User>([registered(), success(1)])
-        .when(sent())
-        .then([]);
-    given::<User>([registered(), failure(5)])
-        .when(failed())
-        .then([]);
+    given::<User>([registered()]).when(failed()).then([failure(1)]);
+    given::<User>([registered(), failure(1)]).when(sent()).then([success(2)]);
+    given::<User>([registered(), success(1)]).when(sent()).then([]);
+    given::<User>([registered(), failure(5)]).when(failed()).then([]);
 }
 
 #[test]
 fn a_handle_is_claimed_once() {
-    let claim = || UserCommand::ClaimHandle {
-        handle: "alice".parse().unwrap(),
-    };
-    let claimed = || {
-        UserEvent::from(CreatorHandleClaimed {
-            handle: "alice".parse().unwrap(),
-        })
-    };
-    given::<User>([registered()])
-        .when(claim())
-        .then([claimed()]);
-    given::<User>([registered(), claimed()])
-        .when(claim())
-        .then([]);
+    let claim = || UserCommand::ClaimHandle { handle: "alice".parse().unwrap() };
+    let claimed = || UserEvent::from(CreatorHandleClaimed { handle: "alice".parse().unwrap() });
+    given::<User>([registered()]).when(claim()).then([claimed()]);
+    given::<User>([registered(), claimed()]).when(claim()).then([]);
 }
 
 #[test]
 fn erasing_ends_every_session_and_everything_after() {
-    let erase = || UserCommand::Erase {
-        requested_by: "user".into(),
-        mode: "full".into(),
-    };
-    given::<User>([registered(), opened(1, START), opened(2, START)])
-        .when(erase())
-        .then([
-            revoked(1, RevokeReason::Erased),
-            revoked(2, RevokeReason::Erased),
-            erased(),
-        ]);
-    given::<User>([registered(), erased()])
-        .when(erase())
-        .rejected(UserRejection::Erased);
+    let erase = || UserCommand::Erase { requested_by: "user".into(), mode: "full".into() };
+    given::<User>([registered(), opened(1, START), opened(2, START)]).when(erase()).then([
+        revoked(1, RevokeReason::Erased),
+        revoked(2, RevokeReason::Erased),
+        erased(),
+    ]);
+    given::<User>([registered(), erased()]).when(erase()).rejected(UserRejection::Erased);
     given::<User>([registered(), erased()])
         .when(open(1, START, None))
         .rejected(UserRejection::Erased);
@@ -407,12 +280,8 @@ fn nobody_can_be_asked_anything_but_to_register() {
         revoke(1),
         issue("ada", CodeKind::Custom),
         UserCommand::RecordWelcome(Ok(())),
-        UserCommand::ProvisionSubscription {
-            plan: "free".into(),
-        },
+        UserCommand::ProvisionSubscription { plan: "free".into() },
     ] {
-        given::<User>([])
-            .when(command)
-            .rejected(UserRejection::NotRegistered);
+        given::<User>([]).when(command).rejected(UserRejection::NotRegistered);
     }
 }

@@ -54,11 +54,8 @@ pub enum OpenError {
 /// Takes the lock file beside the log; it is released when the returned file is dropped.
 pub(super) fn lock(path: &Path) -> Result<File, OpenError> {
     let mut options = OpenOptions::new();
-    let file = options
-        .create(true)
-        .truncate(false)
-        .write(true)
-        .open(path.with_extension("lock"))?;
+    let file =
+        options.create(true).truncate(false).write(true).open(path.with_extension("lock"))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.to_owned())),
@@ -81,9 +78,7 @@ pub(super) fn writer(path: &Path, fingerprint: Mac) -> Result<Connection, OpenEr
 /// When the last event was recorded: no clock here may tell an earlier moment.
 pub(super) fn latest_time(connection: &Connection) -> rusqlite::Result<Option<Timestamp>> {
     let sql = "SELECT recorded_at FROM events ORDER BY position DESC LIMIT 1";
-    connection
-        .query_row(sql, [], |row| row.get(0).map(Timestamp::from_micros))
-        .optional()
+    connection.query_row(sql, [], |row| row.get(0).map(Timestamp::from_micros)).optional()
 }
 
 /// Whether the file is a log that this version and this key may open: its format, 0 for a new file.
@@ -104,11 +99,7 @@ fn check(connection: &Connection, path: &Path, fingerprint: Mac) -> Result<usize
     }
     let known = MIGRATIONS.len();
     if format > known {
-        return Err(OpenError::Newer {
-            path: path.to_owned(),
-            found: format,
-            known,
-        });
+        return Err(OpenError::Newer { path: path.to_owned(), found: format, known });
     }
     let sql = "SELECT value FROM about WHERE name = 'master_key'";
     let made_with: Option<Vec<u8>> = connection.query_row(sql, [], |row| row.get(0)).optional()?;

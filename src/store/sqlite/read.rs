@@ -20,10 +20,7 @@ pub(super) struct Readers {
 
 impl Readers {
     pub(super) fn new(path: &Path) -> Self {
-        Self {
-            path: path.to_owned(),
-            idle: Mutex::default(),
-        }
+        Self { path: path.to_owned(), idle: Mutex::default() }
     }
 
     pub(super) fn stream(
@@ -38,9 +35,7 @@ impl Readers {
                    WHERE s.name = ?1 AND e.version >= ?2 ORDER BY e.version LIMIT ?3";
         self.with(|connection| {
             let mut statement = connection.prepare_cached(sql)?;
-            statement
-                .query_map(params![stream.to_string(), from, limit], recorded)?
-                .collect()
+            statement.query_map(params![stream.to_string(), from, limit], recorded)?.collect()
         })
     }
 
@@ -51,18 +46,14 @@ impl Readers {
                    WHERE e.position > ?1 ORDER BY e.position LIMIT ?2";
         self.with(|connection| {
             let mut statement = connection.prepare_cached(sql)?;
-            statement
-                .query_map(params![after, limit], recorded)?
-                .collect()
+            statement.query_map(params![after, limit], recorded)?.collect()
         })
     }
 
     pub(super) fn head(&self) -> Result<Position, StoreError> {
         self.with(|connection| {
             let mut statement = connection.prepare_cached("SELECT max(position) FROM events")?;
-            statement
-                .query_row([], |row| row.get(0))
-                .map(|head: Option<u64>| head.unwrap_or(0))
+            statement.query_row([], |row| row.get(0)).map(|head: Option<u64>| head.unwrap_or(0))
         })
     }
 
@@ -72,10 +63,7 @@ impl Readers {
         self.with(|connection| {
             let mut statement = connection.prepare_cached(sql)?;
             let record = statement.query_row([subject.to_string()], |row| {
-                Ok(KeyRecord {
-                    generation: row.get(0)?,
-                    wrapped: row.get(1)?,
-                })
+                Ok(KeyRecord { generation: row.get(0)?, wrapped: row.get(1)? })
             });
             record.optional()
         })
@@ -85,21 +73,14 @@ impl Readers {
         &self,
         read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
     ) -> Result<T, StoreError> {
-        let idle = self
-            .idle
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .pop();
+        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let connection = match idle {
             Some(connection) => connection,
             None => self.open().map_err(StoreError::unavailable)?,
         };
         let result = read(&connection).map_err(StoreError::unavailable)?;
         // Only a connection that worked goes back.
-        self.idle
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .push(connection);
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
         Ok(result)
     }
 
@@ -134,10 +115,7 @@ fn parsed<T>(row: &Row<'_>, column: usize) -> rusqlite::Result<T>
 where
     T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>,
 {
-    row.get_ref(column)?
-        .as_str()?
-        .parse()
-        .map_err(|error| unreadable(column, error))
+    row.get_ref(column)?.as_str()?.parse().map_err(|error| unreadable(column, error))
 }
 
 fn unreadable(

@@ -38,12 +38,7 @@ impl Writer {
     ) -> rusqlite::Result<Self> {
         let sql = "SELECT max(position) FROM events";
         let head: Option<u64> = connection.query_row(sql, [], |row| row.get(0))?;
-        Ok(Self {
-            connection,
-            clock,
-            tail,
-            head: head.unwrap_or(0),
-        })
+        Ok(Self { connection, clock, tail, head: head.unwrap_or(0) })
     }
 
     /// Until the store is dropped.
@@ -86,10 +81,7 @@ impl Writer {
 
     /// One transaction for the whole batch. On `Err` nothing of it is there, unless the commit
     /// itself failed: then nobody knows, and asking again with the same event ids tells.
-    #[expect(
-        clippy::type_complexity,
-        reason = "outcomes, and what to tell the tail"
-    )]
+    #[expect(clippy::type_complexity, reason = "outcomes, and what to tell the tail")]
     fn commit(
         &mut self,
         work: Vec<Work>,
@@ -106,9 +98,7 @@ impl Writer {
                 }
                 Work::DestroyKey(subject) => {
                     write_destroyed(&transaction, &subject, recorded_at)?;
-                    Ok(Appended::Now {
-                        last: self.head + recorded.len() as u64,
-                    })
+                    Ok(Appended::Now { last: self.head + recorded.len() as u64 })
                 }
             });
         }
@@ -135,9 +125,7 @@ fn write_append(
     let first = first.unwrap_or(next);
     if length == 0 {
         let sql = "INSERT INTO streams (first, name) VALUES (?1, ?2)";
-        transaction
-            .prepare_cached(sql)?
-            .execute(params![first, name])?;
+        transaction.prepare_cached(sql)?.execute(params![first, name])?;
     }
     if let Some(key) = &append.new_key {
         write_key(transaction, &name, key, recorded_at)?;
@@ -156,9 +144,7 @@ fn write_append(
         write_event(transaction, first, &event)?;
         recorded.push(event);
     }
-    Ok(Ok(Appended::Now {
-        last: head + recorded.len() as u64,
-    }))
+    Ok(Ok(Appended::Now { last: head + recorded.len() as u64 }))
 }
 
 fn stream_length(
@@ -168,9 +154,7 @@ fn stream_length(
     let sql = "SELECT s.first, (SELECT max(version) + 1 FROM events WHERE stream = s.first)
                FROM streams s WHERE s.name = ?1";
     let mut statement = transaction.prepare_cached(sql)?;
-    let found = statement
-        .query_row([name], |row| Ok((row.get(0)?, row.get(1)?)))
-        .optional()?;
+    let found = statement.query_row([name], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
     Ok(found.map_or((None, 0), |(first, length)| (Some(first), length)))
 }
 
@@ -188,10 +172,7 @@ fn find_earlier(
         .prepare_cached(sql)?
         .query_map(place, |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<rusqlite::Result<_>>()?;
-    let same = stored
-        .iter()
-        .map(|(_, id)| *id)
-        .eq(append.events.iter().map(|e| e.event_id.0));
+    let same = stored.iter().map(|(_, id)| *id).eq(append.events.iter().map(|e| e.event_id.0));
     Ok(match stored.last() {
         Some((last, _)) if same => Ok(Appended::Again { last: *last }),
         _ => Err(StoreError::Conflict { length }),
@@ -242,8 +223,6 @@ fn write_destroyed(
 ) -> rusqlite::Result<()> {
     let sql = "UPDATE subject_keys SET wrapped = NULL, destroyed_at = ?2
                WHERE subject = ?1 AND wrapped IS NOT NULL";
-    transaction
-        .prepare_cached(sql)?
-        .execute(params![subject.to_string(), at.as_micros()])?;
+    transaction.prepare_cached(sql)?.execute(params![subject.to_string(), at.as_micros()])?;
     Ok(())
 }

@@ -1,0 +1,78 @@
+//! The rule settings in force: every decision names them by digest, the log keeps what they were.
+
+use whence_events::{Event, Mac, RuleSettings, RulesAdopted, RulesEvent};
+
+use super::{Decider, Stamp};
+
+/// Version of the rules in `referral.rs`.
+pub const RULES_VERSION: u16 = 1;
+
+/// Settings, and the digest that names them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Rules {
+    /// The settings.
+    pub settings: RuleSettings,
+    /// Half of SHA-256 over their JSON.
+    pub digest: Mac,
+}
+
+/// Whether settings are on record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct AdoptedRules {
+    adopted: bool,
+}
+
+/// Put settings on record.
+#[derive(Clone, Debug)]
+pub struct AdoptRules(pub Rules);
+
+/// Nothing keeps rules from being adopted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum NeverRejected {}
+
+impl Decider for AdoptedRules {
+    type Command = AdoptRules;
+    type Event = RulesEvent;
+    type Rejection = NeverRejected;
+
+    fn event(event: &Event) -> Option<&RulesEvent> {
+        if let Event::Rules(event) = event { Some(event) } else { None }
+    }
+
+    fn evolve(self, event: &RulesEvent, _: Stamp) -> Self {
+        match event {
+            RulesEvent::RulesAdopted(_) => Self { adopted: true },
+        }
+    }
+
+    fn decide(&self, AdoptRules(rules): &AdoptRules) -> Result<Vec<RulesEvent>, NeverRejected> {
+        if self.adopted {
+            return Ok(vec![]);
+        }
+        let (digest, settings) = (rules.digest, rules.settings.clone());
+        Ok(vec![RulesAdopted { digest, settings }.into()])
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::domain::spec::given;
+
+    #[test]
+    fn settings_are_put_on_record_once() {
+        let settings = RuleSettings {
+            rules_version: RULES_VERSION,
+            window_seconds: 1,
+            grace_seconds: 2,
+            strict: false,
+            velocity_cap: 3,
+            blocked_countries: vec![],
+            disposable_domains: None,
+        };
+        let rules = Rules { settings: settings.clone(), digest: Mac([1; 16]) };
+        let event = || RulesAdopted { digest: Mac([1; 16]), settings: settings.clone() }.into();
+        given::<AdoptedRules>([]).when(AdoptRules(rules.clone())).then([event()]);
+        given::<AdoptedRules>([event()]).when(AdoptRules(rules)).then([]);
+    }
+}

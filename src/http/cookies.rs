@@ -1,0 +1,107 @@
+//! Reading the cookies of a request.
+
+use http::HeaderMap;
+use http::header::COOKIE;
+
+/// How many `Cookie` header lines are looked at. HTTP/2 clients may send one line a cookie
+/// (RFC 9113, section 8.2.3), and browsers keep about 180 cookies a site.
+const MAX_LINES: usize = 256;
+
+/// How many cookies of one line are looked at.
+const MAX_COOKIES: usize = 512;
+
+/// The value of the first cookie called `name`, without surrounding quotes.
+///
+/// Names are compared exactly (RFC 6265, section 5.4, lists the cookie of the longest path first).
+/// Whatever else the headers hold, broken text included, does not matter; so the value is bytes, and
+/// whoever reads it says what they have to be.
+#[must_use]
+pub fn cookie_value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
+    let lines = headers.get_all(COOKIE).into_iter().take(MAX_LINES);
+    lines.flat_map(|line| line.as_bytes().split(|b| *b == b';').take(MAX_COOKIES)).find_map(
+        |pair| {
+            let equals = pair.iter().position(|b| *b == b'=')?;
+            let (found, value) = pair.split_at(equals);
+            (found.trim_ascii() == name.as_bytes()).then(|| unquoted(value[1..].trim_ascii()))
+        },
+    )
+}
+
+fn unquoted(value: &[u8]) -> &[u8] {
+    value.strip_prefix(b"\"").and_then(|inner| inner.strip_suffix(b"\"")).unwrap_or(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn headers<T: AsRef<[u8]>>(lines: &[T]) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        for line in lines {
+            if let Ok(line) = HeaderValue::from_bytes(line.as_ref()) {
+                headers.append(COOKIE, line);
+            }
+        }
+        headers
+    }
+
+    #[track_caller]
+    fn found(line: &[u8], value: Option<&str>) {
+        let headers = headers(&[line]);
+        assert_eq!(cookie_value(&headers, "a"), value.map(str::as_bytes));
+    }
+
+    #[test]
+    fn a_cookie_is_found_among_others() {
+        found(b"a=1", Some("1"));
+        found(b"b=2; a=1;c=3", Some("1"));
+        found(b"aa=2; ba=3; A=4", None);
+        found(b" a = 1 ", Some("1"));
+        found(b"a=", Some(""));
+        found(b"a=x=y", Some("x=y"));
+        found(b"a", None);
+        found(b";;=;a;a=1;", Some("1"));
+    }
+
+    #[test]
+    fn quotes_around_a_value_are_not_part_of_it() {
+        found(br#"a="1""#, Some("1"));
+        found(br#"a="1"#, Some("\"1"));
+        found(br#"a=""#, Some("\""));
+    }
+
+    #[test]
+    fn the_first_of_several_counts() {
+        found(b"a=1; a=2", Some("1"));
+        let headers = headers(&["b=1", "a=2", "a=3"]);
+        assert_eq!(cookie_value(&headers, "a"), Some(&b"2"[..]));
+    }
+
+    #[test]
+    fn broken_text_elsewhere_does_not_hide_it() {
+        found(b"\xff\xfe=\xc3; a=1; \x80", Some("1"));
+        let headers = headers(&[b"a=\xff"]);
+        assert_eq!(cookie_value(&headers, "a"), Some(&b"\xff"[..]));
+    }
+
+    #[test]
+    fn the_search_has_an_end() {
+        let line = "b=1;".repeat(MAX_COOKIES) + "a=1";
+        found(line.as_bytes(), None);
+        let mut lines = vec!["b=1"; MAX_LINES];
+        lines.push("a=1");
+        assert_eq!(cookie_value(&headers(&lines), "a"), None);
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_read_without_panic(lines in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..60), 0..4)) {
+            let headers = headers(&lines);
+            let _ = cookie_value(&headers, "a");
+            let _ = cookie_value(&headers, "");
+        }
+    }
+}

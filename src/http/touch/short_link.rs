@@ -1,0 +1,117 @@
+//! `GET /r/{code}`: a link short enough to say aloud.
+
+use std::sync::Arc;
+
+use axum::extract::rejection::PathRejection;
+use axum::extract::{Path, Request, State};
+use axum::response::{IntoResponse, Response};
+use http::header::{CACHE_CONTROL, LOCATION};
+use http::{HeaderValue, StatusCode};
+use url::{Url, form_urlencoded};
+use whence_events::ReferralCode;
+
+use super::layer::Handled;
+use super::{Landing, Page, navigation};
+
+/// Longest text that is taken for a code: what is longer is none anyway.
+const MAX_CODE: usize = 64;
+
+/// Sends the visitor on to the landing page, with the query and `ref={code}`.
+///
+/// The cookies are planted here, by the rules for the page that the visitor is sent to, because that
+/// page may be on a server without whence. HEAD, prefetches and frames are only sent on.
+pub(super) async fn follow(
+    State(landing): State<Arc<Landing>>,
+    code: Result<Path<String>, PathRejection>,
+    request: Request,
+) -> Response {
+    // A path that is no UTF-8 holds no code; the visitor is sent on all the same.
+    let text = code.map_or_else(|_| "?".to_owned(), |Path(text)| text);
+    let code = text.parse::<ReferralCode>().ok();
+    let (parts, _) = request.into_parts();
+    let query = parts.uri.query().unwrap_or("");
+    let target = target(&landing.settings.landing_url, query, code.as_ref());
+
+    let mut answer = StatusCode::FOUND.into_response();
+    let headers = answer.headers_mut();
+    if let Ok(location) = HeaderValue::from_str(target.as_str()) {
+        headers.insert(LOCATION, location);
+    }
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
+
+    let shown: String = text.chars().take(MAX_CODE).collect();
+    // The code of the path is the first `ref`; those of the query are evidence.
+    let reference: String = form_urlencoded::byte_serialize(shown.as_bytes()).collect();
+    let own = landing.settings.landing_url.query().unwrap_or("");
+    let page = Page {
+        path: target.path(),
+        query: &format!("ref={reference}&{query}&{own}"),
+        ..Page::of(&parts)
+    };
+    if let Some(arrival) = landing.arrive_at(&page, navigation(&parts), &parts.headers) {
+        let client = landing.client(&parts);
+        landing.touch(arrival, &client).add_to(headers);
+    }
+    answer.extensions_mut().insert(Handled);
+    answer
+}
+
+/// The landing page with the visitor's parameters, then its own, then `ref` exactly once, or not at
+/// all when there is no code. Parameters keep the spelling they came in.
+fn target(landing_url: &Url, query: &str, code: Option<&ReferralCode>) -> Url {
+    let own = landing_url.query().unwrap_or("");
+    let mut parameters: Vec<&str> = query.split('&').chain(own.split('&')).collect();
+    parameters.retain(|parameter| !parameter.is_empty() && !is_ref(parameter));
+    let reference = code.map(|code| format!("ref={code}"));
+    parameters.extend(reference.as_deref());
+    let query = parameters.join("&");
+    let mut target = landing_url.clone();
+    target.set_query((!query.is_empty()).then_some(&query));
+    target
+}
+
+fn is_ref(parameter: &str) -> bool {
+    form_urlencoded::parse(parameter.as_bytes()).any(|(name, _)| name == "ref")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_target_has_the_code_exactly_once() {
+        let code: ReferralCode = "AbC".parse().unwrap();
+        for (landing, query, expected) in [
+            ("https://x.test/", "", "https://x.test/?ref=AbC"),
+            ("https://x.test/a#top", "", "https://x.test/a?ref=AbC#top"),
+            ("https://x.test/?ref=own", "ref=b&r%65f=c&ref", "https://x.test/?ref=AbC"),
+            (
+                "https://x.test/?utm_source=link",
+                "utm_term=a%20b+c&&flag",
+                "https://x.test/?utm_term=a%20b+c&flag&utm_source=link&ref=AbC",
+            ),
+        ] {
+            let landing = Url::parse(landing).unwrap();
+            assert_eq!(target(&landing, query, Some(&code)).as_str(), expected);
+        }
+    }
+
+    #[test]
+    fn without_a_code_the_target_has_none() {
+        let landing = Url::parse("https://x.test/").unwrap();
+        let target = |query| target(&landing, query, None).to_string();
+        assert_eq!(target("ref=b"), "https://x.test/");
+        assert_eq!(target("ref=b&x=1"), "https://x.test/?x=1");
+    }
+
+    #[test]
+    fn a_query_cannot_lead_elsewhere() {
+        let landing = Url::parse("https://x.test/").unwrap();
+        for query in ["@evil.test", "//evil.test", "#@evil.test", "\r\nx: y", "\u{e9}"] {
+            let target = target(&landing, query, None);
+            assert_eq!(target.host_str(), Some("x.test"));
+            assert_eq!(target.fragment(), None);
+            assert!(HeaderValue::from_str(target.as_str()).is_ok());
+        }
+    }
+}
