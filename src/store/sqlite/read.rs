@@ -69,6 +69,11 @@ impl Readers {
         })
     }
 
+    /// Closes the connections, which nobody uses any more.
+    pub(super) fn close(&self) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
+    }
+
     fn with<T>(
         &self,
         read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
