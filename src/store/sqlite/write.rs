@@ -5,6 +5,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use uuid::Uuid;
 use whence_events::{Position, Recorded, StreamId, Timestamp, Version};
 
+use super::read::clamped;
 use crate::clock::Clock;
 use crate::store::{Append, Appended, Batch, NewKey, StoreError};
 
@@ -167,7 +168,7 @@ fn find_earlier(
 ) -> rusqlite::Result<Result<Appended, StoreError>> {
     let sql = "SELECT position, event_id FROM events
                WHERE stream = ?1 AND version >= ?2 ORDER BY version LIMIT ?3";
-    let place = params![first, append.expected_length, append.events.len()];
+    let place = params![first, clamped(append.expected_length), append.events.len()];
     let stored: Vec<(Position, Uuid)> = transaction
         .prepare_cached(sql)?
         .query_map(place, |row| Ok((row.get(0)?, row.get(1)?)))?
