@@ -63,13 +63,22 @@ impl Writer {
     /// Writes a batch and says what became of each job in it.
     fn batch(&mut self, work: Vec<Work>) -> Vec<Result<Appended, StoreError>> {
         let jobs = work.len();
+        let destroys: Vec<bool> =
+            work.iter().map(|job| matches!(job, Work::DestroyKey(_))).collect();
         match self.commit(work) {
-            Ok((outcomes, recorded)) => {
+            Ok((mut outcomes, recorded)) => {
                 // On disk. Whoever tails the log hears of it before the callers do, so that a
                 // caller who reads next finds the caches already told.
                 self.head += recorded.len() as u64;
                 if !recorded.is_empty() {
                     let _ = self.tail.send(recorded.into());
+                }
+                if destroys.contains(&true)
+                    && let Err(error) = self.empty_wal()
+                {
+                    tracing::error!(%error, "a destroyed key may still be in the WAL");
+                    let destroyed = outcomes.iter_mut().zip(destroys).filter(|(_, is)| *is);
+                    destroyed.for_each(|(outcome, _)| *outcome = Err(error.clone()));
                 }
                 outcomes
             }
@@ -77,6 +86,16 @@ impl Writer {
                 tracing::error!(%error, "the log could not be written");
                 vec![Err(StoreError::unavailable(error)); jobs]
             }
+        }
+    }
+
+    /// The WAL keeps pages as they were before the last change of them: with the key in them.
+    fn empty_wal(&self) -> Result<(), StoreError> {
+        let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
+        let read = self.connection.query_row(sql, [], |row| row.get::<_, bool>(0));
+        match read.map_err(StoreError::unavailable)? {
+            true => Err(StoreError::unavailable(StillRead)),
+            false => Ok(()),
         }
     }
 
@@ -107,6 +126,11 @@ impl Writer {
         Ok((outcomes, recorded))
     }
 }
+
+/// A reader has held the WAL for longer than the writer waits; asking again is safe.
+#[derive(Debug, thiserror::Error)]
+#[error("the write-ahead log is being read")]
+struct StillRead;
 
 /// Checks the stream's length and inserts, or says what stands in the way. The outer error fails
 /// the batch, the inner one this append alone.
