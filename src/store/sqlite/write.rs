@@ -92,11 +92,11 @@ impl Writer {
     /// The WAL keeps pages as they were before the last change of them: with the key in them.
     fn empty_wal(&self) -> Result<(), StoreError> {
         let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
-        let read = self.connection.query_row(sql, [], |row| row.get::<_, bool>(0));
-        match read.map_err(StoreError::unavailable)? {
-            true => Err(StoreError::unavailable(StillRead)),
-            false => Ok(()),
+        let busy = self.connection.query_row(sql, [], |row| row.get::<_, bool>(0));
+        if busy.map_err(StoreError::unavailable)? {
+            return Err(StoreError::unavailable(StillRead));
         }
+        Ok(())
     }
 
     /// One transaction for the whole batch. On `Err` nothing of it is there, unless the commit
