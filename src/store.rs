@@ -2,7 +2,7 @@
 //!
 //! Two sides meet here. Above, `handle.rs` decides on one stream at a time and appends. Below, a
 //! backend makes the append durable, keeps one commit order, and tells whoever tails the log. The
-//! contract is on the methods; `tests/store_contract.rs` holds every backend to it.
+//! contract is on the methods; `tests/store_contract/` holds every backend to it.
 
 mod sqlite;
 
