@@ -87,13 +87,30 @@ impl Config {
     }
 }
 
+impl Config {
+    /// The settings that these flags of `whence serve` give, with the environment behind them.
+    ///
+    /// # Errors
+    /// One clear sentence.
+    pub fn from_flags<'a>(flags: impl IntoIterator<Item = &'a str>) -> anyhow::Result<Self> {
+        #[derive(clap::Parser)]
+        struct Flags {
+            #[command(flatten)]
+            args: ServeArgs,
+        }
+        let flags = ["whence"].into_iter().chain(flags);
+        <Flags as clap::Parser>::try_parse_from(flags)?.args.into_config()
+    }
+}
+
 /// An origin as browsers send it: scheme, host and port, nothing behind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin(pub HeaderValue);
 
 impl Origin {
     fn parse(text: &str) -> anyhow::Result<Self> {
-        let wrong = || format!("--allowed-origin {text}: not an origin like https://www.example.com");
+        let wrong =
+            || format!("--allowed-origin {text}: not an origin like https://www.example.com");
         let url = Url::parse(text).with_context(wrong)?;
         let origin = url.origin().ascii_serialization();
         ensure!(matches!(url.scheme(), "http" | "https") && origin == text, wrong());
@@ -116,7 +133,12 @@ pub struct ServeArgs {
     pub listen: SocketAddr,
 
     /// Where the log lives: sqlite:DIR
-    #[arg(long, env = "WHENCE_STORE", default_value = "sqlite:./whence-data", value_name = "STORE")]
+    #[arg(
+        long,
+        env = "WHENCE_STORE",
+        default_value = "sqlite:./whence-data",
+        value_name = "STORE"
+    )]
     pub store: String,
 
     /// How mails leave: directory:DIR, smtp://[USER:PASSWORD@]HOST[:PORT] or smtps://...
@@ -260,12 +282,16 @@ impl ServeArgs {
             Some(url) => base_url(url, "--landing-url")?,
             None => public_url.clone(),
         };
-        let mail = self.mail.unwrap_or_else(|| format!("directory:{}", data.join("mail").display()));
+        let mail =
+            self.mail.unwrap_or_else(|| format!("directory:{}", data.join("mail").display()));
         if !self.development && !is_this_machine(&public_url) {
             refuse_development_choices(&public_url, &mail)?;
         }
         let https = public_url.scheme() == "https";
-        ensure!(https || !self.host_cookie_prefix, "--host-cookie-prefix needs an https --public-url");
+        ensure!(
+            https || !self.host_cookie_prefix,
+            "--host-cookie-prefix needs an https --public-url"
+        );
         let host = public_url.host_str().unwrap_or("localhost").to_owned();
         let site = match self.site_name {
             Some(name) => name,
@@ -295,7 +321,11 @@ impl ServeArgs {
             code_in_subject: self.code_in_subject,
             public_url,
             landing_url,
-            allowed_origins: self.allowed_origin.iter().map(|o| Origin::parse(o)).collect::<Result<_, _>>()?,
+            allowed_origins: self
+                .allowed_origin
+                .iter()
+                .map(|o| Origin::parse(o))
+                .collect::<Result<_, _>>()?,
             trusted_proxies: networks(&self.trusted_proxy)?,
             geoip: self.geoip,
             rules: Rules { digest: half_hash(&serde_json::to_vec(&settings)?), settings },
@@ -356,7 +386,10 @@ fn refuse_development_choices(public_url: &Url, mail: &str) -> anyhow::Result<()
 
 fn data_directory(store: &str) -> anyhow::Result<PathBuf> {
     let Some(directory) = store.strip_prefix("sqlite:").filter(|rest| !rest.is_empty()) else {
-        bail!("--store {}: the way to write it is sqlite:DIR", store.split("://").next().unwrap_or(""))
+        bail!(
+            "--store {}: the way to write it is sqlite:DIR",
+            store.split("://").next().unwrap_or("")
+        )
     };
     let directory = PathBuf::from(directory);
     make_private(&directory)
@@ -426,7 +459,8 @@ fn networks(texts: &[String]) -> anyhow::Result<Vec<IpNet>> {
 
 fn countries(texts: &[String]) -> anyhow::Result<Vec<Country>> {
     let parse = |text: &String| {
-        Country::parse(text).with_context(|| format!("--blocked-country {text}: not a country code"))
+        Country::parse(text)
+            .with_context(|| format!("--blocked-country {text}: not a country code"))
     };
     let mut countries = texts.iter().map(parse).collect::<anyhow::Result<Vec<_>>>()?;
     countries.sort_unstable();

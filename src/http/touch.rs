@@ -111,6 +111,12 @@ impl Landing {
         Ignored::ALL.into_iter().zip(counts)
     }
 
+    /// How the cookies are set.
+    #[must_use]
+    pub fn cookies(&self) -> &CookieSettings {
+        &self.settings.cookies
+    }
+
     /// Where touches go: for the metrics.
     #[must_use]
     pub fn recorder(&self) -> &TouchRecorder {
