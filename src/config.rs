@@ -87,6 +87,22 @@ impl Config {
     }
 }
 
+impl Config {
+    /// The settings that these flags of `whence serve` give, with the environment behind them.
+    ///
+    /// # Errors
+    /// One clear sentence.
+    pub fn from_flags<'a>(flags: impl IntoIterator<Item = &'a str>) -> anyhow::Result<Self> {
+        #[derive(clap::Parser)]
+        struct Flags {
+            #[command(flatten)]
+            args: ServeArgs,
+        }
+        let flags = ["whence"].into_iter().chain(flags);
+        <Flags as clap::Parser>::try_parse_from(flags)?.args.into_config()
+    }
+}
+
 /// An origin as browsers send it: scheme, host and port, nothing behind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Origin(pub HeaderValue);

@@ -1,5 +1,103 @@
-//! The HTTP side.
+//! The HTTP side: the route table, what surrounds every request, and the server.
 
+mod attribution;
+pub(crate) mod bearer;
+mod client;
 pub mod cookies;
+mod email_login;
+pub(crate) mod error;
+mod extract;
+mod frame;
+mod health;
 pub mod landing_cookies;
+pub mod limits;
+mod referrals;
+mod serve;
+mod session;
+mod session_cookies;
+mod slug;
 pub mod touch;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::routing::{get, post};
+
+use crate::app::App;
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::domain::touch::{Rules, Visitor};
+use crate::geo::Geo;
+use crate::secrets::Keys;
+use error::Problem;
+use touch::{ClientFacts, Landing, LandingSettings, TouchRecorder};
+
+pub use serve::serve;
+
+/// Every route.
+pub fn router(app: Arc<App>) -> Router {
+    let landing = app.landing.clone();
+    let routes = Router::new()
+        .route("/v1/auth/email/start", post(email_login::start))
+        .route("/v1/auth/email/verify", post(email_login::verify))
+        .route("/v1/auth/me", get(session::me))
+        .route("/v1/auth/logout", post(session::logout))
+        .route("/v1/auth/attribute", post(attribution::attribute))
+        .route("/v1/auth/token", post(bearer::token))
+        .route("/v1/referrals/me", get(referrals::me))
+        .route("/v1/referrals/invitees", get(referrals::invitees))
+        .route("/v1/referrals/code", post(slug::choose).delete(slug::give_up))
+        .route("/api/v1/users/attribution", get(attribution::snapshot))
+        .route("/.well-known/jwks.json", get(bearer::jwks))
+        .route("/healthz", get(health::alive))
+        .route("/readyz", get(health::ready))
+        .fallback(async || Problem::NotFound)
+        .with_state(app.clone())
+        .merge(touch::routes(landing));
+    frame::around(routes, app)
+}
+
+/// The pick-up of landings, as the settings have it.
+pub(crate) fn landing(
+    config: &Config,
+    keys: &Keys,
+    geo: &Geo,
+    clock: Clock,
+    recorder: TouchRecorder,
+) -> Landing {
+    let origins = config.allowed_origins.iter().map(|origin| origin.as_str().to_owned());
+    let mut rules = Rules {
+        model: config.model,
+        window: config.window,
+        record: config.record_touches,
+        excluded_hosts: config.excluded_hosts.clone(),
+        ..Rules::default()
+    };
+    if let Some(host) = config.public_url.host_str() {
+        rules.own_hosts.add(host);
+    }
+    let settings = LandingSettings {
+        rules,
+        cookies: landing_cookies::CookieSettings {
+            window: config.window,
+            domain: config.cookie_domain.clone(),
+        },
+        landing_url: config.landing_url.clone(),
+        allowed_origins: origins.collect(),
+    };
+    let (config, geo) = (config.clone(), geo.clone());
+    let lens = move |parts: &http::request::Parts| {
+        let facts = client::ClientFacts::of(parts, &config, &geo);
+        ClientFacts {
+            ip: facts.client.ip,
+            user_agent: facts.client.user_agent,
+            visitor: Visitor {
+                device_class: facts.device_class,
+                country: facts.country,
+                ..Visitor::default()
+            },
+            https: config.https(),
+        }
+    };
+    Landing::new(settings, keys.cookie.clone(), clock, recorder, Arc::new(lens))
+}

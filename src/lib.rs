@@ -1,15 +1,25 @@
 //! whence: passwordless login and attribution out of one append-only event log.
+//!
+//! ARCHITECTURE.md is the map. In reading order: a request comes in through [`http`], becomes a
+//! command that [`handle`] has [`domain`] decide and appends to the [`store`]; the [`runner`] folds
+//! what was appended into read models; [`app`] is all of it in one value.
 
+pub mod app;
+pub mod attribution;
+pub mod cli;
 pub mod clock;
 pub mod config;
+mod demo;
 pub mod device;
 pub mod domain;
 pub mod geo;
 pub mod handle;
 pub mod http;
 pub mod mail;
+mod onboarding;
 pub mod runner;
 pub mod secrets;
 pub mod sessions;
 pub mod store;
+mod touches;
 pub mod vault;

@@ -1,3 +1,13 @@
 //! The `whence` program.
 
-fn main() {}
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    match whence::cli::run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("whence: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -95,6 +95,27 @@ impl Progress {
     }
 }
 
+/// Asks the read models, and asks again before it says no: they may be behind what was
+/// acknowledged, here or by another node.
+///
+/// # Errors
+/// Those of the query, or of the store.
+pub async fn look_twice<T, E: From<StoreError>>(
+    store: &dyn EventStore,
+    progress: &Progress,
+    query: impl Fn() -> Result<Option<T>, E>,
+) -> Result<Option<T>, E> {
+    if let Some(found) = query()? {
+        return Ok(Some(found));
+    }
+    let head = store.head().await?;
+    if progress.projected() < head {
+        progress.wait_for(head).await;
+    }
+    // Also when they are not behind: they may have caught up since the first look.
+    query()
+}
+
 /// Starts the runner. It ends when the store is dropped.
 ///
 /// # Errors

@@ -5,7 +5,7 @@ use std::time::Duration;
 use whence_events::{
     Client, CodeDeliveryFailed, CodeRejected, CodeVerified, DeliveryFailure, EmailAddress, Event,
     LoginExpired, LoginLocked, LoginStarted, LoginThrottled, Mac, MailboxClaimed, MailboxEvent,
-    Pii, RequestId, Timestamp, UserId,
+    Pii, RequestId, Timestamp, UserId, Version,
 };
 
 use super::{Decider, Stamp};
@@ -27,6 +27,8 @@ pub const MAX_ATTEMPTS: u8 = 5;
 pub struct Mailbox {
     /// Whose it is.
     pub owner: Option<UserId>,
+    /// The address itself, sealed, and the version of the event it stands in.
+    pub email: Option<(Pii<EmailAddress>, Version)>,
     /// When codes went out, the last [`MAX_STARTS`] of them.
     starts: Vec<Timestamp>,
     /// A throttling that is already recorded.
@@ -123,7 +125,10 @@ impl Decider for Mailbox {
 
     fn evolve(mut self, event: &MailboxEvent, stamp: Stamp) -> Self {
         match event {
-            MailboxEvent::LoginStarted(started) => self.start(started, stamp.at),
+            MailboxEvent::LoginStarted(started) => {
+                self.email = Some((started.email.clone(), stamp.version));
+                self.start(started, stamp.at);
+            }
             MailboxEvent::LoginThrottled(throttled) => self.throttled_until = Some(throttled.until),
             MailboxEvent::CodeDeliveryFailed(_) => {}
             MailboxEvent::CodeRejected(rejected) => {

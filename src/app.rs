@@ -1,0 +1,150 @@
+//! A whole service in one value: log, commands, read models, mail, keys.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use tokio::sync::mpsc;
+use whence_events::{Actor, CorrelationId, EventId, StreamId};
+use whence_projections::ReadDb;
+
+use crate::clock::Clock;
+use crate::config::Config;
+use crate::domain::rules::{AdoptRules, AdoptedRules, Rules};
+use crate::domain::touch::RecordedTouch;
+use crate::geo::Geo;
+use crate::handle::{Context, Handler};
+use crate::http::bearer::Bearer;
+use crate::http::limits::ClientLimits;
+use crate::http::touch::{Landing, TouchRecorder};
+use crate::mail::Mailer;
+use crate::runner::{self, Progress};
+use crate::secrets::{Keys, new_correlation_id};
+use crate::sessions::Sessions;
+use crate::store::{EventStore, SqliteStore};
+use crate::vault::Vault;
+use crate::{http, onboarding, touches};
+
+/// Touches that may wait to be recorded; what comes past that is counted and not recorded.
+const TOUCH_QUEUE: usize = 10_000;
+
+/// A service.
+pub struct App {
+    /// Its settings.
+    pub config: Config,
+    /// Its time.
+    pub clock: Clock,
+    /// Its keys.
+    pub keys: Keys,
+    /// The log.
+    pub store: Arc<dyn EventStore>,
+    /// Personal data.
+    pub vault: Arc<Vault>,
+    /// The commands.
+    pub handler: Handler,
+    /// The read models.
+    pub reads: Arc<ReadDb>,
+    /// How far they are.
+    pub progress: Arc<Progress>,
+    /// Whose a request is.
+    pub sessions: Sessions,
+    /// Mail.
+    pub mailer: Mailer,
+    /// Countries.
+    pub geo: Geo,
+    /// Bearer tokens.
+    pub(crate) bearer: Bearer,
+    /// The rules in force.
+    pub rules: Arc<Rules>,
+    /// The pick-up of landings.
+    pub landing: Arc<Landing>,
+    /// What one client address may do.
+    pub(crate) limits: ClientLimits,
+}
+
+impl App {
+    /// Opens log and read models, makes them where there are none, and starts what works in the
+    /// background: the runner, the onboarding, the recording of touches.
+    ///
+    /// # Errors
+    /// One clear sentence: which file, which setting, why.
+    pub async fn open(config: Config, clock: Clock) -> anyhow::Result<Arc<Self>> {
+        let mailer = Mailer::open(&config.mail, &config.sender).context("--mail")?;
+        let log = config.data.join("log.db");
+        let fingerprint = Keys::derive(&config.master_key).fingerprint();
+        let store = Arc::new(SqliteStore::open(&log, fingerprint, clock.clone())?);
+        Self::open_with(config, clock, mailer, store).await
+    }
+
+    /// The same over a log and with a mailer that are there already.
+    ///
+    /// # Errors
+    /// As [`App::open`].
+    pub async fn open_with(
+        config: Config,
+        clock: Clock,
+        mailer: Mailer,
+        store: Arc<dyn EventStore>,
+    ) -> anyhow::Result<Arc<Self>> {
+        let keys = Keys::derive(&config.master_key);
+        let geo = match &config.geoip {
+            Some(path) => Geo::open(path)?,
+            None => Geo::none(),
+        };
+        let vault = Arc::new(Vault::new(store.clone(), keys.wrapping.clone()));
+        let reads = Arc::new(open_reads(&config.data)?);
+        let observer = Sessions::observer(config.session_cache, reads.clone());
+        let progress = runner::start(&store, reads.clone(), observer.clone())?;
+        let sessions = Sessions::new(&observer, vault.clone(), store.clone(), progress.clone());
+        let handler = Handler::new(store.clone(), vault.clone(), clock.clone());
+        let (recorder, queue) = TouchRecorder::bounded(TOUCH_QUEUE);
+        let landing = http::landing(&config, &keys, &geo, clock.clone(), recorder);
+        let app = Arc::new(Self {
+            bearer: Bearer::new(&keys, &config.public_url)?,
+            rules: Arc::new(config.rules.clone()),
+            landing: Arc::new(landing),
+            limits: ClientLimits::new(&config),
+            config,
+            clock,
+            keys,
+            store,
+            vault,
+            handler,
+            reads,
+            progress,
+            sessions,
+            mailer,
+            geo,
+        });
+        app.start(queue).await?;
+        Ok(app)
+    }
+
+    /// A context for what whence does by itself.
+    #[must_use]
+    pub fn system_context(causation_id: Option<EventId>) -> Context {
+        let correlation_id = new_correlation_id();
+        Context { correlation_id, causation_id, actor: Actor::System }
+    }
+
+    /// A context for what somebody asks.
+    #[must_use]
+    pub fn context(correlation_id: CorrelationId, actor: Actor) -> Context {
+        Context { correlation_id, causation_id: None, actor }
+    }
+
+    /// Puts the rules on record before the first decision by them, and starts the workers.
+    async fn start(self: &Arc<Self>, queue: mpsc::Receiver<RecordedTouch>) -> anyhow::Result<()> {
+        let stream = StreamId::Rules(self.rules.digest);
+        let adopt = AdoptRules(Rules::clone(&self.rules));
+        self.handler.run::<AdoptedRules>(&stream, &adopt, &Self::system_context(None)).await?;
+        tokio::spawn(onboarding::work(Arc::downgrade(self), self.store.tail()));
+        tokio::spawn(touches::work(Arc::downgrade(self), queue));
+        Ok(())
+    }
+}
+
+fn open_reads(data: &Path) -> anyhow::Result<ReadDb> {
+    let path = data.join("read.db");
+    ReadDb::sqlite(&path).with_context(|| format!("cannot open the read models {}", path.display()))
+}

@@ -1,0 +1,226 @@
+//! Gathers the facts that a first touch and a referral are decided on.
+//!
+//! Facts about codes and their owners are folded from the streams, which are the truth; only how
+//! often an owner was credited lately, a signal, is asked of the read models.
+
+use std::time::Duration;
+
+use whence_events::{
+    AttributionCaptured, ClickIds, Client, Consent, Country, DeviceClass, EmailAddress, Handle,
+    ReferralCode, StreamId, Timestamp, UserId, Via,
+};
+use whence_projections::QueryError;
+
+use crate::app::App;
+use crate::domain::name::Name;
+use crate::domain::referral::{Attempt, CodeFacts, CodeLookup};
+use crate::domain::rules::RULES_VERSION;
+use crate::domain::touch::{FirstTouch, RefCode};
+use crate::domain::user::{Account, EMAIL_VERSION, IssuedCode, User};
+use crate::http::error::chain;
+use crate::store::StoreError;
+
+/// Referrers of referrers that are looked at: far more than anybody has.
+const MAX_ANCESTORS: usize = 1000;
+
+/// The time in which a referrer's credits are counted.
+const VELOCITY_WINDOW: Duration = Duration::from_hours(24);
+
+/// What a visitor's landing cookies say.
+#[derive(Clone, Debug, Default)]
+pub struct Brought {
+    /// The code.
+    pub ref_code: Option<RefCode>,
+    /// The first touch.
+    pub first_touch: Option<FirstTouch>,
+}
+
+/// The user that an attempt is about.
+#[derive(Clone, Copy, Debug)]
+pub struct Candidate<'a> {
+    /// Who.
+    pub user_id: UserId,
+    /// Their address.
+    pub email: &'a EmailAddress,
+    /// What they use now.
+    pub client: &'a Client,
+    /// Country of the request.
+    pub country: Option<Country>,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum LookupError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Reads(#[from] QueryError),
+}
+
+impl App {
+    /// Whence somebody who registers now came: all that was known at the first touch inside the
+    /// window, nulls included.
+    pub(crate) async fn origin(
+        &self,
+        first_touch: Option<&FirstTouch>,
+        device_class: Option<DeviceClass>,
+        country: Option<Country>,
+        now: Timestamp,
+    ) -> AttributionCaptured {
+        let window = self.config.window.length();
+        let touch = first_touch.filter(|touch| now.since(touch.touched_at) <= window);
+        let creator = match touch.and_then(|touch| touch.creator.as_ref()) {
+            Some(handle) => self.creator(handle).await,
+            None => None,
+        };
+        let utm = touch.map(|touch| touch.utm.clone()).unwrap_or_default();
+        AttributionCaptured {
+            first_referrer_url: touch
+                .and_then(|touch| touch.referrer_url.clone())
+                .map(whence_events::Pii::Clear),
+            first_landing_page: touch.map(|touch| touch.landing_page.clone()),
+            utm_source: utm.source,
+            utm_medium: utm.medium,
+            utm_campaign: utm.campaign,
+            utm_term: utm.term,
+            utm_content: utm.content,
+            click_ids: touch.map(|touch| touch.click_ids.clone()).unwrap_or_default(),
+            acquired_via_creator_id: creator,
+            registration_device: device_class,
+            registration_country: country,
+            touch_id: touch.map(|touch| touch.touch_id),
+            touched_at: touch.map(|touch| touch.touched_at),
+            consent: touch.map_or(Consent::Unknown, |touch| touch.consent),
+            rules_version: RULES_VERSION,
+        }
+    }
+
+    /// The creator behind a handle. One that cannot be looked up now counts as nobody: a first
+    /// touch never fails a login.
+    pub(crate) async fn creator(&self, handle: &Handle) -> Option<UserId> {
+        let name = self.handler.load::<Name>(&StreamId::Handle(handle.clone())).await.ok()?;
+        let owner = name.state.owner?;
+        let user = self.handler.load::<User>(&StreamId::User(owner)).await.ok()?;
+        (user.state.is_active() && user.state.handles.contains(handle)).then_some(owner)
+    }
+
+    /// The owner of a code, in whatever state either is.
+    pub(crate) async fn code_owner(
+        &self,
+        code: &ReferralCode,
+    ) -> Result<Option<(UserId, IssuedCode)>, StoreError> {
+        let name = self.handler.load::<Name>(&StreamId::code(code)).await?;
+        let Some(owner) = name.state.owner else { return Ok(None) };
+        let user = self.handler.load::<User>(&StreamId::User(owner)).await?;
+        // Reserved and not yet issued counts as unknown: nobody has been given it.
+        Ok(user.state.code(code).map(|issued| (owner, issued.clone())))
+    }
+
+    /// An attempt to attribute, with all that it is decided on.
+    pub(crate) async fn attempt(
+        &self,
+        candidate: Candidate<'_>,
+        brought: &Brought,
+        via: Via,
+        now: Timestamp,
+    ) -> Attempt {
+        let lookup = match brought.ref_code.as_ref().and_then(RefCode::code) {
+            None => CodeLookup::Unknown,
+            Some(code) => self.look_up(code, candidate, now).await.unwrap_or_else(|error| {
+                tracing::error!(error = %chain(&error), "a referral code could not be looked up");
+                CodeLookup::Failed
+            }),
+        };
+        let touch = brought.first_touch.as_ref();
+        Attempt {
+            now,
+            via,
+            rules: self.rules.clone(),
+            cookie: brought.ref_code.clone(),
+            lookup,
+            country: candidate.country,
+            touch_country: touch.and_then(|touch| touch.country),
+            paid_click: touch.is_some_and(|touch| !ClickIds::is_empty(&touch.click_ids)),
+            bot_touch: false,
+            disposable_email: self.is_disposable(candidate.email),
+        }
+    }
+
+    async fn look_up(
+        &self,
+        code: &ReferralCode,
+        candidate: Candidate<'_>,
+        now: Timestamp,
+    ) -> Result<CodeLookup, LookupError> {
+        let Some((owner, issued)) = self.code_owner(code).await? else {
+            return Ok(CodeLookup::Unknown);
+        };
+        let stream = StreamId::User(owner);
+        let user = self.handler.load::<User>(&stream).await?.state;
+        let (email, device) = match &user.account {
+            Some(account) => self.open_account(&stream, account).await?,
+            None => (None, None),
+        };
+        let same_ip =
+            device.as_ref().is_some_and(|d| d.ip.is_some() && d.ip == candidate.client.ip);
+        let same_agent =
+            device.as_ref().is_some_and(|d| d.user_agent == candidate.client.user_agent);
+        Ok(CodeLookup::Found(CodeFacts {
+            code: issued.code,
+            kind: issued.kind,
+            owner,
+            issued_at: issued.issued_at,
+            disabled_at: issued.disabled_at,
+            owner_eligible: user.is_active(),
+            same_person: email.is_some_and(|email| email.person() == candidate.email.person()),
+            user_is_ancestor: self.is_ancestor(candidate.user_id, &user).await?,
+            same_network: device.as_ref().is_some_and(|d| same_network(d, candidate.client)),
+            same_ip_and_ua: same_ip && same_agent,
+            credited_today: self.reads.credited_since(owner, now - VELOCITY_WINDOW)?,
+        }))
+    }
+
+    async fn open_account(
+        &self,
+        stream: &StreamId,
+        account: &Account,
+    ) -> Result<(Option<EmailAddress>, Option<Client>), StoreError> {
+        let email = self.vault.open(stream, EMAIL_VERSION, "email", &account.email).await?;
+        let device = match &account.last_device {
+            Some((device, version)) => self.vault.open(stream, *version, "device", device).await?,
+            None => None,
+        };
+        Ok((email, device))
+    }
+
+    /// Whether `ancestor` referred the user, directly or through others.
+    async fn is_ancestor(&self, ancestor: UserId, user: &User) -> Result<bool, StoreError> {
+        let mut referrer = user.referrer;
+        for _ in 0..MAX_ANCESTORS {
+            match referrer {
+                None => return Ok(false),
+                Some(id) if id == ancestor => return Ok(true),
+                Some(id) => {
+                    referrer = self.handler.load::<User>(&StreamId::User(id)).await?.state.referrer;
+                }
+            }
+        }
+        Ok(false)
+    }
+
+    fn is_disposable(&self, email: &EmailAddress) -> bool {
+        let domains = &self.config.disposable_domains;
+        let listed = |domain: &str| domains.binary_search_by(|d| d.as_str().cmp(domain)).is_ok();
+        let domain = email.domain();
+        listed(domain) || domain.match_indices('.').any(|(dot, _)| listed(&domain[dot + 1..]))
+    }
+}
+
+/// The same IPv4 /24 or IPv6 /48.
+fn same_network(a: &Client, b: &Client) -> bool {
+    use std::net::IpAddr::{V4, V6};
+    match (a.ip, b.ip) {
+        (Some(V4(a)), Some(V4(b))) => a.octets()[..3] == b.octets()[..3],
+        (Some(V6(a)), Some(V6(b))) => a.segments()[..3] == b.segments()[..3],
+        _ => false,
+    }
+}

@@ -1,0 +1,249 @@
+//! Login by a code that is mailed: start and verify.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::header::SET_COOKIE;
+use http::{HeaderMap, HeaderValue};
+use serde::Deserialize;
+use serde_json::json;
+use whence_events::{
+    Actor, DeviceClass, EmailAddress, EmailKey, MailboxEvent, RequestId, SessionKind, StreamId,
+    UserEvent, UserId, Via,
+};
+
+use super::client::ClientFacts;
+use super::error::Problem;
+use super::extract::{Asked, Body, refuse_cross_site};
+use super::landing_cookies::{clear_ref_code, read_first_touch, read_ref_code};
+use super::session::UserBody;
+use super::session_cookies;
+use crate::app::App;
+use crate::attribution::{Brought, Candidate};
+use crate::domain::mailbox::{
+    CODE_LIFETIME, Mailbox, MailboxCommand, MailboxRejection, StartLogin, VerifyCode,
+};
+use crate::domain::user::{OpenSession, SESSION_IDLE, User, UserCommand};
+use crate::handle::HandleError;
+use crate::mail::Mail;
+use crate::runner::look_twice;
+use crate::secrets::{OneTimeCode, SessionToken, new_request_id, new_user_id};
+
+/// Body of a start. A field that is missing is empty.
+#[derive(Deserialize)]
+pub(super) struct StartBody {
+    #[serde(default)]
+    email: Option<String>,
+}
+
+/// Body of a verify.
+#[derive(Deserialize)]
+pub(super) struct VerifyBody {
+    #[serde(default)]
+    request_id: Option<String>,
+    #[serde(default)]
+    code: Option<String>,
+}
+
+/// `POST /v1/auth/email/start`
+pub(super) async fn start(
+    State(app): State<Arc<App>>,
+    asked: Asked,
+    Body(body): Body<StartBody>,
+) -> Result<Response, Problem> {
+    let email = EmailAddress::parse(body.email.as_deref().unwrap_or_default())
+        .map_err(|_| Problem::InvalidEmail)?;
+    let now = asked.now;
+    let limited = app.limits.start(asked.facts.client.ip, now);
+    limited.map_err(|until| Problem::rate_limited(now, until))?;
+    let (request_id, code) = (new_request_id(), OneTimeCode::generate());
+    let stream = StreamId::Mailbox(app.keys.email_key(&email));
+    let command = MailboxCommand::StartLogin(StartLogin {
+        now,
+        request_id,
+        email: email.clone(),
+        code_mac: app.keys.code_mac(request_id, &code),
+        client: asked.facts.client.clone(),
+    });
+    let context = asked.context(Actor::Visitor);
+    let done = match app.handler.run::<Mailbox>(&stream, &command, &context).await {
+        Err(HandleError::Rejected(MailboxRejection::Throttled { until })) => {
+            return Err(Problem::rate_limited(now, until));
+        }
+        done => done?,
+    };
+    for event in &done.events {
+        if let MailboxEvent::LoginThrottled(throttled) = event {
+            return Err(Problem::rate_limited(now, throttled.until));
+        }
+    }
+    // The login is on record; without its mail it is worth nothing, and the caller is told.
+    let mail = Mail::LoginCode {
+        site: app.config.site.clone(),
+        code: code.as_str().into(),
+        minutes: u32::try_from(CODE_LIFETIME.as_secs() / 60).unwrap_or(10),
+        asked_from: asked_from(&asked.facts),
+        code_in_subject: app.config.code_in_subject,
+    };
+    if let Err(reason) = app.mailer.send(&email, &mail).await {
+        let failed = MailboxCommand::FailDelivery { request_id, reason };
+        app.handler.run::<Mailbox>(&stream, &failed, &context).await?;
+        return Err(Problem::Internal);
+    }
+    Ok(Json(json!({ "request_id": request_id })).into_response())
+}
+
+/// `POST /v1/auth/email/verify`
+pub(super) async fn verify(
+    State(app): State<Arc<App>>,
+    asked: Asked,
+    headers: HeaderMap,
+    Body(body): Body<VerifyBody>,
+) -> Result<Response, Problem> {
+    // Login CSRF: another site must not log its visitors in as somebody else.
+    refuse_cross_site(&headers)?;
+    let request_id: RequestId =
+        body.request_id.unwrap_or_default().parse().map_err(|_| Problem::InvalidRequest)?;
+    let code = OneTimeCode::parse(&body.code.unwrap_or_default()).ok_or(Problem::InvalidCode)?;
+    let limited = app.limits.verify(asked.facts.client.ip, asked.now);
+    limited.map_err(|until| Problem::rate_limited(asked.now, until))?;
+    // 1. The address's stream: is the code right, and whose is the address?
+    let verified = verify_code(&app, &asked, request_id, &code).await?;
+    // 2. The user's stream: register if new, open the session. A process that dies between the two
+    //    leaves an address that belongs to a user who registers at the next login.
+    let brought = Brought {
+        ref_code: read_ref_code(&app.keys.cookie, &headers),
+        first_touch: read_first_touch(&app.keys.cookie, &headers),
+    };
+    let opened = open_session(&app, &asked, &verified, &brought).await;
+    let (token, user) = opened.map_err(|_| Problem::SessionIssueFailed)?;
+    let mut response = Json(json!({ "user": user })).into_response();
+    let headers = response.headers_mut();
+    let expires_at = asked.now + SESSION_IDLE;
+    for cookie in session_cookies::set(&app, &token, asked.now, expires_at) {
+        headers.append(SET_COOKIE, cookie);
+    }
+    if brought.ref_code.is_some() {
+        headers.append(SET_COOKIE, clear_ref_code_cookie(&app));
+    }
+    Ok(response)
+}
+
+/// `ref_code` taken back: its decision is on record.
+pub(super) fn clear_ref_code_cookie(app: &App) -> HeaderValue {
+    clear_ref_code(app.landing.cookies(), app.config.https())
+}
+
+/// A proven address.
+struct Verified {
+    user_id: UserId,
+    email_key: EmailKey,
+    email: EmailAddress,
+}
+
+async fn verify_code(
+    app: &App,
+    asked: &Asked,
+    request_id: RequestId,
+    code: &OneTimeCode,
+) -> Result<Verified, Problem> {
+    let email_key = find_login(app, request_id).await?.ok_or(Problem::InvalidRequest)?;
+    let stream = StreamId::Mailbox(email_key);
+    let command = MailboxCommand::VerifyCode(VerifyCode {
+        now: asked.now,
+        request_id,
+        code_mac: app.keys.code_mac(request_id, code),
+        fresh_user: new_user_id(),
+    });
+    let context = asked.context(Actor::Visitor);
+    let done = app.handler.run::<Mailbox>(&stream, &command, &context).await?;
+    for event in &done.events {
+        match event {
+            MailboxEvent::CodeRejected(_) => return Err(Problem::InvalidCode),
+            MailboxEvent::LoginExpired(_) => return Err(Problem::InvalidRequest),
+            MailboxEvent::CodeVerified(_)
+            | MailboxEvent::MailboxClaimed(_)
+            | MailboxEvent::LoginStarted(_)
+            | MailboxEvent::LoginThrottled(_)
+            | MailboxEvent::CodeDeliveryFailed(_)
+            | MailboxEvent::LoginLocked(_)
+            | MailboxEvent::MailboxReleased(_) => {}
+        }
+    }
+    let user_id = done.state.owner.ok_or(Problem::Internal)?;
+    let (sealed, version) = done.state.email.as_ref().ok_or(Problem::Internal)?;
+    let email = app.vault.open(&stream, *version, "email", sealed).await?;
+    Ok(Verified { user_id, email_key, email: email.ok_or(Problem::Internal)? })
+}
+
+/// The address of a login. Looks twice before it says no: this node may be behind.
+async fn find_login(app: &App, request_id: RequestId) -> Result<Option<EmailKey>, Problem> {
+    let query = || app.reads.login(request_id).map_err(Problem::from);
+    look_twice(app.store.as_ref(), &app.progress, query).await
+}
+
+async fn open_session(
+    app: &App,
+    asked: &Asked,
+    verified: &Verified,
+    brought: &Brought,
+) -> Result<(SessionToken, UserBody), Problem> {
+    let ClientFacts { client, device_class, country } = asked.facts.clone();
+    let (user_id, email) = (verified.user_id, &verified.email);
+    let attempt = match brought.ref_code {
+        Some(_) => {
+            let candidate = Candidate { user_id, email, client: &client, country };
+            Some(app.attempt(candidate, brought, Via::Verify, asked.now).await)
+        }
+        None => None,
+    };
+    let token = SessionToken::generate();
+    let origin = app.origin(brought.first_touch.as_ref(), device_class, country, asked.now).await;
+    let command = UserCommand::OpenSession(Box::new(OpenSession {
+        now: asked.now,
+        user_id,
+        email: email.clone(),
+        email_key: verified.email_key,
+        origin,
+        attempt,
+        session_id: token.id,
+        token_hash: token.hash(),
+        kind: SessionKind::Cookie,
+        device: client,
+        device_class,
+        country,
+    }));
+    let stream = StreamId::User(user_id);
+    let done = app.handler.run::<User>(&stream, &command, &asked.context(Actor::Owner)).await;
+    let done = done.map_err(|error| {
+        tracing::error!(error = %super::error::chain(&error), "no session after a verified code");
+        Problem::SessionIssueFailed
+    })?;
+    let is_new = done.events.iter().any(|event| matches!(event, UserEvent::UserRegistered(_)));
+    let registered_at = done.state.account.as_ref().map(|account| account.registered_at);
+    let user = if let Some(registered_at) = registered_at.filter(|_| is_new) {
+        UserBody::fresh(user_id, email, registered_at)
+    } else {
+        let session = app.sessions.find(token.id, asked.now).await?;
+        UserBody::of(&session.ok_or(Problem::SessionIssueFailed)?.user)
+    };
+    Ok((token, user))
+}
+
+/// Where a login was asked for, in words for the mail.
+fn asked_from(facts: &ClientFacts) -> Option<String> {
+    let device = match facts.device_class {
+        Some(DeviceClass::Mobile) => "a phone",
+        Some(DeviceClass::Tablet) => "a tablet",
+        Some(DeviceClass::Desktop) => "a computer",
+        Some(DeviceClass::Tv) => "a television",
+        Some(DeviceClass::Other) | None => "a device",
+    };
+    match (facts.country, facts.device_class) {
+        (Some(country), _) => Some(format!("{device} in {}", country.as_str())),
+        (None, Some(_)) => Some(device.to_owned()),
+        (None, None) => None,
+    }
+}

@@ -1,0 +1,249 @@
+//! What went wrong, as clients of either family are told: the only place that knows status codes.
+//!
+//! A handler fails with a [`Problem`]. It leaves as a response that carries the problem aside;
+//! [`render`] writes the body at the very end, when the path says which family it is for. Causes are
+//! logged once, here, and never shown.
+
+use axum::response::{IntoResponse, Response};
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use http::{HeaderValue, StatusCode};
+use serde_json::json;
+use whence_events::{CorrelationId, Timestamp};
+
+use crate::domain::mailbox::MailboxRejection;
+use crate::domain::user::{SLUG_WINDOW, UserRejection};
+use crate::handle::HandleError;
+use crate::sessions::SessionError;
+use crate::store::StoreError;
+
+/// Everything that clients can be told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Problem {
+    InvalidJson,
+    InvalidEmail,
+    InvalidCode,
+    InvalidRequest,
+    RateLimited {
+        retry_after_seconds: u64,
+    },
+    Unauthenticated,
+    CsrfMissing,
+    CsrfInvalid,
+    NotFound,
+    MethodNotAllowed,
+    SlugInvalid,
+    SlugReserved,
+    SlugTaken,
+    SessionIssueFailed,
+    LogoutFailed,
+    Internal,
+    /// Portal family: a bearer token that is missing, wrong, or whose session is over.
+    InvalidCredentials,
+    /// Portal family: the token is right and its user is gone.
+    UserNotFound,
+}
+
+impl Problem {
+    /// Too many; `until` says when there is one more.
+    #[must_use]
+    pub(crate) fn rate_limited(now: Timestamp, until: Timestamp) -> Self {
+        let wait = until.since(now);
+        let whole = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        Self::RateLimited { retry_after_seconds: whole.max(1) }
+    }
+
+    /// Status, code and a sentence for developers.
+    fn parts(self) -> (StatusCode, &'static str, &'static str) {
+        use StatusCode as S;
+        match self {
+            Self::InvalidJson => {
+                (S::BAD_REQUEST, "invalid_json", "The body is not the JSON that is expected.")
+            }
+            Self::InvalidEmail => {
+                (S::BAD_REQUEST, "invalid_email", "This is not an e-mail address.")
+            }
+            Self::InvalidCode => (S::BAD_REQUEST, "invalid_code", "The code is not right."),
+            // One answer for unknown, expired, locked and used: which one it is helps only a guesser.
+            Self::InvalidRequest => (
+                S::BAD_REQUEST,
+                "invalid_request",
+                "There is no such login to verify. Start again.",
+            ),
+            Self::RateLimited { .. } => {
+                (S::TOO_MANY_REQUESTS, "rate_limited", "Too often. Try again later.")
+            }
+            Self::Unauthenticated => (S::UNAUTHORIZED, "unauthenticated", "Log in first."),
+            Self::CsrfMissing => {
+                (S::FORBIDDEN, "csrf_missing", "Echo the CSRF cookie in the X-CSRF-Token header.")
+            }
+            Self::CsrfInvalid => {
+                (S::FORBIDDEN, "csrf_invalid", "The CSRF token is not that of this session.")
+            }
+            Self::NotFound => (S::NOT_FOUND, "not_found", "There is nothing here."),
+            Self::MethodNotAllowed => {
+                (S::METHOD_NOT_ALLOWED, "method_not_allowed", "This cannot be done here.")
+            }
+            Self::SlugInvalid => {
+                (S::BAD_REQUEST, "slug_invalid", "3 to 32 of a-z, 0-9 and -, not at the ends.")
+            }
+            Self::SlugReserved => (S::CONFLICT, "slug_reserved", "This one cannot be had."),
+            Self::SlugTaken => (S::CONFLICT, "slug_taken", "Somebody has this one."),
+            Self::SessionIssueFailed => (
+                S::INTERNAL_SERVER_ERROR,
+                "session_issue_failed",
+                "The code was right, but no session could be opened. Start again.",
+            ),
+            Self::LogoutFailed => {
+                (S::INTERNAL_SERVER_ERROR, "logout_failed", "The session may go on. Try again.")
+            }
+            Self::Internal => {
+                (S::INTERNAL_SERVER_ERROR, "internal", "This went wrong on our side.")
+            }
+            Self::InvalidCredentials => (S::UNAUTHORIZED, "unauthenticated", "Invalid credentials"),
+            Self::UserNotFound => (S::NOT_FOUND, "not_found", "User not found"),
+        }
+    }
+
+    /// Code and i18n key of the portal family.
+    fn portal(self) -> (&'static str, &'static str) {
+        match self {
+            Self::InvalidCredentials | Self::Unauthenticated => {
+                ("AUTH_UNAUTHORIZED", "auth.login.invalid_credentials")
+            }
+            Self::UserNotFound => ("NOT_FOUND", "error.user.not_found"),
+            Self::NotFound => ("NOT_FOUND", "error.not_found"),
+            Self::MethodNotAllowed => ("METHOD_NOT_ALLOWED", "error.method_not_allowed"),
+            Self::RateLimited { .. } => ("RATE_LIMITED", "error.rate_limited"),
+            Self::InvalidJson
+            | Self::InvalidEmail
+            | Self::InvalidCode
+            | Self::InvalidRequest
+            | Self::CsrfMissing
+            | Self::CsrfInvalid
+            | Self::SlugInvalid
+            | Self::SlugReserved
+            | Self::SlugTaken => ("BAD_REQUEST", "error.bad_request"),
+            Self::SessionIssueFailed | Self::LogoutFailed | Self::Internal => {
+                ("INTERNAL", "error.internal")
+            }
+        }
+    }
+}
+
+impl IntoResponse for Problem {
+    fn into_response(self) -> Response {
+        let mut response = self.parts().0.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// Writes the body of a response that carries a problem.
+pub(super) fn render(response: Response, path: &str, id: CorrelationId) -> Response {
+    let carried = response.extensions().get::<Problem>().copied();
+    // The router answers a wrong verb by itself, and says in `Allow` which ones are right.
+    let wrong_verb = response.status() == StatusCode::METHOD_NOT_ALLOWED;
+    let Some(problem) = carried.or(wrong_verb.then_some(Problem::MethodNotAllowed)) else {
+        return response;
+    };
+    let (status, code, message) = problem.parts();
+    let body = if path.starts_with("/api/") {
+        let (code, i18n_key) = problem.portal();
+        json!({
+            "success": false,
+            "error": {
+                "code": code,
+                "message": message,
+                "i18nKey": i18n_key,
+                "i18nVars": {},
+                "details": [],
+                "correlationId": id,
+            }
+        })
+    } else {
+        json!({ "error": code, "message": message, "request_id": id })
+    };
+    let mut rendered = (status, body.to_string()).into_response();
+    let headers = rendered.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    // What the handler set beside the problem, cookies above all, is meant.
+    for (name, value) in response.headers() {
+        if *name != CONTENT_TYPE && *name != http::header::CONTENT_LENGTH {
+            headers.append(name.clone(), value.clone());
+        }
+    }
+    if let Some(allow) = response.headers().get(ALLOW) {
+        headers.insert(ALLOW, allow.clone());
+    }
+    if let Problem::RateLimited { retry_after_seconds } = problem {
+        headers.insert(RETRY_AFTER, retry_after_seconds.into());
+    }
+    rendered
+}
+
+impl From<StoreError> for Problem {
+    fn from(error: StoreError) -> Self {
+        tracing::error!(error = %chain(&error), "the event store did not do it");
+        Self::Internal
+    }
+}
+
+impl From<SessionError> for Problem {
+    fn from(error: SessionError) -> Self {
+        tracing::error!(error = %chain(&error), "a session could not be looked up");
+        Self::Internal
+    }
+}
+
+impl From<whence_projections::QueryError> for Problem {
+    fn from(error: whence_projections::QueryError) -> Self {
+        tracing::error!(%error, "the read models do not answer");
+        Self::Internal
+    }
+}
+
+impl From<HandleError<UserRejection>> for Problem {
+    fn from(error: HandleError<UserRejection>) -> Self {
+        match error {
+            HandleError::Store(error) => error.into(),
+            HandleError::Rejected(
+                UserRejection::NotRegistered | UserRejection::Erased | UserRejection::NoSuchSession,
+            ) => Self::Unauthenticated,
+            HandleError::Rejected(UserRejection::NoSuchCode) => Self::NotFound,
+            HandleError::Rejected(UserRejection::TooManyCodes { .. }) => {
+                Self::RateLimited { retry_after_seconds: SLUG_WINDOW.as_secs() }
+            }
+            // Its callers answer with the reason; it is no failure.
+            HandleError::Rejected(UserRejection::NotAttributed(_)) => Self::Internal,
+        }
+    }
+}
+
+impl From<HandleError<MailboxRejection>> for Problem {
+    fn from(error: HandleError<MailboxRejection>) -> Self {
+        match error {
+            HandleError::Store(error) => error.into(),
+            // A caller that knows the time turns this into `rate_limited` itself.
+            HandleError::Rejected(MailboxRejection::Throttled { .. }) => {
+                Self::RateLimited { retry_after_seconds: 3600 }
+            }
+            HandleError::Rejected(
+                MailboxRejection::UnknownRequest
+                | MailboxRejection::Expired
+                | MailboxRejection::Locked
+                | MailboxRejection::AlreadyConsumed,
+            ) => Self::InvalidRequest,
+        }
+    }
+}
+
+/// An error and what caused it.
+pub(crate) fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        text = format!("{text}: {cause}");
+        source = cause.source();
+    }
+    text
+}

@@ -1,0 +1,118 @@
+//! What handlers ask of a request.
+
+use std::sync::Arc;
+
+use axum::body::{Bytes, to_bytes};
+use axum::extract::{FromRef, FromRequest, FromRequestParts, Request};
+use http::HeaderMap;
+use http::request::Parts;
+use serde::de::DeserializeOwned;
+use whence_events::{Actor, CorrelationId, Timestamp};
+
+use super::client::ClientFacts;
+use super::cookies::cookie_value;
+use super::error::Problem;
+use super::limits::MAX_BODY;
+use super::session_cookies;
+use crate::app::App;
+use crate::handle::Context;
+use crate::secrets::{SessionToken, new_correlation_id};
+use crate::sessions::Session;
+
+/// The request's id, put there by the outermost layer.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct RequestIdentity(pub(super) CorrelationId);
+
+/// When a request came, from whom, under which id.
+pub(super) struct Asked {
+    pub(super) now: Timestamp,
+    pub(super) facts: ClientFacts,
+    pub(super) id: CorrelationId,
+}
+
+impl Asked {
+    /// A context for a command on behalf of `actor`.
+    pub(super) fn context(&self, actor: Actor) -> Context {
+        App::context(self.id, actor)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Asked
+where
+    Arc<App>: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let app = Arc::<App>::from_ref(state);
+        Ok(Self {
+            now: app.clock.now(),
+            facts: ClientFacts::of(parts, &app.config, &app.geo),
+            id: correlation_id(parts),
+        })
+    }
+}
+
+pub(super) fn correlation_id(parts: &Parts) -> CorrelationId {
+    parts.extensions.get::<RequestIdentity>().map_or_else(new_correlation_id, |id| id.0)
+}
+
+/// A JSON body of at most [`MAX_BODY`] bytes, whatever its content type says: the API that this one
+/// stands in for does not ask for one either.
+pub(super) struct Body<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        let bytes: Bytes =
+            to_bytes(request.into_body(), MAX_BODY).await.map_err(|_| Problem::InvalidJson)?;
+        serde_json::from_slice(&bytes).map(Body).map_err(|_| Problem::InvalidJson)
+    }
+}
+
+/// The session token that a request carries, whoever it belongs to.
+pub(super) fn session_token(headers: &HeaderMap, app: &App) -> Option<SessionToken> {
+    let name = session_cookies::session_name(&app.config);
+    SessionToken::parse(std::str::from_utf8(cookie_value(headers, name)?).ok()?)
+}
+
+/// A request with a session that is in use.
+pub(super) struct SignedIn {
+    pub(super) session: Arc<Session>,
+    pub(super) token: SessionToken,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for SignedIn
+where
+    Arc<App>: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let app = Arc::<App>::from_ref(state);
+        let token = session_token(&parts.headers, &app).ok_or(Problem::Unauthenticated)?;
+        let session = app.sessions.get(&token, app.clock.now()).await?;
+        let session = session.ok_or(Problem::Unauthenticated)?;
+        Ok(Self { session, token })
+    }
+}
+
+/// Refuses a call that changes something unless the page that makes it knows the session's CSRF
+/// token, and the browser does not say that another site makes it.
+pub(super) fn check_csrf(
+    headers: &HeaderMap,
+    app: &App,
+    token: &SessionToken,
+) -> Result<(), Problem> {
+    refuse_cross_site(headers)?;
+    let sent = headers.get("x-csrf-token").ok_or(Problem::CsrfMissing)?;
+    let sent = sent.to_str().map_err(|_| Problem::CsrfInvalid)?;
+    if app.keys.csrf_token(token).matches(sent) { Ok(()) } else { Err(Problem::CsrfInvalid) }
+}
+
+/// Fetch Metadata (W3C): browsers say so when another site's page makes the call.
+pub(super) fn refuse_cross_site(headers: &HeaderMap) -> Result<(), Problem> {
+    let site = headers.get("sec-fetch-site").map(http::HeaderValue::as_bytes);
+    if site == Some(b"cross-site") { Err(Problem::CsrfInvalid) } else { Ok(()) }
+}

@@ -1,0 +1,38 @@
+//! Is it alive, is it ready.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::StatusCode;
+use serde_json::json;
+
+use crate::app::App;
+
+/// Events the read models may be behind while the service counts as ready.
+const MAX_LAG: u64 = 10_000;
+
+/// `GET /healthz`: the process answers.
+pub(super) async fn alive() -> Response {
+    Json(json!({ "status": "ok" })).into_response()
+}
+
+/// `GET /readyz`: the log answers, and the read models are up with it.
+pub(super) async fn ready(State(app): State<Arc<App>>) -> Response {
+    let not = |reason: String| {
+        let body = json!({ "status": "unavailable", "reason": reason });
+        (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()
+    };
+    let Ok(head) = app.store.head().await else {
+        return not("the event store does not answer".to_owned());
+    };
+    if let Some(stopped) = app.progress.stopped() {
+        return not(format!("the read models do not move on: {stopped}"));
+    }
+    let projected = app.progress.projected();
+    if head.saturating_sub(projected) > MAX_LAG {
+        return not(format!("the read models are at {projected} of {head}"));
+    }
+    Json(json!({ "status": "ok", "head": head, "projected": projected })).into_response()
+}

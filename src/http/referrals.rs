@@ -1,0 +1,91 @@
+//! A user as a referrer.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{RawQuery, State};
+use axum::response::{IntoResponse, Response};
+use serde::Serialize;
+use serde_json::json;
+use whence_events::{StreamId, Timestamp, UserId};
+
+use super::error::Problem;
+use super::extract::SignedIn;
+use super::limits::{MAX_OFFSET, MAX_PAGE, PAGE};
+use crate::app::App;
+
+/// `GET /v1/referrals/me`
+pub(super) async fn me(
+    State(app): State<Arc<App>>,
+    SignedIn { session, .. }: SignedIn,
+) -> Result<Response, Problem> {
+    #[derive(Serialize)]
+    struct Overview {
+        primary_code: Option<String>,
+        custom_slug: Option<String>,
+        link: Option<String>,
+        invitees: u64,
+        clicks: u64,
+        inviter_display: Option<String>,
+        attributed_at: Option<Timestamp>,
+    }
+    let overview = app.reads.referral_overview(session.user.user_id)?;
+    let inviter_display = match overview.inviter {
+        Some(inviter) => display_name(&app, inviter).await?,
+        None => None,
+    };
+    let code = overview.custom_slug.as_ref().or(overview.primary_code.as_ref());
+    Ok(Json(Overview {
+        link: code.map(|code| app.link(code)),
+        primary_code: overview.primary_code,
+        custom_slug: overview.custom_slug,
+        invitees: overview.invitees,
+        clicks: overview.clicks,
+        inviter_display,
+        attributed_at: overview.attributed_at,
+    })
+    .into_response())
+}
+
+/// `GET /v1/referrals/invitees`
+pub(super) async fn invitees(
+    State(app): State<Arc<App>>,
+    SignedIn { session, .. }: SignedIn,
+    RawQuery(query): RawQuery,
+) -> Result<Response, Problem> {
+    #[derive(Serialize)]
+    struct Item {
+        user_id: UserId,
+        display_name: Option<String>,
+        signed_at: Timestamp,
+    }
+    let query = query.unwrap_or_default();
+    let limit = number(&query, "limit").filter(|n| (1..=MAX_PAGE).contains(n)).unwrap_or(PAGE);
+    let offset = number(&query, "offset").filter(|n| *n <= MAX_OFFSET).unwrap_or(0);
+    let mut items = Vec::new();
+    for invitee in app.reads.invitees(session.user.user_id, limit, offset)? {
+        let display_name = match &invitee.display_name {
+            Some((name, version)) => {
+                let stream = StreamId::User(invitee.user_id);
+                app.vault.open(&stream, *version, "display_name", name).await?
+            }
+            None => None,
+        };
+        items.push(Item { user_id: invitee.user_id, display_name, signed_at: invitee.signed_at });
+    }
+    Ok(Json(json!({ "items": items })).into_response())
+}
+
+/// A number in the query. Whatever is not one falls back to the default, as the API that this one
+/// stands in for has it.
+fn number(query: &str, name: &str) -> Option<u64> {
+    let mut pairs = url::form_urlencoded::parse(query.as_bytes());
+    pairs.find(|(key, _)| key == name).and_then(|(_, value)| value.parse().ok())
+}
+
+async fn display_name(app: &App, user_id: UserId) -> Result<Option<String>, Problem> {
+    let Some(user) = app.reads.user(user_id)? else { return Ok(None) };
+    let Some(name) = &user.display_name else { return Ok(None) };
+    let stream = StreamId::User(user_id);
+    Ok(app.vault.open(&stream, user.display_name_version, "display_name", name).await?)
+}

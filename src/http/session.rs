@@ -1,0 +1,137 @@
+//! A browser's session: who am I, log me out.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::HeaderMap;
+use http::header::SET_COOKIE;
+use serde::Serialize;
+use serde_json::json;
+use whence_events::{Actor, EmailAddress, RevokeReason, StreamId, Timestamp, UserId};
+
+use super::error::Problem;
+use super::extract::{Asked, SignedIn, check_csrf, session_token};
+use super::session_cookies;
+use crate::app::App;
+use crate::domain::user::{User, UserCommand, needs_extension};
+use crate::handle::HandleError;
+use crate::secrets::SessionToken;
+use crate::sessions::{self, Session};
+
+/// A user as the console family shows them.
+#[derive(Serialize)]
+pub(super) struct UserBody {
+    id: UserId,
+    email: Box<str>,
+    display_name: Option<Box<str>>,
+    avatar_url: Option<Box<str>>,
+    billing_customer_id: Option<Box<str>>,
+    created_at: Timestamp,
+    updated_at: Timestamp,
+}
+
+impl UserBody {
+    /// Somebody who has just registered.
+    pub(super) fn fresh(id: UserId, email: &EmailAddress, at: Timestamp) -> Self {
+        Self {
+            id,
+            email: email.as_str().into(),
+            display_name: None,
+            avatar_url: None,
+            billing_customer_id: None,
+            created_at: at,
+            updated_at: at,
+        }
+    }
+
+    /// Somebody known.
+    pub(super) fn of(user: &sessions::User) -> Self {
+        Self {
+            id: user.user_id,
+            email: user.email.as_str().into(),
+            display_name: user.display_name.clone(),
+            avatar_url: user.avatar_url.clone(),
+            billing_customer_id: user.billing_customer_id.clone(),
+            created_at: user.created_at,
+            updated_at: user.updated_at,
+        }
+    }
+}
+
+/// `GET /v1/auth/me`
+pub(super) async fn me(
+    State(app): State<Arc<App>>,
+    SignedIn { session, token }: SignedIn,
+    asked: Asked,
+) -> Response {
+    #[derive(Serialize)]
+    struct Me {
+        user: UserBody,
+        provider: &'static str,
+    }
+    let provider = session.user.provider.as_str();
+    let mut response = Json(Me { user: UserBody::of(&session.user), provider }).into_response();
+    if needs_extension(session.expires_at, asked.now) {
+        extend(&app, &session, &token, &asked, &mut response).await;
+    }
+    response
+}
+
+/// Sliding renewal. One that fails is tried again by the next call.
+async fn extend(
+    app: &App,
+    session: &Session,
+    token: &SessionToken,
+    asked: &Asked,
+    response: &mut Response,
+) {
+    let command = UserCommand::ExtendSession { now: asked.now, session_id: session.session_id };
+    let stream = StreamId::User(session.user.user_id);
+    let done = app.handler.run::<User>(&stream, &command, &asked.context(Actor::Owner)).await;
+    let Some(whence_events::UserEvent::SessionExtended(extended)) =
+        done.ok().and_then(|done| done.events.into_iter().next())
+    else {
+        return;
+    };
+    for cookie in session_cookies::set(app, token, asked.now, extended.expires_at) {
+        response.headers_mut().append(SET_COOKIE, cookie);
+    }
+}
+
+/// `POST /v1/auth/logout`
+pub(super) async fn logout(
+    State(app): State<Arc<App>>,
+    headers: HeaderMap,
+    asked: Asked,
+) -> Result<Response, Problem> {
+    if let Some(token) = session_token(&headers, &app) {
+        // Also for a session that is gone: the token proves itself.
+        check_csrf(&headers, &app, &token)?;
+        // The cookie stays when this fails, so that the client can try again.
+        end(&app, &token, &asked).await.map_err(|_| Problem::LogoutFailed)?;
+    }
+    let mut response = Json(json!({ "ok": true })).into_response();
+    for cookie in session_cookies::clear(&app.config) {
+        response.headers_mut().append(SET_COOKIE, cookie);
+    }
+    Ok(response)
+}
+
+async fn end(app: &App, token: &SessionToken, asked: &Asked) -> Result<(), Problem> {
+    let Some(session) = app.sessions.get(token, asked.now).await? else { return Ok(()) };
+    let command =
+        UserCommand::RevokeSession { session_id: session.session_id, reason: RevokeReason::Logout };
+    let stream = StreamId::User(session.user.user_id);
+    match app.handler.run::<User>(&stream, &command, &asked.context(Actor::Owner)).await {
+        Ok(done) => {
+            // So that the next request, on whatever connection, finds it gone.
+            app.progress.wait_for(done.position).await;
+            Ok(())
+        }
+        // Somebody else ended it.
+        Err(HandleError::Rejected(_)) => Ok(()),
+        Err(HandleError::Store(error)) => Err(error.into()),
+    }
+}

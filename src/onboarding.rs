@@ -1,0 +1,269 @@
+//! What follows a registration: a referral code, a plan, a welcome mail.
+//!
+//! None of it blocks or fails a login. Each step is an event of the user, so it happens once, and
+//! what a crash interrupts is found again: the tail brings new users at once, and a sweep over the
+//! read model brings whoever is still owed something. Referrals that could not be decided are tried
+//! again by the same sweep.
+
+use std::collections::HashSet;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::Duration;
+
+use tokio::sync::broadcast::error::RecvError;
+use tokio::sync::{Semaphore, broadcast};
+use whence_events::{
+    Actor, CodeKind, DeliveryFailure, Event, EventId, Recorded, StreamId, UserEvent, UserId,
+};
+use whence_projections::{Onboarding, UndecidedReferral};
+
+use crate::app::App;
+use crate::attribution::{Brought, Candidate};
+use crate::domain::name::{Name, NameTaken, ReserveName};
+use crate::domain::touch::{PlantedCode, RefCode};
+use crate::domain::user::{EMAIL_VERSION, User, UserCommand, UserRejection};
+use crate::handle::{Context, HandleError};
+use crate::http::error::chain;
+use crate::mail::Mail;
+use crate::secrets::new_referral_code;
+use crate::store::{Batch, StoreError};
+
+/// Users onboarded at a time.
+const AT_A_TIME: usize = 64;
+
+/// Between two sweeps.
+const SWEEP_EVERY: Duration = Duration::from_secs(15);
+
+/// Users and referrals of one sweep.
+const SWEEP: u64 = 500;
+
+/// A sweep leaves alone what began or was tried so recently; doubled with each failed mail.
+const SETTLE: Duration = Duration::from_secs(30);
+
+/// Codes that may be taken already before something must be wrong: one in 2^40 is.
+const MAX_CODES: usize = 8;
+
+/// Onboards until the service is dropped.
+pub(crate) async fn work(app: Weak<App>, mut tail: broadcast::Receiver<Batch>) {
+    let desk = Arc::new(Desk { places: Semaphore::new(AT_A_TIME), busy: Mutex::default() });
+    let mut sweep = tokio::time::interval(SWEEP_EVERY);
+    sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        tokio::select! {
+            batch = tail.recv() => match batch {
+                Ok(batch) => {
+                    let Some(app) = app.upgrade() else { return };
+                    for (user_id, event_id) in registrations(&batch) {
+                        desk.clone().onboard(app.clone(), user_id, Some(event_id)).await;
+                    }
+                }
+                // The sweep finds whom this missed.
+                Err(RecvError::Lagged(_)) => {}
+                Err(RecvError::Closed) => return,
+            },
+            _ = sweep.tick() => {
+                let Some(app) = app.upgrade() else { return };
+                desk.sweep(&app).await;
+            }
+        }
+    }
+}
+
+fn registrations(batch: &[Recorded]) -> impl Iterator<Item = (UserId, EventId)> {
+    batch.iter().filter_map(|recorded| match (&recorded.stream, &recorded.event) {
+        (StreamId::User(user_id), Event::User(event)) => {
+            let registered = matches!(event.as_ref(), UserEvent::UserRegistered(_));
+            registered.then_some((*user_id, recorded.event_id))
+        }
+        _ => None,
+    })
+}
+
+/// Who is being onboarded.
+struct Desk {
+    places: Semaphore,
+    /// So that a sweep does not send a mail that is just being sent.
+    busy: Mutex<HashSet<UserId>>,
+}
+
+impl Desk {
+    /// Starts an onboarding, once there is a place.
+    async fn onboard(self: Arc<Self>, app: Arc<App>, user_id: UserId, cause: Option<EventId>) {
+        if !self.busy.lock().unwrap_or_else(PoisonError::into_inner).insert(user_id) {
+            return;
+        }
+        let desk = self.clone();
+        // Places are never closed; without one it goes on all the same.
+        let place = self.places.acquire().await.map(tokio::sync::SemaphorePermit::forget);
+        tokio::spawn(async move {
+            if let Err(error) = steps(&app, user_id, cause).await {
+                tracing::warn!(error = %chain(&error), "an onboarding is not complete yet");
+            }
+            desk.busy.lock().unwrap_or_else(PoisonError::into_inner).remove(&user_id);
+            if place.is_ok() {
+                desk.places.add_permits(1);
+            }
+        });
+    }
+
+    async fn sweep(self: &Arc<Self>, app: &Arc<App>) {
+        let now = app.clock.now();
+        match app.reads.onboardings(SWEEP) {
+            Ok(due) => {
+                for Onboarding { user_id, welcome_failed, tried_at, .. } in due {
+                    let settle = SETTLE * 2_u32.pow(u32::from(welcome_failed.min(10)));
+                    if now.since(tried_at) >= settle {
+                        self.clone().onboard(app.clone(), user_id, None).await;
+                    }
+                }
+            }
+            Err(error) => tracing::error!(%error, "the read models do not answer"),
+        }
+        let undecided = app.reads.undecided_referrals(SWEEP).unwrap_or_default();
+        for referral in undecided.into_iter().filter(|r| now.since(r.refused_at) >= SETTLE) {
+            if let Err(error) = app.decide_again(&referral).await {
+                tracing::warn!(error = %chain(&error), "a referral is still undecided");
+            }
+        }
+    }
+}
+
+/// All steps, each of which does nothing when it was done before.
+async fn steps(
+    app: &App,
+    user_id: UserId,
+    cause: Option<EventId>,
+) -> Result<(), HandleError<UserRejection>> {
+    let context = App::system_context(cause);
+    let code = app.issue_primary_code(user_id, &context).await?;
+    let plan = UserCommand::ProvisionSubscription { plan: app.config.plan.clone() };
+    app.run_user(user_id, &plan, &context).await?;
+    welcome(app, user_id, code, &context).await
+}
+
+async fn welcome(
+    app: &App,
+    user_id: UserId,
+    code: Option<String>,
+    context: &Context,
+) -> Result<(), HandleError<UserRejection>> {
+    let stream = StreamId::User(user_id);
+    let user = app.handler.load::<User>(&stream).await.map_err(HandleError::Store)?.state;
+    let Some(account) = user.account.as_ref().filter(|_| !user.welcome.is_over()) else {
+        return Ok(());
+    };
+    let opened = app.vault.open(&stream, EMAIL_VERSION, "email", &account.email).await;
+    let Some(email) = opened.map_err(HandleError::Store)? else { return Ok(()) };
+    let sent = match code {
+        Some(code) => {
+            let mail = Mail::Welcome {
+                site: app.config.site.clone(),
+                link: app.link(&code),
+                reference: user_id.to_string(),
+            };
+            app.mailer.send(&email, &mail).await
+        }
+        None => Err(DeliveryFailure::Local),
+    };
+    // A crash right here sends the mail again, under the same Message-ID: mail knows no other way
+    // to be sent exactly once.
+    app.run_user(user_id, &UserCommand::RecordWelcome(sent), context).await.map(drop)
+}
+
+impl App {
+    /// A short link with this code.
+    #[must_use]
+    pub fn link(&self, code: &str) -> String {
+        format!("{}/r/{code}", self.config.public_url.as_str().trim_end_matches('/'))
+    }
+
+    /// The user's primary code, made if there is none.
+    async fn issue_primary_code(
+        &self,
+        user_id: UserId,
+        context: &Context,
+    ) -> Result<Option<String>, HandleError<UserRejection>> {
+        let stream = StreamId::User(user_id);
+        for _ in 0..MAX_CODES {
+            let user = self.handler.load::<User>(&stream).await.map_err(HandleError::Store)?.state;
+            if let Some(issued) = user.codes.iter().find(|code| code.kind == CodeKind::Primary) {
+                return Ok(Some(issued.code.as_str().to_owned()));
+            }
+            let code = new_referral_code();
+            match self.reserve(&StreamId::code(&code), user_id, context).await {
+                Ok(()) => {}
+                Err(HandleError::Rejected(NameTaken)) => continue,
+                Err(HandleError::Store(error)) => return Err(HandleError::Store(error)),
+            }
+            let (now, kind) = (self.clock.now(), CodeKind::Primary);
+            let issue = UserCommand::IssueReferralCode { now, code, kind };
+            self.run_user(user_id, &issue, context).await?;
+        }
+        Ok(None)
+    }
+
+    /// Takes a name for a user.
+    pub(crate) async fn reserve(
+        &self,
+        name: &StreamId,
+        owner: UserId,
+        context: &Context,
+    ) -> Result<(), HandleError<NameTaken>> {
+        self.handler.run::<Name>(name, &ReserveName { owner }, context).await.map(drop)
+    }
+
+    /// Runs a command on a user and says whether it changed anything.
+    pub(crate) async fn run_user(
+        &self,
+        user_id: UserId,
+        command: &UserCommand,
+        context: &Context,
+    ) -> Result<bool, HandleError<UserRejection>> {
+        let done = self.handler.run::<User>(&StreamId::User(user_id), command, context).await?;
+        Ok(!done.events.is_empty())
+    }
+
+    /// Decides a referral that could not be decided when it came.
+    async fn decide_again(&self, referral: &UndecidedReferral) -> Result<(), StoreError> {
+        let user_id = referral.user_id;
+        let stream = StreamId::User(user_id);
+        let user = self.handler.load::<User>(&stream).await?.state;
+        let Some(account) = &user.account else { return Ok(()) };
+        let email = self.vault.open(&stream, EMAIL_VERSION, "email", &account.email).await?;
+        let device = match &account.last_device {
+            Some((device, version)) => self.vault.open(&stream, *version, "device", device).await?,
+            None => None,
+        };
+        let (Some(email), client) = (email, device.unwrap_or_default()) else { return Ok(()) };
+        let code = referral.code.clone();
+        let ref_code = match (referral.touched_at, referral.touch_id) {
+            (Some(touched_at), Some(touch_id)) => {
+                RefCode::Signed(PlantedCode { code, touched_at, touch_id })
+            }
+            _ => RefCode::Bare(code),
+        };
+        let brought = Brought { ref_code: Some(ref_code), first_touch: None };
+        let candidate = Candidate { user_id, email: &email, client: &client, country: None };
+        // As of then: the user must not lose by the time that it took us.
+        let attempt = self.attempt(candidate, &brought, referral.via, referral.refused_at).await;
+        let command = UserCommand::AttributeReferral { user_id, attempt: Box::new(attempt) };
+        match self.run_user(user_id, &command, &Self::system_context(None)).await {
+            Err(HandleError::Store(error)) => Err(error),
+            Ok(_) | Err(HandleError::Rejected(_)) => Ok(()),
+        }
+    }
+
+    /// Gives a user a creator handle: `/creators/{handle}` becomes a landing page of theirs.
+    ///
+    /// # Errors
+    /// [`NameTaken`] inside when somebody else has it.
+    pub async fn claim_handle(
+        &self,
+        user_id: UserId,
+        handle: whence_events::Handle,
+    ) -> anyhow::Result<()> {
+        let context = Self::context(crate::secrets::new_correlation_id(), Actor::System);
+        self.reserve(&StreamId::Handle(handle.clone()), user_id, &context).await?;
+        self.run_user(user_id, &UserCommand::ClaimHandle { handle }, &context).await?;
+        Ok(())
+    }
+}

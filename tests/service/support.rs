@@ -1,0 +1,262 @@
+//! A server of its own for each test, on a port of its own, and a browser to speak to it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::Value;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use whence::app::App;
+use whence::clock::Clock;
+use whence::config::Config;
+use whence::mail::{Mailer, Sender};
+use whence::secrets::Keys;
+use whence::store::{EventStore, SqliteStore};
+use whence_events::{EmailAddress, Recorded, Timestamp};
+
+/// When every test begins: 2026-01-01T00:00:00Z.
+pub const START: Timestamp = Timestamp::from_micros(1_767_225_600_000_000);
+
+/// A running service.
+pub struct Server {
+    pub app: Arc<App>,
+    pub clock: Clock,
+    pub url: String,
+    pub directory: TempDir,
+    task: tokio::task::JoinHandle<()>,
+}
+
+impl Server {
+    pub async fn start() -> Self {
+        Self::with(&[]).await
+    }
+
+    /// With more flags of `whence serve`.
+    pub async fn with(flags: &[&str]) -> Self {
+        Self::over(flags, |store| store).await
+    }
+
+    /// Over a store that is wrapped first.
+    pub async fn over(
+        flags: &[&str],
+        wrap: impl FnOnce(Arc<dyn EventStore>) -> Arc<dyn EventStore>,
+    ) -> Self {
+        let directory = TempDir::new().unwrap();
+        let clock = Clock::manual(START);
+        let store_flag = format!("sqlite:{}", directory.path().display());
+        let mut all = vec!["--store", &store_flag];
+        all.extend(flags);
+        let config = Config::from_flags(all).unwrap();
+        let log = config.data.join("log.db");
+        let fingerprint = Keys::derive(&config.master_key).fingerprint();
+        let store = SqliteStore::open(&log, fingerprint, clock.clone()).unwrap();
+        let sender = Sender { name: "Test".into(), address: "login@example.com".into() };
+        let mailer = Mailer::open("memory", &sender).unwrap();
+        let store = wrap(Arc::new(store));
+        let app = App::open_with(config, clock.clone(), mailer, store).await.unwrap();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let url = format!("http://{}", listener.local_addr().unwrap());
+        let router = whence::http::router(app.clone());
+        let task = tokio::spawn(whence::http::serve(listener, router, std::future::pending()));
+        Self { app, clock, url, directory, task }
+    }
+
+    /// A browser without cookies.
+    pub fn browser(&self) -> Browser {
+        let client = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            .timeout(Duration::from_secs(60))
+            .build()
+            .unwrap();
+        Browser { client, url: self.url.clone(), cookies: BTreeMap::new(), headers: vec![] }
+    }
+
+    /// Moves time forward.
+    pub fn pass(&self, span: Duration) {
+        self.clock.set(self.clock.now() + span);
+    }
+
+    /// The newest code that was mailed to an address.
+    pub fn code(&self, email: &str) -> String {
+        let address = EmailAddress::parse(email).unwrap();
+        self.app.mailer.memory().unwrap().take_code(&address).expect("a code was mailed")
+    }
+
+    /// A browser that has just logged in.
+    pub async fn signed_in(&self, email: &str) -> Browser {
+        let mut browser = self.browser();
+        self.log_in(&mut browser, email).await;
+        browser
+    }
+
+    /// Logs in and gives the answer of verify.
+    pub async fn log_in(&self, browser: &mut Browser, email: &str) -> Answer {
+        let request_id = browser.start(email).await;
+        let code = self.code(email);
+        let answer = browser.verify(&request_id, &code).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        answer
+    }
+
+    /// Every event there is.
+    pub async fn log(&self) -> Vec<Recorded> {
+        self.app.store.read_all(0, 100_000).await.unwrap()
+    }
+
+    /// The stored types of every event there is.
+    pub async fn types(&self) -> Vec<String> {
+        self.log().await.iter().map(|event| event.event.event_type().to_owned()).collect()
+    }
+
+    /// Until the read models have everything that is in the log now.
+    pub async fn settle(&self) {
+        let head = self.app.store.head().await.unwrap();
+        assert!(self.app.progress.wait_for(head).await);
+    }
+
+    /// Until a user's onboarding is over: their primary code.
+    pub async fn onboarded(&self, browser: &mut Browser) -> String {
+        for _ in 0..500 {
+            let overview = browser.get("/v1/referrals/me").await;
+            let welcomed = self.app.reads.onboardings(100).unwrap().is_empty();
+            if let (Some(code), true) = (overview.json()["primary_code"].as_str(), welcomed) {
+                return code.to_owned();
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+        panic!("the onboarding does not end");
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        self.task.abort();
+    }
+}
+
+/// A client with cookies.
+#[derive(Clone)]
+pub struct Browser {
+    client: reqwest::Client,
+    url: String,
+    pub cookies: BTreeMap<String, String>,
+    /// Sent with every request.
+    pub headers: Vec<(&'static str, String)>,
+}
+
+impl Browser {
+    pub async fn get(&mut self, path: &str) -> Answer {
+        self.send(self.client.get(format!("{}{path}", self.url))).await
+    }
+
+    pub async fn post(&mut self, path: &str, body: impl Into<String>) -> Answer {
+        let request = self.client.post(format!("{}{path}", self.url));
+        self.send(request.header("content-type", "application/json").body(body.into())).await
+    }
+
+    /// Any request to a path.
+    pub fn request(&self, method: &str, path: &str) -> reqwest::RequestBuilder {
+        let method = method.parse().unwrap();
+        self.client.request(method, format!("{}{path}", self.url))
+    }
+
+    /// Sends with this browser's cookies and headers, and keeps the cookies that come back.
+    pub async fn send(&mut self, mut request: reqwest::RequestBuilder) -> Answer {
+        if !self.cookies.is_empty() {
+            let pairs: Vec<_> = self.cookies.iter().map(|(n, v)| format!("{n}={v}")).collect();
+            request = request.header("cookie", pairs.join("; "));
+        }
+        for (name, value) in &self.headers {
+            request = request.header(*name, value);
+        }
+        let answer = Answer::of(request.send().await.unwrap()).await;
+        for line in answer.all("set-cookie") {
+            let (pair, attributes) = line.split_once(';').unwrap_or((&line, ""));
+            let (name, value) = pair.split_once('=').unwrap();
+            if attributes.contains("Max-Age=0") {
+                self.cookies.remove(name);
+            } else {
+                self.cookies.insert(name.to_owned(), value.to_owned());
+            }
+        }
+        answer
+    }
+
+    /// Asks for a code: the request id.
+    pub async fn start(&mut self, email: &str) -> String {
+        let body = serde_json::json!({ "email": email }).to_string();
+        let answer = self.post("/v1/auth/email/start", body).await;
+        assert_eq!(answer.status, 200, "{}", answer.text);
+        answer.json()["request_id"].as_str().unwrap().to_owned()
+    }
+
+    pub async fn verify(&mut self, request_id: &str, code: &str) -> Answer {
+        let body = serde_json::json!({ "request_id": request_id, "code": code }).to_string();
+        self.post("/v1/auth/email/verify", body).await
+    }
+
+    /// Sends the session's CSRF token along from now on.
+    pub fn with_csrf(mut self) -> Self {
+        let token = self.cookies["nl_csrf"].clone();
+        self.headers.push(("x-csrf-token", token));
+        self
+    }
+}
+
+/// What came back.
+#[derive(Debug)]
+pub struct Answer {
+    pub status: u16,
+    pub text: String,
+    pub headers: reqwest::header::HeaderMap,
+}
+
+impl Answer {
+    async fn of(response: reqwest::Response) -> Self {
+        let status = response.status().as_u16();
+        let headers = response.headers().clone();
+        Self { status, headers, text: response.text().await.unwrap() }
+    }
+
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.text).expect(&self.text)
+    }
+
+    /// The value of `error`.
+    pub fn error(&self) -> String {
+        self.json()["error"].as_str().unwrap_or("").to_owned()
+    }
+
+    pub fn header(&self, name: &str) -> Option<String> {
+        self.headers.get(name).map(|value| value.to_str().unwrap().to_owned())
+    }
+
+    /// Every line of a header.
+    pub fn all(&self, name: &str) -> Vec<String> {
+        let lines = self.headers.get_all(name).into_iter();
+        lines.map(|value| value.to_str().unwrap().to_owned()).collect()
+    }
+
+    /// Status and body in one text, ids and times masked, for snapshots.
+    pub fn shown(&self) -> String {
+        format!("{} {}", self.status, masked(&self.text))
+    }
+}
+
+/// Puts `<uuid>` and `<time>` where there is one.
+pub fn masked(text: &str) -> String {
+    let quoted: Vec<_> = text
+        .split('"')
+        .map(|part| {
+            if part.len() == 36 && uuid::Uuid::try_parse(part).is_ok() {
+                "<uuid>"
+            } else if part.parse::<Timestamp>().is_ok() {
+                "<time>"
+            } else {
+                part
+            }
+        })
+        .collect();
+    quoted.join("\"")
+}
