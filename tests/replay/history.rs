@@ -299,7 +299,8 @@ impl World {
         self.log.run(name, &ReserveName { owner: user.user_id });
         if name.state.owner == Some(user.user_id) {
             let kind = CodeKind::ALL[usize::from(what) % 2];
-            let issue = UserCommand::IssueReferralCode { code: code(slug), kind };
+            let now = self.log.now;
+            let issue = UserCommand::IssueReferralCode { now, code: code(slug), kind };
             self.log.run(&mut user.stream, &issue);
             let claim = UserCommand::ClaimHandle { handle: slug.parse().unwrap() };
             self.log.run(&mut user.stream, &claim);
