@@ -252,14 +252,22 @@ impl<O: Observer> Runner<O> {
     }
 
     fn apply(&self, events: &[Recorded]) -> Result<(), Trouble> {
-        self.reads.apply(events)?;
-        self.observer.projected(events);
-        if let Some(last) = events.last()
+        let applied = self.reads.apply(events);
+        // What lies before an unknown event is in the tables, and whoever waits for it is told.
+        let done = match &applied {
+            Ok(()) => events,
+            Err(ProjectError::UnknownEvent { position, .. }) => {
+                &events[..events.partition_point(|event| event.position < *position)]
+            }
+            Err(ProjectError::Sqlite(_) | ProjectError::Damaged(_)) => &[],
+        };
+        self.observer.projected(done);
+        if let Some(last) = done.last()
             && last.position > self.progress.projected()
         {
             self.progress.reached(last.position);
         }
-        Ok(())
+        Ok(applied?)
     }
 
     fn read(&self, after: Position, limit: usize) -> Result<Vec<Recorded>, StoreError> {

@@ -33,6 +33,7 @@ pub trait EventStore: Send + Sync + 'static {
     /// # Errors
     /// [`StoreError::Conflict`]: the stream has another length; nothing was written.
     /// [`StoreError::Unavailable`]: nobody knows whether it was written; ask again with the same ids.
+    /// Also for an append without events, of which nothing is written.
     async fn append(&self, append: Append) -> Result<Appended, StoreError>;
 
     /// Up to `limit` events of a stream from version `from` on, in order; empty past its end.

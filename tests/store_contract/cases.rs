@@ -132,6 +132,16 @@ pub(crate) async fn a_decision_is_seen_whole_or_not_at_all(backend: &dyn Backend
     assert_eq!(store.head().await.unwrap(), 30 * EVENTS as u64);
 }
 
+pub(crate) async fn an_append_without_events_is_refused_and_makes_no_stream(backend: &dyn Backend) {
+    let store = backend.open().await;
+    let stream = new_stream();
+    assert!(store.append(append(&stream, 0, 0)).await.is_err());
+    // The place that a stream without events would have taken is free.
+    assert!(store.append(append(&new_stream(), 0, 1)).await.is_ok());
+    assert!(store.append(append(&stream, 0, 1)).await.is_ok());
+    assert_eq!(store.head().await.unwrap(), 2);
+}
+
 pub(crate) async fn the_same_ids_again_give_the_first_positions(backend: &dyn Backend) {
     let store = backend.open().await;
     let (stream, other) = (new_stream(), new_stream());

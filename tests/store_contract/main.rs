@@ -31,6 +31,7 @@ macro_rules! contract {
             cases: a_stale_length_conflicts_and_writes_nothing,
             cases: of_racing_appends_one_wins,
             cases: a_decision_is_seen_whole_or_not_at_all,
+            cases: an_append_without_events_is_refused_and_makes_no_stream,
             cases: the_same_ids_again_give_the_first_positions,
             cases: the_same_append_many_times_at_once_is_written_once,
             cases: the_same_ids_at_another_place_conflict,
