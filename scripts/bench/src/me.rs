@@ -33,11 +33,12 @@ pub(crate) fn measure(args: &Args, log: &Log, tokens: &[TokenText]) -> anyhow::R
         threads: args.load_threads,
         time: args.round(),
     };
-    let longest = Load { time: DRAIN, ..to(all_address) };
-    load::run(longest, |number| {
-        let sessions = (number..tokens.len()).step_by(args.connections);
-        EachOnce { asker: Asker::new(tokens, number), sessions }
-    })?;
+    for address in [all_address, few_address] {
+        load::run(Load { time: DRAIN, ..to(address) }, |number| {
+            let sessions = (number..tokens.len()).step_by(args.connections);
+            EachOnce { asker: Asker::new(tokens, number), sessions }
+        })?;
+    }
     let mut rows = [
         Row::new("bare axum GET /"),
         Row::new(format!("me, {} sessions, all in the cache", tokens.len())),

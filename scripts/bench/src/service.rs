@@ -18,6 +18,9 @@ use whence::store::{EventStore, SqliteStore};
 /// How long a log may still be held by a service that was just dropped.
 const RELEASE: Duration = Duration::from_secs(5);
 
+/// Between two looks at whether all is done: looking costs the machine something, too.
+const POLL: Duration = Duration::from_millis(5);
+
 /// A log that is open, and what it takes to open a service over it.
 pub(crate) struct Log {
     pub(crate) config: Config,
@@ -97,7 +100,7 @@ pub(crate) fn drain(
         if app.progress.projected() >= head && app.reads.onboardings(1)?.is_empty() {
             return Ok(Some(head));
         }
-        std::thread::sleep(Duration::from_micros(500));
+        std::thread::sleep(POLL);
     }
     Ok(None)
 }
