@@ -62,6 +62,11 @@ impl Connection {
 }
 
 impl Answer<'_> {
+    /// The body, to be shown when it was not expected.
+    pub(crate) fn text(&self) -> std::borrow::Cow<'_, str> {
+        String::from_utf8_lossy(self.body)
+    }
+
     /// The value of a cookie that is set.
     pub(crate) fn cookie(&self, name: &[u8]) -> Option<&[u8]> {
         let mut rest = self.head;

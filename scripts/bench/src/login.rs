@@ -149,7 +149,7 @@ impl Work for Visitor {
         self.count += 1;
         self.post("/v1/auth/email/start", &format!(r#"{{"email":"{email}"}}"#));
         let answer = connection.call(&self.request).await?;
-        ensure!(answer.status == 200, "start answers {}", answer.status);
+        ensure!(answer.status == 200, "start answers {} {}", answer.status, answer.text());
         let body = std::str::from_utf8(answer.body)?;
         let request_id = body
             .strip_prefix(r#"{"request_id":""#)
@@ -160,7 +160,7 @@ impl Work for Visitor {
         let body = format!(r#"{{"request_id":"{request_id}","code":"{code}"}}"#);
         self.post("/v1/auth/email/verify", &body);
         let answer = connection.call(&self.request).await?;
-        ensure!(answer.status == 200, "verify answers {}", answer.status);
+        ensure!(answer.status == 200, "verify answers {} {}", answer.status, answer.text());
         ensure!(answer.cookie(b"nl_session").is_some(), "verify answers without a session");
         Ok(Some(()))
     }
