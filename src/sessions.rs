@@ -151,12 +151,14 @@ impl Sessions {
 
     /// Looks twice before it says no: this node may be behind what was acknowledged.
     async fn look_up(&self, id: SessionId) -> Result<Option<SessionView>, SessionError> {
+        // Taken before the look: what is projected after it was not seen by it.
+        let seen = self.progress.projected();
         let found = self.reads.session(id)?;
         if found.is_some() {
             return Ok(found);
         }
         let head = self.store.head().await?;
-        if self.progress.projected() >= head {
+        if seen >= head {
             return Ok(None);
         }
         self.progress.wait_for(head).await;
