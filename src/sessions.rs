@@ -79,6 +79,9 @@ pub enum SessionError {
     /// The log or the vault.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// The read models did not catch up in time, so a session that is not in them may exist.
+    #[error("the read models are behind the log")]
+    Behind,
 }
 
 impl Sessions {
@@ -132,6 +135,12 @@ impl Sessions {
         }
     }
 
+    /// Marks a session as gone whose revocation is on record, for requests that come before the
+    /// runner has heard of it.
+    pub fn mark_gone(&self, id: SessionId) {
+        self.cache.insert(id, Entry::Gone);
+    }
+
     async fn fill(&self, id: SessionId) -> Result<Entry, SessionError> {
         loop {
             let place = match self.cache.get_value_or_guard_async(&id).await {
@@ -161,7 +170,9 @@ impl Sessions {
         if seen >= head {
             return Ok(None);
         }
-        self.progress.wait_for(head).await;
+        if !self.progress.wait_for(head).await {
+            return Err(SessionError::Behind);
+        }
         Ok(self.reads.session(id)?)
     }
 

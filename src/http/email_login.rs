@@ -29,6 +29,7 @@ use crate::domain::user::{OpenSession, SESSION_IDLE, User, UserCommand};
 use crate::handle::HandleError;
 use crate::mail::Mail;
 use crate::secrets::{OneTimeCode, SessionToken, new_request_id, new_user_id};
+use crate::sessions::SessionError;
 
 /// Body of a start. A field that is missing is empty.
 #[derive(Deserialize)]
@@ -188,7 +189,10 @@ async fn find_login(app: &App, request_id: RequestId) -> Result<Option<EmailKey>
     if seen >= head {
         return Ok(None);
     }
-    app.progress.wait_for(head).await;
+    // Not known is not no: the code may be right, and another try finds out.
+    if !app.progress.wait_for(head).await {
+        return Err(SessionError::Behind.into());
+    }
     Ok(app.reads.login(request_id)?)
 }
 

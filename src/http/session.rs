@@ -129,7 +129,9 @@ async fn end(app: &App, token: &SessionToken, asked: &Asked) -> Result<(), Probl
     let stream = StreamId::User(session.user.user_id);
     match app.handler.run::<User>(&stream, &command, &asked.context(Actor::Owner)).await {
         Ok(done) => {
-            // So that the next request, on whatever connection, finds it gone.
+            // So that the next request, on whatever connection, finds it gone, also when the read
+            // models do not make it in time.
+            app.sessions.mark_gone(session.session_id);
             app.progress.wait_for(done.position).await;
             Ok(())
         }
