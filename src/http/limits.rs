@@ -63,7 +63,6 @@ struct Limit {
     counts: Cache<IpAddr, Arc<Mutex<Count>>>,
 }
 
-#[derive(Default)]
 struct Count {
     since: Timestamp,
     requests: u32,
@@ -99,7 +98,10 @@ impl Limit {
         let Some(client) = client.filter(|ip| !ip.is_loopback() && self.most > 0) else {
             return Ok(());
         };
-        let fresh = || Ok::<_, std::convert::Infallible>(Arc::default());
+        let fresh = || {
+            let count = Count { since: now, requests: 0 };
+            Ok::<_, std::convert::Infallible>(Arc::new(Mutex::new(count)))
+        };
         let Ok(count) = self.counts.get_or_insert_with(&network(client), fresh);
         let mut count = count.lock().unwrap_or_else(PoisonError::into_inner);
         if count.since + CLIENT_WINDOW <= now {
