@@ -151,12 +151,14 @@ impl Sessions {
 
     /// Looks twice before it says no: this node may be behind what was acknowledged.
     async fn look_up(&self, id: SessionId) -> Result<Option<SessionView>, SessionError> {
+        // Before the first look: what is projected between the two would never be seen.
+        let projected = self.progress.projected();
         let found = self.reads.session(id)?;
         if found.is_some() {
             return Ok(found);
         }
         let head = self.store.head().await?;
-        if self.progress.projected() >= head {
+        if projected >= head {
             return Ok(None);
         }
         self.progress.wait_for(head).await;

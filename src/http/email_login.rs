@@ -179,11 +179,13 @@ async fn verify_code(
 
 /// The address of a login. Looks twice before it says no: this node may be behind.
 async fn find_login(app: &App, request_id: RequestId) -> Result<Option<EmailKey>, Problem> {
+    // Before the first look: what is projected between the two would never be seen.
+    let projected = app.progress.projected();
     if let Some(found) = app.reads.login(request_id)? {
         return Ok(Some(found));
     }
     let head = app.store.head().await?;
-    if app.progress.projected() >= head {
+    if projected >= head {
         return Ok(None);
     }
     app.progress.wait_for(head).await;
