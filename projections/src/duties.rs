@@ -58,7 +58,7 @@ impl Projector for Duties {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn tables(&self) -> &'static [&'static str] {
@@ -89,9 +89,11 @@ impl Projector for Duties {
             }
             UserEvent::UserErased(_) => {
                 changes.push(Change::OnboardingOver { user_id });
-                changes.push(Change::ReferralDecided { user_id });
+                changes.push(Change::ReferralDecided { user_id, code: None });
             }
-            UserEvent::ReferralAttributed(_) => changes.push(Change::ReferralDecided { user_id }),
+            UserEvent::ReferralAttributed(_) => {
+                changes.push(Change::ReferralDecided { user_id, code: None });
+            }
             UserEvent::ReferralRefused(refused) => match (&refused.code, refused.reason) {
                 (Some(code), Refusal::InternalError) => changes.push(Change::ReferralUndecided {
                     user_id,
@@ -101,7 +103,11 @@ impl Projector for Duties {
                     via: refused.via,
                     at,
                 }),
-                _ => changes.push(Change::ReferralDecided { user_id }),
+                (Some(code), _) => {
+                    let code = Some(code.clone());
+                    changes.push(Change::ReferralDecided { user_id, code });
+                }
+                (None, _) => {}
             },
             UserEvent::AttributionCaptured(_)
             | UserEvent::SessionOpened(_)

@@ -369,8 +369,12 @@ impl User {
         let referee = Referee { user_id, registered_at, attributed };
         let event = referral::decide(referee, attempt).map_err(UserRejection::NotAttributed)?;
         if let UserEvent::ReferralRefused(refused) = &event {
-            let known = self.refusals.contains(&(refused.code.clone(), refused.reason));
-            if known || self.refusals.len() >= MAX_REFUSALS {
+            let about_it = |(code, _): &&(Option<ReferralCode>, _)| *code == refused.code;
+            let last = self.refusals.iter().rev().find(about_it).map(|(_, reason)| *reason);
+            let full = self.refusals.len() >= MAX_REFUSALS;
+            // What ends an undecided attempt is recorded always, else it would never end.
+            let known = last == Some(refused.reason);
+            if known || (full && last != Some(Refusal::InternalError)) {
                 return Err(UserRejection::NotAttributed(refused.reason));
             }
         }

@@ -90,6 +90,10 @@ async fn decide(
     let stream = StreamId::User(user_id);
     let done = match app.handler.run::<User>(&stream, &command, &context).await {
         Ok(done) => done,
+        // Undecided, and nothing new on record: perhaps nothing at all.
+        Err(HandleError::Rejected(UserRejection::NotAttributed(Refusal::InternalError))) => {
+            return Err(Undecided::Failed("it could not be looked up".to_owned()));
+        }
         Err(HandleError::Rejected(UserRejection::NotAttributed(reason))) => {
             return Err(Undecided::Refused(reason));
         }
