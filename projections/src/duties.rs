@@ -2,7 +2,7 @@
 
 use whence_events::{
     CodeKind, Event, Recorded, ReferralCode, Refusal, StreamId, Timestamp, TouchId, UserEvent,
-    UserId, Via,
+    UserId, Via, WelcomeEmailFailed,
 };
 
 use crate::Projector;
@@ -86,6 +86,10 @@ impl Projector for Duties {
             }
             UserEvent::WelcomeEmailFailed(failed) => {
                 changes.push(Change::WelcomeFailed { user_id, attempt: failed.attempt, at });
+                // Given up is over, too: else those who have no mailbox fill every sweep.
+                if failed.attempt >= WelcomeEmailFailed::LAST_ATTEMPT {
+                    changes.push(Change::OnboardingStep { user_id, step: Onboarding::WELCOME });
+                }
             }
             UserEvent::UserErased(_) => {
                 changes.push(Change::OnboardingOver { user_id });

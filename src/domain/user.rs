@@ -20,7 +20,7 @@ pub const SESSION_IDLE: Duration = Duration::from_hours(30 * 24);
 pub const SESSION_MAX: Duration = Duration::from_hours(90 * 24);
 
 /// Welcome mails are tried this often.
-pub const MAX_WELCOME_ATTEMPTS: u8 = 5;
+pub const MAX_WELCOME_ATTEMPTS: u8 = WelcomeEmailFailed::LAST_ATTEMPT;
 
 /// Refused attempts on record for one user: a visitor who plants cookies cannot fill the log.
 const MAX_REFUSALS: usize = 32;
