@@ -12,7 +12,7 @@ use whence::clock::Clock;
 use whence::config::Config;
 use whence::mail::{Mailer, Sender};
 use whence::secrets::Keys;
-use whence::store::{EventStore, SqliteStore};
+use whence::store::{EventStore, OpenError, SqliteStore};
 use whence_events::{EmailAddress, Recorded, Timestamp};
 
 /// When every test begins: 2026-01-01T00:00:00Z.
@@ -42,17 +42,24 @@ impl Server {
         flags: &[&str],
         wrap: impl FnOnce(Arc<dyn EventStore>) -> Arc<dyn EventStore>,
     ) -> Self {
-        let directory = TempDir::new().unwrap();
-        let clock = Clock::manual(START);
+        Self::at(TempDir::new().unwrap(), Clock::manual(START), flags, wrap).await
+    }
+
+    /// Over a directory that may hold a log already.
+    pub async fn at(
+        directory: TempDir,
+        clock: Clock,
+        flags: &[&str],
+        wrap: impl FnOnce(Arc<dyn EventStore>) -> Arc<dyn EventStore>,
+    ) -> Self {
         let store_flag = format!("sqlite:{}", directory.path().display());
         let mut all = vec!["--store", &store_flag];
         all.extend(flags);
         let config = Config::from_flags(all).unwrap();
-        let log = config.data.join("log.db");
-        let fingerprint = Keys::derive(&config.master_key).fingerprint();
-        let store = SqliteStore::open(&log, fingerprint, clock.clone()).unwrap();
+        let store = open_log(&config, &clock).await;
         let sender = Sender { name: "Test".into(), address: "login@example.com".into() };
-        let mailer = Mailer::open("memory", &sender).unwrap();
+        let mail = if flags.contains(&"--mail") { config.mail.as_str() } else { "memory" };
+        let mailer = Mailer::open(mail, &sender).unwrap();
         let store = wrap(Arc::new(store));
         let app = App::open_with(config, clock.clone(), mailer, store).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -60,6 +67,13 @@ impl Server {
         let router = whence::http::router(app.clone());
         let task = tokio::spawn(whence::http::serve(listener, router, std::future::pending()));
         Self { app, clock, url, directory, task }
+    }
+
+    /// Stops it, and gives what a restart needs. Browsers have to be dropped before: their open
+    /// connections keep the log in use.
+    pub fn stop(mut self) -> (TempDir, Clock) {
+        let directory = std::mem::replace(&mut self.directory, TempDir::new().unwrap());
+        (directory, self.clock.clone())
     }
 
     /// A browser without cookies.
@@ -129,6 +143,19 @@ impl Server {
     }
 }
 
+/// Opens the log once the server before has let go of it.
+async fn open_log(config: &Config, clock: &Clock) -> SqliteStore {
+    let log = config.data.join("log.db");
+    let fingerprint = Keys::derive(&config.master_key).fingerprint();
+    for _ in 0..500 {
+        match SqliteStore::open(&log, fingerprint, clock.clone()) {
+            Err(OpenError::InUse(_)) => tokio::time::sleep(Duration::from_millis(10)).await,
+            opened => return opened.unwrap(),
+        }
+    }
+    panic!("the log stays in use");
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         self.task.abort();
@@ -146,6 +173,10 @@ pub struct Browser {
 }
 
 impl Browser {
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     pub async fn get(&mut self, path: &str) -> Answer {
         self.send(self.client.get(format!("{}{path}", self.url))).await
     }
@@ -259,4 +290,15 @@ pub fn masked(text: &str) -> String {
         })
         .collect();
     quoted.join("\"")
+}
+
+/// Waits until something holds that the service does in the background.
+pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    for _ in 0..1000 {
+        if holds().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("never: {what}");
 }
