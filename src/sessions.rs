@@ -132,6 +132,12 @@ impl Sessions {
         }
     }
 
+    /// A session was ended on the log: from now on nobody here is told otherwise, however far behind
+    /// the read models are.
+    pub fn ended(&self, id: SessionId) {
+        self.cache.insert(id, Entry::Gone);
+    }
+
     async fn fill(&self, id: SessionId) -> Result<Entry, SessionError> {
         loop {
             let place = match self.cache.get_value_or_guard_async(&id).await {
@@ -223,9 +229,12 @@ impl Observer for SessionObserver {
                         Err(_) => self.cache.clear(),
                     }
                 }
+                // Again: a small cache may have dropped the mark, and read the tables since.
+                UserEvent::SessionRevoked(revoked) => {
+                    self.cache.insert(revoked.session_id, Entry::Gone);
+                }
                 // Its sessions were revoked before, each by an event of its own.
                 UserEvent::UserErased(_)
-                | UserEvent::SessionRevoked(_)
                 | UserEvent::SessionOpened(_)
                 | UserEvent::UserRegistered(_)
                 | UserEvent::AttributionCaptured(_)

@@ -127,6 +127,7 @@ async fn end(app: &App, token: &SessionToken, asked: &Asked) -> Result<(), Probl
     match app.handler.run::<User>(&stream, &command, &asked.context(Actor::Owner)).await {
         Ok(done) => {
             // So that the next request, on whatever connection, finds it gone.
+            app.sessions.ended(session.session_id);
             app.progress.wait_for(done.position).await;
             Ok(())
         }

@@ -1,10 +1,13 @@
 //! What peers get wrong when requests come at once.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::future::join_all;
 use whence_events::{Event, MailboxEvent, StreamId, UserEvent};
 
+use crate::faults::Stalling;
 use crate::support::{Answer, Browser, Server};
 
 const AT_ONCE: usize = 64;
@@ -206,6 +209,20 @@ async fn after_logout_is_answered_me_is_401() {
             assert_eq!(browser.clone().get("/v1/auth/me").await.status, 401);
         }
     }
+}
+
+/// The same while the read models do not move on at all, which a log-out does not wait out.
+#[tokio::test]
+async fn after_logout_is_answered_me_is_401_however_far_behind_the_tables_are() {
+    let stalled = Arc::new(AtomicBool::new(false));
+    let server = Server::over(&[], |store| Stalling::around(store, stalled.clone())).await;
+    let mut browser = server.signed_in("ada@example.com").await.with_csrf();
+    let mut other = browser.clone();
+    assert_eq!(other.get("/v1/auth/me").await.status, 200);
+    stalled.store(true, Ordering::SeqCst);
+    assert_eq!(browser.post("/v1/auth/logout", "").await.status, 200);
+    assert!(server.app.progress.projected() < server.app.store.head().await.unwrap());
+    assert_eq!(other.get("/v1/auth/me").await.status, 401);
 }
 
 /// The log says who was told what: no guess was compared that the log does not know.
