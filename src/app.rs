@@ -18,6 +18,7 @@ use crate::http::bearer::Bearer;
 use crate::http::limits::ClientLimits;
 use crate::http::touch::{Landing, TouchRecorder};
 use crate::mail::Mailer;
+use crate::onboarding::Desk;
 use crate::runner::{self, Progress};
 use crate::secrets::{Keys, new_correlation_id};
 use crate::sessions::Sessions;
@@ -60,6 +61,8 @@ pub struct App {
     pub landing: Arc<Landing>,
     /// What one client address may do.
     pub(crate) limits: ClientLimits,
+    /// Onboardings under way.
+    pub(crate) desk: Arc<Desk>,
 }
 
 impl App {
@@ -104,6 +107,7 @@ impl App {
             rules: Arc::new(config.rules.clone()),
             landing: Arc::new(landing),
             limits: ClientLimits::new(&config),
+            desk: Arc::default(),
             config,
             clock,
             keys,
@@ -138,7 +142,8 @@ impl App {
         let stream = StreamId::Rules(self.rules.digest);
         let adopt = AdoptRules(Rules::clone(&self.rules));
         self.handler.run::<AdoptedRules>(&stream, &adopt, &Self::system_context(None)).await?;
-        tokio::spawn(onboarding::work(Arc::downgrade(self), self.store.tail()));
+        let desk = self.desk.clone();
+        tokio::spawn(onboarding::work(desk, Arc::downgrade(self), self.store.tail()));
         tokio::spawn(touches::work(Arc::downgrade(self), queue));
         Ok(())
     }

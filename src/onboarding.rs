@@ -46,8 +46,7 @@ const SETTLE: Duration = Duration::from_secs(30);
 const MAX_CODES: usize = 8;
 
 /// Onboards until the service is dropped.
-pub(crate) async fn work(app: Weak<App>, mut tail: broadcast::Receiver<Batch>) {
-    let desk = Arc::new(Desk { places: Semaphore::new(AT_A_TIME), busy: Mutex::default() });
+pub(crate) async fn work(desk: Arc<Desk>, app: Weak<App>, mut tail: broadcast::Receiver<Batch>) {
     let mut sweep = tokio::time::interval(SWEEP_EVERY);
     sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     // The tail is read without waiting for a place: who falls behind it loses what it brought.
@@ -89,10 +88,16 @@ fn registrations(batch: &[Recorded]) -> impl Iterator<Item = (UserId, EventId)> 
 }
 
 /// Who is being onboarded.
-struct Desk {
+pub(crate) struct Desk {
     places: Semaphore,
     /// So that a sweep does not send a mail that is just being sent.
     busy: Mutex<HashSet<UserId>>,
+}
+
+impl Default for Desk {
+    fn default() -> Self {
+        Self { places: Semaphore::new(AT_A_TIME), busy: Mutex::default() }
+    }
 }
 
 impl Desk {
@@ -180,6 +185,12 @@ async fn welcome(
 }
 
 impl App {
+    /// Does now what is done every few seconds anyway: goes on with onboardings and referrals that
+    /// were left. Onboardings are started, not waited for.
+    pub async fn sweep_now(self: &Arc<Self>) {
+        self.desk.sweep(self).await;
+    }
+
     /// A short link with this code.
     #[must_use]
     pub fn link(&self, code: &str) -> String {
@@ -275,5 +286,36 @@ impl App {
         self.reserve(&StreamId::Handle(handle.clone()), user_id, &context).await?;
         self.run_user(user_id, &UserCommand::ClaimHandle { handle }, &context).await?;
         Ok(())
+    }
+
+    /// Makes a code of a user attribute nothing from now on.
+    ///
+    /// # Errors
+    /// [`UserRejection::NoSuchCode`] inside when it is not theirs, or disabled already.
+    pub async fn disable_referral_code(
+        &self,
+        user_id: UserId,
+        code: whence_events::ReferralCode,
+        reason: &str,
+    ) -> anyhow::Result<()> {
+        let disable = UserCommand::DisableReferralCode { code, reason: reason.to_owned() };
+        self.run_user(user_id, &disable, &Self::system_context(None)).await?;
+        Ok(())
+    }
+
+    /// Ends a user's sessions and destroys the key of their personal data. The address stays theirs.
+    ///
+    /// # Errors
+    /// [`UserRejection`] inside when there is no such user; also when the store does not answer, and
+    /// then the same call again completes it.
+    pub async fn erase_user(&self, user_id: UserId, requested_by: &str) -> anyhow::Result<()> {
+        let (requested_by, mode) = (requested_by.to_owned(), "request".to_owned());
+        let erase = UserCommand::Erase { requested_by, mode };
+        match self.run_user(user_id, &erase, &Self::system_context(None)).await {
+            // Erased before, and perhaps interrupted before the key was gone.
+            Ok(_) | Err(HandleError::Rejected(UserRejection::Erased)) => {}
+            Err(error) => return Err(error.into()),
+        }
+        Ok(self.vault.destroy(&StreamId::User(user_id)).await?)
     }
 }

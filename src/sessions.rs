@@ -221,9 +221,12 @@ impl Observer for SessionObserver {
                         Err(_) => self.cache.clear(),
                     }
                 }
+                // Again: a small cache may have dropped the mark, and read the tables since.
+                UserEvent::SessionRevoked(revoked) => {
+                    self.cache.insert(revoked.session_id, Entry::Gone);
+                }
                 // Its sessions were revoked before, each by an event of its own.
                 UserEvent::UserErased(_)
-                | UserEvent::SessionRevoked(_)
                 | UserEvent::SessionOpened(_)
                 | UserEvent::UserRegistered(_)
                 | UserEvent::AttributionCaptured(_)

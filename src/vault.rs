@@ -66,6 +66,16 @@ impl Vault {
         self.open.insert(subject.clone(), key);
     }
 
+    /// Destroys the key of a subject: its sealed fields open nowhere from now on.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn destroy(&self, subject: &StreamId) -> Result<(), StoreError> {
+        self.store.destroy_key(subject).await?;
+        self.open.remove(subject);
+        Ok(())
+    }
+
     /// Seals every clear field of an event for its place.
     pub fn seal(key: &SubjectKey, subject: &StreamId, version: Version, event: &mut Event) {
         let cipher = SealingKey::new(&key.bytes);

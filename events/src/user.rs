@@ -241,6 +241,12 @@ pub struct WelcomeEmailFailed {
     pub attempt: u8,
 }
 
+impl WelcomeEmailFailed {
+    /// The attempt after which no other is made. Tables are folded by it, so that a change of it is
+    /// one of their version too.
+    pub const LAST_ATTEMPT: u8 = 5;
+}
+
 /// The user changed how they are shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]

@@ -37,6 +37,8 @@ pub struct Snapshot {
     pub registration_country: Option<Country>,
     /// When they registered.
     pub created_at: Timestamp,
+    /// Whether a referral of theirs is still to be decided.
+    pub undecided: bool,
 }
 
 /// A user as a referrer.

@@ -86,7 +86,7 @@ pub enum Change {
         at: Timestamp,
     },
     /// A referral was decided after all.
-    ReferralDecided { user_id: UserId },
+    ReferralDecided { user_id: UserId, code: Option<ReferralCode> },
 }
 
 /// How many events lie between two rounds of forgetting what is over. By position, not by time: so

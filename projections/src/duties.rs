@@ -2,7 +2,7 @@
 
 use whence_events::{
     CodeKind, Event, Recorded, ReferralCode, Refusal, StreamId, Timestamp, TouchId, UserEvent,
-    UserId, Via,
+    UserId, Via, WelcomeEmailFailed,
 };
 
 use crate::Projector;
@@ -58,7 +58,7 @@ impl Projector for Duties {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn tables(&self) -> &'static [&'static str] {
@@ -86,12 +86,18 @@ impl Projector for Duties {
             }
             UserEvent::WelcomeEmailFailed(failed) => {
                 changes.push(Change::WelcomeFailed { user_id, attempt: failed.attempt, at });
+                // Given up is over, too: else those who have no mailbox fill every sweep.
+                if failed.attempt >= WelcomeEmailFailed::LAST_ATTEMPT {
+                    changes.push(Change::OnboardingStep { user_id, step: Onboarding::WELCOME });
+                }
             }
             UserEvent::UserErased(_) => {
                 changes.push(Change::OnboardingOver { user_id });
-                changes.push(Change::ReferralDecided { user_id });
+                changes.push(Change::ReferralDecided { user_id, code: None });
             }
-            UserEvent::ReferralAttributed(_) => changes.push(Change::ReferralDecided { user_id }),
+            UserEvent::ReferralAttributed(_) => {
+                changes.push(Change::ReferralDecided { user_id, code: None });
+            }
             UserEvent::ReferralRefused(refused) => match (&refused.code, refused.reason) {
                 (Some(code), Refusal::InternalError) => changes.push(Change::ReferralUndecided {
                     user_id,
@@ -101,7 +107,11 @@ impl Projector for Duties {
                     via: refused.via,
                     at,
                 }),
-                _ => changes.push(Change::ReferralDecided { user_id }),
+                (Some(code), _) => {
+                    let code = Some(code.clone());
+                    changes.push(Change::ReferralDecided { user_id, code });
+                }
+                (None, _) => {}
             },
             UserEvent::AttributionCaptured(_)
             | UserEvent::SessionOpened(_)

@@ -24,7 +24,7 @@ pub const SESSION_IDLE: Duration = Duration::from_hours(30 * 24);
 pub const SESSION_MAX: Duration = Duration::from_hours(90 * 24);
 
 /// Welcome mails are tried this often.
-pub const MAX_WELCOME_ATTEMPTS: u8 = 5;
+pub const MAX_WELCOME_ATTEMPTS: u8 = WelcomeEmailFailed::LAST_ATTEMPT;
 
 /// Codes a user may choose in [`SLUG_WINDOW`]: names are kept for ever, so nobody may hoard them.
 pub const MAX_SLUGS: usize = 3;
@@ -269,8 +269,12 @@ impl User {
         let referee = Referee { user_id, registered_at, attributed };
         let event = referral::decide(referee, attempt).map_err(UserRejection::NotAttributed)?;
         if let UserEvent::ReferralRefused(refused) = &event {
-            let known = self.refusals.contains(&(refused.code.clone(), refused.reason));
-            if known || self.refusals.len() >= MAX_REFUSALS {
+            let about_it = |(code, _): &&(Option<ReferralCode>, _)| *code == refused.code;
+            let last = self.refusals.iter().rev().find(about_it).map(|(_, reason)| *reason);
+            let full = self.refusals.len() >= MAX_REFUSALS;
+            // What ends an undecided attempt is recorded always, else it would never end.
+            let known = last == Some(refused.reason);
+            if known || (full && last != Some(Refusal::InternalError)) {
                 return Err(UserRejection::NotAttributed(refused.reason));
             }
         }

@@ -90,6 +90,10 @@ async fn decide(
     let stream = StreamId::User(user_id);
     let done = match app.handler.run::<User>(&stream, &command, &context).await {
         Ok(done) => done,
+        // Undecided, and nothing new on record: perhaps nothing at all.
+        Err(HandleError::Rejected(UserRejection::NotAttributed(Refusal::InternalError))) => {
+            return Err(Undecided::Failed("it could not be looked up".to_owned()));
+        }
         Err(HandleError::Rejected(UserRejection::NotAttributed(reason))) => {
             return Err(Undecided::Refused(reason));
         }
@@ -122,10 +126,12 @@ pub(super) async fn snapshot(
     Ok(response)
 }
 
-/// Whether nothing in the snapshot can change any more: a referral is there, or came too late.
+/// Whether nothing in the snapshot can change any more: a referral is there, or would come too late
+/// and none waits to be decided.
 fn is_final(app: &App, snapshot: &Snapshot, now: Timestamp) -> bool {
     let grace = Duration::from_secs(app.rules.settings.grace_seconds);
-    snapshot.referred_by.is_some() || now > snapshot.created_at + grace
+    let late = now > snapshot.created_at + grace;
+    snapshot.referred_by.is_some() || (late && !snapshot.undecided)
 }
 
 fn with_etag(headers: &HeaderMap, body: Vec<u8>) -> Response {

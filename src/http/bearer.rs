@@ -175,3 +175,49 @@ pub(super) async fn jwks(State(app): State<Arc<App>>) -> Response {
     let caching = HeaderValue::from_static("public, max-age=3600");
     ([(CACHE_CONTROL, caching)], Json(json!({ "keys": [key] }))).into_response()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::secrets::MasterKey;
+
+    fn bearer() -> Bearer {
+        let keys = Keys::derive(&MasterKey::parse(&"07".repeat(32)).unwrap());
+        Bearer::new(&keys, &Url::parse("https://id.example.com/").unwrap()).unwrap()
+    }
+
+    fn claims(bearer: &Bearer) -> Claims {
+        Claims {
+            iss: bearer.issuer.clone(),
+            aud: bearer.issuer.clone(),
+            sub: Uuid::from_u128(1),
+            sid: Uuid::from_u128(2),
+            iat: 1_000,
+            exp: 1_900,
+            jti: Uuid::from_u128(3),
+        }
+    }
+
+    /// What becomes of a token with the right signature.
+    fn checked(change: impl FnOnce(&mut Header, &mut Claims)) -> bool {
+        let bearer = bearer();
+        let kid = Some(bearer.key_id.clone());
+        let mut header = Header { kid, ..Header::new(Algorithm::EdDSA) };
+        let mut claims = claims(&bearer);
+        change(&mut header, &mut claims);
+        let token = jsonwebtoken::encode(&header, &claims, &bearer.signing).unwrap();
+        let now = Timestamp::from_micros(1_500_000_000);
+        bearer.check(&token, now) == Some((UserId(claims.sub), SessionId(claims.sid)))
+    }
+
+    #[test]
+    fn a_right_signature_is_not_enough() {
+        assert!(checked(|_, _| {}));
+        assert!(!checked(|header, _| header.kid = None));
+        assert!(!checked(|header, _| header.kid = Some("other".to_owned())));
+        assert!(!checked(|_, claims| claims.iss = "https://id.example.com/".to_owned()));
+        assert!(!checked(|_, claims| claims.aud = "https://other.example.com".to_owned()));
+        assert!(checked(|_, claims| claims.exp = 1_501));
+        assert!(!checked(|_, claims| claims.exp = 1_500));
+    }
+}

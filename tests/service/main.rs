@@ -5,6 +5,8 @@
 
 mod support;
 
+mod attribution;
+mod broken;
 mod clients;
 mod cookies;
 mod faults;
@@ -12,6 +14,8 @@ mod faulty;
 mod frame;
 mod hostile;
 mod login;
+mod onboarding;
+mod races;
 mod raw;
 mod referrals;
 mod secrecy;

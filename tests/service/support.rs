@@ -12,7 +12,7 @@ use whence::clock::Clock;
 use whence::config::Config;
 use whence::mail::{Mailer, Sender};
 use whence::secrets::Keys;
-use whence::store::{EventStore, SqliteStore};
+use whence::store::{EventStore, OpenError, SqliteStore};
 use whence_events::{EmailAddress, Recorded, Timestamp};
 
 /// When every test begins: 2026-01-01T00:00:00Z.
@@ -42,48 +42,47 @@ impl Server {
         flags: &[&str],
         wrap: impl FnOnce(Arc<dyn EventStore>) -> Arc<dyn EventStore>,
     ) -> Self {
-        let mailer = Mailer::open("memory", &sender()).unwrap();
-        Self::open(TempDir::new().unwrap(), START, flags, mailer, wrap).await
+        let directory = TempDir::new().unwrap();
+        Self::at(directory, Clock::manual(START), flags, wrap).await
+    }
+
+    /// Over a directory that may hold a log already.
+    pub async fn at(
+        directory: TempDir,
+        clock: Clock,
+        flags: &[&str],
+        wrap: impl FnOnce(Arc<dyn EventStore>) -> Arc<dyn EventStore>,
+    ) -> Self {
+        let way = flags.iter().skip_while(|flag| **flag != "--mail").nth(1).unwrap_or(&"memory");
+        let mailer = Mailer::open(way, &sender()).unwrap();
+        Self::open(directory, clock, flags, mailer, wrap).await
     }
 
     /// With another way for mails to leave.
     pub async fn mailing(mailer: Mailer) -> Self {
-        Self::open(TempDir::new().unwrap(), START, &[], mailer, |store| store).await
+        let directory = TempDir::new().unwrap();
+        Self::open(directory, Clock::manual(START), &[], mailer, |store| store).await
     }
 
     /// Ends this one and starts another over the same directory, whose clock tells `now`.
     pub async fn restarted(self, now: Timestamp) -> Self {
-        let (app, mailer) = (Arc::downgrade(&self.app), self.app.mailer.clone());
-        let directory = self.stop();
-        // Requests that were open hold the log; they end by themselves.
-        for _ in 0..500 {
-            if app.strong_count() == 0 {
-                break;
-            }
-            tokio::time::sleep(Duration::from_millis(2)).await;
-        }
-        Self::open(directory, now, &[], mailer, |store| store).await
-    }
-
-    fn stop(mut self) -> TempDir {
-        std::mem::replace(&mut self.directory, TempDir::new().unwrap())
+        let mailer = self.app.mailer.clone();
+        let (directory, _) = self.stop();
+        Self::open(directory, Clock::manual(now), &[], mailer, |store| store).await
     }
 
     async fn open(
         directory: TempDir,
-        now: Timestamp,
+        clock: Clock,
         flags: &[&str],
         mailer: Mailer,
         wrap: impl FnOnce(Arc<dyn EventStore>) -> Arc<dyn EventStore>,
     ) -> Self {
-        let clock = Clock::manual(now);
         let store_flag = format!("sqlite:{}", directory.path().display());
         let mut all = vec!["--store", &store_flag];
         all.extend(flags);
         let config = Config::from_flags(all).unwrap();
-        let log = config.data.join("log.db");
-        let fingerprint = Keys::derive(&config.master_key).fingerprint();
-        let store = SqliteStore::open(&log, fingerprint, clock.clone()).unwrap();
+        let store = open_log(&config, &clock).await;
         let store = wrap(Arc::new(store));
         let app = App::open_with(config, clock.clone(), mailer, store).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -91,6 +90,13 @@ impl Server {
         let router = whence::http::router(app.clone());
         let task = tokio::spawn(whence::http::serve(listener, router, std::future::pending()));
         Self { app, clock, url, directory, task }
+    }
+
+    /// Stops it, and gives what a restart needs. Browsers have to be dropped before: their open
+    /// connections keep the log in use.
+    pub fn stop(mut self) -> (TempDir, Clock) {
+        let directory = std::mem::replace(&mut self.directory, TempDir::new().unwrap());
+        (directory, self.clock.clone())
     }
 
     /// A browser without cookies.
@@ -160,6 +166,19 @@ impl Server {
     }
 }
 
+/// Opens the log once the server before has let go of it.
+async fn open_log(config: &Config, clock: &Clock) -> SqliteStore {
+    let log = config.data.join("log.db");
+    let fingerprint = Keys::derive(&config.master_key).fingerprint();
+    for _ in 0..500 {
+        match SqliteStore::open(&log, fingerprint, clock.clone()) {
+            Err(OpenError::InUse(_)) => tokio::time::sleep(Duration::from_millis(10)).await,
+            opened => return opened.unwrap(),
+        }
+    }
+    panic!("the log stays in use");
+}
+
 impl Drop for Server {
     fn drop(&mut self) {
         self.task.abort();
@@ -182,6 +201,10 @@ pub struct Browser {
 }
 
 impl Browser {
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
     pub async fn get(&mut self, path: &str) -> Answer {
         self.send(self.client.get(format!("{}{path}", self.url))).await
     }
@@ -305,4 +328,15 @@ pub fn masked(text: &str) -> String {
         })
         .collect();
     quoted.join("\"")
+}
+
+/// Waits until something holds that the service does in the background.
+pub async fn until(what: &str, mut holds: impl AsyncFnMut() -> bool) {
+    for _ in 0..1000 {
+        if holds().await {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    panic!("never: {what}");
 }

@@ -9,10 +9,11 @@ CREATE TABLE onboardings (
 ) STRICT, WITHOUT ROWID;
 
 CREATE TABLE undecided_referrals (
-  user_id    BLOB PRIMARY KEY,
-  code       TEXT NOT NULL,
+  user_id    BLOB NOT NULL,
+  code       TEXT NOT NULL,                -- as it came: one duty for each, so that none replaces another
   touched_at INTEGER,
   touch_id   BLOB,
   via        TEXT NOT NULL,
-  refused_at INTEGER NOT NULL
+  refused_at INTEGER NOT NULL,
+  PRIMARY KEY (user_id, code)
 ) STRICT, WITHOUT ROWID;

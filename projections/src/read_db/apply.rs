@@ -1,7 +1,7 @@
 //! Changes as SQL.
 
 use rusqlite::{Transaction, params};
-use whence_events::{AttributionCaptured, Pii, Sealed, Timestamp, UserId};
+use whence_events::{AttributionCaptured, Pii, ReferralCode, Sealed, Timestamp, UserId};
 
 use crate::{Change, Onboarding};
 
@@ -158,9 +158,10 @@ pub(super) fn change(transaction: &Transaction<'_>, change: Change) -> rusqlite:
                 at.as_micros()
             ],
         ),
-        Change::ReferralDecided { user_id } => {
-            run("DELETE FROM undecided_referrals WHERE user_id = ?1", params![user_id.0])
-        }
+        Change::ReferralDecided { user_id, code } => run(
+            "DELETE FROM undecided_referrals WHERE user_id = ?1 AND code = coalesce(?2, code)",
+            params![user_id.0, code.as_ref().map(ReferralCode::as_str)],
+        ),
     }
 }
 

@@ -63,7 +63,8 @@ pub(super) fn snapshot(
 ) -> rusqlite::Result<Option<Snapshot>> {
     let sql = "SELECT referrer_id, referral_code, first_referrer_url, first_landing_page,
                       creator_id, utm_source, utm_medium, utm_campaign, utm_term, utm_content,
-                      registration_device, registration_country, created_at
+                      registration_device, registration_country, created_at,
+                      EXISTS (SELECT 1 FROM undecided_referrals u WHERE u.user_id = ?1)
                FROM attributions WHERE user_id = ?1";
     let view = |row: &Row<'_>| {
         Ok(Snapshot {
@@ -80,6 +81,7 @@ pub(super) fn snapshot(
             registration_device: word(row, 10, DeviceClass::parse)?,
             registration_country: word(row, 11, Country::parse)?,
             created_at: time(row, 12)?,
+            undecided: row.get(13)?,
         })
     };
     connection.prepare_cached(sql)?.query_row([user_id.0], view).optional()

@@ -14,9 +14,10 @@ use crate::{Projector, projectors};
 pub struct SqliteReadDb {
     path: PathBuf,
     projectors: Vec<Box<dyn Projector>>,
-    writer: Mutex<Connection>,
-    /// Connections of readers that are not reading now.
+    /// Connections of readers that are not reading now. Closed before the writer: the last one to
+    /// close puts the WAL into the file, which a reader may not.
     idle: Mutex<Vec<Connection>>,
+    writer: Mutex<Connection>,
 }
 
 impl SqliteReadDb {
@@ -36,7 +37,7 @@ impl SqliteReadDb {
             prepared => prepared?,
         };
         let (path, writer, idle) = (path.to_owned(), Mutex::new(writer), Mutex::default());
-        Ok(Self { path, projectors, writer, idle })
+        Ok(Self { path, projectors, idle, writer })
     }
 
     pub(super) fn checkpoints(&self) -> Result<Vec<Checkpoint>, ProjectError> {

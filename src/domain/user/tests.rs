@@ -164,24 +164,41 @@ fn without_a_cookie_nothing_is_recorded() {
         .rejected(UserRejection::NotAttributed(Refusal::NoCookie));
 }
 
+fn refused(code: &str, reason: Refusal) -> UserEvent {
+    ReferralRefused {
+        code: Some(code.parse().unwrap()),
+        reason,
+        via: whence_events::Via::Attribute,
+        rules_version: 1,
+        rules_digest: whence_events::Mac([9; 16]),
+        signals: vec![],
+        evidence: Default::default(),
+    }
+    .into()
+}
+
 #[test]
 fn refusals_on_record_are_bounded() {
     let mut history = given::<User>([]).at(after(DAY)).and([registered()]);
     for n in 0..MAX_REFUSALS {
-        let code = format!("nope-{n}").parse().unwrap();
-        history = history.and([ReferralRefused {
-            code: Some(code),
-            reason: Refusal::UnknownCode,
-            via: whence_events::Via::Attribute,
-            rules_version: 1,
-            rules_digest: whence_events::Mac([9; 16]),
-            signals: vec![],
-            evidence: whence_events::Evidence::default(),
-        }
-        .into()]);
+        history = history.and([refused(&format!("nope-{n}"), Refusal::UnknownCode)]);
     }
     let one_more = Attempt { lookup: crate::domain::referral::CodeLookup::Unknown, ..attempt() };
     history.when(attribute(one_more)).rejected(UserRejection::NotAttributed(Refusal::UnknownCode));
+}
+
+#[test]
+fn an_undecided_attempt_can_always_be_ended() {
+    let unknown = || Attempt { lookup: crate::domain::referral::CodeLookup::Unknown, ..attempt() };
+    let code = unknown().cookie.unwrap().code().unwrap().as_str().to_owned();
+    let mut history = given::<User>([]).at(after(DAY)).and([registered()]);
+    // It said so before, and the record is full: neither keeps the end off the record.
+    history = history.and([refused(&code, Refusal::UnknownCode)]);
+    for n in 2..MAX_REFUSALS {
+        history = history.and([refused(&format!("nope-{n}"), Refusal::UnknownCode)]);
+    }
+    history = history.and([refused(&code, Refusal::InternalError)]);
+    assert_eq!(history.when(attribute(unknown())).events().len(), 1);
 }
 
 #[test]
