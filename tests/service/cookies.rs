@@ -2,8 +2,7 @@
 
 use crate::support::Server;
 
-const HTTPS: [&str; 4] =
-    ["--public-url", "https://login.example.com", "--mail", "smtp://mail.example.com"];
+const HTTPS: [&str; 3] = ["--public-url", "https://login.example.com", "--development"];
 
 /// What verify sets, values masked.
 async fn set_by_verify(flags: &[&str]) -> Vec<String> {
