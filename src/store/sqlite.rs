@@ -54,7 +54,7 @@ impl SqliteStore {
         std::thread::Builder::new()
             .name("whence-log".into())
             .spawn(move || writer.run(queue))
-            .map_err(OpenError::Io)?;
+            .map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
         Ok(Self { jobs, tail, readers, _lock: lock })
     }
 
