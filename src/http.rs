@@ -15,6 +15,7 @@ mod referrals;
 mod serve;
 mod session;
 mod session_cookies;
+mod slug;
 pub mod touch;
 
 use std::sync::Arc;
@@ -45,6 +46,7 @@ pub fn router(app: Arc<App>) -> Router {
         .route("/v1/auth/token", post(bearer::token))
         .route("/v1/referrals/me", get(referrals::me))
         .route("/v1/referrals/invitees", get(referrals::invitees))
+        .route("/v1/referrals/code", post(slug::choose).delete(slug::give_up))
         .route("/api/v1/users/attribution", get(attribution::snapshot))
         .route("/.well-known/jwks.json", get(bearer::jwks))
         .route("/healthz", get(health::alive))

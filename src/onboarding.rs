@@ -70,10 +70,10 @@ pub(crate) async fn work(app: Weak<App>, mut tail: broadcast::Receiver<Batch>) {
 
 fn registrations(batch: &[Recorded]) -> impl Iterator<Item = (UserId, EventId)> {
     batch.iter().filter_map(|recorded| match (&recorded.stream, &recorded.event) {
-        (StreamId::User(user_id), Event::User(event)) => match event.as_ref() {
-            UserEvent::UserRegistered(_) => Some((*user_id, recorded.event_id)),
-            _ => None,
-        },
+        (StreamId::User(user_id), Event::User(event)) => {
+            let registered = matches!(event.as_ref(), UserEvent::UserRegistered(_));
+            registered.then_some((*user_id, recorded.event_id))
+        }
         _ => None,
     })
 }
@@ -155,12 +155,17 @@ async fn welcome(
     let Some(email) = opened.map_err(HandleError::Store)? else { return Ok(()) };
     let sent = match code {
         Some(code) => {
-            let mail = Mail::Welcome { site: app.config.site.clone(), link: app.link(&code) };
+            let mail = Mail::Welcome {
+                site: app.config.site.clone(),
+                link: app.link(&code),
+                reference: user_id.to_string(),
+            };
             app.mailer.send(&email, &mail).await
         }
         None => Err(DeliveryFailure::Local),
     };
-    // A crash right here sends the mail again: mail has no way to be sent exactly once.
+    // A crash right here sends the mail again, under the same Message-ID: mail knows no other way
+    // to be sent exactly once.
     app.run_user(user_id, &UserCommand::RecordWelcome(sent), context).await.map(drop)
 }
 
@@ -189,7 +194,8 @@ impl App {
                 Err(HandleError::Rejected(NameTaken)) => continue,
                 Err(HandleError::Store(error)) => return Err(HandleError::Store(error)),
             }
-            let issue = UserCommand::IssueReferralCode { code, kind: CodeKind::Primary };
+            let (now, kind) = (self.clock.now(), CodeKind::Primary);
+            let issue = UserCommand::IssueReferralCode { now, code, kind };
             self.run_user(user_id, &issue, context).await?;
         }
         Ok(None)

@@ -95,6 +95,27 @@ impl Progress {
     }
 }
 
+/// Asks the read models, and asks again before it says no: they may be behind what was
+/// acknowledged, here or by another node.
+///
+/// # Errors
+/// Those of the query, or of the store.
+pub async fn look_twice<T, E: From<StoreError>>(
+    store: &dyn EventStore,
+    progress: &Progress,
+    query: impl Fn() -> Result<Option<T>, E>,
+) -> Result<Option<T>, E> {
+    if let Some(found) = query()? {
+        return Ok(Some(found));
+    }
+    let head = store.head().await?;
+    if progress.projected() < head {
+        progress.wait_for(head).await;
+    }
+    // Also when they are not behind: they may have caught up since the first look.
+    query()
+}
+
 /// Starts the runner. It ends when the store is dropped.
 ///
 /// # Errors
@@ -231,14 +252,22 @@ impl<O: Observer> Runner<O> {
     }
 
     fn apply(&self, events: &[Recorded]) -> Result<(), Trouble> {
-        self.reads.apply(events)?;
-        self.observer.projected(events);
-        if let Some(last) = events.last()
+        let applied = self.reads.apply(events);
+        // What lies before an unknown event is in the tables, and whoever waits for it is told.
+        let done = match &applied {
+            Ok(()) => events,
+            Err(ProjectError::UnknownEvent { position, .. }) => {
+                &events[..events.partition_point(|event| event.position < *position)]
+            }
+            Err(ProjectError::Sqlite(_) | ProjectError::Damaged(_)) => &[],
+        };
+        self.observer.projected(done);
+        if let Some(last) = done.last()
             && last.position > self.progress.projected()
         {
             self.progress.reached(last.position);
         }
-        Ok(())
+        Ok(applied?)
     }
 
     fn read(&self, after: Position, limit: usize) -> Result<Vec<Recorded>, StoreError> {

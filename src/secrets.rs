@@ -221,6 +221,7 @@ pub struct OneTimeCode([u8; 6]);
 impl OneTimeCode {
     /// A fresh one, uniform over 000000 to 999999.
     #[must_use]
+    #[expect(clippy::disallowed_methods, reason = "the one home of randomness")]
     pub fn generate() -> Self {
         let number: u32 = rand::random_range(0..1_000_000);
         Self::parse(&format!("{number:06}")).expect("six digits")
@@ -380,6 +381,7 @@ pub fn new_correlation_id() -> CorrelationId {
 
 /// Random bytes from the operating system's generator, by way of a reseeded CSPRNG.
 #[must_use]
+#[expect(clippy::disallowed_methods, reason = "the one home of randomness")]
 pub fn random_bytes<const N: usize>() -> [u8; N] {
     let mut bytes = [0; N];
     rand::fill(&mut bytes);

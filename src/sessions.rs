@@ -13,7 +13,7 @@ use whence_events::{
 use whence_projections::{QueryError, ReadDb, SessionView};
 
 use crate::domain::user::EMAIL_VERSION;
-use crate::runner::{Observer, Progress};
+use crate::runner::{Observer, Progress, look_twice};
 use crate::secrets::SessionToken;
 use crate::store::{EventStore, StoreError};
 use crate::vault::Vault;
@@ -149,18 +149,9 @@ impl Sessions {
         }
     }
 
-    /// Looks twice before it says no: this node may be behind what was acknowledged.
     async fn look_up(&self, id: SessionId) -> Result<Option<SessionView>, SessionError> {
-        let found = self.reads.session(id)?;
-        if found.is_some() {
-            return Ok(found);
-        }
-        let head = self.store.head().await?;
-        if self.progress.projected() >= head {
-            return Ok(None);
-        }
-        self.progress.wait_for(head).await;
-        Ok(self.reads.session(id)?)
+        let query = || self.reads.session(id).map_err(SessionError::from);
+        look_twice(self.store.as_ref(), &self.progress, query).await
     }
 
     async fn open(&self, view: SessionView) -> Result<Option<Session>, StoreError> {

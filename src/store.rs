@@ -2,7 +2,7 @@
 //!
 //! Two sides meet here. Above, `handle.rs` decides on one stream at a time and appends. Below, a
 //! backend makes the append durable, keeps one commit order, and tells whoever tails the log. The
-//! contract is on the methods; `tests/store_contract.rs` holds every backend to it.
+//! contract is on the methods; `tests/store_contract/` holds every backend to it.
 
 mod sqlite;
 
@@ -33,6 +33,7 @@ pub trait EventStore: Send + Sync + 'static {
     /// # Errors
     /// [`StoreError::Conflict`]: the stream has another length; nothing was written.
     /// [`StoreError::Unavailable`]: nobody knows whether it was written; ask again with the same ids.
+    /// Also for an append without events, of which nothing is written.
     async fn append(&self, append: Append) -> Result<Appended, StoreError>;
 
     /// Up to `limit` events of a stream from version `from` on, in order; empty past its end.

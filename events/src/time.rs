@@ -13,6 +13,12 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 pub struct Timestamp(i64);
 
 impl Timestamp {
+    /// 0000-01-01T00:00:00Z
+    const YEAR_0: Self = Self(-62_167_219_200_000_000);
+
+    /// 9999-12-31T23:59:59.999999Z
+    const YEAR_9999_END: Self = Self(253_402_300_799_999_999);
+
     /// From microseconds since 1970-01-01T00:00:00Z.
     #[must_use]
     pub const fn from_micros(micros: i64) -> Self {
@@ -44,8 +50,10 @@ impl Timestamp {
     }
 
     fn to_chrono(self) -> DateTime<Utc> {
-        // Out of chrono's range (some 262 000 years) only for a forged value: clamp, never panic.
-        DateTime::from_timestamp_micros(self.0).unwrap_or(DateTime::<Utc>::MAX_UTC)
+        // RFC 3339 writes the years 0000 to 9999, and a reader refuses any other. Outside of them is
+        // only a forged value: clamp, so that no stored event has a time that cannot be read back.
+        let micros = self.0.clamp(Self::YEAR_0.0, Self::YEAR_9999_END.0);
+        DateTime::from_timestamp_micros(micros).unwrap_or(DateTime::<Utc>::UNIX_EPOCH)
     }
 }
 

@@ -41,6 +41,9 @@ pub enum ProjectError {
         /// Its stored type.
         event_type: String,
     },
+    /// The file can be read no more.
+    #[error("the read models in {} are damaged: delete that file and start again", .0.display())]
+    Damaged(std::path::PathBuf),
     /// The database.
     #[error("the read models cannot be written: {0}")]
     Sqlite(#[from] rusqlite::Error),
@@ -84,7 +87,7 @@ impl ReadDb {
     /// [`ProjectError::UnknownEvent`]: all before that event was applied. Otherwise nothing was.
     pub fn apply(&self, events: &[Recorded]) -> Result<(), ProjectError> {
         let Self::Sqlite(db) = self;
-        db.apply(events)
+        db.apply(events).map_err(|error| db.explain(error))
     }
 
     /// The mailbox of a login that is open.

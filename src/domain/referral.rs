@@ -30,6 +30,7 @@ pub enum CodeLookup {
 
 /// What is known about a code, its owner, and the owner and the user together.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "facts, each by itself yes or no")]
 pub struct CodeFacts {
     /// As issued.
     pub code: ReferralCode,
@@ -256,7 +257,7 @@ pub(super) mod tests {
                 },
                 digest: Mac([9; 16]),
             }),
-            cookie: signed(after(DAY - 3600)),
+            cookie: Some(signed(after(DAY - 3600))),
             lookup: CodeLookup::Found(facts()),
             country: Country::parse("TR"),
             touch_country: Country::parse("TR"),
@@ -307,13 +308,13 @@ pub(super) mod tests {
         attempt
     }
 
-    fn bare() -> Option<RefCode> {
-        Some(RefCode::Bare("abcd1234".parse().unwrap()))
+    fn bare() -> RefCode {
+        RefCode::Bare("abcd1234".parse().unwrap())
     }
 
-    fn signed(touched_at: Timestamp) -> Option<RefCode> {
+    fn signed(touched_at: Timestamp) -> RefCode {
         let code = "abcd1234".parse().unwrap();
-        Some(RefCode::Signed(PlantedCode { code, touched_at, touch_id: touch(5) }))
+        RefCode::Signed(PlantedCode { code, touched_at, touch_id: touch(5) })
     }
 
     #[track_caller]
@@ -392,7 +393,7 @@ pub(super) mod tests {
         attributes(referee(), &found(|f| f.disabled_at = Some(after(touched + 1))));
         // Nobody knows when a bare cookie was planted: it counts as of now.
         let mut bare_cookie = found(|f| f.disabled_at = Some(after(touched + 1)));
-        bare_cookie.cookie = bare();
+        bare_cookie.cookie = Some(bare());
         refuses(Refusal::CodeInactive, referee(), &bare_cookie);
     }
 
@@ -423,7 +424,7 @@ pub(super) mod tests {
         refuses(Refusal::NotNewUser, referee(), &with(|a| a.now = after(2 * DAY + 1)));
         // Older than the code, whose touch nobody dated.
         let mut undated = found(|f| f.issued_at = after(DAY + 1));
-        undated.cookie = bare();
+        undated.cookie = Some(bare());
         refuses(Refusal::NotNewUser, referee(), &undated);
     }
 
@@ -465,7 +466,7 @@ pub(super) mod tests {
         notices(Signal::PaidClickId, &with(|a| a.paid_click = true));
         notices(Signal::BotTouch, &with(|a| a.bot_touch = true));
         notices(Signal::CountryMismatch, &with(|a| a.touch_country = Country::parse("DE")));
-        notices(Signal::UnsignedCookie, &with(|a| a.cookie = bare()));
-        notices(Signal::FastConversion, &with(|a| a.cookie = signed(after(DAY - 9))));
+        notices(Signal::UnsignedCookie, &with(|a| a.cookie = Some(bare())));
+        notices(Signal::FastConversion, &with(|a| a.cookie = Some(signed(after(DAY - 9)))));
     }
 }

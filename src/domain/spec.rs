@@ -41,6 +41,7 @@ impl<D: Decider> Given<D> {
         self
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "reads as a sentence")]
     pub(crate) fn when(self, command: D::Command) -> When<D> {
         When(self.state.decide(&command))
     }

@@ -1,17 +1,21 @@
 //! An account: registered once, its origin frozen once, its sessions, its codes.
 
+mod command;
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use whence_events::{
-    AttributionCaptured, Client, CodeKind, Country, CreatorHandleClaimed, DeliveryFailure,
-    DeviceClass, EmailAddress, EmailKey, Event, Handle, Hash, Pii, Provider, ReferralCode,
-    ReferralCodeDisabled, ReferralCodeIssued, Refusal, RevokeReason, SessionExtended, SessionId,
-    SessionKind, SessionOpened, SessionRevoked, SubscriptionProvisioned, Timestamp, UserErased,
-    UserEvent, UserId, UserRegistered, Version, WelcomeEmailFailed, WelcomeEmailSent,
+    Client, CodeKind, CreatorHandleClaimed, DeliveryFailure, EmailAddress, EmailKey, Event, Handle,
+    Pii, Provider, ReferralCode, ReferralCodeDisabled, ReferralCodeIssued, Refusal, RevokeReason,
+    SessionExtended, SessionId, SessionOpened, SessionRevoked, SubscriptionProvisioned, Timestamp,
+    UserErased, UserEvent, UserId, UserRegistered, Version, WelcomeEmailFailed, WelcomeEmailSent,
 };
 
 use super::referral::{self, Attempt, Referee};
 use super::{Decider, Stamp};
+pub use command::{OpenSession, UserCommand, UserRejection};
 
 /// A session that nobody uses for this long ends.
 pub const SESSION_IDLE: Duration = Duration::from_hours(30 * 24);
@@ -21,6 +25,12 @@ pub const SESSION_MAX: Duration = Duration::from_hours(90 * 24);
 
 /// Welcome mails are tried this often.
 pub const MAX_WELCOME_ATTEMPTS: u8 = 5;
+
+/// Codes a user may choose in [`SLUG_WINDOW`]: names are kept for ever, so nobody may hoard them.
+pub const MAX_SLUGS: usize = 3;
+
+/// The time in which chosen codes are counted.
+pub const SLUG_WINDOW: Duration = Duration::from_hours(24);
 
 /// Refused attempts on record for one user: a visitor who plants cookies cannot fill the log.
 const MAX_REFUSALS: usize = 32;
@@ -102,116 +112,6 @@ struct Session {
     absolute_expires_at: Timestamp,
 }
 
-/// What can be asked of an account.
-#[derive(Clone, Debug)]
-pub enum UserCommand {
-    /// Log in with a verified address; the first time, register.
-    OpenSession(Box<OpenSession>),
-    /// Try to attribute.
-    AttributeReferral {
-        /// Which user, for the decision.
-        user_id: UserId,
-        /// The attempt.
-        attempt: Box<Attempt>,
-    },
-    /// End a session.
-    RevokeSession {
-        /// Which.
-        session_id: SessionId,
-        /// Why.
-        reason: RevokeReason,
-    },
-    /// Renew a session that is in use.
-    ExtendSession {
-        /// Now.
-        now: Timestamp,
-        /// Which.
-        session_id: SessionId,
-    },
-    /// A name that was reserved for the user becomes their code.
-    IssueReferralCode {
-        /// The code.
-        code: ReferralCode,
-        /// Its kind.
-        kind: CodeKind,
-    },
-    /// A code attributes nothing from now on.
-    DisableReferralCode {
-        /// The code.
-        code: ReferralCode,
-        /// Why, in a word.
-        reason: String,
-    },
-    /// A name that was reserved for the user becomes their creator handle.
-    ClaimHandle {
-        /// The handle.
-        handle: Handle,
-    },
-    /// Give the plan every account starts with.
-    ProvisionSubscription {
-        /// Its name.
-        plan: String,
-    },
-    /// Record what became of the welcome mail.
-    RecordWelcome(Result<(), DeliveryFailure>),
-    /// Forget who it was.
-    Erase {
-        /// Who asked for it.
-        requested_by: String,
-        /// How.
-        mode: String,
-    },
-}
-
-/// Log in with a verified address.
-#[derive(Clone, Debug)]
-pub struct OpenSession {
-    /// Now.
-    pub now: Timestamp,
-    /// The user whom the address belongs to.
-    pub user_id: UserId,
-    /// The address, for the first time.
-    pub email: EmailAddress,
-    /// Its name in the log.
-    pub email_key: EmailKey,
-    /// Whence they came, for the first time.
-    pub origin: AttributionCaptured,
-    /// A referral attempt that came along.
-    pub attempt: Option<Attempt>,
-    /// A fresh id.
-    pub session_id: SessionId,
-    /// Hash of the fresh secret.
-    pub token_hash: Hash,
-    /// What carries the session.
-    pub kind: SessionKind,
-    /// Who logs in.
-    pub device: Client,
-    /// With what.
-    pub device_class: Option<DeviceClass>,
-    /// From where.
-    pub country: Option<Country>,
-}
-
-/// Why an account says no.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum UserRejection {
-    /// Nobody registered under this id.
-    #[error("there is no such user")]
-    NotRegistered,
-    /// They are gone.
-    #[error("the user was erased")]
-    Erased,
-    /// No such session, or it is over.
-    #[error("there is no such session")]
-    NoSuchSession,
-    /// No such code of theirs, or it is disabled.
-    #[error("there is no such code")]
-    NoSuchCode,
-    /// There was nothing to attribute by; nothing is recorded.
-    #[error("not attributed: {0}")]
-    NotAttributed(Refusal),
-}
-
 impl Decider for User {
     type Command = UserCommand;
     type Event = UserEvent;
@@ -291,7 +191,7 @@ impl Decider for User {
                 Ok(vec![SessionRevoked { session_id: *session_id, reason: *reason }.into()])
             }
             UserCommand::ExtendSession { now, session_id } => self.extend(*session_id, *now),
-            UserCommand::IssueReferralCode { code, kind } => Ok(self.issue(code, *kind)),
+            UserCommand::IssueReferralCode { now, code, kind } => self.issue(code, *kind, *now),
             UserCommand::DisableReferralCode { code, reason } => self.disable(code, reason),
             UserCommand::ClaimHandle { handle } => {
                 let claimed = CreatorHandleClaimed { handle: handle.clone() };
@@ -313,11 +213,11 @@ impl User {
         self.account.is_some() && !self.erased
     }
 
-    /// The user's code, however it is spelt.
+    /// The user's code, however it is spelt, as it was last issued.
     #[must_use]
     pub fn code(&self, code: &ReferralCode) -> Option<&IssuedCode> {
         let folded = code.folded();
-        self.codes.iter().find(|issued| issued.code.folded() == folded)
+        self.codes.iter().rev().find(|issued| issued.code.folded() == folded)
     }
 
     /// The code in use of this kind.
@@ -392,12 +292,41 @@ impl User {
         Ok(unless(!in_second_half || expires_at <= session.expires_at, extended))
     }
 
-    fn issue(&self, code: &ReferralCode, kind: CodeKind) -> Vec<UserEvent> {
-        let issued = ReferralCodeIssued { code: code.clone(), kind };
-        // One primary code, for ever; of custom ones the newest is in use, the older stay aliases.
-        let has_primary = self.codes.iter().any(|known| known.kind == CodeKind::Primary);
-        let known = self.code(code).is_some() || (kind == CodeKind::Primary && has_primary);
-        unless(known, issued)
+    fn issue(
+        &self,
+        code: &ReferralCode,
+        kind: CodeKind,
+        now: Timestamp,
+    ) -> Result<Vec<UserEvent>, UserRejection> {
+        let known = match kind {
+            // One, for ever.
+            CodeKind::Primary => self.codes.iter().any(|known| known.kind == kind),
+            // The newest one is in use, the older ones stay aliases. One that was disabled, or is
+            // not the newest any more, can be taken up again.
+            CodeKind::Custom => {
+                self.current_code(kind).is_some_and(|current| current.code == *code)
+            }
+        };
+        if !known && kind == CodeKind::Custom {
+            self.may_choose_code(now)?;
+        }
+        Ok(unless(known, ReferralCodeIssued { code: code.clone(), kind }))
+    }
+
+    /// Whether the user may choose one more code.
+    ///
+    /// # Errors
+    /// [`UserRejection::TooManyCodes`]
+    pub fn may_choose_code(&self, now: Timestamp) -> Result<(), UserRejection> {
+        let chosen = self.codes.iter().filter(|code| code.kind == CodeKind::Custom);
+        let recent = chosen.map(|code| code.issued_at + SLUG_WINDOW).filter(|end| *end > now);
+        match recent.clone().count() {
+            count if count < MAX_SLUGS => Ok(()),
+            count => {
+                let until = recent.clone().nth(count - MAX_SLUGS).unwrap_or(now);
+                Err(UserRejection::TooManyCodes { until })
+            }
+        }
     }
 
     fn disable(&self, code: &ReferralCode, why: &str) -> Result<Vec<UserEvent>, UserRejection> {
@@ -451,6 +380,3 @@ pub fn needs_extension(expires_at: Timestamp, now: Timestamp) -> bool {
 fn unless(done: bool, event: impl Into<UserEvent>) -> Vec<UserEvent> {
     if done { vec![] } else { vec![event.into()] }
 }
-
-#[cfg(test)]
-mod tests;

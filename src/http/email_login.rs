@@ -28,6 +28,7 @@ use crate::domain::mailbox::{
 use crate::domain::user::{OpenSession, SESSION_IDLE, User, UserCommand};
 use crate::handle::HandleError;
 use crate::mail::Mail;
+use crate::runner::look_twice;
 use crate::secrets::{OneTimeCode, SessionToken, new_request_id, new_user_id};
 
 /// Body of a start. A field that is missing is empty.
@@ -179,15 +180,8 @@ async fn verify_code(
 
 /// The address of a login. Looks twice before it says no: this node may be behind.
 async fn find_login(app: &App, request_id: RequestId) -> Result<Option<EmailKey>, Problem> {
-    if let Some(found) = app.reads.login(request_id)? {
-        return Ok(Some(found));
-    }
-    let head = app.store.head().await?;
-    if app.progress.projected() >= head {
-        return Ok(None);
-    }
-    app.progress.wait_for(head).await;
-    Ok(app.reads.login(request_id)?)
+    let query = || app.reads.login(request_id).map_err(Problem::from);
+    look_twice(app.store.as_ref(), &app.progress, query).await
 }
 
 async fn open_session(
@@ -229,12 +223,11 @@ async fn open_session(
     })?;
     let is_new = done.events.iter().any(|event| matches!(event, UserEvent::UserRegistered(_)));
     let registered_at = done.state.account.as_ref().map(|account| account.registered_at);
-    let user = match registered_at.filter(|_| is_new) {
-        Some(registered_at) => UserBody::fresh(user_id, email, registered_at),
-        None => {
-            let session = app.sessions.find(token.id, asked.now).await?;
-            UserBody::of(&session.ok_or(Problem::SessionIssueFailed)?.user)
-        }
+    let user = if let Some(registered_at) = registered_at.filter(|_| is_new) {
+        UserBody::fresh(user_id, email, registered_at)
+    } else {
+        let session = app.sessions.find(token.id, asked.now).await?;
+        UserBody::of(&session.ok_or(Problem::SessionIssueFailed)?.user)
     };
     Ok((token, user))
 }

@@ -11,6 +11,7 @@ use serde_json::json;
 use whence_events::{CorrelationId, Timestamp};
 
 use crate::domain::mailbox::MailboxRejection;
+use crate::domain::user::{SLUG_WINDOW, UserRejection};
 use crate::handle::HandleError;
 use crate::sessions::SessionError;
 use crate::store::StoreError;
@@ -198,6 +199,23 @@ impl From<whence_projections::QueryError> for Problem {
     fn from(error: whence_projections::QueryError) -> Self {
         tracing::error!(%error, "the read models do not answer");
         Self::Internal
+    }
+}
+
+impl From<HandleError<UserRejection>> for Problem {
+    fn from(error: HandleError<UserRejection>) -> Self {
+        match error {
+            HandleError::Store(error) => error.into(),
+            HandleError::Rejected(
+                UserRejection::NotRegistered | UserRejection::Erased | UserRejection::NoSuchSession,
+            ) => Self::Unauthenticated,
+            HandleError::Rejected(UserRejection::NoSuchCode) => Self::NotFound,
+            HandleError::Rejected(UserRejection::TooManyCodes { .. }) => {
+                Self::RateLimited { retry_after_seconds: SLUG_WINDOW.as_secs() }
+            }
+            // Its callers answer with the reason; it is no failure.
+            HandleError::Rejected(UserRejection::NotAttributed(_)) => Self::Internal,
+        }
     }
 }
 

@@ -49,13 +49,11 @@ async fn frame(State(app): State<Arc<App>>, mut request: Request, next: Next) ->
     request.extensions_mut().insert(RequestIdentity(id));
     let path = request.uri().path().to_owned();
     // A command that is cut short is either on record or not; asking again finds out.
-    let response = match tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await {
-        Ok(response) => response,
-        Err(_) => {
-            tracing::error!(request = %id, "a request took too long");
-            Problem::Internal.into_response()
-        }
-    };
+    let answer = tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await;
+    let response = answer.unwrap_or_else(|_| {
+        tracing::error!(request = %id, "a request took too long");
+        Problem::Internal.into_response()
+    });
     let mut response = error::render(response, &path, id);
     set_headers(response.headers_mut(), id, app.config.https());
     response

@@ -41,6 +41,9 @@ pub const MAX_PAGE: u64 = 200;
 /// Furthest that a page may begin.
 pub const MAX_OFFSET: u64 = 1_000_000;
 
+/// Touches of one client address that are recorded in an hour. Cookies are planted past that too.
+pub const TOUCHES_PER_CLIENT: u32 = 600;
+
 /// Client networks whose requests are counted, at a time.
 const CLIENTS: usize = 50_000;
 
@@ -54,12 +57,12 @@ pub struct ClientLimits {
     verifies: Limit,
 }
 
-struct Limit {
+/// So many in an hour.
+pub(super) struct Limit {
     most: u32,
     counts: Cache<IpAddr, Arc<Mutex<Count>>>,
 }
 
-#[derive(Default)]
 struct Count {
     since: Timestamp,
     requests: u32,
@@ -67,9 +70,8 @@ struct Count {
 
 impl ClientLimits {
     pub(crate) fn new(config: &Config) -> Self {
-        let limit = |most| Limit { most, counts: Cache::new(CLIENTS) };
         let (starts, verifies) = (config.starts_per_client, config.verifies_per_client);
-        Self { starts: limit(starts), verifies: limit(verifies) }
+        Self { starts: Limit::new(starts), verifies: Limit::new(verifies) }
     }
 
     /// Counts a request for a code.
@@ -90,12 +92,22 @@ impl ClientLimits {
 }
 
 impl Limit {
-    fn count(&self, client: Option<IpAddr>, now: Timestamp) -> Result<(), Timestamp> {
+    /// At most so many; 0: any number.
+    pub(super) fn new(most: u32) -> Self {
+        Self { most, counts: Cache::new(CLIENTS) }
+    }
+
+    /// Counts one more.
+    ///
+    /// # Errors
+    /// When there is one more.
+    pub(super) fn count(&self, client: Option<IpAddr>, now: Timestamp) -> Result<(), Timestamp> {
         // A client on this machine is a proxy that tells nobody's address, or the operator.
         let Some(client) = client.filter(|ip| !ip.is_loopback() && self.most > 0) else {
             return Ok(());
         };
-        let fresh = || Ok::<_, std::convert::Infallible>(Arc::default());
+        let count = Count { since: now, requests: 0 };
+        let fresh = || Ok::<_, std::convert::Infallible>(Arc::new(Mutex::new(count)));
         let Ok(count) = self.counts.get_or_insert_with(&network(client), fresh);
         let mut count = count.lock().unwrap_or_else(PoisonError::into_inner);
         if count.since + CLIENT_WINDOW <= now {

@@ -28,6 +28,7 @@ use crate::domain::touch::{self, Arrival, Ignored, Navigation, Request, Rules, V
 use crate::http::landing_cookies::{
     CookieSettings, read_first_touch, read_ref_code, set_first_touch, set_ref_code,
 };
+use crate::http::limits::{Limit, TOUCHES_PER_CLIENT};
 use crate::secrets::{MacKey, new_touch_id};
 
 use clicks::Clicks;
@@ -73,6 +74,7 @@ pub struct Landing {
     recorder: TouchRecorder,
     lens: ClientLens,
     clicks: Clicks,
+    limit: Limit,
     ignored: [AtomicU64; Ignored::ALL.len()],
 }
 
@@ -101,6 +103,7 @@ impl Landing {
             recorder,
             lens,
             clicks: Clicks::new(),
+            limit: Limit::new(TOUCHES_PER_CLIENT),
             ignored: Default::default(),
         }
     }
@@ -173,7 +176,12 @@ impl Landing {
         ]);
         if let Some(mut record) = touch.record {
             record.deduplicated = again;
-            self.recorder.record(record);
+            // Nobody can fill the log by landing.
+            if self.limit.count(client.ip, now).is_ok() {
+                self.recorder.record(record);
+            } else {
+                self.recorder.lose();
+            }
         }
         cookies
     }

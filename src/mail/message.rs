@@ -36,6 +36,9 @@ pub enum Mail {
         site: String,
         /// The referral link of the user, http or https.
         link: String,
+        /// The same each time this very mail is sent: mail that comes twice, because a crash came
+        /// between sending it and writing that down, has one Message-ID, and readers show it once.
+        reference: String,
     },
 }
 
@@ -94,7 +97,7 @@ impl Mail {
                 let text = LoginCodeText { site, code, minutes, asked_from };
                 rendered(&text, &html, subject.clone())
             }
-            Self::Welcome { site, link } => {
+            Self::Welcome { site, link, .. } => {
                 let site = &site_name(site)?;
                 let link = checked_link(link)?;
                 let link = link.as_str();
@@ -179,7 +182,13 @@ pub(super) fn build(
         .raw_header(raw("X-Auto-Response-Suppress", "All")) // the same, for Exchange
         .multipart(MultiPart::alternative_plain_html(text, html))
         .map_err(local)?;
-    hide_host_name(&mut message, from.email.domain());
+    match mail {
+        Mail::LoginCode { .. } => hide_host_name(&mut message, from.email.domain()),
+        Mail::Welcome { reference, .. } => {
+            let id = format!("<welcome.{}@{}>", one_line(reference), from.email.domain());
+            message.headers_mut().set(MessageId::from(id));
+        }
+    }
     Ok(message)
 }
 
@@ -249,7 +258,11 @@ pub(super) mod tests {
     }
 
     pub(in crate::mail) fn welcome() -> Mail {
-        Mail::Welcome { site: "Example".into(), link: "https://example.com/?ref=ada&x=1".into() }
+        Mail::Welcome {
+            site: "Example".into(),
+            link: "https://example.com/?ref=ada&x=1".into(),
+            reference: "7".into(),
+        }
     }
 
     fn login_mail(site: &str, from: Option<&str>, minutes: u32, code_in_subject: bool) -> Mail {
@@ -317,7 +330,8 @@ pub(super) mod tests {
         assert!(mail.html.contains("A&#60;b&#62;&#38;&#34;&#39;C"), "{}", mail.html);
         assert!(mail.text.contains("A<b>&\"'C"));
         let link = "https://example.com/?a=1&b=\"><script>".to_owned();
-        let mail = Mail::Welcome { site: "Example".into(), link }.render().unwrap();
+        let (site, reference) = ("Example".into(), "7".into());
+        let mail = Mail::Welcome { site, link, reference }.render().unwrap();
         assert!(!mail.html.contains("<script>") && mail.html.contains("?a=1&#38;b="));
     }
 
@@ -342,7 +356,11 @@ pub(super) mod tests {
             asked_from: None,
             code_in_subject: true,
         };
-        let link = |link: &str| Mail::Welcome { site: "Example".into(), link: link.into() };
+        let link = |link: &str| Mail::Welcome {
+            site: "Example".into(),
+            link: link.into(),
+            reference: "7".into(),
+        };
         for mail in [
             login_mail(" \r\n ", None, 10, false),
             code(""),
@@ -364,6 +382,13 @@ pub(super) mod tests {
         assert!(head.contains("Date: ") && head.contains("multipart/alternative"), "{head}");
         let id = head.lines().find(|line| line.starts_with("Message-ID: <")).unwrap();
         assert!(id.ends_with("@example.com>"), "{id}");
+    }
+
+    #[test]
+    fn a_welcome_that_is_sent_again_is_the_same_mail() {
+        let id =
+            |wire: String| wire.lines().find(|l| l.starts_with("Message-ID")).map(str::to_owned);
+        assert_eq!(id(wire(&welcome())).as_deref(), Some("Message-ID: <welcome.7@example.com>"));
     }
 
     #[test]

@@ -9,6 +9,7 @@ mod read;
 mod write;
 
 use std::path::Path;
+use std::thread::JoinHandle;
 
 use async_trait::async_trait;
 use tokio::sync::{broadcast, mpsc, oneshot};
@@ -31,6 +32,8 @@ pub struct SqliteStore {
     jobs: mpsc::Sender<Job>,
     tail: broadcast::Sender<Batch>,
     readers: Readers,
+    /// `None` only while the store is dropped.
+    writer: Option<JoinHandle<()>>,
     /// Held while the store is open, so that no second process appends to the same log.
     _lock: std::fs::File,
 }
@@ -51,11 +54,11 @@ impl SqliteStore {
         let (jobs, queue) = mpsc::channel(QUEUE);
         let (tail, _) = broadcast::channel(TAIL);
         let writer = write::Writer::new(connection, clock, tail.clone())?;
-        std::thread::Builder::new()
+        let writer = std::thread::Builder::new()
             .name("whence-log".into())
             .spawn(move || writer.run(queue))
             .map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
-        Ok(Self { jobs, tail, readers, _lock: lock })
+        Ok(Self { jobs, tail, readers, writer: Some(writer), _lock: lock })
     }
 
     async fn ask(&self, work: Work) -> Result<Appended, StoreError> {
@@ -66,6 +69,24 @@ impl SqliteStore {
     }
 }
 
+impl Drop for SqliteStore {
+    /// Waits for the writer, which may still have jobs whose callers went away. Only then the lock
+    /// goes: two writers would each count positions from what they found when they began.
+    fn drop(&mut self) {
+        // First the readers: the writer's connection is then the last one and puts the WAL away.
+        self.readers.close();
+        self.jobs = mpsc::channel(1).0;
+        if let Some(writer) = self.writer.take() {
+            let _ = writer.join();
+        }
+    }
+}
+
+/// A caller broke the contract: an append has at least one event.
+#[derive(Debug, thiserror::Error)]
+#[error("an append without events")]
+struct NothingToAppend;
+
 /// The writer thread ended, which only a panic makes it do.
 #[derive(Debug, thiserror::Error)]
 #[error("the log's writer has stopped")]
@@ -74,6 +95,9 @@ struct WriterGone;
 #[async_trait]
 impl EventStore for SqliteStore {
     async fn append(&self, append: Append) -> Result<Appended, StoreError> {
+        if append.events.is_empty() {
+            return Err(StoreError::unavailable(NothingToAppend));
+        }
         self.ask(Work::Append(append)).await
     }
 

@@ -7,6 +7,8 @@ use reqwest::header::HeaderValue;
 use whence::domain::touch::{Ignored, Model, Record, RefParam, Rules, Window};
 use whence_events::{FetchSite, ReferrerKind};
 
+use whence::http::limits::TOUCHES_PER_CLIENT;
+
 use crate::site::{NOW, Site, VISIT, cookie, jar, shown};
 
 const DAY: Duration = Duration::from_hours(24);
@@ -250,4 +252,15 @@ async fn what_overflows_is_counted_and_the_cookies_are_set_all_the_same() {
     site.touches.close();
     site.visit("/?ref=abc", &[]).await;
     assert_eq!(site.landing.recorder().lost(), 4);
+}
+
+#[tokio::test]
+async fn one_client_cannot_fill_the_log() {
+    let mut site = Site::with(Rules::default(), 1000).await;
+    for n in 0..=TOUCHES_PER_CLIENT {
+        let answer = site.visit(&format!("/?ref=code-{n}"), &[]).await;
+        assert!(site.planted(&answer).is_some());
+    }
+    assert_eq!(site.landing.recorder().lost(), 1);
+    site.touches.close();
 }

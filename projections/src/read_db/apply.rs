@@ -109,7 +109,9 @@ pub(super) fn change(transaction: &Transaction<'_>, change: Change) -> rusqlite:
         ),
         Change::CodeAdded { code, kind, owner, at } => run(
             "INSERT INTO referral_codes (folded, code, kind, owner, issued_at)
-             VALUES (?1, ?2, ?3, ?4, ?5)",
+             VALUES (?1, ?2, ?3, ?4, ?5)
+             ON CONFLICT (folded) DO UPDATE
+               SET code = excluded.code, issued_at = excluded.issued_at, disabled_at = NULL",
             params![code.folded().as_str(), code.as_str(), kind.as_str(), owner.0, at.as_micros()],
         ),
         Change::CodeDisabled { code, at } => run(

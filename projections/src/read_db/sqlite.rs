@@ -70,6 +70,12 @@ impl SqliteReadDb {
         })
     }
 
+    /// Says what to do where the file itself is broken.
+    pub(super) fn explain(&self, error: ProjectError) -> ProjectError {
+        let damaged = matches!(&error, ProjectError::Sqlite(cause) if is_damaged(cause));
+        if damaged { ProjectError::Damaged(self.path.clone()) } else { error }
+    }
+
     pub(super) fn read<T>(
         &self,
         query: impl FnOnce(&Connection) -> rusqlite::Result<T>,

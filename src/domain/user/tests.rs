@@ -1,4 +1,7 @@
-use whence_events::{Consent, ReferralAttributed, ReferralRefused};
+use whence_events::{
+    AttributionCaptured, Consent, Country, DeviceClass, Hash, ReferralAttributed, ReferralRefused,
+    SessionKind,
+};
 
 use super::*;
 use crate::domain::referral::tests::attempt;
@@ -29,7 +32,7 @@ fn origin() -> AttributionCaptured {
         utm_campaign: None,
         utm_term: None,
         utm_content: None,
-        click_ids: Default::default(),
+        click_ids: whence_events::ClickIds::new(),
         acquired_via_creator_id: None,
         registration_device: Some(DeviceClass::Mobile),
         registration_country: Country::parse("TR"),
@@ -80,7 +83,11 @@ fn revoked(n: u8, reason: RevokeReason) -> UserEvent {
 }
 
 fn issue(code: &str, kind: CodeKind) -> UserCommand {
-    UserCommand::IssueReferralCode { code: code.parse().unwrap(), kind }
+    issue_at(after(60), code, kind)
+}
+
+fn issue_at(now: Timestamp, code: &str, kind: CodeKind) -> UserCommand {
+    UserCommand::IssueReferralCode { now, code: code.parse().unwrap(), kind }
 }
 
 fn issued(code: &str, kind: CodeKind) -> UserEvent {
@@ -169,7 +176,7 @@ fn refusals_on_record_are_bounded() {
             rules_version: 1,
             rules_digest: whence_events::Mac([9; 16]),
             signals: vec![],
-            evidence: Default::default(),
+            evidence: whence_events::Evidence::default(),
         }
         .into()]);
     }
@@ -211,7 +218,24 @@ fn one_primary_code_and_any_number_of_custom_ones() {
         .then([issued("ABCD1234", CodeKind::Primary)]);
     history().when(issue("ZZZZ9999", CodeKind::Primary)).then([]);
     history().when(issue("ada", CodeKind::Custom)).then([issued("ada", CodeKind::Custom)]);
-    history().and([issued("ada", CodeKind::Custom)]).when(issue("ADA", CodeKind::Custom)).then([]);
+    history().and([issued("ada", CodeKind::Custom)]).when(issue("ada", CodeKind::Custom)).then([]);
+}
+
+#[test]
+fn an_older_chosen_code_can_be_taken_up_again() {
+    let custom = |code| issued(code, CodeKind::Custom);
+    given::<User>([registered(), custom("ada"), custom("lovelace")])
+        .when(issue("ada", CodeKind::Custom))
+        .then([custom("ada")]);
+}
+
+#[test]
+fn names_cannot_be_hoarded() {
+    let custom = |code| issued(code, CodeKind::Custom);
+    let history = || given::<User>([registered(), custom("one"), custom("two"), custom("six")]);
+    let until = after(1) + SLUG_WINDOW;
+    history().when(issue("ten", CodeKind::Custom)).rejected(UserRejection::TooManyCodes { until });
+    history().when(issue_at(until, "ten", CodeKind::Custom)).then([custom("ten")]);
 }
 
 #[test]

@@ -23,7 +23,7 @@ impl TouchRecorder {
         (Self { queue, lost }, receiver)
     }
 
-    /// How many touches found the queue full, or nobody listening any more.
+    /// How many touches found the queue full, nobody listening, or their client over its limit.
     #[must_use]
     pub fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
@@ -33,11 +33,16 @@ impl TouchRecorder {
     /// carry all that attribution needs.
     pub fn record(&self, touch: RecordedTouch) {
         if self.queue.try_send(touch).is_err() {
-            let lost = self.lost.fetch_add(1, Ordering::Relaxed) + 1;
-            // At 1, 2, 4, 8, ...: an overload must not become a flood of its own.
-            if lost.is_power_of_two() {
-                tracing::warn!(lost, "touches were not recorded: their queue is full");
-            }
+            self.lose();
+        }
+    }
+
+    /// Counts a touch as lost.
+    pub(super) fn lose(&self) {
+        let lost = self.lost.fetch_add(1, Ordering::Relaxed) + 1;
+        // At 1, 2, 4, 8, ...: an overload must not become a flood of its own.
+        if lost.is_power_of_two() {
+            tracing::warn!(lost, "touches were not recorded: too many at once, or of one client");
         }
     }
 }

@@ -35,7 +35,9 @@ impl Readers {
                    WHERE s.name = ?1 AND e.version >= ?2 ORDER BY e.version LIMIT ?3";
         self.with(|connection| {
             let mut statement = connection.prepare_cached(sql)?;
-            statement.query_map(params![stream.to_string(), from, limit], recorded)?.collect()
+            statement
+                .query_map(params![stream.to_string(), clamped(from), clamped(limit)], recorded)?
+                .collect()
         })
     }
 
@@ -46,7 +48,7 @@ impl Readers {
                    WHERE e.position > ?1 ORDER BY e.position LIMIT ?2";
         self.with(|connection| {
             let mut statement = connection.prepare_cached(sql)?;
-            statement.query_map(params![after, limit], recorded)?.collect()
+            statement.query_map(params![clamped(after), clamped(limit)], recorded)?.collect()
         })
     }
 
@@ -67,6 +69,11 @@ impl Readers {
             });
             record.optional()
         })
+    }
+
+    /// Closes the connections, which nobody uses any more.
+    pub(super) fn close(&self) {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
     fn with<T>(
@@ -90,6 +97,11 @@ impl Readers {
         connection.busy_timeout(std::time::Duration::from_secs(5))?;
         Ok(connection)
     }
+}
+
+/// What SQLite's signed integers can hold: beyond that there is no event, and never so many.
+pub(super) fn clamped(number: impl TryInto<i64>) -> i64 {
+    number.try_into().unwrap_or(i64::MAX)
 }
 
 fn recorded(row: &Row<'_>) -> rusqlite::Result<Recorded> {

@@ -5,6 +5,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use uuid::Uuid;
 use whence_events::{Position, Recorded, StreamId, Timestamp, Version};
 
+use super::read::clamped;
 use crate::clock::Clock;
 use crate::store::{Append, Appended, Batch, NewKey, StoreError};
 
@@ -62,13 +63,22 @@ impl Writer {
     /// Writes a batch and says what became of each job in it.
     fn batch(&mut self, work: Vec<Work>) -> Vec<Result<Appended, StoreError>> {
         let jobs = work.len();
+        let destroys: Vec<bool> =
+            work.iter().map(|job| matches!(job, Work::DestroyKey(_))).collect();
         match self.commit(work) {
-            Ok((outcomes, recorded)) => {
+            Ok((mut outcomes, recorded)) => {
                 // On disk. Whoever tails the log hears of it before the callers do, so that a
                 // caller who reads next finds the caches already told.
                 self.head += recorded.len() as u64;
                 if !recorded.is_empty() {
                     let _ = self.tail.send(recorded.into());
+                }
+                if destroys.contains(&true)
+                    && let Err(error) = self.empty_wal()
+                {
+                    tracing::error!(%error, "a destroyed key may still be in the WAL");
+                    let destroyed = outcomes.iter_mut().zip(destroys).filter(|(_, is)| *is);
+                    destroyed.for_each(|(outcome, _)| *outcome = Err(error.clone()));
                 }
                 outcomes
             }
@@ -77,6 +87,16 @@ impl Writer {
                 vec![Err(StoreError::unavailable(error)); jobs]
             }
         }
+    }
+
+    /// The WAL keeps pages as they were before the last change of them: with the key in them.
+    fn empty_wal(&self) -> Result<(), StoreError> {
+        let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
+        let busy = self.connection.query_row(sql, [], |row| row.get::<_, bool>(0));
+        if busy.map_err(StoreError::unavailable)? {
+            return Err(StoreError::unavailable(StillRead));
+        }
+        Ok(())
     }
 
     /// One transaction for the whole batch. On `Err` nothing of it is there, unless the commit
@@ -106,6 +126,11 @@ impl Writer {
         Ok((outcomes, recorded))
     }
 }
+
+/// A reader has held the WAL for longer than the writer waits; asking again is safe.
+#[derive(Debug, thiserror::Error)]
+#[error("the write-ahead log is being read")]
+struct StillRead;
 
 /// Checks the stream's length and inserts, or says what stands in the way. The outer error fails
 /// the batch, the inner one this append alone.
@@ -167,7 +192,7 @@ fn find_earlier(
 ) -> rusqlite::Result<Result<Appended, StoreError>> {
     let sql = "SELECT position, event_id FROM events
                WHERE stream = ?1 AND version >= ?2 ORDER BY version LIMIT ?3";
-    let place = params![first, append.expected_length, append.events.len()];
+    let place = params![first, clamped(append.expected_length), append.events.len()];
     let stored: Vec<(Position, Uuid)> = transaction
         .prepare_cached(sql)?
         .query_map(place, |row| Ok((row.get(0)?, row.get(1)?)))?

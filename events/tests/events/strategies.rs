@@ -1,0 +1,279 @@
+//! Any event that can be stored.
+
+use proptest::collection::{btree_map, vec};
+use proptest::option;
+use proptest::prelude::*;
+use proptest::sample::select;
+use whence_events::*;
+
+/// A strategy for every type there is, by its name.
+pub(crate) fn all() -> Vec<(&'static str, BoxedStrategy<Event>)> {
+    [mailbox(), account(), sessions(), referrals(), onboarding(), others()].concat()
+}
+
+/// Any event.
+pub(crate) fn event() -> impl Strategy<Value = Event> {
+    proptest::strategy::Union::new(all().into_iter().map(|(_, strategy)| strategy))
+}
+
+type Named = Vec<(&'static str, BoxedStrategy<Event>)>;
+
+/// Pairs types with strategies, from the fields of each.
+macro_rules! events {
+    ($($name:ident { $($field:ident: $strategy:expr,)+ })+) => {
+        vec![$((
+            concat!(stringify!($name), ".v1"),
+            events!(@pairs $($strategy,)+)
+                .prop_map(|events!(@names $($field,)+)| $name { $($field,)+ }.into_event())
+                .boxed(),
+        ),)+]
+    };
+    // Pairs in pairs: a tuple that is a strategy has at most twelve fields.
+    (@pairs $strategy:expr,) => { $strategy };
+    (@pairs $strategy:expr, $($rest:expr,)+) => { ($strategy, events!(@pairs $($rest,)+)) };
+    (@names $field:ident,) => { $field };
+    (@names $field:ident, $($rest:ident,)+) => { ($field, events!(@names $($rest,)+)) };
+}
+
+/// From one event's fields to the event.
+trait IntoEvent {
+    fn into_event(self) -> Event;
+}
+
+macro_rules! into_event {
+    ($($family:ident: $($name:ident)+;)+) => {$($(
+        impl IntoEvent for $name {
+            fn into_event(self) -> Event {
+                $family::from(self).into()
+            }
+        }
+    )+)+};
+}
+
+into_event! {
+    MailboxEvent: LoginStarted LoginThrottled CodeDeliveryFailed CodeRejected LoginLocked
+        LoginExpired CodeVerified MailboxClaimed MailboxReleased;
+    UserEvent: UserRegistered AttributionCaptured ReferralAttributed ReferralRefused SessionOpened
+        SessionExtended RefreshRotated SessionRevoked ReferralCodeIssued ReferralCodeDisabled
+        SubscriptionProvisioned WelcomeEmailSent WelcomeEmailFailed ProfileUpdated
+        CreatorHandleClaimed BillingCustomerLinked UserErased;
+    NameEvent: NameReserved;
+    TouchEvent: TouchRecorded;
+    RulesEvent: RulesAdopted;
+}
+
+fn mailbox() -> Named {
+    events! {
+        LoginStarted {
+            request_id: uuid().prop_map(RequestId),
+            email: sealed(),
+            code_mac: mac(),
+            expires_at: time(),
+            known_device: any::<bool>(),
+            client: sealed(),
+        }
+        LoginThrottled { until: time(), }
+        CodeDeliveryFailed {
+            request_id: uuid().prop_map(RequestId),
+            reason: select(DeliveryFailure::ALL),
+        }
+        CodeRejected { request_id: uuid().prop_map(RequestId), attempt: any::<u8>(), }
+        LoginLocked {
+            request_id: option::of(uuid().prop_map(RequestId)),
+            until: option::of(time()),
+        }
+        LoginExpired { request_id: uuid().prop_map(RequestId), }
+        CodeVerified { request_id: uuid().prop_map(RequestId), }
+        MailboxClaimed { user_id: user(), }
+        MailboxReleased { user_id: user(), }
+    }
+}
+
+fn account() -> Named {
+    events! {
+        UserRegistered {
+            email: sealed(),
+            email_key: any::<[u8; 16]>().prop_map(EmailKey),
+            display_name: option::of(sealed()),
+            provider: select(Provider::ALL),
+        }
+        AttributionCaptured {
+            first_referrer_url: option::of(sealed()),
+            first_landing_page: option::of(any::<String>()),
+            utm_source: option::of(any::<String>()),
+            utm_medium: option::of(any::<String>()),
+            utm_campaign: option::of(any::<String>()),
+            utm_term: option::of(any::<String>()),
+            utm_content: option::of(any::<String>()),
+            click_ids: click_ids(),
+            acquired_via_creator_id: option::of(user()),
+            registration_device: option::of(select(DeviceClass::ALL)),
+            registration_country: option::of(country()),
+            touch_id: option::of(uuid().prop_map(TouchId)),
+            touched_at: option::of(time()),
+            consent: select(Consent::ALL),
+            rules_version: any::<u16>(),
+        }
+        ProfileUpdated {
+            display_name: option::of(sealed()),
+            avatar_url: option::of(any::<String>()),
+        }
+        CreatorHandleClaimed { handle: handle(), }
+        BillingCustomerLinked { billing_customer_id: any::<String>(), }
+        UserErased { requested_by: any::<String>(), mode: any::<String>(), }
+    }
+}
+
+fn sessions() -> Named {
+    events! {
+        SessionOpened {
+            session_id: session(),
+            token_hash: hash(),
+            kind: select(SessionKind::ALL),
+            expires_at: time(),
+            absolute_expires_at: time(),
+            device: sealed(),
+            device_class: option::of(select(DeviceClass::ALL)),
+            country: option::of(country()),
+        }
+        SessionExtended { session_id: session(), expires_at: time(), }
+        RefreshRotated { session_id: session(), refresh_hash: hash(), expires_at: time(), }
+        SessionRevoked { session_id: session(), reason: select(RevokeReason::ALL), }
+    }
+}
+
+fn referrals() -> Named {
+    events! {
+        ReferralAttributed {
+            referrer_id: user(),
+            code: code(),
+            code_kind: select(CodeKind::ALL),
+            touched_at: option::of(time()),
+            touch_id: option::of(uuid().prop_map(TouchId)),
+            via: select(Via::ALL),
+            rules_version: any::<u16>(),
+            rules_digest: mac(),
+            signals: vec(select(Signal::ALL), 0..4),
+        }
+        ReferralRefused {
+            code: option::of(code()),
+            reason: select(Refusal::ALL),
+            via: select(Via::ALL),
+            rules_version: any::<u16>(),
+            rules_digest: mac(),
+            signals: vec(select(Signal::ALL), 0..4),
+            evidence: evidence(),
+        }
+        ReferralCodeIssued { code: code(), kind: select(CodeKind::ALL), }
+        ReferralCodeDisabled { code: code(), reason: any::<String>(), }
+    }
+}
+
+fn onboarding() -> Named {
+    events! {
+        SubscriptionProvisioned { plan: any::<String>(), }
+        WelcomeEmailSent { attempt: any::<u8>(), }
+        WelcomeEmailFailed { reason: select(DeliveryFailure::ALL), attempt: any::<u8>(), }
+    }
+}
+
+fn others() -> Named {
+    events! {
+        NameReserved { owner: user(), }
+        TouchRecorded {
+            code: option::of(code()),
+            code_status: select(CodeStatus::ALL),
+            owner: option::of(user()),
+            other_codes: vec(code(), 0..3),
+            landing_page: any::<String>(),
+            referrer_url: option::of(sealed()),
+            referrer_kind: select(ReferrerKind::ALL),
+            utm: utm(),
+            click_ids: click_ids(),
+            creator_id: option::of(user()),
+            device_class: option::of(select(DeviceClass::ALL)),
+            country: option::of(country()),
+            bot: any::<bool>(),
+            bot_rules_version: any::<u16>(),
+            consent: select(Consent::ALL),
+            deduplicated: any::<bool>(),
+            fetch_site: option::of(select(FetchSite::ALL)),
+        }
+        RulesAdopted { digest: mac(), settings: settings(), }
+    }
+}
+
+/// Whatever the vault made of the field, the codec does not look into it.
+fn sealed<T: std::fmt::Debug + 'static>() -> impl Strategy<Value = Pii<T>> {
+    vec(any::<u8>(), 0..80).prop_map(|bytes| Pii::Sealed(Sealed(bytes.into())))
+}
+
+fn uuid() -> impl Strategy<Value = uuid::Uuid> {
+    any::<u128>().prop_map(uuid::Uuid::from_u128)
+}
+
+fn user() -> impl Strategy<Value = UserId> {
+    uuid().prop_map(UserId)
+}
+
+fn session() -> impl Strategy<Value = SessionId> {
+    uuid().prop_map(SessionId)
+}
+
+fn mac() -> impl Strategy<Value = Mac> {
+    any::<[u8; 16]>().prop_map(Mac)
+}
+
+fn hash() -> impl Strategy<Value = Hash> {
+    any::<[u8; 32]>().prop_map(Hash)
+}
+
+/// The years that RFC 3339 can write: 0000 to 9999.
+fn time() -> impl Strategy<Value = Timestamp> {
+    (-62_167_219_200_000_000_i64..253_402_300_800_000_000).prop_map(Timestamp::from_micros)
+}
+
+fn code() -> impl Strategy<Value = ReferralCode> {
+    "[A-Za-z0-9][A-Za-z0-9-]{1,31}".prop_map(|text| text.parse().expect("a code"))
+}
+
+fn handle() -> impl Strategy<Value = Handle> {
+    "[a-z0-9][a-z0-9_.-]{1,31}".prop_map(|text| text.parse().expect("a handle"))
+}
+
+fn country() -> impl Strategy<Value = Country> {
+    "[A-Z]{2}".prop_filter_map("nobody knows where", |text| Country::parse(&text))
+}
+
+fn click_ids() -> impl Strategy<Value = ClickIds> {
+    btree_map(any::<String>(), any::<String>(), 0..3)
+}
+
+fn evidence() -> impl Strategy<Value = Evidence> {
+    let touch = option::of(uuid().prop_map(TouchId));
+    (option::of(user()), touch, option::of(time()))
+        .prop_map(|(owner, touch_id, touched_at)| Evidence { owner, touch_id, touched_at })
+}
+
+fn utm() -> impl Strategy<Value = Utm> {
+    proptest::array::uniform5(option::of(any::<String>())).prop_map(
+        |[source, medium, campaign, term, content]| Utm { source, medium, campaign, term, content },
+    )
+}
+
+fn settings() -> impl Strategy<Value = RuleSettings> {
+    let numbers = (any::<u16>(), any::<u64>(), any::<u64>(), any::<bool>(), any::<u32>());
+    let rest = (vec(country(), 0..3), option::of(mac()));
+    (numbers, rest).prop_map(|(numbers, (blocked_countries, disposable_domains))| {
+        let (rules_version, window_seconds, grace_seconds, strict, velocity_cap) = numbers;
+        RuleSettings {
+            rules_version,
+            window_seconds,
+            grace_seconds,
+            strict,
+            velocity_cap,
+            blocked_countries,
+            disposable_domains,
+        }
+    })
+}

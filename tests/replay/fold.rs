@@ -1,0 +1,193 @@
+//! Folding a history into tables, in whatever portions and with whatever interruptions.
+
+use std::collections::BTreeSet;
+use std::path::Path;
+use std::time::Duration;
+
+use proptest::collection::vec;
+use proptest::prelude::*;
+use proptest::strategy::ValueTree as _;
+use proptest::test_runner::TestRunner;
+use whence_events::{
+    Client, Event, LoginStarted, Mac, MailboxEvent, Pii, Recorded, RequestId, Sealed, StreamId,
+    Timestamp, codec,
+};
+use whence_projections::{ProjectError, ReadDb, projectors};
+
+use crate::history::{DOMAIN, Step, history};
+
+/// More than it takes for the rule that forgets to run.
+const EVENTS: usize = 1100;
+
+fn steps() -> impl Strategy<Value = Vec<Step>> {
+    vec(any::<Step>(), 1400..1800)
+}
+
+/// How many events, whether the file is opened anew after them, how many the next portion repeats.
+fn portions() -> impl Strategy<Value = Vec<(usize, bool, usize)>> {
+    vec((1..300_usize, proptest::bool::weighted(0.2), 0..100_usize), 1..20)
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig {
+        failure_persistence: None,
+        max_shrink_iters: 200,
+        ..ProptestConfig::with_cases(10)
+    })]
+
+    #[test]
+    fn a_history_gives_the_same_rows_however_it_is_applied(
+        steps in steps(),
+        portions in portions(),
+    ) {
+        let events = history(&steps, EVENTS);
+        let folder = tempfile::tempdir().unwrap();
+        let (whole, parts) = (folder.path().join("whole.db"), folder.path().join("parts.db"));
+
+        let at_once = ReadDb::sqlite(&whole).unwrap();
+        at_once.apply(&events).unwrap();
+        let expected = at_once.dump().unwrap();
+
+        let in_parts = apply_in_portions(&parts, &events, &portions);
+        prop_assert_eq!(in_parts.dump().unwrap(), expected.clone());
+        prop_assert_eq!(in_parts.checkpoints().unwrap(), at_once.checkpoints().unwrap());
+
+        // All of it once more changes nothing, and from nothing it all comes back.
+        in_parts.apply(&events).unwrap();
+        prop_assert_eq!(in_parts.dump().unwrap(), expected.clone());
+        in_parts.reset().unwrap();
+        prop_assert_eq!(in_parts.dump().unwrap(), Vec::<String>::new());
+        for event in &events {
+            in_parts.apply(std::slice::from_ref(event)).unwrap();
+        }
+        prop_assert_eq!(in_parts.dump().unwrap(), expected);
+        prop_assert!(!holds(folder.path(), DOMAIN), "a personal datum is readable");
+    }
+
+    #[test]
+    fn an_event_nobody_knows_stops_it_there(
+        steps in vec(any::<Step>(), 50..200),
+        at in any::<prop::sample::Index>(),
+        batch in 1..40_usize,
+    ) {
+        let mut events = history(&steps, 60);
+        let at = at.index(events.len());
+        let event_type = "FromTheFuture.v1".to_owned();
+        events[at].event = Event::Unknown { event_type: event_type.clone() };
+        let folder = tempfile::tempdir().unwrap();
+        let expected = ReadDb::sqlite(&folder.path().join("before.db")).unwrap();
+        expected.apply(&events[..at]).unwrap();
+
+        let reads = ReadDb::sqlite(&folder.path().join("stopped.db")).unwrap();
+        let mut results = events.chunks(batch).map(|batch| reads.apply(batch));
+        let stopped = results.find_map(Result::err);
+        let position = events[at].position;
+        let told = matches!(
+            &stopped,
+            Some(ProjectError::UnknownEvent { position: p, event_type: t })
+                if *p == position && *t == event_type
+        );
+        prop_assert!(told, "{:?}", stopped);
+        prop_assert_eq!(reads.dump().unwrap(), expected.dump().unwrap());
+        for checkpoint in reads.checkpoints().unwrap() {
+            prop_assert_eq!(checkpoint.position, position - 1);
+        }
+        // It stays there, however often it is tried.
+        prop_assert!(reads.apply(&events).is_err());
+        prop_assert_eq!(reads.dump().unwrap(), expected.dump().unwrap());
+    }
+}
+
+/// Proves that the histories above say something.
+#[test]
+fn histories_are_of_every_type_of_event_and_leave_rows_in_every_table() {
+    let (mut types, mut tables) = (BTreeSet::new(), BTreeSet::new());
+    // The same draws every time: whether a rare event is among them is not left to chance.
+    let mut runner = TestRunner::deterministic();
+    for _ in 0..8 {
+        let steps = steps().new_tree(&mut runner).unwrap().current();
+        let events = history(&steps, EVENTS);
+        types.extend(events.iter().map(|event| event.event.event_type().to_owned()));
+        let folder = tempfile::tempdir().unwrap();
+        let reads = ReadDb::sqlite(&folder.path().join("read.db")).unwrap();
+        reads.apply(&events).unwrap();
+        let rows = reads.dump().unwrap();
+        tables.extend(rows.iter().filter_map(|row| Some(row.split_once(':')?.0.to_owned())));
+    }
+    // Nothing is decided about the last of these, and no table comes from it.
+    let all = codec::known_types().filter(|known| *known != "RulesAdopted.v1");
+    assert_eq!(types, all.map(str::to_owned).collect());
+    let every = projectors().into_iter().flat_map(|projector| projector.tables());
+    assert_eq!(tables, every.map(|table| (*table).to_owned()).collect());
+}
+
+#[test]
+fn what_is_over_for_an_hour_is_forgotten_every_1024_events() {
+    let mut events = history(&[], 1200);
+    let start = Timestamp::from_micros(1_773_500_000_000_000);
+    for (event, n) in events.iter_mut().zip(0..) {
+        event.metadata.occurred_at = start + Duration::from_secs(n * 10);
+    }
+    // Positions 1 and 2: logins that end an hour and a moment before event 1024, and just then.
+    let hour = Duration::from_hours(1);
+    let at = events[1023].metadata.occurred_at;
+    let (over, open) = (RequestId(uuid::Uuid::from_u128(1)), RequestId(uuid::Uuid::from_u128(2)));
+    let key = whence_events::EmailKey([9; 16]);
+    let logins = [(over, at - hour - Duration::from_micros(1)), (open, at - hour)];
+    for (event, (request_id, expires_at)) in events.iter_mut().zip(logins) {
+        event.stream = StreamId::Mailbox(key);
+        event.event = started(request_id, expires_at);
+    }
+    let folder = tempfile::tempdir().unwrap();
+    let reads = ReadDb::sqlite(&folder.path().join("read.db")).unwrap();
+    reads.apply(&events[..1023]).unwrap();
+    assert_eq!(reads.login(over).unwrap(), Some(key));
+    reads.apply(&events[1023..1024]).unwrap();
+    assert_eq!(reads.login(over).unwrap(), None);
+    reads.apply(&events[1024..]).unwrap();
+    assert_eq!(reads.login(open).unwrap(), Some(key), "until event 2048");
+}
+
+fn started(request_id: RequestId, expires_at: Timestamp) -> Event {
+    MailboxEvent::from(LoginStarted {
+        request_id,
+        email: Pii::Sealed(Sealed(Box::new([]))),
+        code_mac: Mac([0; 16]),
+        expires_at,
+        known_device: false,
+        client: Pii::<Client>::Sealed(Sealed(Box::new([]))),
+    })
+    .into()
+}
+
+#[expect(clippy::unwrap_used, reason = "a helper of tests: no tables, no test")]
+fn apply_in_portions(
+    path: &Path,
+    events: &[Recorded],
+    portions: &[(usize, bool, usize)],
+) -> ReadDb {
+    let mut reads = ReadDb::sqlite(path).unwrap();
+    let mut done = 0;
+    for (size, reopen, repeat) in portions.iter().cycle() {
+        let end = (done + size).min(events.len());
+        reads.apply(&events[done.saturating_sub(*repeat)..end]).unwrap();
+        done = end;
+        if *reopen {
+            drop(reads);
+            reads = ReadDb::sqlite(path).unwrap();
+        }
+        if done == events.len() {
+            break;
+        }
+    }
+    reads
+}
+
+/// Whether any file of the folder has this text in it.
+#[expect(clippy::unwrap_used, reason = "a helper of tests: no folder, no test")]
+fn holds(folder: &Path, text: &str) -> bool {
+    std::fs::read_dir(folder).unwrap().any(|entry| {
+        let bytes = std::fs::read(entry.unwrap().path()).unwrap();
+        bytes.windows(text.len()).any(|window| window == text.as_bytes())
+    })
+}

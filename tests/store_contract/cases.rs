@@ -1,0 +1,429 @@
+//! Streams and the log.
+#![expect(clippy::unwrap_used, reason = "the bodies of tests, called by the tests of each backend")]
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use futures::future::join_all;
+use tokio::sync::broadcast::error::RecvError;
+use whence::secrets::new_event_id;
+use whence::store::{Append, Appended, EventStore, NewEvent, StoreError};
+use whence_events::{Actor, EventId, Metadata, Position, Recorded, StreamId, Timestamp};
+
+use crate::{Backend, append, fact, ids, metadata, new_stream};
+
+const ALL: usize = 1_000_000;
+
+pub(crate) async fn what_was_appended_is_read_back(backend: &dyn Backend) {
+    let store = backend.open().await;
+    let stream = new_stream();
+    let actors =
+        [Actor::Visitor, Actor::Owner, Actor::System, Actor::Operator("Zoë: \"ops\" 1".into())];
+    let events: Vec<NewEvent> = actors
+        .into_iter()
+        .zip(1..)
+        .map(|(actor, n)| {
+            let occurred_at = Timestamp::from_micros(1_773_500_966_535_897 + n);
+            let causation_id = (n % 2 == 0).then(new_event_id);
+            let metadata = Metadata { occurred_at, causation_id, actor, ..metadata() };
+            NewEvent::new(new_event_id(), fact(), metadata).unwrap()
+        })
+        .collect();
+    let append = Append {
+        stream: stream.clone(),
+        expected_length: 0,
+        events: events.clone(),
+        new_key: None,
+    };
+    assert_eq!(store.append(append).await.unwrap(), Appended::Now { last: 4 });
+
+    let read = store.read_stream(&stream, 0, ALL).await.unwrap();
+    assert_eq!(read.len(), 4);
+    for ((read, event), n) in read.iter().zip(&events).zip(0..) {
+        let expected = Recorded {
+            position: n + 1,
+            stream: stream.clone(),
+            version: n,
+            event_id: event.event_id,
+            event: event.event.clone(),
+            data: event.data.clone(),
+            metadata: event.metadata.clone(),
+            // The one thing that the log adds.
+            recorded_at: read.recorded_at,
+        };
+        assert_eq!(read, &expected);
+        assert!(read.recorded_at > Timestamp::default());
+    }
+    assert_eq!(store.read_all(0, ALL).await.unwrap(), read);
+    assert_eq!(store.head().await.unwrap(), 4);
+}
+
+pub(crate) async fn a_stream_that_exists_is_not_made_again(backend: &dyn Backend) {
+    let store = backend.open().await;
+    let stream = new_stream();
+    store.append(append(&stream, 0, 1)).await.unwrap();
+    assert_conflict(store.append(append(&stream, 0, 1)).await, 1);
+    assert_eq!(store.head().await.unwrap(), 1);
+}
+
+pub(crate) async fn a_stale_length_conflicts_and_writes_nothing(backend: &dyn Backend) {
+    let store = backend.open().await;
+    let stream = new_stream();
+    let mut tail = store.tail();
+    store.append(append(&stream, 0, 2)).await.unwrap();
+    store.append(append(&stream, 2, 1)).await.unwrap();
+    let before = store.read_all(0, ALL).await.unwrap();
+    // Shorter than it is, longer than it is, and a stream that is not there.
+    assert_conflict(store.append(append(&stream, 2, 3)).await, 3);
+    assert_conflict(store.append(append(&stream, 4, 1)).await, 3);
+    assert_conflict(store.append(append(&stream, u64::MAX, 1)).await, 3);
+    assert_conflict(store.append(append(&new_stream(), 1, 1)).await, 0);
+    assert_eq!(store.read_all(0, ALL).await.unwrap(), before);
+    assert_eq!(store.head().await.unwrap(), 3);
+    // Nor does the tail hear of it, and the next append stands where it would have stood.
+    assert_eq!(store.append(append(&stream, 3, 1)).await.unwrap(), Appended::Now { last: 4 });
+    let mut told = vec![];
+    while let Ok(batch) = tail.try_recv() {
+        told.extend(batch.iter().map(|event| event.position));
+    }
+    assert_eq!(told, [1, 2, 3, 4]);
+}
+
+pub(crate) async fn of_racing_appends_one_wins(backend: &dyn Backend) {
+    let store = backend.open().await;
+    let stream = new_stream();
+    for length in 0..20 {
+        let racers: Vec<_> = (0..8).map(|_| append(&stream, length, 1)).collect();
+        let results = at_once(&store, racers).await;
+        let won = results.iter().filter(|result| result.is_ok()).count();
+        assert_eq!(won, 1, "{results:?}");
+        for lost in results.into_iter().filter(Result::is_err) {
+            assert_conflict(lost, length + 1);
+        }
+    }
+    assert_eq!(store.head().await.unwrap(), 20);
+}
+
+pub(crate) async fn a_decision_is_seen_whole_or_not_at_all(backend: &dyn Backend) {
+    const EVENTS: usize = 5;
+    let store = backend.open().await;
+    let stream = new_stream();
+    let done = Arc::new(AtomicBool::new(false));
+    let reader = tokio::spawn({
+        let (store, stream, done) = (store.clone(), stream.clone(), done.clone());
+        async move {
+            while !done.load(Ordering::SeqCst) {
+                let seen = store.read_stream(&stream, 0, ALL).await.unwrap().len();
+                assert_eq!(seen % EVENTS, 0, "a part of a decision was seen");
+                let seen = store.read_all(0, ALL).await.unwrap().len();
+                assert_eq!(seen % EVENTS, 0, "a part of a decision was seen");
+                tokio::task::yield_now().await;
+            }
+        }
+    });
+    for round in 0..30 {
+        let length = round * EVENTS as u64;
+        let racers = (0..2).map(|_| append(&stream, length, EVENTS)).collect();
+        at_once(&store, racers).await;
+    }
+    done.store(true, Ordering::SeqCst);
+    reader.await.unwrap();
+    assert_eq!(store.head().await.unwrap(), 30 * EVENTS as u64);
+}
+
+pub(crate) async fn an_append_without_events_is_refused_and_makes_no_stream(backend: &dyn Backend) {
+    let store = backend.open().await;
+    let stream = new_stream();
+    assert!(store.append(append(&stream, 0, 0)).await.is_err());
+    // The place that a stream without events would have taken is free.
+    assert!(store.append(append(&new_stream(), 0, 1)).await.is_ok());
+    assert!(store.append(append(&stream, 0, 1)).await.is_ok());
+    assert_eq!(store.head().await.unwrap(), 2);
+}
+
+pub(crate) async fn the_same_ids_again_give_the_first_positions(backend: &dyn Backend) {
+    let store = backend.open().await;
+    let (stream, other) = (new_stream(), new_stream());
+    store.append(append(&other, 0, 1)).await.unwrap();
+    let (first, second) = (append(&stream, 0, 2), append(&stream, 2, 1));
+    assert_eq!(store.append(first.clone()).await.unwrap(), Appended::Now { last: 3 });
+    assert_eq!(store.append(first.clone()).await.unwrap(), Appended::Again { last: 3 });
+    assert_eq!(store.append(second.clone()).await.unwrap(), Appended::Now { last: 4 });
+    store.append(append(&other, 1, 3)).await.unwrap();
+    store.append(append(&stream, 3, 2)).await.unwrap();
+    // Also when the stream and the log have gone on since.
+    assert_eq!(store.append(first).await.unwrap(), Appended::Again { last: 3 });
+    assert_eq!(store.append(second).await.unwrap(), Appended::Again { last: 4 });
+    assert_eq!(store.head().await.unwrap(), 9);
+    assert_eq!(store.read_stream(&stream, 0, ALL).await.unwrap().len(), 5);
+}
+
+pub(crate) async fn the_same_append_many_times_at_once_is_written_once(backend: &dyn Backend) {
+    let store = backend.open().await;
+    let stream = new_stream();
+    for round in 0..10 {
+        let same = append(&stream, round * 2, 2);
+        let results = at_once(&store, vec![same.clone(); 6]).await;
+        let last = (round + 1) * 2;
+        let count = |expected| results.iter().filter(|r| r.as_ref().unwrap() == &expected).count();
+        assert_eq!(count(Appended::Now { last }), 1, "{results:?}");
+        assert_eq!(count(Appended::Again { last }), 5, "{results:?}");
+    }
+    assert_eq!(store.head().await.unwrap(), 20);
+}
+
+pub(crate) async fn the_same_ids_at_another_place_conflict(backend: &dyn Backend) {
+    let store = backend.open().await;
+    let stream = new_stream();
+    let first = append(&stream, 0, 2);
+    store.append(first.clone()).await.unwrap();
+    store.append(append(&stream, 2, 2)).await.unwrap();
+    let elsewhere = Append { expected_length: 1, ..first.clone() };
+    assert_conflict(store.append(elsewhere).await, 4);
+    let mut turned = first.clone();
+    turned.events.reverse();
+    assert_conflict(store.append(turned).await, 4);
+    // The same beginning is not the same decision.
+    let mut longer = first.clone();
+    longer.events.push(append(&stream, 0, 1).events.remove(0));
+    assert_conflict(store.append(longer).await, 4);
+    let mut other_end = first.clone();
+    other_end.events[1].event_id = new_event_id();
+    assert_conflict(store.append(other_end).await, 4);
+    assert_eq!(store.head().await.unwrap(), 4);
+}
+
+pub(crate) async fn streams_do_not_see_each_other(backend: &dyn Backend) {
+    let store = backend.open().await;
+    let uuid = uuid::Uuid::from_u128(7);
+    // Names that differ in their family only, and in their spelling only.
+    let streams = [
+        StreamId::User(whence_events::UserId(uuid)),
+        StreamId::Touch(whence_events::TouchId(uuid)),
+        StreamId::Code("abc".parse().unwrap()),
+        StreamId::Code("abcd".parse().unwrap()),
+        StreamId::Handle("abc".parse().unwrap()),
+        StreamId::Mailbox(whence_events::EmailKey(uuid.into_bytes())),
+        StreamId::Rules(whence_events::Mac(uuid.into_bytes())),
+    ];
+    let mut written: BTreeMap<String, Vec<EventId>> = BTreeMap::new();
+    for length in 0..3 {
+        for stream in &streams {
+            let append = append(stream, length, 1);
+            written.entry(stream.to_string()).or_default().extend(ids(&append));
+            store.append(append).await.unwrap();
+        }
+    }
+    for stream in &streams {
+        let read = store.read_stream(stream, 0, ALL).await.unwrap();
+        assert!(read.iter().all(|event| &event.stream == stream));
+        assert_eq!(event_ids(&read), written[&stream.to_string()]);
+    }
+    assert_eq!(store.read_stream(&new_stream(), 0, ALL).await.unwrap(), []);
+}
+
+pub(crate) async fn positions_are_dense_and_in_commit_order(backend: &dyn Backend) {
+    let store = backend.open().await;
+    let mut acknowledged = 0;
+    for round in 0..10_u64 {
+        let many: Vec<_> = (0..8).map(|n| append(&new_stream(), 0, 1 + n % 3)).collect();
+        for result in at_once(&store, many).await {
+            let last = result.unwrap().last();
+            // Whatever is acknowledged later than another, is later in the log.
+            assert!(last > acknowledged, "round {round}");
+        }
+        acknowledged = store.head().await.unwrap();
+    }
+    let log = store.read_all(0, ALL).await.unwrap();
+    assert!(log.iter().map(|event| event.position).eq(1..=acknowledged));
+    assert!(log.is_sorted_by_key(|event| event.recorded_at));
+}
+
+pub(crate) async fn a_pager_beside_writers_sees_each_event_once_in_order(backend: &dyn Backend) {
+    const WRITERS: u64 = 8;
+    const APPENDS: u64 = 40;
+    let store = backend.open().await;
+    let writers: Vec<_> = (0..WRITERS)
+        .map(|writer| {
+            let (store, stream) = (store.clone(), new_stream());
+            tokio::spawn(async move {
+                for n in 0..APPENDS {
+                    let events = 1 + usize::try_from(writer % 2).unwrap();
+                    let length = n * events as u64;
+                    store.append(append(&stream, length, events)).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    let all = usize::try_from(WRITERS / 2 * APPENDS * 3).unwrap();
+    let mut seen: Vec<Recorded> = vec![];
+    while seen.len() < all {
+        let after = seen.last().map_or(0, |event| event.position);
+        let page = store.read_all(after, 7).await.unwrap();
+        assert!(page.iter().map(|event| event.position).eq((after + 1..).take(page.len())));
+        seen.extend(page);
+        tokio::task::yield_now().await;
+    }
+    join_all(writers).await.into_iter().for_each(|writer| writer.unwrap());
+    assert_eq!(seen, store.read_all(0, ALL).await.unwrap());
+}
+
+pub(crate) async fn reading_resumes_strictly_after(backend: &dyn Backend) {
+    let store = backend.open().await;
+    let (stream, other) = (new_stream(), new_stream());
+    for length in 0..5 {
+        store.append(append(&stream, length, 1)).await.unwrap();
+        store.append(append(&other, length, 1)).await.unwrap();
+    }
+    let log = store.read_all(0, ALL).await.unwrap();
+    for after in 0..=10_u8 {
+        let rest = store.read_all(after.into(), ALL).await.unwrap();
+        assert_eq!(rest, log[usize::from(after)..]);
+    }
+    let all = store.read_stream(&stream, 0, ALL).await.unwrap();
+    for from in 0..=5_u8 {
+        let rest = store.read_stream(&stream, from.into(), ALL).await.unwrap();
+        assert_eq!(rest, all[usize::from(from)..]);
+    }
+}
+
+pub(crate) async fn limits_are_kept(backend: &dyn Backend) {
+    let store = backend.open().await;
+    let stream = new_stream();
+    assert_eq!(store.head().await.unwrap(), 0);
+    assert_eq!(store.read_all(0, ALL).await.unwrap(), []);
+    store.append(append(&stream, 0, 5)).await.unwrap();
+    for (limit, expected) in [(0, 0), (1, 1), (4, 4), (5, 5), (6, 5), (usize::MAX, 5)] {
+        assert_eq!(store.read_all(0, limit).await.unwrap().len(), expected, "{limit}");
+        assert_eq!(store.read_stream(&stream, 0, limit).await.unwrap().len(), expected, "{limit}");
+    }
+    for beyond in [5, 6, Position::MAX] {
+        assert_eq!(store.read_all(beyond, ALL).await.unwrap(), []);
+        assert_eq!(store.read_stream(&stream, beyond, ALL).await.unwrap(), []);
+    }
+}
+
+pub(crate) async fn all_of_it_survives_a_reopen(backend: &dyn Backend) {
+    let stream = new_stream();
+    let first = append(&stream, 0, 3);
+    let store = backend.open().await;
+    store.append(first.clone()).await.unwrap();
+    store.append(append(&new_stream(), 0, 1)).await.unwrap();
+    let log = store.read_all(0, ALL).await.unwrap();
+    drop(store);
+
+    let store = backend.open().await;
+    assert_eq!(store.head().await.unwrap(), 4);
+    assert_eq!(store.read_all(0, ALL).await.unwrap(), log);
+    assert_eq!(store.read_stream(&stream, 0, ALL).await.unwrap(), log[..3]);
+    assert_eq!(store.append(first).await.unwrap(), Appended::Again { last: 3 });
+    assert_conflict(store.append(append(&stream, 0, 1)).await, 3);
+    assert_eq!(store.append(append(&stream, 3, 1)).await.unwrap(), Appended::Now { last: 5 });
+}
+
+pub(crate) async fn the_tail_tells_every_batch_in_order_before_the_append_answers(
+    backend: &dyn Backend,
+) {
+    let store = backend.open().await;
+    store.append(append(&new_stream(), 0, 1)).await.unwrap();
+    let mut tail = store.tail();
+    for n in 1..=20 {
+        let last = store.append(append(&new_stream(), 0, 1)).await.unwrap().last();
+        // Already there, so nothing needs to be awaited.
+        let batch = tail.try_recv().unwrap();
+        assert_eq!(batch.last().unwrap().position, last);
+        assert_eq!(last, n + 1, "what was there before the subscription is not told");
+    }
+    let many = (0..50).map(|n| append(&new_stream(), 0, 1 + n % 3)).collect();
+    at_once(&store, many).await;
+    let mut told: Vec<Recorded> = vec![];
+    while let Ok(batch) = tail.try_recv() {
+        assert!(!batch.is_empty());
+        told.extend(batch.iter().cloned());
+    }
+    assert_eq!(told, store.read_all(21, ALL).await.unwrap());
+}
+
+pub(crate) async fn a_tail_that_falls_behind_is_told_so(backend: &dyn Backend) {
+    let store = backend.open().await;
+    let mut tail = store.tail();
+    let stream = new_stream();
+    let mut told = 0;
+    for length in 0..1200 {
+        store.append(append(&stream, length, 1)).await.unwrap();
+    }
+    loop {
+        match tail.recv().await {
+            Ok(batch) => told += batch.len(),
+            Err(RecvError::Lagged(missed)) => told += usize::try_from(missed).unwrap(),
+            Err(RecvError::Closed) => panic!("the store is open"),
+        }
+        if told == 1200 {
+            break;
+        }
+    }
+    drop(store);
+    assert!(matches!(tail.recv().await, Err(RecvError::Closed)), "the tail ends with the store");
+}
+
+/// Callers that went away: their appends may still be on their way when the store is dropped, and
+/// must not meet those of whoever opens the log next.
+pub(crate) async fn what_was_sent_before_the_store_was_dropped_is_written_or_not_but_harms_nothing(
+    backend: &dyn Backend,
+) {
+    let mut positions = 0;
+    for _ in 0..5 {
+        let store = backend.open().await;
+        let sent: Vec<_> = (0..2000)
+            .map(|_| {
+                let (store, append) = (store.clone(), append(&new_stream(), 0, 3));
+                tokio::spawn(async move { drop(store.append(append).await) })
+            })
+            .collect();
+        // One answer means that the others are on their way.
+        store.append(append(&new_stream(), 0, 1)).await.unwrap();
+        for caller in sent {
+            caller.abort();
+            let _ = caller.await;
+        }
+        drop(store);
+
+        let store = backend.open().await;
+        for _ in 0..10 {
+            let last = store.append(append(&new_stream(), 0, 1)).await.unwrap().last();
+            assert!(last > positions);
+            positions = last;
+        }
+        let log = store.read_all(0, ALL).await.unwrap();
+        assert!(log.iter().map(|event| event.position).eq(1..=positions));
+    }
+}
+
+/// Appends all of them at the same time.
+async fn at_once(
+    store: &Arc<dyn EventStore>,
+    appends: Vec<Append>,
+) -> Vec<Result<Appended, StoreError>> {
+    let barrier = Arc::new(tokio::sync::Barrier::new(appends.len()));
+    let tasks = appends.into_iter().map(|append| {
+        let (store, barrier) = (store.clone(), barrier.clone());
+        tokio::spawn(async move {
+            barrier.wait().await;
+            store.append(append).await
+        })
+    });
+    join_all(tasks).await.into_iter().map(|task| task.unwrap()).collect()
+}
+
+#[track_caller]
+fn assert_conflict(result: Result<Appended, StoreError>, expected: u64) {
+    match result {
+        Err(StoreError::Conflict { length }) => assert_eq!(length, expected),
+        other => panic!("no conflict: {other:?}"),
+    }
+}
+
+fn event_ids(events: &[Recorded]) -> Vec<EventId> {
+    events.iter().map(|event| event.event_id).collect()
+}
