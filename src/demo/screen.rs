@@ -21,6 +21,7 @@ pub(super) struct Screen {
 
 #[derive(Clone, Copy)]
 enum Style {
+    Plain,
     Bold,
     Dim,
     Event,
@@ -39,9 +40,8 @@ impl Screen {
         self.line("", text, Style::Dim);
     }
 
-    #[expect(clippy::unused_self, reason = "the screen is what is written to")]
     pub(super) fn blank(&self) {
-        put("");
+        self.line("", "", Style::Plain);
     }
 
     pub(super) fn step(&self, number: usize, what: &str) {
@@ -51,13 +51,13 @@ impl Screen {
 
     pub(super) fn request(&self, request: &Request) {
         let body = request.body.as_ref().map(|body| format!(" {body}")).unwrap_or_default();
-        put(&cut(&format!("   > {} {}{body}", request.method, request.path)));
+        self.line("   > ", &format!("{} {}{body}", request.method, request.path), Style::Plain);
     }
 
     pub(super) fn answer(&self, answer: &Answer) {
         let place = answer.header("location").map(|place| format!(" to {place}"));
         let what = place.unwrap_or_else(|| format!(" {}", answer.body));
-        put(&cut(&format!("   < {}{what}", answer.status)));
+        self.line("   < ", &format!("{}{what}", answer.status), Style::Plain);
         let planted = answer.all("set-cookie").filter(|line| !line.contains("Max-Age=0"));
         let names: Vec<_> = planted.filter_map(|line| line.split('=').next()).collect();
         if !names.is_empty() {
@@ -66,12 +66,12 @@ impl Screen {
     }
 
     pub(super) fn mail(&self, to: &str, what: &str) {
-        put(&cut(&format!("   @ mail to {to}: {what}")));
+        self.line("   @ ", &format!("mail to {to}: {what}"), Style::Plain);
     }
 
     pub(super) fn json(&self, value: &Value) {
         let text = serde_json::to_string_pretty(value).unwrap_or_default();
-        text.lines().for_each(|line| put(&cut(&format!("     {line}"))));
+        text.lines().for_each(|line| self.line("     ", line, Style::Plain));
     }
 
     /// What follows from an answer.
@@ -102,11 +102,13 @@ impl Screen {
     fn line(&self, indent: &str, text: &str, style: Style) {
         let text = cut(&format!("{indent}{text}"));
         let code = match style {
-            Style::Bold => "1",
-            Style::Dim => "2",
-            Style::Event => "36",
+            Style::Plain => 0,
+            Style::Bold => 1,
+            Style::Dim => 2,
+            Style::Event => 36,
         };
-        put(&if self.colours { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text });
+        let coloured = self.colours && code != 0;
+        put(&if coloured { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text });
     }
 }
 

@@ -92,6 +92,22 @@ fn another_master_key() {
     is_sound(&directory);
 }
 
+/// What a crash left in the WAL stays there: a start that is refused folds nothing into the log.
+#[test]
+fn another_master_key_after_a_crash() {
+    let directory = TempDir::new().unwrap();
+    drop(Service::start(directory.path(), &[])); // SIGKILL
+    let wal = log_of(&directory).with_extension("db-wal");
+    assert!(wal.metadata().unwrap().len() > 0, "the crash left a WAL");
+    let key = "ab".repeat(32);
+    refused(
+        directory.path(),
+        &["--master-key", &key],
+        "the log ./whence-data/log.db was made with another master key",
+    );
+    is_sound(&directory);
+}
+
 #[test]
 fn a_missing_or_damaged_master_key() {
     let directory = used_directory();
@@ -140,7 +156,7 @@ fn a_file_that_is_no_log() {
     std::fs::write(data.join("log.lock"), "").unwrap();
     let log = data.join("log.db");
     let sentence = "./whence-data/log.db is not a whence log";
-    for bytes in [&b"hello"[..], &[0; 4096], &[b'x'; 100_000]] {
+    for bytes in [&b"hello"[..], &[0; 4096], &[b'x'; 10_000]] {
         std::fs::write(&log, bytes).unwrap();
         refused(directory.path(), &["--master-key", &key], sentence);
     }

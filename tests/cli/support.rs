@@ -10,14 +10,14 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 /// The program, in `directory`, with nothing of this process's environment but PATH.
-pub fn whence(directory: &Path) -> Command {
+pub(crate) fn whence(directory: &Path) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_whence"));
     command.current_dir(directory).env_clear().env("PATH", "/usr/bin:/bin");
     command
 }
 
 /// `whence serve` on a free port, with these flags, to its end.
-pub fn serve_and_fail(directory: &Path, flags: &[&str]) -> Output {
+pub(crate) fn serve_and_fail(directory: &Path, flags: &[&str]) -> Output {
     let free = ["--listen", "127.0.0.1:0"];
     let listens = flags.contains(&"--listen");
     let mut command = whence(directory);
@@ -42,7 +42,7 @@ pub fn serve_and_fail(directory: &Path, flags: &[&str]) -> Output {
 
 /// Insists on exit code 1, on this one sentence, and on nothing having changed in the directory.
 #[track_caller]
-pub fn refused(directory: &Path, flags: &[&str], sentence: &str) {
+pub(crate) fn refused(directory: &Path, flags: &[&str], sentence: &str) {
     let before = contents(directory);
     let output = serve_and_fail(directory, flags);
     let stderr = String::from_utf8(output.stderr).unwrap();
@@ -54,7 +54,7 @@ pub fn refused(directory: &Path, flags: &[&str], sentence: &str) {
 
 /// Every file below a directory with its bytes, and every directory. Not the shared memory of
 /// SQLite, which any reader makes, nor an empty WAL.
-pub fn contents(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+pub(crate) fn contents(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
     let mut found = BTreeMap::new();
     for entry in directory.read_dir().unwrap() {
         let path = entry.unwrap().path();
@@ -73,29 +73,29 @@ pub fn contents(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
 }
 
 /// Asks a process to do something, as a shell would.
-pub fn send_signal(id: u32, signal: &str) {
+pub(crate) fn send_signal(id: u32, signal: &str) {
     let signal = format!("kill -{signal} {id}");
     let _ = Command::new("sh").args(["-c", &signal]).status();
 }
 
 /// A running `whence serve`.
-pub struct Service {
-    pub address: SocketAddr,
+pub(crate) struct Service {
+    pub(crate) address: SocketAddr,
     /// The line of its start.
-    pub started: Value,
+    pub(crate) started: Value,
     child: Child,
     lines: BufReader<std::process::ChildStderr>,
 }
 
 impl Service {
     /// `whence serve` on a free port.
-    pub fn start(directory: &Path, flags: &[&str]) -> Self {
+    pub(crate) fn start(directory: &Path, flags: &[&str]) -> Self {
         let mut command = whence(directory);
         command.args(["serve", "--listen", "127.0.0.1:0"]).args(flags);
         Self::run(command)
     }
 
-    pub fn run(mut command: Command) -> Self {
+    pub(crate) fn run(mut command: Command) -> Self {
         let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap());
         let mut line = String::new();
@@ -106,7 +106,7 @@ impl Service {
     }
 
     /// SIGTERM: its exit code, and what it said after its start.
-    pub fn stop(mut self) -> (Option<i32>, String) {
+    pub(crate) fn stop(mut self) -> (Option<i32>, String) {
         send_signal(self.child.id(), "TERM");
         let mut rest = String::new();
         self.lines.read_to_string(&mut rest).unwrap();
@@ -122,7 +122,7 @@ impl Drop for Service {
 }
 
 /// A directory in which `whence serve` has been.
-pub fn used_directory() -> TempDir {
+pub(crate) fn used_directory() -> TempDir {
     let directory = TempDir::new().unwrap();
     let (code, _) = Service::start(directory.path(), &[]).stop();
     assert_eq!(code, Some(0));

@@ -75,9 +75,12 @@ pub(super) fn writer(path: &Path, fingerprint: Mac) -> Result<Connection, OpenEr
     if rusqlite::version_number() < OLDEST_SQLITE {
         return Err(OpenError::OldSqlite(rusqlite::version()));
     }
+    let wal = path.with_extension("db-wal");
+    let crashed = wal.metadata().is_ok_and(|wal| wal.len() > 0);
     let mut connection = Connection::open(path)?;
-    // A log that is refused stays as it is: without this, closing it would fold its WAL into it.
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    // A log that is refused stays as it is: closing it would fold into it what a crash has left in
+    // its WAL. An empty WAL, which looking makes, is removed by the same close.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, crashed)?;
     let format = check(&connection, path, fingerprint)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     prepare(&connection)?;
