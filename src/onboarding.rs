@@ -5,7 +5,7 @@
 //! read model brings whoever is still owed something. Referrals that could not be decided are tried
 //! again by the same sweep.
 
-use std::collections::HashSet;
+use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
@@ -28,7 +28,10 @@ use crate::secrets::new_referral_code;
 use crate::store::{Batch, StoreError};
 
 /// Users onboarded at a time.
-const AT_A_TIME: usize = 64;
+const AT_A_TIME: usize = 256;
+
+/// Users who may wait to be onboarded; past that, the sweep finds them.
+const MAX_QUEUE: usize = 100_000;
 
 /// Between two sweeps.
 const SWEEP_EVERY: Duration = Duration::from_secs(15);
@@ -47,19 +50,26 @@ pub(crate) async fn work(app: Weak<App>, mut tail: broadcast::Receiver<Batch>) {
     let desk = Arc::new(Desk { places: Semaphore::new(AT_A_TIME), busy: Mutex::default() });
     let mut sweep = tokio::time::interval(SWEEP_EVERY);
     sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    // The tail is read without waiting for a place: who falls behind it loses what it brought.
+    let mut queue = VecDeque::new();
     loop {
         tokio::select! {
             batch = tail.recv() => match batch {
                 Ok(batch) => {
-                    let Some(app) = app.upgrade() else { return };
-                    for (user_id, event_id) in registrations(&batch) {
-                        desk.clone().onboard(app.clone(), user_id, Some(event_id)).await;
-                    }
+                    let room = MAX_QUEUE - queue.len();
+                    queue.extend(registrations(&batch).take(room));
                 }
                 // The sweep finds whom this missed.
                 Err(RecvError::Lagged(_)) => {}
                 Err(RecvError::Closed) => return,
             },
+            Ok(place) = desk.places.acquire(), if !queue.is_empty() => {
+                drop(place);
+                let Some(app) = app.upgrade() else { return };
+                if let Some((user_id, event_id)) = queue.pop_front() {
+                    desk.clone().onboard(app, user_id, Some(event_id)).await;
+                }
+            }
             _ = sweep.tick() => {
                 let Some(app) = app.upgrade() else { return };
                 desk.sweep(&app).await;

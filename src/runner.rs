@@ -99,22 +99,31 @@ impl Progress {
 /// acknowledged, here or by another node.
 ///
 /// # Errors
-/// Those of the query, or of the store.
-pub async fn look_twice<T, E: From<StoreError>>(
+/// Those of the query, or of the store, or [`Behind`].
+pub async fn look_twice<T, E: From<StoreError> + From<Behind>>(
     store: &dyn EventStore,
     progress: &Progress,
     query: impl Fn() -> Result<Option<T>, E>,
 ) -> Result<Option<T>, E> {
+    // Taken before the look: what is projected after it was not seen by it.
+    let seen = progress.projected();
     if let Some(found) = query()? {
         return Ok(Some(found));
     }
     let head = store.head().await?;
-    if progress.projected() < head {
-        progress.wait_for(head).await;
+    if seen >= head {
+        return Ok(None);
     }
-    // Also when they are not behind: they may have caught up since the first look.
+    if !progress.wait_for(head).await {
+        return Err(Behind.into());
+    }
     query()
 }
+
+/// The read models did not catch up in time. Not known is not no: another try may find out.
+#[derive(Clone, Copy, Debug, thiserror::Error)]
+#[error("the read models are behind")]
+pub struct Behind;
 
 /// Starts the runner. It ends when the store is dropped.
 ///

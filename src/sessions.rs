@@ -13,7 +13,7 @@ use whence_events::{
 use whence_projections::{QueryError, ReadDb, SessionView};
 
 use crate::domain::user::EMAIL_VERSION;
-use crate::runner::{Observer, Progress, look_twice};
+use crate::runner::{Behind, Observer, Progress, look_twice};
 use crate::secrets::SessionToken;
 use crate::store::{EventStore, StoreError};
 use crate::vault::Vault;
@@ -79,6 +79,9 @@ pub enum SessionError {
     /// The log or the vault.
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// A session that is not in the read models may exist.
+    #[error(transparent)]
+    Behind(#[from] Behind),
 }
 
 impl Sessions {
@@ -130,6 +133,12 @@ impl Sessions {
             Entry::Live(session) if now < session.expires_at => Ok(Some(session)),
             Entry::Live(_) | Entry::Gone => Ok(None),
         }
+    }
+
+    /// Marks a session as gone whose revocation is on record, for requests that come before the
+    /// runner has heard of it.
+    pub fn mark_gone(&self, id: SessionId) {
+        self.cache.insert(id, Entry::Gone);
     }
 
     async fn fill(&self, id: SessionId) -> Result<Entry, SessionError> {

@@ -30,6 +30,7 @@ use crate::handle::HandleError;
 use crate::mail::Mail;
 use crate::runner::look_twice;
 use crate::secrets::{OneTimeCode, SessionToken, new_request_id, new_user_id};
+use crate::sessions::SessionError;
 
 /// Body of a start. A field that is missing is empty.
 #[derive(Deserialize)]
@@ -180,8 +181,8 @@ async fn verify_code(
 
 /// The address of a login. Looks twice before it says no: this node may be behind.
 async fn find_login(app: &App, request_id: RequestId) -> Result<Option<EmailKey>, Problem> {
-    let query = || app.reads.login(request_id).map_err(Problem::from);
-    look_twice(app.store.as_ref(), &app.progress, query).await
+    let query = || app.reads.login(request_id).map_err(SessionError::from);
+    Ok(look_twice(app.store.as_ref(), &app.progress, query).await?)
 }
 
 async fn open_session(

@@ -12,7 +12,7 @@ use whence_events::{Actor, CorrelationId, Timestamp};
 use super::client::ClientFacts;
 use super::cookies::cookie_value;
 use super::error::Problem;
-use super::limits::MAX_BODY;
+use super::limits::{BODY_TIMEOUT, MAX_BODY};
 use super::session_cookies;
 use crate::app::App;
 use crate::handle::Context;
@@ -65,10 +65,21 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for Body<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        let bytes: Bytes =
-            to_bytes(request.into_body(), MAX_BODY).await.map_err(|_| Problem::InvalidJson)?;
-        serde_json::from_slice(&bytes).map(Body).map_err(|_| Problem::InvalidJson)
+        // A client that does not send what it announced is no fault of ours, so no 500.
+        let whole = tokio::time::timeout(BODY_TIMEOUT, to_bytes(request.into_body(), MAX_BODY));
+        let bytes: Bytes = match whole.await {
+            Ok(Ok(bytes)) => bytes,
+            Ok(Err(_)) | Err(_) => return Err(Problem::InvalidJson),
+        };
+        object(&bytes).map(Body).ok_or(Problem::InvalidJson)
     }
+}
+
+/// Reads a JSON object. serde alone would also take a list of the fields in order, and does not look
+/// whether what it skips is UTF-8 (RFC 8259, section 8.1).
+fn object<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    if text.trim_ascii_start().starts_with('{') { serde_json::from_str(text).ok() } else { None }
 }
 
 /// The session token that a request carries, whoever it belongs to.

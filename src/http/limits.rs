@@ -12,7 +12,8 @@ use crate::config::Config;
 /// Bytes of a request body.
 pub const MAX_BODY: usize = 4096;
 
-/// Bytes of a request's line and headers.
+/// Bytes of a request's line and headers. Checked before each read, so what comes in one read past
+/// it still passes: at most twice as much.
 pub const MAX_HEAD: usize = 32 * 1024;
 
 /// Header lines of a request.
@@ -20,6 +21,9 @@ pub const MAX_HEADERS: usize = 100;
 
 /// For a client to send its headers, and between two requests on a connection.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// For a client to send its body once the headers are there.
+pub const BODY_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// For a whole request: longer than a mail may take.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);

@@ -12,7 +12,7 @@ use serde_json::json;
 use whence_events::{Actor, EmailAddress, RevokeReason, StreamId, Timestamp, UserId};
 
 use super::error::Problem;
-use super::extract::{Asked, SignedIn, check_csrf, session_token};
+use super::extract::{Asked, SignedIn, check_csrf, refuse_cross_site, session_token};
 use super::session_cookies;
 use crate::app::App;
 use crate::domain::user::{User, UserCommand, needs_extension};
@@ -106,6 +106,9 @@ pub(super) async fn logout(
     headers: HeaderMap,
     asked: Asked,
 ) -> Result<Response, Problem> {
+    // Before all else: a form that another site posts carries no Lax cookie, but browsers take the
+    // cookies of the answer, and clearing them would log its visitors out.
+    refuse_cross_site(&headers)?;
     if let Some(token) = session_token(&headers, &app) {
         // Also for a session that is gone: the token proves itself.
         check_csrf(&headers, &app, &token)?;
@@ -126,7 +129,9 @@ async fn end(app: &App, token: &SessionToken, asked: &Asked) -> Result<(), Probl
     let stream = StreamId::User(session.user.user_id);
     match app.handler.run::<User>(&stream, &command, &asked.context(Actor::Owner)).await {
         Ok(done) => {
-            // So that the next request, on whatever connection, finds it gone.
+            // So that the next request, on whatever connection, finds it gone, also when the read
+            // models do not make it in time.
+            app.sessions.mark_gone(session.session_id);
             app.progress.wait_for(done.position).await;
             Ok(())
         }

@@ -42,8 +42,41 @@ impl Server {
         flags: &[&str],
         wrap: impl FnOnce(Arc<dyn EventStore>) -> Arc<dyn EventStore>,
     ) -> Self {
-        let directory = TempDir::new().unwrap();
-        let clock = Clock::manual(START);
+        let mailer = Mailer::open("memory", &sender()).unwrap();
+        Self::open(TempDir::new().unwrap(), START, flags, mailer, wrap).await
+    }
+
+    /// With another way for mails to leave.
+    pub async fn mailing(mailer: Mailer) -> Self {
+        Self::open(TempDir::new().unwrap(), START, &[], mailer, |store| store).await
+    }
+
+    /// Ends this one and starts another over the same directory, whose clock tells `now`.
+    pub async fn restarted(self, now: Timestamp) -> Self {
+        let (app, mailer) = (Arc::downgrade(&self.app), self.app.mailer.clone());
+        let directory = self.stop();
+        // Requests that were open hold the log; they end by themselves.
+        for _ in 0..500 {
+            if app.strong_count() == 0 {
+                break;
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        Self::open(directory, now, &[], mailer, |store| store).await
+    }
+
+    fn stop(mut self) -> TempDir {
+        std::mem::replace(&mut self.directory, TempDir::new().unwrap())
+    }
+
+    async fn open(
+        directory: TempDir,
+        now: Timestamp,
+        flags: &[&str],
+        mailer: Mailer,
+        wrap: impl FnOnce(Arc<dyn EventStore>) -> Arc<dyn EventStore>,
+    ) -> Self {
+        let clock = Clock::manual(now);
         let store_flag = format!("sqlite:{}", directory.path().display());
         let mut all = vec!["--store", &store_flag];
         all.extend(flags);
@@ -51,8 +84,6 @@ impl Server {
         let log = config.data.join("log.db");
         let fingerprint = Keys::derive(&config.master_key).fingerprint();
         let store = SqliteStore::open(&log, fingerprint, clock.clone()).unwrap();
-        let sender = Sender { name: "Test".into(), address: "login@example.com".into() };
-        let mailer = Mailer::open("memory", &sender).unwrap();
         let store = wrap(Arc::new(store));
         let app = App::open_with(config, clock.clone(), mailer, store).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -66,7 +97,7 @@ impl Server {
     pub fn browser(&self) -> Browser {
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
-            .timeout(Duration::from_secs(60))
+            .timeout(Duration::from_mins(1))
             .build()
             .unwrap();
         Browser { client, url: self.url.clone(), cookies: BTreeMap::new(), headers: vec![] }
@@ -133,6 +164,11 @@ impl Drop for Server {
     fn drop(&mut self) {
         self.task.abort();
     }
+}
+
+/// Who the tests' mails are from.
+pub fn sender() -> Sender {
+    Sender { name: "Test".into(), address: "login@example.com".into() }
 }
 
 /// A client with cookies.
@@ -242,6 +278,16 @@ impl Answer {
     pub fn shown(&self) -> String {
         format!("{} {}", self.status, masked(&self.text))
     }
+}
+
+/// The one text that all of these are, for a snapshot of answers to a list of requests.
+#[track_caller]
+pub fn all_alike(mut texts: Vec<String>) -> String {
+    let first = texts.pop().expect("at least one");
+    for text in texts {
+        assert_eq!(text, first);
+    }
+    first
 }
 
 /// Puts `<uuid>` and `<time>` where there is one.

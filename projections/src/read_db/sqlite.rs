@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction, params};
 use whence_events::{Event, EventId, Position, Recorded};
 
@@ -94,6 +95,7 @@ impl SqliteReadDb {
         let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let connection = Connection::open_with_flags(&self.path, flags)?;
         connection.busy_timeout(std::time::Duration::from_secs(5))?;
+        keep_plans(&connection)?;
         Ok(connection)
     }
 
@@ -139,6 +141,7 @@ fn prepare(path: &Path, projectors: &[Box<dyn Projector>]) -> rusqlite::Result<C
     let mut connection = Connection::open(path)?;
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     connection.set_prepared_statement_cache_capacity(64);
+    keep_plans(&connection)?;
     connection.execute_batch(
         "PRAGMA journal_mode = WAL;
          PRAGMA synchronous = NORMAL;       -- what a crash takes, the log brings back
@@ -164,6 +167,12 @@ fn prepare(path: &Path, projectors: &[Box<dyn Projector>]) -> rusqlite::Result<C
     }
     transaction.commit()?;
     Ok(connection)
+}
+
+/// Keeps the plan of a cached statement whatever is bound to it. Otherwise SQLite, built with STAT4,
+/// compiles a statement anew for every execution.
+fn keep_plans(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(drop)
 }
 
 fn make_tables(transaction: &Transaction<'_>, projector: &dyn Projector) -> rusqlite::Result<()> {

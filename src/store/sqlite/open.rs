@@ -125,6 +125,7 @@ fn check(connection: &Connection, path: &Path, fingerprint: Mac) -> Result<usize
 fn prepare(connection: &Connection) -> rusqlite::Result<()> {
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
     connection.set_prepared_statement_cache_capacity(32);
+    keep_plans(connection)?;
     connection.execute_batch(
         "PRAGMA journal_mode = WAL;
          PRAGMA synchronous = FULL;         -- what was acknowledged is on disk
@@ -133,6 +134,12 @@ fn prepare(connection: &Connection) -> rusqlite::Result<()> {
          PRAGMA wal_autocheckpoint = 4000;  -- pages: fewer, longer checkpoints
          PRAGMA temp_store = MEMORY;",
     )
+}
+
+/// Keeps the plan of a cached statement whatever is bound to it. Otherwise SQLite, built with STAT4,
+/// compiles a statement anew for every execution.
+pub(super) fn keep_plans(connection: &Connection) -> rusqlite::Result<()> {
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(drop)
 }
 
 /// Runs the migrations that have not run, all or none.

@@ -1,0 +1,107 @@
+//! What can be chosen about a run.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Parser, ValueEnum};
+
+/// Measures whence against bare references, in turns, on one machine in one run.
+///
+/// Everything runs over loopback, bounded in count and time, in a directory that is removed at the
+/// end. Figures compare only with figures of the same run.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "whence-bench", max_term_width = 100)]
+pub(crate) struct Args {
+    /// What to measure; repeatable [default: everything]
+    #[arg(long, value_name = "WHAT", value_delimiter = ',')]
+    pub(crate) only: Vec<Measure>,
+
+    /// Rounds of each measure
+    #[arg(long, default_value_t = 5, value_name = "N")]
+    pub(crate) rounds: usize,
+
+    /// Seconds of a round
+    #[arg(long, default_value_t = 3.0, value_name = "S")]
+    pub(crate) seconds: f64,
+
+    /// Sessions that `me` is asked for
+    #[arg(long, default_value_t = 200_000, value_name = "N")]
+    pub(crate) sessions: usize,
+
+    /// Events in the log that is started over, at least
+    #[arg(long, default_value_t = 1_000_000, value_name = "N")]
+    pub(crate) events: usize,
+
+    /// Events of whole logins that are replayed
+    #[arg(long, default_value_t = 200_000, value_name = "N")]
+    pub(crate) replay: usize,
+
+    /// Connections that ask for `me`
+    #[arg(long, default_value_t = 64, value_name = "N")]
+    pub(crate) connections: usize,
+
+    /// Logins, and appends, in flight at a time
+    #[arg(long, default_values_t = [64, 256], value_delimiter = ',', value_name = "N")]
+    pub(crate) in_flight: Vec<usize>,
+
+    /// Threads of the load generator
+    #[arg(long, default_value_t = 2, value_name = "N")]
+    pub(crate) load_threads: usize,
+
+    /// Threads of each server
+    #[arg(long, default_value_t = 2, value_name = "N")]
+    pub(crate) server_threads: usize,
+
+    /// Where to make the directory for the data: on a disk, or a sync costs nothing
+    /// [default: the system's directory for temporary files]
+    #[arg(long, value_name = "DIR")]
+    pub(crate) directory: Option<PathBuf>,
+
+    /// Tiny sizes, a few seconds in all: shows that it works, and measures nothing
+    #[arg(long)]
+    pub(crate) quick: bool,
+}
+
+/// Something that can be measured by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Measure {
+    /// Who am I, against a server that only says "ok"
+    Me,
+    /// Whole logins of new users
+    Login,
+    /// Appends, against SQLite itself
+    Append,
+    /// Read models made anew, against upserts in SQLite itself
+    Replay,
+    /// Start-up over a long log, and memory
+    Start,
+}
+
+impl Args {
+    /// The sizes of `--quick` where that was asked for.
+    pub(crate) fn settled(self) -> Self {
+        if !self.quick {
+            return self;
+        }
+        Self {
+            rounds: 2,
+            seconds: 0.15,
+            sessions: 300,
+            events: 2_000,
+            replay: 1_000,
+            connections: 8,
+            in_flight: vec![4, 8],
+            ..self
+        }
+    }
+
+    /// Whether this was asked for.
+    pub(crate) fn wants(&self, measure: Measure) -> bool {
+        self.only.is_empty() || self.only.contains(&measure)
+    }
+
+    /// How long a round lasts.
+    pub(crate) fn round(&self) -> Duration {
+        Duration::from_secs_f64(self.seconds.clamp(0.01, 600.0))
+    }
+}

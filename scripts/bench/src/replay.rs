@@ -1,0 +1,91 @@
+//! Read models made anew out of the log, against one upsert an event in SQLite itself.
+
+use std::path::Path;
+use std::time::{Duration, Instant};
+
+use rusqlite::{Connection, params};
+use tempfile::TempDir;
+use tokio::runtime::Runtime;
+use whence_projections::ReadDb;
+
+use crate::args::Args;
+use crate::report::{Row, Table, rate};
+use crate::service::{self, Log};
+
+/// Events of a transaction, as in the runner.
+const BATCH: usize = 4096;
+
+/// Measures over the first `--replay` events of a log.
+pub(crate) fn measure(args: &Args, log: &Log, parent: &Path) -> anyhow::Result<Table> {
+    let runtime = service::runtime(args.server_threads)?;
+    let directory = TempDir::new_in(parent)?;
+    let mut engine = Row::new("SQLite itself, one upsert an event");
+    let mut apply = Row::new("ReadDb::apply alone");
+    let mut whole = Row::new("log read, decoded and applied");
+    for round in 0..args.rounds {
+        let path = |name| directory.path().join(format!("{name}-{round}.db"));
+        engine.add(upserts(&path("raw"), args.replay)?);
+        let replayed = replay(&runtime, log, &path("read"), args.replay)?;
+        apply.add(rate(replayed.events, replayed.applying));
+        whole.add(rate(replayed.events, replayed.applying + replayed.reading));
+    }
+    let title = format!("replay of {} events: events a second (bar: 300000)", args.replay);
+    let mut table = Table::new(title);
+    let reference = table.reference(engine);
+    table.subject(apply, reference);
+    table.subject(whole, reference);
+    Ok(table)
+}
+
+struct Replayed {
+    events: usize,
+    reading: Duration,
+    applying: Duration,
+}
+
+fn replay(runtime: &Runtime, log: &Log, path: &Path, limit: usize) -> anyhow::Result<Replayed> {
+    let reads = ReadDb::sqlite(path)?;
+    let mut replayed = Replayed { events: 0, reading: Duration::ZERO, applying: Duration::ZERO };
+    let mut after = 0;
+    while replayed.events < limit {
+        let begin = Instant::now();
+        let page = BATCH.min(limit - replayed.events);
+        let events = runtime.block_on(log.store.read_all(after, page))?;
+        let read = Instant::now();
+        let Some(last) = events.last() else { break };
+        reads.apply(&events)?;
+        replayed.reading += read - begin;
+        replayed.applying += read.elapsed();
+        replayed.events += events.len();
+        after = last.position;
+    }
+    Ok(replayed)
+}
+
+fn upserts(path: &Path, events: usize) -> rusqlite::Result<f64> {
+    let mut connection = Connection::open(path)?;
+    connection.execute_batch(
+        "PRAGMA journal_mode = WAL;
+         PRAGMA synchronous = NORMAL;
+         PRAGMA cache_size = -16384;
+         PRAGMA wal_autocheckpoint = 4000;
+         CREATE TABLE users (id BLOB PRIMARY KEY, email BLOB NOT NULL, seen INTEGER NOT NULL)
+           STRICT, WITHOUT ROWID;
+         CREATE TABLE checkpoint (position INTEGER NOT NULL) STRICT;
+         INSERT INTO checkpoint VALUES (0);",
+    )?;
+    let email = [7_u8; 64];
+    let begin = Instant::now();
+    for batch in (0..events).collect::<Vec<_>>().chunks(BATCH) {
+        let transaction = connection.transaction()?;
+        for event in batch {
+            let sql = "INSERT INTO users (id, email, seen) VALUES (?1, ?2, ?3)
+                       ON CONFLICT (id) DO UPDATE SET seen = ?3";
+            let user = u128::try_from(event / 10).unwrap_or(0).to_be_bytes();
+            transaction.prepare_cached(sql)?.execute(params![user, email, event])?;
+        }
+        transaction.execute("UPDATE checkpoint SET position = ?1", [batch.last()])?;
+        transaction.commit()?;
+    }
+    Ok(rate(events, begin.elapsed()))
+}

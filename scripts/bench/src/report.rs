@@ -1,0 +1,131 @@
+//! Figures as a plain table.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::load::Done;
+use crate::machine::Used;
+
+/// One thing that was measured in every round.
+pub(crate) struct Row {
+    name: String,
+    values: Vec<f64>,
+    latencies: Vec<(Duration, Duration)>,
+    count: usize,
+    used: Used,
+}
+
+impl Row {
+    pub(crate) fn new(name: impl Into<String>) -> Self {
+        let (values, latencies) = (Vec::new(), Vec::new());
+        Self { name: name.into(), values, latencies, count: 0, used: Used::default() }
+    }
+
+    /// Takes a round that is only a number.
+    pub(crate) fn add(&mut self, value: f64) {
+        self.values.push(value);
+    }
+
+    /// Takes a round of a load: its rate, its latencies, and what the servers used for it.
+    pub(crate) fn add_load(&mut self, done: &Done, used: Used) {
+        self.values.push(done.rate());
+        self.latencies.push((done.percentile(50), done.percentile(99)));
+        self.count += done.count;
+        self.used.cpu += used.cpu;
+        self.used.sleeps += used.sleeps;
+    }
+
+    /// The value in the middle.
+    pub(crate) fn median(&self) -> f64 {
+        let mut values = self.values.clone();
+        values.sort_unstable_by(f64::total_cmp);
+        values.get(values.len() / 2).copied().unwrap_or(0.0)
+    }
+
+    fn median_latency(&self, pick: fn(&(Duration, Duration)) -> Duration) -> Option<Duration> {
+        let mut all: Vec<_> = self.latencies.iter().map(pick).collect();
+        all.sort_unstable();
+        all.get(all.len() / 2).copied()
+    }
+}
+
+/// A titled table; ratios are to its first row unless a row names another.
+pub(crate) struct Table {
+    title: String,
+    rows: Vec<(Row, Option<f64>)>,
+    notes: Vec<String>,
+}
+
+impl Table {
+    pub(crate) fn new(title: impl Into<String>) -> Self {
+        Self { title: title.into(), rows: Vec::new(), notes: Vec::new() }
+    }
+
+    /// A row that others are compared with.
+    pub(crate) fn reference(&mut self, row: Row) -> f64 {
+        let median = row.median();
+        self.rows.push((row, None));
+        median
+    }
+
+    /// A row, as a share of `reference`.
+    pub(crate) fn subject(&mut self, row: Row, reference: f64) {
+        self.rows.push((row, Some(reference)));
+    }
+
+    /// A line below the table.
+    pub(crate) fn note(&mut self, note: impl Into<String>) {
+        self.notes.push(note.into());
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "\n{}", self.title)?;
+        writeln!(
+            f,
+            "  {:<46} {:>9} {:>9} {:>9} {:>6} {:>9} {:>9} {:>8} {:>7}",
+            "", "min", "median", "max", "ratio", "p50 us", "p99 us", "cpu us", "sleeps"
+        )?;
+        for (row, reference) in &self.rows {
+            let bound = |pick: fn(f64, f64) -> f64| row.values.iter().copied().reduce(pick);
+            let (min, max) = (bound(f64::min), bound(f64::max));
+            let ratio = reference.map_or_else(String::new, |r| format!("{:.2}", row.median() / r));
+            let each = |total: f64| match row.count {
+                0 => String::new(),
+                count => format!("{:.1}", total / float(count)),
+            };
+            let micros = |latency: Option<Duration>| {
+                latency.map_or_else(String::new, |l| format!("{:.0}", l.as_secs_f64() * 1e6))
+            };
+            writeln!(
+                f,
+                "  {:<46} {:>9} {:>9} {:>9} {ratio:>6} {:>9} {:>9} {:>8} {:>7}",
+                row.name,
+                short(min.unwrap_or(0.0)),
+                short(row.median()),
+                short(max.unwrap_or(0.0)),
+                micros(row.median_latency(|(p50, _)| *p50)),
+                micros(row.median_latency(|(_, p99)| *p99)),
+                each(row.used.cpu.as_secs_f64() * 1e6),
+                each(float(usize::try_from(row.used.sleeps).unwrap_or(0))),
+            )?;
+        }
+        self.notes.iter().try_for_each(|note| writeln!(f, "  {note}"))
+    }
+}
+
+/// So many in that time, a second.
+pub(crate) fn rate(count: usize, time: Duration) -> f64 {
+    float(count) / time.as_secs_f64().max(1e-9)
+}
+
+/// A count as a number to calculate with.
+#[expect(clippy::cast_precision_loss, reason = "counts here are far below 2^52")]
+pub(crate) fn float(count: usize) -> f64 {
+    count as f64
+}
+
+fn short(value: f64) -> String {
+    if value < 1000.0 { format!("{value:.1}") } else { format!("{value:.0}") }
+}

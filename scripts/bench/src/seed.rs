@@ -1,0 +1,168 @@
+//! A log of users with sessions, made by the library without any login.
+
+use std::sync::Arc;
+
+use futures::{StreamExt as _, TryStreamExt as _};
+use whence::domain::user::{SESSION_IDLE, SESSION_MAX};
+use whence::secrets::{self, SessionToken};
+use whence::store::{Append, EventStore, NewEvent};
+use whence::vault::Vault;
+use whence_events::{
+    Actor, AttributionCaptured, ClickIds, Client, CodeKind, CodeVerified, Consent, DeviceClass,
+    EmailAddress, Event, LoginStarted, Mac, MailboxClaimed, MailboxEvent, Metadata, NameEvent,
+    NameReserved, Pii, Provider, ReferralCodeIssued, SessionKind, SessionOpened, StreamId,
+    SubscriptionProvisioned, Timestamp, UserEvent, UserId, UserRegistered, WelcomeEmailSent,
+};
+
+use crate::service::Log;
+
+/// Appends in flight: a few transactions full.
+const IN_FLIGHT: usize = 2048;
+
+/// Events of a user whose login and onboarding are on record, and of one without the login.
+pub(crate) const EVENTS_OF_LOGIN: usize = 10;
+pub(crate) const EVENTS_OF_USER: usize = 6;
+
+/// The text of a session token.
+pub(crate) type TokenText = [u8; 64];
+
+/// What a browser says it is.
+pub(crate) const USER_AGENT: &str =
+    "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
+
+/// Appends so many users, `logins` of them with the events of their login: the token of each.
+pub(crate) async fn seed(log: &Log, users: usize, logins: usize) -> anyhow::Result<Vec<TokenText>> {
+    let vault = Vault::new(log.store.clone(), log.keys.wrapping.clone());
+    let seeder = Seeder { log, store: log.store.clone(), vault };
+    let one = |number| seeder.user(number, number < logins);
+    futures::stream::iter(0..users).map(one).buffer_unordered(IN_FLIGHT).try_collect().await
+}
+
+struct Seeder<'a> {
+    log: &'a Log,
+    store: Arc<dyn EventStore>,
+    vault: Vault,
+}
+
+impl Seeder<'_> {
+    async fn user(&self, number: usize, login: bool) -> anyhow::Result<TokenText> {
+        let email = EmailAddress::parse(&format!("seed{number}@users.example.com"))?;
+        let client = Client {
+            ip: Some(std::net::Ipv4Addr::LOCALHOST.into()),
+            user_agent: Some(USER_AGENT.to_owned()),
+        };
+        let (user_id, token) = (secrets::new_user_id(), SessionToken::generate());
+        let now = self.log.clock.now();
+        if login {
+            let mailbox = StreamId::Mailbox(self.log.keys.email_key(&email));
+            self.append(mailbox, login_events(user_id, &email, &client, now)).await?;
+        }
+        let code = secrets::new_referral_code();
+        let mut events = registration_events(&self.log.keys, &email, client, &token, now);
+        events.extend([
+            ReferralCodeIssued { code: code.clone(), kind: CodeKind::Primary }.into(),
+            SubscriptionProvisioned { plan: "free".to_owned() }.into(),
+            WelcomeEmailSent { attempt: 1 }.into(),
+        ]);
+        self.append(StreamId::User(user_id), events).await?;
+        if login {
+            let reserved = NameEvent::from(NameReserved { owner: user_id });
+            self.append(StreamId::code(&code), vec![reserved]).await?;
+        }
+        let mut text = [0; 64];
+        text.copy_from_slice(token.to_text().as_bytes());
+        Ok(text)
+    }
+
+    /// Appends a new stream, sealed as the command loop would.
+    async fn append<E: Into<Event>>(&self, stream: StreamId, events: Vec<E>) -> anyhow::Result<()> {
+        let (key, new_key) = self.vault.key_for_append(&stream, 0).await?;
+        let mut new_events = Vec::with_capacity(events.len());
+        let mut any_sealed = false;
+        for (event, version) in events.into_iter().zip(0..) {
+            let mut event = event.into();
+            Vault::seal(&key, &stream, version, &mut event);
+            event.visit_pii(&mut |_, _| any_sealed = true);
+            let metadata = Metadata {
+                occurred_at: self.log.clock.now(),
+                correlation_id: secrets::new_correlation_id(),
+                causation_id: None,
+                actor: Actor::Owner,
+            };
+            new_events.push(NewEvent::new(secrets::new_event_id(), event, metadata)?);
+        }
+        let new_key = new_key.filter(|_| any_sealed);
+        let append = Append { stream, expected_length: 0, events: new_events, new_key };
+        self.store.append(append).await?;
+        Ok(())
+    }
+}
+
+fn login_events(
+    user_id: UserId,
+    email: &EmailAddress,
+    client: &Client,
+    now: Timestamp,
+) -> Vec<MailboxEvent> {
+    let request_id = secrets::new_request_id();
+    vec![
+        LoginStarted {
+            request_id,
+            email: Pii::Clear(email.clone()),
+            code_mac: Mac(secrets::random_bytes()),
+            expires_at: now + whence::domain::mailbox::CODE_LIFETIME,
+            known_device: false,
+            client: Pii::Clear(client.clone()),
+        }
+        .into(),
+        CodeVerified { request_id }.into(),
+        MailboxClaimed { user_id }.into(),
+    ]
+}
+
+fn registration_events(
+    keys: &secrets::Keys,
+    email: &EmailAddress,
+    client: Client,
+    token: &SessionToken,
+    now: Timestamp,
+) -> Vec<UserEvent> {
+    vec![
+        UserRegistered {
+            email: Pii::Clear(email.clone()),
+            email_key: keys.email_key(email),
+            display_name: None,
+            provider: Provider::Email,
+        }
+        .into(),
+        AttributionCaptured {
+            first_referrer_url: None,
+            first_landing_page: None,
+            utm_source: None,
+            utm_medium: None,
+            utm_campaign: None,
+            utm_term: None,
+            utm_content: None,
+            click_ids: ClickIds::default(),
+            acquired_via_creator_id: None,
+            registration_device: Some(DeviceClass::Desktop),
+            registration_country: None,
+            touch_id: None,
+            touched_at: None,
+            consent: Consent::Unknown,
+            rules_version: 1,
+        }
+        .into(),
+        SessionOpened {
+            session_id: token.id,
+            token_hash: token.hash(),
+            kind: SessionKind::Cookie,
+            expires_at: now + SESSION_IDLE,
+            absolute_expires_at: now + SESSION_MAX,
+            device: Pii::Clear(client),
+            device_class: Some(DeviceClass::Desktop),
+            country: None,
+        }
+        .into(),
+    ]
+}

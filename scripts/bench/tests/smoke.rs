@@ -1,0 +1,60 @@
+//! The quick mode runs to its end and tells the truth about what it did.
+
+use std::process::Command;
+
+const ROWS: &[&str] = &[
+    "machine: ",
+    "bare axum GET /",
+    "me, 300 sessions, all in the cache",
+    "me, cache of 65536 as by default",
+    "SQLite itself, one upsert an event",
+    "ReadDb::apply alone",
+    "log read, decoded and applied",
+    "ready over an empty log, ms",
+    "ready over a log of ",
+    "resident after start, MB",
+    "resident after a burst of me of 300 sessions, MB",
+    "logins, 4 in flight, until answered",
+    "logins, 4 in flight, until onboarded",
+    "logins, 8 in flight, until answered",
+    "logins, 8 in flight, until onboarded",
+    "SQLite itself, 1 a commit",
+    "SQLite itself, 100 a commit",
+    "append, 4 in flight",
+    "append, 8 in flight",
+];
+
+fn quick() -> String {
+    let output = Command::new(env!("CARGO_BIN_EXE_whence-bench"))
+        .arg("--quick")
+        .output()
+        .expect("it starts");
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).expect("text")
+}
+
+/// The number before a word.
+fn number(line: &str, unit: &str) -> u64 {
+    let words: Vec<_> = line.split([' ', ',']).collect();
+    let place = words.iter().position(|word| *word == unit).expect(line);
+    words[place - 1].parse().expect(line)
+}
+
+#[test]
+fn every_row_is_printed_and_every_login_is_a_user_in_the_log() {
+    let text = quick();
+    for row in ROWS {
+        let line = text.lines().find(|line| line.trim_start().starts_with(row));
+        let line = line.unwrap_or_else(|| panic!("no row {row:?} in\n{text}"));
+        assert!(line.bytes().any(|byte| byte.is_ascii_digit()), "{line}");
+    }
+    let logins: Vec<_> = text.lines().filter(|line| line.contains("users registered")).collect();
+    assert_eq!(logins.len(), 2, "{text}");
+    for line in logins {
+        let done = number(line, "logins");
+        assert!(done > 0, "{line}");
+        assert_eq!(done, number(line, "users"), "{line}");
+        // The rules in force are one more event.
+        assert_eq!(number(line, "events"), 10 * done + 1, "{line}");
+    }
+}

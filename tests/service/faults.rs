@@ -1,0 +1,230 @@
+//! A store or a mail server that fails: what clients are told, and what is on record.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use insta::assert_snapshot;
+use tempfile::TempDir;
+use whence::mail::Mailer;
+use whence_events::{Event, MailboxEvent};
+
+use crate::faulty::{Fault, Late, Switch};
+use crate::login::wrong;
+use crate::support::{Server, sender};
+
+const ADA: &str = r#"{"email":"ada@example.com"}"#;
+const INTERNAL: &str =
+    r#"500 {"error":"internal","message":"This went wrong on our side.","request_id":"<uuid>"}"#;
+
+async fn faulty() -> (Server, Switch) {
+    let switch = Switch::default();
+    let server = Server::over(&[], |store| switch.wrap(store)).await;
+    (server, switch)
+}
+
+async fn count(server: &Server, name: &str) -> usize {
+    server.types().await.iter().filter(|found| *found == name).count()
+}
+
+#[tokio::test]
+async fn a_session_that_cannot_be_opened_is_told_and_the_next_login_works() {
+    let (server, switch) = faulty().await;
+    let mut browser = server.browser();
+    let request_id = browser.start("ada@example.com").await;
+    let code = server.code("ada@example.com");
+    switch.set(Fault::UsersUnwritten(u32::MAX));
+    let failed = browser.verify(&request_id, &code).await;
+    assert_snapshot!(failed.shown(), @r#"500 {"error":"session_issue_failed","message":"The code was right, but no session could be opened. Start again.","request_id":"<uuid>"}"#);
+    assert!(failed.all("set-cookie").is_empty());
+    switch.set(Fault::None);
+    assert_eq!(browser.verify(&request_id, &code).await.error(), "invalid_request", "it is used");
+    server.log_in(&mut browser, "ada@example.com").await;
+    assert_eq!(browser.get("/v1/auth/me").await.status, 200);
+    assert_eq!(count(&server, "MailboxClaimed.v1").await, 1);
+    assert_eq!(count(&server, "UserRegistered.v1").await, 1);
+}
+
+#[tokio::test]
+async fn a_logout_that_fails_keeps_the_cookie_for_another_try() {
+    let (server, switch) = faulty().await;
+    let mut browser = server.signed_in("ada@example.com").await.with_csrf();
+    server.onboarded(&mut browser).await;
+    switch.set(Fault::UsersUnwritten(u32::MAX));
+    let failed = browser.post("/v1/auth/logout", "").await;
+    assert_snapshot!(failed.shown(), @r#"500 {"error":"logout_failed","message":"The session may go on. Try again.","request_id":"<uuid>"}"#);
+    assert!(failed.all("set-cookie").is_empty());
+    assert_eq!(browser.get("/v1/auth/me").await.status, 200);
+    switch.set(Fault::None);
+    assert_eq!(browser.clone().post("/v1/auth/logout", "").await.status, 200);
+    assert_eq!(browser.get("/v1/auth/me").await.status, 401);
+}
+
+#[tokio::test]
+async fn a_renewal_that_fails_does_not_matter() {
+    let (server, switch) = faulty().await;
+    let mut browser = server.signed_in("ada@example.com").await;
+    server.onboarded(&mut browser).await;
+    server.pass(Duration::from_hours(20 * 24));
+    switch.set(Fault::UsersUnwritten(u32::MAX));
+    let answer = browser.get("/v1/auth/me").await;
+    assert_eq!((answer.status, answer.all("set-cookie").len()), (200, 0));
+    switch.set(Fault::None);
+    assert_eq!(browser.get("/v1/auth/me").await.all("set-cookie").len(), 2, "tried again");
+}
+
+#[tokio::test]
+async fn without_a_store_nothing_is_promised() {
+    let (server, switch) = faulty().await;
+    let mut known = server.signed_in("ada@example.com").await.with_csrf();
+    let mut browser = server.browser();
+    let request_id = browser.start("bob@example.com").await;
+    let code = server.code("bob@example.com");
+    switch.set(Fault::Down);
+    assert_eq!(browser.post("/v1/auth/email/start", ADA).await.shown(), INTERNAL);
+    assert_eq!(browser.verify(&request_id, &code).await.shown(), INTERNAL);
+    let unknown = "00000000-0000-4000-8000-000000000000";
+    assert_eq!(browser.verify(unknown, &code).await.shown(), INTERNAL);
+    assert_eq!(known.post("/v1/auth/logout", "").await.error(), "logout_failed");
+    assert_eq!(browser.get("/healthz").await.status, 200);
+    let ready = browser.get("/readyz").await;
+    assert_snapshot!(ready.shown(), @r#"503 {"status":"unavailable","reason":"the event store does not answer"}"#);
+    switch.set(Fault::None);
+    assert_eq!(browser.verify(&request_id, &code).await.status, 200, "the code was not touched");
+    let ada = whence_events::EmailAddress::parse("ada@example.com").unwrap();
+    assert!(server.app.mailer.memory().unwrap().take_code(&ada).is_none(), "no mail went out");
+}
+
+#[tokio::test]
+async fn an_append_whose_answer_got_lost_is_written_once() {
+    let (server, switch) = faulty().await;
+    let mut browser = server.browser();
+    switch.set(Fault::Written(2));
+    let request_id = browser.start("ada@example.com").await;
+    let code = server.code("ada@example.com");
+    assert_eq!(count(&server, "LoginStarted.v1").await, 1);
+    switch.set(Fault::Written(1));
+    assert_eq!(browser.verify(&request_id, wrong(&code)).await.error(), "invalid_code");
+    assert_eq!(count(&server, "CodeRejected.v1").await, 1);
+    switch.set(Fault::Written(1));
+    assert_eq!(browser.verify(&request_id, &code).await.status, 200);
+    for name in ["CodeVerified.v1", "MailboxClaimed.v1", "UserRegistered.v1", "SessionOpened.v1"] {
+        assert_eq!(count(&server, name).await, 1, "{name}");
+    }
+    assert_eq!(browser.get("/v1/auth/me").await.status, 200);
+}
+
+#[tokio::test]
+async fn an_append_that_failed_is_written_by_the_next_try() {
+    let (server, switch) = faulty().await;
+    let mut browser = server.browser();
+    switch.set(Fault::Unwritten(2));
+    let request_id = browser.start("ada@example.com").await;
+    let code = server.code("ada@example.com");
+    switch.set(Fault::Unwritten(3));
+    assert_eq!(browser.verify(&request_id, &code).await.shown(), INTERNAL);
+    assert_eq!(count(&server, "CodeVerified.v1").await, 0);
+    // Nothing is on record, so the code is still good.
+    assert_eq!(browser.verify(&request_id, &code).await.status, 200);
+}
+
+#[tokio::test]
+async fn what_was_written_counts_although_nobody_heard_of_it() {
+    let (server, switch) = faulty().await;
+    let mut browser = server.browser();
+    switch.set(Fault::Written(3));
+    assert_eq!(browser.post("/v1/auth/email/start", ADA).await.shown(), INTERNAL);
+    assert_eq!(count(&server, "LoginStarted.v1").await, 1);
+    let request_id = browser.start("ada@example.com").await;
+    let code = server.code("ada@example.com");
+    for _ in 0..4 {
+        switch.set(Fault::Written(3));
+        assert_eq!(browser.verify(&request_id, wrong(&code)).await.shown(), INTERNAL);
+    }
+    assert_eq!(browser.verify(&request_id, wrong(&code)).await.error(), "invalid_code");
+    assert_eq!(count(&server, "CodeRejected.v1").await, 5);
+    assert_eq!(browser.verify(&request_id, &code).await.error(), "invalid_request", "locked");
+    let request_id = browser.start("ada@example.com").await;
+    let code = server.code("ada@example.com");
+    switch.set(Fault::Written(3));
+    assert_eq!(browser.verify(&request_id, &code).await.shown(), INTERNAL);
+    assert_eq!(browser.verify(&request_id, &code).await.error(), "invalid_request", "used");
+}
+
+#[tokio::test]
+async fn a_code_that_cannot_be_mailed_is_told_and_recorded() {
+    let directory = TempDir::new().unwrap();
+    let way = format!("directory:{}", directory.path().join("mail").display());
+    let vanished = Mailer::open(&way, &sender()).unwrap();
+    directory.close().unwrap();
+    // The discard port of this machine, where nobody listens.
+    let refused = Mailer::open("smtp://127.0.0.1:9?tls=none", &sender()).unwrap();
+    for (mailer, reason) in [(vanished, "local"), (refused, "unreachable")] {
+        let server = Server::mailing(mailer).await;
+        let mut browser = server.browser();
+        assert_eq!(browser.post("/v1/auth/email/start", ADA).await.shown(), INTERNAL);
+        let log = server.log().await;
+        let of_login = |event: &Event| match event {
+            Event::Mailbox(MailboxEvent::LoginStarted(started)) => Some(started.request_id),
+            Event::Mailbox(MailboxEvent::CodeDeliveryFailed(failed)) => {
+                assert_eq!(serde_json::to_value(failed.reason).unwrap(), reason);
+                Some(failed.request_id)
+            }
+            _ => None,
+        };
+        let ids: Vec<_> = log.iter().filter_map(|recorded| of_login(&recorded.event)).collect();
+        assert!(ids.len() == 2 && ids[0] == ids[1], "{reason}: {ids:?}");
+        for _ in 0..4 {
+            assert_eq!(browser.post("/v1/auth/email/start", ADA).await.status, 500);
+        }
+        // Codes that did not arrive count as well: the limit protects the mail server, too.
+        assert_eq!(browser.post("/v1/auth/email/start", ADA).await.status, 429);
+    }
+}
+
+#[tokio::test]
+async fn read_models_that_catch_up_while_somebody_asks_hide_nothing() {
+    let server = Server::over(&[], |store| Late::wrap(store, &Arc::default())).await;
+    let mut browser = server.browser();
+    let request_id = browser.start("ada@example.com").await;
+    let verified = browser.verify(&request_id, &server.code("ada@example.com")).await;
+    assert_eq!(verified.status, 200, "{}", verified.text);
+    let me = browser.get("/v1/auth/me").await;
+    assert_eq!(me.status, 200, "{}", me.text);
+}
+
+/// "Nobody knows" is not "no": a logout must not say ok to a session that goes on, and a right code
+/// must not be given up.
+#[tokio::test]
+async fn read_models_that_are_stuck_are_told_from_sessions_that_are_gone() {
+    let holding = Arc::new(AtomicBool::new(false));
+    let server = Server::over(&[], |store| Late::wrap(store, &holding)).await;
+    let mut ada = server.signed_in("ada@example.com").await.with_csrf();
+    let mut bob = server.browser();
+    let request_id = bob.start("bob@example.com").await;
+    let code = server.code("bob@example.com");
+    holding.store(true, Ordering::SeqCst);
+    // The wait for the read models is moved, not spent.
+    tokio::time::pause();
+    let out = ada.post("/v1/auth/logout", "").await;
+    assert_eq!((out.error().as_str(), out.all("set-cookie").len()), ("logout_failed", 0));
+    assert_eq!(ada.get("/v1/auth/me").await.shown(), INTERNAL);
+    assert_eq!(bob.verify(&request_id, &code).await.shown(), INTERNAL);
+    tokio::time::resume();
+    holding.store(false, Ordering::SeqCst);
+    assert_eq!(bob.verify(&request_id, &code).await.status, 200);
+    assert_eq!(ada.get("/v1/auth/me").await.status, 200);
+    // A revocation counts once it is on record, although the read models hear of it later.
+    let mut leaving = ada.clone();
+    let out = tokio::spawn(async move { leaving.post("/v1/auth/logout", "").await });
+    for _ in 0..100 {
+        if ada.get("/v1/auth/me").await.status == 401 {
+            break;
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(ada.get("/v1/auth/me").await.status, 401);
+    assert!(!out.is_finished());
+    server.settle().await;
+    assert_eq!(out.await.unwrap().status, 200);
+}
