@@ -90,10 +90,7 @@ impl App {
         store: Arc<dyn EventStore>,
     ) -> anyhow::Result<Arc<Self>> {
         let keys = Keys::derive(&config.master_key);
-        let geo = match &config.geoip {
-            Some(path) => Geo::open(path)?,
-            None => Geo::none(),
-        };
+        let geo = config.geo.clone();
         let vault = Arc::new(Vault::new(store.clone(), keys.wrapping.clone()));
         let reads = Arc::new(open_reads(&config.data)?);
         let observer = Sessions::observer(config.session_cache, reads.clone());

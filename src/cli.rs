@@ -2,13 +2,14 @@
 
 use std::io::IsTerminal as _;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use clap::{Parser, Subcommand};
 use tokio::net::TcpListener;
+use tracing_subscriber::EnvFilter;
 
 use crate::app::App;
 use crate::clock::Clock;
-use crate::config::{Config, ServeArgs};
+use crate::config::{self, ServeArgs};
 use crate::{demo, http};
 
 /// Passwordless login and attribution out of one append-only event log
@@ -30,53 +31,117 @@ enum Command {
 /// Runs what the command line says.
 ///
 /// # Errors
-/// One clear sentence.
+/// One clear sentence; see [`sentence`].
 pub fn run() -> anyhow::Result<()> {
-    let cli = Cli::parse();
+    let cli: Cli = match config::parse() {
+        Ok(cli) => cli,
+        // Help that was asked for, on stdout, or that is all there is to say, on stderr.
+        Err(error) if shows_help(&error) => error.exit(),
+        Err(error) => anyhow::bail!("{}", one_line(&error)),
+    };
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     match cli.command {
-        Command::Serve(args) => {
-            log_to_stderr();
-            runtime.block_on(serve(args.into_config()?))
-        }
+        Command::Serve(args) => runtime.block_on(serve(*args)),
         Command::Demo => runtime.block_on(demo::run()),
     }
 }
 
-async fn serve(config: Config) -> anyhow::Result<()> {
+/// An error and its causes in one line; a cause that a message quotes already is not said twice.
+#[must_use]
+pub fn sentence(error: &anyhow::Error) -> String {
+    error.chain().fold(String::new(), |said, cause| {
+        let cause = cause.to_string();
+        if said.is_empty() {
+            cause
+        } else if said.contains(&cause) {
+            said
+        } else {
+            format!("{said}: {cause}")
+        }
+    })
+}
+
+fn shows_help(error: &clap::Error) -> bool {
+    use clap::error::ErrorKind as K;
+    matches!(
+        error.kind(),
+        K::DisplayHelp | K::DisplayVersion | K::DisplayHelpOnMissingArgumentOrSubcommand
+    )
+}
+
+/// What clap says, without the usage that it adds to every error.
+fn one_line(error: &clap::Error) -> String {
+    let text = error.to_string();
+    let lines = text.lines().map(str::trim).take_while(|line| {
+        !line.starts_with("Usage:") && !line.starts_with("For more information")
+    });
+    let lines: Vec<_> = lines.filter(|line| !line.is_empty()).collect();
+    let text = lines.join("; ");
+    format!("{} (see --help)", text.strip_prefix("error: ").unwrap_or(&text))
+}
+
+async fn serve(mut args: ServeArgs) -> anyhow::Result<()> {
+    log_to_stderr(&args.log)?;
+    ensure!(
+        args.mail.as_deref() != Some("memory"),
+        "--mail memory: nobody could read the mails of a running service; directory:DIR and \
+         smtp://HOST are the ways"
+    );
     // First, so that a port in use is told before anything is touched.
-    let listen = config.listen;
+    let listen = args.listen;
     let listener =
         TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
-    let app = App::open(config, Clock::system()).await?;
-    tracing::info!(
-        listen = %listener.local_addr()?,
-        public_url = %app.config.public_url,
-        data = %app.config.data.display(),
-        mail = app.config.mail.split('@').next_back().unwrap_or(""),
-        "whence is up"
-    );
-    http::serve(listener, http::router(app.clone()), told_to_stop()).await;
+    args.listen = listener.local_addr()?;
+    // Before the line that says it is up: whoever reads that may stop it at once.
+    let stop = told_to_stop().context("cannot listen for signals")?;
+    let app = App::open(args.into_config()?, Clock::system()).await?;
+    say_where_to_look(&app);
+    http::serve(listener, http::router(app), stop).await;
     tracing::info!("whence stops");
     Ok(())
 }
 
-/// Ctrl-C, or SIGTERM from whoever runs the service.
-async fn told_to_stop() {
-    use tokio::signal::unix::{SignalKind, signal};
-    let Ok(mut terminate) = signal(SignalKind::terminate()) else {
-        return std::future::pending().await;
+/// The one line of a start.
+fn say_where_to_look(app: &App) {
+    let config = &app.config;
+    let mails = match config.mail.strip_prefix("directory:") {
+        Some(directory) => format!("mails in {directory}"),
+        None => format!("mails by {:?}", app.mailer),
     };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => {}
-        _ = terminate.recv() => {}
+    let (listen, data) = (config.listen, config.data.display());
+    let here = config.public_url.as_str() == format!("http://{listen}/");
+    let public = if here { String::new() } else { format!(" for {}", config.public_url) };
+    let line = format!("whence is up at http://{listen}{public}, data in {data}, {mails}");
+    if std::io::stderr().is_terminal() {
+        eprintln!("{line}");
+    } else {
+        let development = app.mailer.is_development();
+        tracing::info!(%listen, public_url = %config.public_url, %data, development, "{line}");
     }
 }
 
-/// Lines for people on a terminal, JSON for machines elsewhere; `RUST_LOG` chooses what.
-fn log_to_stderr() {
-    use tracing_subscriber::EnvFilter;
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let builder = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    if std::io::stderr().is_terminal() { builder.init() } else { builder.json().init() }
+/// Ctrl-C, or SIGTERM from whoever runs the service; listened for from this call on.
+fn told_to_stop() -> std::io::Result<impl Future<Output = ()>> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+/// Lines for people on a terminal, JSON for machines elsewhere.
+fn log_to_stderr(filter: &str) -> anyhow::Result<()> {
+    let parsed = EnvFilter::try_new(filter)
+        .with_context(|| format!("--log {filter}: not a filter like info or whence=debug,info"))?;
+    let builder = tracing_subscriber::fmt().with_env_filter(parsed).with_writer(std::io::stderr);
+    if std::io::stderr().is_terminal() {
+        builder.with_ansi(!config::no_color()).init();
+    } else {
+        builder.json().init();
+    }
+    Ok(())
 }

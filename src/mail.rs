@@ -138,6 +138,18 @@ impl Mailer {
         }
     }
 
+    /// Says what [`Mailer::open`] would, as far as that can be known without touching the disk.
+    ///
+    /// # Errors
+    /// As [`Mailer::open`], except that a directory is not looked at.
+    pub fn check(spec: &str, from: &Sender) -> Result<(), MailConfigError> {
+        match spec.strip_prefix("directory:") {
+            Some("") => Err(MailConfigError::NoDirectory),
+            Some(_) => from.mailbox().map(drop),
+            None => Self::open(spec, from).map(drop),
+        }
+    }
+
     /// Sends one mail to one person.
     ///
     /// On `Ok` the mail server has taken charge of it, or it is in its file or in memory. On `Err`

@@ -6,7 +6,7 @@ fn main() -> ExitCode {
     match whence::cli::run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("whence: {error:#}");
+            eprintln!("whence: {}", whence::cli::sentence(&error));
             ExitCode::FAILURE
         }
     }

@@ -57,7 +57,7 @@ impl SqliteStore {
         let writer = std::thread::Builder::new()
             .name("whence-log".into())
             .spawn(move || writer.run(queue))
-            .map_err(OpenError::Io)?;
+            .map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
         Ok(Self { jobs, tail, readers, writer: Some(writer), _lock: lock })
     }
 

@@ -20,8 +20,13 @@ const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/sqlite/0001_log.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// The file or its directory.
-    #[error("cannot open the log: {0}")]
-    Io(#[from] std::io::Error),
+    #[error("cannot open the log {}: {source}", path.display())]
+    Io {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
     /// SQLite said no.
     #[error("cannot open the log: {0}")]
     Sqlite(#[from] rusqlite::Error),
@@ -54,13 +59,14 @@ pub enum OpenError {
 
 /// Takes the lock file beside the log; it is released when the returned file is dropped.
 pub(super) fn lock(path: &Path) -> Result<File, OpenError> {
+    let failed = |source| OpenError::Io { path: path.to_owned(), source };
     let mut options = OpenOptions::new();
-    let file =
-        options.create(true).truncate(false).write(true).open(path.with_extension("lock"))?;
+    let options = options.create(true).truncate(false).write(true);
+    let file = options.open(path.with_extension("lock")).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.to_owned())),
-        Err(TryLockError::Error(error)) => Err(error.into()),
+        Err(TryLockError::Error(error)) => Err(failed(error)),
     }
 }
 
@@ -69,8 +75,14 @@ pub(super) fn writer(path: &Path, fingerprint: Mac) -> Result<Connection, OpenEr
     if rusqlite::version_number() < OLDEST_SQLITE {
         return Err(OpenError::OldSqlite(rusqlite::version()));
     }
+    let wal = path.with_extension("db-wal");
+    let crashed = wal.metadata().is_ok_and(|wal| wal.len() > 0);
     let mut connection = Connection::open(path)?;
+    // A log that is refused stays as it is: closing it would fold into it what a crash has left in
+    // its WAL. An empty WAL, which looking makes, is removed by the same close.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, crashed)?;
     let format = check(&connection, path, fingerprint)?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     prepare(&connection)?;
     migrate(&mut connection, format, fingerprint)?;
     Ok(connection)
