@@ -100,7 +100,7 @@ async fn killed_at_any_moment_it_keeps_what_it_acknowledged() {
 /// What was interrupted is completed, once, by whoever comes later.
 async fn onboardings_end(directory: tempfile::TempDir) {
     let later = log::read(directory.path()).await.last().unwrap().metadata.occurred_at;
-    let clock = Clock::manual(later + Duration::from_secs(3600));
+    let clock = Clock::manual(later + Duration::from_hours(1));
     let server = Server::at(directory, clock, &[], |store| store).await;
     server.settle().await;
     until("every onboarding is over", async || {

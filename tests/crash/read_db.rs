@@ -12,7 +12,7 @@ async fn history() -> (tempfile::TempDir, whence::clock::Clock, Vec<String>) {
     let mut ada = server.signed_in("ada@example.com").await;
     let code = server.onboarded(&mut ada).await;
     for n in 0..40 {
-        server.pass(Duration::from_secs(60));
+        server.pass(Duration::from_mins(1));
         let mut browser = server.browser();
         browser.get(&format!("/r/{code}?utm_source=x{n}")).await;
         server.log_in(&mut browser, &format!("u{n}@example.com")).await;

@@ -177,7 +177,7 @@ async fn dies(when: &str, at: &str) {
     let brought = Cookies::from([("ref_code".to_owned(), code)]);
     let seen = log_in_to_child(directory.path(), when, at, &brought).await;
 
-    clock.set(START + Duration::from_secs(60));
+    clock.set(START + Duration::from_mins(1));
     let server = Server::at(directory, clock, &[], |store| store).await;
     server.settle().await;
     let left = server.log().await;

@@ -38,7 +38,7 @@ async fn it_happens_once() {
     let memory = server.app.mailer.memory().unwrap();
     assert_eq!(memory.take(&address).expect("a welcome mail").code(), None);
     // Neither a second login nor a sweep does any of it again.
-    server.pass(Duration::from_secs(3600));
+    server.pass(Duration::from_hours(1));
     server.signed_in("ada@example.com").await;
     server.app.sweep_now().await;
     server.settle().await;
@@ -195,7 +195,7 @@ async fn a_welcome_mail_goes_out_once_the_server_is_back() {
     until("the first failure", async || failed(&server).await == 1).await;
     server.settle().await;
     mails.work();
-    server.pass(Duration::from_secs(60));
+    server.pass(Duration::from_mins(1));
     sweep_until(&server, "a welcome mail", async || mails.texts().len() == 2).await;
     let code = server.onboarded(&mut browser).await;
     assert!(mails.texts()[1].contains(&code));

@@ -25,14 +25,14 @@ async fn ada(server: &Server) -> Referrer {
     let mut browser = from(server, "192.0.2.1", "TR", "Agent/1");
     let user_id = user_id(&server.log_in(&mut browser, "ada@example.com").await);
     let code = server.onboarded(&mut browser).await;
-    server.pass(Duration::from_secs(60));
+    server.pass(Duration::from_mins(1));
     Referrer { browser, user_id, code }
 }
 
 /// Follows a link, registers a minute later, and gives what was noticed.
 async fn noticed(server: &Server, mut browser: Browser, link: &str, email: &str) -> Vec<Signal> {
     browser.get(link).await;
-    server.pass(Duration::from_secs(60));
+    server.pass(Duration::from_mins(1));
     let verified = server.log_in(&mut browser, email).await;
     let (attributed, _) = decisions(server, user_id(&verified)).await;
     attributed.into_iter().next().expect("attributed").signals
@@ -73,7 +73,7 @@ async fn networks_devices_clicks_and_countries_are_noticed_and_refuse_nothing() 
     let mut moved = far();
     moved.get(&link).await;
     moved.headers[1].1 = "DE".to_owned();
-    server.pass(Duration::from_secs(60));
+    server.pass(Duration::from_mins(1));
     let verified = server.log_in(&mut moved, "f@x.test").await;
     let (attributed, _) = decisions(&server, user_id(&verified)).await;
     assert_eq!(attributed[0].signals, [Signal::CountryMismatch]);

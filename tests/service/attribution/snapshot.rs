@@ -98,7 +98,7 @@ async fn the_first_touch_is_frozen_with_its_gaps() {
     server.app.claim_handle(alice, "alice".parse().unwrap()).await.unwrap();
     let mut bob = server.browser();
     visit(&mut bob, "/pricing?utm_source=first", "").await;
-    server.pass(Duration::from_secs(60));
+    server.pass(Duration::from_mins(1));
     let full = format!("/creators/alice?ref={}&utm_source=2&utm_medium=2&utm_term=2", ada.code);
     visit(&mut bob, &full, "https://late.test/").await;
     server.log_in(&mut bob, "bob@example.com").await;

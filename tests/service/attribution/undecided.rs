@@ -37,13 +37,13 @@ async fn a_refusal_that_is_on_record_is_decided_again_by_the_sweep() {
 
     // Still broken: nothing changes, and it does not pile up.
     server.settle().await;
-    server.pass(Duration::from_secs(60));
+    server.pass(Duration::from_mins(1));
     server.app.sweep_now().await;
     assert_eq!(decisions(&server, bob_id).await.1.len(), 1);
 
     // Long after: what counts is when the user asked.
     faults.clear();
-    server.pass(Duration::from_hours(24 * 60));
+    server.pass(Duration::from_hours(1440));
     server.app.sweep_now().await;
     let (attributed, _) = decisions(&server, bob_id).await;
     assert_eq!(attributed.len(), 1);
@@ -64,7 +64,7 @@ async fn a_login_is_not_failed_by_it() {
     assert_eq!(decisions(&server, bob_id).await.1[0].reason, Refusal::InternalError);
     faults.clear();
     server.settle().await;
-    server.pass(Duration::from_secs(60));
+    server.pass(Duration::from_mins(1));
     server.app.sweep_now().await;
     assert_eq!(decisions(&server, bob_id).await.0.len(), 1);
 }
@@ -119,7 +119,7 @@ async fn another_codes_refusal_does_not_lose_it() {
     bob.cookies.insert("ref_code".to_owned(), "-".to_owned());
     assert_eq!(attribute(&mut bob).await.json()["reason"], "invalid_cookie");
     server.settle().await;
-    server.pass(Duration::from_secs(60));
+    server.pass(Duration::from_mins(1));
     server.app.sweep_now().await;
     assert_eq!(decisions(&server, bob_id).await.0.len(), 1, "the first code's credit");
 }
@@ -141,7 +141,7 @@ async fn deciding_again_comes_to_an_end() {
     faults.clear();
     server.settle().await;
     assert_eq!(server.app.reads.undecided_referrals(10).unwrap().len(), 1);
-    server.pass(Duration::from_secs(60));
+    server.pass(Duration::from_mins(1));
     server.app.sweep_now().await;
     let head = server.app.store.head().await.unwrap();
     until("projected", async || server.app.progress.projected() >= head).await;
