@@ -1,4 +1,8 @@
-//! A whole service in one value: log, commands, read models, mail, keys.
+//! A whole service in one value: log, commands, read models, mail, keys; and what it does by itself.
+
+pub mod attribution;
+mod onboarding;
+pub mod touches;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,23 +12,22 @@ use tokio::sync::mpsc;
 use whence_events::{Actor, CorrelationId, EventId, StreamId};
 use whence_projections::ReadDb;
 
+use crate::bearer::Bearer;
+use crate::client_limits::ClientLimits;
 use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::rules::{AdoptRules, AdoptedRules, Rules};
 use crate::domain::touch::RecordedTouch;
 use crate::geo::Geo;
 use crate::handle::{Context, Handler};
-use crate::http::bearer::Bearer;
-use crate::http::limits::ClientLimits;
-use crate::http::touch::{Landing, TouchRecorder};
 use crate::mail::Mailer;
-use crate::onboarding::Desk;
 use crate::runner::{self, Progress};
 use crate::secrets::{Keys, new_correlation_id};
 use crate::sessions::Sessions;
 use crate::store::{EventStore, SqliteStore};
 use crate::vault::Vault;
-use crate::{http, onboarding, touches};
+use onboarding::Desk;
+use touches::TouchRecorder;
 
 /// Touches that may wait to be recorded; what comes past that is counted and not recorded.
 const TOUCH_QUEUE: usize = 10_000;
@@ -57,8 +60,8 @@ pub struct App {
     pub(crate) bearer: Bearer,
     /// The rules in force.
     pub rules: Arc<Rules>,
-    /// The pick-up of landings.
-    pub landing: Arc<Landing>,
+    /// Where landings go to be recorded.
+    pub recorder: TouchRecorder,
     /// What one client address may do.
     pub(crate) limits: ClientLimits,
     /// Onboardings under way.
@@ -98,11 +101,10 @@ impl App {
         let sessions = Sessions::new(&observer, vault.clone(), store.clone(), progress.clone());
         let handler = Handler::new(store.clone(), vault.clone(), clock.clone());
         let (recorder, queue) = TouchRecorder::bounded(TOUCH_QUEUE);
-        let landing = http::landing(&config, &keys, &geo, clock.clone(), recorder);
         let app = Arc::new(Self {
             bearer: Bearer::new(&keys, &config.public_url)?,
             rules: Arc::new(config.rules.clone()),
-            landing: Arc::new(landing),
+            recorder,
             limits: ClientLimits::new(&config),
             desk: Arc::default(),
             config,

@@ -3,6 +3,7 @@
 //! Only this file and those in `config/` read the environment. [`ServeArgs`] is what stands on the command line,
 //! [`Config`] what it means; what cannot work together is refused here, in one clear sentence.
 
+mod cookies;
 mod files;
 mod flags;
 
@@ -18,11 +19,11 @@ use ipnet::IpNet;
 use url::Url;
 use whence_events::{Country, RuleSettings};
 
+pub use self::cookies::{CookieDomain, CookieSettings};
 pub use self::flags::{ModelArg, RecordArg, ServeArgs};
 use crate::domain::rules::{RULES_VERSION, Rules};
 use crate::domain::touch::{Hosts, Model, Record, Window};
 use crate::geo::Geo;
-use crate::http::landing_cookies::CookieDomain;
 use crate::mail::{MailConfigError, Mailer, Sender};
 use crate::secrets::{MasterKey, sha256};
 
@@ -84,6 +85,12 @@ impl Config {
     #[must_use]
     pub fn https(&self) -> bool {
         self.public_url.scheme() == "https"
+    }
+
+    /// How the landing cookies are set.
+    #[must_use]
+    pub fn landing_cookies(&self) -> CookieSettings {
+        CookieSettings { window: self.window, domain: self.cookie_domain.clone() }
     }
 
     /// Whether forwarded headers of this peer count.

@@ -24,19 +24,15 @@ use axum::Router;
 use axum::routing::{get, post};
 
 use crate::app::App;
-use crate::clock::Clock;
-use crate::config::Config;
 use crate::domain::touch::{Rules, Visitor};
-use crate::geo::Geo;
-use crate::secrets::Keys;
 use error::Problem;
-use touch::{ClientFacts, Landing, LandingSettings, TouchRecorder};
+use touch::{ClientFacts, Landing, LandingSettings};
 
 pub use serve::serve;
 
 /// Every route.
 pub fn router(app: Arc<App>) -> Router {
-    let landing = app.landing.clone();
+    let landing = Arc::new(landing(&app));
     let routes = Router::new()
         .route("/v1/auth/email/start", post(email_login::start))
         .route("/v1/auth/email/verify", post(email_login::verify))
@@ -57,14 +53,11 @@ pub fn router(app: Arc<App>) -> Router {
     frame::around(routes, app)
 }
 
-/// The pick-up of landings, as the settings have it.
-pub(crate) fn landing(
-    config: &Config,
-    keys: &Keys,
-    geo: &Geo,
-    clock: Clock,
-    recorder: TouchRecorder,
-) -> Landing {
+/// The pick-up of landings, as a service's settings have it: around pages of your own, put a
+/// [`touch::TouchLayer`] over it.
+#[must_use]
+pub fn landing(app: &App) -> Landing {
+    let config = &app.config;
     let origins = config.allowed_origins.iter().map(|origin| origin.as_str().to_owned());
     let mut rules = Rules {
         model: config.model,
@@ -78,14 +71,11 @@ pub(crate) fn landing(
     }
     let settings = LandingSettings {
         rules,
-        cookies: landing_cookies::CookieSettings {
-            window: config.window,
-            domain: config.cookie_domain.clone(),
-        },
+        cookies: config.landing_cookies(),
         landing_url: config.landing_url.clone(),
         allowed_origins: origins.collect(),
     };
-    let (config, geo) = (config.clone(), geo.clone());
+    let (config, geo) = (config.clone(), app.geo.clone());
     let lens = move |parts: &http::request::Parts| {
         let facts = client::ClientFacts::of(parts, &config, &geo);
         ClientFacts {
@@ -99,5 +89,6 @@ pub(crate) fn landing(
             https: config.https(),
         }
     };
-    Landing::new(settings, keys.cookie.clone(), clock, recorder, Arc::new(lens))
+    let key = app.keys.cookie.clone();
+    Landing::new(settings, key, app.clock.clone(), app.recorder.clone(), Arc::new(lens))
 }

@@ -5,8 +5,10 @@
 //! what was appended into read models; [`app`] is all of it in one value.
 
 pub mod app;
-pub mod attribution;
+pub mod bearer;
+mod causes;
 pub mod cli;
+mod client_limits;
 pub mod clock;
 pub mod config;
 mod demo;
@@ -16,10 +18,8 @@ pub mod geo;
 pub mod handle;
 pub mod http;
 pub mod mail;
-mod onboarding;
 pub mod runner;
 pub mod secrets;
 pub mod sessions;
 pub mod store;
-mod touches;
 pub mod vault;

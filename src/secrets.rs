@@ -32,7 +32,7 @@ impl MasterKey {
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
-        if text.len() != 64 || !text.is_ascii() {
+        if text.len() != 64 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
             return None;
         }
         let mut key = [0; 32];
@@ -413,6 +413,7 @@ mod tests {
         assert_eq!(MasterKey::parse(&format!(" {}\n", key.to_hex())), Some(key.clone()));
         assert!(MasterKey::parse("00").is_none());
         assert!(MasterKey::parse(&"zz".repeat(32)).is_none());
+        assert!(MasterKey::parse(&"+f".repeat(32)).is_none());
         assert_eq!(format!("{key:?}"), "MasterKey(..)");
     }
 

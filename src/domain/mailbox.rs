@@ -5,7 +5,7 @@ use std::time::Duration;
 use whence_events::{
     Client, CodeDeliveryFailed, CodeRejected, CodeVerified, DeliveryFailure, EmailAddress, Event,
     LoginExpired, LoginLocked, LoginStarted, LoginThrottled, Mac, MailboxClaimed, MailboxEvent,
-    Pii, RequestId, Timestamp, UserId, Version,
+    MailboxReleased, Pii, RequestId, Timestamp, UserId, Version,
 };
 
 use super::{Decider, Stamp};
@@ -61,6 +61,11 @@ pub enum MailboxCommand {
     },
     /// Try a code.
     VerifyCode(VerifyCode),
+    /// Its owner is gone or moved on.
+    Release {
+        /// The owner until now.
+        user_id: UserId,
+    },
 }
 
 /// Make a code.
@@ -160,6 +165,11 @@ impl Decider for Mailbox {
                 Ok(vec![CodeDeliveryFailed { request_id: *request_id, reason: *reason }.into()])
             }
             MailboxCommand::VerifyCode(command) => self.verify_code(command),
+            // Somebody else's by now, or nobody's: then there is nothing to release.
+            MailboxCommand::Release { user_id } if self.owner != Some(*user_id) => Ok(vec![]),
+            MailboxCommand::Release { user_id } => {
+                Ok(vec![MailboxReleased { user_id: *user_id }.into()])
+            }
         }
     }
 }
@@ -255,8 +265,6 @@ impl Mailbox {
 
 #[cfg(test)]
 mod tests {
-    use whence_events::MailboxReleased;
-
     use super::*;
     use crate::domain::spec::{START, after, given, request, user};
 
@@ -367,6 +375,15 @@ mod tests {
         given::<Mailbox>([started(1, START), verified(1), claimed(3), started(2, START)])
             .when(verify(2, RIGHT, after(9)))
             .then([verified(2)]);
+    }
+
+    #[test]
+    fn only_its_owner_releases_an_address() {
+        let release = |by| MailboxCommand::Release { user_id: user(by) };
+        let released = MailboxReleased { user_id: user(3) };
+        given::<Mailbox>([claimed(3)]).when(release(3)).then([released.into()]);
+        given::<Mailbox>([claimed(3)]).when(release(4)).then([]);
+        given::<Mailbox>([]).when(release(3)).then([]);
     }
 
     #[test]

@@ -7,10 +7,11 @@ mod tests;
 use std::time::Duration;
 
 use whence_events::{
-    Client, CodeKind, CreatorHandleClaimed, DeliveryFailure, EmailAddress, EmailKey, Event, Handle,
-    Pii, Provider, ReferralCode, ReferralCodeDisabled, ReferralCodeIssued, Refusal, RevokeReason,
-    SessionExtended, SessionId, SessionOpened, SessionRevoked, SubscriptionProvisioned, Timestamp,
-    UserErased, UserEvent, UserId, UserRegistered, Version, WelcomeEmailFailed, WelcomeEmailSent,
+    Client, CodeKind, Country, CreatorHandleClaimed, DeliveryFailure, EmailAddress, EmailKey,
+    Event, Handle, Pii, Provider, ReferralCode, ReferralCodeDisabled, ReferralCodeIssued, Refusal,
+    RevokeReason, SessionExtended, SessionId, SessionOpened, SessionRevoked,
+    SubscriptionProvisioned, Timestamp, UserErased, UserEvent, UserId, UserRegistered, Version,
+    WelcomeEmailFailed, WelcomeEmailSent,
 };
 
 use super::referral::{self, Attempt, Referee};
@@ -67,6 +68,8 @@ pub struct Account {
     pub email_key: EmailKey,
     /// The device of the last session, sealed, and the version of the event it stands in.
     pub last_device: Option<(Pii<Client>, Version)>,
+    /// The country of the last session.
+    pub last_country: Option<Country>,
 }
 
 /// The version of the event that holds the address: the first one.
@@ -129,6 +132,7 @@ impl Decider for User {
                     email: registered.email.clone(),
                     email_key: registered.email_key,
                     last_device: None,
+                    last_country: None,
                 });
             }
             UserEvent::ReferralAttributed(referral) => self.referrer = Some(referral.referrer_id),
@@ -371,6 +375,7 @@ impl User {
         });
         if let Some(account) = &mut self.account {
             account.last_device = Some((opened.device.clone(), stamp.version));
+            account.last_country = opened.country;
         }
     }
 }

@@ -19,11 +19,12 @@ use whence_projections::Snapshot;
 
 use super::bearer::BearerUser;
 use super::email_login::clear_ref_code_cookie;
-use super::error::{Problem, chain};
+use super::error::Problem;
 use super::extract::{Asked, session_token};
 use super::landing_cookies::{read_first_touch, read_ref_code};
 use crate::app::App;
-use crate::attribution::{Brought, Candidate};
+use crate::app::attribution::{Brought, Candidate};
+use crate::causes::chain;
 use crate::domain::user::{ATTRIBUTION_VERSION, User, UserCommand, UserRejection};
 use crate::handle::HandleError;
 use crate::secrets::sha256;

@@ -21,7 +21,7 @@ use super::landing_cookies::{clear_ref_code, read_first_touch, read_ref_code};
 use super::session::UserBody;
 use super::session_cookies;
 use crate::app::App;
-use crate::attribution::{Brought, Candidate};
+use crate::app::attribution::{Brought, Candidate};
 use crate::domain::mailbox::{
     CODE_LIFETIME, Mailbox, MailboxCommand, MailboxRejection, StartLogin, VerifyCode,
 };
@@ -134,7 +134,7 @@ pub(super) async fn verify(
 
 /// `ref_code` taken back: its decision is on record.
 pub(super) fn clear_ref_code_cookie(app: &App) -> HeaderValue {
-    clear_ref_code(app.landing.cookies(), app.config.https())
+    clear_ref_code(&app.config.landing_cookies(), app.config.https())
 }
 
 /// A proven address.
@@ -219,7 +219,7 @@ async fn open_session(
     let stream = StreamId::User(user_id);
     let done = app.handler.run::<User>(&stream, &command, &asked.context(Actor::Owner)).await;
     let done = done.map_err(|error| {
-        tracing::error!(error = %super::error::chain(&error), "no session after a verified code");
+        tracing::error!(error = %crate::causes::chain(&error), "no session after a verified code");
         Problem::SessionIssueFailed
     })?;
     let is_new = done.events.iter().any(|event| matches!(event, UserEvent::UserRegistered(_)));

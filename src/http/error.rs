@@ -10,6 +10,7 @@ use http::{HeaderValue, StatusCode};
 use serde_json::json;
 use whence_events::{CorrelationId, Timestamp};
 
+use crate::causes::chain;
 use crate::domain::mailbox::MailboxRejection;
 use crate::domain::user::{SLUG_WINDOW, UserRejection};
 use crate::handle::HandleError;
@@ -235,15 +236,4 @@ impl From<HandleError<MailboxRejection>> for Problem {
             ) => Self::InvalidRequest,
         }
     }
-}
-
-/// An error and what caused it.
-pub(crate) fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text
 }

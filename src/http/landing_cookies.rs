@@ -12,7 +12,8 @@ use http::{HeaderMap, HeaderValue};
 use whence_events::{Mac, Timestamp};
 
 use super::cookies::cookie_value;
-use crate::domain::touch::{FirstTouch, PlantedCode, RefCode, Window};
+pub use crate::config::{CookieDomain, CookieSettings};
+use crate::domain::touch::{FirstTouch, PlantedCode, RefCode};
 use crate::secrets::MacKey;
 
 /// Name of the cookie that carries a referral code.
@@ -29,32 +30,6 @@ const MAX_VALUE: usize = 4096;
 
 /// Form of both cookies.
 const VERSION: &str = "v1";
-
-/// How both cookies are set.
-#[derive(Clone, Debug, Default)]
-pub struct CookieSettings {
-    /// `Max-Age`
-    pub window: Window,
-    /// `Domain`; none: the cookie belongs to the one host that set it.
-    pub domain: Option<CookieDomain>,
-}
-
-/// A name that may stand behind `Domain=`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CookieDomain(String);
-
-impl CookieDomain {
-    /// A host name; a dot in front of it is ignored (RFC 6265, section 5.2.3).
-    #[must_use]
-    pub fn parse(text: &str) -> Option<Self> {
-        let name = text.trim().trim_start_matches('.').to_ascii_lowercase();
-        let label = |label: &str| {
-            (1..=63).contains(&label.len())
-                && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
-        };
-        (name.len() <= 253 && name.split('.').all(label)).then_some(Self(name))
-    }
-}
 
 /// What `ref_code` of these request headers says; `None` when there is none.
 #[must_use]
@@ -195,8 +170,8 @@ fn build(
     if https {
         cookie.set_secure(true);
     }
-    if let Some(CookieDomain(domain)) = &settings.domain {
-        cookie.set_domain(domain.clone());
+    if let Some(domain) = &settings.domain {
+        cookie.set_domain(domain.as_str().to_owned());
     }
     cookie
 }

@@ -6,7 +6,6 @@
 
 mod clicks;
 mod layer;
-mod recorder;
 mod report;
 mod script;
 mod short_link;
@@ -23,17 +22,18 @@ use http::{HeaderMap, HeaderValue};
 use url::Url;
 use whence_events::Consent;
 
+use crate::client_limits::Limit;
 use crate::clock::Clock;
 use crate::domain::touch::{self, Arrival, Ignored, Navigation, Request, Rules, Visitor};
 use crate::http::landing_cookies::{
     CookieSettings, read_first_touch, read_ref_code, set_first_touch, set_ref_code,
 };
-use crate::http::limits::{Limit, TOUCHES_PER_CLIENT};
+use crate::http::limits::TOUCHES_PER_CLIENT;
 use crate::secrets::{MacKey, new_touch_id};
 
+pub use crate::app::touches::TouchRecorder;
 use clicks::Clicks;
 pub use layer::{TouchLayer, TouchService};
-pub use recorder::TouchRecorder;
 pub use report::MAX_REPORT;
 
 /// What is known of the client behind a request.
@@ -112,12 +112,6 @@ impl Landing {
     pub fn ignored(&self) -> impl Iterator<Item = (Ignored, u64)> + '_ {
         let counts = self.ignored.iter().map(|count| count.load(Ordering::Relaxed));
         Ignored::ALL.into_iter().zip(counts)
-    }
-
-    /// How the cookies are set.
-    #[must_use]
-    pub fn cookies(&self) -> &CookieSettings {
-        &self.settings.cookies
     }
 
     /// Where touches go: for the metrics.

@@ -162,7 +162,7 @@ fn both_cookies_have_the_attributes_they_need() {
     let plain = attributes(set_ref_code(&key, &planted("abc"), &settings, false));
     assert_eq!(plain, "HttpOnly; SameSite=Lax; Path=/; Max-Age=2592000");
     let settings = CookieSettings {
-        window: Window::from_days(400).unwrap(),
+        window: crate::domain::touch::Window::from_days(400).unwrap(),
         domain: CookieDomain::parse(".Example.com"),
     };
     let secure = attributes(set_first_touch(&key, &direct(), &settings, true));

@@ -77,6 +77,7 @@ pub(super) fn writer(path: &Path, fingerprint: Mac) -> Result<Connection, OpenEr
     }
     let wal = path.with_extension("db-wal");
     let crashed = wal.metadata().is_ok_and(|wal| wal.len() > 0);
+    make_private(path)?;
     let mut connection = Connection::open(path)?;
     // A log that is refused stays as it is: closing it would fold into it what a crash has left in
     // its WAL. An empty WAL, which looking makes, is removed by the same close.
@@ -86,6 +87,16 @@ pub(super) fn writer(path: &Path, fingerprint: Mac) -> Result<Connection, OpenEr
     prepare(&connection)?;
     migrate(&mut connection, format, fingerprint)?;
     Ok(connection)
+}
+
+/// Makes the file, if it is not there, for this user's eyes only; SQLite gives the WAL the same mode.
+fn make_private(path: &Path) -> Result<(), OpenError> {
+    use std::os::unix::fs::OpenOptionsExt as _;
+    let mut options = OpenOptions::new();
+    match options.write(true).create_new(true).mode(0o600).open(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
+        made => made.map(drop).map_err(|source| OpenError::Io { path: path.to_owned(), source }),
+    }
 }
 
 /// When the last event was recorded: no clock here may tell an earlier moment.

@@ -26,6 +26,8 @@ async fn a_referrer_sees_code_link_clicks_and_invitees() {
     server.log_in(&mut bob, "bob@example.com").await;
     until("three clicks", async || ada.browser.get("/v1/referrals/me").await.json()["clicks"] == 3)
         .await;
+    // What somebody else did shows once the read models have it.
+    server.settle().await;
     assert_eq!(ada.browser.get("/v1/referrals/me").await.json()["invitees"], 1);
     // The one who was brought sees when.
     let theirs = bob.get("/v1/referrals/me").await;

@@ -12,12 +12,12 @@ use whence_events::{
 use whence_projections::QueryError;
 
 use crate::app::App;
+use crate::causes::chain;
 use crate::domain::name::Name;
 use crate::domain::referral::{Attempt, CodeFacts, CodeLookup};
 use crate::domain::rules::RULES_VERSION;
 use crate::domain::touch::{FirstTouch, RefCode};
 use crate::domain::user::{Account, EMAIL_VERSION, IssuedCode, User};
-use crate::http::error::chain;
 use crate::store::StoreError;
 
 /// Referrers of referrers that are looked at: far more than anybody has.

@@ -17,12 +17,13 @@ use whence_events::{
 use whence_projections::{Onboarding, UndecidedReferral};
 
 use crate::app::App;
-use crate::attribution::{Brought, Candidate};
+use crate::app::attribution::{Brought, Candidate};
+use crate::causes::chain;
+use crate::domain::mailbox::{Mailbox, MailboxCommand};
 use crate::domain::name::{Name, NameTaken, ReserveName};
 use crate::domain::touch::{PlantedCode, RefCode};
 use crate::domain::user::{EMAIL_VERSION, User, UserCommand, UserRejection};
 use crate::handle::{Context, HandleError};
-use crate::http::error::chain;
 use crate::mail::Mail;
 use crate::secrets::new_referral_code;
 use crate::store::{Batch, StoreError};
@@ -89,14 +90,26 @@ fn registrations(batch: &[Recorded]) -> impl Iterator<Item = (UserId, EventId)> 
 
 /// Who is being onboarded.
 pub(crate) struct Desk {
-    places: Semaphore,
+    places: Arc<Semaphore>,
     /// So that a sweep does not send a mail that is just being sent.
     busy: Mutex<HashSet<UserId>>,
 }
 
 impl Default for Desk {
     fn default() -> Self {
-        Self { places: Semaphore::new(AT_A_TIME), busy: Mutex::default() }
+        Self { places: Arc::new(Semaphore::new(AT_A_TIME)), busy: Mutex::default() }
+    }
+}
+
+/// Somebody who is being onboarded.
+struct Busy {
+    user_id: UserId,
+    desk: Arc<Desk>,
+}
+
+impl Drop for Busy {
+    fn drop(&mut self) {
+        self.desk.busy.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.user_id);
     }
 }
 
@@ -106,16 +119,14 @@ impl Desk {
         if !self.busy.lock().unwrap_or_else(PoisonError::into_inner).insert(user_id) {
             return;
         }
-        let desk = self.clone();
+        // Given back however the task ends.
+        let busy = Busy { user_id, desk: self.clone() };
         // Places are never closed; without one it goes on all the same.
-        let place = self.places.acquire().await.map(tokio::sync::SemaphorePermit::forget);
+        let place = self.places.clone().acquire_owned().await;
         tokio::spawn(async move {
+            let _held = (busy, place);
             if let Err(error) = steps(&app, user_id, cause).await {
                 tracing::warn!(error = %chain(&error), "an onboarding is not complete yet");
-            }
-            desk.busy.lock().unwrap_or_else(PoisonError::into_inner).remove(&user_id);
-            if place.is_ok() {
-                desk.places.add_permits(1);
             }
         });
     }
@@ -263,7 +274,8 @@ impl App {
             _ => RefCode::Bare(code),
         };
         let brought = Brought { ref_code: Some(ref_code), first_touch: None };
-        let candidate = Candidate { user_id, email: &email, client: &client, country: None };
+        let candidate =
+            Candidate { user_id, email: &email, client: &client, country: account.last_country };
         // As of then: the user must not lose by the time that it took us.
         let attempt = self.attempt(candidate, &brought, referral.via, referral.refused_at).await;
         let command = UserCommand::AttributeReferral { user_id, attempt: Box::new(attempt) };
@@ -316,6 +328,12 @@ impl App {
             Ok(_) | Err(HandleError::Rejected(UserRejection::Erased)) => {}
             Err(error) => return Err(error.into()),
         }
-        Ok(self.vault.destroy(&StreamId::User(user_id)).await?)
+        let stream = StreamId::User(user_id);
+        if let Some(account) = &self.handler.load::<User>(&stream).await?.state.account {
+            let mailbox = StreamId::Mailbox(account.email_key);
+            let release = MailboxCommand::Release { user_id };
+            self.handler.run::<Mailbox>(&mailbox, &release, &Self::system_context(None)).await?;
+        }
+        Ok(self.vault.destroy(&stream).await?)
     }
 }

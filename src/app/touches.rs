@@ -1,17 +1,58 @@
-//! Puts landings on record, behind the landings' backs.
+//! Puts landings on record, behind the landings' backs: a bounded queue, and who works it off.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
 
 use tokio::sync::mpsc;
 use whence_events::{CodeStatus, Pii, StreamId, TouchRecorded};
 
 use crate::app::App;
+use crate::causes::chain;
 use crate::domain::touch::recorded::RecordedOnce;
 use crate::domain::touch::{RecordedTouch, RefParam};
-use crate::http::error::chain;
 
 /// Touches recorded at a time, so that they share commits.
 const AT_A_TIME: usize = 64;
+
+/// Where touches go to be recorded. Clones share one queue.
+#[derive(Clone, Debug)]
+pub struct TouchRecorder {
+    queue: mpsc::Sender<RecordedTouch>,
+    lost: Arc<AtomicU64>,
+}
+
+impl TouchRecorder {
+    /// A queue for at most `capacity` touches (at least one), and its receiving side.
+    #[must_use]
+    pub fn bounded(capacity: usize) -> (Self, mpsc::Receiver<RecordedTouch>) {
+        let (queue, receiver) = mpsc::channel(capacity.max(1));
+        let lost = Arc::default();
+        (Self { queue, lost }, receiver)
+    }
+
+    /// How many touches found the queue full, nobody listening, or their client over its limit.
+    #[must_use]
+    pub fn lost(&self) -> u64 {
+        self.lost.load(Ordering::Relaxed)
+    }
+
+    /// Hands a touch over, or counts it as lost: a landing never waits for the log, and its cookies
+    /// carry all that attribution needs.
+    pub fn record(&self, touch: RecordedTouch) {
+        if self.queue.try_send(touch).is_err() {
+            self.lose();
+        }
+    }
+
+    /// Counts a touch as lost.
+    pub(crate) fn lose(&self) {
+        let lost = self.lost.fetch_add(1, Ordering::Relaxed) + 1;
+        // At 1, 2, 4, 8, ...: an overload must not become a flood of its own.
+        if lost.is_power_of_two() {
+            tracing::warn!(lost, "touches were not recorded: too many at once, or of one client");
+        }
+    }
+}
 
 /// Records what the queue brings, until the service is dropped.
 pub(crate) async fn work(app: Weak<App>, mut queue: mpsc::Receiver<RecordedTouch>) {
