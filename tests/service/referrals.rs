@@ -15,7 +15,7 @@ async fn invited(server: &Server, code: &str, email: &str) -> (Browser, String) 
     browser.headers.clear();
     assert!(browser.cookies.contains_key("ref_code"));
     let user = server.log_in(&mut browser, email).await.json();
-    server.pass(Duration::from_secs(60));
+    server.pass(Duration::from_mins(1));
     (browser, user["user"]["id"].as_str().unwrap().to_owned())
 }
 
@@ -48,7 +48,7 @@ async fn whom_a_user_brought_is_listed_without_addresses() {
     let server = Server::start().await;
     let mut ada = server.signed_in("ada@example.com").await;
     let code = server.onboarded(&mut ada).await;
-    server.pass(Duration::from_secs(60));
+    server.pass(Duration::from_mins(1));
     let mut ids = vec![];
     let mut bob = None;
     for email in ["bob@example.org", "carol@example.net", "dan@example.edu"] {

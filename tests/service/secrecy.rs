@@ -104,7 +104,7 @@ async fn busy_day(server: &Server, switch: &Switch) -> Secrets {
         // The first 16 bytes are the session's id, which is no secret.
         others.push(URL_SAFE_NO_PAD.decode(&token).unwrap()[16..].to_vec());
         let bearer = bearer["access_token"].as_str().unwrap().as_bytes().to_vec();
-        others.extend([token[22..].as_bytes().to_vec(), csrf.into_bytes(), bearer]);
+        others.extend([token.as_bytes()[22..].to_vec(), csrf.into_bytes(), bearer]);
         codes.push(code);
     }
     for body in [format!("{{\"email\":\"{EMAIL}"), format!("{{\"email\":\"{EMAIL}\"}}")] {
