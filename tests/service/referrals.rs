@@ -32,8 +32,7 @@ async fn a_user_has_a_code_and_nobody_yet() {
 
 #[tokio::test]
 async fn before_the_code_is_made_there_is_none() {
-    let switch = crate::faulty::Switch::default();
-    let server = Server::over(&[], |store| switch.wrap(store)).await;
+    let server = Server::start().await;
     let mut ada = server.browser();
     let request_id = ada.start("ada@example.com").await;
     ada.verify(&request_id, &server.code("ada@example.com")).await;
