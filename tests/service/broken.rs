@@ -1,37 +1,57 @@
-//! A store that fails, waits or lies where a test says so.
+//! Stores that fail, or are late, where a test says so, in front of one that works.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::broadcast;
 use whence::store::{Append, Appended, Batch, EventStore, KeyRecord, StoreError};
 use whence_events::{Position, Recorded, StreamId, Version};
 
-/// A store whose tail can be cut off, so that the read models stay behind.
-pub struct Stalling {
-    inner: Arc<dyn EventStore>,
-    stalled: Arc<AtomicBool>,
-}
-
-impl Stalling {
-    /// Around a store; cut off while `stalled` says so.
-    pub fn around(inner: Arc<dyn EventStore>, stalled: Arc<AtomicBool>) -> Arc<dyn EventStore> {
-        Arc::new(Self { inner, stalled })
-    }
-}
-
 /// What is asked of the store.
 pub enum Call<'a> {
     Read(&'a StreamId),
+    /// To write; what fails here is not written.
     Append(&'a Append),
+    /// To tell that it was written; what fails here is written, and nobody hears of it. Asked
+    /// before it is written, unless that fails.
+    Answer,
+    /// The whole log, or a key.
+    Other,
+}
+
+/// Fails everything.
+pub fn down(_: &Call<'_>) -> bool {
+    true
+}
+
+/// Fails appends to users, before they are written.
+pub fn users_unwritten(call: &Call<'_>) -> bool {
+    matches!(call, Call::Append(append) if matches!(append.stream, StreamId::User(_)))
+}
+
+/// Fails this many appends, before they are written.
+pub fn unwritten(mut left: u32) -> impl FnMut(&Call<'_>) -> bool + Send {
+    move |call| matches!(call, Call::Append(_)) && take(&mut left)
+}
+
+/// Fails this many appends, after they were written.
+pub fn written(mut left: u32) -> impl FnMut(&Call<'_>) -> bool + Send {
+    move |call| matches!(call, Call::Answer) && take(&mut left)
+}
+
+fn take(left: &mut u32) -> bool {
+    let any = *left > 0;
+    *left = left.saturating_sub(1);
+    any
 }
 
 type Fails = Box<dyn FnMut(&Call<'_>) -> bool + Send>;
 
 /// Fails what it is told to; everything else goes to the store behind it.
-pub struct Faulty {
-    pub inner: Arc<dyn EventStore>,
+struct Faulty {
+    inner: Arc<dyn EventStore>,
     fails: Arc<Mutex<Fails>>,
 }
 
@@ -75,7 +95,9 @@ impl Faulty {
 impl EventStore for Faulty {
     async fn append(&self, append: Append) -> Result<Appended, StoreError> {
         self.check(&Call::Append(&append))?;
-        self.inner.append(append).await
+        let answer = self.check(&Call::Answer);
+        let appended = self.inner.append(append).await?;
+        answer.map(|()| appended)
     }
 
     async fn read_stream(
@@ -89,10 +111,12 @@ impl EventStore for Faulty {
     }
 
     async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Recorded>, StoreError> {
+        self.check(&Call::Other)?;
         self.inner.read_all(after, limit).await
     }
 
     async fn head(&self) -> Result<Position, StoreError> {
+        self.check(&Call::Other)?;
         self.inner.head().await
     }
 
@@ -101,16 +125,42 @@ impl EventStore for Faulty {
     }
 
     async fn read_key(&self, subject: &StreamId) -> Result<Option<KeyRecord>, StoreError> {
+        self.check(&Call::Other)?;
         self.inner.read_key(subject).await
     }
 
     async fn destroy_key(&self, subject: &StreamId) -> Result<(), StoreError> {
+        self.check(&Call::Other)?;
         self.inner.destroy_key(subject).await
     }
 }
 
+/// A store whose read models hear of nothing until somebody asks for its head, and then, unless they
+/// are held, have all of it before the answer comes: the moment at which "not in the tables" is
+/// easily misread.
+pub struct Late {
+    inner: Arc<dyn EventStore>,
+    holding: Arc<AtomicBool>,
+    held: Mutex<broadcast::Receiver<Batch>>,
+    told: broadcast::Sender<Batch>,
+}
+
+impl Late {
+    pub fn wrap(inner: Arc<dyn EventStore>, holding: &Arc<AtomicBool>) -> Arc<dyn EventStore> {
+        let held = Mutex::new(inner.tail());
+        let holding = holding.clone();
+        Arc::new(Self { inner, holding, held, told: broadcast::channel(256).0 })
+    }
+
+    fn tell(&self) {
+        while let Ok(batch) = self.held.lock().unwrap().try_recv() {
+            let _ = self.told.send(batch);
+        }
+    }
+}
+
 #[async_trait]
-impl EventStore for Stalling {
+impl EventStore for Late {
     async fn append(&self, append: Append) -> Result<Appended, StoreError> {
         self.inner.append(append).await
     }
@@ -129,20 +179,16 @@ impl EventStore for Stalling {
     }
 
     async fn head(&self) -> Result<Position, StoreError> {
-        self.inner.head().await
+        let head = self.inner.head().await;
+        if !self.holding.load(Ordering::SeqCst) {
+            self.tell();
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        head
     }
 
     fn tail(&self) -> broadcast::Receiver<Batch> {
-        let (sender, receiver) = broadcast::channel(1024);
-        let (mut tail, stalled) = (self.inner.tail(), self.stalled.clone());
-        tokio::spawn(async move {
-            while let Ok(batch) = tail.recv().await {
-                if !stalled.load(Ordering::SeqCst) {
-                    let _ = sender.send(batch);
-                }
-            }
-        });
-        receiver
+        self.told.subscribe()
     }
 
     async fn read_key(&self, subject: &StreamId) -> Result<Option<KeyRecord>, StoreError> {

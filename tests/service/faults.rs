@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use whence::mail::Mailer;
 use whence_events::{Event, MailboxEvent};
 
-use crate::faulty::{Fault, Late, Switch};
+use crate::broken::{Faults, Late, down, unwritten, users_unwritten, written};
 use crate::login::wrong;
 use crate::support::{Server, sender};
 
@@ -17,10 +17,10 @@ const ADA: &str = r#"{"email":"ada@example.com"}"#;
 const INTERNAL: &str =
     r#"500 {"error":"internal","message":"This went wrong on our side.","request_id":"<uuid>"}"#;
 
-async fn faulty() -> (Server, Switch) {
-    let switch = Switch::default();
-    let server = Server::over(&[], |store| switch.wrap(store)).await;
-    (server, switch)
+async fn faulty() -> (Server, Faults) {
+    let faults = Faults::none();
+    let server = Server::over(&[], faults.wrap()).await;
+    (server, faults)
 }
 
 async fn count(server: &Server, name: &str) -> usize {
@@ -29,15 +29,15 @@ async fn count(server: &Server, name: &str) -> usize {
 
 #[tokio::test]
 async fn a_session_that_cannot_be_opened_is_told_and_the_next_login_works() {
-    let (server, switch) = faulty().await;
+    let (server, faults) = faulty().await;
     let mut browser = server.browser();
     let request_id = browser.start("ada@example.com").await;
     let code = server.code("ada@example.com");
-    switch.set(Fault::UsersUnwritten(u32::MAX));
+    faults.set(users_unwritten);
     let failed = browser.verify(&request_id, &code).await;
     assert_snapshot!(failed.shown(), @r#"500 {"error":"session_issue_failed","message":"The code was right, but no session could be opened. Start again.","request_id":"<uuid>"}"#);
     assert!(failed.all("set-cookie").is_empty());
-    switch.set(Fault::None);
+    faults.clear();
     assert_eq!(browser.verify(&request_id, &code).await.error(), "invalid_request", "it is used");
     server.log_in(&mut browser, "ada@example.com").await;
     assert_eq!(browser.get("/v1/auth/me").await.status, 200);
@@ -47,40 +47,40 @@ async fn a_session_that_cannot_be_opened_is_told_and_the_next_login_works() {
 
 #[tokio::test]
 async fn a_logout_that_fails_keeps_the_cookie_for_another_try() {
-    let (server, switch) = faulty().await;
+    let (server, faults) = faulty().await;
     let mut browser = server.signed_in("ada@example.com").await.with_csrf();
     server.onboarded(&mut browser).await;
-    switch.set(Fault::UsersUnwritten(u32::MAX));
+    faults.set(users_unwritten);
     let failed = browser.post("/v1/auth/logout", "").await;
     assert_snapshot!(failed.shown(), @r#"500 {"error":"logout_failed","message":"The session may go on. Try again.","request_id":"<uuid>"}"#);
     assert!(failed.all("set-cookie").is_empty());
     assert_eq!(browser.get("/v1/auth/me").await.status, 200);
-    switch.set(Fault::None);
+    faults.clear();
     assert_eq!(browser.clone().post("/v1/auth/logout", "").await.status, 200);
     assert_eq!(browser.get("/v1/auth/me").await.status, 401);
 }
 
 #[tokio::test]
 async fn a_renewal_that_fails_does_not_matter() {
-    let (server, switch) = faulty().await;
+    let (server, faults) = faulty().await;
     let mut browser = server.signed_in("ada@example.com").await;
     server.onboarded(&mut browser).await;
     server.pass(Duration::from_hours(20 * 24));
-    switch.set(Fault::UsersUnwritten(u32::MAX));
+    faults.set(users_unwritten);
     let answer = browser.get("/v1/auth/me").await;
     assert_eq!((answer.status, answer.all("set-cookie").len()), (200, 0));
-    switch.set(Fault::None);
+    faults.clear();
     assert_eq!(browser.get("/v1/auth/me").await.all("set-cookie").len(), 2, "tried again");
 }
 
 #[tokio::test]
 async fn without_a_store_nothing_is_promised() {
-    let (server, switch) = faulty().await;
+    let (server, faults) = faulty().await;
     let mut known = server.signed_in("ada@example.com").await.with_csrf();
     let mut browser = server.browser();
     let request_id = browser.start("bob@example.com").await;
     let code = server.code("bob@example.com");
-    switch.set(Fault::Down);
+    faults.set(down);
     assert_eq!(browser.post("/v1/auth/email/start", ADA).await.shown(), INTERNAL);
     assert_eq!(browser.verify(&request_id, &code).await.shown(), INTERNAL);
     let unknown = "00000000-0000-4000-8000-000000000000";
@@ -89,7 +89,7 @@ async fn without_a_store_nothing_is_promised() {
     assert_eq!(browser.get("/healthz").await.status, 200);
     let ready = browser.get("/readyz").await;
     assert_snapshot!(ready.shown(), @r#"503 {"status":"unavailable","reason":"the event store does not answer"}"#);
-    switch.set(Fault::None);
+    faults.clear();
     assert_eq!(browser.verify(&request_id, &code).await.status, 200, "the code was not touched");
     let ada = whence_events::EmailAddress::parse("ada@example.com").unwrap();
     assert!(server.app.mailer.memory().unwrap().take_code(&ada).is_none(), "no mail went out");
@@ -97,16 +97,16 @@ async fn without_a_store_nothing_is_promised() {
 
 #[tokio::test]
 async fn an_append_whose_answer_got_lost_is_written_once() {
-    let (server, switch) = faulty().await;
+    let (server, faults) = faulty().await;
     let mut browser = server.browser();
-    switch.set(Fault::Written(2));
+    faults.set(written(2));
     let request_id = browser.start("ada@example.com").await;
     let code = server.code("ada@example.com");
     assert_eq!(count(&server, "LoginStarted.v1").await, 1);
-    switch.set(Fault::Written(1));
+    faults.set(written(1));
     assert_eq!(browser.verify(&request_id, wrong(&code)).await.error(), "invalid_code");
     assert_eq!(count(&server, "CodeRejected.v1").await, 1);
-    switch.set(Fault::Written(1));
+    faults.set(written(1));
     assert_eq!(browser.verify(&request_id, &code).await.status, 200);
     for name in ["CodeVerified.v1", "MailboxClaimed.v1", "UserRegistered.v1", "SessionOpened.v1"] {
         assert_eq!(count(&server, name).await, 1, "{name}");
@@ -116,12 +116,12 @@ async fn an_append_whose_answer_got_lost_is_written_once() {
 
 #[tokio::test]
 async fn an_append_that_failed_is_written_by_the_next_try() {
-    let (server, switch) = faulty().await;
+    let (server, faults) = faulty().await;
     let mut browser = server.browser();
-    switch.set(Fault::Unwritten(2));
+    faults.set(unwritten(2));
     let request_id = browser.start("ada@example.com").await;
     let code = server.code("ada@example.com");
-    switch.set(Fault::Unwritten(3));
+    faults.set(unwritten(3));
     assert_eq!(browser.verify(&request_id, &code).await.shown(), INTERNAL);
     assert_eq!(count(&server, "CodeVerified.v1").await, 0);
     // Nothing is on record, so the code is still good.
@@ -130,15 +130,15 @@ async fn an_append_that_failed_is_written_by_the_next_try() {
 
 #[tokio::test]
 async fn what_was_written_counts_although_nobody_heard_of_it() {
-    let (server, switch) = faulty().await;
+    let (server, faults) = faulty().await;
     let mut browser = server.browser();
-    switch.set(Fault::Written(3));
+    faults.set(written(3));
     assert_eq!(browser.post("/v1/auth/email/start", ADA).await.shown(), INTERNAL);
     assert_eq!(count(&server, "LoginStarted.v1").await, 1);
     let request_id = browser.start("ada@example.com").await;
     let code = server.code("ada@example.com");
     for _ in 0..4 {
-        switch.set(Fault::Written(3));
+        faults.set(written(3));
         assert_eq!(browser.verify(&request_id, wrong(&code)).await.shown(), INTERNAL);
     }
     assert_eq!(browser.verify(&request_id, wrong(&code)).await.error(), "invalid_code");
@@ -146,7 +146,7 @@ async fn what_was_written_counts_although_nobody_heard_of_it() {
     assert_eq!(browser.verify(&request_id, &code).await.error(), "invalid_request", "locked");
     let request_id = browser.start("ada@example.com").await;
     let code = server.code("ada@example.com");
-    switch.set(Fault::Written(3));
+    faults.set(written(3));
     assert_eq!(browser.verify(&request_id, &code).await.shown(), INTERNAL);
     assert_eq!(browser.verify(&request_id, &code).await.error(), "invalid_request", "used");
 }

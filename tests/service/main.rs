@@ -10,7 +10,6 @@ mod broken;
 mod clients;
 mod cookies;
 mod faults;
-mod faulty;
 mod frame;
 mod hostile;
 mod login;

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use futures::future::join_all;
 use whence_events::{Event, MailboxEvent, StreamId, UserEvent};
 
-use crate::broken::Stalling;
+use crate::broken::Late;
 use crate::support::{Answer, Browser, Server};
 
 const AT_ONCE: usize = 64;
@@ -215,7 +215,7 @@ async fn after_logout_is_answered_me_is_401() {
 #[tokio::test]
 async fn after_logout_is_answered_me_is_401_however_far_behind_the_tables_are() {
     let stalled = Arc::new(AtomicBool::new(false));
-    let server = Server::over(&[], |store| Stalling::around(store, stalled.clone())).await;
+    let server = Server::over(&[], |store| Late::wrap(store, &stalled)).await;
     let mut browser = server.signed_in("ada@example.com").await.with_csrf();
     let mut other = browser.clone();
     assert_eq!(other.get("/v1/auth/me").await.status, 200);

@@ -15,7 +15,7 @@ async fn invited(server: &Server, code: &str, email: &str) -> (Browser, String) 
     browser.headers.clear();
     assert!(browser.cookies.contains_key("ref_code"));
     let user = server.log_in(&mut browser, email).await.json();
-    server.pass(Duration::from_secs(60));
+    server.pass(Duration::from_mins(1));
     (browser, user["user"]["id"].as_str().unwrap().to_owned())
 }
 
@@ -32,8 +32,7 @@ async fn a_user_has_a_code_and_nobody_yet() {
 
 #[tokio::test]
 async fn before_the_code_is_made_there_is_none() {
-    let switch = crate::faulty::Switch::default();
-    let server = Server::over(&[], |store| switch.wrap(store)).await;
+    let server = Server::start().await;
     let mut ada = server.browser();
     let request_id = ada.start("ada@example.com").await;
     ada.verify(&request_id, &server.code("ada@example.com")).await;
@@ -48,7 +47,7 @@ async fn whom_a_user_brought_is_listed_without_addresses() {
     let server = Server::start().await;
     let mut ada = server.signed_in("ada@example.com").await;
     let code = server.onboarded(&mut ada).await;
-    server.pass(Duration::from_secs(60));
+    server.pass(Duration::from_mins(1));
     let mut ids = vec![];
     let mut bob = None;
     for email in ["bob@example.org", "carol@example.net", "dan@example.edu"] {

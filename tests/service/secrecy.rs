@@ -9,7 +9,7 @@ use tempfile::TempDir;
 use tracing_subscriber::fmt::MakeWriter;
 use whence::mail::Mailer;
 
-use crate::faulty::{Fault, Switch};
+use crate::broken::{Faults, down, unwritten};
 use crate::login::wrong;
 use crate::support::{Browser, Server, sender};
 
@@ -78,7 +78,7 @@ fn private_browser(server: &Server) -> Browser {
 }
 
 /// Logins and all the ways they fail; what must not be found afterwards.
-async fn busy_day(server: &Server, switch: &Switch) -> Secrets {
+async fn busy_day(server: &Server, faults: &Faults) -> Secrets {
     let mut codes = vec![];
     let mut others: Vec<Vec<u8>> = [EMAIL, "confidential.person", "private-domain", IP, AGENT]
         .map(|text| text.as_bytes().to_vec())
@@ -88,23 +88,23 @@ async fn busy_day(server: &Server, switch: &Switch) -> Secrets {
         let request_id = browser.start(EMAIL).await;
         let code = server.code(EMAIL);
         browser.verify(&request_id, wrong(&code)).await;
-        switch.set(Fault::Unwritten(3));
+        faults.set(unwritten(3));
         assert_eq!(browser.verify(&request_id, &code).await.status, 500);
-        switch.set(Fault::None);
+        faults.clear();
         assert_eq!(browser.verify(&request_id, &code).await.status, 200);
         browser.get("/v1/auth/me").await;
         let token = browser.cookies["nl_session"].clone();
         let csrf = browser.cookies["nl_csrf"].clone();
         let mut browser = browser.with_csrf();
         let bearer = browser.post("/v1/auth/token", "").await.json();
-        switch.set(Fault::Down);
+        faults.set(down);
         assert_eq!(browser.post("/v1/auth/logout", "").await.status, 500);
-        switch.set(Fault::None);
+        faults.clear();
         browser.post("/v1/auth/logout", "").await;
         // The first 16 bytes are the session's id, which is no secret.
         others.push(URL_SAFE_NO_PAD.decode(&token).unwrap()[16..].to_vec());
         let bearer = bearer["access_token"].as_str().unwrap().as_bytes().to_vec();
-        others.extend([token[22..].as_bytes().to_vec(), csrf.into_bytes(), bearer]);
+        others.extend([token.as_bytes()[22..].to_vec(), csrf.into_bytes(), bearer]);
         codes.push(code);
     }
     for body in [format!("{{\"email\":\"{EMAIL}"), format!("{{\"email\":\"{EMAIL}\"}}")] {
@@ -118,10 +118,10 @@ async fn busy_day(server: &Server, switch: &Switch) -> Secrets {
 #[tokio::test]
 async fn nothing_is_told_that_is_nobodys_business() {
     let lines = lines();
-    let switch = Switch::default();
+    let faults = Faults::none();
     let flags = ["--trusted-proxy", "127.0.0.1"];
-    let server = Server::over(&flags, |store| switch.wrap(store)).await;
-    let secrets = busy_day(&server, &switch).await;
+    let server = Server::over(&flags, faults.wrap()).await;
+    let secrets = busy_day(&server, &faults).await;
 
     // A mail that does not go out is logged by those who know whom it was for.
     let directory = TempDir::new().unwrap();

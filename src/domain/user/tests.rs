@@ -172,7 +172,7 @@ fn refused(code: &str, reason: Refusal) -> UserEvent {
         rules_version: 1,
         rules_digest: whence_events::Mac([9; 16]),
         signals: vec![],
-        evidence: Default::default(),
+        evidence: whence_events::Evidence::default(),
     }
     .into()
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use whence_events::{Refusal, StreamId};
 
 use super::{assert_cleared, attribute, decisions, landed, referrer, register_first, user_id};
-use crate::broken::{Call, Faults};
+use crate::broken::{Call, Faults, users_unwritten};
 use crate::support::{Server, until};
 
 /// A server that was restarted, so that it has no stream in memory and has to read.
@@ -76,9 +76,7 @@ async fn with_nothing_on_record_the_cookie_stays() {
     let mut bob = landed(&server, &code).await;
     let bob_id = register_first(&server, &mut bob, "bob@example.com").await;
     server.onboarded(&mut bob).await;
-    faults.set(
-        |call| matches!(call, Call::Append(append) if matches!(append.stream, StreamId::User(_))),
-    );
+    faults.set(users_unwritten);
     let answer = attribute(&mut bob).await;
     insta::assert_snapshot!(answer.shown(), @r#"200 {"attributed":false,"reason":"internal_error"}"#);
     assert!(bob.cookies.contains_key("ref_code") && answer.all("set-cookie").is_empty());
