@@ -18,6 +18,7 @@ use whence_events::{
 use whence_projections::Snapshot;
 
 use super::bearer::BearerUser;
+use super::client::ClientFacts;
 use super::email_login::clear_ref_code_cookie;
 use super::error::Problem;
 use super::extract::{Asked, session_token};
@@ -35,11 +36,12 @@ pub(super) async fn attribute(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
     asked: Asked,
+    facts: ClientFacts,
 ) -> Result<Response, Problem> {
     // On 401 the cookie stays: a stale session must not destroy a credit.
     let token = session_token(&headers, &app).ok_or(Problem::Unauthenticated)?;
     let decided = match app.sessions.get(&token, asked.now).await {
-        Ok(Some(session)) => decide(&app, &session, &headers, &asked).await,
+        Ok(Some(session)) => decide(&app, &session, &headers, &asked, &facts).await,
         Ok(None) => return Err(Problem::Unauthenticated),
         Err(error) => Err(Undecided::Failed(chain(&error))),
     };
@@ -73,6 +75,7 @@ async fn decide(
     session: &Session,
     headers: &HeaderMap,
     asked: &Asked,
+    facts: &ClientFacts,
 ) -> Result<(), Undecided> {
     let brought = Brought {
         ref_code: read_ref_code(&app.keys.cookie, headers),
@@ -82,8 +85,8 @@ async fn decide(
     let candidate = Candidate {
         user_id,
         email: &session.user.email,
-        client: &asked.facts.client,
-        country: asked.facts.country,
+        client: &facts.client,
+        country: facts.country,
     };
     let attempt = Box::new(app.attempt(candidate, &brought, Via::Attribute, asked.now).await);
     let command = UserCommand::AttributeReferral { user_id, attempt };

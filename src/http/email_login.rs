@@ -52,12 +52,13 @@ pub(super) struct VerifyBody {
 pub(super) async fn start(
     State(app): State<Arc<App>>,
     asked: Asked,
+    facts: ClientFacts,
     Body(body): Body<StartBody>,
 ) -> Result<Response, Problem> {
     let email = EmailAddress::parse(body.email.as_deref().unwrap_or_default())
         .map_err(|_| Problem::InvalidEmail)?;
     let now = asked.now;
-    let limited = app.limits.start(asked.facts.client.ip, now);
+    let limited = app.limits.start(facts.client.ip, now);
     limited.map_err(|until| Problem::rate_limited(now, until))?;
     let (request_id, code) = (new_request_id(), OneTimeCode::generate());
     let stream = StreamId::Mailbox(app.keys.email_key(&email));
@@ -66,7 +67,7 @@ pub(super) async fn start(
         request_id,
         email: email.clone(),
         code_mac: app.keys.code_mac(request_id, &code),
-        client: asked.facts.client.clone(),
+        client: facts.client.clone(),
     });
     let context = asked.context(Actor::Visitor);
     let done = match app.handler.run::<Mailbox>(&stream, &command, &context).await {
@@ -85,7 +86,7 @@ pub(super) async fn start(
         site: app.config.site.clone(),
         code: code.as_str().into(),
         minutes: u32::try_from(CODE_LIFETIME.as_secs() / 60).unwrap_or(10),
-        asked_from: asked_from(&asked.facts),
+        asked_from: asked_from(&facts),
         code_in_subject: app.config.code_in_subject,
     };
     if let Err(reason) = app.mailer.send(&email, &mail).await {
@@ -100,6 +101,7 @@ pub(super) async fn start(
 pub(super) async fn verify(
     State(app): State<Arc<App>>,
     asked: Asked,
+    facts: ClientFacts,
     headers: HeaderMap,
     Body(body): Body<VerifyBody>,
 ) -> Result<Response, Problem> {
@@ -108,7 +110,7 @@ pub(super) async fn verify(
     let request_id: RequestId =
         body.request_id.unwrap_or_default().parse().map_err(|_| Problem::InvalidRequest)?;
     let code = OneTimeCode::parse(&body.code.unwrap_or_default()).ok_or(Problem::InvalidCode)?;
-    let limited = app.limits.verify(asked.facts.client.ip, asked.now);
+    let limited = app.limits.verify(facts.client.ip, asked.now);
     limited.map_err(|until| Problem::rate_limited(asked.now, until))?;
     // 1. The address's stream: is the code right, and whose is the address?
     let verified = verify_code(&app, &asked, request_id, &code).await?;
@@ -118,9 +120,8 @@ pub(super) async fn verify(
         ref_code: read_ref_code(&app.keys.cookie, &headers),
         first_touch: read_first_touch(&app.keys.cookie, &headers),
     };
-    let opened = open_session(&app, &asked, &verified, &brought).await;
-    let (token, user) = opened.map_err(|_| Problem::SessionIssueFailed)?;
-    let mut response = Json(json!({ "user": user })).into_response();
+    let opened = open_session(&app, &asked, facts, &verified, &brought).await;
+    let (token, mut response) = opened.map_err(|_| Problem::SessionIssueFailed)?;
     let headers = response.headers_mut();
     let expires_at = asked.now + SESSION_IDLE;
     for cookie in session_cookies::set(&app, &token, asked.now, expires_at) {
@@ -188,10 +189,11 @@ async fn find_login(app: &App, request_id: RequestId) -> Result<Option<EmailKey>
 async fn open_session(
     app: &App,
     asked: &Asked,
+    facts: ClientFacts,
     verified: &Verified,
     brought: &Brought,
-) -> Result<(SessionToken, UserBody), Problem> {
-    let ClientFacts { client, device_class, country } = asked.facts.clone();
+) -> Result<(SessionToken, Response), Problem> {
+    let ClientFacts { client, device_class, country } = facts;
     let (user_id, email) = (verified.user_id, &verified.email);
     let attempt = match brought.ref_code {
         Some(_) => {
@@ -224,13 +226,12 @@ async fn open_session(
     })?;
     let is_new = done.events.iter().any(|event| matches!(event, UserEvent::UserRegistered(_)));
     let registered_at = done.state.account.as_ref().map(|account| account.registered_at);
-    let user = if let Some(registered_at) = registered_at.filter(|_| is_new) {
-        UserBody::fresh(user_id, email, registered_at)
-    } else {
-        let session = app.sessions.find(token.id, asked.now).await?;
-        UserBody::of(&session.ok_or(Problem::SessionIssueFailed)?.user)
-    };
-    Ok((token, user))
+    if let Some(registered_at) = registered_at.filter(|_| is_new) {
+        return Ok((token, UserBody::fresh(user_id, email, registered_at).into_response()));
+    }
+    let session = app.sessions.find(token.id, asked.now).await?;
+    let session = session.ok_or(Problem::SessionIssueFailed)?;
+    Ok((token, UserBody::of(&session.user).into_response()))
 }
 
 /// Where a login was asked for, in words for the mail.

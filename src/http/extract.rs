@@ -23,10 +23,9 @@ use crate::sessions::Session;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RequestIdentity(pub(super) CorrelationId);
 
-/// When a request came, from whom, under which id.
+/// When a request came, and under which id.
 pub(super) struct Asked {
     pub(super) now: Timestamp,
-    pub(super) facts: ClientFacts,
     pub(super) id: CorrelationId,
 }
 
@@ -45,11 +44,19 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         let app = Arc::<App>::from_ref(state);
-        Ok(Self {
-            now: app.clock.now(),
-            facts: ClientFacts::of(parts, &app.config, &app.geo),
-            id: correlation_id(parts),
-        })
+        Ok(Self { now: app.clock.now(), id: correlation_id(parts) })
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for ClientFacts
+where
+    Arc<App>: FromRef<S>,
+{
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
+        let app = Arc::<App>::from_ref(state);
+        Ok(Self::of(parts, &app.config, &app.geo))
     }
 }
 

@@ -22,22 +22,22 @@ use crate::sessions::{self, Session};
 
 /// A user as the console family shows them.
 #[derive(Serialize)]
-pub(super) struct UserBody {
+pub(super) struct UserBody<'a> {
     id: UserId,
-    email: Box<str>,
-    display_name: Option<Box<str>>,
-    avatar_url: Option<Box<str>>,
-    billing_customer_id: Option<Box<str>>,
+    email: &'a str,
+    display_name: Option<&'a str>,
+    avatar_url: Option<&'a str>,
+    billing_customer_id: Option<&'a str>,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
 
-impl UserBody {
+impl<'a> UserBody<'a> {
     /// Somebody who has just registered.
-    pub(super) fn fresh(id: UserId, email: &EmailAddress, at: Timestamp) -> Self {
+    pub(super) fn fresh(id: UserId, email: &'a EmailAddress, at: Timestamp) -> Self {
         Self {
             id,
-            email: email.as_str().into(),
+            email: email.as_str(),
             display_name: None,
             avatar_url: None,
             billing_customer_id: None,
@@ -47,16 +47,26 @@ impl UserBody {
     }
 
     /// Somebody known.
-    pub(super) fn of(user: &sessions::User) -> Self {
+    pub(super) fn of(user: &'a sessions::User) -> Self {
         Self {
             id: user.user_id,
-            email: user.email.as_str().into(),
-            display_name: user.display_name.clone(),
-            avatar_url: user.avatar_url.clone(),
-            billing_customer_id: user.billing_customer_id.clone(),
+            email: user.email.as_str(),
+            display_name: user.display_name.as_deref(),
+            avatar_url: user.avatar_url.as_deref(),
+            billing_customer_id: user.billing_customer_id.as_deref(),
             created_at: user.created_at,
             updated_at: user.updated_at,
         }
+    }
+}
+
+impl IntoResponse for UserBody<'_> {
+    fn into_response(self) -> Response {
+        #[derive(Serialize)]
+        struct Answer<'a> {
+            user: UserBody<'a>,
+        }
+        Json(Answer { user: self }).into_response()
     }
 }
 
@@ -67,8 +77,8 @@ pub(super) async fn me(
     asked: Asked,
 ) -> Response {
     #[derive(Serialize)]
-    struct Me {
-        user: UserBody,
+    struct Me<'a> {
+        user: UserBody<'a>,
         provider: &'static str,
     }
     let provider = session.user.provider.as_str();

@@ -20,7 +20,8 @@ fn serve_makes_all_it_needs_and_says_where_to_look() {
     assert_eq!(mode(&data.join("master.key")), 0o600);
     let key = std::fs::read_to_string(data.join("master.key")).unwrap();
     assert_eq!(key.trim().len(), 64);
-    assert!(data.join("log.db").exists() && data.join("read.db").exists());
+    assert_eq!(mode(&data.join("log.db")), 0o600);
+    assert!(data.join("read.db").exists());
     let address = service.address;
     let expected = format!(
         "whence is up at http://{address}, data in ./whence-data, mails in ./whence-data/mail"

@@ -30,6 +30,10 @@ use service::Log;
 /// For the read models to catch up with a fresh log, at most.
 const CATCH_UP: Duration = Duration::from_mins(10);
 
+/// The same as the program's, so that what is measured is what runs.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> anyhow::Result<()> {
     if std::env::args().nth(1).as_deref() == Some("serve") {
         return whence::cli::run();
