@@ -28,10 +28,12 @@ use crate::domain::touch::{Rules, Visitor};
 use error::Problem;
 use touch::{ClientFacts, Landing, LandingSettings};
 
+pub use frame::Site;
 pub use serve::serve;
 
 /// Every route.
-pub fn router(app: Arc<App>) -> Router {
+#[must_use]
+pub fn router(app: Arc<App>) -> Site {
     let landing = Arc::new(landing(&app));
     let routes = Router::new()
         .route("/v1/auth/email/start", post(email_login::start))
@@ -50,7 +52,7 @@ pub fn router(app: Arc<App>) -> Router {
         .fallback(async || Problem::NotFound)
         .with_state(app.clone())
         .merge(touch::routes(landing));
-    frame::around(routes, app)
+    Site::new(routes, app)
 }
 
 /// The pick-up of landings, as a service's settings have it: around pages of your own, put a

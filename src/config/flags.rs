@@ -147,7 +147,7 @@ pub struct ServeArgs {
     pub(crate) free_plan: String,
 
     /// Sessions kept in memory, some 300 bytes each
-    #[arg(long, env = "WHENCE_SESSION_CACHE", default_value_t = 65_536, value_name = "N")]
+    #[arg(long, env = "WHENCE_SESSION_CACHE", default_value_t = 100_000, value_name = "N")]
     pub(crate) session_cache: usize,
 
     /// Codes one client address may ask for in an hour; 0: any number

@@ -139,8 +139,23 @@ impl IntoResponse for Problem {
     }
 }
 
+/// Whose shapes a path answers in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Family {
+    /// `/v1/...`, and everything else.
+    Console,
+    /// `/api/v1/...`
+    Portal,
+}
+
+impl Family {
+    pub(super) fn of(path: &str) -> Self {
+        if path.starts_with("/api/") { Self::Portal } else { Self::Console }
+    }
+}
+
 /// Writes the body of a response that carries a problem.
-pub(super) fn render(response: Response, path: &str, id: CorrelationId) -> Response {
+pub(super) fn render(response: Response, family: Family, id: CorrelationId) -> Response {
     let carried = response.extensions().get::<Problem>().copied();
     // The router answers a wrong verb by itself, and says in `Allow` which ones are right.
     let wrong_verb = response.status() == StatusCode::METHOD_NOT_ALLOWED;
@@ -148,7 +163,7 @@ pub(super) fn render(response: Response, path: &str, id: CorrelationId) -> Respo
         return response;
     };
     let (status, code, message) = problem.parts();
-    let body = if path.starts_with("/api/") {
+    let body = if family == Family::Portal {
         let (code, i18n_key) = problem.portal();
         json!({
             "success": false,

@@ -1,21 +1,22 @@
 //! What surrounds every request: its id, its time limit, the headers of its answer.
 
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::{Request, State};
-use axum::middleware::{Next, from_fn_with_state};
+use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
+use futures::FutureExt as _;
 use http::header::{
     CACHE_CONTROL, CONTENT_SECURITY_POLICY, Entry, HeaderName, REFERRER_POLICY,
     STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::{HeaderMap, HeaderValue, Method};
-use tower_http::catch_panic::CatchPanicLayer;
+use tower::Service as _;
 use tower_http::cors::CorsLayer;
 use whence_events::CorrelationId;
 
-use super::error::{self, Problem};
+use super::error::{self, Family, Problem};
 use super::extract::RequestIdentity;
 use super::limits::REQUEST_TIMEOUT;
 use crate::app::App;
@@ -24,39 +25,55 @@ use crate::secrets::new_correlation_id;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const CSRF_TOKEN: HeaderName = HeaderName::from_static("x-csrf-token");
 
-/// Puts the frame around the routes.
-pub(super) fn around(routes: Router, app: Arc<App>) -> Router {
-    let origins: Vec<_> = app.config.allowed_origins.iter().map(|o| o.0.clone()).collect();
-    let routes = if origins.is_empty() {
-        routes
-    } else {
-        let methods = [Method::GET, Method::POST, Method::PUT, Method::DELETE];
-        let asked = [http::header::CONTENT_TYPE, http::header::AUTHORIZATION, CSRF_TOKEN];
-        let cors = CorsLayer::new()
-            .allow_origin(origins)
-            .allow_credentials(true)
-            .allow_methods(methods)
-            .allow_headers(asked)
-            .expose_headers([REQUEST_ID, http::header::RETRY_AFTER]);
-        routes.layer(cors)
-    };
-    let panicked = |_| Problem::Internal.into_response();
-    routes.layer(CatchPanicLayer::custom(panicked)).layer(from_fn_with_state(app, frame))
+/// All routes, with what surrounds every request. The frame is no layer of the router: those are
+/// boxed, once a route and once a request.
+#[derive(Clone)]
+pub struct Site {
+    routes: Router,
+    app: Arc<App>,
 }
 
-async fn frame(State(app): State<Arc<App>>, mut request: Request, next: Next) -> Response {
-    let id = request_id(request.headers());
-    request.extensions_mut().insert(RequestIdentity(id));
-    let path = request.uri().path().to_owned();
-    // A command that is cut short is either on record or not; asking again finds out.
-    let answer = tokio::time::timeout(REQUEST_TIMEOUT, next.run(request)).await;
-    let response = answer.unwrap_or_else(|_| {
-        tracing::error!(request = %id, "a request took too long");
-        Problem::Internal.into_response()
-    });
-    let mut response = error::render(response, &path, id);
-    set_headers(response.headers_mut(), id, app.config.https());
-    response
+impl Site {
+    pub(super) fn new(routes: Router, app: Arc<App>) -> Self {
+        Self { routes: with_cors(routes, &app), app }
+    }
+
+    /// Answers one request, whatever happens.
+    pub(super) async fn answer(mut self, mut request: Request) -> Response {
+        let id = request_id(request.headers());
+        request.extensions_mut().insert(RequestIdentity(id));
+        let family = Family::of(request.uri().path());
+        let answer = AssertUnwindSafe(self.routes.call(request)).catch_unwind();
+        // A command that is cut short is either on record or not; asking again finds out.
+        let response = match tokio::time::timeout(REQUEST_TIMEOUT, answer).await {
+            Ok(Ok(Ok(response))) => response,
+            // The panic's own message went to standard error.
+            Ok(Err(_)) => Problem::Internal.into_response(),
+            Err(_) => {
+                tracing::error!(request = %id, "a request took too long");
+                Problem::Internal.into_response()
+            }
+        };
+        let mut response = error::render(response, family, id);
+        set_headers(response.headers_mut(), id, self.app.config.https());
+        response
+    }
+}
+
+fn with_cors(routes: Router, app: &App) -> Router {
+    let origins: Vec<_> = app.config.allowed_origins.iter().map(|o| o.0.clone()).collect();
+    if origins.is_empty() {
+        return routes;
+    }
+    let methods = [Method::GET, Method::POST, Method::PUT, Method::DELETE];
+    let asked = [http::header::CONTENT_TYPE, http::header::AUTHORIZATION, CSRF_TOKEN];
+    let cors = CorsLayer::new()
+        .allow_origin(origins)
+        .allow_credentials(true)
+        .allow_methods(methods)
+        .allow_headers(asked)
+        .expose_headers([REQUEST_ID, http::header::RETRY_AFTER]);
+    routes.layer(cors)
 }
 
 /// The caller's id when it is a UUID, else a fresh one.

@@ -1,8 +1,8 @@
 //! The server: connections, their limits, and a graceful end.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 
-use axum::Router;
 use http::Request;
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
@@ -10,13 +10,13 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
-use tower::ServiceExt as _;
 
 use super::client::Peer;
+use super::frame::Site;
 use super::limits::{HEADER_TIMEOUT, MAX_CONNECTIONS, MAX_HEAD, MAX_HEADERS, SHUTDOWN_TIMEOUT};
 
 /// Serves until `shutdown` comes, then lets open requests end.
-pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<Output = ()>) {
+pub async fn serve(listener: TcpListener, site: Site, shutdown: impl Future<Output = ()>) {
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
@@ -32,10 +32,11 @@ pub async fn serve(listener: TcpListener, router: Router, shutdown: impl Future<
             () = &mut shutdown => break,
         };
         let Some((stream, peer, place)) = accepted else { continue };
-        let router = router.clone();
+        let site = site.clone();
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(Peer(peer));
-            router.clone().oneshot(request.map(axum::body::Body::new))
+            let answer = site.clone().answer(request.map(axum::body::Body::new));
+            async { Ok::<_, Infallible>(answer.await) }
         });
         let connection = builder.serve_connection(TokioIo::new(stream), service);
         let connection = graceful.watch(connection);

@@ -88,7 +88,7 @@ pub(crate) fn measure(args: &Args, parent: &Path) -> anyhow::Result<Table> {
 fn open(in_flight: usize, parent: &Path, runtime: &Runtime) -> anyhow::Result<Subject> {
     let directory = parent.join(in_flight.to_string());
     let log = Log::open(&directory)?;
-    let (app, address) = log.serve(runtime, 65_536)?;
+    let (app, address) = log.serve(runtime, 100_000)?;
     Ok(Subject {
         in_flight,
         app,

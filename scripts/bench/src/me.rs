@@ -13,7 +13,7 @@ use crate::seed::{TokenText, USER_AGENT};
 use crate::service::{self, Log};
 
 /// The session cache that `whence serve` has unless told otherwise.
-const DEFAULT_CACHE: usize = 65_536;
+const DEFAULT_CACHE: usize = 100_000;
 
 /// For the read models to catch up, and for every session to be asked for once, at most.
 const DRAIN: Duration = Duration::from_mins(10);

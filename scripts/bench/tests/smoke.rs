@@ -6,7 +6,7 @@ const ROWS: &[&str] = &[
     "machine: ",
     "bare axum GET /",
     "me, 300 sessions, all in the cache",
-    "me, cache of 65536 as by default",
+    "me, cache of 100000 as by default",
     "SQLite itself, one upsert an event",
     "ReadDb::apply alone",
     "log read, decoded and applied",
