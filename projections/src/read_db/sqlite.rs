@@ -23,15 +23,13 @@ pub struct SqliteReadDb {
 impl SqliteReadDb {
     pub(super) fn open(path: &Path) -> Result<Self, ProjectError> {
         let projectors = projectors();
+        // The file is worth nothing by itself: one that cannot be read is made anew.
+        if is_cut_short(path) {
+            remove(path, "cut short");
+        }
         let writer = match prepare(path, &projectors) {
-            // The file is worth nothing by itself: one that cannot be read is made anew.
             Err(error) if is_damaged(&error) => {
-                tracing::warn!(%error, "the read models are damaged and made anew");
-                for suffix in ["", "-wal", "-shm"] {
-                    let mut file = path.as_os_str().to_owned();
-                    file.push(suffix);
-                    let _ = std::fs::remove_file(file);
-                }
+                remove(path, &error.to_string());
                 prepare(path, &projectors)?
             }
             prepared => prepared?,
@@ -191,9 +189,43 @@ fn make_tables(transaction: &Transaction<'_>, projector: &dyn Projector) -> rusq
     transaction.execute(sql, params![projector.name(), projector.version()]).map(drop)
 }
 
+/// Removes the file and what stands beside it.
+fn remove(path: &Path, why: &str) {
+    tracing::warn!(why, "the read models are damaged and made anew");
+    for suffix in ["", "-wal", "-shm"] {
+        let mut file = path.as_os_str().to_owned();
+        file.push(suffix);
+        let _ = std::fs::remove_file(file);
+    }
+}
+
 fn is_damaged(error: &rusqlite::Error) -> bool {
     use rusqlite::ErrorCode::{DatabaseCorrupt, NotADatabase};
-    matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
+    let short_read = error.sqlite_error().map(|e| e.extended_code)
+        == Some(rusqlite::ffi::SQLITE_IOERR_SHORT_READ);
+    short_read || matches!(error.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
+}
+
+/// Whether the file ends before its own header says it does. SQLite notices only once it reads what
+/// is missing. With a WAL beside it, the file may be just about to be written whole.
+fn is_cut_short(path: &Path) -> bool {
+    let wal = path.with_extension("db-wal");
+    if wal.metadata().is_ok_and(|wal| wal.len() > 0) {
+        return false;
+    }
+    let mut header = [0; 32];
+    let read = std::fs::File::open(path).and_then(|mut file| {
+        std::io::Read::read_exact(&mut file, &mut header)?;
+        file.metadata()
+    });
+    let Ok(file) = read else { return false };
+    // The file format's own words: 16, two bytes, page size, 1 for 65 536; 28, four bytes, pages.
+    let page = match u16::from_be_bytes([header[16], header[17]]) {
+        1 => 65_536,
+        size => u64::from(size),
+    };
+    let pages = u64::from(u32::from_be_bytes([header[28], header[29], header[30], header[31]]));
+    file.len() < page * pages
 }
 
 pub(super) fn dump(connection: &Connection) -> rusqlite::Result<Vec<String>> {
