@@ -4,6 +4,8 @@
 //! backend makes the append durable, keeps one commit order, and tells whoever tails the log. The
 //! contract is on the methods; `tests/store_contract/` holds every backend to it.
 
+#[cfg(feature = "kurrentdb")]
+mod kurrent;
 mod sqlite;
 
 use std::fmt;
@@ -14,10 +16,18 @@ use tokio::sync::broadcast;
 use whence_events::codec::CodecError;
 use whence_events::{Event, EventId, Metadata, Position, Recorded, StreamId, Version};
 
+#[cfg(feature = "kurrentdb")]
+pub use kurrent::{KurrentOpenError, KurrentStore};
 pub use sqlite::{OpenError, SqliteStore};
 
-/// Events of one committed batch, in log order.
-pub type Batch = Arc<[Recorded]>;
+/// Events that were committed, in log order.
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// Position of the event right before the first of them in the log; 0: there is none.
+    pub after: Position,
+    /// At least one.
+    pub events: Arc<[Recorded]>,
+}
 
 /// An append-only log of streams with optimistic concurrency, and the vault of subject keys beside it.
 #[async_trait]
@@ -77,6 +87,37 @@ pub trait EventStore: Send + Sync + 'static {
     /// # Errors
     /// [`StoreError::Unavailable`].
     async fn destroy_key(&self, subject: &StreamId) -> Result<(), StoreError>;
+}
+
+/// A vault for a log that cannot erase: subject keys somewhere else, where they can be destroyed.
+#[async_trait]
+pub trait KeyStore: Send + Sync + 'static {
+    /// Stores a key at its subject and generation, unless there is one already; durable on `Ok`.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]: nobody knows whether it was stored; the same key may be put again.
+    async fn put(&self, subject: &StreamId, key: &NewKey) -> Result<KeyPut, StoreError>;
+
+    /// The latest key of a subject.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn read_key(&self, subject: &StreamId) -> Result<Option<KeyRecord>, StoreError>;
+
+    /// Destroys the key of a subject for good; done when it returns, also when there was none.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn destroy_key(&self, subject: &StreamId) -> Result<(), StoreError>;
+}
+
+/// What became of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyPut {
+    /// It is there, by this call or by an earlier one with the same bytes.
+    Stored,
+    /// Another key is there, or was and is destroyed.
+    Taken,
 }
 
 /// Events to put at the end of one stream.
