@@ -10,6 +10,7 @@ mod sqlite;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::broadcast;
@@ -20,12 +21,16 @@ use whence_events::{Event, EventId, Metadata, Position, Recorded, StreamId, Vers
 pub use kurrent::{KurrentOpenError, KurrentStore};
 pub use sqlite::{OpenError, SqliteStore};
 
-/// Events that were committed, in log order.
+/// How long the tail may have heard nothing of the log.
+pub const OUT_OF_TOUCH: Duration = Duration::from_secs(3);
+
+/// Events of one committed batch, in log order.
 #[derive(Clone, Debug)]
 pub struct Batch {
-    /// Position of the event right before the first of them in the log; 0: there is none.
+    /// Position of the event right before the first of them; 0: there is none. Positions need not be
+    /// dense, so this is how a reader of the tail knows that it missed nothing.
     pub after: Position,
-    /// At least one.
+    /// The events; at least one.
     pub events: Arc<[Recorded]>,
 }
 
@@ -72,9 +77,27 @@ pub trait EventStore: Send + Sync + 'static {
     /// [`StoreError::Unavailable`].
     async fn head(&self) -> Result<Position, StoreError>;
 
+    /// The id of the event at a position; `None` when there is none. Positions of another log may be
+    /// asked for, too.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn event_at(&self, position: Position) -> Result<Option<EventId>, StoreError> {
+        let Some(after) = position.checked_sub(1) else { return Ok(None) };
+        let next = self.read_all(after, 1).await?;
+        let there = next.first().filter(|event| event.position == position);
+        Ok(there.map(|event| event.event_id))
+    }
+
     /// Every batch committed from now on, in log order. A receiver that falls behind is told how
     /// much it missed and reads that from the log.
     fn tail(&self) -> broadcast::Receiver<Batch>;
+
+    /// Whether the tail is known to be at most [`OUT_OF_TOUCH`] behind the log. While it is not, what
+    /// other nodes have done meanwhile is unknown here, and no cached answer is worth anything.
+    fn in_touch(&self) -> bool {
+        true
+    }
 
     /// The latest key of a subject.
     ///

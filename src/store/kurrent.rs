@@ -18,7 +18,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::broadcast;
 use tokio::task::AbortHandle;
-use whence_events::{Position, Recorded, StreamId, Version};
+use whence_events::{EventId, Position, Recorded, StreamId, Version};
 
 use super::{Append, Appended, Batch, EventStore, KeyRecord, KeyStore, StoreError};
 use crate::clock::Clock;
@@ -122,6 +122,14 @@ impl EventStore for KurrentStore {
 
     async fn head(&self) -> Result<Position, StoreError> {
         read::head(&self.shared.link).await.map_err(StoreError::unavailable)
+    }
+
+    async fn event_at(&self, position: Position) -> Result<Option<EventId>, StoreError> {
+        read::event_at(&self.shared.link, position).await.map_err(StoreError::unavailable)
+    }
+
+    fn in_touch(&self) -> bool {
+        self.shared.link.in_touch()
     }
 
     fn tail(&self) -> broadcast::Receiver<Batch> {

@@ -5,6 +5,7 @@
 //! supervisor notices, sees whether the client still gets an answer, and makes another if not.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use eventstore::{Client, ClientSettings, Error, ReadAllOptions, ResolvedEvent, StreamPosition};
@@ -15,6 +16,7 @@ use whence_events::StreamId;
 
 use super::record;
 use super::tail::Tail;
+use crate::store::OUT_OF_TOUCH;
 
 /// How long a call waits for a client that works.
 const MAX_WAIT: Duration = Duration::from_secs(2);
@@ -24,6 +26,10 @@ const MAX_CALL: Duration = Duration::from_secs(5);
 
 /// How long a client has to show that it works.
 const MAX_PROBE: Duration = Duration::from_secs(2);
+
+/// How often the tail is held against the log. With the time of two answers it stays well below
+/// [`OUT_OF_TOUCH`].
+const HOLD_EVERY: Duration = Duration::from_secs(1);
 
 /// Times that a client is sent on to another leader before it is taken to be lost.
 const MAX_SENT_ON: usize = 3;
@@ -47,6 +53,9 @@ const BACKWARDS: usize = 256;
 pub(super) struct Link {
     settings: ClientSettings,
     current: watch::Sender<Option<Connection>>,
+    /// When it was last known that the tail has told all there is: milliseconds since `opened`.
+    in_touch_at: AtomicU64,
+    opened: Instant,
 }
 
 #[derive(Clone)]
@@ -83,7 +92,8 @@ impl Link {
                 Ok((client, head)) => {
                     let connection = Connection { generation: 0, client: Arc::new(client) };
                     let current = watch::Sender::new(Some(connection));
-                    return Ok((Self { settings, current }, head));
+                    let (in_touch_at, opened) = (AtomicU64::new(0), Instant::now());
+                    return Ok((Self { settings, current, in_touch_at, opened }, head));
                 }
                 Err(error) if error.may_pass() && Instant::now() + pause < deadline => {
                     tokio::time::sleep(pause).await;
@@ -130,6 +140,10 @@ impl Link {
                     tracing::warn!(%why, "the tail of the log broke off");
                     self.report(connection.generation);
                 }
+                why = self.hold_against_log(&connection.client, tail) => {
+                    tracing::warn!(%why, "the tail of the log is out of touch");
+                    self.report(connection.generation);
+                }
                 // It fails only without a sender, which is `self`.
                 _ = changes.wait_for(Option::is_none) => {}
             }
@@ -139,6 +153,31 @@ impl Link {
             let client = self.mend(connection.client, &mut pause).await;
             let generation = connection.generation + 1;
             self.current.send_replace(Some(Connection { generation, client }));
+        }
+    }
+
+    /// Whether the tail has told all that was there a moment ago.
+    pub(super) fn in_touch(&self) -> bool {
+        let at = self.opened + Duration::from_millis(self.in_touch_at.load(Ordering::Relaxed));
+        at.elapsed() <= OUT_OF_TOUCH
+    }
+
+    /// Holds the tail against the log now and then: returns when there is no answer, or when the
+    /// subscription is silent about something that is there.
+    async fn hold_against_log(&self, client: &Client, tail: &Tail) -> Failure {
+        loop {
+            let asked = self.opened.elapsed();
+            let head = match timeout(MAX_PROBE, last_event(client)).await {
+                Ok(Ok(last)) => last.as_ref().and_then(record::position).unwrap_or(0),
+                Ok(Err(error)) => return error.into(),
+                Err(_) => return Failure::Late,
+            };
+            if timeout(MAX_PROBE, tail.wait_for(head)).await.is_err() {
+                return Failure::Late;
+            }
+            let asked = u64::try_from(asked.as_millis()).unwrap_or(u64::MAX);
+            self.in_touch_at.store(asked, Ordering::Relaxed);
+            tokio::time::sleep(HOLD_EVERY).await;
         }
     }
 

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use eventstore::{
     Client, Error, ReadAllOptions, ReadStream, ReadStreamOptions, ResolvedEvent, StreamPosition,
 };
-use whence_events::{Position, Recorded, StreamId, Version};
+use whence_events::{EventId, Position, Recorded, StreamId, Version};
 
 use super::link::{Failure, Link, last_event};
 use super::record::{self, Unreadable};
@@ -107,6 +107,27 @@ pub(super) async fn all(
 pub(super) async fn head(link: &Link) -> Result<Position, Failure> {
     let last = link.call(|client: Arc<Client>| async move { last_event(&client).await });
     Ok(last.await?.as_ref().and_then(record::position).unwrap_or(0))
+}
+
+/// The id of the event at a position, which another log may have made up.
+pub(super) async fn event_at(link: &Link, position: Position) -> Result<Option<EventId>, Failure> {
+    if record::known(position).is_none() || position > head(link).await? {
+        return Ok(None);
+    }
+    let options = ReadAllOptions::default().requires_leader(true).max_count(1);
+    let at = eventstore::Position { commit: position, prepare: position };
+    let options = &options.position(StreamPosition::Position(at));
+    let there = link.call(|client: Arc<Client>| async move {
+        match async { drained(client.read_all(options).await?).await }.await {
+            // Where no record begins the server reads nonsense, and says that something went wrong.
+            // So it does when something did.
+            Err(Error::ServerError(_)) => last_event(&client).await.map(|_| vec![]),
+            answer => answer,
+        }
+    });
+    let there = there.await?;
+    let there = there.first().filter(|event| record::position(event) == Some(position));
+    Ok(there.map(|event| EventId(event.get_original_event().id)))
 }
 
 async fn all_page(

@@ -1,6 +1,5 @@
 //! Events as KurrentDB keeps them, and back.
 
-use bytes::Bytes;
 use eventstore::{EventData, RecordedEvent, ResolvedEvent, SubscriptionFilter};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -69,8 +68,7 @@ pub(super) fn outgoing(event: &NewEvent) -> serde_json::Result<EventData> {
     };
     // As JSON, so that the server's own tools can show it, but not written anew.
     let data: &RawValue = serde_json::from_slice(&event.data)?;
-    let outgoing = EventData::json(event.event.event_type(), &data)?.id(event.event_id.0);
-    Ok(outgoing.metadata(Bytes::from(serde_json::to_vec(&beside)?)))
+    EventData::json(event.event.event_type(), &data)?.id(event.event_id.0).metadata_as_json(&beside)
 }
 
 /// The position of an event, when the server told it: it does so since version 22.6, for reads of one
