@@ -47,6 +47,8 @@ struct Shared {
     unanswered: AtomicUsize,
     /// Whether appends that were written before are answered without their position.
     forgetful: AtomicBool,
+    /// Whether the head of an answer goes out before the answer is known.
+    prompt: AtomicBool,
     /// Appends that were written, and subscriptions that were begun.
     written: AtomicUsize,
     subscriptions: AtomicUsize,
@@ -92,6 +94,7 @@ impl Double {
             end: broadcast::channel(4).0,
             unanswered: AtomicUsize::new(0),
             forgetful: AtomicBool::new(false),
+            prompt: AtomicBool::new(false),
             written: AtomicUsize::new(0),
             subscriptions: AtomicUsize::new(0),
         });
@@ -163,6 +166,13 @@ impl Double {
     /// Answers appends that were written before without their position, as some versions do.
     pub(crate) fn forget_positions(&self) {
         self.shared.forgetful.store(true, Ordering::SeqCst);
+    }
+
+    /// Answers appends so that they do not wait for the network. The client sends them in two pieces,
+    /// the second of which its system keeps until the first was acknowledged, which the other side
+    /// delays by 40 ms unless it has something to say: now it does.
+    pub(crate) fn be_prompt(&self) {
+        self.shared.prompt.store(true, Ordering::SeqCst);
     }
 
     /// Appends that were written.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use futures::FutureExt as _;
 use hyper::body::Incoming;
 use tokio::sync::Notify;
 use tonic::codec::{ProstCodec, Streaming};
@@ -69,9 +70,17 @@ impl Service {
                 let node = self.clone();
                 let answer = tower::service_fn(move |request| {
                     let node = node.clone();
-                    async move { node.append(request).await }
+                    async move {
+                        let answer = node.clone().append(request);
+                        let answer = if node.shared.prompt.load(Ordering::SeqCst) {
+                            answer.boxed()
+                        } else {
+                            std::future::ready(answer.await).boxed()
+                        };
+                        Ok::<_, Status>(Response::new(answer.into_stream()))
+                    }
                 });
-                Grpc::new(ProstCodec::default()).client_streaming(answer, request).await
+                Grpc::new(ProstCodec::default()).streaming(answer, request).await
             }
             _ => Status::unimplemented("the double does not do this").into_http(),
         }
@@ -120,9 +129,9 @@ impl Service {
     }
 
     async fn append(
-        &self,
+        self,
         request: Request<Streaming<AppendRequest>>,
-    ) -> Result<Response<AppendAnswer>, Status> {
+    ) -> Result<AppendAnswer, Status> {
         let (metadata, _, mut messages) = request.into_parts();
         self.check_leader(&metadata)?;
         let mut options = None;
@@ -146,7 +155,7 @@ impl Service {
             self.broken.notify_one();
             return std::future::pending().await;
         }
-        Ok(Response::new(answer))
+        Ok(answer)
     }
 
     fn write(

@@ -48,6 +48,7 @@ impl Kurrent {
     }
 
     fn of(double: Double) -> Self {
+        double.be_prompt();
         let url = double.url();
         Self { double: Some(double), url, keys: Arc::default(), start: OnceLock::new() }
     }
