@@ -47,7 +47,7 @@ struct Shared {
     unanswered: AtomicUsize,
     /// Whether appends that were written before are answered without their position.
     forgetful: AtomicBool,
-    /// Whether the head of an answer goes out before the answer is known.
+    /// Whether what arrives is acknowledged at once.
     prompt: AtomicBool,
     /// Appends that were written, and subscriptions that were begun.
     written: AtomicUsize,
@@ -118,6 +118,20 @@ impl Double {
         format!("kurrentdb://{}?tls=false", self.shared.members().addresses[node])
     }
 
+    /// What somebody else writes to the same server: one event, with the metadata that is given.
+    pub(crate) fn write(&self, stream: &str, event_type: &str, metadata: &str, data: &str) {
+        let mut log = self.shared.log();
+        log.write(stream, event_type, metadata, data);
+        self.shared.grown.send_replace(log.records().len());
+    }
+
+    /// What stands beside the last event of a stream.
+    pub(crate) fn last_metadata(&self, stream: &str) -> Option<String> {
+        let log = self.shared.log();
+        let last = log.stream(stream)?.pop()?;
+        Some(String::from_utf8_lossy(&last.custom_metadata).into_owned())
+    }
+
     /// A node goes away with all its connections. If it led, nobody does.
     pub(crate) async fn kill(&mut self, node: usize) {
         {
@@ -168,9 +182,9 @@ impl Double {
         self.shared.forgetful.store(true, Ordering::SeqCst);
     }
 
-    /// Answers appends so that they do not wait for the network. The client sends them in two pieces,
-    /// the second of which its system keeps until the first was acknowledged, which the other side
-    /// delays by 40 ms unless it has something to say: now it does.
+    /// Acknowledges what arrives at once, on Linux. The client sends an append in several pieces, and
+    /// its system keeps each until the one before was acknowledged, which a server's system delays by
+    /// 40 ms when the server has nothing to say.
     pub(crate) fn be_prompt(&self) {
         self.shared.prompt.store(true, Ordering::SeqCst);
     }

@@ -48,8 +48,8 @@ impl Log {
     pub(crate) fn new() -> Self {
         let (records, streams) = (Vec::new(), HashMap::new());
         let mut log = Self { clock: Clock::system(), records, streams, end: 1113, appends: 0 };
-        log.system_event("$settings", "$metadata");
-        log.system_event("$users", "$User");
+        log.write("$settings", "$metadata", "", "{}");
+        log.write("$users", "$User", "", "{}");
         log
     }
 
@@ -100,7 +100,7 @@ impl Log {
         let last = self.records.last().map_or(0, |record| record.position);
         let revision = self.streams.get(stream).map_or(0, Vec::len) as u64 - 1;
         if self.appends.is_multiple_of(STATISTICS_EVERY) {
-            self.system_event("$stats-127.0.0.1:2113", "$statsCollected");
+            self.write("$stats-127.0.0.1:2113", "$statsCollected", "", "{}");
         }
         Outcome::Written { revision, position: last, again: false }
     }
@@ -119,13 +119,14 @@ impl Log {
         })
     }
 
-    fn system_event(&mut self, stream: &str, event_type: &str) {
+    /// One event at the end of a stream, however long that is.
+    pub(crate) fn write(&mut self, stream: &str, event_type: &str, beside: &str, data: &str) {
         let metadata = [("type", event_type), ("content-type", "application/json")];
         let metadata = metadata.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
         let id = Some(wire::id(u128::from(self.end)));
-        let event = Proposed { id, metadata, custom_metadata: vec![], data: b"{}".to_vec() };
+        let (custom_metadata, data) = (beside.as_bytes().to_vec(), data.as_bytes().to_vec());
         let created = self.clock.now().as_micros() * 10;
-        self.push(stream, event, created);
+        self.push(stream, Proposed { id, metadata, custom_metadata, data }, created);
     }
 
     fn push(&mut self, stream: &str, event: Proposed, created: i64) {

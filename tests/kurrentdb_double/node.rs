@@ -2,10 +2,14 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::task::{Context, Poll};
 
 use hyper::server::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::{JoinHandle, JoinSet};
@@ -63,16 +67,63 @@ async fn serve(number: usize, listener: TcpListener, shared: Arc<Shared>) {
 
 async fn converse(number: usize, stream: TcpStream, shared: Arc<Shared>) {
     let _ = stream.set_nodelay(true);
+    let prompt = shared.prompt.load(Ordering::SeqCst);
     let broken = Arc::new(Notify::new());
     let service = Service { number, shared, broken: broken.clone() };
     let answer = hyper::service::service_fn(move |request| {
         let service = service.clone();
         async move { Ok::<_, Infallible>(service.answer(request).await) }
     });
-    let connection =
-        http2::Builder::new(TokioExecutor::new()).serve_connection(TokioIo::new(stream), answer);
+    let stream = TokioIo::new(Stream { stream, prompt });
+    let connection = http2::Builder::new(TokioExecutor::new()).serve_connection(stream, answer);
     tokio::select! {
         _ = connection => {}
         () = broken.notified() => {}
+    }
+}
+
+/// A connection that acknowledges what arrives at once, if it is to.
+struct Stream {
+    stream: TcpStream,
+    prompt: bool,
+}
+
+impl AsyncRead for Stream {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        // The system forgets it as soon as something was answered.
+        #[cfg(target_os = "linux")]
+        if self.prompt {
+            let _ = self.stream.set_quickack(true);
+        }
+        read
+    }
+}
+
+impl AsyncWrite for Stream {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<std::io::Result<usize>> {
+        Pin::new(&mut self.stream).poll_write(context, bytes)
+    }
+
+    fn poll_flush(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<std::io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
     }
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use futures::FutureExt as _;
 use hyper::body::Incoming;
 use tokio::sync::Notify;
 use tonic::codec::{ProstCodec, Streaming};
@@ -70,17 +69,9 @@ impl Service {
                 let node = self.clone();
                 let answer = tower::service_fn(move |request| {
                     let node = node.clone();
-                    async move {
-                        let answer = node.clone().append(request);
-                        let answer = if node.shared.prompt.load(Ordering::SeqCst) {
-                            answer.boxed()
-                        } else {
-                            std::future::ready(answer.await).boxed()
-                        };
-                        Ok::<_, Status>(Response::new(answer.into_stream()))
-                    }
+                    async move { node.append(request).await }
                 });
-                Grpc::new(ProstCodec::default()).streaming(answer, request).await
+                Grpc::new(ProstCodec::default()).client_streaming(answer, request).await
             }
             _ => Status::unimplemented("the double does not do this").into_http(),
         }
@@ -129,9 +120,9 @@ impl Service {
     }
 
     async fn append(
-        self,
+        &self,
         request: Request<Streaming<AppendRequest>>,
-    ) -> Result<AppendAnswer, Status> {
+    ) -> Result<Response<AppendAnswer>, Status> {
         let (metadata, _, mut messages) = request.into_parts();
         self.check_leader(&metadata)?;
         let mut options = None;
@@ -155,7 +146,7 @@ impl Service {
             self.broken.notify_one();
             return std::future::pending().await;
         }
-        Ok(answer)
+        Ok(Response::new(answer))
     }
 
     fn write(

@@ -17,8 +17,8 @@ use crate::{Backend, contract};
 /// A log in a double, or in the server that was given.
 pub(crate) struct Kurrent {
     pub(crate) double: Option<Double>,
-    url: String,
-    keys: Arc<MemoryKeys>,
+    pub(crate) url: String,
+    pub(crate) keys: Arc<MemoryKeys>,
     start: OnceLock<Position>,
 }
 

@@ -6,6 +6,8 @@ mod keys;
 #[cfg(feature = "kurrentdb")]
 mod kurrent;
 #[cfg(feature = "kurrentdb")]
+mod kurrent_log;
+#[cfg(feature = "kurrentdb")]
 mod kurrent_reconnect;
 #[cfg(feature = "kurrentdb")]
 #[path = "../kurrentdb_double/double.rs"]
