@@ -97,7 +97,7 @@ impl App {
         let vault = Arc::new(Vault::new(store.clone(), keys.wrapping.clone()));
         let reads = Arc::new(open_reads(&config.data)?);
         let observer = Sessions::observer(config.session_cache, reads.clone());
-        let progress = runner::start(&store, reads.clone(), observer.clone())?;
+        let progress = runner::start(&store, reads.clone(), observer.clone());
         let sessions = Sessions::new(&observer, vault.clone(), store.clone(), progress.clone());
         let handler = Handler::new(store.clone(), vault.clone(), clock.clone());
         let (recorder, queue) = TouchRecorder::bounded(TOUCH_QUEUE);
@@ -144,7 +144,8 @@ impl App {
         // Whoever registers from now on is welcomed by the node whose duty that is.
         self.progress.until_role_is_known().await;
         let desk = self.desk.clone();
-        let (app, progress, tail) = (Arc::downgrade(self), self.progress.clone(), self.store.tail());
+        let (app, progress, tail) =
+            (Arc::downgrade(self), self.progress.clone(), self.store.tail());
         tokio::spawn(onboarding::work(desk, app, progress, tail));
         tokio::spawn(touches::work(Arc::downgrade(self), queue));
         Ok(())

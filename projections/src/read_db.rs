@@ -6,6 +6,7 @@ mod sqlite;
 
 use std::path::Path;
 
+use tokio::runtime::{Handle, RuntimeFlavor};
 use whence_events::{EventId, Position, Recorded, RequestId, SessionId, Timestamp, UserId};
 
 use crate::{
@@ -90,7 +91,7 @@ impl ReadDb {
     /// When the database does not answer.
     pub async fn reset(&self) -> Result<(), ProjectError> {
         let Self::Sqlite(db) = self;
-        db.reset()
+        blocking(|| db.reset())
     }
 
     /// Applies a run of the log: rows and checkpoints in one transaction. Each projector takes what
@@ -100,7 +101,7 @@ impl ReadDb {
     /// [`ProjectError::UnknownEvent`]: all before that event was applied. Otherwise nothing was.
     pub async fn apply(&self, events: &[Recorded]) -> Result<(), ProjectError> {
         let Self::Sqlite(db) = self;
-        db.apply(events).map_err(|error| db.explain(error))
+        blocking(|| db.apply(events)).map_err(|error| db.explain(error))
     }
 
     /// The mailbox of a login that is open.
@@ -178,7 +179,11 @@ impl ReadDb {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn credited_since(&self, user_id: UserId, since: Timestamp) -> Result<u32, QueryError> {
+    pub async fn credited_since(
+        &self,
+        user_id: UserId,
+        since: Timestamp,
+    ) -> Result<u32, QueryError> {
         let Self::Sqlite(db) = self;
         db.read(|connection| query::credited_since(connection, user_id, since))
     }
@@ -196,7 +201,10 @@ impl ReadDb {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn undecided_referrals(&self, limit: u64) -> Result<Vec<UndecidedReferral>, QueryError> {
+    pub async fn undecided_referrals(
+        &self,
+        limit: u64,
+    ) -> Result<Vec<UndecidedReferral>, QueryError> {
         let Self::Sqlite(db) = self;
         db.read(|connection| query::undecided_referrals(connection, limit))
     }
@@ -208,5 +216,13 @@ impl ReadDb {
     pub async fn dump(&self) -> Result<Vec<String>, QueryError> {
         let Self::Sqlite(db) = self;
         db.read(sqlite::dump)
+    }
+}
+
+/// Runs what writes a file where it does not keep others from running.
+fn blocking<T>(work: impl FnOnce() -> T) -> T {
+    match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
+        _ => work(),
     }
 }
