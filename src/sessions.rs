@@ -125,6 +125,10 @@ impl Sessions {
         id: SessionId,
         now: Timestamp,
     ) -> Result<Option<Arc<Session>>, SessionError> {
+        // Another node may have ended it meanwhile.
+        if !self.store.in_touch() {
+            return Err(Behind.into());
+        }
         let entry = match self.cache.get(&id) {
             Some(entry) => entry,
             None => self.fill(id).await?,

@@ -89,7 +89,7 @@ async fn busy_day(server: &Server, faults: &Faults) -> Secrets {
         let code = server.code(EMAIL);
         browser.verify(&request_id, wrong(&code)).await;
         faults.set(unwritten(3));
-        assert_eq!(browser.verify(&request_id, &code).await.status, 500);
+        assert_eq!(browser.verify(&request_id, &code).await.status, 503);
         faults.clear();
         assert_eq!(browser.verify(&request_id, &code).await.status, 200);
         browser.get("/v1/auth/me").await;
