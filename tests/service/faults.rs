@@ -16,6 +16,9 @@ use crate::support::{Server, sender};
 const ADA: &str = r#"{"email":"ada@example.com"}"#;
 const UNAVAILABLE: &str = r#"503 {"error":"unavailable","message":"Not right now. Try again in a moment.","request_id":"<uuid>"}"#;
 
+const INTERNAL: &str =
+    r#"500 {"error":"internal","message":"This went wrong on our side.","request_id":"<uuid>"}"#;
+
 async fn faulty() -> (Server, Faults) {
     let faults = Faults::none();
     let server = Server::over(&[], faults.wrap()).await;
@@ -165,7 +168,7 @@ async fn a_code_that_cannot_be_mailed_is_told_and_recorded() {
     for (mailer, reason) in [(vanished, "local"), (refused, "unreachable")] {
         let server = Server::mailing(mailer).await;
         let mut browser = server.browser();
-        assert_eq!(browser.post("/v1/auth/email/start", ADA).await.shown(), UNAVAILABLE);
+        assert_eq!(browser.post("/v1/auth/email/start", ADA).await.shown(), INTERNAL);
         let log = server.log().await;
         let of_login = |event: &Event| match event {
             Event::Mailbox(MailboxEvent::LoginStarted(started)) => Some(started.request_id),
