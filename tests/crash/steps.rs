@@ -15,7 +15,7 @@ use whence::app::App;
 use whence::clock::Clock;
 use whence::config::Config;
 use whence::mail::{Mailer, Sender};
-use whence::store::{Append, Appended, Batch, EventStore, KeyRecord, SqliteStore, StoreError};
+use whence::store::{Append, Appended, Batch, EventStore, KeyRecord, StoreError};
 use whence_events::{Event, MailboxEvent, Position, Recorded, StreamId, UserEvent, Version};
 
 use crate::client::{Client, Mails};
@@ -39,7 +39,7 @@ const STEPS: [&str; 7] = [
 
 /// A store that kills its process at one append.
 struct Deadly {
-    inner: SqliteStore,
+    inner: Arc<dyn EventStore>,
     at: String,
     after: bool,
 }

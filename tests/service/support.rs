@@ -11,8 +11,7 @@ use whence::app::App;
 use whence::clock::Clock;
 use whence::config::Config;
 use whence::mail::{Mailer, Sender};
-use whence::secrets::Keys;
-use whence::store::{EventStore, OpenError, SqliteStore};
+use whence::store::{EventStore, OpenError};
 use whence_events::{EmailAddress, Recorded, Timestamp};
 
 /// When every test begins: 2026-01-01T00:00:00Z.
@@ -83,7 +82,7 @@ impl Server {
         all.extend(flags);
         let config = Config::from_flags(all).unwrap();
         let store = open_log(&config, &clock).await;
-        let store = wrap(Arc::new(store));
+        let store = wrap(store);
         let app = App::open_with(config, clock.clone(), mailer, store).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -167,12 +166,12 @@ impl Server {
 }
 
 /// Opens the log once the server before has let go of it.
-async fn open_log(config: &Config, clock: &Clock) -> SqliteStore {
-    let log = config.data.join("log.db");
-    let fingerprint = Keys::derive(&config.master_key).fingerprint();
+async fn open_log(config: &Config, clock: &Clock) -> Arc<dyn EventStore> {
     for _ in 0..500 {
-        match SqliteStore::open(&log, fingerprint, clock.clone()) {
-            Err(OpenError::InUse(_)) => tokio::time::sleep(Duration::from_millis(10)).await,
+        match config.open_log(clock.clone()).await {
+            Err(error) if matches!(error.downcast_ref(), Some(OpenError::InUse(_))) => {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
             opened => return opened.unwrap(),
         }
     }
