@@ -267,7 +267,10 @@ impl<O: Observer> Runner<O> {
     }
 
     /// Writes the tables, until something goes wrong or somebody else does it.
-    async fn project(&self, tail: &mut broadcast::Receiver<Batch>) -> Result<Option<Trouble>, Over> {
+    async fn project(
+        &self,
+        tail: &mut broadcast::Receiver<Batch>,
+    ) -> Result<Option<Trouble>, Over> {
         let mut look = tokio::time::interval(LOOK_EVERY);
         loop {
             let brought = tokio::select! {
@@ -412,7 +415,14 @@ impl<O: Observer> Runner<O> {
             Err(ProjectError::UnknownEvent { position, .. }) => {
                 &events[..events.partition_point(|event| event.position < *position)]
             }
-            Err(ProjectError::Sqlite(_) | ProjectError::Damaged(_)) => &[],
+            Err(
+                ProjectError::Sqlite(_)
+                | ProjectError::Damaged(_)
+                | ProjectError::Postgres(_)
+                | ProjectError::Pool(_)
+                | ProjectError::NotLeading
+                | ProjectError::TablesMoved(_),
+            ) => &[],
         };
         self.observer.projected(done).await;
         if let Some(last) = done.last()
