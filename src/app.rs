@@ -141,8 +141,11 @@ impl App {
         let stream = StreamId::Rules(self.rules.digest);
         let adopt = AdoptRules(Rules::clone(&self.rules));
         self.handler.run::<AdoptedRules>(&stream, &adopt, &Self::system_context(None)).await?;
+        // Whoever registers from now on is welcomed by the node whose duty that is.
+        self.progress.until_role_is_known().await;
         let desk = self.desk.clone();
-        tokio::spawn(onboarding::work(desk, Arc::downgrade(self), self.store.tail()));
+        let (app, progress, tail) = (Arc::downgrade(self), self.progress.clone(), self.store.tail());
+        tokio::spawn(onboarding::work(desk, app, progress, tail));
         tokio::spawn(touches::work(Arc::downgrade(self), queue));
         Ok(())
     }

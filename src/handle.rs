@@ -51,7 +51,8 @@ pub struct Handler {
     touches: Folded<RecordedOnce>,
 }
 
-/// Folded states by stream. Only ever an optimisation: append checks the length it assumes.
+/// Folded states by stream. Only ever an optimisation: append checks the length it assumes, and
+/// whatever is not followed by an append looks at the log for what came since.
 type Folded<D> = Cache<StreamId, State<D>>;
 
 /// A stream's state and length.
@@ -127,9 +128,18 @@ impl Handler {
         let mut conflicts = 0;
         loop {
             // 1. Fold the stream.
-            let current = self.load::<D>(stream).await.map_err(HandleError::Store)?;
+            let mut current = self.recent::<D>(stream).await.map_err(HandleError::Store)?;
             // 2. Decide.
-            let events = current.state.decide(command).map_err(HandleError::Rejected)?;
+            let mut decided = current.state.decide(command);
+            if !matches!(&decided, Ok(events) if !events.is_empty()) {
+                // Nothing to append, so nothing would tell that another node has moved the stream.
+                let assumed = current.length;
+                current = self.load::<D>(stream).await.map_err(HandleError::Store)?;
+                if current.length != assumed {
+                    decided = current.state.decide(command);
+                }
+            }
+            let events = decided.map_err(HandleError::Rejected)?;
             if events.is_empty() {
                 return Ok(Done { events, state: current.state, position: 0 });
             }
@@ -145,6 +155,7 @@ impl Handler {
                 Err(StoreError::Conflict { .. }) if conflicts < MAX_CONFLICTS => {
                     conflicts += 1;
                     D::cache(self).remove(stream);
+                    self.vault.distrust(stream);
                 }
                 Err(error) => {
                     D::cache(self).remove(stream);
@@ -154,15 +165,30 @@ impl Handler {
         }
     }
 
-    /// The state of a stream.
+    /// The state of a stream as it was a moment ago: another node may have moved it since. For
+    /// whatever ends in a command on that stream, which notices.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub(crate) async fn recent<D: Cached>(
+        &self,
+        stream: &StreamId,
+    ) -> Result<State<D>, StoreError> {
+        match D::cache(self).get(stream) {
+            Some(known) => Ok(known),
+            None => self.load(stream).await,
+        }
+    }
+
+    /// The state of a stream, every event of which was acknowledged before being in it.
     ///
     /// # Errors
     /// When the store does not answer.
     pub(crate) async fn load<D: Cached>(&self, stream: &StreamId) -> Result<State<D>, StoreError> {
-        if let Some(known) = D::cache(self).get(stream) {
-            return Ok(known);
-        }
-        let (mut state, mut length) = (D::default(), 0);
+        let known = D::cache(self).get(stream);
+        let known_length = known.as_ref().map_or(0, |known| known.length);
+        let (mut state, mut length) =
+            known.map_or_else(Default::default, |known| (D::clone(&known.state), known.length));
         loop {
             let page = self.store.read_stream(stream, length, PAGE).await?;
             for recorded in &page {
@@ -177,7 +203,7 @@ impl Handler {
         }
         let loaded = State { state: Arc::new(state), length };
         // An empty stream is cheap to look at again; a flood of them must not push others out.
-        if length > 0 {
+        if length > known_length {
             D::cache(self).insert(stream.clone(), loaded.clone());
         }
         Ok(loaded)

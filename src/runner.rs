@@ -1,18 +1,20 @@
 //! Tails the log and keeps the read models up with it.
 //!
-//! One thread: it takes committed batches from memory, reads the log only to catch up, applies, and
-//! wakes whoever waits for a position. An event that cannot be applied stops it, loudly: nothing is
-//! skipped, and `/readyz` says which event it was.
+//! It takes committed batches from memory, reads the log only to catch up, applies, and wakes whoever
+//! waits for a position. Of several nodes on one database one does that; the others follow, tell
+//! their caches what was committed, and take over when that one is gone. An event that cannot be
+//! applied stops it, loudly: nothing is skipped, and `/readyz` says which event it was.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
-use tokio::sync::{broadcast, oneshot};
+use tokio::sync::{broadcast, oneshot, watch};
 use whence_events::{Position, Recorded};
-use whence_projections::{ProjectError, ReadDb};
+use whence_projections::{Checkpoint, ProjectError, ReadDb};
 
+use crate::causes::chain;
 use crate::store::{Batch, EventStore, StoreError};
 
 /// Events applied in one transaction at most, while live and while catching up.
@@ -24,17 +26,33 @@ pub const MAX_WAIT: Duration = Duration::from_secs(2);
 /// Between attempts when log or read models do not answer.
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
 
+/// How often a node asks whether it writes the tables: how long they stand still when the one that
+/// did is gone.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// How often a node looks how far the tables are, while they are behind what it knows of.
+const POLL_EVERY: Duration = Duration::from_millis(4);
+
+/// Events that a following node keeps until they are in the tables: some 100 MB.
+const MAX_PENDING: usize = 100_000;
+
 /// What wants to know of events besides the tables.
-pub trait Observer: Send + 'static {
+pub trait Observer: Send + Sync + 'static {
     /// Events are committed, and not yet in the tables.
     fn committed(&self, events: &[Recorded]);
     /// Events are in the tables.
-    fn projected(&self, events: &[Recorded]);
+    fn projected(&self, events: &[Recorded]) -> impl Future<Output = ()> + Send;
+    /// Events were committed, nobody says which.
+    fn lost(&self);
 }
 
 /// How far the read models are.
 #[derive(Default)]
-pub struct Progress(Mutex<Inner>);
+pub struct Progress {
+    inner: Mutex<Inner>,
+    /// Whether this node writes them; `None` until that is known.
+    leads: watch::Sender<Option<bool>>,
+}
 
 #[derive(Default)]
 struct Inner {
@@ -57,6 +75,18 @@ impl Progress {
         self.lock().stopped.clone()
     }
 
+    /// Whether it is this node that writes the read models, and does what only one node may do.
+    #[must_use]
+    pub fn leads(&self) -> bool {
+        *self.leads.borrow() == Some(true)
+    }
+
+    /// Waits until it is known whether this node writes the read models, at most [`MAX_WAIT`].
+    pub async fn until_role_is_known(&self) {
+        let mut leads = self.leads.subscribe();
+        let _ = tokio::time::timeout(MAX_WAIT, leads.wait_for(Option::is_some)).await;
+    }
+
     /// Waits until the event at `position` is in the tables, at most [`MAX_WAIT`]. Whether it is.
     pub async fn wait_for(&self, position: Position) -> bool {
         let due = {
@@ -77,7 +107,6 @@ impl Progress {
     fn reached(&self, position: Position) {
         let mut inner = self.lock();
         inner.projected = position;
-        inner.stopped = None;
         let later = inner.waiting.split_off(&(position + 1));
         let due = std::mem::replace(&mut inner.waiting, later);
         drop(inner);
@@ -90,8 +119,12 @@ impl Progress {
         self.lock().stopped = Some(why);
     }
 
+    fn works(&self) {
+        self.lock().stopped = None;
+    }
+
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -100,14 +133,17 @@ impl Progress {
 ///
 /// # Errors
 /// Those of the query, or of the store, or [`Behind`].
-pub async fn look_twice<T, E: From<StoreError> + From<Behind>>(
+pub async fn look_twice<T, E: From<StoreError> + From<Behind>, F>(
     store: &dyn EventStore,
     progress: &Progress,
-    query: impl Fn() -> Result<Option<T>, E>,
-) -> Result<Option<T>, E> {
+    query: impl Fn() -> F,
+) -> Result<Option<T>, E>
+where
+    F: Future<Output = Result<Option<T>, E>>,
+{
     // Taken before the look: what is projected after it was not seen by it.
     let seen = progress.projected();
-    if let Some(found) = query()? {
+    if let Some(found) = query().await? {
         return Ok(Some(found));
     }
     let head = store.head().await?;
@@ -117,7 +153,7 @@ pub async fn look_twice<T, E: From<StoreError> + From<Behind>>(
     if !progress.wait_for(head).await {
         return Err(Behind.into());
     }
-    query()
+    query().await
 }
 
 /// The read models did not catch up in time. Not known is not no: another try may find out.
@@ -138,24 +174,21 @@ pub fn start(
     // Before the first read, so that nothing falls between the log and its tail.
     let tail = store.tail();
     let store = Arc::downgrade(store);
-    let runner = Runner {
-        store,
-        reads,
-        observer,
-        progress: progress.clone(),
-        runtime: tokio::runtime::Handle::current(),
-    };
-    std::thread::Builder::new().name("whence-runner".into()).spawn(move || runner.run(tail))?;
+    let runner = Runner { store, reads, observer, progress: progress.clone() };
+    let runtime = tokio::runtime::Handle::current();
+    // A thread of its own: the embedded tables are written where this runs.
+    std::thread::Builder::new()
+        .name("whence-runner".into())
+        .spawn(move || runtime.block_on(runner.run(tail)))?;
     Ok(progress)
 }
 
 struct Runner<O> {
     /// Weak: the tail ends when everybody else has let go of the store.
-    store: std::sync::Weak<dyn EventStore>,
+    store: Weak<dyn EventStore>,
     reads: Arc<ReadDb>,
     observer: O,
     progress: Arc<Progress>,
-    runtime: tokio::runtime::Handle,
 }
 
 /// Why a round did not move on.
@@ -167,101 +200,212 @@ enum Trouble {
     Store(#[from] StoreError),
 }
 
+/// The tail is over: everybody has let go of the store.
+struct Over;
+
+/// What the tail brought.
+enum Brought {
+    /// Batches in one, and where the first of them begins.
+    Events { after: Position, events: Vec<Recorded> },
+    /// More than it could keep; the log has it.
+    TooMuch,
+    /// Nothing, for a while.
+    Nothing,
+}
+
 impl<O: Observer> Runner<O> {
-    fn run(self, mut tail: broadcast::Receiver<Batch>) {
-        if !self.until_done(Self::resume) {
-            return;
-        }
+    async fn run(self, mut tail: broadcast::Receiver<Batch>) {
         loop {
-            match tail.blocking_recv() {
-                Ok(batch) => {
-                    let mut events = vec![batch];
-                    let mut count = events[0].len();
-                    let missed = loop {
-                        match tail.try_recv() {
-                            Ok(batch) => {
-                                count += batch.len();
-                                events.push(batch);
-                                if count >= MAX_APPLY {
-                                    break false;
-                                }
-                            }
-                            Err(TryRecvError::Lagged(_)) => break true,
-                            Err(TryRecvError::Empty | TryRecvError::Closed) => break false,
-                        }
-                    };
-                    let events = events.iter().flat_map(|batch| batch.iter().cloned());
-                    let events: Vec<_> = events.collect();
-                    if !self.until_done(|runner| runner.live(&events)) {
-                        return;
-                    }
-                    if missed && !self.until_done(Self::catch_up) {
+            let trouble = match self.resume().await {
+                Ok(true) => self.project(&mut tail).await,
+                Ok(false) => self.follow(&mut tail).await,
+                Err(trouble) => Ok(Some(trouble)),
+            };
+            match trouble {
+                Ok(None) => {}
+                Ok(Some(trouble)) => {
+                    tracing::error!(error = %chain(&trouble), "the read models do not move on");
+                    self.progress.stop(trouble.to_string());
+                    if let Err(Over) = self.pause(&mut tail).await {
                         return;
                     }
                 }
-                Err(RecvError::Lagged(_)) => {
-                    if !self.until_done(Self::catch_up) {
-                        return;
-                    }
-                }
-                Err(RecvError::Closed) => return,
+                Err(Over) => return,
             }
         }
     }
 
-    /// Repeats a step until it works; `false` when the store is gone.
-    fn until_done(&self, step: impl Fn(&Self) -> Result<(), Trouble>) -> bool {
-        while let Err(error) = step(self) {
-            tracing::error!(%error, "the read models do not move on");
-            self.progress.stop(error.to_string());
-            std::thread::sleep(RETRY_PAUSE);
-            if self.store.strong_count() == 0 {
-                return false;
-            }
+    /// Goes on where the tables are, or starts over when they belong to another log. Whether this
+    /// node writes them.
+    async fn resume(&self) -> Result<bool, Trouble> {
+        let leads = self.reads.lead().await?;
+        self.progress.leads.send_replace(Some(leads));
+        let checkpoints = self.reads.checkpoints().await?;
+        if leads && !self.belong_to_this_log(&checkpoints).await? {
+            tracing::warn!("the read models belong to another log and are made anew");
+            self.reads.reset().await?;
+            self.progress.reached(0);
+        } else {
+            self.progress.reached(lowest(&checkpoints));
         }
-        true
+        if leads {
+            self.catch_up().await?;
+        }
+        self.progress.works();
+        Ok(leads)
     }
 
-    /// Goes on where the tables are, or starts over when they belong to another log.
-    fn resume(&self) -> Result<(), Trouble> {
-        let checkpoints = self.reads.checkpoints()?;
-        for checkpoint in &checkpoints {
+    async fn belong_to_this_log(&self, checkpoints: &[Checkpoint]) -> Result<bool, Trouble> {
+        for checkpoint in checkpoints {
             let Some(position) = checkpoint.position.checked_sub(1) else { continue };
-            let there = self.read(position, 1)?;
+            let there = self.read(position, 1).await?;
             if there.first().map(|event| event.event_id) != checkpoint.event_id {
-                tracing::warn!("the read models belong to another log and are made anew");
-                self.reads.reset()?;
-                return self.catch_up();
+                return Ok(false);
             }
         }
-        let behind = checkpoints.iter().map(|checkpoint| checkpoint.position).min().unwrap_or(0);
-        self.progress.reached(behind);
-        self.catch_up()
+        Ok(true)
     }
 
-    /// Applies what the tail brought, and what lies before it when something was missed.
-    fn live(&self, events: &[Recorded]) -> Result<(), Trouble> {
-        self.observer.committed(events);
-        let next = self.progress.projected() + 1;
-        match events.first() {
-            Some(first) if first.position > next => self.catch_up(),
-            _ => self.apply(events),
+    /// Writes the tables, until something goes wrong or somebody else does it.
+    async fn project(&self, tail: &mut broadcast::Receiver<Batch>) -> Result<Option<Trouble>, Over> {
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        loop {
+            let brought = tokio::select! {
+                brought = next(tail) => brought?,
+                _ = look.tick() => Brought::Nothing,
+            };
+            let done = match brought {
+                Brought::Events { after, events } => self.live(after, &events).await,
+                Brought::TooMuch => self.catch_up().await,
+                Brought::Nothing => match self.reads.lead().await {
+                    Ok(true) => Ok(()),
+                    Ok(false) => return Ok(None),
+                    Err(error) => Err(error.into()),
+                },
+            };
+            if let Err(trouble) = done {
+                return Ok(Some(trouble));
+            }
         }
     }
 
-    fn catch_up(&self) -> Result<(), Trouble> {
+    /// Keeps up with the tables that another node writes, until it stops doing so.
+    async fn follow(&self, tail: &mut broadcast::Receiver<Batch>) -> Result<Option<Trouble>, Over> {
+        // What the tail told already may not be in the tables yet.
+        let mut pending = VecDeque::new();
+        if let Err(trouble) = self.read_on(&mut pending).await {
+            return Ok(Some(trouble));
+        }
+        let mut look = tokio::time::interval(LOOK_EVERY);
         loop {
-            let events = self.read(self.progress.projected(), MAX_APPLY)?;
+            let poll = tokio::time::sleep(POLL_EVERY);
+            let brought = tokio::select! {
+                biased;
+                brought = next(tail) => Some(brought?),
+                () = poll, if !pending.is_empty() => None,
+                _ = look.tick() => Some(Brought::Nothing),
+            };
+            let done = match brought {
+                Some(Brought::Events { after, events }) => {
+                    let last = pending.back().map_or(self.progress.projected(), at);
+                    if after <= last && pending.len() < MAX_PENDING {
+                        self.observer.committed(&events);
+                        pending.extend(events.into_iter().filter(|event| event.position > last));
+                        Ok(())
+                    } else {
+                        self.read_on(&mut pending).await
+                    }
+                }
+                Some(Brought::TooMuch) => self.read_on(&mut pending).await,
+                Some(Brought::Nothing) => match self.reads.lead().await {
+                    Ok(false) => Ok(()),
+                    Ok(true) => return Ok(None),
+                    Err(error) => Err(error.into()),
+                },
+                None => Ok(()),
+            };
+            let done = match done {
+                Ok(()) => self.settle(&mut pending).await,
+                Err(trouble) => Err(trouble),
+            };
+            if let Err(trouble) = done {
+                return Ok(Some(trouble));
+            }
+        }
+    }
+
+    /// What lies in the log behind all that is pending, or, when that is too much to keep, nothing:
+    /// what is not known is then forgotten instead.
+    async fn read_on(&self, pending: &mut VecDeque<Recorded>) -> Result<(), Trouble> {
+        loop {
+            let last = pending.back().map_or(self.progress.projected(), at);
+            let events = self.read(last, MAX_APPLY).await?;
             if events.is_empty() {
                 return Ok(());
             }
             self.observer.committed(&events);
-            self.apply(&events)?;
+            if pending.len() >= MAX_PENDING {
+                self.observer.lost();
+                pending.clear();
+            }
+            pending.extend(events);
         }
     }
 
-    fn apply(&self, events: &[Recorded]) -> Result<(), Trouble> {
-        let applied = self.reads.apply(events);
+    /// Tells what has arrived in the tables meanwhile.
+    async fn settle(&self, pending: &mut VecDeque<Recorded>) -> Result<(), Trouble> {
+        if pending.is_empty() {
+            return Ok(());
+        }
+        let there = lowest(&self.reads.checkpoints().await?);
+        let arrived = pending.partition_point(|event| event.position <= there);
+        if arrived > 0 {
+            let arrived: Vec<_> = pending.drain(..arrived).collect();
+            self.observer.projected(&arrived).await;
+        }
+        if there > self.progress.projected() {
+            self.progress.reached(there);
+        }
+        Ok(())
+    }
+
+    /// Between attempts: the tables stand still, the caches do not.
+    async fn pause(&self, tail: &mut broadcast::Receiver<Batch>) -> Result<(), Over> {
+        let mut over = std::pin::pin!(tokio::time::sleep(RETRY_PAUSE));
+        loop {
+            tokio::select! {
+                brought = next(tail) => match brought? {
+                    Brought::Events { events, .. } => self.observer.committed(&events),
+                    Brought::TooMuch => self.observer.lost(),
+                    Brought::Nothing => {}
+                },
+                () = &mut over => return Ok(()),
+            }
+        }
+    }
+
+    /// Applies what the tail brought, and what lies before it when something was missed.
+    async fn live(&self, after: Position, events: &[Recorded]) -> Result<(), Trouble> {
+        self.observer.committed(events);
+        if after > self.progress.projected() {
+            return self.catch_up().await;
+        }
+        self.apply(events).await
+    }
+
+    async fn catch_up(&self) -> Result<(), Trouble> {
+        loop {
+            let events = self.read(self.progress.projected(), MAX_APPLY).await?;
+            if events.is_empty() {
+                return Ok(());
+            }
+            self.observer.committed(&events);
+            self.apply(&events).await?;
+        }
+    }
+
+    async fn apply(&self, events: &[Recorded]) -> Result<(), Trouble> {
+        let applied = self.reads.apply(events).await;
         // What lies before an unknown event is in the tables, and whoever waits for it is told.
         let done = match &applied {
             Ok(()) => events,
@@ -270,7 +414,7 @@ impl<O: Observer> Runner<O> {
             }
             Err(ProjectError::Sqlite(_) | ProjectError::Damaged(_)) => &[],
         };
-        self.observer.projected(done);
+        self.observer.projected(done).await;
         if let Some(last) = done.last()
             && last.position > self.progress.projected()
         {
@@ -279,10 +423,36 @@ impl<O: Observer> Runner<O> {
         Ok(applied?)
     }
 
-    fn read(&self, after: Position, limit: usize) -> Result<Vec<Recorded>, StoreError> {
+    async fn read(&self, after: Position, limit: usize) -> Result<Vec<Recorded>, StoreError> {
         match self.store.upgrade() {
-            Some(store) => self.runtime.block_on(store.read_all(after, limit)),
+            Some(store) => store.read_all(after, limit).await,
             None => Ok(vec![]),
         }
     }
+}
+
+/// Whatever the tail has, as one.
+async fn next(tail: &mut broadcast::Receiver<Batch>) -> Result<Brought, Over> {
+    let first = match tail.recv().await {
+        Ok(batch) => batch,
+        Err(RecvError::Lagged(_)) => return Ok(Brought::TooMuch),
+        Err(RecvError::Closed) => return Err(Over),
+    };
+    let (after, mut events) = (first.after, first.events.to_vec());
+    while events.len() < MAX_APPLY {
+        match tail.try_recv() {
+            Ok(batch) => events.extend(batch.events.iter().cloned()),
+            Err(TryRecvError::Lagged(_)) => return Ok(Brought::TooMuch),
+            Err(TryRecvError::Empty | TryRecvError::Closed) => break,
+        }
+    }
+    Ok(Brought::Events { after, events })
+}
+
+fn at(event: &Recorded) -> Position {
+    event.position
+}
+
+fn lowest(checkpoints: &[Checkpoint]) -> Position {
+    checkpoints.iter().map(|checkpoint| checkpoint.position).min().unwrap_or(0)
 }

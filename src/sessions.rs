@@ -159,7 +159,7 @@ impl Sessions {
     }
 
     async fn look_up(&self, id: SessionId) -> Result<Option<SessionView>, SessionError> {
-        let query = || self.reads.session(id).map_err(SessionError::from);
+        let query = move || async move { self.reads.session(id).await.map_err(SessionError::from) };
         look_twice(self.store.as_ref(), &self.progress, query).await
     }
 
@@ -210,13 +210,13 @@ impl Observer for SessionObserver {
         }
     }
 
-    fn projected(&self, events: &[Recorded]) {
+    async fn projected(&self, events: &[Recorded]) {
         for (user_id, event) in user_events(events) {
             match event {
                 UserEvent::SessionExtended(extended) => self.forget(extended.session_id),
                 UserEvent::RefreshRotated(rotated) => self.forget(rotated.session_id),
                 UserEvent::ProfileUpdated(_) | UserEvent::BillingCustomerLinked(_) => {
-                    match self.reads.sessions_of(user_id) {
+                    match self.reads.sessions_of(user_id).await {
                         Ok(sessions) => sessions.into_iter().for_each(|id| self.forget(id)),
                         Err(_) => self.cache.clear(),
                     }
@@ -240,6 +240,10 @@ impl Observer for SessionObserver {
                 | UserEvent::CreatorHandleClaimed(_) => {}
             }
         }
+    }
+
+    fn lost(&self) {
+        self.cache.clear();
     }
 }
 

@@ -8,6 +8,7 @@ mod sqlite;
 
 use std::fmt;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::broadcast;
@@ -16,8 +17,18 @@ use whence_events::{Event, EventId, Metadata, Position, Recorded, StreamId, Vers
 
 pub use sqlite::{OpenError, SqliteStore};
 
+/// How long the tail may have heard nothing of the log.
+pub const OUT_OF_TOUCH: Duration = Duration::from_secs(3);
+
 /// Events of one committed batch, in log order.
-pub type Batch = Arc<[Recorded]>;
+#[derive(Clone, Debug)]
+pub struct Batch {
+    /// Position of the event right before the first of them; 0: there is none. Positions need not be
+    /// dense, so this is how a reader of the tail knows that it missed nothing.
+    pub after: Position,
+    /// The events; at least one.
+    pub events: Arc<[Recorded]>,
+}
 
 /// An append-only log of streams with optimistic concurrency, and the vault of subject keys beside it.
 #[async_trait]
@@ -65,6 +76,12 @@ pub trait EventStore: Send + Sync + 'static {
     /// Every batch committed from now on, in log order. A receiver that falls behind is told how
     /// much it missed and reads that from the log.
     fn tail(&self) -> broadcast::Receiver<Batch>;
+
+    /// Whether the tail is known to be at most [`OUT_OF_TOUCH`] behind the log. While it is not, what
+    /// other nodes have done meanwhile is unknown here, and no cached answer is worth anything.
+    fn in_touch(&self) -> bool {
+        true
+    }
 
     /// The latest key of a subject.
     ///

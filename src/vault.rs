@@ -15,11 +15,16 @@ use crate::store::{EventStore, NewKey, StoreError};
 /// Keys kept open at most: some 100 bytes each.
 const OPEN_KEYS: usize = 20_000;
 
+/// Contended streams kept in mind at most.
+const CONTENDED: usize = 1_000;
+
 /// Opens and seals personal fields.
 pub struct Vault {
     store: Arc<dyn EventStore>,
     wrapping: SealingKey,
     open: Cache<StreamId, SubjectKey>,
+    /// Streams that another node was seen to append to: their keys are asked for, not made.
+    contended: Cache<StreamId, ()>,
 }
 
 /// The key of one subject.
@@ -33,7 +38,7 @@ impl Vault {
     /// The vault beside a log.
     #[must_use]
     pub fn new(store: Arc<dyn EventStore>, wrapping: SealingKey) -> Self {
-        Self { store, wrapping, open: Cache::new(OPEN_KEYS) }
+        Self { store, wrapping, open: Cache::new(OPEN_KEYS), contended: Cache::new(CONTENDED) }
     }
 
     /// The key to seal the next events of a stream with. Where there is none it is made, and has to
@@ -46,7 +51,8 @@ impl Vault {
         subject: &StreamId,
         length: Version,
     ) -> Result<(SubjectKey, Option<NewKey>), StoreError> {
-        if length == 0 {
+        // An empty stream has no key, unless somebody died between making one and appending.
+        if length == 0 && self.contended.get(subject).is_none() {
             return Ok(self.make(subject, 0));
         }
         if let Some(key) = self.open.get(subject) {
@@ -59,6 +65,12 @@ impl Vault {
                 None => self.make(subject, record.generation + 1),
             },
         })
+    }
+
+    /// Somebody else appended to a stream: what is known of its key may be over.
+    pub fn distrust(&self, subject: &StreamId) {
+        self.open.remove(subject);
+        self.contended.insert(subject.clone(), ());
     }
 
     /// A key that is in the store now.

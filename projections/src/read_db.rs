@@ -62,11 +62,24 @@ impl ReadDb {
         Ok(Self::Sqlite(SqliteReadDb::open(path)?))
     }
 
+    /// Whether it is this process that writes the tables: of those that share a database, one does.
+    /// Asks to be that one, where there is none; asked every now and then, it notices when it no
+    /// longer is. Only who leads may call [`ReadDb::reset`] and [`ReadDb::apply`].
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn lead(&self) -> Result<bool, ProjectError> {
+        match self {
+            // The log's lock file has seen to it that nobody else is here.
+            Self::Sqlite(_) => Ok(true),
+        }
+    }
+
     /// How far each projector got.
     ///
     /// # Errors
     /// When the database does not answer.
-    pub fn checkpoints(&self) -> Result<Vec<Checkpoint>, ProjectError> {
+    pub async fn checkpoints(&self) -> Result<Vec<Checkpoint>, ProjectError> {
         let Self::Sqlite(db) = self;
         db.checkpoints()
     }
@@ -75,7 +88,7 @@ impl ReadDb {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub fn reset(&self) -> Result<(), ProjectError> {
+    pub async fn reset(&self) -> Result<(), ProjectError> {
         let Self::Sqlite(db) = self;
         db.reset()
     }
@@ -85,7 +98,7 @@ impl ReadDb {
     ///
     /// # Errors
     /// [`ProjectError::UnknownEvent`]: all before that event was applied. Otherwise nothing was.
-    pub fn apply(&self, events: &[Recorded]) -> Result<(), ProjectError> {
+    pub async fn apply(&self, events: &[Recorded]) -> Result<(), ProjectError> {
         let Self::Sqlite(db) = self;
         db.apply(events).map_err(|error| db.explain(error))
     }
@@ -94,7 +107,7 @@ impl ReadDb {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub fn login(
+    pub async fn login(
         &self,
         request_id: RequestId,
     ) -> Result<Option<whence_events::EmailKey>, QueryError> {
@@ -106,7 +119,7 @@ impl ReadDb {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub fn session(&self, session_id: SessionId) -> Result<Option<SessionView>, QueryError> {
+    pub async fn session(&self, session_id: SessionId) -> Result<Option<SessionView>, QueryError> {
         let Self::Sqlite(db) = self;
         db.read(|connection| query::session(connection, session_id))
     }
@@ -115,7 +128,7 @@ impl ReadDb {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub fn sessions_of(&self, user_id: UserId) -> Result<Vec<SessionId>, QueryError> {
+    pub async fn sessions_of(&self, user_id: UserId) -> Result<Vec<SessionId>, QueryError> {
         let Self::Sqlite(db) = self;
         db.read(|connection| query::sessions_of(connection, user_id))
     }
@@ -124,7 +137,7 @@ impl ReadDb {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub fn user(&self, user_id: UserId) -> Result<Option<UserView>, QueryError> {
+    pub async fn user(&self, user_id: UserId) -> Result<Option<UserView>, QueryError> {
         let Self::Sqlite(db) = self;
         db.read(|connection| query::user(connection, user_id))
     }
@@ -133,7 +146,7 @@ impl ReadDb {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub fn snapshot(&self, user_id: UserId) -> Result<Option<Snapshot>, QueryError> {
+    pub async fn snapshot(&self, user_id: UserId) -> Result<Option<Snapshot>, QueryError> {
         let Self::Sqlite(db) = self;
         db.read(|connection| query::snapshot(connection, user_id))
     }
@@ -142,7 +155,7 @@ impl ReadDb {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub fn referral_overview(&self, user_id: UserId) -> Result<ReferralOverview, QueryError> {
+    pub async fn referral_overview(&self, user_id: UserId) -> Result<ReferralOverview, QueryError> {
         let Self::Sqlite(db) = self;
         db.read(|connection| query::referral_overview(connection, user_id))
     }
@@ -151,7 +164,7 @@ impl ReadDb {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub fn invitees(
+    pub async fn invitees(
         &self,
         user_id: UserId,
         limit: u64,
@@ -165,7 +178,7 @@ impl ReadDb {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub fn credited_since(&self, user_id: UserId, since: Timestamp) -> Result<u32, QueryError> {
+    pub async fn credited_since(&self, user_id: UserId, since: Timestamp) -> Result<u32, QueryError> {
         let Self::Sqlite(db) = self;
         db.read(|connection| query::credited_since(connection, user_id, since))
     }
@@ -174,7 +187,7 @@ impl ReadDb {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub fn onboardings(&self, limit: u64) -> Result<Vec<Onboarding>, QueryError> {
+    pub async fn onboardings(&self, limit: u64) -> Result<Vec<Onboarding>, QueryError> {
         let Self::Sqlite(db) = self;
         db.read(|connection| query::onboardings(connection, limit))
     }
@@ -183,7 +196,7 @@ impl ReadDb {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub fn undecided_referrals(&self, limit: u64) -> Result<Vec<UndecidedReferral>, QueryError> {
+    pub async fn undecided_referrals(&self, limit: u64) -> Result<Vec<UndecidedReferral>, QueryError> {
         let Self::Sqlite(db) = self;
         db.read(|connection| query::undecided_referrals(connection, limit))
     }
@@ -192,7 +205,7 @@ impl ReadDb {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub fn dump(&self) -> Result<Vec<String>, QueryError> {
+    pub async fn dump(&self) -> Result<Vec<String>, QueryError> {
         let Self::Sqlite(db) = self;
         db.read(sqlite::dump)
     }

@@ -175,7 +175,7 @@ impl App {
             user_is_ancestor: self.is_ancestor(candidate.user_id, &user).await?,
             same_network: device.as_ref().is_some_and(|d| same_network(d, candidate.client)),
             same_ip_and_ua: same_ip && same_agent,
-            credited_today: self.reads.credited_since(owner, now - VELOCITY_WINDOW)?,
+            credited_today: self.reads.credited_since(owner, now - VELOCITY_WINDOW).await?,
         }))
     }
 

@@ -26,6 +26,7 @@ use crate::domain::user::{EMAIL_VERSION, User, UserCommand, UserRejection};
 use crate::handle::{Context, HandleError};
 use crate::mail::Mail;
 use crate::secrets::new_referral_code;
+use crate::runner::Progress;
 use crate::store::{Batch, StoreError};
 
 /// Users onboarded at a time.
@@ -47,7 +48,12 @@ const SETTLE: Duration = Duration::from_secs(30);
 const MAX_CODES: usize = 8;
 
 /// Onboards until the service is dropped.
-pub(crate) async fn work(desk: Arc<Desk>, app: Weak<App>, mut tail: broadcast::Receiver<Batch>) {
+pub(crate) async fn work(
+    desk: Arc<Desk>,
+    app: Weak<App>,
+    progress: Arc<Progress>,
+    mut tail: broadcast::Receiver<Batch>,
+) {
     let mut sweep = tokio::time::interval(SWEEP_EVERY);
     sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     // The tail is read without waiting for a place: who falls behind it loses what it brought.
@@ -55,10 +61,12 @@ pub(crate) async fn work(desk: Arc<Desk>, app: Weak<App>, mut tail: broadcast::R
     loop {
         tokio::select! {
             batch = tail.recv() => match batch {
-                Ok(batch) => {
+                // One node welcomes. When it is gone, the sweep of the next one finds the rest.
+                Ok(batch) if progress.leads() => {
                     let room = MAX_QUEUE - queue.len();
-                    queue.extend(registrations(&batch).take(room));
+                    queue.extend(registrations(&batch.events).take(room));
                 }
+                Ok(_) => queue.clear(),
                 // The sweep finds whom this missed.
                 Err(RecvError::Lagged(_)) => {}
                 Err(RecvError::Closed) => return,
@@ -70,7 +78,7 @@ pub(crate) async fn work(desk: Arc<Desk>, app: Weak<App>, mut tail: broadcast::R
                     desk.clone().onboard(app, user_id, Some(event_id)).await;
                 }
             }
-            _ = sweep.tick() => {
+            _ = sweep.tick(), if progress.leads() => {
                 let Some(app) = app.upgrade() else { return };
                 desk.sweep(&app).await;
             }
@@ -133,7 +141,7 @@ impl Desk {
 
     async fn sweep(self: &Arc<Self>, app: &Arc<App>) {
         let now = app.clock.now();
-        match app.reads.onboardings(SWEEP) {
+        match app.reads.onboardings(SWEEP).await {
             Ok(due) => {
                 for Onboarding { user_id, welcome_failed, tried_at, .. } in due {
                     let settle = SETTLE * 2_u32.pow(u32::from(welcome_failed.min(10)));
@@ -144,7 +152,7 @@ impl Desk {
             }
             Err(error) => tracing::error!(%error, "the read models do not answer"),
         }
-        let undecided = app.reads.undecided_referrals(SWEEP).unwrap_or_default();
+        let undecided = app.reads.undecided_referrals(SWEEP).await.unwrap_or_default();
         for referral in undecided.into_iter().filter(|r| now.since(r.refused_at) >= SETTLE) {
             if let Err(error) = app.decide_again(&referral).await {
                 tracing::warn!(error = %chain(&error), "a referral is still undecided");
@@ -173,7 +181,7 @@ async fn welcome(
     context: &Context,
 ) -> Result<(), HandleError<UserRejection>> {
     let stream = StreamId::User(user_id);
-    let user = app.handler.load::<User>(&stream).await.map_err(HandleError::Store)?.state;
+    let user = app.handler.recent::<User>(&stream).await.map_err(HandleError::Store)?.state;
     let Some(account) = user.account.as_ref().filter(|_| !user.welcome.is_over()) else {
         return Ok(());
     };
@@ -216,7 +224,7 @@ impl App {
     ) -> Result<Option<String>, HandleError<UserRejection>> {
         let stream = StreamId::User(user_id);
         for _ in 0..MAX_CODES {
-            let user = self.handler.load::<User>(&stream).await.map_err(HandleError::Store)?.state;
+            let user = self.handler.recent::<User>(&stream).await.map_err(HandleError::Store)?.state;
             if let Some(issued) = user.codes.iter().find(|code| code.kind == CodeKind::Primary) {
                 return Ok(Some(issued.code.as_str().to_owned()));
             }
@@ -258,7 +266,7 @@ impl App {
     async fn decide_again(&self, referral: &UndecidedReferral) -> Result<(), StoreError> {
         let user_id = referral.user_id;
         let stream = StreamId::User(user_id);
-        let user = self.handler.load::<User>(&stream).await?.state;
+        let user = self.handler.recent::<User>(&stream).await?.state;
         let Some(account) = &user.account else { return Ok(()) };
         let email = self.vault.open(&stream, EMAIL_VERSION, "email", &account.email).await?;
         let device = match &account.last_device {
@@ -329,7 +337,7 @@ impl App {
             Err(error) => return Err(error.into()),
         }
         let stream = StreamId::User(user_id);
-        if let Some(account) = &self.handler.load::<User>(&stream).await?.state.account {
+        if let Some(account) = &self.handler.recent::<User>(&stream).await?.state.account {
             let mailbox = StreamId::Mailbox(account.email_key);
             let release = MailboxCommand::Release { user_id };
             self.handler.run::<Mailbox>(&mailbox, &release, &Self::system_context(None)).await?;

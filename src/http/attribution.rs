@@ -119,7 +119,7 @@ pub(super) async fn snapshot(
     asked: Asked,
 ) -> Result<Response, Problem> {
     let user_id = session.user.user_id;
-    let snapshot = app.reads.snapshot(user_id)?.ok_or(Problem::UserNotFound)?;
+    let snapshot = app.reads.snapshot(user_id).await?.ok_or(Problem::UserNotFound)?;
     let is_final = is_final(&app, &snapshot, asked.now);
     let data = SnapshotBody::of(&app, user_id, snapshot).await?;
     let body = serde_json::to_vec(&json!({ "success": true, "data": data }))

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{FromRef, FromRequestParts, State};
+use axum::extract::{FromRequestParts, State};
 use axum::response::{IntoResponse, Response};
 use http::header::{AUTHORIZATION, CACHE_CONTROL};
 use http::request::Parts;
@@ -18,14 +18,10 @@ use crate::sessions::Session;
 /// A request with an access token whose session is in use.
 pub(super) struct BearerUser(pub(super) Arc<Session>);
 
-impl<S: Send + Sync> FromRequestParts<S> for BearerUser
-where
-    Arc<App>: FromRef<S>,
-{
+impl FromRequestParts<Arc<App>> for BearerUser {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let app = Arc::<App>::from_ref(state);
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
         let now = app.clock.now();
         let token = bearer_token(&parts.headers).ok_or(Problem::InvalidCredentials)?;
         let (user_id, session_id) =
@@ -34,7 +30,7 @@ where
         match session.filter(|session| session.user.user_id == user_id) {
             Some(session) => Ok(Self(session)),
             // The token is right: either its session ended, or its user is gone.
-            None if app.reads.user(user_id)?.is_some() => Err(Problem::InvalidCredentials),
+            None if app.reads.user(user_id).await?.is_some() => Err(Problem::InvalidCredentials),
             None => Err(Problem::UserNotFound),
         }
     }

@@ -182,7 +182,8 @@ async fn verify_code(
 
 /// The address of a login. Looks twice before it says no: this node may be behind.
 async fn find_login(app: &App, request_id: RequestId) -> Result<Option<EmailKey>, Problem> {
-    let query = || app.reads.login(request_id).map_err(SessionError::from);
+    let query =
+        move || async move { app.reads.login(request_id).await.map_err(SessionError::from) };
     Ok(look_twice(app.store.as_ref(), &app.progress, query).await?)
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::body::{Bytes, to_bytes};
-use axum::extract::{FromRef, FromRequest, FromRequestParts, Request};
+use axum::extract::{FromRequest, FromRequestParts, Request};
 use http::HeaderMap;
 use http::request::Parts;
 use serde::de::DeserializeOwned;
@@ -36,26 +36,18 @@ impl Asked {
     }
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for Asked
-where
-    Arc<App>: FromRef<S>,
-{
+impl FromRequestParts<Arc<App>> for Asked {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let app = Arc::<App>::from_ref(state);
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
         Ok(Self { now: app.clock.now(), id: correlation_id(parts) })
     }
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for ClientFacts
-where
-    Arc<App>: FromRef<S>,
-{
+impl FromRequestParts<Arc<App>> for ClientFacts {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let app = Arc::<App>::from_ref(state);
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
         Ok(Self::of(parts, &app.config, &app.geo))
     }
 }
@@ -101,15 +93,11 @@ pub(super) struct SignedIn {
     pub(super) token: SessionToken,
 }
 
-impl<S: Send + Sync> FromRequestParts<S> for SignedIn
-where
-    Arc<App>: FromRef<S>,
-{
+impl FromRequestParts<Arc<App>> for SignedIn {
     type Rejection = Problem;
 
-    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
-        let app = Arc::<App>::from_ref(state);
-        let token = session_token(&parts.headers, &app).ok_or(Problem::Unauthenticated)?;
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        let token = session_token(&parts.headers, app).ok_or(Problem::Unauthenticated)?;
         let session = app.sessions.get(&token, app.clock.now()).await?;
         let session = session.ok_or(Problem::Unauthenticated)?;
         Ok(Self { session, token })

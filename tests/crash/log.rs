@@ -85,18 +85,18 @@ pub(crate) fn check(events: &[Recorded]) {
 }
 
 /// The read models that a process left, caught up, are those that the log gives from its beginning.
-pub(crate) fn check_read_models(data: &Path, events: &[Recorded]) {
+pub(crate) async fn check_read_models(data: &Path, events: &[Recorded]) {
     let left = ReadDb::sqlite(&data.join("read.db")).unwrap();
-    left.apply(events).unwrap();
-    assert_eq!(left.dump().unwrap(), rebuilt(events));
+    left.apply(events).await.unwrap();
+    assert_eq!(left.dump().await.unwrap(), rebuilt(events).await);
 }
 
 /// The rows of read models made anew.
-pub(crate) fn rebuilt(events: &[Recorded]) -> Vec<String> {
+pub(crate) async fn rebuilt(events: &[Recorded]) -> Vec<String> {
     let directory = tempfile::TempDir::new().unwrap();
     let fresh = ReadDb::sqlite(&directory.path().join("read.db")).unwrap();
     for batch in events.chunks(97) {
-        fresh.apply(batch).unwrap();
+        fresh.apply(batch).await.unwrap();
     }
-    fresh.dump().unwrap()
+    fresh.dump().await.unwrap()
 }

@@ -93,7 +93,7 @@ async fn killed_at_any_moment_it_keeps_what_it_acknowledged() {
 
     let events = log::read(directory.path()).await;
     log::check(&events);
-    log::check_read_models(directory.path(), &events);
+    log::check_read_models(directory.path(), &events).await;
     onboardings_end(directory).await;
 }
 
@@ -105,7 +105,7 @@ async fn onboardings_end(directory: tempfile::TempDir) {
     server.settle().await;
     until("every onboarding is over", async || {
         server.app.sweep_now().await;
-        server.app.reads.onboardings(1).unwrap().is_empty()
+        server.app.reads.onboardings(1).await.unwrap().is_empty()
     })
     .await;
     let events = server.log().await;

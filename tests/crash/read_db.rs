@@ -20,7 +20,7 @@ async fn history() -> (tempfile::TempDir, whence::clock::Clock, Vec<String>) {
     }
     drop(ada);
     server.settle().await;
-    let rows = server.app.reads.dump().unwrap();
+    let rows = server.app.reads.dump().await.unwrap();
     let (directory, clock) = server.stop();
     (directory, clock, rows)
 }
@@ -41,9 +41,9 @@ async fn heals(what: &str, damage: impl FnOnce(&Path)) {
     let server = Server::at(directory, clock, &[], |store| store).await;
     server.settle().await;
     assert_eq!(server.app.progress.stopped(), None, "{what}");
-    let now = server.app.reads.dump().unwrap_or_else(|error| panic!("{what}: {error}"));
+    let now = server.app.reads.dump().await.unwrap_or_else(|error| panic!("{what}: {error}"));
     assert_eq!(now, rows, "{what}");
-    assert_eq!(rows, log::rebuilt(&events), "{what}");
+    assert_eq!(rows, log::rebuilt(&events).await, "{what}");
     let mut browser = server.signed_in("u7@example.com").await;
     assert_eq!(browser.get("/v1/auth/me").await.status, 200);
     assert_eq!(browser.get("/readyz").await.status, 200);

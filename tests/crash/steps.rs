@@ -205,7 +205,7 @@ async fn dies(when: &str, at: &str) {
     server.settle().await;
     until("everybody is onboarded", async || {
         server.app.sweep_now().await;
-        server.app.reads.onboardings(1).unwrap().is_empty()
+        server.app.reads.onboardings(1).await.unwrap().is_empty()
     })
     .await;
     let events = server.log().await;
@@ -226,7 +226,7 @@ async fn dies(when: &str, at: &str) {
     assert_eq!(steps, once, "{when} {at}");
     assert!(events.iter().any(|recorded| matches!(&recorded.event,
         Event::User(event) if matches!(event.as_ref(), UserEvent::ReferralAttributed(_)))));
-    assert_eq!(server.app.reads.dump().unwrap(), log::rebuilt(&events));
+    assert_eq!(server.app.reads.dump().await.unwrap(), log::rebuilt(&events).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
+use futures::executor::block_on;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
@@ -45,22 +46,22 @@ proptest! {
         let (whole, parts) = (folder.path().join("whole.db"), folder.path().join("parts.db"));
 
         let at_once = ReadDb::sqlite(&whole).unwrap();
-        at_once.apply(&events).unwrap();
-        let expected = at_once.dump().unwrap();
+        block_on(at_once.apply(&events)).unwrap();
+        let expected = block_on(at_once.dump()).unwrap();
 
         let in_parts = apply_in_portions(&parts, &events, &portions);
-        prop_assert_eq!(in_parts.dump().unwrap(), expected.clone());
-        prop_assert_eq!(in_parts.checkpoints().unwrap(), at_once.checkpoints().unwrap());
+        prop_assert_eq!(block_on(in_parts.dump()).unwrap(), expected.clone());
+        prop_assert_eq!(block_on(in_parts.checkpoints()).unwrap(), block_on(at_once.checkpoints()).unwrap());
 
         // All of it once more changes nothing, and from nothing it all comes back.
-        in_parts.apply(&events).unwrap();
-        prop_assert_eq!(in_parts.dump().unwrap(), expected.clone());
-        in_parts.reset().unwrap();
-        prop_assert_eq!(in_parts.dump().unwrap(), Vec::<String>::new());
+        block_on(in_parts.apply(&events)).unwrap();
+        prop_assert_eq!(block_on(in_parts.dump()).unwrap(), expected.clone());
+        block_on(in_parts.reset()).unwrap();
+        prop_assert_eq!(block_on(in_parts.dump()).unwrap(), Vec::<String>::new());
         for event in &events {
-            in_parts.apply(std::slice::from_ref(event)).unwrap();
+            block_on(in_parts.apply(std::slice::from_ref(event))).unwrap();
         }
-        prop_assert_eq!(in_parts.dump().unwrap(), expected);
+        prop_assert_eq!(block_on(in_parts.dump()).unwrap(), expected);
         prop_assert!(!holds(folder.path(), DOMAIN), "a personal datum is readable");
     }
 
@@ -76,10 +77,10 @@ proptest! {
         events[at].event = Event::Unknown { event_type: event_type.clone() };
         let folder = tempfile::tempdir().unwrap();
         let expected = ReadDb::sqlite(&folder.path().join("before.db")).unwrap();
-        expected.apply(&events[..at]).unwrap();
+        block_on(expected.apply(&events[..at])).unwrap();
 
         let reads = ReadDb::sqlite(&folder.path().join("stopped.db")).unwrap();
-        let mut results = events.chunks(batch).map(|batch| reads.apply(batch));
+        let mut results = events.chunks(batch).map(|batch| block_on(reads.apply(batch)));
         let stopped = results.find_map(Result::err);
         let position = events[at].position;
         let told = matches!(
@@ -88,13 +89,13 @@ proptest! {
                 if *p == position && *t == event_type
         );
         prop_assert!(told, "{:?}", stopped);
-        prop_assert_eq!(reads.dump().unwrap(), expected.dump().unwrap());
-        for checkpoint in reads.checkpoints().unwrap() {
+        prop_assert_eq!(block_on(reads.dump()).unwrap(), block_on(expected.dump()).unwrap());
+        for checkpoint in block_on(reads.checkpoints()).unwrap() {
             prop_assert_eq!(checkpoint.position, position - 1);
         }
         // It stays there, however often it is tried.
-        prop_assert!(reads.apply(&events).is_err());
-        prop_assert_eq!(reads.dump().unwrap(), expected.dump().unwrap());
+        prop_assert!(block_on(reads.apply(&events)).is_err());
+        prop_assert_eq!(block_on(reads.dump()).unwrap(), block_on(expected.dump()).unwrap());
     }
 }
 
@@ -110,8 +111,8 @@ fn histories_are_of_every_type_of_event_and_leave_rows_in_every_table() {
         types.extend(events.iter().map(|event| event.event.event_type().to_owned()));
         let folder = tempfile::tempdir().unwrap();
         let reads = ReadDb::sqlite(&folder.path().join("read.db")).unwrap();
-        reads.apply(&events).unwrap();
-        let rows = reads.dump().unwrap();
+        block_on(reads.apply(&events)).unwrap();
+        let rows = block_on(reads.dump()).unwrap();
         tables.extend(rows.iter().filter_map(|row| Some(row.split_once(':')?.0.to_owned())));
     }
     // Nothing is decided about the last of these, and no table comes from it.
@@ -140,12 +141,12 @@ fn what_is_over_for_an_hour_is_forgotten_every_1024_events() {
     }
     let folder = tempfile::tempdir().unwrap();
     let reads = ReadDb::sqlite(&folder.path().join("read.db")).unwrap();
-    reads.apply(&events[..1023]).unwrap();
-    assert_eq!(reads.login(over).unwrap(), Some(key));
-    reads.apply(&events[1023..1024]).unwrap();
-    assert_eq!(reads.login(over).unwrap(), None);
-    reads.apply(&events[1024..]).unwrap();
-    assert_eq!(reads.login(open).unwrap(), Some(key), "until event 2048");
+    block_on(reads.apply(&events[..1023])).unwrap();
+    assert_eq!(block_on(reads.login(over)).unwrap(), Some(key));
+    block_on(reads.apply(&events[1023..1024])).unwrap();
+    assert_eq!(block_on(reads.login(over)).unwrap(), None);
+    block_on(reads.apply(&events[1024..])).unwrap();
+    assert_eq!(block_on(reads.login(open)).unwrap(), Some(key), "until event 2048");
 }
 
 fn started(request_id: RequestId, expires_at: Timestamp) -> Event {
@@ -170,7 +171,7 @@ fn apply_in_portions(
     let mut done = 0;
     for (size, reopen, repeat) in portions.iter().cycle() {
         let end = (done + size).min(events.len());
-        reads.apply(&events[done.saturating_sub(*repeat)..end]).unwrap();
+        block_on(reads.apply(&events[done.saturating_sub(*repeat)..end])).unwrap();
         done = end;
         if *reopen {
             drop(reads);

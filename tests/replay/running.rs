@@ -20,20 +20,20 @@ async fn read_models_that_were_deleted_come_back() {
     let place = Place::with_history(150).await;
     let running = place.run(Quiet);
     running.reach_head().await;
-    let rows = running.reads.dump().unwrap();
+    let rows = running.reads.dump().await.unwrap();
     assert!(!rows.is_empty());
     running.stop().await;
 
     place.delete_read_models();
     let running = place.run(Quiet);
     running.reach_head().await;
-    assert_eq!(running.reads.dump().unwrap(), rows);
+    assert_eq!(running.reads.dump().await.unwrap(), rows);
     running.stop().await;
     // And when they are there they are used, not made anew.
     let running = place.run(Quiet);
-    assert_eq!(running.reads.dump().unwrap(), rows);
+    assert_eq!(running.reads.dump().await.unwrap(), rows);
     running.reach_head().await;
-    assert_eq!(running.reads.dump().unwrap(), rows);
+    assert_eq!(running.reads.dump().await.unwrap(), rows);
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -51,7 +51,7 @@ async fn read_models_of_another_log_are_made_anew() {
         running.reach_head().await;
         running.append(1).await;
         running.reach_head().await;
-        assert_eq!(running.reads.dump().unwrap(), running.fresh_fold().await);
+        assert_eq!(running.reads.dump().await.unwrap(), running.fresh_fold().await);
         assert!(running.progress.stopped().is_none());
     }
 }
@@ -61,7 +61,7 @@ async fn damaged_read_models_are_made_anew() {
     let place = Place::with_history(100).await;
     let running = place.run(Quiet);
     running.reach_head().await;
-    let rows = running.reads.dump().unwrap();
+    let rows = running.reads.dump().await.unwrap();
     running.stop().await;
     let whole = std::fs::read(place.read_path()).unwrap();
 
@@ -74,7 +74,7 @@ async fn damaged_read_models_are_made_anew() {
         std::fs::write(place.read_path(), bytes).unwrap();
         let running = place.run(Quiet);
         running.reach_head().await;
-        assert_eq!(running.reads.dump().unwrap(), rows, "{damage}");
+        assert_eq!(running.reads.dump().await.unwrap(), rows, "{damage}");
         running.stop().await;
     }
 }
@@ -96,7 +96,7 @@ async fn a_runner_that_falls_behind_the_tail_misses_nothing() {
     running.reach_head().await;
     let head = running.store.head().await.unwrap();
     assert_eq!(head, 1600);
-    let rows = running.reads.dump().unwrap();
+    let rows = running.reads.dump().await.unwrap();
     assert_eq!(rows, running.fresh_fold().await);
     assert_no_gap(&seen.lock().unwrap(), head);
 }
@@ -120,8 +120,8 @@ async fn an_event_of_a_newer_version_stops_the_runner_and_says_so() {
     assert_eq!(why, "event 81 is of the unknown type FromTheFuture.v1");
     let before = running.store.read_all(0, 80).await.unwrap();
     let expected = ReadDb::sqlite(&place.folder.path().join("expected.db")).unwrap();
-    expected.apply(&before).unwrap();
-    assert_eq!(running.reads.dump().unwrap(), expected.dump().unwrap());
+    expected.apply(&before).await.unwrap();
+    assert_eq!(running.reads.dump().await.unwrap(), expected.dump().await.unwrap());
     // A stopped runner ends with the store all the same.
     running.stop().await;
 }
@@ -220,8 +220,8 @@ impl Running {
     async fn fresh_fold(&self) -> Vec<String> {
         let folder = tempfile::tempdir().unwrap();
         let reads = ReadDb::sqlite(&folder.path().join("read.db")).unwrap();
-        reads.apply(&self.store.read_all(0, 1_000_000).await.unwrap()).unwrap();
-        reads.dump().unwrap()
+        reads.apply(&self.store.read_all(0, 1_000_000).await.unwrap()).await.unwrap();
+        reads.dump().await.unwrap()
     }
 
     /// Lets go of the log, and waits until the runner has let go of the tables.
@@ -239,7 +239,8 @@ struct Quiet;
 
 impl Observer for Quiet {
     fn committed(&self, _: &[Recorded]) {}
-    fn projected(&self, _: &[Recorded]) {}
+    async fn projected(&self, _: &[Recorded]) {}
+    fn lost(&self) {}
 }
 
 /// Told of commits (`true`) and of projections, in the order in which it was told.
@@ -247,7 +248,7 @@ type Seen = Arc<Mutex<Vec<(bool, Position)>>>;
 
 /// Does not return from its first call until it is released.
 struct Slow {
-    released: mpsc::Receiver<()>,
+    released: Mutex<mpsc::Receiver<()>>,
     seen: Seen,
 }
 
@@ -255,7 +256,7 @@ impl Slow {
     fn new() -> (Self, Seen, mpsc::Sender<()>) {
         let (release, released) = mpsc::channel();
         let seen = Seen::default();
-        (Self { released, seen: seen.clone() }, seen, release)
+        (Self { released: Mutex::new(released), seen: seen.clone() }, seen, release)
     }
 
     #[expect(clippy::unwrap_used, reason = "a helper of tests: nobody panics with the lock")]
@@ -267,13 +268,15 @@ impl Slow {
 
 impl Observer for Slow {
     fn committed(&self, events: &[Recorded]) {
-        let _ = self.released.recv();
+        let _ = self.released.lock().unwrap().recv();
         self.note(true, events);
     }
 
-    fn projected(&self, events: &[Recorded]) {
+    async fn projected(&self, events: &[Recorded]) {
         self.note(false, events);
     }
+
+    fn lost(&self) {}
 }
 
 /// Every event was told of, first as committed and then as projected, and none before the one

@@ -156,7 +156,7 @@ impl Server {
     pub async fn onboarded(&self, browser: &mut Browser) -> String {
         for _ in 0..500 {
             let overview = browser.get("/v1/referrals/me").await;
-            let welcomed = self.app.reads.onboardings(100).unwrap().is_empty();
+            let welcomed = self.app.reads.onboardings(100).await.unwrap().is_empty();
             if let (Some(code), true) = (overview.json()["primary_code"].as_str(), welcomed) {
                 return code.to_owned();
             }

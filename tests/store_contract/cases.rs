@@ -85,7 +85,7 @@ pub(crate) async fn a_stale_length_conflicts_and_writes_nothing(backend: &dyn Ba
     assert_eq!(store.append(append(&stream, 3, 1)).await.unwrap(), Appended::Now { last: 4 });
     let mut told = vec![];
     while let Ok(batch) = tail.try_recv() {
-        told.extend(batch.iter().map(|event| event.position));
+        told.extend(batch.events.iter().map(|event| event.position));
     }
     assert_eq!(told, [1, 2, 3, 4]);
 }
@@ -332,15 +332,16 @@ pub(crate) async fn the_tail_tells_every_batch_in_order_before_the_append_answer
         let last = store.append(append(&new_stream(), 0, 1)).await.unwrap().last();
         // Already there, so nothing needs to be awaited.
         let batch = tail.try_recv().unwrap();
-        assert_eq!(batch.last().unwrap().position, last);
+        assert_eq!(batch.events.last().unwrap().position, last);
         assert_eq!(last, n + 1, "what was there before the subscription is not told");
     }
     let many = (0..50).map(|n| append(&new_stream(), 0, 1 + n % 3)).collect();
     at_once(&store, many).await;
     let mut told: Vec<Recorded> = vec![];
     while let Ok(batch) = tail.try_recv() {
-        assert!(!batch.is_empty());
-        told.extend(batch.iter().cloned());
+        assert!(!batch.events.is_empty());
+        assert_eq!(batch.after, told.last().map_or(21, |event| event.position));
+        told.extend(batch.events.iter().cloned());
     }
     assert_eq!(told, store.read_all(21, ALL).await.unwrap());
 }
@@ -355,7 +356,7 @@ pub(crate) async fn a_tail_that_falls_behind_is_told_so(backend: &dyn Backend) {
     }
     loop {
         match tail.recv().await {
-            Ok(batch) => told += batch.len(),
+            Ok(batch) => told += batch.events.len(),
             Err(RecvError::Lagged(missed)) => told += usize::try_from(missed).unwrap(),
             Err(RecvError::Closed) => panic!("the store is open"),
         }

@@ -53,7 +53,7 @@ fn replay(runtime: &Runtime, log: &Log, path: &Path, limit: usize) -> anyhow::Re
         let events = runtime.block_on(log.store.read_all(after, page))?;
         let read = Instant::now();
         let Some(last) = events.last() else { break };
-        reads.apply(&events)?;
+        runtime.block_on(reads.apply(&events))?;
         replayed.reading += read - begin;
         replayed.applying += read.elapsed();
         replayed.events += events.len();

@@ -69,9 +69,10 @@ impl Writer {
             Ok((mut outcomes, recorded)) => {
                 // On disk. Whoever tails the log hears of it before the callers do, so that a
                 // caller who reads next finds the caches already told.
+                let after = self.head;
                 self.head += recorded.len() as u64;
                 if !recorded.is_empty() {
-                    let _ = self.tail.send(recorded.into());
+                    let _ = self.tail.send(Batch { after, events: recorded.into() });
                 }
                 if destroys.contains(&true)
                     && let Err(error) = self.empty_wal()
