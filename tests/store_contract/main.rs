@@ -2,7 +2,10 @@
 //! one can be asked.
 
 mod cases;
+#[path = "../common/postgres.rs"]
+mod database;
 mod keys;
+mod postgres;
 mod sqlite;
 mod sqlite_open;
 

@@ -62,14 +62,13 @@ async fn read_checkpoints(
 ) -> Result<Vec<Checkpoint>, ProjectError> {
     let sql = "SELECT position, event_id, projector FROM read.checkpoints";
     let rows = client.query(&client.prepare_cached(sql).await?, &[]).await?;
-    let checkpoint = |projector: &Box<dyn Projector>| {
-        let projector = projector.name();
+    let checkpoint = |projector: &'static str| {
         let there = |row: &&Row| row.try_get(2).is_ok_and(|name: &str| name == projector);
         let row = rows.iter().find(there).ok_or(ProjectError::TablesMoved(projector))?;
         let event_id = row.try_get::<_, Option<_>>(1)?.map(EventId);
         Ok(Checkpoint { projector, position: row.try_get::<_, i64>(0)?.cast_unsigned(), event_id })
     };
-    projectors.iter().map(checkpoint).collect()
+    projectors.iter().map(|projector| projector.name()).map(checkpoint).collect()
 }
 
 fn as_text(row: &Row, column: usize) -> Result<String, QueryError> {

@@ -50,12 +50,11 @@ impl Seat {
         projectors: &[Box<dyn Projector>],
         events: &[Recorded],
     ) -> Result<(), ProjectError> {
-        let done = match self.done.take() {
-            Some(done) => done,
-            None => {
-                let checkpoints = read_checkpoints(&self.client, projectors).await?;
-                checkpoints.iter().map(|checkpoint| checkpoint.position).collect()
-            }
+        let done = if let Some(done) = self.done.take() {
+            done
+        } else {
+            let checkpoints = read_checkpoints(&self.client, projectors).await?;
+            checkpoints.iter().map(|checkpoint| checkpoint.position).collect()
         };
         let mut plan = Plan::default();
         let mut moves = Moves::default();
