@@ -408,7 +408,14 @@ impl<O: Observer> Runner<O> {
             Err(ProjectError::UnknownEvent { position, .. }) => {
                 &events[..events.partition_point(|event| event.position < *position)]
             }
-            Err(ProjectError::Sqlite(_) | ProjectError::Damaged(_)) => &[],
+            Err(
+                ProjectError::Sqlite(_)
+                | ProjectError::Damaged(_)
+                | ProjectError::Postgres(_)
+                | ProjectError::Pool(_)
+                | ProjectError::NotLeading
+                | ProjectError::TablesMoved(_),
+            ) => &[],
         };
         self.observer.projected(done).await;
         if let Some(last) = done.last()

@@ -158,7 +158,8 @@ impl Place {
         let store = self.open();
         let reads = Arc::new(ReadDb::sqlite(&self.read_path()).unwrap());
         let progress = runner::start(&store, reads.clone(), observer);
-        Running { store, reads, progress }
+        let wal = self.folder.path().join("read.db-wal");
+        Running { store, reads, progress, wal }
     }
 
     fn log_path(&self) -> PathBuf {
@@ -182,6 +183,8 @@ struct Running {
     store: Arc<dyn EventStore>,
     reads: Arc<ReadDb>,
     progress: Arc<Progress>,
+    /// There while the tables are open.
+    wal: PathBuf,
 }
 
 #[expect(clippy::unwrap_used, reason = "a helper of tests: no answer, no test")]
@@ -226,10 +229,11 @@ impl Running {
 
     /// Lets go of the log, and waits until the runner has let go of the tables.
     async fn stop(self) {
-        let Self { store, reads, progress: _ } = self;
+        let Self { store, reads, progress: _, wal } = self;
         let runner = Weak::clone(&Arc::downgrade(&reads));
         drop((store, reads));
-        while runner.strong_count() > 0 {
+        // Nobody has them any more a moment before they are closed.
+        while runner.strong_count() > 0 || wal.exists() {
             tokio::task::yield_now().await;
         }
     }

@@ -3,7 +3,7 @@
 #![expect(unreachable_pub, reason = "the modules of one binary")]
 #![expect(clippy::wildcard_enum_match_arm, reason = "a test looks for its own events")]
 
-#[path = "home/sqlite.rs"]
+#[path = "stores/sqlite.rs"]
 mod home;
 
 include!("suite.rs");

@@ -3,7 +3,7 @@
 #![expect(unreachable_pub, reason = "the modules of one binary")]
 #![expect(clippy::wildcard_enum_match_arm, reason = "a test looks for its own events")]
 
-#[path = "home/postgres.rs"]
+#[path = "stores/postgres.rs"]
 mod home;
 #[path = "../common/postgres.rs"]
 mod postgres;
