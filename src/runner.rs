@@ -162,25 +162,18 @@ where
 pub struct Behind;
 
 /// Starts the runner. It ends when the store is dropped.
-///
-/// # Errors
-/// When its thread cannot be started.
 pub fn start(
     store: &Arc<dyn EventStore>,
     reads: Arc<ReadDb>,
     observer: impl Observer,
-) -> std::io::Result<Arc<Progress>> {
+) -> Arc<Progress> {
     let progress = Arc::new(Progress::default());
     // Before the first read, so that nothing falls between the log and its tail.
     let tail = store.tail();
     let store = Arc::downgrade(store);
     let runner = Runner { store, reads, observer, progress: progress.clone() };
-    let runtime = tokio::runtime::Handle::current();
-    // A thread of its own: the embedded tables are written where this runs.
-    std::thread::Builder::new()
-        .name("whence-runner".into())
-        .spawn(move || runtime.block_on(runner.run(tail)))?;
-    Ok(progress)
+    tokio::spawn(runner.run(tail));
+    progress
 }
 
 struct Runner<O> {

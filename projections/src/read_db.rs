@@ -8,6 +8,7 @@ mod sqlite;
 use std::path::Path;
 
 use deadpool_postgres::{Pool, PoolError};
+use tokio::runtime::{Handle, RuntimeFlavor};
 use whence_events::{Event, EventId, Position, Recorded, RequestId, SessionId, Timestamp, UserId};
 
 use crate::{
@@ -160,7 +161,7 @@ impl ReadDb {
     /// [`ProjectError::NotLeading`], and when the database does not answer.
     pub async fn reset(&self) -> Result<(), ProjectError> {
         match self {
-            Self::Sqlite(db) => db.reset(),
+            Self::Sqlite(db) => blocking(|| db.reset()),
             Self::Postgres(db) => db.reset().await,
         }
     }
@@ -173,7 +174,7 @@ impl ReadDb {
     /// [`ReadDb::checkpoints`] tell where to go on.
     pub async fn apply(&self, events: &[Recorded]) -> Result<(), ProjectError> {
         match self {
-            Self::Sqlite(db) => db.apply(events).map_err(|error| db.explain(error)),
+            Self::Sqlite(db) => blocking(|| db.apply(events)).map_err(|error| db.explain(error)),
             Self::Postgres(db) => db.apply(events).await,
         }
     }
@@ -312,5 +313,13 @@ impl ReadDb {
             Self::Sqlite(db) => Ok(db.read(sqlite::dump)?),
             Self::Postgres(db) => db.dump().await,
         }
+    }
+}
+
+/// Runs what writes a file where it does not keep others from running.
+fn blocking<T>(work: impl FnOnce() -> T) -> T {
+    match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
+        _ => work(),
     }
 }

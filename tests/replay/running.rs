@@ -157,7 +157,7 @@ impl Place {
     fn run(&self, observer: impl Observer) -> Running {
         let store = self.open();
         let reads = Arc::new(ReadDb::sqlite(&self.read_path()).unwrap());
-        let progress = runner::start(&store, reads.clone(), observer).unwrap();
+        let progress = runner::start(&store, reads.clone(), observer);
         Running { store, reads, progress }
     }
 
@@ -268,7 +268,7 @@ impl Slow {
 
 impl Observer for Slow {
     fn committed(&self, events: &[Recorded]) {
-        let _ = self.released.lock().unwrap().recv();
+        let _ = self.released.lock().expect("nobody panics with it").recv();
         self.note(true, events);
     }
 
