@@ -74,7 +74,7 @@ enum Entry {
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
     /// The read models.
-    #[error("the read models do not answer: {0}")]
+    #[error(transparent)]
     Reads(#[from] QueryError),
     /// The log or the vault.
     #[error(transparent)]

@@ -21,7 +21,7 @@ on_each_backend! {
 }
 
 /// What happens, to whom, with what.
-type Draw = (u8, u8, u8);
+pub(crate) type Draw = (u8, u8, u8);
 
 const START: Timestamp = Timestamp::from_micros(1_773_500_966_535_897);
 /// Few, so that the same rows are touched again and again.
@@ -92,7 +92,8 @@ fn possible(draws: &[Draw]) -> Vec<Recorded> {
     events
 }
 
-fn recorded(before: u64, draw: Draw) -> Recorded {
+/// The event after `before` others.
+pub(crate) fn recorded(before: u64, draw: Draw) -> Recorded {
     let at = START + Duration::from_secs(before * 10);
     let (stream, event) = event(at, draw);
     Recorded {

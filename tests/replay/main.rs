@@ -6,5 +6,6 @@ mod arbitrary;
 mod database;
 mod fold;
 mod history;
+mod leading;
 mod running;
 mod tables;
