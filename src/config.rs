@@ -8,7 +8,7 @@ mod files;
 mod flags;
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
@@ -21,11 +21,13 @@ use whence_events::{Country, RuleSettings};
 
 pub use self::cookies::{CookieDomain, CookieSettings};
 pub use self::flags::{ModelArg, RecordArg, ServeArgs};
+use crate::clock::Clock;
 use crate::domain::rules::{RULES_VERSION, Rules};
 use crate::domain::touch::{Hosts, Model, Record, Window};
 use crate::geo::Geo;
 use crate::mail::{MailConfigError, Mailer, Sender};
-use crate::secrets::{MasterKey, sha256};
+use crate::secrets::{Keys, MasterKey, sha256};
+use crate::store::{EventStore, Location};
 
 /// Settings of a service.
 #[derive(Clone, Debug)]
@@ -33,7 +35,7 @@ pub struct Config {
     /// Where to listen.
     pub listen: SocketAddr,
     /// Where log and read models live.
-    pub data: PathBuf,
+    pub store: Location,
     /// How mails leave; see [`crate::mail`].
     pub mail: String,
     /// Who mails are from.
@@ -91,6 +93,14 @@ impl Config {
     #[must_use]
     pub fn landing_cookies(&self) -> CookieSettings {
         CookieSettings { window: self.window, domain: self.cookie_domain.clone() }
+    }
+
+    /// Opens the log, or makes it.
+    ///
+    /// # Errors
+    /// One clear sentence: where, and why not.
+    pub async fn open_log(&self, clock: Clock) -> anyhow::Result<Arc<dyn EventStore>> {
+        self.store.open(Keys::derive(&self.master_key).fingerprint(), clock).await
     }
 
     /// Whether forwarded headers of this peer count.
@@ -167,7 +177,8 @@ impl ServeArgs {
     /// # Errors
     /// One clear sentence for the first flag that cannot work.
     pub fn into_config(self) -> anyhow::Result<Config> {
-        let data = files::data_directory(&self.store)?;
+        let store = Location::parse(&self.store, self.read_db.as_deref())?;
+        let data = store.directory().to_owned();
         let (public_url, landing_url) = self.urls()?;
         let mail =
             self.mail.clone().unwrap_or_else(|| format!("directory:{}/mail", data.display()));
@@ -187,14 +198,16 @@ impl ServeArgs {
         let geo = self.geoip.as_deref().map_or_else(|| Ok(Geo::none()), Geo::open)?;
         let given_key = self.master_key.as_deref().map(given_master_key).transpose()?;
         // From here on there is something on disk.
-        files::make_private(&data)?;
+        if matches!(store, Location::Sqlite(_)) {
+            files::make_private(&data)?;
+        }
         let master_key = match given_key {
             Some(key) => key,
             None => files::stored_master_key(&data)?,
         };
         Ok(Config {
             listen: self.listen,
-            data,
+            store,
             mail,
             site: sender.name.clone(),
             sender,

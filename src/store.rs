@@ -6,6 +6,7 @@
 
 #[cfg(feature = "kurrentdb")]
 mod kurrent;
+mod location;
 mod sqlite;
 
 use std::fmt;
@@ -19,6 +20,7 @@ use whence_events::{Event, EventId, Metadata, Position, Recorded, StreamId, Vers
 
 #[cfg(feature = "kurrentdb")]
 pub use kurrent::{KurrentOpenError, KurrentStore};
+pub use location::Location;
 pub use sqlite::{OpenError, SqliteStore};
 
 /// How long the tail may have heard nothing of the log.

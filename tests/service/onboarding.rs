@@ -281,8 +281,8 @@ async fn a_restart_finishes_what_was_interrupted() {
     let cookies = browser.cookies.clone();
     assert_eq!(steps(&server).await, [""; 0]);
     drop(browser);
-    let (directory, clock) = server.stop();
-    let server = Server::at(directory, clock, &[], |store| store).await;
+    let (home, clock) = server.stop().await;
+    let server = Server::at(home, clock, &[], |store| store).await;
     server.settle().await;
     server.app.sweep_now().await;
     tokio::time::sleep(Duration::from_millis(30)).await;

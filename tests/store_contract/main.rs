@@ -2,6 +2,8 @@
 //! one can be asked.
 
 mod cases;
+#[path = "../common/postgres.rs"]
+mod database;
 mod keys;
 #[cfg(feature = "kurrentdb")]
 mod kurrent;
@@ -12,6 +14,7 @@ mod kurrent_reconnect;
 #[cfg(feature = "kurrentdb")]
 #[path = "../kurrentdb_double/double.rs"]
 mod kurrentdb_double;
+mod postgres;
 mod sqlite;
 mod sqlite_open;
 
