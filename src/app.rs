@@ -144,7 +144,8 @@ impl App {
         // Whoever registers from now on is welcomed by the node whose duty that is.
         self.progress.until_role_is_known().await;
         let desk = self.desk.clone();
-        let (app, progress, tail) = (Arc::downgrade(self), self.progress.clone(), self.store.tail());
+        let (app, progress, tail) =
+            (Arc::downgrade(self), self.progress.clone(), self.store.tail());
         tokio::spawn(onboarding::work(desk, app, progress, tail));
         tokio::spawn(touches::work(Arc::downgrade(self), queue));
         Ok(())

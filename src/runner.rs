@@ -267,7 +267,10 @@ impl<O: Observer> Runner<O> {
     }
 
     /// Writes the tables, until something goes wrong or somebody else does it.
-    async fn project(&self, tail: &mut broadcast::Receiver<Batch>) -> Result<Option<Trouble>, Over> {
+    async fn project(
+        &self,
+        tail: &mut broadcast::Receiver<Batch>,
+    ) -> Result<Option<Trouble>, Over> {
         let mut look = tokio::time::interval(LOOK_EVERY);
         loop {
             let brought = tokio::select! {

@@ -4,6 +4,7 @@
 //! backend makes the append durable, keeps one commit order, and tells whoever tails the log. The
 //! contract is on the methods; `tests/store_contract/` holds every backend to it.
 
+mod postgres;
 mod sqlite;
 
 use std::fmt;
@@ -15,6 +16,7 @@ use tokio::sync::broadcast;
 use whence_events::codec::CodecError;
 use whence_events::{Event, EventId, Metadata, Position, Recorded, StreamId, Version};
 
+pub use postgres::{OpenError as PostgresOpenError, PostgresStore, PostgresVault, Put};
 pub use sqlite::{OpenError, SqliteStore};
 
 /// How long the tail may have heard nothing of the log.

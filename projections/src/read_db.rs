@@ -178,7 +178,11 @@ impl ReadDb {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn credited_since(&self, user_id: UserId, since: Timestamp) -> Result<u32, QueryError> {
+    pub async fn credited_since(
+        &self,
+        user_id: UserId,
+        since: Timestamp,
+    ) -> Result<u32, QueryError> {
         let Self::Sqlite(db) = self;
         db.read(|connection| query::credited_since(connection, user_id, since))
     }
@@ -196,7 +200,10 @@ impl ReadDb {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn undecided_referrals(&self, limit: u64) -> Result<Vec<UndecidedReferral>, QueryError> {
+    pub async fn undecided_referrals(
+        &self,
+        limit: u64,
+    ) -> Result<Vec<UndecidedReferral>, QueryError> {
         let Self::Sqlite(db) = self;
         db.read(|connection| query::undecided_referrals(connection, limit))
     }

@@ -25,8 +25,8 @@ use crate::domain::touch::{PlantedCode, RefCode};
 use crate::domain::user::{EMAIL_VERSION, User, UserCommand, UserRejection};
 use crate::handle::{Context, HandleError};
 use crate::mail::Mail;
-use crate::secrets::new_referral_code;
 use crate::runner::Progress;
+use crate::secrets::new_referral_code;
 use crate::store::{Batch, StoreError};
 
 /// Users onboarded at a time.
@@ -224,7 +224,8 @@ impl App {
     ) -> Result<Option<String>, HandleError<UserRejection>> {
         let stream = StreamId::User(user_id);
         for _ in 0..MAX_CODES {
-            let user = self.handler.recent::<User>(&stream).await.map_err(HandleError::Store)?.state;
+            let user =
+                self.handler.recent::<User>(&stream).await.map_err(HandleError::Store)?.state;
             if let Some(issued) = user.codes.iter().find(|code| code.kind == CodeKind::Primary) {
                 return Ok(Some(issued.code.as_str().to_owned()));
             }

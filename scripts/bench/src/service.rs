@@ -97,7 +97,9 @@ pub(crate) fn drain(
     let begin = Instant::now();
     while begin.elapsed() < longest {
         let head = runtime.block_on(app.store.head())?;
-        if app.progress.projected() >= head && runtime.block_on(app.reads.onboardings(1))?.is_empty() {
+        if app.progress.projected() >= head
+            && runtime.block_on(app.reads.onboardings(1))?.is_empty()
+        {
             return Ok(Some(head));
         }
         std::thread::sleep(POLL);
