@@ -5,6 +5,7 @@
 //! contract is on the methods; `tests/store_contract/` holds every backend to it.
 
 mod location;
+mod postgres;
 mod sqlite;
 
 use std::fmt;
@@ -17,6 +18,7 @@ use whence_events::codec::CodecError;
 use whence_events::{Event, EventId, Metadata, Position, Recorded, StreamId, Version};
 
 pub use location::Location;
+pub use postgres::{OpenError as PostgresOpenError, PostgresStore, PostgresVault, Put};
 pub use sqlite::{OpenError, SqliteStore};
 
 /// How long the tail may have heard nothing of the log.
