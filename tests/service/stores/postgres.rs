@@ -24,7 +24,8 @@ impl Home {
 
     /// All that is stored of log and read models, as an attacker would find it: a name, and bytes.
     pub async fn stored(&self) -> Vec<(String, Vec<u8>)> {
-        let (client, connection) = tokio_postgres::connect(self.database.url(), NoTls).await.unwrap();
+        let (client, connection) =
+            tokio_postgres::connect(self.database.url(), NoTls).await.unwrap();
         tokio::spawn(connection);
         let tables = "SELECT table_schema || '.' || table_name FROM information_schema.tables
                       WHERE table_schema IN ('log', 'vault', 'read')";
@@ -32,7 +33,8 @@ impl Home {
         for table in client.query(tables, &[]).await.unwrap() {
             let table: String = table.get(0);
             // Bytes as they are, where a row shows them in hexadecimal.
-            let rows = format!("SELECT encode(convert_to(t::text, 'UTF8'), 'escape') FROM {table} t");
+            let rows =
+                format!("SELECT encode(convert_to(t::text, 'UTF8'), 'escape') FROM {table} t");
             let rows = client.simple_query(&rows).await.unwrap();
             let mut bytes = format!("CREATE {table}\n").into_bytes();
             for row in rows {
@@ -52,9 +54,11 @@ fn unescaped(row: &str) -> Vec<u8> {
     for part in row.split("\\x").skip(1) {
         let digits: Vec<_> = part.bytes().take_while(u8::is_ascii_hexdigit).collect();
         bytes.push(b'\n');
-        bytes.extend(digits.chunks_exact(2).map(|pair| {
-            u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()
-        }));
+        bytes.extend(
+            digits
+                .chunks_exact(2)
+                .map(|pair| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap()),
+        );
     }
     bytes
 }
