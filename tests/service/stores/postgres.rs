@@ -1,25 +1,29 @@
 //! What a server keeps, in a Postgres database of its own.
 
 use tokio_postgres::{NoTls, SimpleQueryMessage};
+use whence::secrets::MasterKey;
 
 use crate::postgres::{Database, database};
-
-/// A key for all servers: that of a shared database is always given.
-const MASTER_KEY: &str = "4d61737465726b65794d61737465726b65794d61737465726b65794d61737465";
 
 /// What is there before a server starts and after it stopped.
 pub struct Home {
     database: Database,
+    master_key: String,
 }
 
 impl Home {
     pub async fn new() -> Self {
-        Self { database: database().await }
+        Self { database: database().await, master_key: MasterKey::generate().to_hex() }
     }
 
-    /// Flags that make a server live here.
-    pub fn flags(&self) -> Vec<String> {
-        ["--store", self.database.url(), "--master-key", MASTER_KEY].map(str::to_owned).to_vec()
+    /// Flags that make a server live here, beside those of a test.
+    pub fn flags(&self, given: &[&str]) -> Vec<String> {
+        let mut flags = vec!["--store", self.database.url()];
+        // Nobody makes one up for a database that several may share.
+        if !given.contains(&"--master-key") {
+            flags.extend(["--master-key", &self.master_key]);
+        }
+        flags.into_iter().map(str::to_owned).collect()
     }
 
     /// All that is stored of log and read models, as an attacker would find it: a name, and bytes.
