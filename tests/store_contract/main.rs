@@ -6,6 +6,7 @@ mod cases;
 mod database;
 mod keys;
 mod postgres;
+mod postgres_faults;
 mod postgres_nodes;
 mod sqlite;
 mod sqlite_open;
