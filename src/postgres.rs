@@ -236,3 +236,6 @@ fn bound(config: &mut Config) {
 fn hosts(config: &Config) -> u32 {
     u32::try_from(config.get_hosts().len()).unwrap_or(1).max(1)
 }
+
+#[cfg(test)]
+mod tests;

@@ -8,6 +8,8 @@ mod keys;
 mod postgres;
 mod postgres_faults;
 mod postgres_nodes;
+mod postgres_open;
+mod postgres_wire;
 mod sqlite;
 mod sqlite_open;
 

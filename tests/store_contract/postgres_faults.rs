@@ -108,7 +108,7 @@ async fn surely(store: &dyn EventStore, append: &Append, unavailable: &AtomicU64
     }
 }
 
-async fn eventually(mut is: impl AsyncFnMut() -> bool) {
+pub(crate) async fn eventually(mut is: impl AsyncFnMut() -> bool) {
     let waiting = async {
         while !is().await {
             tokio::time::sleep(Duration::from_millis(5)).await;
@@ -118,7 +118,7 @@ async fn eventually(mut is: impl AsyncFnMut() -> bool) {
 }
 
 /// An answer in bounded time; which bound does not matter here.
-async fn unavailable(append: impl Future<Output = Result<Appended, StoreError>>) {
+pub(crate) async fn unavailable(append: impl Future<Output = Result<Appended, StoreError>>) {
     let result = tokio::time::timeout(Duration::from_secs(60), append).await;
     let result = result.expect("an append that is never answered");
     assert!(matches!(result, Err(StoreError::Unavailable(_))), "{result:?}");
