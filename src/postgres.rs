@@ -32,8 +32,13 @@ const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(5), Duration::
 /// is far more than any has a right to), waits for locks, and transactions that nobody goes on with.
 /// A commit that waits for a standby is none of these: nothing ends it, for that would acknowledge
 /// what is not replicated.
-const SERVER_LIMITS: [&str; 3] =
-    ["statement_timeout=10s", "lock_timeout=3s", "idle_in_transaction_session_timeout=10s"];
+const SERVER_LIMITS: [&str; 4] = [
+    "statement_timeout=10s",
+    "lock_timeout=3s",
+    "idle_in_transaction_session_timeout=10s",
+    // A statement whose client has gone ends, and gives back its locks.
+    "client_connection_check_interval=1s",
+];
 
 /// Where a Postgres is, and how to speak to it. Its password is in no message and no `Debug`.
 #[derive(Clone)]
@@ -231,3 +236,6 @@ fn bound(config: &mut Config) {
 fn hosts(config: &Config) -> u32 {
     u32::try_from(config.get_hosts().len()).unwrap_or(1).max(1)
 }
+
+#[cfg(test)]
+mod tests;
