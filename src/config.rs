@@ -8,6 +8,7 @@ mod files;
 mod flags;
 
 use std::net::{IpAddr, SocketAddr};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -178,10 +179,8 @@ impl ServeArgs {
     /// One clear sentence for the first flag that cannot work.
     pub fn into_config(self) -> anyhow::Result<Config> {
         let store = Location::parse(&self.store, self.read_db.as_deref())?;
-        let data = store.directory().to_owned();
         let (public_url, landing_url) = self.urls()?;
-        let mail =
-            self.mail.clone().unwrap_or_else(|| format!("directory:{}/mail", data.display()));
+        let mail = self.mail.clone().unwrap_or_else(|| default_mail(&store));
         if !self.development && !is_this_machine(&public_url) {
             refuse_development_choices(&public_url, &mail)?;
         }
@@ -198,12 +197,16 @@ impl ServeArgs {
         let geo = self.geoip.as_deref().map_or_else(|| Ok(Geo::none()), Geo::open)?;
         let given_key = self.master_key.as_deref().map(given_master_key).transpose()?;
         // From here on there is something on disk.
-        if matches!(store, Location::Sqlite(_)) {
-            files::make_private(&data)?;
+        if let Some(directory) = store.directory() {
+            files::make_private(directory)?;
         }
-        let master_key = match given_key {
-            Some(key) => key,
-            None => files::stored_master_key(&data)?,
+        let master_key = match (given_key, store.directory()) {
+            (Some(key), _) => key,
+            (None, Some(directory)) => files::stored_master_key(directory)?,
+            (None, None) => bail!(
+                "--master-key has to be given for a store that several nodes share: 64 hexadecimal \
+                 digits, such as `openssl rand -hex 32` prints"
+            ),
         };
         Ok(Config {
             listen: self.listen,
@@ -365,6 +368,12 @@ fn check_mail(mail: &str, sender: &Sender) -> anyhow::Result<()> {
         };
         anyhow::Error::new(error).context(flag)
     })
+}
+
+/// A directory beside the log; for a log elsewhere, where one would be.
+fn default_mail(store: &Location) -> String {
+    let directory = store.directory().unwrap_or(Path::new("./whence-data"));
+    format!("directory:{}/mail", directory.display())
 }
 
 fn default_sender(host: &str) -> String {

@@ -18,6 +18,7 @@ pub mod geo;
 pub mod handle;
 pub mod http;
 pub mod mail;
+pub mod postgres;
 pub mod runner;
 pub mod secrets;
 pub mod sessions;

@@ -7,6 +7,7 @@
 #[cfg(feature = "kurrentdb")]
 mod kurrent;
 mod location;
+mod postgres;
 mod sqlite;
 
 use std::fmt;
@@ -19,8 +20,9 @@ use whence_events::codec::CodecError;
 use whence_events::{Event, EventId, Metadata, Position, Recorded, StreamId, Version};
 
 #[cfg(feature = "kurrentdb")]
-pub use kurrent::{KurrentOpenError, KurrentStore};
+pub use kurrent::{KurrentOpenError, KurrentStore, KurrentUrl};
 pub use location::Location;
+pub use postgres::{OpenError as PostgresOpenError, PostgresStore, PostgresVault};
 pub use sqlite::{OpenError, SqliteStore};
 
 /// How long the tail may have heard nothing of the log.

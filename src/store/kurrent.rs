@@ -24,6 +24,7 @@ use super::{Append, Appended, Batch, EventStore, KeyRecord, KeyStore, StoreError
 use crate::clock::Clock;
 use append::{Appender, UnderWay};
 use link::{Failure, Link, Opened};
+pub use settings::KurrentUrl;
 use tail::Tail;
 
 /// How long a server that is not there is waited for at start.

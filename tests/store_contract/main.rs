@@ -15,6 +15,10 @@ mod kurrent_reconnect;
 #[path = "../kurrentdb_double/double.rs"]
 mod kurrentdb_double;
 mod postgres;
+mod postgres_faults;
+mod postgres_nodes;
+mod postgres_open;
+mod postgres_wire;
 mod sqlite;
 mod sqlite_open;
 

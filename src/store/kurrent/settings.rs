@@ -1,5 +1,7 @@
 //! The connection string: what was given, and what this client needs beside it.
 
+use std::fmt;
+
 use eventstore::{ClientSettings, NodePreference};
 
 use super::KurrentOpenError;
@@ -10,6 +12,42 @@ const DEFAULTS: [(&str, &str); 2] = [("discoveryInterval", "20"), ("gossipTimeou
 
 /// Fewer attempts than this and the client gives up before the first one.
 const FEWEST_ATTEMPTS: usize = 2;
+
+/// A connection string of KurrentDB. Its password is in no message and no `Debug`.
+#[derive(Clone)]
+pub struct KurrentUrl {
+    text: String,
+    hosts: String,
+}
+
+impl KurrentUrl {
+    /// Checks a connection string.
+    ///
+    /// # Errors
+    /// [`KurrentOpenError::ConnectionString`].
+    pub fn parse(text: &str) -> Result<Self, KurrentOpenError> {
+        Ok(Self { text: text.to_owned(), hosts: hosts(&settings(text)?) })
+    }
+
+    /// As it was given, password and all.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+/// The nodes, for people.
+impl fmt::Display for KurrentUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.hosts)
+    }
+}
+
+impl fmt::Debug for KurrentUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KurrentUrl({self})")
+    }
+}
 
 /// Settings out of a connection string.
 ///

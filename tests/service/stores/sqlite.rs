@@ -19,8 +19,8 @@ impl Home {
         self.directory.path()
     }
 
-    /// Flags that make a server live here.
-    pub fn flags(&self) -> Vec<String> {
+    /// Flags that make a server live here, beside those of a test.
+    pub fn flags(&self, _: &[&str]) -> Vec<String> {
         vec!["--store".into(), format!("sqlite:{}", self.path().display())]
     }
 

@@ -1,0 +1,241 @@
+//! Connections to Postgres: where it is, how it is spoken to, and how long anything may take.
+
+mod tls;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use tokio_postgres::config::{Config, Host, SslMode, TargetSessionAttrs};
+use tokio_postgres::{Client, Connection, Socket};
+use tokio_postgres_rustls::MakeRustlsConnect;
+
+use tls::Trust;
+
+/// How long the hosts together may take to accept a connection, unless the URL says it itself; and
+/// how long a server may then take to greet. A request that waits longer is better told no.
+const CONNECT: Duration = Duration::from_secs(2);
+const GREET: Duration = Duration::from_secs(1);
+
+/// How long a caller waits for a connection of a pool that others have.
+const POOL_WAIT: Duration = Duration::from_secs(2);
+
+/// How long bytes that were sent may remain without an answer of the peer's kernel: a host that
+/// vanished is noticed so.
+const TCP_USER_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// When an idle connection begins to be probed, how often, and how many probes may be lost.
+const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(5), Duration::from_secs(2), 3);
+
+/// What the server is told to give up by itself: statements that no caller waits for any more (10 s
+/// is far more than any has a right to), waits for locks, and transactions that nobody goes on with.
+/// A commit that waits for a standby is none of these: nothing ends it, for that would acknowledge
+/// what is not replicated.
+const SERVER_LIMITS: [&str; 4] = [
+    "statement_timeout=10s",
+    "lock_timeout=3s",
+    "idle_in_transaction_session_timeout=10s",
+    // A statement whose client has gone ends, and gives back its locks.
+    "client_connection_check_interval=1s",
+];
+
+/// Where a Postgres is, and how to speak to it. Its password is in no message and no `Debug`.
+#[derive(Clone)]
+pub struct PostgresUrl {
+    config: Config,
+    tls: MakeRustlsConnect,
+}
+
+/// What is wrong with a `postgres://` URL, in one sentence without its password.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct UrlError(String);
+
+/// The half of a connection that has to be polled.
+pub type Driver =
+    Connection<Socket, <MakeRustlsConnect as tokio_postgres::tls::MakeTlsConnect<Socket>>::Stream>;
+
+impl PostgresUrl {
+    /// Parses `postgres://user:password@host:port/database?parameters`.
+    ///
+    /// Several hosts (`a:5432,b:5432`) are tried in order for the one that can be written to. The
+    /// parameters mean what they mean to libpq. `sslmode` is `disable`, `prefer` (the default: TLS where it is offered, the
+    /// certificate not checked), or `require`, `verify-ca` or `verify-full`, all three of which
+    /// check certificate and host name, against the system's roots or `sslrootcert`.
+    ///
+    /// # Errors
+    /// One sentence: what is wrong with it, or with the file of `sslrootcert`.
+    pub fn parse(url: &str) -> Result<Self, UrlError> {
+        let no_url = || UrlError("a Postgres URL looks like postgres://user@host/database".into());
+        if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
+            return Err(no_url());
+        }
+        let (place, parameters) = url.split_once('?').unwrap_or((url, ""));
+        let (rest, mode, trust) = security(parameters)?;
+        let mut config: Config = format!("{place}?{rest}").parse().map_err(|error| {
+            let cause = std::error::Error::source(&error).map(ToString::to_string);
+            UrlError(format!("this is no Postgres URL: {}", cause.unwrap_or_default()))
+        })?;
+        if config.get_hosts().is_empty() {
+            return Err(no_url());
+        }
+        config.ssl_mode(mode);
+        bound(&mut config);
+        Ok(Self { config, tls: MakeRustlsConnect::new(tls::config(&trust)?) })
+    }
+
+    /// A pool of at most `size` connections that begin with these settings, such as
+    /// `synchronous_commit=off`. It connects when it is asked to, not before.
+    #[must_use]
+    pub fn pool(&self, size: usize, settings: &[&str]) -> Pool {
+        let manager = Manager::from_config(
+            self.with(settings),
+            self.tls.clone(),
+            ManagerConfig { recycling_method: RecyclingMethod::Fast },
+        );
+        Pool::builder(manager)
+            .max_size(size)
+            .wait_timeout(Some(POOL_WAIT))
+            .create_timeout(Some(self.patience()))
+            .runtime(Runtime::Tokio1)
+            .build()
+            .expect("time-outs have a runtime")
+    }
+
+    /// A connection of one's own, and what has to be polled for it to work.
+    ///
+    /// # Errors
+    /// When no host takes it in time.
+    pub async fn connect(&self, settings: &[&str]) -> Result<(Client, Driver), ConnectError> {
+        let connecting = self.with(settings);
+        let connecting = connecting.connect(self.tls.clone());
+        match tokio::time::timeout(self.patience(), connecting).await {
+            Ok(connected) => Ok(connected?),
+            Err(_) => Err(ConnectError::TimedOut),
+        }
+    }
+
+    /// How long connecting may take. The time-out of the configuration is for each host, and for the
+    /// first packets only.
+    fn patience(&self) -> Duration {
+        let each = self.config.get_connect_timeout().copied().unwrap_or(CONNECT);
+        each * hosts(&self.config) + GREET
+    }
+
+    fn with(&self, settings: &[&str]) -> Config {
+        let mut config = self.config.clone();
+        let of =
+            |settings: &[&str]| settings.iter().map(|s| format!(" -c {s}")).collect::<String>();
+        // The last one wins: the URL over our habits, but not over what a caller cannot do without.
+        let own = config.get_options().unwrap_or_default();
+        let options = format!("{} {own}{}", of(&SERVER_LIMITS), of(settings));
+        config.options(options);
+        config
+    }
+}
+
+/// Hosts and database, for people.
+impl fmt::Display for PostgresUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let ports = self.config.get_ports();
+        for (n, host) in self.config.get_hosts().iter().enumerate() {
+            let separator = if n == 0 { "" } else { "," };
+            let port = ports.get(n).or(ports.first()).unwrap_or(&5432);
+            match host {
+                Host::Tcp(name) => write!(f, "{separator}{name}:{port}")?,
+                Host::Unix(path) => write!(f, "{separator}{}:{port}", path.display())?,
+            }
+        }
+        let database = self.config.get_dbname().or(self.config.get_user());
+        write!(f, "/{}", database.unwrap_or_default())
+    }
+}
+
+impl fmt::Debug for PostgresUrl {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "PostgresUrl({self})")
+    }
+}
+
+/// Why there is no connection.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// It was refused, by the network or by the server.
+    #[error("{}", said(.0))]
+    Refused(#[from] tokio_postgres::Error),
+    /// There was no answer.
+    #[error("no answer in time")]
+    TimedOut,
+}
+
+/// An error of the client with what the server said, which its own words leave out.
+#[must_use]
+pub fn said(error: &tokio_postgres::Error) -> String {
+    if let Some(server) = error.as_db_error() {
+        return server.message().to_owned();
+    }
+    match std::error::Error::source(error) {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    }
+}
+
+/// Takes the parameters about TLS out, for not all that libpq has is known below.
+fn security(parameters: &str) -> Result<(String, SslMode, Trust), UrlError> {
+    let mut mode = None;
+    let mut root = None;
+    let mut rest = Vec::new();
+    for parameter in parameters.split('&').filter(|parameter| !parameter.is_empty()) {
+        let (name, value) = parameter.split_once('=').unwrap_or((parameter, ""));
+        let value = percent_encoding::percent_decode_str(value).decode_utf8_lossy();
+        match name {
+            "sslmode" => mode = Some(value.into_owned()),
+            "sslrootcert" => root = Some(PathBuf::from(value.into_owned())),
+            _ => rest.push(parameter),
+        }
+    }
+    let checked = root.clone().map_or(Trust::System, Trust::File);
+    let (mode, trust) = match mode.as_deref() {
+        Some("disable") => (SslMode::Disable, Trust::Any),
+        None | Some("prefer") => (SslMode::Prefer, Trust::Any),
+        Some("require" | "verify-ca" | "verify-full") => (SslMode::Require, checked),
+        Some(_) => {
+            let known = "disable, prefer, require, verify-ca or verify-full";
+            return Err(UrlError(format!("sslmode is {known}")));
+        }
+    };
+    if root.is_some() && trust == Trust::Any {
+        return Err(UrlError("sslrootcert needs sslmode=verify-full".into()));
+    }
+    Ok((rest.join("&"), mode, trust))
+}
+
+/// Bounds whatever the URL leaves unbounded.
+fn bound(config: &mut Config) {
+    if config.get_connect_timeout().is_none() {
+        config.connect_timeout(CONNECT / hosts(config));
+    }
+    if config.get_tcp_user_timeout().is_none() {
+        config.tcp_user_timeout(TCP_USER_TIMEOUT);
+    }
+    if config.get_keepalives_interval().is_none() {
+        let (idle, interval, retries) = KEEPALIVE;
+        config.keepalives_idle(idle).keepalives_interval(interval).keepalives_retries(retries);
+    }
+    // Of several hosts only one takes appends, and what the others tell may be old.
+    if config.get_hosts().len() > 1 && config.get_target_session_attrs() == TargetSessionAttrs::Any
+    {
+        config.target_session_attrs(TargetSessionAttrs::ReadWrite);
+    }
+    if config.get_application_name().is_none() {
+        config.application_name("whence");
+    }
+}
+
+fn hosts(config: &Config) -> u32 {
+    u32::try_from(config.get_hosts().len()).unwrap_or(1).max(1)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,147 @@
+//! The log in Postgres: one sequencer a node, group commit, any number of nodes.
+//!
+//! All appends of a node go to one task. It takes whatever waits and writes it in one round trip; the
+//! next batch gathers meanwhile. Nodes take turns by the lock of one row, once a batch, which makes
+//! positions commit order. Whoever tails the log here is told own batches from memory and those of
+//! other nodes from the log, in one order.
+
+mod listen;
+mod open;
+mod read;
+mod vault;
+mod write;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout};
+use whence_events::{Mac, Position, Recorded, StreamId, Version};
+
+use super::{Append, Appended, Batch, EventStore, KeyRecord, KeyStore as _, StoreError};
+use crate::clock::Clock;
+use crate::postgres::PostgresUrl;
+use listen::{Listener, Teller};
+pub use open::OpenError;
+use read::Readers;
+pub use vault::PostgresVault;
+use write::{Job, Sequencer};
+
+/// Jobs that may wait for the sequencer; past that, callers wait to get in.
+const QUEUE: usize = 4096;
+
+/// How long a caller waits to get in.
+const QUEUE_WAIT: Duration = Duration::from_secs(2);
+
+/// Connections for reading, and for the vault.
+const READERS: usize = 16;
+
+/// A log in a Postgres database.
+pub struct PostgresStore {
+    jobs: mpsc::Sender<Job>,
+    teller: Arc<Teller>,
+    readers: Readers,
+    vault: PostgresVault,
+    tasks: [JoinHandle<()>; 2],
+}
+
+impl PostgresStore {
+    /// Opens the log in a database, or makes it there. `fingerprint` is that of the master key.
+    ///
+    /// # Errors
+    /// One sentence each: no such server or database, no rights, read-only, too old, not in UTF-8,
+    /// not ours, made with another master key, or written by a newer version.
+    pub async fn open(
+        url: &PostgresUrl,
+        fingerprint: Mac,
+        clock: Clock,
+    ) -> Result<Self, OpenError> {
+        let end = open::log(url, fingerprint).await?;
+        clock.raise(end.recorded_at);
+        let pool = url.pool(READERS, &read::SETTINGS);
+        let readers = Readers::new(pool.clone());
+        let teller = Arc::new(Teller::new(readers.clone(), end.position));
+        let (jobs, queue) = mpsc::channel(QUEUE);
+        let node = crate::secrets::new_event_id().to_string();
+        let listener = Listener::new(url.clone(), node.clone(), teller.clone());
+        let vault = PostgresVault::over(pool, clock.clone());
+        let sequencer =
+            Sequencer::new(url.clone(), node, clock, queue, teller.clone(), readers.clone());
+        let tasks = [tokio::spawn(sequencer.run()), tokio::spawn(listener.run())];
+        Ok(Self { jobs, teller, readers, vault, tasks })
+    }
+}
+
+impl Drop for PostgresStore {
+    /// Ends the tasks where they stand. A batch on its way is written wholly or not at all, and the
+    /// head row keeps it from meeting those of whoever opens the log next.
+    fn drop(&mut self) {
+        self.tasks.iter().for_each(JoinHandle::abort);
+    }
+}
+
+/// A caller broke the contract: an append has at least one event.
+#[derive(Debug, thiserror::Error)]
+#[error("an append without events")]
+struct NothingToAppend;
+
+/// The sequencer ended, which only a panic makes it do.
+#[derive(Debug, thiserror::Error)]
+#[error("the log's sequencer has stopped")]
+struct SequencerGone;
+
+/// More waits to be written than can be.
+#[derive(Debug, thiserror::Error)]
+#[error("too many appends wait for the log")]
+struct QueueFull;
+
+#[async_trait]
+impl EventStore for PostgresStore {
+    async fn append(&self, append: Append) -> Result<Appended, StoreError> {
+        if append.events.is_empty() {
+            return Err(StoreError::unavailable(NothingToAppend));
+        }
+        let (answer, result) = oneshot::channel();
+        let job = Job { append, answer, since: Instant::now() };
+        match timeout(QUEUE_WAIT, self.jobs.send(job)).await {
+            Ok(sent) => sent.map_err(|_| StoreError::unavailable(SequencerGone))?,
+            Err(_) => return Err(StoreError::unavailable(QueueFull)),
+        }
+        result.await.map_err(|_| StoreError::unavailable(SequencerGone))?
+    }
+
+    async fn read_stream(
+        &self,
+        stream: &StreamId,
+        from: Version,
+        limit: usize,
+    ) -> Result<Vec<Recorded>, StoreError> {
+        self.readers.stream(stream, from, limit).await
+    }
+
+    async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Recorded>, StoreError> {
+        self.readers.all(after, limit).await
+    }
+
+    async fn head(&self) -> Result<Position, StoreError> {
+        self.readers.head().await
+    }
+
+    fn tail(&self) -> broadcast::Receiver<Batch> {
+        self.teller.subscribe()
+    }
+
+    fn in_touch(&self) -> bool {
+        self.teller.in_touch()
+    }
+
+    async fn read_key(&self, subject: &StreamId) -> Result<Option<KeyRecord>, StoreError> {
+        self.vault.read_key(subject).await
+    }
+
+    async fn destroy_key(&self, subject: &StreamId) -> Result<(), StoreError> {
+        self.vault.destroy_key(subject).await
+    }
+}

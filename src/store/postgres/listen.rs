@@ -1,0 +1,192 @@
+//! The tail: own batches from memory, those of other nodes from the log, all in one order.
+
+use std::sync::{Arc, Mutex as Lock, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Mutex, MutexGuard, broadcast, watch};
+use tokio::time::{Instant, sleep, timeout};
+use tokio_postgres::AsyncMessage;
+use whence_events::{Position, Recorded};
+
+use super::read::Readers;
+use super::write::{BrokenConnection, drive};
+use crate::causes::chain;
+use crate::postgres::PostgresUrl;
+use crate::store::{Batch, OUT_OF_TOUCH, StoreError};
+
+/// Batches a reader of the tail may be behind before it has to read the log.
+const TAIL: usize = 1024;
+
+/// Events of other nodes that are read and told at a time.
+const PAGE: u64 = 1024;
+
+/// How often the log is asked where it ends, though nobody said that it moved: a notification can
+/// get lost. Well below [`OUT_OF_TOUCH`].
+const POLL: Duration = Duration::from_secs(1);
+
+/// How long that may take.
+const ANSWER: Duration = Duration::from_secs(2);
+
+/// Between attempts to listen again.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Tells whoever tails the log.
+pub(super) struct Teller {
+    /// The last event that was told. Whoever tells holds this, so that all is told in order.
+    told: Mutex<Position>,
+    tail: broadcast::Sender<Batch>,
+    readers: Readers,
+    /// When the log was last asked where it ends, of those times that all up to there was told.
+    touched: Lock<Instant>,
+}
+
+impl Teller {
+    pub(super) fn new(readers: Readers, head: Position) -> Self {
+        let (tail, _) = broadcast::channel(TAIL);
+        Self { told: Mutex::new(head), tail, readers, touched: Lock::new(Instant::now()) }
+    }
+
+    pub(super) fn subscribe(&self) -> broadcast::Receiver<Batch> {
+        self.tail.subscribe()
+    }
+
+    pub(super) fn in_touch(&self) -> bool {
+        self.touched.lock().unwrap_or_else(PoisonError::into_inner).elapsed() <= OUT_OF_TOUCH
+    }
+
+    /// Tells a committed batch of this node, and first what other nodes have appended before it.
+    /// When that cannot be read now, the listener tells all of it later.
+    pub(super) async fn tell(&self, before: Position, mut events: Vec<Recorded>) {
+        let mut told = self.told.lock().await;
+        if let Err(error) = self.catch_up(&mut told, before).await {
+            tracing::warn!(error = %chain(&error), "the tail is behind the log");
+            return;
+        }
+        // The listener may have seen them in the log already.
+        events.retain(|event| event.position > *told);
+        self.send(&mut told, events);
+    }
+
+    /// Tells everything up to `head`, which is committed.
+    async fn tell_up_to(&self, head: Position) -> Result<(), StoreError> {
+        let mut told = self.told.lock().await;
+        if head < *told {
+            // More was told since it was asked; or the log lost its end, which a standby that was
+            // promoted without having everything does.
+            let now = self.readers.head().await?;
+            if now < *told {
+                let lost = *told - now;
+                tracing::error!(lost, head = now, "events that were acknowledged are gone");
+                *told = now;
+            }
+        }
+        self.catch_up(&mut told, head).await
+    }
+
+    async fn catch_up(
+        &self,
+        told: &mut MutexGuard<'_, Position>,
+        head: Position,
+    ) -> Result<(), StoreError> {
+        while **told < head {
+            let page = usize::try_from(PAGE.min(head - **told)).unwrap_or(usize::MAX);
+            let events = self.readers.all(**told, page).await?;
+            if events.is_empty() {
+                return Err(StoreError::unavailable(Missing { head }));
+            }
+            self.send(told, events);
+        }
+        Ok(())
+    }
+
+    fn send(&self, told: &mut MutexGuard<'_, Position>, events: Vec<Recorded>) {
+        if let Some(last) = events.last() {
+            let after = std::mem::replace(&mut **told, last.position);
+            let _ = self.tail.send(Batch { after, events: events.into() });
+        }
+    }
+
+    fn touched(&self, at: Instant) {
+        *self.touched.lock().unwrap_or_else(PoisonError::into_inner) = at;
+    }
+}
+
+/// Hears of what other nodes append.
+pub(super) struct Listener {
+    url: PostgresUrl,
+    /// What this node's own notifications are signed with.
+    node: String,
+    teller: Arc<Teller>,
+}
+
+impl Listener {
+    pub(super) fn new(url: PostgresUrl, node: String, teller: Arc<Teller>) -> Self {
+        Self { url, node, teller }
+    }
+
+    /// Until the store is dropped.
+    pub(super) async fn run(self) {
+        loop {
+            if let Err(error) = self.listen().await {
+                tracing::warn!(error = %chain(&error), "the log cannot be listened to");
+            }
+            sleep(PAUSE).await;
+        }
+    }
+
+    /// Until the connection breaks.
+    async fn listen(&self) -> Result<(), ListenError> {
+        let (client, driver) = self.url.connect(&[]).await?;
+        let (heard, mut hear) = watch::channel(0);
+        let node = self.node.clone();
+        let _driver = drive(driver, move |message| {
+            if let AsyncMessage::Notification(notification) = message
+                && let Some(head) = of_another_node(notification.payload(), &node)
+            {
+                heard.send_if_modified(|known| head > std::mem::replace(known, head.max(*known)));
+            }
+        });
+        let late = |_| ListenError::TimedOut;
+        timeout(ANSWER, client.batch_execute("LISTEN whence_log")).await.map_err(late)??;
+        let sql = "SELECT position FROM log.head";
+        let end = timeout(ANSWER, client.prepare(sql)).await.map_err(late)??;
+        loop {
+            let at = Instant::now();
+            let row = timeout(ANSWER, client.query_one(&end, &[])).await.map_err(late)??;
+            let head = u64::try_from(row.get::<_, i64>(0)).unwrap_or(0);
+            self.teller.tell_up_to(head).await?;
+            self.teller.touched(at);
+            // Also when nobody says that it moved.
+            if let Ok(Err(_)) = timeout(POLL, hear.wait_for(|heard| *heard > head)).await {
+                return Err(ListenError::Broken(BrokenConnection));
+            }
+        }
+    }
+}
+
+/// Where the log ended after another node's batch; `None` for our own, which are told from memory.
+fn of_another_node(payload: &str, node: &str) -> Option<Position> {
+    let (head, by) = payload.split_once(' ')?;
+    if by == node { None } else { head.parse().ok() }
+}
+
+#[derive(Debug, thiserror::Error)]
+enum ListenError {
+    #[error(transparent)]
+    Connect(#[from] crate::postgres::ConnectError),
+    #[error("{}", crate::postgres::said(.0))]
+    Postgres(#[from] tokio_postgres::Error),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Broken(#[from] BrokenConnection),
+    #[error("Postgres did not answer in time")]
+    TimedOut,
+}
+
+/// The head says there are events, and there are none.
+#[derive(Debug, thiserror::Error)]
+#[error("the log has no events up to {head}")]
+struct Missing {
+    head: Position,
+}

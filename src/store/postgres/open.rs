@@ -1,0 +1,244 @@
+//! Opening a log or a vault: checks, migrations.
+
+use tokio::task::JoinHandle;
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, Transaction};
+use whence_events::{Mac, Position, Timestamp};
+
+use super::read::clamped;
+use crate::postgres::{ConnectError, PostgresUrl, said};
+
+/// The oldest server that its makers still look after.
+const OLDEST_SERVER: i32 = 140_000;
+
+/// Nodes that open a database at the same time take turns under this advisory lock: "whnc".
+const OPENING: i64 = 0x7768_6e63;
+
+/// Forward only, part by part: the vault can be without a log, but not a log without a vault.
+const VAULT: &[&str] = &[include_str!("../../../migrations/postgres/vault_0001.sql")];
+const LOG: &[&str] = &[include_str!("../../../migrations/postgres/log_0001.sql")];
+
+/// Why a log or a vault cannot be opened. `place` is hosts and database, without the password.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// No connection.
+    #[error("cannot connect to Postgres at {place}: {source}")]
+    Unreachable {
+        /// Where.
+        place: String,
+        /// Why.
+        source: ConnectError,
+    },
+    /// Postgres said no.
+    #[error("cannot open the log at {place}: {}", said(.source))]
+    Postgres {
+        /// Where.
+        place: String,
+        /// Why.
+        source: tokio_postgres::Error,
+    },
+    /// The user may not do what is needed.
+    #[error("the user of {place} has not the rights it needs: {reason}")]
+    NoRights {
+        /// Where.
+        place: String,
+        /// What the server said.
+        reason: String,
+    },
+    /// A standby, or a server that is set to take no writes.
+    #[error("the Postgres at {0} is read-only")]
+    ReadOnly(String),
+    /// An old version of Postgres.
+    #[error(
+        "the Postgres at {place} is too old: version {found}, and 14 is the oldest that will do"
+    )]
+    OldServer {
+        /// Where.
+        place: String,
+        /// Its version.
+        found: i32,
+    },
+    /// Names would not be kept as they are.
+    #[error("the database {place} is encoded in {found} and has to be in UTF8")]
+    Encoding {
+        /// Where.
+        place: String,
+        /// Its encoding.
+        found: String,
+    },
+    /// There are schemas of these names that we did not make.
+    #[error("the database {0} has a schema log or vault that is not of whence")]
+    NotOurs(String),
+    /// A newer version of whence has changed it.
+    #[error(
+        "the database {place} was written by a newer version of whence ({part} format {found}, here {known})"
+    )]
+    Newer {
+        /// Where.
+        place: String,
+        /// `log` or `vault`.
+        part: &'static str,
+        /// Its format.
+        found: i64,
+        /// The newest format known here.
+        known: i64,
+    },
+    /// Nothing in it could be opened or verified with this key.
+    #[error("the database {0} was made with another master key")]
+    WrongMasterKey(String),
+}
+
+/// Where a log ends.
+pub(super) struct End {
+    pub(super) position: Position,
+    /// When the last event was recorded: no clock here may tell an earlier moment.
+    pub(super) recorded_at: Timestamp,
+}
+
+/// Checks a log and brings it up to date.
+pub(super) async fn log(url: &PostgresUrl, fingerprint: Mac) -> Result<End, OpenError> {
+    let mut opening = Opening::connect(url).await?;
+    opening.prepare(fingerprint, &[("vault", VAULT), ("log", LOG)]).await?;
+    let sql = "SELECT position, recorded_at FROM log.head";
+    let row = opening.client.query_one(sql, &[]).await;
+    let row = row.map_err(|error| failed(&opening.place, error))?;
+    let position = u64::try_from(row.get::<_, i64>(0)).unwrap_or(0);
+    Ok(End { position, recorded_at: Timestamp::from_micros(row.get(1)) })
+}
+
+/// Checks a vault and brings it up to date.
+pub(super) async fn vault(url: &PostgresUrl, fingerprint: Mac) -> Result<(), OpenError> {
+    Opening::connect(url).await?.prepare(fingerprint, &[("vault", VAULT)]).await
+}
+
+/// A connection that opens a database, and its name in errors.
+struct Opening {
+    client: Client,
+    driver: JoinHandle<()>,
+    place: String,
+}
+
+impl Drop for Opening {
+    fn drop(&mut self) {
+        self.driver.abort();
+    }
+}
+
+impl Opening {
+    async fn connect(url: &PostgresUrl) -> Result<Self, OpenError> {
+        let place = url.to_string();
+        // Another node may run a long migration.
+        let connected = url.connect(&["lock_timeout=60s", "synchronous_commit=on"]).await;
+        let (client, driver) =
+            connected.map_err(|source| OpenError::Unreachable { place: place.clone(), source })?;
+        let driver = tokio::spawn(async move { drop(driver.await) });
+        Ok(Self { client, driver, place })
+    }
+
+    /// Checks, and runs the migrations that have not run, all or none.
+    async fn prepare(
+        &mut self,
+        fingerprint: Mac,
+        parts: &[(&'static str, &[&str])],
+    ) -> Result<(), OpenError> {
+        self.check_server().await?;
+        let place = self.place.clone();
+        let failed = |error| failed(&place, error);
+        let transaction = self.client.transaction().await.map_err(failed)?;
+        let sql = "SET LOCAL statement_timeout = 0";
+        transaction.batch_execute(sql).await.map_err(failed)?;
+        let sql = "SELECT pg_advisory_xact_lock($1)";
+        transaction.execute(sql, &[&OPENING]).await.map_err(failed)?;
+        let ours = check_ours(&transaction, &place, fingerprint).await?;
+        for (part, migrations) in parts {
+            migrate(&transaction, &place, part, migrations, ours).await?;
+        }
+        let sql = "INSERT INTO vault.about (name, value) VALUES ('master_key', $1)";
+        if !ours {
+            transaction.execute(sql, &[&&fingerprint.0[..]]).await.map_err(failed)?;
+        }
+        transaction.commit().await.map_err(failed)
+    }
+
+    /// What no migration could mend.
+    async fn check_server(&self) -> Result<(), OpenError> {
+        let sql = "SELECT current_setting('server_version_num')::int,
+                          current_setting('server_encoding'),
+                          current_setting('transaction_read_only')::bool";
+        let row = self.client.query_one(sql, &[]).await;
+        let row = row.map_err(|error| failed(&self.place, error))?;
+        let (found, encoding): (i32, String) = (row.get(0), row.get(1));
+        let place = self.place.clone();
+        if found < OLDEST_SERVER {
+            return Err(OpenError::OldServer { place, found: found / 10_000 });
+        }
+        if encoding != "UTF8" {
+            return Err(OpenError::Encoding { place, found: encoding });
+        }
+        if row.get(2) {
+            return Err(OpenError::ReadOnly(place));
+        }
+        Ok(())
+    }
+}
+
+/// Whether there is a vault of ours, made with this key; `false` where there is nothing at all.
+async fn check_ours(
+    transaction: &Transaction<'_>,
+    place: &str,
+    fingerprint: Mac,
+) -> Result<bool, OpenError> {
+    let failed = |error| failed(place, error);
+    let sql = "SELECT to_regclass('vault.migrations') IS NOT NULL
+                      AND to_regclass('vault.about') IS NOT NULL,
+                      EXISTS (SELECT FROM pg_namespace WHERE nspname IN ('log', 'vault'))";
+    let row = transaction.query_one(sql, &[]).await.map_err(failed)?;
+    match (row.get(0), row.get(1)) {
+        (false, false) => return Ok(false),
+        (false, true) => return Err(OpenError::NotOurs(place.to_owned())),
+        (true, _) => {}
+    }
+    let sql = "SELECT value FROM vault.about WHERE name = 'master_key'";
+    let row = transaction.query_opt(sql, &[]).await.map_err(failed)?;
+    match row.map(|row| row.get::<_, Vec<u8>>(0)) {
+        Some(made_with) if made_with == fingerprint.0 => Ok(true),
+        Some(_) | None => Err(OpenError::WrongMasterKey(place.to_owned())),
+    }
+}
+
+async fn migrate(
+    transaction: &Transaction<'_>,
+    place: &str,
+    part: &'static str,
+    migrations: &[&str],
+    ours: bool,
+) -> Result<(), OpenError> {
+    let failed = |error| failed(place, error);
+    let known = clamped(migrations.len());
+    let mut found = 0;
+    // The first migration of the vault makes the table that is asked here.
+    if ours || part != "vault" {
+        let sql = "SELECT coalesce(max(number), 0) FROM vault.migrations WHERE part = $1";
+        found = transaction.query_one(sql, &[&part]).await.map_err(failed)?.get(0);
+    }
+    if found > known {
+        return Err(OpenError::Newer { place: place.to_owned(), part, found, known });
+    }
+    for (number, migration) in (1_i64..).zip(migrations).filter(|(number, _)| *number > found) {
+        transaction.batch_execute(migration).await.map_err(failed)?;
+        let sql = "INSERT INTO vault.migrations (part, number) VALUES ($1, $2)";
+        transaction.execute(sql, &[&part, &number]).await.map_err(failed)?;
+    }
+    Ok(())
+}
+
+fn failed(place: &str, source: tokio_postgres::Error) -> OpenError {
+    let place = place.to_owned();
+    match source.code() {
+        Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
+            OpenError::NoRights { place, reason: said(&source) }
+        }
+        Some(&SqlState::DUPLICATE_SCHEMA) => OpenError::NotOurs(place),
+        _ => OpenError::Postgres { place, source },
+    }
+}

@@ -1,0 +1,186 @@
+//! Reading the log, through a pool.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use deadpool_postgres::{Object, Pool, PoolError};
+use futures::TryStreamExt as _;
+use tokio::time::timeout;
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+use uuid::Uuid;
+use whence_events::codec::{self, CodecError};
+use whence_events::{
+    Actor, CorrelationId, EventId, InvalidId, Metadata, Position, Recorded, StreamId, Timestamp,
+    Version,
+};
+
+use crate::postgres::said;
+use crate::store::StoreError;
+
+/// How long a statement may take to begin to answer, and then to go on: no caller waits longer.
+const READ: Duration = Duration::from_secs(3);
+
+/// Every statement has an index made for it. A plan is made once a connection, perhaps while the log
+/// is all but empty, when reading the whole table looks cheaper.
+pub(super) const SETTINGS: [&str; 5] = [
+    "synchronous_commit=on", // a key is on disk, or gone from it, when that is said
+    "plan_cache_mode=force_generic_plan",
+    "enable_seqscan=off",
+    "enable_bitmapscan=off",
+    "jit=off",
+];
+
+/// A pool and the deadlines around it.
+#[derive(Clone)]
+pub(super) struct Readers {
+    pool: Pool,
+}
+
+impl Readers {
+    pub(super) fn new(pool: Pool) -> Self {
+        Self { pool }
+    }
+
+    pub(super) async fn stream(
+        &self,
+        stream: &StreamId,
+        from: Version,
+        limit: usize,
+    ) -> Result<Vec<Recorded>, StoreError> {
+        let sql = "SELECT e.position, s.name, e.version, e.event_id, e.type, e.data, e.occurred_at,
+                          e.recorded_at, e.correlation_id, e.causation_id, e.actor
+                   FROM log.streams s JOIN log.events e ON e.stream = s.first
+                   WHERE s.name = $1 AND e.version >= $2 ORDER BY e.version LIMIT $3";
+        let name = stream.to_string();
+        self.query(sql, &[&name, &clamped(from), &clamped(limit)], recorded).await
+    }
+
+    pub(super) async fn all(
+        &self,
+        after: Position,
+        limit: usize,
+    ) -> Result<Vec<Recorded>, StoreError> {
+        let sql = "SELECT e.position, s.name, e.version, e.event_id, e.type, e.data, e.occurred_at,
+                          e.recorded_at, e.correlation_id, e.causation_id, e.actor
+                   FROM log.events e JOIN log.streams s ON s.first = e.stream
+                   WHERE e.position > $1 ORDER BY e.position LIMIT $2";
+        self.query(sql, &[&clamped(after), &clamped(limit)], recorded).await
+    }
+
+    pub(super) async fn head(&self) -> Result<Position, StoreError> {
+        let sql = "SELECT position FROM log.head";
+        let found = self.query(sql, &[], |row| number(row, 0)).await?;
+        Ok(found.first().copied().unwrap_or(0))
+    }
+
+    /// Positions and ids of what stands at a place of a stream.
+    pub(super) async fn ids(
+        &self,
+        stream: &StreamId,
+        from: Version,
+        limit: usize,
+    ) -> Result<Vec<(Position, EventId)>, StoreError> {
+        let sql = "SELECT e.position, e.event_id
+                   FROM log.streams s JOIN log.events e ON e.stream = s.first
+                   WHERE s.name = $1 AND e.version >= $2 ORDER BY e.version LIMIT $3";
+        let name = stream.to_string();
+        let parameters: [&(dyn ToSql + Sync); 3] = [&name, &clamped(from), &clamped(limit)];
+        self.query(sql, &parameters, |row| Ok((number(row, 0)?, EventId(row.try_get(1)?)))).await
+    }
+
+    /// All rows of a statement that may be repeated.
+    pub(super) async fn query<T>(
+        &self,
+        sql: &str,
+        parameters: &[&(dyn ToSql + Sync)],
+        read: impl Fn(&Row) -> Result<T, ReadError>,
+    ) -> Result<Vec<T>, StoreError> {
+        let mut again = true;
+        loop {
+            let client = self.pool.get().await.map_err(|error| unavailable(error.into()))?;
+            match rows(&client, sql, parameters, &read).await {
+                Ok(found) => return Ok(found),
+                Err(error) => {
+                    // What was found broken is not given to the next caller.
+                    let closed = client.is_closed();
+                    if closed || matches!(error, ReadError::TimedOut) {
+                        drop(Object::take(client));
+                    }
+                    if !(closed && again) {
+                        return Err(unavailable(error));
+                    }
+                    // It may have been broken since long before: a server that was restarted.
+                    again = false;
+                }
+            }
+        }
+    }
+}
+
+/// Why a read has no answer.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum ReadError {
+    #[error("{}", said(.0))]
+    Postgres(#[from] tokio_postgres::Error),
+    #[error("no connection to Postgres: {0}")]
+    Pool(#[from] PoolError),
+    #[error("Postgres did not answer in time")]
+    TimedOut,
+    #[error("an event cannot be read: {0}")]
+    Event(#[from] CodecError),
+    #[error("an event cannot be read: {0}")]
+    Id(#[from] InvalidId),
+    #[error("a number below zero")]
+    Number(#[from] std::num::TryFromIntError),
+}
+
+fn unavailable(error: ReadError) -> StoreError {
+    StoreError::unavailable(error)
+}
+
+async fn rows<T>(
+    client: &Object,
+    sql: &str,
+    parameters: &[&(dyn ToSql + Sync)],
+    read: impl Fn(&Row) -> Result<T, ReadError>,
+) -> Result<Vec<T>, ReadError> {
+    let late = |_| ReadError::TimedOut;
+    let statement = timeout(READ, client.prepare_cached(sql)).await.map_err(late)??;
+    let parameters = parameters.iter().copied();
+    let rows = timeout(READ, client.query_raw(&statement, parameters)).await.map_err(late)??;
+    let mut rows = pin!(rows);
+    let mut found = Vec::new();
+    while let Some(row) = timeout(READ, rows.try_next()).await.map_err(late)?? {
+        found.push(read(&row)?);
+    }
+    Ok(found)
+}
+
+/// What Postgres' signed integers can hold: beyond that there is no event, and never so many.
+pub(super) fn clamped(number: impl TryInto<i64>) -> i64 {
+    number.try_into().unwrap_or(i64::MAX)
+}
+
+fn number(row: &Row, column: usize) -> Result<u64, ReadError> {
+    Ok(row.try_get::<_, i64>(column)?.try_into()?)
+}
+
+fn recorded(row: &Row) -> Result<Recorded, ReadError> {
+    let data: &str = row.try_get(5)?;
+    Ok(Recorded {
+        position: number(row, 0)?,
+        stream: row.try_get::<_, &str>(1)?.parse()?,
+        version: number(row, 2)?,
+        event_id: EventId(row.try_get(3)?),
+        event: codec::decode(row.try_get(4)?, data.as_bytes())?,
+        data: data.as_bytes().into(),
+        metadata: Metadata {
+            occurred_at: Timestamp::from_micros(row.try_get(6)?),
+            correlation_id: CorrelationId(row.try_get(8)?),
+            causation_id: row.try_get::<_, Option<Uuid>>(9)?.map(EventId),
+            actor: row.try_get::<_, &str>(10)?.parse::<Actor>()?,
+        },
+        recorded_at: Timestamp::from_micros(row.try_get(7)?),
+    })
+}

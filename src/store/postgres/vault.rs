@@ -1,0 +1,78 @@
+//! The vault in Postgres, beside a log in the same database or elsewhere.
+
+use async_trait::async_trait;
+use deadpool_postgres::Pool;
+use tokio_postgres::Row;
+use whence_events::{Mac, StreamId};
+
+use super::open::{self, OpenError};
+use super::read::{self, ReadError, Readers};
+use crate::clock::Clock;
+use crate::postgres::PostgresUrl;
+use crate::store::{KeyPut, KeyRecord, KeyStore, NewKey, StoreError};
+
+/// Connections of a vault that has its pool to itself.
+const CONNECTIONS: usize = 8;
+
+/// Subject keys in a Postgres database.
+#[derive(Clone)]
+pub struct PostgresVault {
+    readers: Readers,
+    clock: Clock,
+}
+
+impl PostgresVault {
+    /// Opens the vault in a database, or makes it there, without a log.
+    ///
+    /// # Errors
+    /// As [`PostgresStore::open`](super::PostgresStore::open).
+    pub async fn open(
+        url: &PostgresUrl,
+        fingerprint: Mac,
+        clock: Clock,
+    ) -> Result<Self, OpenError> {
+        open::vault(url, fingerprint).await?;
+        Ok(Self::over(url.pool(CONNECTIONS, &read::SETTINGS), clock))
+    }
+
+    /// Over a pool whose commits are durable.
+    pub(super) fn over(pool: Pool, clock: Clock) -> Self {
+        Self { readers: Readers::new(pool), clock }
+    }
+}
+
+#[async_trait]
+impl KeyStore for PostgresVault {
+    async fn put(&self, subject: &StreamId, key: &NewKey) -> Result<KeyPut, StoreError> {
+        let (subject, generation) = (subject.to_string(), i64::from(key.generation));
+        let now = self.clock.now().as_micros();
+        let sql = "INSERT INTO vault.subject_keys (subject, generation, wrapped, created_at)
+                   VALUES ($1, $2, $3, $4) ON CONFLICT (subject, generation) DO NOTHING";
+        self.readers.query(sql, &[&subject, &generation, &key.wrapped, &now], |_| Ok(())).await?;
+        // Which of them is there now: a later statement, for it has to see what the other committed.
+        let sql = "SELECT wrapped = $3 FROM vault.subject_keys
+                   WHERE subject = $1 AND generation = $2";
+        let same = |row: &Row| Ok(row.try_get::<_, Option<bool>>(0)?);
+        let found = self.readers.query(sql, &[&subject, &generation, &key.wrapped], same).await?;
+        Ok(if found == [Some(true)] { KeyPut::Stored } else { KeyPut::Taken })
+    }
+
+    async fn read_key(&self, subject: &StreamId) -> Result<Option<KeyRecord>, StoreError> {
+        let sql = "SELECT generation, wrapped FROM vault.subject_keys
+                   WHERE subject = $1 ORDER BY generation DESC LIMIT 1";
+        let record = |row: &Row| -> Result<KeyRecord, ReadError> {
+            let generation = u32::try_from(row.try_get::<_, i64>(0)?)?;
+            Ok(KeyRecord { generation, wrapped: row.try_get(1)? })
+        };
+        Ok(self.readers.query(sql, &[&subject.to_string()], record).await?.pop())
+    }
+
+    // Postgres keeps the old row on its pages until it vacuums them, and in archived WAL.
+    async fn destroy_key(&self, subject: &StreamId) -> Result<(), StoreError> {
+        let sql = "UPDATE vault.subject_keys SET wrapped = NULL, destroyed_at = $2
+                   WHERE subject = $1 AND wrapped IS NOT NULL";
+        let now = self.clock.now().as_micros();
+        self.readers.query(sql, &[&subject.to_string(), &now], |_| Ok(())).await?;
+        Ok(())
+    }
+}
