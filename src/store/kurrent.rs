@@ -23,7 +23,7 @@ use whence_events::{EventId, Position, Recorded, StreamId, Version};
 use super::{Append, Appended, Batch, EventStore, KeyRecord, KeyStore, StoreError};
 use crate::clock::Clock;
 use append::{Appender, UnderWay};
-use link::{Failure, Link};
+use link::{Failure, Link, Opened};
 pub use settings::KurrentUrl;
 use tail::Tail;
 
@@ -74,7 +74,7 @@ impl KurrentStore {
         let settings = settings::settings(url)?;
         let hosts = settings::hosts(&settings);
         let opened = Link::open(settings, PATIENCE).await;
-        let (link, last) = opened.map_err(|failure| unreachable(hosts, failure))?;
+        let Opened { link, first, last } = opened.map_err(|failure| unreachable(hosts, failure))?;
         if let Some(last) = &last {
             clock.raise(record::created(last.get_original_event()));
         }
@@ -82,7 +82,7 @@ impl KurrentStore {
         let shared = Arc::new(Shared { link, tail: Tail::new(head) });
         let supervisor = tokio::spawn({
             let shared = shared.clone();
-            async move { shared.link.supervise(&shared.tail).await }
+            async move { shared.link.supervise(first, &shared.tail).await }
         });
         let supervisor = supervisor.abort_handle();
         Ok(Self { shared, keys, under_way: UnderWay::default(), supervisor })

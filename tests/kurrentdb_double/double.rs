@@ -15,6 +15,7 @@ use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::net::TcpListener;
 use tokio::sync::{broadcast, watch};
 
 use log::Log;
@@ -83,8 +84,7 @@ impl Double {
         for _ in 0..count {
             listeners.push(node::listen(SocketAddr::from(([127, 0, 0, 1], 0))).await?);
         }
-        let addresses =
-            listeners.iter().map(|listener| listener.local_addr()).collect::<Result<_, _>>()?;
+        let addresses = listeners.iter().map(TcpListener::local_addr).collect::<Result<_, _>>()?;
         let members = Members { addresses, alive: vec![true; count], leader: Some(0) };
         let log = Log::new();
         let shared = Arc::new(Shared {

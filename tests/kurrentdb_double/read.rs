@@ -1,4 +1,5 @@
 //! Reads and subscriptions of the double.
+#![expect(clippy::result_large_err, reason = "the error of gRPC is what it is")]
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;

@@ -2,7 +2,7 @@
 //! is in that already stays, and so does what the cases add; nobody else may write to it meanwhile.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use async_trait::async_trait;
 use whence::clock::Clock;
@@ -89,12 +89,21 @@ contract!(Kurrent::any().await);
 
 /// A vault in memory.
 #[derive(Default)]
-pub(crate) struct MemoryKeys(Mutex<BTreeMap<(String, u32), Option<Vec<u8>>>>);
+pub(crate) struct MemoryKeys(Mutex<Keys>);
+
+/// By subject and generation; `None`: destroyed.
+type Keys = BTreeMap<(String, u32), Option<Vec<u8>>>;
+
+impl MemoryKeys {
+    fn keys(&self) -> MutexGuard<'_, Keys> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 #[async_trait]
 impl KeyStore for MemoryKeys {
     async fn put(&self, subject: &StreamId, key: &NewKey) -> Result<KeyPut, StoreError> {
-        let mut keys = self.0.lock().unwrap();
+        let mut keys = self.keys();
         let place = keys.entry((subject.to_string(), key.generation));
         let there = place.or_insert_with(|| Some(key.wrapped.clone()));
         let same = there.as_ref() == Some(&key.wrapped);
@@ -102,7 +111,7 @@ impl KeyStore for MemoryKeys {
     }
 
     async fn read_key(&self, subject: &StreamId) -> Result<Option<KeyRecord>, StoreError> {
-        let keys = self.0.lock().unwrap();
+        let keys = self.keys();
         let name = subject.to_string();
         let of_subject = keys.range((name.clone(), 0)..=(name, u32::MAX));
         Ok(of_subject.last().map(|((_, generation), wrapped)| KeyRecord {
@@ -112,7 +121,7 @@ impl KeyStore for MemoryKeys {
     }
 
     async fn destroy_key(&self, subject: &StreamId) -> Result<(), StoreError> {
-        let mut keys = self.0.lock().unwrap();
+        let mut keys = self.keys();
         let name = subject.to_string();
         keys.range_mut((name.clone(), 0)..=(name, u32::MAX)).for_each(|(_, key)| *key = None);
         Ok(())

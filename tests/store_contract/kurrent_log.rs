@@ -171,7 +171,7 @@ async fn two_nodes_hear_of_each_other() {
         assert_eq!(other.head().await.unwrap(), last);
         let batch = tail.recv().await.unwrap();
         assert_eq!(batch.events[0].position, last);
-        let lost = one.append(append(&stream, length, 1)).await;
-        assert!(matches!(lost, Err(StoreError::Conflict { .. })), "{lost:?}");
+        let refused = one.append(append(&stream, length, 1)).await;
+        assert!(matches!(refused, Err(StoreError::Conflict { .. })), "{refused:?}");
     }
 }

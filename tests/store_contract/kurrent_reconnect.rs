@@ -1,4 +1,5 @@
 //! The log in KurrentDB while the server dies, changes its leader or hangs up.
+#![expect(clippy::unwrap_used, reason = "helpers of tests: what fails in them fails the test")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -22,7 +23,7 @@ const ALL: usize = 1_000_000;
 const EVENTS: usize = 2;
 
 /// Far longer than anything here may take: reached, it is as good as never.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_server_that_dies_under_load_and_returns_has_each_acknowledged_append_once() {
@@ -145,8 +146,8 @@ async fn an_append_whose_answers_are_all_lost_is_found_by_the_next_call() {
     let store = log.open().await;
     let same = append(&new_stream(), 0, 3);
     log.double().lose_answers(usize::MAX);
-    let lost = timeout(LIMIT, store.append(same.clone())).await.unwrap();
-    assert!(matches!(lost, Err(StoreError::Unavailable(_))), "{lost:?}");
+    let unheard = timeout(LIMIT, store.append(same.clone())).await.unwrap();
+    assert!(matches!(unheard, Err(StoreError::Unavailable(_))), "{unheard:?}");
     log.double().lose_answers(0);
     let last = appending(&store, same.clone()).await;
     assert_eq!(log.double().written(), 1);

@@ -58,8 +58,18 @@ pub(super) struct Link {
     opened: Instant,
 }
 
+/// A link that was just made.
+pub(super) struct Opened {
+    pub(super) link: Link,
+    /// For the supervisor.
+    pub(super) first: Connection,
+    /// The last event of the log.
+    pub(super) last: Option<ResolvedEvent>,
+}
+
+/// A client that worked when it was made.
 #[derive(Clone)]
-struct Connection {
+pub(super) struct Connection {
     /// Tells a client that was reported from the one that took its place.
     generation: u64,
     client: Arc<Client>,
@@ -80,20 +90,21 @@ pub(super) enum Failure {
 }
 
 impl Link {
-    /// Connects, and says where the log ends. Tries again for as long as `patience` lasts.
+    /// Connects, trying again for as long as `patience` lasts.
     pub(super) async fn open(
         settings: ClientSettings,
         patience: Duration,
-    ) -> Result<(Self, Option<ResolvedEvent>), Failure> {
+    ) -> Result<Opened, Failure> {
         let deadline = Instant::now() + patience;
         let mut pause = PAUSE;
         loop {
             match timeout_at(deadline, connect(&settings)).await.unwrap_or(Err(Failure::Late)) {
-                Ok((client, head)) => {
-                    let connection = Connection { generation: 0, client: Arc::new(client) };
-                    let current = watch::Sender::new(Some(connection));
+                Ok((client, last)) => {
+                    let first = Connection { generation: 0, client: Arc::new(client) };
+                    let current = watch::Sender::new(Some(first.clone()));
                     let (in_touch_at, opened) = (AtomicU64::new(0), Instant::now());
-                    return Ok((Self { settings, current, in_touch_at, opened }, head));
+                    let link = Self { settings, current, in_touch_at, opened };
+                    return Ok(Opened { link, first, last });
                 }
                 Err(error) if error.may_pass() && Instant::now() + pause < deadline => {
                     tokio::time::sleep(pause).await;
@@ -129,11 +140,10 @@ impl Link {
     }
 
     /// Tails the log and mends the link, for ever.
-    pub(super) async fn supervise(&self, tail: &Tail) {
+    pub(super) async fn supervise(&self, mut connection: Connection, tail: &Tail) {
         let mut pause = Duration::ZERO;
         let mut changes = self.current.subscribe();
         loop {
-            let Some(connection) = changes.borrow_and_update().clone() else { return };
             let since = Instant::now();
             tokio::select! {
                 why = tail.follow(&connection.client) => {
@@ -151,8 +161,8 @@ impl Link {
                 pause = Duration::ZERO;
             }
             let client = self.mend(connection.client, &mut pause).await;
-            let generation = connection.generation + 1;
-            self.current.send_replace(Some(Connection { generation, client }));
+            connection = Connection { generation: connection.generation + 1, client };
+            self.current.send_replace(Some(connection.clone()));
         }
     }
 
@@ -172,8 +182,13 @@ impl Link {
                 Ok(Err(error)) => return error.into(),
                 Err(_) => return Failure::Late,
             };
-            if timeout(MAX_PROBE, tail.wait_for(head)).await.is_err() {
-                return Failure::Late;
+            let mut told = tail.told();
+            while timeout(MAX_PROBE, tail.wait_for(head)).await.is_err() {
+                // With much to catch up on it takes long, but it moves.
+                if tail.told() == told {
+                    return Failure::Late;
+                }
+                told = tail.told();
             }
             let asked = u64::try_from(asked.as_millis()).unwrap_or(u64::MAX);
             self.in_touch_at.store(asked, Ordering::Relaxed);

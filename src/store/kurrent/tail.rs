@@ -84,8 +84,6 @@ impl Tail {
                     last = event.position;
                     events.push(event);
                 }
-                // Told before, or in a stream that is not ours although its name begins so.
-                Ok(_) => {}
                 Err(unreadable) if unreadable.position > last => {
                     tracing::error!(error = %unreadable, "an event of the log is damaged");
                     // Left out: the next batch then stands behind a gap, and whoever reads the log
@@ -94,7 +92,8 @@ impl Tail {
                     last = unreadable.position;
                     after = last;
                 }
-                Err(_) => {}
+                // Told before, or in a stream that is not ours although its name begins so.
+                Ok(_) | Err(_) => {}
             }
         }
         self.send(after, events);
