@@ -99,7 +99,11 @@ impl From<tokio_postgres::Error> for QueryError {
 
 /// What the server said, or what is wrong with the connection.
 fn words(error: &tokio_postgres::Error) -> String {
-    error.as_db_error().map_or_else(|| error.to_string(), |answer| answer.message().to_owned())
+    match (error.as_db_error(), std::error::Error::source(error)) {
+        (Some(answer), _) => answer.message().to_owned(),
+        (None, Some(cause)) => format!("{error}: {cause}"),
+        (None, None) => error.to_string(),
+    }
 }
 
 /// The events before the first one that this version does not know, and what to say of that one.

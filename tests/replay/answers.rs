@@ -42,28 +42,33 @@ pub(crate) async fn assert_same_answers(one: &ReadDb, other: &ReadDb, events: &[
 }
 
 fn requests(events: &[Recorded]) -> BTreeSet<RequestId> {
-    let request = |event: &Recorded| match &event.event {
-        Event::Mailbox(MailboxEvent::LoginStarted(started)) => Some(started.request_id),
-        _ => None,
-    };
-    events.iter().filter_map(request).collect()
+    let mut requests = BTreeSet::new();
+    for event in events {
+        if let Event::Mailbox(MailboxEvent::LoginStarted(started)) = &event.event {
+            requests.insert(started.request_id);
+        }
+    }
+    requests
 }
 
 fn sessions(events: &[Recorded]) -> BTreeSet<SessionId> {
-    let session = |event: &Recorded| match &event.event {
-        Event::User(user) => match user.as_ref() {
-            UserEvent::SessionOpened(opened) => Some(opened.session_id),
-            _ => None,
-        },
-        _ => None,
-    };
-    events.iter().filter_map(session).collect()
+    let mut sessions = BTreeSet::new();
+    for event in events {
+        if let Event::User(user) = &event.event
+            && let UserEvent::SessionOpened(opened) = user.as_ref()
+        {
+            sessions.insert(opened.session_id);
+        }
+    }
+    sessions
 }
 
 fn users(events: &[Recorded]) -> BTreeSet<UserId> {
-    let user = |event: &Recorded| match &event.stream {
-        StreamId::User(user_id) => Some(*user_id),
-        _ => None,
-    };
-    events.iter().filter_map(user).collect()
+    let mut users = BTreeSet::new();
+    for event in events {
+        if let StreamId::User(user_id) = &event.stream {
+            users.insert(*user_id);
+        }
+    }
+    users
 }

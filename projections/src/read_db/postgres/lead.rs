@@ -11,6 +11,11 @@ use super::{PostgresReadDb, ProjectError, open};
 /// Held, for as long as its session lasts, by who projects.
 const PROJECTING: i64 = 0x7768_656e_6365_0002;
 
+/// A machine that is gone says nothing: the server has to find out that its session is over, and would
+/// by default take hours to.
+const MAY_VANISH: &str = "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5;
+    SET tcp_keepalives_count = 3; SET tcp_user_timeout = '25s'";
+
 /// Rows are found by their keys, whatever the statistics say: they are wrong of a table that was
 /// empty a second ago, and a statement is planned once.
 const SETTINGS: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off;
@@ -72,6 +77,7 @@ impl PostgresReadDb {
     /// A connection outside of the pool: none of its borrowers may end up with the lock.
     async fn new_seat(&self) -> Result<Seat, ProjectError> {
         let client = Object::take(self.pool.get().await?);
+        client.batch_execute(MAY_VANISH).await?;
         Ok(Seat { client, leads: false, done: None })
     }
 }
