@@ -4,7 +4,6 @@ pub mod attribution;
 mod onboarding;
 pub mod touches;
 
-use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
@@ -24,7 +23,7 @@ use crate::mail::Mailer;
 use crate::runner::{self, Progress};
 use crate::secrets::{Keys, new_correlation_id};
 use crate::sessions::Sessions;
-use crate::store::{EventStore, SqliteStore};
+use crate::store::EventStore;
 use crate::vault::Vault;
 use onboarding::Desk;
 use touches::TouchRecorder;
@@ -76,9 +75,7 @@ impl App {
     /// One clear sentence: which file, which setting, why.
     pub async fn open(config: Config, clock: Clock) -> anyhow::Result<Arc<Self>> {
         let mailer = Mailer::open(&config.mail, &config.sender).context("--mail")?;
-        let log = config.data.join("log.db");
-        let fingerprint = Keys::derive(&config.master_key).fingerprint();
-        let store = Arc::new(SqliteStore::open(&log, fingerprint, clock.clone())?);
+        let store = config.open_log(clock.clone()).await?;
         Self::open_with(config, clock, mailer, store).await
     }
 
@@ -95,9 +92,9 @@ impl App {
         let keys = Keys::derive(&config.master_key);
         let geo = config.geo.clone();
         let vault = Arc::new(Vault::new(store.clone(), keys.wrapping.clone()));
-        let reads = Arc::new(open_reads(&config.data)?);
+        let reads = Arc::new(config.store.open_reads().await?);
         let observer = Sessions::observer(config.session_cache, reads.clone());
-        let progress = runner::start(&store, reads.clone(), observer.clone())?;
+        let progress = runner::start(&store, reads.clone(), observer.clone());
         let sessions = Sessions::new(&observer, vault.clone(), store.clone(), progress.clone());
         let handler = Handler::new(store.clone(), vault.clone(), clock.clone());
         let (recorder, queue) = TouchRecorder::bounded(TOUCH_QUEUE);
@@ -150,9 +147,4 @@ impl App {
         tokio::spawn(touches::work(Arc::downgrade(self), queue));
         Ok(())
     }
-}
-
-fn open_reads(data: &Path) -> anyhow::Result<ReadDb> {
-    let path = data.join("read.db");
-    ReadDb::sqlite(&path).with_context(|| format!("cannot open the read models {}", path.display()))
 }

@@ -108,15 +108,15 @@ fn say_where_to_look(app: &App) {
         Some(directory) => format!("mails in {directory}"),
         None => format!("mails by {:?}", app.mailer),
     };
-    let (listen, data) = (config.listen, config.data.display());
+    let (listen, store) = (config.listen, &config.store);
     let here = config.public_url.as_str() == format!("http://{listen}/");
     let public = if here { String::new() } else { format!(" for {}", config.public_url) };
-    let line = format!("whence is up at http://{listen}{public}, data in {data}, {mails}");
+    let line = format!("whence is up at http://{listen}{public}, data in {store}, {mails}");
     if std::io::stderr().is_terminal() {
         eprintln!("{line}");
     } else {
         let development = app.mailer.is_development();
-        tracing::info!(%listen, public_url = %config.public_url, %data, development, "{line}");
+        tracing::info!(%listen, public_url = %config.public_url, %store, development, "{line}");
     }
 }
 

@@ -8,7 +8,8 @@ mod files;
 mod flags;
 
 use std::net::{IpAddr, SocketAddr};
-use std::path::PathBuf;
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
@@ -21,11 +22,13 @@ use whence_events::{Country, RuleSettings};
 
 pub use self::cookies::{CookieDomain, CookieSettings};
 pub use self::flags::{ModelArg, RecordArg, ServeArgs};
+use crate::clock::Clock;
 use crate::domain::rules::{RULES_VERSION, Rules};
 use crate::domain::touch::{Hosts, Model, Record, Window};
 use crate::geo::Geo;
 use crate::mail::{MailConfigError, Mailer, Sender};
-use crate::secrets::{MasterKey, sha256};
+use crate::secrets::{Keys, MasterKey, sha256};
+use crate::store::{EventStore, Location};
 
 /// Settings of a service.
 #[derive(Clone, Debug)]
@@ -33,7 +36,7 @@ pub struct Config {
     /// Where to listen.
     pub listen: SocketAddr,
     /// Where log and read models live.
-    pub data: PathBuf,
+    pub store: Location,
     /// How mails leave; see [`crate::mail`].
     pub mail: String,
     /// Who mails are from.
@@ -91,6 +94,14 @@ impl Config {
     #[must_use]
     pub fn landing_cookies(&self) -> CookieSettings {
         CookieSettings { window: self.window, domain: self.cookie_domain.clone() }
+    }
+
+    /// Opens the log, or makes it.
+    ///
+    /// # Errors
+    /// One clear sentence: where, and why not.
+    pub async fn open_log(&self, clock: Clock) -> anyhow::Result<Arc<dyn EventStore>> {
+        self.store.open(Keys::derive(&self.master_key).fingerprint(), clock).await
     }
 
     /// Whether forwarded headers of this peer count.
@@ -167,10 +178,9 @@ impl ServeArgs {
     /// # Errors
     /// One clear sentence for the first flag that cannot work.
     pub fn into_config(self) -> anyhow::Result<Config> {
-        let data = files::data_directory(&self.store)?;
+        let store = Location::parse(&self.store, self.read_db.as_deref())?;
         let (public_url, landing_url) = self.urls()?;
-        let mail =
-            self.mail.clone().unwrap_or_else(|| format!("directory:{}/mail", data.display()));
+        let mail = self.mail.clone().unwrap_or_else(|| default_mail(&store));
         if !self.development && !is_this_machine(&public_url) {
             refuse_development_choices(&public_url, &mail)?;
         }
@@ -187,14 +197,20 @@ impl ServeArgs {
         let geo = self.geoip.as_deref().map_or_else(|| Ok(Geo::none()), Geo::open)?;
         let given_key = self.master_key.as_deref().map(given_master_key).transpose()?;
         // From here on there is something on disk.
-        files::make_private(&data)?;
-        let master_key = match given_key {
-            Some(key) => key,
-            None => files::stored_master_key(&data)?,
+        if let Some(directory) = store.directory() {
+            files::make_private(directory)?;
+        }
+        let master_key = match (given_key, store.directory()) {
+            (Some(key), _) => key,
+            (None, Some(directory)) => files::stored_master_key(directory)?,
+            (None, None) => bail!(
+                "--master-key has to be given for a store that several nodes share: 64 hexadecimal \
+                 digits, such as `openssl rand -hex 32` prints"
+            ),
         };
         Ok(Config {
             listen: self.listen,
-            data,
+            store,
             mail,
             site: sender.name.clone(),
             sender,
@@ -352,6 +368,12 @@ fn check_mail(mail: &str, sender: &Sender) -> anyhow::Result<()> {
         };
         anyhow::Error::new(error).context(flag)
     })
+}
+
+/// A directory beside the log; for a log elsewhere, where one would be.
+fn default_mail(store: &Location) -> String {
+    let directory = store.directory().unwrap_or(Path::new("./whence-data"));
+    format!("directory:{}/mail", directory.display())
 }
 
 fn default_sender(host: &str) -> String {

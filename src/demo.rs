@@ -20,8 +20,6 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::http;
 use crate::mail::Mailer;
-use crate::secrets::Keys;
-use crate::store::SqliteStore;
 use client::{Answer, Browser};
 use screen::Screen;
 
@@ -48,11 +46,10 @@ pub(crate) async fn run() -> anyhow::Result<()> {
     // The demo stands behind a proxy on this machine, so that its headers tell a country.
     let flags = ["--store", &store, "--listen", &listen, "--trusted-proxy", "127.0.0.1"];
     let config = Config::from_flags(flags)?;
-    let fingerprint = Keys::derive(&config.master_key).fingerprint();
     let clock = Clock::system();
-    let log = SqliteStore::open(&config.data.join("log.db"), fingerprint, clock.clone())?;
+    let log = config.open_log(clock.clone()).await?;
     let mailer = Mailer::open("memory", &config.sender)?;
-    let app = App::open_with(config, clock, mailer, Arc::new(log)).await?;
+    let app = App::open_with(config, clock, mailer, log).await?;
     let serving =
         tokio::spawn(http::serve(listener, http::router(app.clone()), std::future::pending()));
 

@@ -162,25 +162,18 @@ where
 pub struct Behind;
 
 /// Starts the runner. It ends when the store is dropped.
-///
-/// # Errors
-/// When its thread cannot be started.
 pub fn start(
     store: &Arc<dyn EventStore>,
     reads: Arc<ReadDb>,
     observer: impl Observer,
-) -> std::io::Result<Arc<Progress>> {
+) -> Arc<Progress> {
     let progress = Arc::new(Progress::default());
     // Before the first read, so that nothing falls between the log and its tail.
     let tail = store.tail();
     let store = Arc::downgrade(store);
     let runner = Runner { store, reads, observer, progress: progress.clone() };
-    let runtime = tokio::runtime::Handle::current();
-    // A thread of its own: the embedded tables are written where this runs.
-    std::thread::Builder::new()
-        .name("whence-runner".into())
-        .spawn(move || runtime.block_on(runner.run(tail)))?;
-    Ok(progress)
+    tokio::spawn(runner.run(tail));
+    progress
 }
 
 struct Runner<O> {
@@ -257,9 +250,10 @@ impl<O: Observer> Runner<O> {
 
     async fn belong_to_this_log(&self, checkpoints: &[Checkpoint]) -> Result<bool, Trouble> {
         for checkpoint in checkpoints {
-            let Some(position) = checkpoint.position.checked_sub(1) else { continue };
-            let there = self.read(position, 1).await?;
-            if there.first().map(|event| event.event_id) != checkpoint.event_id {
+            let Some(store) = self.store.upgrade() else { return Ok(true) };
+            if checkpoint.position > 0
+                && store.event_at(checkpoint.position).await? != checkpoint.event_id
+            {
                 return Ok(false);
             }
         }
@@ -415,7 +409,14 @@ impl<O: Observer> Runner<O> {
             Err(ProjectError::UnknownEvent { position, .. }) => {
                 &events[..events.partition_point(|event| event.position < *position)]
             }
-            Err(ProjectError::Sqlite(_) | ProjectError::Damaged(_)) => &[],
+            Err(
+                ProjectError::Sqlite(_)
+                | ProjectError::Damaged(_)
+                | ProjectError::Postgres(_)
+                | ProjectError::Pool(_)
+                | ProjectError::NotLeading
+                | ProjectError::TablesMoved(_),
+            ) => &[],
         };
         self.observer.projected(done).await;
         if let Some(last) = done.last()

@@ -74,7 +74,7 @@ enum Entry {
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
     /// The read models.
-    #[error("the read models do not answer: {0}")]
+    #[error(transparent)]
     Reads(#[from] QueryError),
     /// The log or the vault.
     #[error(transparent)]
@@ -125,6 +125,10 @@ impl Sessions {
         id: SessionId,
         now: Timestamp,
     ) -> Result<Option<Arc<Session>>, SessionError> {
+        // Another node may have ended it meanwhile.
+        if !self.store.in_touch() {
+            return Err(Behind.into());
+        }
         let entry = match self.cache.get(&id) {
             Some(entry) => entry,
             None => self.fill(id).await?,

@@ -4,6 +4,9 @@
 //! backend makes the append durable, keeps one commit order, and tells whoever tails the log. The
 //! contract is on the methods; `tests/store_contract/` holds every backend to it.
 
+#[cfg(feature = "kurrentdb")]
+mod kurrent;
+mod location;
 mod postgres;
 mod sqlite;
 
@@ -16,7 +19,10 @@ use tokio::sync::broadcast;
 use whence_events::codec::CodecError;
 use whence_events::{Event, EventId, Metadata, Position, Recorded, StreamId, Version};
 
-pub use postgres::{OpenError as PostgresOpenError, PostgresStore, PostgresVault, Put};
+#[cfg(feature = "kurrentdb")]
+pub use kurrent::{KurrentOpenError, KurrentStore, KurrentUrl};
+pub use location::Location;
+pub use postgres::{OpenError as PostgresOpenError, PostgresStore, PostgresVault};
 pub use sqlite::{OpenError, SqliteStore};
 
 /// How long the tail may have heard nothing of the log.
@@ -75,6 +81,18 @@ pub trait EventStore: Send + Sync + 'static {
     /// [`StoreError::Unavailable`].
     async fn head(&self) -> Result<Position, StoreError>;
 
+    /// The id of the event at a position; `None` when there is none. Positions of another log may be
+    /// asked for, too.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn event_at(&self, position: Position) -> Result<Option<EventId>, StoreError> {
+        let Some(after) = position.checked_sub(1) else { return Ok(None) };
+        let next = self.read_all(after, 1).await?;
+        let there = next.first().filter(|event| event.position == position);
+        Ok(there.map(|event| event.event_id))
+    }
+
     /// Every batch committed from now on, in log order. A receiver that falls behind is told how
     /// much it missed and reads that from the log.
     fn tail(&self) -> broadcast::Receiver<Batch>;
@@ -96,6 +114,37 @@ pub trait EventStore: Send + Sync + 'static {
     /// # Errors
     /// [`StoreError::Unavailable`].
     async fn destroy_key(&self, subject: &StreamId) -> Result<(), StoreError>;
+}
+
+/// A vault for a log that cannot erase: subject keys somewhere else, where they can be destroyed.
+#[async_trait]
+pub trait KeyStore: Send + Sync + 'static {
+    /// Stores a key at its subject and generation, unless there is one already; durable on `Ok`.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`]: nobody knows whether it was stored; the same key may be put again.
+    async fn put(&self, subject: &StreamId, key: &NewKey) -> Result<KeyPut, StoreError>;
+
+    /// The latest key of a subject.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn read_key(&self, subject: &StreamId) -> Result<Option<KeyRecord>, StoreError>;
+
+    /// Destroys the key of a subject for good; done when it returns, also when there was none.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn destroy_key(&self, subject: &StreamId) -> Result<(), StoreError>;
+}
+
+/// What became of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyPut {
+    /// It is there, by this call or by an earlier one with the same bytes.
+    Stored,
+    /// Another key is there, or was and is destroyed.
+    Taken,
 }
 
 /// Events to put at the end of one stream.

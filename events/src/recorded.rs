@@ -33,6 +33,10 @@ pub enum StreamId {
 }
 
 impl StreamId {
+    /// What the names of each family begin with: what to ask for of a log that others write to, too.
+    pub const PREFIXES: [&str; 6] =
+        ["mailbox-", "user-", "name-code-", "name-handle-", "touch-", "rules-"];
+
     /// The stream of a referral code, however it is spelt.
     #[must_use]
     pub fn code(code: &ReferralCode) -> Self {
@@ -57,16 +61,17 @@ impl FromStr for StreamId {
     type Err = InvalidId;
     fn from_str(text: &str) -> Result<Self, InvalidId> {
         type Parse = fn(&str) -> Result<StreamId, InvalidId>;
-        let families: [(&str, Parse); 6] = [
-            ("mailbox-", |rest| rest.parse().map(Self::Mailbox)),
-            ("user-", |rest| rest.parse().map(Self::User)),
-            ("name-code-", |rest| rest.parse().map(Self::Code)),
-            ("name-handle-", |rest| rest.parse().map(Self::Handle)),
-            ("touch-", |rest| rest.parse().map(Self::Touch)),
-            ("rules-", |rest| rest.parse().map(Self::Rules)),
+        let parse: [Parse; 6] = [
+            |rest| rest.parse().map(Self::Mailbox),
+            |rest| rest.parse().map(Self::User),
+            |rest| rest.parse().map(Self::Code),
+            |rest| rest.parse().map(Self::Handle),
+            |rest| rest.parse().map(Self::Touch),
+            |rest| rest.parse().map(Self::Rules),
         ];
-        families
+        Self::PREFIXES
             .iter()
+            .zip(parse)
             .find_map(|(prefix, parse)| Some(parse(text.strip_prefix(prefix)?)))
             .unwrap_or(Err(InvalidId("stream name")))
     }

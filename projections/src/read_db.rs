@@ -1,22 +1,28 @@
 //! Where read models live.
 
 mod apply;
+mod postgres;
 mod query;
 mod sqlite;
 
 use std::path::Path;
 
-use whence_events::{EventId, Position, Recorded, RequestId, SessionId, Timestamp, UserId};
+use deadpool_postgres::{Pool, PoolError};
+use tokio::runtime::{Handle, RuntimeFlavor};
+use whence_events::{Event, EventId, Position, Recorded, RequestId, SessionId, Timestamp, UserId};
 
 use crate::{
     Invitee, Onboarding, ReferralOverview, SessionView, Snapshot, UndecidedReferral, UserView,
 };
+use postgres::PostgresReadDb;
 use sqlite::SqliteReadDb;
 
 /// A database of read models: disposable.
 pub enum ReadDb {
     /// A SQLite file.
     Sqlite(SqliteReadDb),
+    /// A schema of a Postgres database.
+    Postgres(PostgresReadDb),
 }
 
 /// How far a projector got.
@@ -47,10 +53,66 @@ pub enum ProjectError {
     /// The database.
     #[error("the read models cannot be written: {0}")]
     Sqlite(#[from] rusqlite::Error),
+    /// The database.
+    #[error("the read models cannot be written: {}", words(.0))]
+    Postgres(tokio_postgres::Error),
+    /// The database cannot be reached.
+    #[error("the read models cannot be reached: {0}")]
+    Pool(#[from] PoolError),
+    /// Another node writes the tables, or may do so by now.
+    #[error("this node does not write the read models")]
+    NotLeading,
+    /// The tables are further, or not as far, as this node had them. It has to look.
+    #[error("the tables of {0} are not where this node left them")]
+    TablesMoved(&'static str),
 }
 
 /// Why a query has no answer.
-pub type QueryError = rusqlite::Error;
+#[derive(Debug, thiserror::Error)]
+pub enum QueryError {
+    /// The file.
+    #[error("the read models cannot be read: {0}")]
+    Sqlite(#[from] rusqlite::Error),
+    /// The database.
+    #[error("the read models cannot be read: {}", words(.0))]
+    Postgres(tokio_postgres::Error),
+    /// The database cannot be reached.
+    #[error("the read models cannot be reached: {0}")]
+    Pool(#[from] PoolError),
+    /// Another version wrote them.
+    #[error("the read models hold a value that this version does not know")]
+    Value,
+}
+
+// No sources, which would be logged: what the server adds to its messages has values of rows in it.
+impl From<tokio_postgres::Error> for ProjectError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Postgres(error)
+    }
+}
+
+impl From<tokio_postgres::Error> for QueryError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Postgres(error)
+    }
+}
+
+/// What the server said, or what is wrong with the connection.
+fn words(error: &tokio_postgres::Error) -> String {
+    match (error.as_db_error(), std::error::Error::source(error)) {
+        (Some(answer), _) => answer.message().to_owned(),
+        (None, Some(cause)) => format!("{error}: {cause}"),
+        (None, None) => error.to_string(),
+    }
+}
+
+/// The events before the first one that this version does not know, and what to say of that one.
+fn known(events: &[Recorded]) -> (&[Recorded], Option<ProjectError>) {
+    let unknown = events.iter().position(|event| matches!(event.event, Event::Unknown { .. }));
+    let Some(end) = unknown else { return (events, None) };
+    let (position, event_type) = (events[end].position, events[end].event.event_type().to_owned());
+    (&events[..end], Some(ProjectError::UnknownEvent { position, event_type }))
+}
 
 impl ReadDb {
     /// Opens the SQLite file at `path`, or makes it. Tables of a projector whose version changed
@@ -60,6 +122,16 @@ impl ReadDb {
     /// When the file cannot be made.
     pub fn sqlite(path: &Path) -> Result<Self, ProjectError> {
         Ok(Self::Sqlite(SqliteReadDb::open(path)?))
+    }
+
+    /// Opens the schema `read` of a Postgres database, or makes it. Tables of a projector whose
+    /// version changed stay as they are until this process leads. Its connections must be sessions
+    /// of the server's own: a pooler that deals out transactions would lose the lock of who leads.
+    ///
+    /// # Errors
+    /// When the database cannot be reached, or the schema cannot be made.
+    pub async fn postgres(pool: Pool) -> Result<Self, ProjectError> {
+        Ok(Self::Postgres(PostgresReadDb::open(pool).await?))
     }
 
     /// Whether it is this process that writes the tables: of those that share a database, one does.
@@ -72,6 +144,7 @@ impl ReadDb {
         match self {
             // The log's lock file has seen to it that nobody else is here.
             Self::Sqlite(_) => Ok(true),
+            Self::Postgres(db) => db.lead().await,
         }
     }
 
@@ -80,27 +153,34 @@ impl ReadDb {
     /// # Errors
     /// When the database does not answer.
     pub async fn checkpoints(&self) -> Result<Vec<Checkpoint>, ProjectError> {
-        let Self::Sqlite(db) = self;
-        db.checkpoints()
+        match self {
+            Self::Sqlite(db) => db.checkpoints(),
+            Self::Postgres(db) => db.checkpoints().await,
+        }
     }
 
     /// Empties all tables: the next batch starts at the beginning of the log.
     ///
     /// # Errors
-    /// When the database does not answer.
+    /// [`ProjectError::NotLeading`], and when the database does not answer.
     pub async fn reset(&self) -> Result<(), ProjectError> {
-        let Self::Sqlite(db) = self;
-        db.reset()
+        match self {
+            Self::Sqlite(db) => blocking(|| db.reset()),
+            Self::Postgres(db) => db.reset().await,
+        }
     }
 
     /// Applies a run of the log: rows and checkpoints in one transaction. Each projector takes what
     /// lies behind its checkpoint, so a run that was applied before changes nothing.
     ///
     /// # Errors
-    /// [`ProjectError::UnknownEvent`]: all before that event was applied. Otherwise nothing was.
+    /// [`ProjectError::UnknownEvent`]: all before that event was applied. Otherwise nothing was: then
+    /// [`ReadDb::checkpoints`] tell where to go on.
     pub async fn apply(&self, events: &[Recorded]) -> Result<(), ProjectError> {
-        let Self::Sqlite(db) = self;
-        db.apply(events).map_err(|error| db.explain(error))
+        match self {
+            Self::Sqlite(db) => blocking(|| db.apply(events)).map_err(|error| db.explain(error)),
+            Self::Postgres(db) => db.apply(events).await,
+        }
     }
 
     /// The mailbox of a login that is open.
@@ -111,8 +191,10 @@ impl ReadDb {
         &self,
         request_id: RequestId,
     ) -> Result<Option<whence_events::EmailKey>, QueryError> {
-        let Self::Sqlite(db) = self;
-        db.read(|connection| query::login(connection, request_id))
+        match self {
+            Self::Sqlite(db) => Ok(db.read(|file| query::login(file, request_id))?),
+            Self::Postgres(db) => db.login(request_id).await,
+        }
     }
 
     /// A session and whose it is.
@@ -120,8 +202,10 @@ impl ReadDb {
     /// # Errors
     /// When the database does not answer.
     pub async fn session(&self, session_id: SessionId) -> Result<Option<SessionView>, QueryError> {
-        let Self::Sqlite(db) = self;
-        db.read(|connection| query::session(connection, session_id))
+        match self {
+            Self::Sqlite(db) => Ok(db.read(|file| query::session(file, session_id))?),
+            Self::Postgres(db) => db.session(session_id).await,
+        }
     }
 
     /// The sessions of a user.
@@ -129,8 +213,10 @@ impl ReadDb {
     /// # Errors
     /// When the database does not answer.
     pub async fn sessions_of(&self, user_id: UserId) -> Result<Vec<SessionId>, QueryError> {
-        let Self::Sqlite(db) = self;
-        db.read(|connection| query::sessions_of(connection, user_id))
+        match self {
+            Self::Sqlite(db) => Ok(db.read(|file| query::sessions_of(file, user_id))?),
+            Self::Postgres(db) => db.sessions_of(user_id).await,
+        }
     }
 
     /// A user.
@@ -138,8 +224,10 @@ impl ReadDb {
     /// # Errors
     /// When the database does not answer.
     pub async fn user(&self, user_id: UserId) -> Result<Option<UserView>, QueryError> {
-        let Self::Sqlite(db) = self;
-        db.read(|connection| query::user(connection, user_id))
+        match self {
+            Self::Sqlite(db) => Ok(db.read(|file| query::user(file, user_id))?),
+            Self::Postgres(db) => db.user(user_id).await,
+        }
     }
 
     /// Whence a user came.
@@ -147,8 +235,10 @@ impl ReadDb {
     /// # Errors
     /// When the database does not answer.
     pub async fn snapshot(&self, user_id: UserId) -> Result<Option<Snapshot>, QueryError> {
-        let Self::Sqlite(db) = self;
-        db.read(|connection| query::snapshot(connection, user_id))
+        match self {
+            Self::Sqlite(db) => Ok(db.read(|file| query::snapshot(file, user_id))?),
+            Self::Postgres(db) => db.snapshot(user_id).await,
+        }
     }
 
     /// A user as a referrer.
@@ -156,8 +246,10 @@ impl ReadDb {
     /// # Errors
     /// When the database does not answer.
     pub async fn referral_overview(&self, user_id: UserId) -> Result<ReferralOverview, QueryError> {
-        let Self::Sqlite(db) = self;
-        db.read(|connection| query::referral_overview(connection, user_id))
+        match self {
+            Self::Sqlite(db) => Ok(db.read(|file| query::referral_overview(file, user_id))?),
+            Self::Postgres(db) => db.referral_overview(user_id).await,
+        }
     }
 
     /// Whom a user brought, the newest first.
@@ -170,8 +262,10 @@ impl ReadDb {
         limit: u64,
         offset: u64,
     ) -> Result<Vec<Invitee>, QueryError> {
-        let Self::Sqlite(db) = self;
-        db.read(|connection| query::invitees(connection, user_id, limit, offset))
+        match self {
+            Self::Sqlite(db) => Ok(db.read(|file| query::invitees(file, user_id, limit, offset))?),
+            Self::Postgres(db) => db.invitees(user_id, limit, offset).await,
+        }
     }
 
     /// How often a user was credited since then.
@@ -183,8 +277,10 @@ impl ReadDb {
         user_id: UserId,
         since: Timestamp,
     ) -> Result<u32, QueryError> {
-        let Self::Sqlite(db) = self;
-        db.read(|connection| query::credited_since(connection, user_id, since))
+        match self {
+            Self::Sqlite(db) => Ok(db.read(|file| query::credited_since(file, user_id, since))?),
+            Self::Postgres(db) => db.credited_since(user_id, since).await,
+        }
     }
 
     /// Up to `limit` onboardings that are not over, the longest waiting first.
@@ -192,8 +288,10 @@ impl ReadDb {
     /// # Errors
     /// When the database does not answer.
     pub async fn onboardings(&self, limit: u64) -> Result<Vec<Onboarding>, QueryError> {
-        let Self::Sqlite(db) = self;
-        db.read(|connection| query::onboardings(connection, limit))
+        match self {
+            Self::Sqlite(db) => Ok(db.read(|file| query::onboardings(file, limit))?),
+            Self::Postgres(db) => db.onboardings(limit).await,
+        }
     }
 
     /// Up to `limit` referrals that are not decided.
@@ -204,8 +302,10 @@ impl ReadDb {
         &self,
         limit: u64,
     ) -> Result<Vec<UndecidedReferral>, QueryError> {
-        let Self::Sqlite(db) = self;
-        db.read(|connection| query::undecided_referrals(connection, limit))
+        match self {
+            Self::Sqlite(db) => Ok(db.read(|file| query::undecided_referrals(file, limit))?),
+            Self::Postgres(db) => db.undecided_referrals(limit).await,
+        }
     }
 
     /// Every row of every table as text, in one order: for comparing a rebuilt database with a live one.
@@ -213,7 +313,17 @@ impl ReadDb {
     /// # Errors
     /// When the database does not answer.
     pub async fn dump(&self) -> Result<Vec<String>, QueryError> {
-        let Self::Sqlite(db) = self;
-        db.read(sqlite::dump)
+        match self {
+            Self::Sqlite(db) => Ok(db.read(sqlite::dump)?),
+            Self::Postgres(db) => db.dump().await,
+        }
+    }
+}
+
+/// Runs what writes a file where it does not keep others from running.
+fn blocking<T>(work: impl FnOnce() -> T) -> T {
+    match Handle::try_current().map(|runtime| runtime.runtime_flavor()) {
+        Ok(RuntimeFlavor::MultiThread) => tokio::task::block_in_place(work),
+        _ => work(),
     }
 }

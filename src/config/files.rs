@@ -3,23 +3,11 @@
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use anyhow::{Context as _, bail};
 
 use crate::secrets::MasterKey;
-
-/// The directory that `--store` names.
-pub(super) fn data_directory(store: &str) -> anyhow::Result<PathBuf> {
-    match store.strip_prefix("sqlite:").filter(|rest| !rest.is_empty()) {
-        Some(directory) => Ok(PathBuf::from(directory)),
-        // Not repeated beyond the scheme: the rest may hold a password.
-        None => bail!(
-            "--store {}: the way to write it is sqlite:DIR",
-            store.split("://").next().unwrap_or("")
-        ),
-    }
-}
 
 /// Makes a directory that only this user can look into; leaves one that is there as it is.
 pub(super) fn make_private(directory: &Path) -> anyhow::Result<()> {

@@ -25,6 +25,10 @@ pub struct ServeArgs {
     )]
     pub(crate) store: String,
 
+    /// Where the read models live, when not beside the log: postgres://... for a kurrentdb store
+    #[arg(long, env = "WHENCE_READ_DB", value_name = "URL", hide_env_values = true)]
+    pub(crate) read_db: Option<String>,
+
     #[arg(
         long,
         env = "WHENCE_MAIL",

@@ -14,6 +14,7 @@ use crate::causes::chain;
 use crate::domain::mailbox::MailboxRejection;
 use crate::domain::user::{SLUG_WINDOW, UserRejection};
 use crate::handle::HandleError;
+use crate::http::limits::RETRY_AFTER_SECONDS;
 use crate::sessions::SessionError;
 use crate::store::StoreError;
 
@@ -37,6 +38,8 @@ pub(crate) enum Problem {
     SlugTaken,
     SessionIssueFailed,
     LogoutFailed,
+    /// The store, or the read models, do not answer now. Nothing is known to have changed.
+    Unavailable,
     Internal,
     /// Portal family: a bearer token that is missing, wrong, or whose session is over.
     InvalidCredentials,
@@ -97,11 +100,40 @@ impl Problem {
             Self::LogoutFailed => {
                 (S::INTERNAL_SERVER_ERROR, "logout_failed", "The session may go on. Try again.")
             }
+            Self::Unavailable => {
+                (S::SERVICE_UNAVAILABLE, "unavailable", "Not right now. Try again in a moment.")
+            }
             Self::Internal => {
                 (S::INTERNAL_SERVER_ERROR, "internal", "This went wrong on our side.")
             }
             Self::InvalidCredentials => (S::UNAUTHORIZED, "unauthenticated", "Invalid credentials"),
             Self::UserNotFound => (S::NOT_FOUND, "not_found", "User not found"),
+        }
+    }
+
+    /// When to come again, in seconds, where coming again helps.
+    fn retry_after_seconds(self) -> Option<u64> {
+        match self {
+            Self::RateLimited { retry_after_seconds } => Some(retry_after_seconds),
+            // These two are 500 in the API that this one stands in for.
+            Self::Unavailable | Self::SessionIssueFailed | Self::LogoutFailed => {
+                Some(RETRY_AFTER_SECONDS)
+            }
+            Self::InvalidJson
+            | Self::InvalidEmail
+            | Self::InvalidCode
+            | Self::InvalidRequest
+            | Self::Unauthenticated
+            | Self::CsrfMissing
+            | Self::CsrfInvalid
+            | Self::NotFound
+            | Self::MethodNotAllowed
+            | Self::SlugInvalid
+            | Self::SlugReserved
+            | Self::SlugTaken
+            | Self::Internal
+            | Self::InvalidCredentials
+            | Self::UserNotFound => None,
         }
     }
 
@@ -115,6 +147,7 @@ impl Problem {
             Self::NotFound => ("NOT_FOUND", "error.not_found"),
             Self::MethodNotAllowed => ("METHOD_NOT_ALLOWED", "error.method_not_allowed"),
             Self::RateLimited { .. } => ("RATE_LIMITED", "error.rate_limited"),
+            Self::Unavailable => ("UNAVAILABLE", "error.unavailable"),
             Self::InvalidJson
             | Self::InvalidEmail
             | Self::InvalidCode
@@ -191,8 +224,8 @@ pub(super) fn render(response: Response, family: Family, id: CorrelationId) -> R
     if let Some(allow) = response.headers().get(ALLOW) {
         headers.insert(ALLOW, allow.clone());
     }
-    if let Problem::RateLimited { retry_after_seconds } = problem {
-        headers.insert(RETRY_AFTER, retry_after_seconds.into());
+    if let Some(seconds) = problem.retry_after_seconds() {
+        headers.insert(RETRY_AFTER, seconds.into());
     }
     rendered
 }
@@ -200,21 +233,21 @@ pub(super) fn render(response: Response, family: Family, id: CorrelationId) -> R
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         tracing::error!(error = %chain(&error), "the event store did not do it");
-        Self::Internal
+        Self::Unavailable
     }
 }
 
 impl From<SessionError> for Problem {
     fn from(error: SessionError) -> Self {
         tracing::error!(error = %chain(&error), "a session could not be looked up");
-        Self::Internal
+        Self::Unavailable
     }
 }
 
 impl From<whence_projections::QueryError> for Problem {
     fn from(error: whence_projections::QueryError) -> Self {
         tracing::error!(%error, "the read models do not answer");
-        Self::Internal
+        Self::Unavailable
     }
 }
 

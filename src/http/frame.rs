@@ -51,7 +51,7 @@ impl Site {
             Ok(Err(_)) => Problem::Internal.into_response(),
             Err(_) => {
                 tracing::error!(request = %id, "a request took too long");
-                Problem::Internal.into_response()
+                Problem::Unavailable.into_response()
             }
         };
         let mut response = error::render(response, family, id);

@@ -10,9 +10,6 @@ use serde_json::json;
 
 use crate::app::App;
 
-/// Events the read models may be behind while the service counts as ready.
-const MAX_LAG: u64 = 10_000;
-
 /// `GET /healthz`: the process answers.
 pub(super) async fn alive() -> Response {
     Json(json!({ "status": "ok" })).into_response()
@@ -30,8 +27,13 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> Response {
     if let Some(stopped) = app.progress.stopped() {
         return not(format!("the read models do not move on: {stopped}"));
     }
+    if !app.store.in_touch() {
+        return not("this node has lost touch with the log".to_owned());
+    }
+    // What was committed when it was asked is in the tables within the time that a request waits.
+    let reached = app.progress.wait_for(head).await;
     let projected = app.progress.projected();
-    if head.saturating_sub(projected) > MAX_LAG {
+    if !reached {
         return not(format!("the read models are at {projected} of {head}"));
     }
     Json(json!({ "status": "ok", "head": head, "projected": projected })).into_response()

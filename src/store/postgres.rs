@@ -20,13 +20,13 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 use whence_events::{Mac, Position, Recorded, StreamId, Version};
 
-use super::{Append, Appended, Batch, EventStore, KeyRecord, StoreError};
+use super::{Append, Appended, Batch, EventStore, KeyRecord, KeyStore as _, StoreError};
 use crate::clock::Clock;
 use crate::postgres::PostgresUrl;
 use listen::{Listener, Teller};
 pub use open::OpenError;
 use read::Readers;
-pub use vault::{PostgresVault, Put};
+pub use vault::PostgresVault;
 use write::{Job, Sequencer};
 
 /// Jobs that may wait for the sequencer; past that, callers wait to get in.

@@ -77,7 +77,7 @@ fn addresses_and_urls() {
 
 #[test]
 fn stores_and_mail() {
-    for (store, shown) in [("data", "data"), ("sqlite:", "sqlite:")] {
+    for (store, shown) in [("data", "data"), ("sqlite:", "sqlite")] {
         refused_at_once(
             &["--store", store],
             &format!("--store {shown}: the way to write it is sqlite:DIR"),

@@ -71,7 +71,7 @@ fn variables_count_and_flags_win_over_them() {
     command.env("WHENCE_MAIL", "").env("WHENCE_REFERRAL_WINDOW_DAYS", "");
     command.env("WHENCE_CODE_IN_SUBJECT", "").env("WHENCE_MASTER_KEY", "");
     let service = Service::run(command);
-    assert_eq!(service.started["fields"]["data"], "elsewhere");
+    assert_eq!(service.started["fields"]["store"], "elsewhere");
     assert_eq!(service.started["fields"]["public_url"], "https://x.example.com/");
     assert_eq!(service.stop().0, Some(0));
     assert!(directory.path().join("elsewhere/master.key").exists());

@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use whence::clock::Clock;
 use whence::config::Config;
-use whence::secrets::Keys;
-use whence::store::{EventStore as _, OpenError, SqliteStore};
+use whence::store::{EventStore, OpenError};
 use whence_events::{Event, MailboxEvent, Recorded, StreamId, UserEvent};
 use whence_projections::ReadDb;
 
@@ -15,12 +15,12 @@ use crate::support::START;
 
 /// Opens a log once nobody else has it. A process that was just forked here, and is about to become
 /// another program, holds the lock for a moment, too.
-pub(crate) async fn open(config: &Config, clock: &Clock) -> SqliteStore {
-    let fingerprint = Keys::derive(&config.master_key).fingerprint();
-    let path = config.data.join("log.db");
+pub(crate) async fn open(config: &Config, clock: &Clock) -> Arc<dyn EventStore> {
     for _ in 0..500 {
-        match SqliteStore::open(&path, fingerprint, clock.clone()) {
-            Err(OpenError::InUse(_)) => tokio::time::sleep(Duration::from_millis(10)).await,
+        match config.open_log(clock.clone()).await {
+            Err(error) if matches!(error.downcast_ref(), Some(OpenError::InUse(_))) => {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
             opened => return opened.unwrap(),
         }
     }

@@ -5,6 +5,9 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "tests pick the events they are about")]
 
 mod client;
+#[path = "../service/stores/sqlite.rs"]
+#[expect(dead_code, unreachable_pub, reason = "shared with tests/service, which uses all of it")]
+mod home;
 mod ledger;
 mod log;
 mod random;

@@ -9,6 +9,7 @@ use futures::future::join_all;
 use whence::clock::Clock;
 
 use crate::client::{Client, Mails};
+use crate::home::Home;
 use crate::ledger::Ledger;
 use crate::log;
 use crate::support::{Server, until};
@@ -62,7 +63,7 @@ fn some_moment() -> Duration {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn killed_at_any_moment_it_keeps_what_it_acknowledged() {
-    let directory = tempfile::TempDir::new().unwrap();
+    let directory = Home::new().await;
     let mails_root = tempfile::TempDir::new().unwrap();
     let ledger = Arc::new(Ledger::default());
     for round in 0..ROUNDS {
@@ -98,7 +99,7 @@ async fn killed_at_any_moment_it_keeps_what_it_acknowledged() {
 }
 
 /// What was interrupted is completed, once, by whoever comes later.
-async fn onboardings_end(directory: tempfile::TempDir) {
+async fn onboardings_end(directory: Home) {
     let later = log::read(directory.path()).await.last().unwrap().metadata.occurred_at;
     let clock = Clock::manual(later + Duration::from_hours(1));
     let server = Server::at(directory, clock, &[], |store| store).await;

@@ -3,11 +3,12 @@
 use std::path::Path;
 use std::time::Duration;
 
+use crate::home::Home;
 use crate::log;
 use crate::support::Server;
 
 /// A stopped service with some history, and the rows it had.
-async fn history() -> (tempfile::TempDir, whence::clock::Clock, Vec<String>) {
+async fn history() -> (Home, whence::clock::Clock, Vec<String>) {
     let server = Server::start().await;
     let mut ada = server.signed_in("ada@example.com").await;
     let code = server.onboarded(&mut ada).await;
@@ -21,7 +22,7 @@ async fn history() -> (tempfile::TempDir, whence::clock::Clock, Vec<String>) {
     drop(ada);
     server.settle().await;
     let rows = server.app.reads.dump().await.unwrap();
-    let (directory, clock) = server.stop();
+    let (directory, clock) = server.stop().await;
     (directory, clock, rows)
 }
 

@@ -15,10 +15,11 @@ use whence::app::App;
 use whence::clock::Clock;
 use whence::config::Config;
 use whence::mail::{Mailer, Sender};
-use whence::store::{Append, Appended, Batch, EventStore, KeyRecord, SqliteStore, StoreError};
+use whence::store::{Append, Appended, Batch, EventStore, KeyRecord, StoreError};
 use whence_events::{Event, MailboxEvent, Position, Recorded, StreamId, UserEvent, Version};
 
 use crate::client::{Client, Mails};
+use crate::home::Home;
 use crate::ledger::Cookies;
 use crate::log;
 use crate::support::{START, Server, until};
@@ -39,7 +40,7 @@ const STEPS: [&str; 7] = [
 
 /// A store that kills its process at one append.
 struct Deadly {
-    inner: SqliteStore,
+    inner: Arc<dyn EventStore>,
     at: String,
     after: bool,
 }
@@ -154,12 +155,12 @@ async fn log_in_to_child(data: &Path, when: &str, at: &str, brought: &Cookies) -
 }
 
 /// A directory with a referrer in it, and their code.
-async fn with_referrer() -> (tempfile::TempDir, Clock, String) {
+async fn with_referrer() -> (Home, Clock, String) {
     let server = Server::start().await;
     let mut ada = server.signed_in("ada@example.com").await;
     let code = server.onboarded(&mut ada).await;
     drop(ada);
-    let (directory, clock) = server.stop();
+    let (directory, clock) = server.stop().await;
     (directory, clock, code)
 }
 

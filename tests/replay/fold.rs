@@ -4,18 +4,25 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use futures::executor::block_on;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::strategy::ValueTree as _;
-use proptest::test_runner::TestRunner;
+use proptest::test_runner::{TestCaseResult, TestRunner};
 use whence_events::{
     Client, Event, LoginStarted, Mac, MailboxEvent, Pii, Recorded, RequestId, Sealed, StreamId,
     Timestamp, codec,
 };
 use whence_projections::{ProjectError, ReadDb, projectors};
 
+use crate::answers::assert_same_answers;
 use crate::history::{DOMAIN, Step, history};
+use crate::tables::{Expected, Tables, on_each_backend};
+
+on_each_backend! {
+    a_history_gives_the_same_rows_however_it_is_applied,
+    an_event_nobody_knows_stops_it_there,
+    what_is_over_for_an_hour_is_forgotten_every_1024_events,
+}
 
 /// More than it takes for the rule that forgets to run.
 const EVENTS: usize = 1100;
@@ -24,63 +31,65 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
     vec(any::<Step>(), 1400..1800)
 }
 
-/// How many events, whether the file is opened anew after them, how many the next portion repeats.
+/// How many events, whether the tables are opened anew after them, how many the next portion repeats.
 fn portions() -> impl Strategy<Value = Vec<(usize, bool, usize)>> {
     vec((1..300_usize, proptest::bool::weighted(0.2), 0..100_usize), 1..20)
 }
 
-proptest! {
-    #![proptest_config(ProptestConfig {
+/// Runs a property. The cases of one run share what the test captured.
+#[track_caller]
+pub(crate) fn check<S: Strategy>(
+    cases: u32,
+    strategy: &S,
+    test: impl Fn(S::Value) -> TestCaseResult,
+) {
+    let config = ProptestConfig {
         failure_persistence: None,
         max_shrink_iters: 200,
-        ..ProptestConfig::with_cases(10)
-    })]
+        ..ProptestConfig::with_cases(cases)
+    };
+    if let Err(error) = TestRunner::new(config).run(strategy, test) {
+        panic!("{error}");
+    }
+}
 
-    #[test]
-    fn a_history_gives_the_same_rows_however_it_is_applied(
-        steps in steps(),
-        portions in portions(),
-    ) {
+#[expect(clippy::unwrap_used, reason = "a case of tests: no tables, no test")]
+fn a_history_gives_the_same_rows_however_it_is_applied(tables: &Tables) {
+    check(10, &(steps(), portions()), |(steps, portions)| {
         let events = history(&steps, EVENTS);
-        let folder = tempfile::tempdir().unwrap();
-        let (whole, parts) = (folder.path().join("whole.db"), folder.path().join("parts.db"));
+        let expected = Expected::of(&events);
 
-        let at_once = ReadDb::sqlite(&whole).unwrap();
-        block_on(at_once.apply(&events)).unwrap();
-        let expected = block_on(at_once.dump()).unwrap();
-
-        let in_parts = apply_in_portions(&parts, &events, &portions);
-        prop_assert_eq!(block_on(in_parts.dump()).unwrap(), expected.clone());
-        prop_assert_eq!(block_on(in_parts.checkpoints()).unwrap(), block_on(at_once.checkpoints()).unwrap());
+        let reads = apply_in_portions(tables, &events, &portions);
+        prop_assert_eq!(tables.wait(reads.dump()).unwrap(), expected.rows.clone());
+        prop_assert_eq!(tables.wait(reads.checkpoints()).unwrap(), expected.checkpoints.clone());
+        tables.wait(assert_same_answers(&reads, &expected.reads, &events));
 
         // All of it once more changes nothing, and from nothing it all comes back.
-        block_on(in_parts.apply(&events)).unwrap();
-        prop_assert_eq!(block_on(in_parts.dump()).unwrap(), expected.clone());
-        block_on(in_parts.reset()).unwrap();
-        prop_assert_eq!(block_on(in_parts.dump()).unwrap(), Vec::<String>::new());
+        tables.wait(reads.apply(&events)).unwrap();
+        prop_assert_eq!(tables.wait(reads.dump()).unwrap(), expected.rows.clone());
+        tables.wait(reads.reset()).unwrap();
+        prop_assert_eq!(tables.wait(reads.dump()).unwrap(), Vec::<String>::new());
         for event in &events {
-            block_on(in_parts.apply(std::slice::from_ref(event))).unwrap();
+            tables.wait(reads.apply(std::slice::from_ref(event))).unwrap();
         }
-        prop_assert_eq!(block_on(in_parts.dump()).unwrap(), expected);
-        prop_assert!(!holds(folder.path(), DOMAIN), "a personal datum is readable");
-    }
+        prop_assert_eq!(tables.wait(reads.dump()).unwrap(), expected.rows.clone());
+        prop_assert!(!holds(expected.folder.path(), DOMAIN), "a personal datum is readable");
+        Ok(())
+    });
+}
 
-    #[test]
-    fn an_event_nobody_knows_stops_it_there(
-        steps in vec(any::<Step>(), 50..200),
-        at in any::<prop::sample::Index>(),
-        batch in 1..40_usize,
-    ) {
+#[expect(clippy::unwrap_used, reason = "a case of tests: no tables, no test")]
+fn an_event_nobody_knows_stops_it_there(tables: &Tables) {
+    let strategy = (vec(any::<Step>(), 50..200), any::<prop::sample::Index>(), 1..40_usize);
+    check(10, &strategy, |(steps, at, batch)| {
         let mut events = history(&steps, 60);
         let at = at.index(events.len());
         let event_type = "FromTheFuture.v1".to_owned();
         events[at].event = Event::Unknown { event_type: event_type.clone() };
-        let folder = tempfile::tempdir().unwrap();
-        let expected = ReadDb::sqlite(&folder.path().join("before.db")).unwrap();
-        block_on(expected.apply(&events[..at])).unwrap();
+        let expected = Expected::of(&events[..at]);
 
-        let reads = ReadDb::sqlite(&folder.path().join("stopped.db")).unwrap();
-        let mut results = events.chunks(batch).map(|batch| block_on(reads.apply(batch)));
+        let reads = tables.open_empty();
+        let mut results = events.chunks(batch).map(|batch| tables.wait(reads.apply(batch)));
         let stopped = results.find_map(Result::err);
         let position = events[at].position;
         let told = matches!(
@@ -89,14 +98,15 @@ proptest! {
                 if *p == position && *t == event_type
         );
         prop_assert!(told, "{:?}", stopped);
-        prop_assert_eq!(block_on(reads.dump()).unwrap(), block_on(expected.dump()).unwrap());
-        for checkpoint in block_on(reads.checkpoints()).unwrap() {
+        prop_assert_eq!(tables.wait(reads.dump()).unwrap(), expected.rows.clone());
+        for checkpoint in tables.wait(reads.checkpoints()).unwrap() {
             prop_assert_eq!(checkpoint.position, position - 1);
         }
         // It stays there, however often it is tried.
-        prop_assert!(block_on(reads.apply(&events)).is_err());
-        prop_assert_eq!(block_on(reads.dump()).unwrap(), block_on(expected.dump()).unwrap());
-    }
+        prop_assert!(tables.wait(reads.apply(&events)).is_err());
+        prop_assert_eq!(tables.wait(reads.dump()).unwrap(), expected.rows.clone());
+        Ok(())
+    });
 }
 
 /// Proves that the histories above say something.
@@ -109,10 +119,7 @@ fn histories_are_of_every_type_of_event_and_leave_rows_in_every_table() {
         let steps = steps().new_tree(&mut runner).unwrap().current();
         let events = history(&steps, EVENTS);
         types.extend(events.iter().map(|event| event.event.event_type().to_owned()));
-        let folder = tempfile::tempdir().unwrap();
-        let reads = ReadDb::sqlite(&folder.path().join("read.db")).unwrap();
-        block_on(reads.apply(&events)).unwrap();
-        let rows = block_on(reads.dump()).unwrap();
+        let rows = Expected::of(&events).rows;
         tables.extend(rows.iter().filter_map(|row| Some(row.split_once(':')?.0.to_owned())));
     }
     // Nothing is decided about the last of these, and no table comes from it.
@@ -122,8 +129,8 @@ fn histories_are_of_every_type_of_event_and_leave_rows_in_every_table() {
     assert_eq!(tables, every.map(|table| (*table).to_owned()).collect());
 }
 
-#[test]
-fn what_is_over_for_an_hour_is_forgotten_every_1024_events() {
+#[expect(clippy::unwrap_used, reason = "a case of tests: no tables, no test")]
+fn what_is_over_for_an_hour_is_forgotten_every_1024_events(tables: &Tables) {
     let mut events = history(&[], 1200);
     let start = Timestamp::from_micros(1_773_500_000_000_000);
     for (event, n) in events.iter_mut().zip(0..) {
@@ -139,14 +146,14 @@ fn what_is_over_for_an_hour_is_forgotten_every_1024_events() {
         event.stream = StreamId::Mailbox(key);
         event.event = started(request_id, expires_at);
     }
-    let folder = tempfile::tempdir().unwrap();
-    let reads = ReadDb::sqlite(&folder.path().join("read.db")).unwrap();
-    block_on(reads.apply(&events[..1023])).unwrap();
-    assert_eq!(block_on(reads.login(over)).unwrap(), Some(key));
-    block_on(reads.apply(&events[1023..1024])).unwrap();
-    assert_eq!(block_on(reads.login(over)).unwrap(), None);
-    block_on(reads.apply(&events[1024..])).unwrap();
-    assert_eq!(block_on(reads.login(open)).unwrap(), Some(key), "until event 2048");
+    let reads = tables.open();
+    let mailbox = |login| tables.wait(reads.login(login)).unwrap();
+    tables.wait(reads.apply(&events[..1023])).unwrap();
+    assert_eq!(mailbox(over), Some(key));
+    tables.wait(reads.apply(&events[1023..1024])).unwrap();
+    assert_eq!(mailbox(over), None);
+    tables.wait(reads.apply(&events[1024..])).unwrap();
+    assert_eq!(mailbox(open), Some(key), "until event 2048");
 }
 
 fn started(request_id: RequestId, expires_at: Timestamp) -> Event {
@@ -163,19 +170,19 @@ fn started(request_id: RequestId, expires_at: Timestamp) -> Event {
 
 #[expect(clippy::unwrap_used, reason = "a helper of tests: no tables, no test")]
 fn apply_in_portions(
-    path: &Path,
+    tables: &Tables,
     events: &[Recorded],
     portions: &[(usize, bool, usize)],
 ) -> ReadDb {
-    let mut reads = ReadDb::sqlite(path).unwrap();
+    let mut reads = tables.open_empty();
     let mut done = 0;
     for (size, reopen, repeat) in portions.iter().cycle() {
         let end = (done + size).min(events.len());
-        block_on(reads.apply(&events[done.saturating_sub(*repeat)..end])).unwrap();
+        tables.wait(reads.apply(&events[done.saturating_sub(*repeat)..end])).unwrap();
         done = end;
         if *reopen {
             drop(reads);
-            reads = ReadDb::sqlite(path).unwrap();
+            reads = tables.open();
         }
         if done == events.len() {
             break;

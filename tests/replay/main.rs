@@ -1,5 +1,11 @@
 //! The tables are a function of the log: however it was read, they come out the same.
 
+mod answers;
+mod arbitrary;
+#[path = "../common/postgres.rs"]
+mod database;
 mod fold;
 mod history;
+mod leading;
 mod running;
+mod tables;

@@ -157,8 +157,9 @@ impl Place {
     fn run(&self, observer: impl Observer) -> Running {
         let store = self.open();
         let reads = Arc::new(ReadDb::sqlite(&self.read_path()).unwrap());
-        let progress = runner::start(&store, reads.clone(), observer).unwrap();
-        Running { store, reads, progress }
+        let progress = runner::start(&store, reads.clone(), observer);
+        let wal = self.folder.path().join("read.db-wal");
+        Running { store, reads, progress, wal }
     }
 
     fn log_path(&self) -> PathBuf {
@@ -182,6 +183,8 @@ struct Running {
     store: Arc<dyn EventStore>,
     reads: Arc<ReadDb>,
     progress: Arc<Progress>,
+    /// There while the tables are open.
+    wal: PathBuf,
 }
 
 #[expect(clippy::unwrap_used, reason = "a helper of tests: no answer, no test")]
@@ -226,10 +229,11 @@ impl Running {
 
     /// Lets go of the log, and waits until the runner has let go of the tables.
     async fn stop(self) {
-        let Self { store, reads, progress: _ } = self;
+        let Self { store, reads, progress: _, wal } = self;
         let runner = Weak::clone(&Arc::downgrade(&reads));
         drop((store, reads));
-        while runner.strong_count() > 0 {
+        // Nobody has them any more a moment before they are closed.
+        while runner.strong_count() > 0 || wal.exists() {
             tokio::task::yield_now().await;
         }
     }
@@ -268,7 +272,7 @@ impl Slow {
 
 impl Observer for Slow {
     fn committed(&self, events: &[Recorded]) {
-        let _ = self.released.lock().unwrap().recv();
+        let _ = self.released.lock().expect("nobody panics with it").recv();
         self.note(true, events);
     }
 

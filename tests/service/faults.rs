@@ -14,6 +14,8 @@ use crate::login::wrong;
 use crate::support::{Server, sender};
 
 const ADA: &str = r#"{"email":"ada@example.com"}"#;
+const UNAVAILABLE: &str = r#"503 {"error":"unavailable","message":"Not right now. Try again in a moment.","request_id":"<uuid>"}"#;
+
 const INTERNAL: &str =
     r#"500 {"error":"internal","message":"This went wrong on our side.","request_id":"<uuid>"}"#;
 
@@ -81,11 +83,15 @@ async fn without_a_store_nothing_is_promised() {
     let request_id = browser.start("bob@example.com").await;
     let code = server.code("bob@example.com");
     faults.set(down);
-    assert_eq!(browser.post("/v1/auth/email/start", ADA).await.shown(), INTERNAL);
-    assert_eq!(browser.verify(&request_id, &code).await.shown(), INTERNAL);
+    let start = browser.post("/v1/auth/email/start", ADA).await;
+    assert_eq!(start.shown(), UNAVAILABLE);
+    assert_eq!(start.header("retry-after").as_deref(), Some("2"));
+    assert_eq!(browser.verify(&request_id, &code).await.shown(), UNAVAILABLE);
     let unknown = "00000000-0000-4000-8000-000000000000";
-    assert_eq!(browser.verify(unknown, &code).await.shown(), INTERNAL);
-    assert_eq!(known.post("/v1/auth/logout", "").await.error(), "logout_failed");
+    assert_eq!(browser.verify(unknown, &code).await.shown(), UNAVAILABLE);
+    let out = known.post("/v1/auth/logout", "").await;
+    assert_eq!(out.error(), "logout_failed");
+    assert_eq!(out.header("retry-after").as_deref(), Some("2"));
     assert_eq!(browser.get("/healthz").await.status, 200);
     let ready = browser.get("/readyz").await;
     assert_snapshot!(ready.shown(), @r#"503 {"status":"unavailable","reason":"the event store does not answer"}"#);
@@ -122,7 +128,7 @@ async fn an_append_that_failed_is_written_by_the_next_try() {
     let request_id = browser.start("ada@example.com").await;
     let code = server.code("ada@example.com");
     faults.set(unwritten(3));
-    assert_eq!(browser.verify(&request_id, &code).await.shown(), INTERNAL);
+    assert_eq!(browser.verify(&request_id, &code).await.shown(), UNAVAILABLE);
     assert_eq!(count(&server, "CodeVerified.v1").await, 0);
     // Nothing is on record, so the code is still good.
     assert_eq!(browser.verify(&request_id, &code).await.status, 200);
@@ -133,13 +139,13 @@ async fn what_was_written_counts_although_nobody_heard_of_it() {
     let (server, faults) = faulty().await;
     let mut browser = server.browser();
     faults.set(written(3));
-    assert_eq!(browser.post("/v1/auth/email/start", ADA).await.shown(), INTERNAL);
+    assert_eq!(browser.post("/v1/auth/email/start", ADA).await.shown(), UNAVAILABLE);
     assert_eq!(count(&server, "LoginStarted.v1").await, 1);
     let request_id = browser.start("ada@example.com").await;
     let code = server.code("ada@example.com");
     for _ in 0..4 {
         faults.set(written(3));
-        assert_eq!(browser.verify(&request_id, wrong(&code)).await.shown(), INTERNAL);
+        assert_eq!(browser.verify(&request_id, wrong(&code)).await.shown(), UNAVAILABLE);
     }
     assert_eq!(browser.verify(&request_id, wrong(&code)).await.error(), "invalid_code");
     assert_eq!(count(&server, "CodeRejected.v1").await, 5);
@@ -147,7 +153,7 @@ async fn what_was_written_counts_although_nobody_heard_of_it() {
     let request_id = browser.start("ada@example.com").await;
     let code = server.code("ada@example.com");
     faults.set(written(3));
-    assert_eq!(browser.verify(&request_id, &code).await.shown(), INTERNAL);
+    assert_eq!(browser.verify(&request_id, &code).await.shown(), UNAVAILABLE);
     assert_eq!(browser.verify(&request_id, &code).await.error(), "invalid_request", "used");
 }
 
@@ -208,8 +214,8 @@ async fn read_models_that_are_stuck_are_told_from_sessions_that_are_gone() {
     tokio::time::pause();
     let out = ada.post("/v1/auth/logout", "").await;
     assert_eq!((out.error().as_str(), out.all("set-cookie").len()), ("logout_failed", 0));
-    assert_eq!(ada.get("/v1/auth/me").await.shown(), INTERNAL);
-    assert_eq!(bob.verify(&request_id, &code).await.shown(), INTERNAL);
+    assert_eq!(ada.get("/v1/auth/me").await.shown(), UNAVAILABLE);
+    assert_eq!(bob.verify(&request_id, &code).await.shown(), UNAVAILABLE);
     tokio::time::resume();
     holding.store(false, Ordering::SeqCst);
     assert_eq!(bob.verify(&request_id, &code).await.status, 200);

@@ -54,6 +54,7 @@ fn thief(
     move |inner| {
         let faults = Faults::none();
         let store = inner.clone();
+        let runtime = tokio::runtime::Handle::current();
         faults.set(move |call| {
             let Call::Append(append) = call else { return false };
             let is_name = matches!(append.stream, StreamId::Code(_));
@@ -65,9 +66,9 @@ fn thief(
                 let event = whence_events::NameEvent::from(reserved).into();
                 let events = vec![NewEvent::new(id, event, metadata).unwrap()];
                 let theft = Append { events, ..Append::clone(append) };
-                let store = store.clone();
+                let (store, runtime) = (store.clone(), runtime.clone());
                 let stolen = std::thread::spawn(move || {
-                    futures::executor::block_on(store.append(theft)).unwrap()
+                    runtime.block_on(store.append(theft)).unwrap()
                 });
                 stolen.join().unwrap();
             }
@@ -77,7 +78,8 @@ fn thief(
     }
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+// Whoever asks the store while the thief is at it waits on a thread; some must be left to serve him.
+#[tokio::test(flavor = "multi_thread", worker_threads = 8)]
 async fn a_code_that_is_taken_is_replaced_by_another() {
     let taken = Arc::new(AtomicU32::new(0));
     let server = Server::over(&[], thief(taken.clone(), 3)).await;
@@ -281,8 +283,8 @@ async fn a_restart_finishes_what_was_interrupted() {
     let cookies = browser.cookies.clone();
     assert_eq!(steps(&server).await, [""; 0]);
     drop(browser);
-    let (directory, clock) = server.stop();
-    let server = Server::at(directory, clock, &[], |store| store).await;
+    let (home, clock) = server.stop().await;
+    let server = Server::at(home, clock, &[], |store| store).await;
     server.settle().await;
     server.app.sweep_now().await;
     tokio::time::sleep(Duration::from_millis(30)).await;

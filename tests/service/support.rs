@@ -5,15 +5,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use tempfile::TempDir;
 use tokio::net::TcpListener;
 use whence::app::App;
 use whence::clock::Clock;
 use whence::config::Config;
 use whence::mail::{Mailer, Sender};
-use whence::secrets::Keys;
-use whence::store::{EventStore, OpenError, SqliteStore};
+use whence::store::{EventStore, OpenError};
 use whence_events::{EmailAddress, Recorded, Timestamp};
+
+use crate::home::Home;
 
 /// When every test begins: 2026-01-01T00:00:00Z.
 pub const START: Timestamp = Timestamp::from_micros(1_767_225_600_000_000);
@@ -23,7 +23,7 @@ pub struct Server {
     pub app: Arc<App>,
     pub clock: Clock,
     pub url: String,
-    pub directory: TempDir,
+    pub home: Home,
     task: tokio::task::JoinHandle<()>,
 }
 
@@ -42,61 +42,60 @@ impl Server {
         flags: &[&str],
         wrap: impl FnOnce(Arc<dyn EventStore>) -> Arc<dyn EventStore>,
     ) -> Self {
-        let directory = TempDir::new().unwrap();
-        Self::at(directory, Clock::manual(START), flags, wrap).await
+        let home = Home::new().await;
+        Self::at(home, Clock::manual(START), flags, wrap).await
     }
 
-    /// Over a directory that may hold a log already.
+    /// Over a home that may hold a log already.
     pub async fn at(
-        directory: TempDir,
+        home: Home,
         clock: Clock,
         flags: &[&str],
         wrap: impl FnOnce(Arc<dyn EventStore>) -> Arc<dyn EventStore>,
     ) -> Self {
         let way = flags.iter().skip_while(|flag| **flag != "--mail").nth(1).unwrap_or(&"memory");
         let mailer = Mailer::open(way, &sender()).unwrap();
-        Self::open(directory, clock, flags, mailer, wrap).await
+        Self::open(home, clock, flags, mailer, wrap).await
     }
 
     /// With another way for mails to leave.
     pub async fn mailing(mailer: Mailer) -> Self {
-        let directory = TempDir::new().unwrap();
-        Self::open(directory, Clock::manual(START), &[], mailer, |store| store).await
+        let home = Home::new().await;
+        Self::open(home, Clock::manual(START), &[], mailer, |store| store).await
     }
 
-    /// Ends this one and starts another over the same directory, whose clock tells `now`.
+    /// Ends this one and starts another over the same home, whose clock tells `now`.
     pub async fn restarted(self, now: Timestamp) -> Self {
         let mailer = self.app.mailer.clone();
-        let (directory, _) = self.stop();
-        Self::open(directory, Clock::manual(now), &[], mailer, |store| store).await
+        let (home, _) = self.stop().await;
+        Self::open(home, Clock::manual(now), &[], mailer, |store| store).await
     }
 
     async fn open(
-        directory: TempDir,
+        home: Home,
         clock: Clock,
         flags: &[&str],
         mailer: Mailer,
         wrap: impl FnOnce(Arc<dyn EventStore>) -> Arc<dyn EventStore>,
     ) -> Self {
-        let store_flag = format!("sqlite:{}", directory.path().display());
-        let mut all = vec!["--store", &store_flag];
-        all.extend(flags);
+        let own = home.flags(flags);
+        let all = own.iter().map(String::as_str).chain(flags.iter().copied());
         let config = Config::from_flags(all).unwrap();
         let store = open_log(&config, &clock).await;
-        let store = wrap(Arc::new(store));
+        let store = wrap(store);
         let app = App::open_with(config, clock.clone(), mailer, store).await.unwrap();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         let router = whence::http::router(app.clone());
         let task = tokio::spawn(whence::http::serve(listener, router, std::future::pending()));
-        Self { app, clock, url, directory, task }
+        Self { app, clock, url, home, task }
     }
 
     /// Stops it, and gives what a restart needs. Browsers have to be dropped before: their open
     /// connections keep the log in use.
-    pub fn stop(mut self) -> (TempDir, Clock) {
-        let directory = std::mem::replace(&mut self.directory, TempDir::new().unwrap());
-        (directory, self.clock.clone())
+    pub async fn stop(mut self) -> (Home, Clock) {
+        let home = std::mem::replace(&mut self.home, Home::new().await);
+        (home, self.clock.clone())
     }
 
     /// A browser without cookies.
@@ -167,12 +166,12 @@ impl Server {
 }
 
 /// Opens the log once the server before has let go of it.
-async fn open_log(config: &Config, clock: &Clock) -> SqliteStore {
-    let log = config.data.join("log.db");
-    let fingerprint = Keys::derive(&config.master_key).fingerprint();
+async fn open_log(config: &Config, clock: &Clock) -> Arc<dyn EventStore> {
     for _ in 0..500 {
-        match SqliteStore::open(&log, fingerprint, clock.clone()) {
-            Err(OpenError::InUse(_)) => tokio::time::sleep(Duration::from_millis(10)).await,
+        match config.open_log(clock.clone()).await {
+            Err(error) if matches!(error.downcast_ref(), Some(OpenError::InUse(_))) => {
+                tokio::time::sleep(Duration::from_millis(10)).await;
+            }
             opened => return opened.unwrap(),
         }
     }

@@ -36,27 +36,27 @@ pub(crate) async fn what_was_appended_is_read_back(backend: &dyn Backend) {
         events: events.clone(),
         new_key: None,
     };
-    assert_eq!(store.append(append).await.unwrap(), Appended::Now { last: 4 });
+    let appended = store.append(append).await.unwrap();
 
     let read = store.read_stream(&stream, 0, ALL).await.unwrap();
     assert_eq!(read.len(), 4);
     for ((read, event), n) in read.iter().zip(&events).zip(0..) {
         let expected = Recorded {
-            position: n + 1,
+            position: read.position,
             stream: stream.clone(),
             version: n,
             event_id: event.event_id,
             event: event.event.clone(),
             data: event.data.clone(),
             metadata: event.metadata.clone(),
-            // The one thing that the log adds.
+            // The things that the log adds.
             recorded_at: read.recorded_at,
         };
         assert_eq!(read, &expected);
         assert!(read.recorded_at > Timestamp::default());
     }
-    assert_eq!(store.read_all(0, ALL).await.unwrap(), read);
-    assert_eq!(store.head().await.unwrap(), 4);
+    assert_eq!(log(backend, &store).await, read);
+    assert_eq!(appended, Appended::Now { last: read[3].position });
 }
 
 pub(crate) async fn a_stream_that_exists_is_not_made_again(backend: &dyn Backend) {
@@ -64,7 +64,7 @@ pub(crate) async fn a_stream_that_exists_is_not_made_again(backend: &dyn Backend
     let stream = new_stream();
     store.append(append(&stream, 0, 1)).await.unwrap();
     assert_conflict(store.append(append(&stream, 0, 1)).await, 1);
-    assert_eq!(store.head().await.unwrap(), 1);
+    assert_eq!(log(backend, &store).await.len(), 1);
 }
 
 pub(crate) async fn a_stale_length_conflicts_and_writes_nothing(backend: &dyn Backend) {
@@ -73,21 +73,23 @@ pub(crate) async fn a_stale_length_conflicts_and_writes_nothing(backend: &dyn Ba
     let mut tail = store.tail();
     store.append(append(&stream, 0, 2)).await.unwrap();
     store.append(append(&stream, 2, 1)).await.unwrap();
-    let before = store.read_all(0, ALL).await.unwrap();
+    let before = log(backend, &store).await;
     // Shorter than it is, longer than it is, and a stream that is not there.
     assert_conflict(store.append(append(&stream, 2, 3)).await, 3);
     assert_conflict(store.append(append(&stream, 4, 1)).await, 3);
     assert_conflict(store.append(append(&stream, u64::MAX, 1)).await, 3);
     assert_conflict(store.append(append(&new_stream(), 1, 1)).await, 0);
-    assert_eq!(store.read_all(0, ALL).await.unwrap(), before);
-    assert_eq!(store.head().await.unwrap(), 3);
+    assert_eq!(log(backend, &store).await, before);
+    assert_eq!(before.len(), 3);
     // Nor does the tail hear of it, and the next append stands where it would have stood.
-    assert_eq!(store.append(append(&stream, 3, 1)).await.unwrap(), Appended::Now { last: 4 });
+    let appended = store.append(append(&stream, 3, 1)).await.unwrap();
+    let after = positions(&log(backend, &store).await);
+    assert_eq!(appended, Appended::Now { last: after[3] });
     let mut told = vec![];
     while let Ok(batch) = tail.try_recv() {
         told.extend(batch.events.iter().map(|event| event.position));
     }
-    assert_eq!(told, [1, 2, 3, 4]);
+    assert_eq!(told, after);
 }
 
 pub(crate) async fn of_racing_appends_one_wins(backend: &dyn Backend) {
@@ -102,21 +104,21 @@ pub(crate) async fn of_racing_appends_one_wins(backend: &dyn Backend) {
             assert_conflict(lost, length + 1);
         }
     }
-    assert_eq!(store.head().await.unwrap(), 20);
+    assert_eq!(log(backend, &store).await.len(), 20);
 }
 
 pub(crate) async fn a_decision_is_seen_whole_or_not_at_all(backend: &dyn Backend) {
     const EVENTS: usize = 5;
     let store = backend.open().await;
     let stream = new_stream();
-    let done = Arc::new(AtomicBool::new(false));
+    let (start, done) = (backend.start(), Arc::new(AtomicBool::new(false)));
     let reader = tokio::spawn({
         let (store, stream, done) = (store.clone(), stream.clone(), done.clone());
         async move {
             while !done.load(Ordering::SeqCst) {
                 let seen = store.read_stream(&stream, 0, ALL).await.unwrap().len();
                 assert_eq!(seen % EVENTS, 0, "a part of a decision was seen");
-                let seen = store.read_all(0, ALL).await.unwrap().len();
+                let seen = store.read_all(start, ALL).await.unwrap().len();
                 assert_eq!(seen % EVENTS, 0, "a part of a decision was seen");
                 tokio::task::yield_now().await;
             }
@@ -129,7 +131,7 @@ pub(crate) async fn a_decision_is_seen_whole_or_not_at_all(backend: &dyn Backend
     }
     done.store(true, Ordering::SeqCst);
     reader.await.unwrap();
-    assert_eq!(store.head().await.unwrap(), 30 * EVENTS as u64);
+    assert_eq!(log(backend, &store).await.len(), 30 * EVENTS);
 }
 
 pub(crate) async fn an_append_without_events_is_refused_and_makes_no_stream(backend: &dyn Backend) {
@@ -139,7 +141,7 @@ pub(crate) async fn an_append_without_events_is_refused_and_makes_no_stream(back
     // The place that a stream without events would have taken is free.
     assert!(store.append(append(&new_stream(), 0, 1)).await.is_ok());
     assert!(store.append(append(&stream, 0, 1)).await.is_ok());
-    assert_eq!(store.head().await.unwrap(), 2);
+    assert_eq!(log(backend, &store).await.len(), 2);
 }
 
 pub(crate) async fn the_same_ids_again_give_the_first_positions(backend: &dyn Backend) {
@@ -147,15 +149,19 @@ pub(crate) async fn the_same_ids_again_give_the_first_positions(backend: &dyn Ba
     let (stream, other) = (new_stream(), new_stream());
     store.append(append(&other, 0, 1)).await.unwrap();
     let (first, second) = (append(&stream, 0, 2), append(&stream, 2, 1));
-    assert_eq!(store.append(first.clone()).await.unwrap(), Appended::Now { last: 3 });
-    assert_eq!(store.append(first.clone()).await.unwrap(), Appended::Again { last: 3 });
-    assert_eq!(store.append(second.clone()).await.unwrap(), Appended::Now { last: 4 });
+    let appended = store.append(first.clone()).await.unwrap();
+    let third = log(backend, &store).await[2].position;
+    assert_eq!(appended, Appended::Now { last: third });
+    assert_eq!(store.append(first.clone()).await.unwrap(), Appended::Again { last: third });
+    let appended = store.append(second.clone()).await.unwrap();
+    let fourth = log(backend, &store).await[3].position;
+    assert_eq!(appended, Appended::Now { last: fourth });
     store.append(append(&other, 1, 3)).await.unwrap();
     store.append(append(&stream, 3, 2)).await.unwrap();
     // Also when the stream and the log have gone on since.
-    assert_eq!(store.append(first).await.unwrap(), Appended::Again { last: 3 });
-    assert_eq!(store.append(second).await.unwrap(), Appended::Again { last: 4 });
-    assert_eq!(store.head().await.unwrap(), 9);
+    assert_eq!(store.append(first).await.unwrap(), Appended::Again { last: third });
+    assert_eq!(store.append(second).await.unwrap(), Appended::Again { last: fourth });
+    assert_eq!(log(backend, &store).await.len(), 9);
     assert_eq!(store.read_stream(&stream, 0, ALL).await.unwrap().len(), 5);
 }
 
@@ -165,12 +171,12 @@ pub(crate) async fn the_same_append_many_times_at_once_is_written_once(backend: 
     for round in 0..10 {
         let same = append(&stream, round * 2, 2);
         let results = at_once(&store, vec![same.clone(); 6]).await;
-        let last = (round + 1) * 2;
+        let last = log(backend, &store).await.last().unwrap().position;
         let count = |expected| results.iter().filter(|r| r.as_ref().unwrap() == &expected).count();
         assert_eq!(count(Appended::Now { last }), 1, "{results:?}");
         assert_eq!(count(Appended::Again { last }), 5, "{results:?}");
     }
-    assert_eq!(store.head().await.unwrap(), 20);
+    assert_eq!(log(backend, &store).await.len(), 20);
 }
 
 pub(crate) async fn the_same_ids_at_another_place_conflict(backend: &dyn Backend) {
@@ -191,7 +197,7 @@ pub(crate) async fn the_same_ids_at_another_place_conflict(backend: &dyn Backend
     let mut other_end = first.clone();
     other_end.events[1].event_id = new_event_id();
     assert_conflict(store.append(other_end).await, 4);
-    assert_eq!(store.head().await.unwrap(), 4);
+    assert_eq!(log(backend, &store).await.len(), 4);
 }
 
 pub(crate) async fn streams_do_not_see_each_other(backend: &dyn Backend) {
@@ -223,9 +229,9 @@ pub(crate) async fn streams_do_not_see_each_other(backend: &dyn Backend) {
     assert_eq!(store.read_stream(&new_stream(), 0, ALL).await.unwrap(), []);
 }
 
-pub(crate) async fn positions_are_dense_and_in_commit_order(backend: &dyn Backend) {
+pub(crate) async fn positions_are_in_commit_order(backend: &dyn Backend) {
     let store = backend.open().await;
-    let mut acknowledged = 0;
+    let mut acknowledged = backend.start();
     for round in 0..10_u64 {
         let many: Vec<_> = (0..8).map(|n| append(&new_stream(), 0, 1 + n % 3)).collect();
         for result in at_once(&store, many).await {
@@ -235,8 +241,8 @@ pub(crate) async fn positions_are_dense_and_in_commit_order(backend: &dyn Backen
         }
         acknowledged = store.head().await.unwrap();
     }
-    let log = store.read_all(0, ALL).await.unwrap();
-    assert!(log.iter().map(|event| event.position).eq(1..=acknowledged));
+    let log = log(backend, &store).await;
+    assert_eq!(log.last().unwrap().position, acknowledged);
     assert!(log.is_sorted_by_key(|event| event.recorded_at));
 }
 
@@ -259,14 +265,14 @@ pub(crate) async fn a_pager_beside_writers_sees_each_event_once_in_order(backend
     let all = usize::try_from(WRITERS / 2 * APPENDS * 3).unwrap();
     let mut seen: Vec<Recorded> = vec![];
     while seen.len() < all {
-        let after = seen.last().map_or(0, |event| event.position);
+        let after = seen.last().map_or(backend.start(), |event| event.position);
         let page = store.read_all(after, 7).await.unwrap();
-        assert!(page.iter().map(|event| event.position).eq((after + 1..).take(page.len())));
+        assert_follow(backend, after, &page);
         seen.extend(page);
         tokio::task::yield_now().await;
     }
     join_all(writers).await.into_iter().for_each(|writer| writer.unwrap());
-    assert_eq!(seen, store.read_all(0, ALL).await.unwrap());
+    assert_eq!(seen, log(backend, &store).await);
 }
 
 pub(crate) async fn reading_resumes_strictly_after(backend: &dyn Backend) {
@@ -276,10 +282,11 @@ pub(crate) async fn reading_resumes_strictly_after(backend: &dyn Backend) {
         store.append(append(&stream, length, 1)).await.unwrap();
         store.append(append(&other, length, 1)).await.unwrap();
     }
-    let log = store.read_all(0, ALL).await.unwrap();
-    for after in 0..=10_u8 {
-        let rest = store.read_all(after.into(), ALL).await.unwrap();
-        assert_eq!(rest, log[usize::from(after)..]);
+    let log = log(backend, &store).await;
+    for after in 0..=10 {
+        let position = if after == 0 { backend.start() } else { log[after - 1].position };
+        let rest = store.read_all(position, ALL).await.unwrap();
+        assert_eq!(rest, log[after..]);
     }
     let all = store.read_stream(&stream, 0, ALL).await.unwrap();
     for from in 0..=5_u8 {
@@ -291,15 +298,17 @@ pub(crate) async fn reading_resumes_strictly_after(backend: &dyn Backend) {
 pub(crate) async fn limits_are_kept(backend: &dyn Backend) {
     let store = backend.open().await;
     let stream = new_stream();
-    assert_eq!(store.head().await.unwrap(), 0);
-    assert_eq!(store.read_all(0, ALL).await.unwrap(), []);
+    assert_eq!(log(backend, &store).await, []);
     store.append(append(&stream, 0, 5)).await.unwrap();
     for (limit, expected) in [(0, 0), (1, 1), (4, 4), (5, 5), (6, 5), (usize::MAX, 5)] {
-        assert_eq!(store.read_all(0, limit).await.unwrap().len(), expected, "{limit}");
+        let all = store.read_all(backend.start(), limit).await.unwrap();
+        assert_eq!(all.len(), expected, "{limit}");
         assert_eq!(store.read_stream(&stream, 0, limit).await.unwrap().len(), expected, "{limit}");
     }
-    for beyond in [5, 6, Position::MAX] {
+    for beyond in [store.head().await.unwrap(), Position::MAX] {
         assert_eq!(store.read_all(beyond, ALL).await.unwrap(), []);
+    }
+    for beyond in [5, 6, Position::MAX] {
         assert_eq!(store.read_stream(&stream, beyond, ALL).await.unwrap(), []);
     }
 }
@@ -310,40 +319,44 @@ pub(crate) async fn all_of_it_survives_a_reopen(backend: &dyn Backend) {
     let store = backend.open().await;
     store.append(first.clone()).await.unwrap();
     store.append(append(&new_stream(), 0, 1)).await.unwrap();
-    let log = store.read_all(0, ALL).await.unwrap();
+    let before = log(backend, &store).await;
     drop(store);
 
     let store = backend.open().await;
-    assert_eq!(store.head().await.unwrap(), 4);
-    assert_eq!(store.read_all(0, ALL).await.unwrap(), log);
-    assert_eq!(store.read_stream(&stream, 0, ALL).await.unwrap(), log[..3]);
-    assert_eq!(store.append(first).await.unwrap(), Appended::Again { last: 3 });
+    assert_eq!(before.len(), 4);
+    assert_eq!(log(backend, &store).await, before);
+    assert_eq!(store.read_stream(&stream, 0, ALL).await.unwrap(), before[..3]);
+    let third = before[2].position;
+    assert_eq!(store.append(first).await.unwrap(), Appended::Again { last: third });
     assert_conflict(store.append(append(&stream, 0, 1)).await, 3);
-    assert_eq!(store.append(append(&stream, 3, 1)).await.unwrap(), Appended::Now { last: 5 });
+    let appended = store.append(append(&stream, 3, 1)).await.unwrap();
+    let last = log(backend, &store).await[4].position;
+    assert_eq!(appended, Appended::Now { last });
 }
 
 pub(crate) async fn the_tail_tells_every_batch_in_order_before_the_append_answers(
     backend: &dyn Backend,
 ) {
     let store = backend.open().await;
-    store.append(append(&new_stream(), 0, 1)).await.unwrap();
+    let mut before = store.append(append(&new_stream(), 0, 1)).await.unwrap().last();
     let mut tail = store.tail();
-    for n in 1..=20 {
+    for _ in 1..=20 {
         let last = store.append(append(&new_stream(), 0, 1)).await.unwrap().last();
         // Already there, so nothing needs to be awaited.
         let batch = tail.try_recv().unwrap();
         assert_eq!(batch.events.last().unwrap().position, last);
-        assert_eq!(last, n + 1, "what was there before the subscription is not told");
+        assert_eq!(batch.after, before, "what was there before the subscription is not told");
+        before = last;
     }
     let many = (0..50).map(|n| append(&new_stream(), 0, 1 + n % 3)).collect();
     at_once(&store, many).await;
     let mut told: Vec<Recorded> = vec![];
     while let Ok(batch) = tail.try_recv() {
         assert!(!batch.events.is_empty());
-        assert_eq!(batch.after, told.last().map_or(21, |event| event.position));
+        assert_eq!(batch.after, told.last().map_or(before, |event| event.position));
         told.extend(batch.events.iter().cloned());
     }
-    assert_eq!(told, store.read_all(21, ALL).await.unwrap());
+    assert_eq!(told, store.read_all(before, ALL).await.unwrap());
 }
 
 pub(crate) async fn a_tail_that_falls_behind_is_told_so(backend: &dyn Backend) {
@@ -373,7 +386,7 @@ pub(crate) async fn a_tail_that_falls_behind_is_told_so(backend: &dyn Backend) {
 pub(crate) async fn what_was_sent_before_the_store_was_dropped_is_written_or_not_but_harms_nothing(
     backend: &dyn Backend,
 ) {
-    let mut positions = 0;
+    let mut latest = 0;
     for _ in 0..5 {
         let store = backend.open().await;
         let sent: Vec<_> = (0..2000)
@@ -393,12 +406,35 @@ pub(crate) async fn what_was_sent_before_the_store_was_dropped_is_written_or_not
         let store = backend.open().await;
         for _ in 0..10 {
             let last = store.append(append(&new_stream(), 0, 1)).await.unwrap().last();
-            assert!(last > positions);
-            positions = last;
+            assert!(last > latest);
+            latest = last;
         }
-        let log = store.read_all(0, ALL).await.unwrap();
-        assert!(log.iter().map(|event| event.position).eq(1..=positions));
+        log(backend, &store).await;
     }
+}
+
+/// All that was appended since the case began; that its positions are what they should be.
+async fn log(backend: &dyn Backend, store: &Arc<dyn EventStore>) -> Vec<Recorded> {
+    let log = store.read_all(backend.start(), ALL).await.unwrap();
+    assert_follow(backend, backend.start(), &log);
+    let last = log.last().map_or(backend.start(), |event| event.position);
+    assert_eq!(store.head().await.unwrap(), last);
+    log
+}
+
+/// That positions go on from `after`: each larger than the one before, by one where they are dense.
+#[track_caller]
+fn assert_follow(backend: &dyn Backend, after: Position, events: &[Recorded]) {
+    let mut before = after;
+    for position in positions(events) {
+        assert!(position > before, "{position} comes after {before}");
+        assert!(!backend.dense() || position == before + 1, "{position} comes after {before}");
+        before = position;
+    }
+}
+
+fn positions(events: &[Recorded]) -> Vec<Position> {
+    events.iter().map(|event| event.position).collect()
 }
 
 /// Appends all of them at the same time.

@@ -70,7 +70,7 @@ pub(crate) async fn destroying_what_is_not_there_does_nothing(backend: &dyn Back
     let store = backend.open().await;
     let mut tail = store.tail();
     store.destroy_key(&new_stream()).await.unwrap();
-    assert_eq!(store.head().await.unwrap(), 0);
+    assert_eq!(store.head().await.unwrap(), backend.start());
     assert!(tail.try_recv().is_err(), "no event, so no batch");
 }
 

@@ -45,7 +45,7 @@ pub(super) fn sessions_of(
     connection: &Connection,
     user_id: UserId,
 ) -> rusqlite::Result<Vec<SessionId>> {
-    let sql = "SELECT session_id FROM sessions WHERE user_id = ?1";
+    let sql = "SELECT session_id FROM sessions WHERE user_id = ?1 ORDER BY session_id";
     let mut statement = connection.prepare_cached(sql)?;
     statement.query_map([user_id.0], |row| row.get(0).map(SessionId))?.collect()
 }
@@ -93,9 +93,9 @@ pub(super) fn referral_overview(
 ) -> rusqlite::Result<ReferralOverview> {
     let sql = "SELECT
                  (SELECT code FROM referral_codes WHERE owner = ?1 AND kind = ?2
-                    AND disabled_at IS NULL ORDER BY issued_at DESC LIMIT 1),
+                    AND disabled_at IS NULL ORDER BY issued_at DESC, folded LIMIT 1),
                  (SELECT code FROM referral_codes WHERE owner = ?1 AND kind = ?3
-                    AND disabled_at IS NULL ORDER BY issued_at DESC LIMIT 1),
+                    AND disabled_at IS NULL ORDER BY issued_at DESC, folded LIMIT 1),
                  (SELECT count(*) FROM attributions WHERE referrer_id = ?1),
                  coalesce((SELECT count FROM clicks WHERE owner = ?1), 0),
                  (SELECT referrer_id FROM attributions WHERE user_id = ?1),
@@ -151,7 +151,7 @@ pub(super) fn onboardings(
     limit: u64,
 ) -> rusqlite::Result<Vec<Onboarding>> {
     let sql = "SELECT user_id, since, welcome_failed, tried_at FROM onboardings
-               ORDER BY tried_at LIMIT ?1";
+               ORDER BY tried_at, user_id LIMIT ?1";
     let mut statement = connection.prepare_cached(sql)?;
     let rows = statement.query_map([limit], |row| {
         Ok(Onboarding {
@@ -169,7 +169,7 @@ pub(super) fn undecided_referrals(
     limit: u64,
 ) -> rusqlite::Result<Vec<UndecidedReferral>> {
     let sql = "SELECT user_id, code, touched_at, touch_id, via, refused_at
-               FROM undecided_referrals ORDER BY refused_at LIMIT ?1";
+               FROM undecided_referrals ORDER BY refused_at, user_id, code LIMIT ?1";
     let mut statement = connection.prepare_cached(sql)?;
     let rows = statement.query_map([limit], |row| {
         Ok(UndecidedReferral {

@@ -5,9 +5,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction, params};
-use whence_events::{Event, EventId, Position, Recorded};
+use whence_events::{EventId, Recorded};
 
-use super::{Checkpoint, ProjectError, apply};
+use super::{Checkpoint, ProjectError, apply, known};
 use crate::{Projector, projectors};
 
 /// One writer, any number of readers.
@@ -53,21 +53,14 @@ impl SqliteReadDb {
     }
 
     pub(super) fn apply(&self, events: &[Recorded]) -> Result<(), ProjectError> {
-        let unknown = events.iter().find(|event| matches!(event.event, Event::Unknown { .. }));
-        let end = unknown.map_or(Position::MAX, |event| event.position);
-        let known = &events[..events.partition_point(|event| event.position < end)];
+        let (events, unknown) = known(events);
         let mut connection = self.writer();
         let transaction = connection.transaction()?;
         for projector in &self.projectors {
-            run(&transaction, projector.as_ref(), known)?;
+            run(&transaction, projector.as_ref(), events)?;
         }
         transaction.commit()?;
-        unknown.map_or(Ok(()), |event| {
-            Err(ProjectError::UnknownEvent {
-                position: event.position,
-                event_type: event.event.event_type().to_owned(),
-            })
-        })
+        unknown.map_or(Ok(()), Err)
     }
 
     /// Says what to do where the file itself is broken.

@@ -13,7 +13,7 @@ use whence::clock::Clock;
 use whence::config::Config;
 use whence::mail::Mailer;
 use whence::secrets::Keys;
-use whence::store::{EventStore, SqliteStore};
+use whence::store::EventStore;
 
 /// How long a log may still be held by a service that was just dropped.
 const RELEASE: Duration = Duration::from_secs(5);
@@ -35,17 +35,17 @@ impl Log {
         let flag = format!("sqlite:{}", directory.display());
         let config = Config::from_flags(["--store", flag.as_str()])?;
         let (clock, keys) = (Clock::system(), Keys::derive(&config.master_key));
-        let path = config.data.join("log.db");
+        let runtime = Runtime::new()?;
         let begin = Instant::now();
         let store = loop {
-            match SqliteStore::open(&path, keys.fingerprint(), clock.clone()) {
+            match runtime.block_on(config.open_log(clock.clone())) {
                 Err(_) if begin.elapsed() < RELEASE => {
                     std::thread::sleep(Duration::from_millis(10));
                 }
                 opened => break opened?,
             }
         };
-        Ok(Self { config, clock, keys, store: Arc::new(store) })
+        Ok(Self { config, clock, keys, store })
     }
 
     /// A service over it that keeps so many sessions in memory, and where it listens. Several may

@@ -1,5 +1,6 @@
 //! The vault in Postgres, beside a log in the same database or elsewhere.
 
+use async_trait::async_trait;
 use deadpool_postgres::Pool;
 use tokio_postgres::Row;
 use whence_events::{Mac, StreamId};
@@ -8,7 +9,7 @@ use super::open::{self, OpenError};
 use super::read::{self, ReadError, Readers};
 use crate::clock::Clock;
 use crate::postgres::PostgresUrl;
-use crate::store::{KeyRecord, NewKey, StoreError};
+use crate::store::{KeyPut, KeyRecord, KeyStore, NewKey, StoreError};
 
 /// Connections of a vault that has its pool to itself.
 const CONNECTIONS: usize = 8;
@@ -18,15 +19,6 @@ const CONNECTIONS: usize = 8;
 pub struct PostgresVault {
     readers: Readers,
     clock: Clock,
-}
-
-/// What became of a key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Put {
-    /// It is in the vault, by this call or by an earlier one.
-    Stored,
-    /// Another one has its place, or had it.
-    Taken,
 }
 
 impl PostgresVault {
@@ -47,13 +39,11 @@ impl PostgresVault {
     pub(super) fn over(pool: Pool, clock: Clock) -> Self {
         Self { readers: Readers::new(pool), clock }
     }
+}
 
-    /// Puts a key in its place, once: of two that are put there, one is [`Put::Taken`]. Durable when
-    /// it returns.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`]: nobody knows whether it was stored; put it again.
-    pub async fn put(&self, subject: &StreamId, key: &NewKey) -> Result<Put, StoreError> {
+#[async_trait]
+impl KeyStore for PostgresVault {
+    async fn put(&self, subject: &StreamId, key: &NewKey) -> Result<KeyPut, StoreError> {
         let (subject, generation) = (subject.to_string(), i64::from(key.generation));
         let now = self.clock.now().as_micros();
         let sql = "INSERT INTO vault.subject_keys (subject, generation, wrapped, created_at)
@@ -64,14 +54,10 @@ impl PostgresVault {
                    WHERE subject = $1 AND generation = $2";
         let same = |row: &Row| Ok(row.try_get::<_, Option<bool>>(0)?);
         let found = self.readers.query(sql, &[&subject, &generation, &key.wrapped], same).await?;
-        Ok(if found == [Some(true)] { Put::Stored } else { Put::Taken })
+        Ok(if found == [Some(true)] { KeyPut::Stored } else { KeyPut::Taken })
     }
 
-    /// The latest key of a subject.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn read_key(&self, subject: &StreamId) -> Result<Option<KeyRecord>, StoreError> {
+    async fn read_key(&self, subject: &StreamId) -> Result<Option<KeyRecord>, StoreError> {
         let sql = "SELECT generation, wrapped FROM vault.subject_keys
                    WHERE subject = $1 ORDER BY generation DESC LIMIT 1";
         let record = |row: &Row| -> Result<KeyRecord, ReadError> {
@@ -81,13 +67,8 @@ impl PostgresVault {
         Ok(self.readers.query(sql, &[&subject.to_string()], record).await?.pop())
     }
 
-    /// Destroys the key of a subject for good; done when it returns, also when there was none.
-    ///
-    /// Postgres keeps the old row on its pages until it vacuums them, and in archived WAL.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    pub async fn destroy_key(&self, subject: &StreamId) -> Result<(), StoreError> {
+    // Postgres keeps the old row on its pages until it vacuums them, and in archived WAL.
+    async fn destroy_key(&self, subject: &StreamId) -> Result<(), StoreError> {
         let sql = "UPDATE vault.subject_keys SET wrapped = NULL, destroyed_at = $2
                    WHERE subject = $1 AND wrapped IS NOT NULL";
         let now = self.clock.now().as_micros();

@@ -14,8 +14,8 @@ async fn with_ada(faults: &Faults) -> (Server, String) {
     let ada = referrer(&server, "ada@example.com").await;
     let code = ada.code.clone();
     drop(ada);
-    let (directory, clock) = server.stop();
-    (Server::at(directory, clock, &[], faults.wrap()).await, code)
+    let (home, clock) = server.stop().await;
+    (Server::at(home, clock, &[], faults.wrap()).await, code)
 }
 
 fn codes_cannot_be_read(call: &Call<'_>) -> bool {

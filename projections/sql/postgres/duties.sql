@@ -1,0 +1,19 @@
+-- What whence still owes somebody. A row goes when it is done.
+
+CREATE TABLE read.onboardings (
+  user_id         uuid PRIMARY KEY,
+  since           bigint NOT NULL,
+  steps           bigint NOT NULL,         -- 1 code issued, 2 plan given, 4 welcome mail over
+  welcome_failed  bigint NOT NULL,         -- attempts
+  tried_at        bigint NOT NULL
+);
+
+CREATE TABLE read.undecided_referrals (
+  user_id    uuid NOT NULL,
+  code       text COLLATE "C" NOT NULL,    -- as it came: one duty for each, so that none replaces another
+  touched_at bigint,
+  touch_id   uuid,
+  via        text NOT NULL,
+  refused_at bigint NOT NULL,
+  PRIMARY KEY (user_id, code)
+);

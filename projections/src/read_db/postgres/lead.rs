@@ -1,0 +1,93 @@
+//! One node projects: the one whose connection holds an advisory lock.
+//!
+//! The lock and the writes go through one connection. A session that the server has given up has
+//! therefore lost both, and whoever gets the lock next sees all that was committed before.
+
+use deadpool_postgres::{ClientWrapper, Object};
+use whence_events::Position;
+
+use super::{PostgresReadDb, ProjectError, open};
+
+/// Held, for as long as its session lasts, by who projects.
+const PROJECTING: i64 = 0x7768_656e_6365_0002;
+
+/// A machine that is gone says nothing: the server has to find out that its session is over, and would
+/// by default take hours to.
+const MAY_VANISH: &str = "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5;
+    SET tcp_keepalives_count = 3; SET tcp_user_timeout = '25s'";
+
+/// Rows are found by their keys, whatever the statistics say: they are wrong of a table that was
+/// empty a second ago, and a statement is planned once.
+const SETTINGS: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off;
+    SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off";
+
+/// The connection that may write, or would.
+pub(super) struct Seat {
+    pub(super) client: ClientWrapper,
+    pub(super) leads: bool,
+    /// How far each projector is, in their order, as far as that is known.
+    pub(super) done: Option<Vec<Position>>,
+}
+
+impl PostgresReadDb {
+    /// Whether this one writes. Asks to be the one, where there is none.
+    pub(in crate::read_db) async fn lead(&self) -> Result<bool, ProjectError> {
+        let mut place = self.seat.lock().await;
+        let mut seat = match place.take() {
+            Some(seat) if seat.leads && seat.client.check_connection().await.is_ok() => {
+                *place = Some(seat);
+                return Ok(true);
+            }
+            Some(seat) if !seat.leads && !seat.client.is_closed() => seat,
+            Some(_) | None => self.new_seat().await?,
+        };
+        // Whatever fails from here on ends the connection, and gives the lock back.
+        let sql = "SELECT pg_try_advisory_lock($1)";
+        let statement = seat.client.prepare_cached(sql).await?;
+        let leads = seat.client.query_one(&statement, &[&PROJECTING]).await?.try_get(0)?;
+        if leads {
+            seat.client.batch_execute(SETTINGS).await?;
+            open::make_anew(&mut seat.client, &self.projectors).await?;
+            seat.leads = true;
+            tracing::info!("this node projects");
+        }
+        *place = Some(seat);
+        Ok(leads)
+    }
+
+    /// Empties all tables.
+    pub(in crate::read_db) async fn reset(&self) -> Result<(), ProjectError> {
+        let tables = self.projectors.iter().flat_map(|projector| projector.tables());
+        let tables: Vec<_> = tables.map(|table| format!("read.{table}")).collect();
+        let sql = format!(
+            "BEGIN;
+             UPDATE read.checkpoints SET position = 0, event_id = NULL;
+             TRUNCATE {};
+             COMMIT",
+            tables.join(", ")
+        );
+        let mut place = self.seat.lock().await;
+        let mut seat = place.take_if(|seat| seat.leads).ok_or(ProjectError::NotLeading)?;
+        seat.done = None;
+        let result = seat.client.batch_execute(&sql).await.map_err(ProjectError::from);
+        *place = seat.after(&result).await;
+        result
+    }
+
+    /// A connection outside of the pool: none of its borrowers may end up with the lock.
+    async fn new_seat(&self) -> Result<Seat, ProjectError> {
+        let client = Object::take(self.pool.get().await?);
+        client.batch_execute(MAY_VANISH).await?;
+        Ok(Seat { client, leads: false, done: None })
+    }
+}
+
+impl Seat {
+    /// This one after an attempt to write, with nothing half done; none when its session is over.
+    pub(super) async fn after<T>(self, result: &Result<T, ProjectError>) -> Option<Self> {
+        if result.is_err() {
+            self.client.batch_execute("ROLLBACK").await.ok()?;
+        }
+        Some(self)
+    }
+}

@@ -1,0 +1,196 @@
+//! Appending: under an expected revision, with event ids that make asking again safe.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use eventstore::{AppendToStreamOptions, Client, CurrentRevision, Error, StreamState, WriteResult};
+use whence_events::{EventId, Position, Version};
+
+use super::link::{Failure, Link};
+use super::tail::Tail;
+use super::{read, record};
+use crate::store::{Append, Appended, KeyPut, KeyStore, StoreError};
+
+/// How long an append that is on disk waits until the tail has told of it. Past that it answers all
+/// the same: whoever then misses the event looks at the log.
+const MAX_TELL: Duration = Duration::from_secs(1);
+
+/// Appends under way, by the id of their last event, and whether one of them was acknowledged: the
+/// server answers the second of two equal ones like the first.
+#[derive(Default)]
+pub(super) struct UnderWay(Mutex<HashMap<EventId, Same>>);
+
+#[derive(Default)]
+struct Same {
+    calls: usize,
+    acknowledged: bool,
+}
+
+/// One append under way.
+struct Call<'a> {
+    all: &'a UnderWay,
+    last: EventId,
+}
+
+impl UnderWay {
+    fn begin(&self, last: EventId) -> Call<'_> {
+        self.with(|all| all.entry(last).or_default().calls += 1);
+        Call { all: self, last }
+    }
+
+    fn with<T>(&self, work: impl FnOnce(&mut HashMap<EventId, Same>) -> T) -> T {
+        work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl Call<'_> {
+    /// Whether this is the first of its kind that the server acknowledged.
+    fn is_first(&self) -> bool {
+        self.all.with(|all| {
+            let same = all.entry(self.last).or_default();
+            !std::mem::replace(&mut same.acknowledged, true)
+        })
+    }
+}
+
+impl Drop for Call<'_> {
+    fn drop(&mut self) {
+        self.all.with(|all| {
+            if let Some(same) = all.get_mut(&self.last) {
+                same.calls -= 1;
+                if same.calls == 0 {
+                    all.remove(&self.last);
+                }
+            }
+        });
+    }
+}
+
+/// What an append needs.
+pub(super) struct Appender<'a> {
+    pub(super) link: &'a Link,
+    pub(super) tail: &'a Tail,
+    pub(super) keys: &'a dyn KeyStore,
+    pub(super) under_way: &'a UnderWay,
+}
+
+/// The server's answer.
+enum Answer {
+    /// The events are there; the position of the last, when it was told.
+    There(Option<Position>),
+    /// The stream has another length.
+    OtherLength(Version),
+}
+
+impl Appender<'_> {
+    pub(super) async fn append(&self, append: Append) -> Result<Appended, StoreError> {
+        let Some(last_event) = append.events.last() else {
+            return Err(StoreError::unavailable(NothingToAppend));
+        };
+        // Whatever was told already was there before this call.
+        let told_before = self.tail.told();
+        let call = self.under_way.begin(last_event.event_id);
+        self.put_key(&append).await?;
+        let last = match self.send(&append).await.map_err(StoreError::unavailable)? {
+            Answer::There(Some(position)) => position,
+            Answer::There(None) => {
+                self.find(&append).await?.ok_or(StoreError::unavailable(Lost))?
+            }
+            Answer::OtherLength(length) => {
+                let last = self.find(&append).await?.ok_or(StoreError::Conflict { length })?;
+                self.heard(last).await;
+                return Ok(Appended::Again { last });
+            }
+        };
+        // Durable now, on a majority of the nodes. A caller who reads next finds the caches told.
+        let first = call.is_first() && last > told_before;
+        self.heard(last).await;
+        Ok(if first { Appended::Now { last } } else { Appended::Again { last } })
+    }
+
+    /// Puts the key before the events that need it: a key without events harms nobody, events without
+    /// their key are lost.
+    async fn put_key(&self, append: &Append) -> Result<(), StoreError> {
+        let Some(key) = &append.new_key else { return Ok(()) };
+        let length = read::length(self.link, &append.stream.to_string()).await;
+        let length = length.map_err(StoreError::unavailable)?;
+        // An append that will be refused, or was written before, leaves no key behind.
+        if length != append.expected_length {
+            return Ok(());
+        }
+        match self.keys.put(&append.stream, key).await? {
+            KeyPut::Stored => Ok(()),
+            // Another node was faster with its key, and is about to be with its events.
+            KeyPut::Taken => Err(StoreError::Conflict { length }),
+        }
+    }
+
+    async fn send(&self, append: &Append) -> Result<Answer, SendError> {
+        let name = append.stream.to_string();
+        // What the server would take for a word of its own: "any", or "none".
+        if i64::try_from(append.expected_length).is_err() {
+            return Ok(Answer::OtherLength(read::length(self.link, &name).await?));
+        }
+        let expected = match append.expected_length.checked_sub(1) {
+            None => StreamState::NoStream,
+            Some(revision) => StreamState::StreamRevision(revision),
+        };
+        let events: serde_json::Result<Vec<_>> =
+            append.events.iter().map(record::outgoing).collect();
+        let options = AppendToStreamOptions::default().requires_leader(true);
+        let (events, options) = (&events?, &options.stream_state(expected));
+        let sent = self.link.call(|client: Arc<Client>| {
+            let (name, events) = (name.clone(), events.clone());
+            async move { written(client.append_to_stream(name, options, events).await) }
+        });
+        Ok(sent.await?)
+    }
+
+    /// The position of the last of these very events, when they stand at the place they are meant for.
+    async fn find(&self, append: &Append) -> Result<Option<Position>, StoreError> {
+        let count = append.events.len();
+        let name = append.stream.to_string();
+        let stored = read::stream_page(self.link, &name, append.expected_length, count).await;
+        let stored = stored.map_err(StoreError::unavailable)?;
+        let ids = append.events.iter().map(|event| event.event_id.0);
+        let same = stored.iter().map(|event| event.get_original_event().id).eq(ids);
+        Ok(stored.last().filter(|_| same).and_then(record::position))
+    }
+
+    async fn heard(&self, position: Position) {
+        let _ = tokio::time::timeout(MAX_TELL, self.tail.wait_for(position)).await;
+    }
+}
+
+fn written(result: Result<WriteResult, Error>) -> Result<Answer, Error> {
+    match result {
+        Ok(written) => Ok(Answer::There(record::known(written.position.commit))),
+        Err(Error::WrongExpectedVersion { current, .. }) => {
+            Ok(Answer::OtherLength(match current {
+                CurrentRevision::Current(revision) => revision + 1,
+                CurrentRevision::NoStream => 0,
+            }))
+        }
+        Err(error) => Err(error),
+    }
+}
+
+/// Why an append could not be sent, or has no answer.
+#[derive(Debug, thiserror::Error)]
+enum SendError {
+    #[error(transparent)]
+    Failure(#[from] Failure),
+    #[error("an event that is not JSON: {0}")]
+    NotJson(#[from] serde_json::Error),
+}
+
+/// A caller broke the contract: an append has at least one event.
+#[derive(Debug, thiserror::Error)]
+#[error("an append without events")]
+struct NothingToAppend;
+
+/// The server said that it has the events, and then did not have them.
+#[derive(Debug, thiserror::Error)]
+#[error("an event that was acknowledged is not in its stream")]
+struct Lost;

@@ -1,0 +1,177 @@
+//! The tail: one subscription to everything, told on as batches without a gap or a repeat.
+
+use std::any::Any;
+use std::panic::AssertUnwindSafe;
+use std::pin::pin;
+
+use eventstore::{Client, ResolvedEvent, StreamPosition, SubscribeToAllOptions, Subscription};
+use futures::{FutureExt as _, Stream, StreamExt as _, stream};
+use tokio::sync::{broadcast, watch};
+use tracing::instrument::WithSubscriber as _;
+use tracing::{Dispatch, Level, span};
+use whence_events::{Position, Recorded};
+
+use super::record;
+use crate::store::Batch;
+
+/// Batches a reader of the tail may be behind before it has to read the log.
+const TAIL: usize = 1024;
+
+/// Events in one batch at most.
+const MAX_BATCH: usize = 512;
+
+/// Who tails the log, and how far they were told.
+pub(super) struct Tail {
+    batches: broadcast::Sender<Batch>,
+    /// Position of the last event that was told, or was there before.
+    told: watch::Sender<Position>,
+}
+
+impl Tail {
+    /// Begins behind the event at `head`.
+    pub(super) fn new(head: Position) -> Self {
+        Self { batches: broadcast::channel(TAIL).0, told: watch::Sender::new(head) }
+    }
+
+    pub(super) fn listen(&self) -> broadcast::Receiver<Batch> {
+        self.batches.subscribe()
+    }
+
+    pub(super) fn told(&self) -> Position {
+        *self.told.borrow()
+    }
+
+    /// Waits until the event at `position` was told.
+    pub(super) async fn wait_for(&self, position: Position) {
+        // It fails only without a sender, which is `self`.
+        let _ = self.told.subscribe().wait_for(|told| *told >= position).await;
+    }
+
+    /// Tells what is appended, until the subscription ends, and then why it did.
+    pub(super) async fn follow(&self, client: &Client) -> Ended {
+        let options = SubscribeToAllOptions::default().filter(record::ours());
+        // A subscription begins strictly behind the position it is given.
+        let options = options.position(match self.told() {
+            0 => StreamPosition::Start,
+            commit => StreamPosition::Position(eventstore::Position { commit, prepare: commit }),
+        });
+        let events = arriving(client.subscribe_to_all(&options).await);
+        let mut chunks = pin!(events.ready_chunks(MAX_BATCH));
+        while let Some(chunk) = chunks.next().await {
+            let mut ended = None;
+            let arrived = chunk.into_iter().filter_map(|event| match event {
+                Ok(event) => Some(event),
+                Err(why) => {
+                    ended = Some(why);
+                    None
+                }
+            });
+            self.tell(arrived);
+            if let Some(why) = ended {
+                return why;
+            }
+        }
+        Ended::Cleanly
+    }
+
+    fn tell(&self, arrived: impl Iterator<Item = ResolvedEvent>) {
+        let mut after = self.told();
+        let mut last = after;
+        let mut events = Vec::new();
+        for event in arrived {
+            match record::recorded(&event) {
+                Ok(Some(event)) if event.position > last => {
+                    last = event.position;
+                    events.push(event);
+                }
+                Err(unreadable) if unreadable.position > last => {
+                    tracing::error!(error = %unreadable, "an event of the log is damaged");
+                    // Left out: the next batch then stands behind a gap, and whoever reads the log
+                    // to close that is told what is wrong, and stops there.
+                    self.send(after, std::mem::take(&mut events));
+                    last = unreadable.position;
+                    after = last;
+                }
+                // Told before, or in a stream that is not ours although its name begins so.
+                Ok(_) | Err(_) => {}
+            }
+        }
+        self.send(after, events);
+        // Only now: whoever waited for this finds the batch in the tail.
+        self.told.send_replace(last);
+    }
+
+    fn send(&self, after: Position, events: Vec<Recorded>) {
+        if !events.is_empty() {
+            let _ = self.batches.send(Batch { after, events: events.into() });
+        }
+    }
+}
+
+/// Why a subscription ended.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Ended {
+    /// The server had nothing to say about it.
+    #[error("the server has ended the subscription")]
+    Cleanly,
+    /// A fault of the client, which it has reported itself.
+    #[error("the client has panicked")]
+    Panicked,
+    /// The client said so.
+    #[error(transparent)]
+    Client(#[from] eventstore::Error),
+}
+
+/// The events of a subscription, and why it ended.
+///
+/// One stream over its whole life: a wait for the next event that is given up loses the subscription.
+fn arriving(subscription: Subscription) -> impl Stream<Item = Result<ResolvedEvent, Ended>> {
+    let way_out = Dispatch::new(WayOut);
+    stream::unfold(Some((subscription, way_out)), |live| async {
+        let (mut subscription, way_out) = live?;
+        let next = subscription.next().with_subscriber(way_out.clone());
+        match AssertUnwindSafe(next).catch_unwind().await {
+            Ok(Ok(event)) => Some((Ok(event), Some((subscription, way_out)))),
+            Ok(Err(error)) => Some((Err(error.into()), None)),
+            Err(panic) => Some((Err(ended_by(&*panic)), None)),
+        }
+    })
+}
+
+fn ended_by(panic: &(dyn Any + Send)) -> Ended {
+    if panic.is::<EndedCleanly>() { Ended::Cleanly } else { Ended::Panicked }
+}
+
+/// The only way out of a loop of the client.
+///
+/// Releases up to 1.2.0 ask a subscription that the server has ended cleanly for its next message, at
+/// once, for ever, inside of one poll: no time-out and no abort gets a word in. All they do in that
+/// loop is warn, and only there. So the warning, heard on this one future only, unwinds out of it, up
+/// to [`arriving`]. `a_tail_goes_on_when_its_subscription_ends_cleanly` hangs if that ever changes.
+struct WayOut;
+
+struct EndedCleanly;
+
+impl tracing::Subscriber for WayOut {
+    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
+        *metadata.level() == Level::WARN && metadata.target() == "kurrentdb::commands"
+    }
+
+    fn max_level_hint(&self) -> Option<tracing::level_filters::LevelFilter> {
+        Some(tracing::level_filters::LevelFilter::WARN)
+    }
+
+    fn event(&self, _: &tracing::Event<'_>) {
+        // Not a panic: the hook, which would report one, is not called.
+        std::panic::resume_unwind(Box::new(EndedCleanly));
+    }
+
+    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
+        span::Id::from_u64(1)
+    }
+
+    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
+    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
+    fn enter(&self, _: &span::Id) {}
+    fn exit(&self, _: &span::Id) {}
+}
