@@ -125,11 +125,11 @@ impl PostgresUrl {
 
     fn with(&self, settings: &[&str]) -> Config {
         let mut config = self.config.clone();
-        let of =
-            |settings: &[&str]| settings.iter().map(|s| format!(" -c {s}")).collect::<String>();
         // The last one wins: the URL over our habits, but not over what a caller cannot do without.
         let own = config.get_options().unwrap_or_default();
-        let options = format!("{} {own}{}", of(&SERVER_LIMITS), of(settings));
+        let all = SERVER_LIMITS.map(|limit| format!("-c {limit}")).into_iter();
+        let all = all.chain([own.to_owned()]).chain(settings.iter().map(|s| format!("-c {s}")));
+        let options = all.collect::<Vec<_>>().join(" ");
         config.options(options);
         config
     }

@@ -68,23 +68,24 @@ BEGIN
   -- which see all that those have committed who held the lock before.
   SELECT h.position, greatest(h.recorded_at, now_there) INTO before, at FROM log.head h FOR UPDATE;
 
-  SELECT array_agg(l.length ORDER BY l.n), array_agg(l.start ORDER BY l.n),
-         array_agg(coalesce(l.first, l.start + 1) ORDER BY l.n),
-         coalesce(sum(l.count) FILTER (WHERE l.start >= 0), 0)
-    INTO lengths, starts, firsts, written
-    FROM (
-      SELECT f.*, CASE WHEN f.length = f.expected THEN before - f.count
-               + sum(f.count) FILTER (WHERE f.length = f.expected) OVER (ORDER BY f.n)
-             ELSE -1 END::bigint AS start
-        FROM (
-          SELECT s.*, coalesce((SELECT max(e.version) + 1 FROM log.events e
-                                 WHERE e.stream = s.first), 0) AS length
-            FROM (
-              SELECT a.*, (SELECT t.first FROM log.streams t WHERE t.name = a.name) AS first
-                FROM unnest(names, expected, counts) WITH ORDINALITY AS a (name, expected, count, n)
-            ) s
-        ) f
-    ) l;
+  -- Materialized, or each look-up would be made anew wherever its result is used.
+  WITH asked AS MATERIALIZED (
+    SELECT a.*, (SELECT s.first FROM log.streams s WHERE s.name = a.name) AS first
+      FROM unnest(names, expected, counts) WITH ORDINALITY AS a (name, expected, count, n)
+  ), found AS MATERIALIZED (
+    SELECT a.*, coalesce((SELECT max(e.version) + 1 FROM log.events e WHERE e.stream = a.first), 0)
+             AS length
+      FROM asked a
+  ), placed AS MATERIALIZED (
+    SELECT f.*, CASE WHEN f.length = f.expected THEN before - f.count
+             + sum(f.count) FILTER (WHERE f.length = f.expected) OVER (ORDER BY f.n)
+             ELSE -1 END AS start
+      FROM found f
+  )
+  SELECT array_agg(p.length ORDER BY p.n), array_agg(p.start ORDER BY p.n),
+         array_agg(coalesce(p.first, p.start + 1) ORDER BY p.n),
+         coalesce(sum(p.count) FILTER (WHERE p.start >= 0), 0)
+    INTO lengths, starts, firsts, written FROM placed p;
   IF written = 0 THEN
     RETURN;
   END IF;

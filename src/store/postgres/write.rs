@@ -102,7 +102,9 @@ impl Sequencer {
             Err(error) => {
                 tracing::error!(%error, appends = batch.len(), "the log could not be written");
                 let error = StoreError::unavailable(error);
-                batch.into_iter().for_each(|job| answer(job, Err(error.clone())));
+                for job in batch {
+                    answer(job, Err(error.clone()));
+                }
             }
         }
     }

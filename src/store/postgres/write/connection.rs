@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use tokio_postgres::error::Severity;
+use tokio_postgres::error::{Severity, SqlState};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{AsyncMessage, Client, Statement};
 use uuid::Uuid;
@@ -81,7 +81,7 @@ impl WriteError {
     /// cannot be stored (class 22), a rule of the tables (23), a limit of the server (54).
     pub(super) fn is_about_data(&self) -> bool {
         let Self::Postgres(error) = self else { return false };
-        let state = error.code().map(|state| state.code());
+        let state = error.code().map(SqlState::code);
         state.is_some_and(|state| ["22", "23", "54"].iter().any(|class| state.starts_with(class)))
     }
 }
