@@ -10,8 +10,8 @@ use tokio_postgres::{AsyncMessage, Client, NoTls};
 use whence::clock::Clock;
 use whence::postgres::PostgresUrl;
 use whence::store::{
-    Append, EventStore, KeyRecord, NewKey, PostgresOpenError, PostgresStore, PostgresVault, Put,
-    StoreError,
+    Append, EventStore, KeyPut, KeyRecord, KeyStore, NewKey, PostgresOpenError, PostgresStore,
+    PostgresVault, StoreError,
 };
 use whence_events::{Mac, Timestamp};
 
@@ -241,9 +241,9 @@ async fn of_two_keys_for_one_place_the_first_stays() {
     let key = |generation, bytes: &[u8]| NewKey { generation, wrapped: bytes.to_vec() };
     let stream = new_stream();
     let (one, other) = (key(0, b"one"), key(0, b"other"));
-    assert_eq!(vault.put(&stream, &one).await.unwrap(), Put::Stored);
-    assert_eq!(again.put(&stream, &one).await.unwrap(), Put::Stored);
-    assert_eq!(again.put(&stream, &other).await.unwrap(), Put::Taken);
+    assert_eq!(vault.put(&stream, &one).await.unwrap(), KeyPut::Stored);
+    assert_eq!(again.put(&stream, &one).await.unwrap(), KeyPut::Stored);
+    assert_eq!(again.put(&stream, &other).await.unwrap(), KeyPut::Taken);
     let record = |generation, wrapped: Option<&[u8]>| KeyRecord {
         generation,
         wrapped: wrapped.map(<[u8]>::to_vec),
@@ -251,14 +251,14 @@ async fn of_two_keys_for_one_place_the_first_stays() {
     assert_eq!(vault.read_key(&stream).await.unwrap(), Some(record(0, Some(b"one"))));
     // What was destroyed does not come back.
     again.destroy_key(&stream).await.unwrap();
-    assert_eq!(vault.put(&stream, &one).await.unwrap(), Put::Taken);
+    assert_eq!(vault.put(&stream, &one).await.unwrap(), KeyPut::Taken);
     assert_eq!(vault.read_key(&stream).await.unwrap(), Some(record(0, None)));
-    assert_eq!(vault.put(&stream, &key(1, b"next")).await.unwrap(), Put::Stored);
+    assert_eq!(vault.put(&stream, &key(1, b"next")).await.unwrap(), KeyPut::Stored);
     assert_eq!(vault.read_key(&stream).await.unwrap(), Some(record(1, Some(b"next"))));
     let racers: Vec<_> = (0..8_u8).map(|n| key(0, &[n])).collect();
     let stream = new_stream();
     let put = join_all(racers.iter().map(|key| vault.put(&stream, key))).await;
-    assert_eq!(put.iter().filter(|put| *put.as_ref().unwrap() == Put::Stored).count(), 1);
+    assert_eq!(put.iter().filter(|put| *put.as_ref().unwrap() == KeyPut::Stored).count(), 1);
     // A log in the same database uses that vault.
     let store = log.open().await;
     assert_eq!(store.read_key(&stream).await.unwrap().unwrap().generation, 0);

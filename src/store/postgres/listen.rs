@@ -137,13 +137,13 @@ impl Listener {
     /// Until the connection breaks.
     async fn listen(&self) -> Result<(), ListenError> {
         let (client, driver) = self.url.connect(&[]).await?;
-        let (told, mut heard) = watch::channel(0);
+        let (news, mut latest) = watch::channel(0);
         let node = self.node.clone();
         let _driver = drive(driver, move |message| {
             if let AsyncMessage::Notification(notification) = message
                 && let Some(position) = of_another_node(notification.payload(), &node)
             {
-                told.send_if_modified(|known| {
+                news.send_if_modified(|known| {
                     position > std::mem::replace(known, position.max(*known))
                 });
             }
@@ -159,7 +159,7 @@ impl Listener {
             self.teller.tell_up_to(head).await?;
             self.teller.touched(at);
             // Also when nobody says that it moved.
-            if let Ok(Err(_)) = timeout(POLL, heard.wait_for(|position| *position > head)).await {
+            if let Ok(Err(_)) = timeout(POLL, latest.wait_for(|position| *position > head)).await {
                 return Err(ListenError::Broken(BrokenConnection));
             }
         }
