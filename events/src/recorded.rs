@@ -9,7 +9,7 @@ use crate::{
     TouchId, UserId,
 };
 
-/// Place of an event in the whole log: commit order, from 1.
+/// Place of an event in the whole log: commit order, from 1 on. Not every log leaves no gaps.
 pub type Position = u64;
 
 /// Place of an event in its stream, from 0, without gaps.

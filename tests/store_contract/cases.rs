@@ -202,14 +202,15 @@ pub(crate) async fn the_same_ids_at_another_place_conflict(backend: &dyn Backend
 
 pub(crate) async fn streams_do_not_see_each_other(backend: &dyn Backend) {
     let store = backend.open().await;
-    let uuid = uuid::Uuid::from_u128(7);
+    let uuid = whence::secrets::new_user_id().0;
+    let name = &uuid.simple().to_string()[16..];
     // Names that differ in their family only, and in their spelling only.
     let streams = [
         StreamId::User(whence_events::UserId(uuid)),
         StreamId::Touch(whence_events::TouchId(uuid)),
-        StreamId::Code("abc".parse().unwrap()),
-        StreamId::Code("abcd".parse().unwrap()),
-        StreamId::Handle("abc".parse().unwrap()),
+        StreamId::Code(name.parse().unwrap()),
+        StreamId::Code(format!("{name}d").parse().unwrap()),
+        StreamId::Handle(name.parse().unwrap()),
         StreamId::Mailbox(whence_events::EmailKey(uuid.into_bytes())),
         StreamId::Rules(whence_events::Mac(uuid.into_bytes())),
     ];

@@ -78,6 +78,16 @@ async fn a_damaged_event_stops_whoever_reads_and_leaves_a_gap_in_the_tail() {
         assert!(cause.to_string().contains(&format!("event {} cannot be read", told.after)));
     }
     assert_eq!(store.read_all(told.after, ALL).await.unwrap().len(), 1);
+
+    // Also when what comes after it arrives together with it.
+    log.double().kill(0).await;
+    log.double().write(&stream.to_string(), &event_type, BESIDE, r#"{"request_id": 5}"#);
+    log.double().write(&stream.to_string(), "UserTeleported.v9", BESIDE, "{}");
+    log.double().revive(0).await.unwrap();
+    let told = tail.recv().await.unwrap();
+    let unknown = store.head().await.unwrap();
+    assert_eq!(told.events[0].position, unknown);
+    assert!(told.after > last && told.after < unknown);
 }
 
 #[tokio::test]

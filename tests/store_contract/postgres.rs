@@ -10,7 +10,7 @@ use tokio_postgres::{AsyncMessage, Client, NoTls};
 use whence::clock::Clock;
 use whence::postgres::PostgresUrl;
 use whence::store::{
-    Append, EventStore, KeyPut, KeyRecord, KeyStore, NewKey, PostgresOpenError, PostgresStore,
+    Append, EventStore, KeyPut, KeyRecord, KeyStore as _, NewKey, PostgresOpenError, PostgresStore,
     PostgresVault, StoreError,
 };
 use whence_events::{Mac, Timestamp};
