@@ -18,7 +18,7 @@ use async_trait::async_trait;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
-use whence_events::{Mac, Position, Recorded, StreamId, Version};
+use whence_events::{EventId, Mac, Position, Recorded, StreamId, Version};
 
 use super::{Append, Appended, Batch, EventStore, KeyRecord, KeyStore as _, StoreError};
 use crate::clock::Clock;
@@ -127,6 +127,10 @@ impl EventStore for PostgresStore {
 
     async fn head(&self) -> Result<Position, StoreError> {
         self.readers.head().await
+    }
+
+    async fn event_at(&self, position: Position) -> Result<Option<EventId>, StoreError> {
+        super::event_at(self, position).await
     }
 
     fn tail(&self) -> broadcast::Receiver<Batch> {

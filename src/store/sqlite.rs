@@ -13,7 +13,7 @@ use std::thread::JoinHandle;
 
 use async_trait::async_trait;
 use tokio::sync::{broadcast, mpsc, oneshot};
-use whence_events::{Mac, Position, Recorded, StreamId, Version};
+use whence_events::{EventId, Mac, Position, Recorded, StreamId, Version};
 
 use super::{Append, Appended, Batch, EventStore, KeyRecord, StoreError};
 use crate::clock::Clock;
@@ -118,6 +118,15 @@ impl EventStore for SqliteStore {
 
     async fn head(&self) -> Result<Position, StoreError> {
         self.readers.head()
+    }
+
+    async fn event_at(&self, position: Position) -> Result<Option<EventId>, StoreError> {
+        super::event_at(self, position).await
+    }
+
+    /// Whoever writes does it here.
+    fn in_touch(&self) -> bool {
+        true
     }
 
     fn tail(&self) -> broadcast::Receiver<Batch> {

@@ -16,7 +16,9 @@ use whence::clock::Clock;
 use whence::config::Config;
 use whence::mail::{Mailer, Sender};
 use whence::store::{Append, Appended, Batch, EventStore, KeyRecord, StoreError};
-use whence_events::{Event, MailboxEvent, Position, Recorded, StreamId, UserEvent, Version};
+use whence_events::{
+    Event, EventId, MailboxEvent, Position, Recorded, StreamId, UserEvent, Version,
+};
 
 use crate::client::{Client, Mails};
 use crate::home::Home;
@@ -79,6 +81,14 @@ impl EventStore for Deadly {
 
     async fn head(&self) -> Result<Position, StoreError> {
         self.inner.head().await
+    }
+
+    async fn event_at(&self, position: Position) -> Result<Option<EventId>, StoreError> {
+        self.inner.event_at(position).await
+    }
+
+    fn in_touch(&self) -> bool {
+        self.inner.in_touch()
     }
 
     fn tail(&self) -> broadcast::Receiver<Batch> {
