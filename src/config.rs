@@ -4,6 +4,7 @@
 //! [`Config`] what it means; what cannot work together is refused here, in one clear sentence.
 
 mod cookies;
+mod copy;
 mod files;
 mod flags;
 
@@ -21,6 +22,7 @@ use url::Url;
 use whence_events::{Country, RuleSettings};
 
 pub use self::cookies::{CookieDomain, CookieSettings};
+pub use self::copy::{CopyArgs, CopyConfig};
 pub use self::flags::{ModelArg, RecordArg, ServeArgs};
 use crate::clock::Clock;
 use crate::domain::rules::{RULES_VERSION, Rules};

@@ -11,6 +11,7 @@ pub mod cli;
 mod client_limits;
 pub mod clock;
 pub mod config;
+pub mod copy;
 mod demo;
 pub mod device;
 pub mod domain;

@@ -11,6 +11,7 @@ mod read;
 mod record;
 mod settings;
 mod tail;
+mod transfer;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -26,6 +27,7 @@ use append::{Appender, UnderWay};
 use link::{Failure, Link, Opened};
 pub use settings::KurrentUrl;
 use tail::Tail;
+pub(super) use transfer::KurrentTransfer;
 
 /// How long a server that is not there is waited for at start.
 const PATIENCE: Duration = Duration::from_secs(5);

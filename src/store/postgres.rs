@@ -8,6 +8,7 @@
 mod listen;
 mod open;
 mod read;
+mod transfer;
 mod vault;
 mod write;
 
@@ -26,6 +27,7 @@ use crate::postgres::PostgresUrl;
 use listen::{Listener, Teller};
 pub use open::OpenError;
 use read::Readers;
+pub(super) use transfer::{CopyLock, PostgresTransfer};
 pub use vault::PostgresVault;
 use write::{Job, Sequencer};
 

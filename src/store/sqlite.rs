@@ -6,6 +6,7 @@
 
 mod open;
 mod read;
+mod transfer;
 mod write;
 
 use std::path::Path;
