@@ -9,8 +9,8 @@ use tracing_subscriber::EnvFilter;
 
 use crate::app::App;
 use crate::clock::Clock;
-use crate::config::{self, CopyArgs, ServeArgs};
-use crate::{copy, demo, http};
+use crate::config::{self, CopyArgs, DoctorArgs, ServeArgs};
+use crate::{copy, demo, doctor, http};
 
 /// Passwordless login and attribution out of one append-only event log
 #[derive(Debug, Parser)]
@@ -28,6 +28,8 @@ enum Command {
     Demo,
     /// Move to another store: copy log and keys, as they are, and verify the copy
     Copy(CopyArgs),
+    /// Check all that serve with the same flags would use, and say what to do; changes nothing
+    Doctor(Box<DoctorArgs>),
 }
 
 /// Runs what the command line says.
@@ -46,6 +48,7 @@ pub fn run() -> anyhow::Result<()> {
         Command::Serve(args) => runtime.block_on(serve(*args)),
         Command::Demo => runtime.block_on(demo::run()),
         Command::Copy(args) => runtime.block_on(copy_stores(args)),
+        Command::Doctor(args) => runtime.block_on(doctor::run(*args)),
     }
 }
 

@@ -14,6 +14,7 @@ pub mod config;
 pub mod copy;
 mod demo;
 pub mod device;
+pub mod doctor;
 pub mod domain;
 pub mod geo;
 pub mod handle;

@@ -6,6 +6,7 @@
 //! subscription, which the supervisor keeps alive together with the client.
 
 mod append;
+mod examine;
 mod link;
 mod read;
 mod record;
@@ -24,6 +25,7 @@ use whence_events::{EventId, Position, Recorded, StreamId, Version};
 use super::{Append, Appended, Batch, EventStore, KeyRecord, KeyStore, StoreError};
 use crate::clock::Clock;
 use append::{Appender, UnderWay};
+pub(super) use examine::examine;
 use link::{Failure, Link, Opened};
 pub use settings::KurrentUrl;
 use tail::Tail;

@@ -9,11 +9,15 @@ use anyhow::{Context as _, bail, ensure};
 use whence_events::Mac;
 use whence_projections::ReadDb;
 
-use super::postgres::{CopyLock, PostgresTransfer};
+#[cfg(feature = "kurrentdb")]
+use super::kurrent;
+use super::postgres::{self, CopyLock, PostgresTransfer};
+use super::sqlite;
 use super::{EventStore, PostgresStore, SqliteStore, Transfer};
 #[cfg(feature = "kurrentdb")]
 use super::{KurrentStore, KurrentUrl, PostgresVault, kurrent::KurrentTransfer};
 use crate::clock::Clock;
+use crate::doctor::{Findings, Knowledge};
 use crate::postgres::PostgresUrl;
 
 /// Where a log and its read models live.
@@ -182,6 +186,21 @@ impl Location {
                 Arc::new(KurrentTransfer::new(store, vault, lock))
             }
         })
+    }
+
+    /// Looks at log, vault and read models, and changes nothing.
+    pub async fn examine(&self, knowledge: &Knowledge, findings: &mut Findings) {
+        match self {
+            Self::Sqlite(directory) => sqlite::examine(directory, knowledge, findings),
+            Self::Postgres(url) => {
+                postgres::examine(url, postgres::Parts::All, knowledge, findings).await;
+            }
+            #[cfg(feature = "kurrentdb")]
+            Self::KurrentDb(url, keys) => {
+                kurrent::examine(url, keys, knowledge, findings).await;
+                postgres::examine(keys, postgres::Parts::Vault, knowledge, findings).await;
+            }
+        }
     }
 
     /// Opens the read models, or makes them.

@@ -4,6 +4,7 @@
 //! when that is on disk; the next batch gathers while the disk works. Readers have connections of
 //! their own and, in WAL mode, never wait for the writer nor it for them.
 
+mod examine;
 mod open;
 mod read;
 mod transfer;
@@ -18,6 +19,7 @@ use whence_events::{Mac, Position, Recorded, StreamId, Version};
 
 use super::{Append, Appended, Batch, EventStore, KeyRecord, StoreError};
 use crate::clock::Clock;
+pub(super) use examine::examine;
 pub use open::OpenError;
 use read::Readers;
 use write::{Job, Work};
