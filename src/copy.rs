@@ -1,9 +1,9 @@
 //! `whence copy`: a log and its vault, moved into another store without a byte being changed.
 //!
-//! One pass for every pair of stores. It pages through both logs side by side and compares; where the
-//! target ends it goes on by importing. So a copy that was killed is simply run again, and a target
-//! that holds anything else is refused before anything is written into it. Afterwards both sides are
-//! read once more, from the first byte to the last.
+//! The same for every pair of stores: page through both logs side by side and compare, and where the
+//! target ends go on by importing. So a copy that was killed is simply run again, and a target that
+//! holds anything else is refused before anything is written into it. Afterwards both sides are read
+//! once more, from the first byte to the last.
 
 mod keys;
 mod progress;
@@ -33,11 +33,14 @@ pub async fn run(config: CopyConfig) -> anyhow::Result<()> {
     let (source, target) = (&*source, &*target);
     // What comes later is left for another run.
     let head = source.log().head().await.context("the source cannot be read")?;
-    // Before the events that need them: a key without events harms nobody, events without their key
-    // are lost. A key is in its vault no later than its events are in their log, so all that are
+    keys::compare(source, target).await?;
+    let common = compare_events(source, target, head).await?;
+    // Nothing was written so far, and the target holds nothing but a beginning of the source. Keys
+    // come before the events that need them: a key without events harms nobody, events without their
+    // key are lost. A key is in its vault no later than its events are in their log, so all that are
     // needed up to `head` are there by now.
     keys::copy(source, target).await?;
-    let copied = copy_events(source, target, head).await?;
+    let copied = import_events(source, target, head, common).await?;
     // Those that were destroyed in the meantime.
     keys::copy(source, target).await?;
     let (log, vault) = verify(source, target, head).await?;
@@ -67,38 +70,69 @@ async fn open(config: &CopyConfig) -> anyhow::Result<(Arc<dyn Transfer>, Arc<dyn
     Ok((source, open(&config.to, Side::Target).await?))
 }
 
-/// Compares event by event, and imports where the target ends. How many were imported.
-async fn copy_events(
+/// How far source and target are the same.
+struct Common {
+    /// The last such event in the source.
+    read: Position,
+    /// The same event in the target, which is its last.
+    written: Position,
+    /// How many there are.
+    events: u64,
+}
+
+/// Compares event by event, until the target ends.
+async fn compare_events(
     source: &dyn Transfer,
     target: &dyn Transfer,
     head: Position,
+) -> anyhow::Result<Common> {
+    let mut progress = Progress::new("comparing", head);
+    let mut common = Common { read: 0, written: 0, events: 0 };
+    loop {
+        let mut page = source.log().read_all(common.read, PAGE).await.context(SOURCE)?;
+        page.retain(|event| event.position <= head);
+        let there = target.log().read_all(common.written, page.len().max(1)).await;
+        let there = there.context(TARGET)?;
+        for (number, (theirs, ours)) in (common.events + 1..).zip(there.iter().zip(&page)) {
+            ensure_same(number, theirs, ours)?;
+            common = Common { read: ours.position, written: theirs.position, events: number };
+        }
+        if let Some(more) = there.get(page.len()) {
+            let number = common.events + 1;
+            bail!("{ELSE}: event {number} is {}, and the source ends before it", named(more));
+        }
+        if page.is_empty() || there.len() < page.len() {
+            break;
+        }
+        progress.at(common.read, common.events);
+    }
+    if common.events > 0 {
+        progress.end(common.events);
+    }
+    Ok(common)
+}
+
+/// Imports what lies behind. How many events that were.
+async fn import_events(
+    source: &dyn Transfer,
+    target: &dyn Transfer,
+    head: Position,
+    common: Common,
 ) -> anyhow::Result<u64> {
     let mut progress = Progress::new("copying", head);
-    let (mut read, mut written, mut number, mut copied) = (0, 0, 0, 0);
+    let Common { mut read, mut written, events } = common;
+    let mut copied = 0;
     loop {
         let mut page = source.log().read_all(read, PAGE).await.context(SOURCE)?;
         page.retain(|event| event.position <= head);
-        let there = target.log().read_all(written, page.len().max(1)).await.context(TARGET)?;
-        for (event, (theirs, ours)) in (number + 1..).zip(there.iter().zip(&page)) {
-            ensure_same(event, theirs, ours)?;
-        }
-        if let Some(more) = there.get(page.len()) {
-            let event = number + page.len() as u64 + 1;
-            bail!("{ELSE}: event {event} is {}, and the source ends before it", named(more));
-        }
-        written = there.last().map_or(written, |event| event.position);
-        let missing = &page[there.len()..];
-        if !missing.is_empty() {
-            let imported = target.import(written, missing).await;
-            written = imported.map_err(|error| refused(error, number + there.len() as u64 + 1))?;
-        }
         let Some(last) = page.last() else { break };
+        let imported = target.import(written, &page).await;
+        written = imported.map_err(|error| refused(error, events + copied + 1))?;
         read = last.position;
-        number += page.len() as u64;
-        copied += missing.len() as u64;
-        progress.at(read, number);
+        copied += page.len() as u64;
+        progress.at(read, copied);
     }
-    progress.end(number);
+    progress.end(copied);
     Ok(copied)
 }
 

@@ -77,7 +77,7 @@ fn configuration(config: &Config, key: Option<&MasterKey>, findings: &mut Findin
     findings.ok(check, format!("{} with data in {}", config.public_url, config.store));
     if key.is_none() {
         let found = "there is no master key yet";
-        findings.bad(Level::Warn, "master key", found, "nothing: serve makes it beside the log");
+        findings.bad(Level::Warn, "master key", found, "serve makes it beside the log");
     }
     if config.mail.starts_with("directory:") {
         let found = "mails stay on this machine";

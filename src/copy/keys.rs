@@ -30,8 +30,21 @@ async fn page(
     Ok(Page { source, target, end })
 }
 
+/// Insists on the target's vault holding nothing but keys of the source.
+pub(super) async fn compare(source: &dyn Transfer, target: &dyn Transfer) -> anyhow::Result<()> {
+    step_through(source, target, false).await
+}
+
 /// Brings the target's vault up to date. What was destroyed in the source is destroyed there, too.
 pub(super) async fn copy(source: &dyn Transfer, target: &dyn Transfer) -> anyhow::Result<()> {
+    step_through(source, target, true).await
+}
+
+async fn step_through(
+    source: &dyn Transfer,
+    target: &dyn Transfer,
+    write: bool,
+) -> anyhow::Result<()> {
     let mut after = None;
     loop {
         let Page { source, target: mut there, end } = page(source, target, after.as_ref()).await?;
@@ -45,7 +58,7 @@ pub(super) async fn copy(source: &dyn Transfer, target: &dyn Transfer) -> anyhow
         if let Some(place) = there.keys().next() {
             bail!("{ELSE}: {place}, which is not in the source");
         }
-        if !missing.is_empty() {
+        if write && !missing.is_empty() {
             target.import_keys(&missing).await.context("the keys could not be written")?;
         }
         if end.is_none() {

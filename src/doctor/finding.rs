@@ -117,10 +117,10 @@ impl Findings {
         let check = "read models";
         if position > 0 && there != checkpoint.event_id {
             let found = format!("{name} is of another log, or of events that this one lost");
-            self.bad(Level::Warn, check, found, "nothing: serve makes the tables anew");
+            self.bad(Level::Warn, check, found, "serve makes the tables anew");
         } else if !found.current {
             let found = format!("{name} is of another version");
-            self.bad(Level::Warn, check, found, "nothing: serve makes the tables anew");
+            self.bad(Level::Warn, check, found, "serve makes the tables anew");
         } else if behind > 0 {
             let found = format!("{name} is {behind} events behind the log, at {position}");
             let advice = "see /readyz and the log of the service; without one, start it";

@@ -37,7 +37,7 @@ pub(in crate::store) async fn examine(
     match &last {
         None => {
             let found = format!("there is no event of whence at {url} yet");
-            findings.bad(Level::Warn, "log", found, "nothing: serve begins it");
+            findings.bad(Level::Warn, "log", found, "serve begins it");
         }
         Some(last) => {
             let created = record::created(last.get_original_event());
@@ -60,7 +60,7 @@ pub(in crate::store) async fn examine(
 async fn read_models(link: &Link, client: &Client, findings: &mut Findings) -> Result<(), String> {
     let found = look_postgres(client).await.map_err(|error| said(&error))?;
     if found.is_empty() {
-        findings.bad(Level::Warn, "read models", "there are none yet", "nothing: serve makes them");
+        findings.bad(Level::Warn, "read models", "there are none yet", "serve makes them");
     }
     for found in &found {
         let position = found.checkpoint.position;

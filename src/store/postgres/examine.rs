@@ -73,7 +73,7 @@ impl Patient<'_> {
             (false, false) => {
                 let what = if self.parts == Parts::All { "log" } else { "vault" };
                 let found = format!("there is no {what} at {url} yet");
-                self.findings.bad(Level::Warn, "log", found, "nothing: serve makes it");
+                self.findings.bad(Level::Warn, "log", found, "serve makes it");
                 return Ok(());
             }
             (false, true) => {
@@ -178,7 +178,7 @@ impl Patient<'_> {
                 known = false;
             } else if format < newest {
                 let found = format!("the {part} has format {format} of {newest}");
-                self.findings.bad(Level::Warn, check, found, "nothing: serve brings it up to date");
+                self.findings.bad(Level::Warn, check, found, "serve brings it up to date");
                 // Nothing of it may be there yet.
                 known &= format > 0;
             } else {
@@ -294,7 +294,7 @@ impl Patient<'_> {
             found = look_postgres(self.client).await?;
         }
         if found.is_empty() {
-            let advice = "nothing: serve makes them";
+            let advice = "serve makes them";
             self.findings.bad(Level::Warn, "read models", "there are none yet", advice);
         }
         for found in &found {

@@ -32,7 +32,7 @@ pub(in crate::store) fn examine(directory: &Path, knowledge: &Knowledge, finding
     let path = directory.join("log.db");
     if !path.exists() {
         let found = format!("there is no log in {} yet", directory.display());
-        findings.bad(Level::Warn, "log", found, "nothing: serve makes it");
+        findings.bad(Level::Warn, "log", found, "serve makes it");
         return;
     }
     permissions(directory, findings);
@@ -114,7 +114,7 @@ fn migrations(connection: &Connection, findings: &mut Findings) -> rusqlite::Res
     }
     if format < known {
         let found = format!("the log has format {format} of {known}");
-        findings.bad(Level::Warn, check, found, "nothing: serve brings it up to date");
+        findings.bad(Level::Warn, check, found, "serve brings it up to date");
     } else {
         findings.ok(check, format!("the log has format {format}, the newest"));
     }
@@ -184,7 +184,7 @@ fn durability(connection: &Connection, findings: &mut Findings) -> rusqlite::Res
         findings.ok("durability", "journal_mode is wal; serve commits with synchronous=FULL");
     } else {
         let found = format!("journal_mode is {mode}");
-        findings.bad(Level::Warn, "durability", found, "nothing: serve sets it to wal");
+        findings.bad(Level::Warn, "durability", found, "serve sets it to wal");
     }
     Ok(())
 }
@@ -207,7 +207,7 @@ fn read_models(
 ) -> rusqlite::Result<()> {
     let file = path.with_file_name("read.db");
     if !file.exists() {
-        findings.bad(Level::Warn, "read models", "there are none yet", "nothing: serve makes them");
+        findings.bad(Level::Warn, "read models", "there are none yet", "serve makes them");
         return Ok(());
     }
     let mut found = look_sqlite(&file)?;
