@@ -67,7 +67,9 @@ async fn open(config: &CopyConfig) -> anyhow::Result<(Arc<dyn Transfer>, Arc<dyn
     };
     let source = open(&config.from, Side::Source).await?;
     config.make_target()?;
-    Ok((source, open(&config.to, Side::Target).await?))
+    let target = open(&config.to, Side::Target).await?;
+    config.keep_key()?;
+    Ok((source, target))
 }
 
 /// How far source and target are the same.

@@ -74,17 +74,30 @@ impl CopyArgs {
 }
 
 impl CopyConfig {
-    /// Makes the directory and the key file of a target in files, where they are missing.
+    /// Makes the directory of a target in files, where it is missing.
     ///
     /// # Errors
     /// One clear sentence; also when the target has another key.
     pub fn make_target(&self) -> anyhow::Result<()> {
         let Some(directory) = self.to.directory() else { return Ok(()) };
         files::make_private(directory)?;
-        match files::existing_master_key(directory)? {
-            None => files::store_master_key(directory, &self.master_key),
-            Some(key) if key == self.master_key => Ok(()),
-            Some(_) => bail!("{} holds another master key", directory.display()),
+        let key = files::existing_master_key(directory)?;
+        let same = key.is_none_or(|key| key == self.master_key);
+        ensure!(same, "{} holds another master key", directory.display());
+        Ok(())
+    }
+
+    /// Puts the key beside a target in files, where it is missing: only once the log there is known
+    /// to be of this key.
+    ///
+    /// # Errors
+    /// One clear sentence.
+    pub fn keep_key(&self) -> anyhow::Result<()> {
+        match self.to.directory() {
+            Some(directory) if files::existing_master_key(directory)?.is_none() => {
+                files::store_master_key(directory, &self.master_key)
+            }
+            Some(_) | None => Ok(()),
         }
     }
 }

@@ -103,6 +103,11 @@ async fn another_master_key() {
     let sentence = "the log one/log.db was made with another master key";
     refused(run(directory.path(), &[&from[..], &[&other]].concat()), sentence);
     assert!(!directory.path().join("two").exists());
+    // A log that is there, without its key file: it gets none that is wrong.
+    drop(Service::start(directory.path(), &["--store", "sqlite:three", "--master-key", &other]));
+    let done = copy(directory.path(), "sqlite:one", "sqlite:three", &[]);
+    refused(done, "the log three/log.db was made with another master key");
+    assert!(!directory.path().join("three/master.key").exists());
     // A target that has its own.
     std::fs::create_dir(directory.path().join("two")).unwrap();
     std::fs::write(directory.path().join("two/master.key"), &other).unwrap();

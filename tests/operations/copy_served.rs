@@ -15,8 +15,9 @@ use crate::support::Service;
 
 /// A service in `directory`, with mails in `mail`.
 fn serve(directory: &Path, store: &str) -> Service {
-    let mail = ["--mail", "directory:mail"];
-    Service::start(directory, &[&["--store", store, "--master-key", KEY], &mail[..]].concat())
+    // Of the log only the line of the start, which has to come first.
+    let flags = ["--mail", "directory:mail", "--log", "whence::cli=info"];
+    Service::start(directory, &[&["--store", store, "--master-key", KEY], &flags[..]].concat())
 }
 
 /// The code in the only mail to an address.
