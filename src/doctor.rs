@@ -25,7 +25,7 @@ pub struct Knowledge {
 /// When something fails, in one sentence.
 pub async fn run(args: DoctorArgs) -> anyhow::Result<()> {
     let json = args.json;
-    let findings = examine(args).await;
+    let findings = Box::pin(examine(args)).await;
     if json {
         println!("{}", serde_json::to_string_pretty(&findings.0)?);
     } else {

@@ -1,5 +1,7 @@
 //! What a log and a vault come to: numbers, and a digest over every byte.
 
+use std::fmt::Write as _;
+
 use aws_lc_rs::digest::{Context, SHA256};
 use whence_events::{Position, Recorded, Timestamp};
 
@@ -93,6 +95,10 @@ impl Bytes {
 
     /// In hexadecimal digits.
     pub(super) fn digest(self) -> String {
-        self.0.finish().as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+        let digest = self.0.finish();
+        digest.as_ref().iter().fold(String::with_capacity(64), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
     }
 }

@@ -100,9 +100,10 @@ impl Findings {
         if head == last && !gaps {
             self.ok("positions", format!("the log ends at {head}, without a gap"));
         } else {
-            let found = match gaps {
-                true => format!("there is a gap among the last events before {last}"),
-                false => format!("the head is said to be {head}, and the last event is {last}"),
+            let found = if gaps {
+                format!("there is a gap among the last events before {last}")
+            } else {
+                format!("the head is said to be {head}, and the last event is {last}")
             };
             let advice = "somebody changed the log: stop the service and restore a backup";
             self.bad(Level::Fail, "positions", found, advice);

@@ -6,7 +6,7 @@ use std::path::Path;
 use serde_json::Value;
 use tempfile::TempDir;
 
-use crate::support::{Service, contents, used_directory, whence};
+use crate::support::{Service, contents, whence};
 
 /// What the doctor says, and whether it ends well.
 pub(crate) fn doctor(directory: &Path, flags: &[&str]) -> (bool, Vec<String>) {
@@ -33,6 +33,17 @@ pub(crate) fn only(directory: &Path, flags: &[&str], line: &str) {
     let (well, lines) = doctor(directory, flags);
     assert_eq!(bad(&lines), [line]);
     assert_eq!(well, line.starts_with("warn "));
+}
+
+/// A directory in which a service has been, whose tables are up with its log.
+fn used_directory() -> TempDir {
+    let directory = TempDir::new().unwrap();
+    let service = Service::start(directory.path(), &[]);
+    // It waits for them.
+    let (well, lines) = doctor(directory.path(), &[]);
+    assert!(well && bad(&lines).is_empty(), "{lines:#?}");
+    assert_eq!(service.stop().0, Some(0));
+    directory
 }
 
 /// Changes a log as nobody should.

@@ -17,6 +17,8 @@ async fn used() -> (TempDir, Database) {
     let (directory, database) = (TempDir::new().unwrap(), database().await);
     let log = ["--log", "whence::cli=info"];
     let service = Service::start(directory.path(), &[&flags(database.url())[..], &log].concat());
+    // It waits until the tables are up with the log.
+    assert!(news(&directory, &flags(database.url())).is_empty());
     assert_eq!(service.stop().0, Some(0));
     (directory, database)
 }
@@ -57,7 +59,7 @@ async fn a_server_that_flushes_nothing_and_one_that_does() {
              on, unless the file system writes pages whole"
         ]
     );
-    let name = format!("doctor-{}", std::process::id());
+    let name = format!("doctor_{}", std::process::id());
     let url = script(&["cluster", &name, "--durable"]);
     let (well, lines) = doctor(directory.path(), &flags(&url));
     script(&["remove", &name]);
@@ -175,8 +177,9 @@ async fn a_log_in_kurrentdb() {
     );
     let log = ["--log", "whence::cli=info"];
     let service = Service::start(directory.path(), &[&flags[..], &log].concat());
+    let said = news(&directory, &flags);
+    assert!(said.is_empty(), "{said:#?}");
     assert_eq!(service.stop().0, Some(0));
-    assert!(news(&directory, &flags).is_empty());
     execute(vault.url(), "UPDATE read.checkpoints SET position = 0 WHERE projector = 'duties'")
         .await;
     let said = news(&directory, &flags);

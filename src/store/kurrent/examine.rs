@@ -1,7 +1,8 @@
 //! Looking at a log without touching it: `whence doctor`.
 
 use tokio_postgres::Client;
-use whence_projections::look_postgres;
+use whence_events::Position;
+use whence_projections::{look_postgres, look_who_leads};
 
 use super::link::{Link, Opened};
 use super::{KurrentUrl, PATIENCE, read, record, settings};
@@ -10,6 +11,10 @@ use crate::postgres::{PostgresUrl, said};
 
 /// Events behind the tables that are counted at most.
 const COUNTED: usize = 10_000;
+
+/// How often a service is given a moment to bring its tables up to a position.
+const LOOKS: usize = 20;
+const MOMENT: std::time::Duration = std::time::Duration::from_millis(100);
 
 /// The log, and how far the read models in Postgres are; the vault there is looked at elsewhere.
 pub(in crate::store) async fn examine(
@@ -49,7 +54,8 @@ pub(in crate::store) async fn examine(
     // That it cannot be reached is told where the vault is looked at.
     if let Ok((client, driver)) = reads.connect(&[]).await {
         let driver = tokio::spawn(async move { drop(driver.await) });
-        if let Err(why) = read_models(&link, &client, findings).await {
+        let head = last.as_ref().and_then(record::position).unwrap_or(0);
+        if let Err(why) = read_models(&link, head, &client, findings).await {
             let found = format!("how far they are cannot be told: {why}");
             findings.bad(Level::Fail, "read models", found, "see the logs of both servers");
         }
@@ -57,8 +63,22 @@ pub(in crate::store) async fn examine(
     }
 }
 
-async fn read_models(link: &Link, client: &Client, findings: &mut Findings) -> Result<(), String> {
-    let found = look_postgres(client).await.map_err(|error| said(&error))?;
+async fn read_models(
+    link: &Link,
+    head: Position,
+    client: &Client,
+    findings: &mut Findings,
+) -> Result<(), String> {
+    let is_led = look_who_leads(client).await.map_err(|error| said(&error))?.is_some();
+    let mut found = look_postgres(client).await.map_err(|error| said(&error))?;
+    // What was committed a moment ago may be on its way.
+    for _ in 0..LOOKS {
+        if !is_led || found.iter().all(|found| found.checkpoint.position >= head) {
+            break;
+        }
+        tokio::time::sleep(MOMENT).await;
+        found = look_postgres(client).await.map_err(|error| said(&error))?;
+    }
     if found.is_empty() {
         findings.bad(Level::Warn, "read models", "there are none yet", "serve makes them");
     }

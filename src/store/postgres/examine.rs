@@ -1,5 +1,7 @@
 //! Looking at a log, or a vault, without touching it: `whence doctor`.
 
+use std::cmp::Ordering;
+
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Error};
 use uuid::Uuid;
@@ -172,17 +174,24 @@ impl Patient<'_> {
             let format: i64 = self.client.query_one(sql, &[part]).await?.try_get(0)?;
             let newest = clamped(*newest);
             let check = "migrations";
-            if format > newest {
-                let found = format!("the {part} has format {format}, this whence knows {newest}");
-                self.findings.bad(Level::Fail, check, found, "use the newer whence that wrote it");
-                known = false;
-            } else if format < newest {
-                let found = format!("the {part} has format {format} of {newest}");
-                self.findings.bad(Level::Warn, check, found, "serve brings it up to date");
-                // Nothing of it may be there yet.
-                known &= format > 0;
-            } else {
-                self.findings.ok(check, format!("the {part} has format {format}, the newest"));
+            match format.cmp(&newest) {
+                Ordering::Greater => {
+                    let found =
+                        format!("the {part} has format {format}, this whence knows {newest}");
+                    let advice = "use the newer whence that wrote it";
+                    self.findings.bad(Level::Fail, check, found, advice);
+                    known = false;
+                }
+                Ordering::Less => {
+                    let found = format!("the {part} has format {format} of {newest}");
+                    let advice = "serve brings it up to date";
+                    self.findings.bad(Level::Warn, check, found, advice);
+                    // Nothing of it may be there yet.
+                    known &= format > 0;
+                }
+                Ordering::Equal => {
+                    self.findings.ok(check, format!("the {part} has format {format}, the newest"));
+                }
             }
         }
         Ok(known)
