@@ -95,65 +95,77 @@ async fn a_server_that_is_not_there() {
     );
 }
 
-/// One thing is wrong at a time.
+/// What is done to a database, how bad that is and where, and what is said of it.
+const WRONG: [(&str, &str, &str); 13] = [
+    (
+        "ALTER TABLE log.events DISABLE TRIGGER events_never_change",
+        "FAIL immutability",
+        "log.events can be changed",
+    ),
+    (
+        "DROP TRIGGER streams_never_change ON log.streams",
+        "FAIL immutability",
+        "log.streams can be changed",
+    ),
+    (
+        "ALTER TABLE log.events ENABLE TRIGGER events_never_change",
+        "warn immutability",
+        "log.events refuses changes, but not those of a replica",
+    ),
+    (
+        "CREATE OR REPLACE FUNCTION log.refuse() RETURNS trigger LANGUAGE plpgsql
+           AS 'BEGIN RETURN NULL; END'",
+        "FAIL immutability",
+        "log.events can be changed",
+    ),
+    (
+        "UPDATE vault.about SET value = '\\x00'",
+        "FAIL master key",
+        "the database was made with another master key",
+    ),
+    (
+        "INSERT INTO vault.subject_keys
+           VALUES ('user-018f0000-0000-7000-8000-000000000001', 0, '\\x00', 1)",
+        "FAIL master key",
+        "it is that of the vault, but 1 of 1 keys do not open",
+    ),
+    (
+        "UPDATE vault.migrations SET number = 4000 WHERE part = 'log'",
+        "FAIL migrations",
+        "the log has format 4000, this whence knows 1",
+    ),
+    (
+        "UPDATE log.head SET position = 7",
+        "FAIL positions",
+        "the head is said to be 7, and the last event is 1",
+    ),
+    (
+        "UPDATE log.head SET recorded_at = recorded_at + 3600000000",
+        "FAIL clock",
+        "the last event of the log is +35",
+    ),
+    (
+        "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on',
+           current_database()); END $$",
+        "FAIL server",
+        "the server is read-only",
+    ),
+    (
+        "UPDATE read.checkpoints SET position = 0",
+        "warn read models",
+        "is 1 events behind the log, at 0: see /readyz",
+    ),
+    ("UPDATE read.checkpoints SET version = 4000", "warn read models", "is of another version"),
+    (
+        "UPDATE read.checkpoints SET event_id = gen_random_uuid()",
+        "warn read models",
+        "is of another log",
+    ),
+];
+
 #[tokio::test(flavor = "multi_thread")]
 async fn everything_that_can_be_wrong_in_a_database() {
-    let behind = "is 1 events behind the log, at 0: see /readyz";
-    let other = "it is that of the vault, but 1 of 1 keys do not open";
-    for (change, level, found) in [
-        (
-            "ALTER TABLE log.events DISABLE TRIGGER events_never_change",
-            "FAIL immutability",
-            "log.events can be changed",
-        ),
-        (
-            "DROP TRIGGER streams_never_change ON log.streams",
-            "FAIL immutability",
-            "log.streams can be changed",
-        ),
-        (
-            "ALTER TABLE log.events ENABLE TRIGGER events_never_change",
-            "warn immutability",
-            "log.events refuses changes, but not those of a replica",
-        ),
-        (
-            "CREATE OR REPLACE FUNCTION log.refuse() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NULL; END'",
-            "FAIL immutability",
-            "log.events can be changed",
-        ),
-        (
-            "UPDATE vault.about SET value = '\\x00'",
-            "FAIL master key",
-            "the database was made with another master key",
-        ),
-        (
-            "INSERT INTO vault.subject_keys VALUES ('user-018f0000-0000-7000-8000-000000000001', 0, '\\x00', 1)",
-            "FAIL master key",
-            other,
-        ),
-        (
-            "UPDATE vault.migrations SET number = 4000 WHERE part = 'log'",
-            "FAIL migrations",
-            "the log has format 4000, this whence knows 1",
-        ),
-        (
-            "UPDATE log.head SET position = 7",
-            "FAIL positions",
-            "the head is said to be 7, and the last event is 1",
-        ),
-        (
-            "UPDATE log.head SET recorded_at = recorded_at + 3600000000",
-            "FAIL clock",
-            "the last event of the log is +35",
-        ),
-        ("UPDATE read.checkpoints SET position = 0", "warn read models", behind),
-        ("UPDATE read.checkpoints SET version = 4000", "warn read models", "is of another version"),
-        (
-            "UPDATE read.checkpoints SET event_id = gen_random_uuid()",
-            "warn read models",
-            "is of another log",
-        ),
-    ] {
+    for (change, level, found) in WRONG {
         let (directory, database) = used().await;
         execute(database.url(), change).await;
         let said = news(&directory, &flags(database.url()));

@@ -257,8 +257,15 @@ impl Patient<'_> {
         self.client.batch_execute("ROLLBACK").await?;
         match done {
             Ok(()) => Ok(false),
-            Err(error) if error.code() == Some(&SqlState::RESTRICT_VIOLATION) => Ok(true),
-            Err(error) => Err(error),
+            // By the trigger; or before it was asked, where this user may change nothing at all.
+            Err(error) => match error.code() {
+                Some(
+                    &SqlState::RESTRICT_VIOLATION
+                    | &SqlState::READ_ONLY_SQL_TRANSACTION
+                    | &SqlState::INSUFFICIENT_PRIVILEGE,
+                ) => Ok(true),
+                Some(_) | None => Err(error),
+            },
         }
     }
 
