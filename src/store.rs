@@ -9,6 +9,7 @@ mod kurrent;
 mod location;
 mod postgres;
 mod sqlite;
+mod transfer;
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,9 +22,10 @@ use whence_events::{Event, EventId, Metadata, Position, Recorded, StreamId, Vers
 
 #[cfg(feature = "kurrentdb")]
 pub use kurrent::{KurrentOpenError, KurrentStore, KurrentUrl};
-pub use location::Location;
+pub use location::{Location, Side};
 pub use postgres::{OpenError as PostgresOpenError, PostgresStore, PostgresVault};
 pub use sqlite::{OpenError, SqliteStore};
+pub use transfer::{KeyPlace, StoredKey, Transfer};
 
 /// How long the tail may have heard nothing of the log.
 pub const OUT_OF_TOUCH: Duration = Duration::from_secs(3);

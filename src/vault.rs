@@ -151,9 +151,19 @@ impl Vault {
         generation: u32,
         wrapped: Option<Vec<u8>>,
     ) -> Option<SubjectKey> {
-        let bytes = self.wrapping.open(&place(subject, generation.into(), "key"), &wrapped?)?;
-        Some(SubjectKey { generation, bytes: bytes.try_into().ok()? })
+        unwrapped(&self.wrapping, subject, generation, &wrapped?)
     }
+}
+
+/// A subject key out of its wrapping; `None`: it was wrapped by another master key, or is damaged.
+pub(crate) fn unwrapped(
+    wrapping: &SealingKey,
+    subject: &StreamId,
+    generation: u32,
+    wrapped: &[u8],
+) -> Option<SubjectKey> {
+    let bytes = wrapping.open(&place(subject, generation.into(), "key"), wrapped)?;
+    Some(SubjectKey { generation, bytes: bytes.try_into().ok()? })
 }
 
 fn open_bytes(

@@ -14,6 +14,7 @@ use whence_events::{Event, EventId, Position, Recorded, RequestId, SessionId, Ti
 use crate::{
     Invitee, Onboarding, ReferralOverview, SessionView, Snapshot, UndecidedReferral, UserView,
 };
+pub(crate) use postgres::PROJECTING;
 use postgres::PostgresReadDb;
 use sqlite::SqliteReadDb;
 

@@ -5,9 +5,11 @@
 //! positions commit order. Whoever tails the log here is told own batches from memory and those of
 //! other nodes from the log, in one order.
 
+mod examine;
 mod listen;
 mod open;
 mod read;
+mod transfer;
 mod vault;
 mod write;
 
@@ -23,9 +25,11 @@ use whence_events::{EventId, Mac, Position, Recorded, StreamId, Version};
 use super::{Append, Appended, Batch, EventStore, KeyRecord, KeyStore as _, StoreError};
 use crate::clock::Clock;
 use crate::postgres::PostgresUrl;
+pub(super) use examine::{Parts, examine};
 use listen::{Listener, Teller};
 pub use open::OpenError;
 use read::Readers;
+pub(super) use transfer::{CopyLock, PostgresTransfer};
 pub use vault::PostgresVault;
 use write::{Job, Sequencer};
 

@@ -4,8 +4,10 @@
 //! when that is on disk; the next batch gathers while the disk works. Readers have connections of
 //! their own and, in WAL mode, never wait for the writer nor it for them.
 
+mod examine;
 mod open;
 mod read;
+mod transfer;
 mod write;
 
 use std::path::Path;
@@ -17,6 +19,7 @@ use whence_events::{EventId, Mac, Position, Recorded, StreamId, Version};
 
 use super::{Append, Appended, Batch, EventStore, KeyRecord, StoreError};
 use crate::clock::Clock;
+pub(super) use examine::examine;
 pub use open::OpenError;
 use read::Readers;
 use write::{Job, Work};

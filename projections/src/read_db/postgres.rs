@@ -17,6 +17,7 @@ use whence_events::EventId;
 
 use super::{Checkpoint, ProjectError, QueryError};
 use crate::{Projector, projectors};
+pub(crate) use lead::PROJECTING;
 use lead::Seat;
 
 /// Any number of readers, out of a pool, and the one connection that may write.

@@ -15,7 +15,7 @@ use super::read::Readers;
 use crate::clock::Clock;
 use crate::postgres::PostgresUrl;
 use crate::store::{Append, Appended, StoreError};
-pub(super) use connection::{BrokenConnection, drive};
+pub(super) use connection::{BrokenConnection, Driven, drive};
 use connection::{Committed, WriteError, Writing};
 
 /// Appends in one transaction at most: bounds the time the first of them waits for the last.

@@ -9,7 +9,7 @@ use whence_events::Position;
 use super::{PostgresReadDb, ProjectError, open};
 
 /// Held, for as long as its session lasts, by who projects.
-const PROJECTING: i64 = 0x7768_656e_6365_0002;
+pub(crate) const PROJECTING: i64 = 0x7768_656e_6365_0002;
 
 /// A machine that is gone says nothing: the server has to find out that its session is over, and would
 /// by default take hours to.
