@@ -6,6 +6,8 @@
 use std::sync::Arc;
 
 use quick_cache::sync::Cache;
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
 use whence_events::{
     EmailAddress, Event, Hash, Provider, Recorded, SessionId, StreamId, Timestamp, UserEvent,
     UserId,
@@ -15,7 +17,7 @@ use whence_projections::{QueryError, ReadDb, SessionView};
 use crate::domain::user::EMAIL_VERSION;
 use crate::runner::{Behind, Observer, Progress, look_twice};
 use crate::secrets::SessionToken;
-use crate::store::{EventStore, StoreError};
+use crate::store::{Batch, EventStore, StoreError};
 use crate::vault::Vault;
 
 /// Sessions.
@@ -87,19 +89,18 @@ pub enum SessionError {
 impl Sessions {
     /// With room for `capacity` sessions, some 300 bytes each. Also what the runner has to tell.
     #[must_use]
-    pub fn observer(capacity: usize, reads: Arc<ReadDb>) -> SessionObserver {
-        SessionObserver { cache: Arc::new(Cache::new(capacity)), reads }
+    pub fn observer(capacity: usize, reads: Arc<ReadDb>, vault: Arc<Vault>) -> SessionObserver {
+        SessionObserver { cache: Arc::new(Cache::new(capacity)), reads, vault }
     }
 
     /// Over the same cache as `observer`.
     #[must_use]
     pub fn new(
         observer: &SessionObserver,
-        vault: Arc<Vault>,
         store: Arc<dyn EventStore>,
         progress: Arc<Progress>,
     ) -> Self {
-        let (cache, reads) = (observer.cache.clone(), observer.reads.clone());
+        let SessionObserver { cache, reads, vault } = observer.clone();
         Self { cache, reads, vault, store, progress }
     }
 
@@ -164,7 +165,7 @@ impl Sessions {
 
     async fn look_up(&self, id: SessionId) -> Result<Option<SessionView>, SessionError> {
         let query = move || async move { self.reads.session(id).await.map_err(SessionError::from) };
-        look_twice(self.store.as_ref(), &self.progress, query).await
+        look_twice(self.store.as_ref(), &self.reads, &self.progress, query).await
     }
 
     async fn open(&self, view: SessionView) -> Result<Option<Session>, StoreError> {
@@ -198,18 +199,22 @@ impl Sessions {
     }
 }
 
-/// Keeps the cache coherent.
+/// Keeps the cache coherent, and the keys that are open.
 #[derive(Clone)]
 pub struct SessionObserver {
     cache: Arc<Cache<SessionId, Entry>>,
     reads: Arc<ReadDb>,
+    vault: Arc<Vault>,
 }
 
 impl Observer for SessionObserver {
     fn committed(&self, events: &[Recorded]) {
-        for (_, event) in user_events(events) {
+        for (user_id, event) in user_events(events) {
             if let UserEvent::SessionRevoked(revoked) = event {
                 self.cache.insert(revoked.session_id, Entry::Gone);
+            }
+            if let UserEvent::UserErased(_) = event {
+                self.vault.forget(&StreamId::User(user_id));
             }
         }
     }
@@ -248,10 +253,23 @@ impl Observer for SessionObserver {
 
     fn lost(&self) {
         self.cache.clear();
+        self.vault.forget_all();
     }
 }
 
 impl SessionObserver {
+    /// Hears of commits until the store is dropped. The runner tells of them, too, but when it waits
+    /// for the tables a log-out on another node must not wait with it.
+    pub async fn hear(self, mut tail: broadcast::Receiver<Batch>) {
+        loop {
+            match tail.recv().await {
+                Ok(batch) => self.committed(&batch.events),
+                Err(RecvError::Lagged(_)) => self.lost(),
+                Err(RecvError::Closed) => return,
+            }
+        }
+    }
+
     fn forget(&self, id: SessionId) {
         self.cache.remove(&id);
     }

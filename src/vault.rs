@@ -18,6 +18,9 @@ const OPEN_KEYS: usize = 20_000;
 /// Contended streams kept in mind at most.
 const CONTENDED: usize = 1_000;
 
+/// Subjects that are being erased kept in mind at most.
+const ERASED: usize = 10_000;
+
 /// Opens and seals personal fields.
 pub struct Vault {
     store: Arc<dyn EventStore>,
@@ -25,6 +28,8 @@ pub struct Vault {
     open: Cache<StreamId, SubjectKey>,
     /// Streams that another node was seen to append to: their keys are asked for, not made.
     contended: Cache<StreamId, ()>,
+    /// Subjects whose key is destroyed, or about to be by another node: it is not kept open.
+    erased: Cache<StreamId, ()>,
 }
 
 /// The key of one subject.
@@ -38,7 +43,13 @@ impl Vault {
     /// The vault beside a log.
     #[must_use]
     pub fn new(store: Arc<dyn EventStore>, wrapping: SealingKey) -> Self {
-        Self { store, wrapping, open: Cache::new(OPEN_KEYS), contended: Cache::new(CONTENDED) }
+        Self {
+            store,
+            wrapping,
+            open: Cache::new(OPEN_KEYS),
+            contended: Cache::new(CONTENDED),
+            erased: Cache::new(ERASED),
+        }
     }
 
     /// The key to seal the next events of a stream with. Where there is none it is made, and has to
@@ -76,6 +87,22 @@ impl Vault {
     /// A key that is in the store now.
     pub fn keep(&self, subject: &StreamId, key: SubjectKey) {
         self.open.insert(subject.clone(), key);
+        // Looked at after it was put there: of this and an erasure one sees the other.
+        if self.erased.get(subject).is_some() {
+            self.open.remove(subject);
+        }
+    }
+
+    /// A subject is erased, here or by another node, which may be about to destroy the key: what is
+    /// read of it from now on is not kept.
+    pub fn forget(&self, subject: &StreamId) {
+        self.erased.insert(subject.clone(), ());
+        self.open.remove(subject);
+    }
+
+    /// Nobody knows which subjects were erased.
+    pub fn forget_all(&self) {
+        self.open.clear();
     }
 
     /// Destroys the key of a subject: its sealed fields open nowhere from now on.
@@ -83,9 +110,8 @@ impl Vault {
     /// # Errors
     /// When the store does not answer.
     pub async fn destroy(&self, subject: &StreamId) -> Result<(), StoreError> {
-        self.store.destroy_key(subject).await?;
-        self.open.remove(subject);
-        Ok(())
+        self.forget(subject);
+        self.store.destroy_key(subject).await
     }
 
     /// Seals every clear field of an event for its place.

@@ -18,10 +18,11 @@ use whence::mail::{Mailer, Sender};
 use whence::store::{Append, Appended, Batch, EventStore, KeyRecord, StoreError};
 use whence_events::{Event, MailboxEvent, Position, Recorded, StreamId, UserEvent, Version};
 
-use crate::client::{Client, Mails};
+use crate::client::Client;
 use crate::home::Home;
 use crate::ledger::Cookies;
 use crate::log;
+use crate::mails::Mails;
 use crate::support::{START, Server, until};
 
 /// Says to [`child`] where and when: `data mails url-file before|after event-type`.
