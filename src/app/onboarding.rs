@@ -172,11 +172,7 @@ impl Desk {
 }
 
 /// All steps, each of which does nothing when it was done before.
-async fn steps(
-    app: &App,
-    user_id: UserId,
-    known: Known,
-) -> Result<(), HandleError<UserRejection>> {
+async fn steps(app: &App, user_id: UserId, known: Known) -> Result<(), HandleError<UserRejection>> {
     let cause = match known {
         Known::Registered(event_id) => Some(event_id),
         Known::Due { welcome_failed } => {

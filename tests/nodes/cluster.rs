@@ -132,7 +132,7 @@ impl Cluster {
     pub(crate) async fn projecting(&self) -> Option<String> {
         let sql = "SELECT a.application_name FROM pg_locks l JOIN pg_stat_activity a USING (pid)
                    WHERE l.locktype = 'advisory' AND l.granted
-                     AND l.classid = 2003330659 AND l.objid = 1667563522
+                     AND l.classid = 2003330414 AND l.objid = 1667563522
                      AND a.datname = current_database()";
         let (client, connection) = tokio_postgres::connect(&self.url, NoTls).await.unwrap();
         tokio::spawn(connection);
@@ -153,6 +153,10 @@ impl Node {
     pub(crate) fn kill(&mut self) {
         let _ = self.child.kill();
         let _ = self.child.wait();
+    }
+
+    pub(crate) fn face(&self) -> Face {
+        Face { name: self.name.clone(), client: self.client.clone(), mails: self.mails.clone() }
     }
 
     /// Logs in, all of it here.
@@ -177,6 +181,13 @@ impl Node {
     }
 }
 
+/// What a node's clients know of it, whatever becomes of it.
+pub(crate) struct Face {
+    pub(crate) name: String,
+    pub(crate) client: Client,
+    pub(crate) mails: Arc<Mails>,
+}
+
 impl Drop for Node {
     fn drop(&mut self) {
         self.kill();
@@ -195,4 +206,23 @@ pub(crate) async fn within(
         tokio::time::sleep(Duration::from_millis(2)).await;
     }
     since.elapsed()
+}
+
+/// Locks that somebody else holds.
+pub(crate) struct Held {
+    client: tokio_postgres::Client,
+}
+
+impl Held {
+    /// What a statement locks, held from now on.
+    pub(crate) async fn by(url: &str, sql: &str) -> Self {
+        let (client, connection) = tokio_postgres::connect(url, NoTls).await.expect("a connection");
+        tokio::spawn(connection);
+        client.batch_execute(&format!("BEGIN; {sql}")).await.expect(sql);
+        Self { client }
+    }
+
+    pub(crate) async fn release(self) {
+        self.client.batch_execute("ROLLBACK").await.expect("a rollback");
+    }
 }

@@ -6,9 +6,9 @@
 
 mod client;
 mod cluster;
+mod coherence;
 #[path = "../common/log.rs"]
 mod common_log;
-mod coherence;
 mod duties;
 mod failover;
 mod killed;
