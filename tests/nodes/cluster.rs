@@ -112,12 +112,18 @@ impl Cluster {
 
     /// The tables are what the log gives from its beginning, and nothing in it is there twice.
     pub(crate) async fn check(&self, node: &Node) -> Vec<Recorded> {
+        let events = self.check_tables(node).await;
+        common_log::check(&events);
+        events
+    }
+
+    /// The tables are what the log gives from its beginning.
+    pub(crate) async fn check_tables(&self, node: &Node) -> Vec<Recorded> {
         node.client.ready().await;
         let reads = self.config().store.open_reads().await.unwrap();
         // Nobody asks for anything any more, but an onboarding may be under way.
         for _ in 0..20 {
             let events = self.log().await;
-            common_log::check(&events);
             let fresh = common_log::rebuilt(&events).await;
             node.client.ready().await;
             if reads.dump().await.unwrap() == fresh {
