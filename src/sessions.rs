@@ -4,10 +4,12 @@
 //! anybody is told that it was; a fill that read the tables before that loses against the mark.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use quick_cache::sync::Cache;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
+use tokio::time::timeout;
 use whence_events::{
     EmailAddress, Event, Hash, Provider, Recorded, SessionId, StreamId, Timestamp, UserEvent,
     UserId,
@@ -19,6 +21,9 @@ use crate::runner::{Behind, Observer, Progress, look_twice};
 use crate::secrets::SessionToken;
 use crate::store::{Batch, EventStore, StoreError};
 use crate::vault::Vault;
+
+/// How long a request waits for another one that looks the same session up.
+const FILL_WAIT: Duration = Duration::from_secs(4);
 
 /// Sessions.
 pub struct Sessions {
@@ -148,9 +153,11 @@ impl Sessions {
 
     async fn fill(&self, id: SessionId) -> Result<Entry, SessionError> {
         loop {
-            let place = match self.cache.get_value_or_guard_async(&id).await {
-                Ok(entry) => return Ok(entry),
-                Err(place) => place,
+            // One request looks, the others wait for what it finds, though not for one another.
+            let place = match timeout(FILL_WAIT, self.cache.get_value_or_guard_async(&id)).await {
+                Ok(Ok(entry)) => return Ok(entry),
+                Ok(Err(place)) => place,
+                Err(_) => return Err(Behind.into()),
             };
             // Nothing is kept of a session that nobody knows: made-up ids must not push others out.
             let Some(view) = self.look_up(id).await? else { return Ok(Entry::Gone) };

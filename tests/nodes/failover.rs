@@ -106,18 +106,21 @@ async fn tables_that_a_crash_took_back_deny_nothing() {
             async || cluster.config().store.open_reads().await.unwrap().dump().await.unwrap();
         let before = rows().await;
         server.run("kill").await;
-        server.run("up").await;
-        lost += usize::from(rows().await != before);
-        for (n, user) in users.iter().enumerate() {
-            // Not the node that has it in its cache.
-            let client = &nodes[(n + 1) % 2].client;
+        let comes_back = async {
+            server.run("up").await;
+            lost += usize::from(rows().await != before);
+        };
+        let known = users.iter().enumerate().map(async |(n, user)| {
+            // Neither node has it in its cache.
+            let client = &nodes[n % 2].client;
             let known = async || {
                 let answer = client.me(user).await.unwrap();
                 assert!(answer.status == 200 || answer.is_not_now(), "{answer:?}");
                 answer.status == 200
             };
             within(Duration::from_secs(20), "a session is known", known).await;
-        }
+        });
+        futures::join!(comes_back, futures::future::join_all(known));
     }
     eprintln!("the tables went back in {lost} of 4 crashes");
     cluster.check(&nodes[0]).await;

@@ -12,10 +12,10 @@ use super::{ANSWER, PostgresReadDb, ProjectError, open};
 /// Held, for as long as its session lasts, by who projects.
 const PROJECTING: i64 = 0x7768_656e_6365_0002;
 
-/// A machine that is gone says nothing: the server has to find out that its session is over, and would
-/// by default take hours to.
-const MAY_VANISH: &str = "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5;
-    SET tcp_keepalives_count = 3; SET tcp_user_timeout = '25s'";
+/// A machine that is gone, or a process that stands still, says nothing: the server has to end its
+/// session by itself, and would by default take hours to, or not do it at all. Whoever leads or would
+/// asks something twice a second.
+const MAY_VANISH: &str = "SET idle_session_timeout = '10s'; SET tcp_user_timeout = '10s'";
 
 /// Rows are found by their keys, whatever the statistics say: they are wrong of a table that was
 /// empty a second ago, and a statement is planned once.
