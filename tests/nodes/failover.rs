@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use futures::future::join_all;
+
 use crate::client::Cookies;
 use crate::cluster::{Cluster, Node, within};
 use crate::ledger::{Ledger, under_load};
@@ -87,18 +89,17 @@ async fn tables_that_a_crash_took_back_deny_nothing() {
     execute(&url, "SELECT pg_reload_conf()").await;
     let (cluster, _database) = cluster(&url).await;
     let nodes = [cluster.node().await, cluster.node().await];
+    let log_in = |n: usize| {
+        let node = &nodes[n % 2];
+        async move { node.log_in(&format!("u{n}@example.com"), &Cookies::new()).await }
+    };
+    join_all((0..8).map(log_in)).await;
+    let welcome = async || cluster.count("WelcomeEmailSent.v1").await == 8;
+    within(Duration::from_secs(20), "everybody is welcome", welcome).await;
     let mut lost = 0;
-    for round in 0..4 {
-        let users =
-            futures::future::join_all(
-                (0..8).map(|n| {
-                    let node = &nodes[n % 2];
-                    async move {
-                        node.log_in(&format!("u{round}-{n}@example.com"), &Cookies::new()).await
-                    }
-                }),
-            );
-        let users = users.await;
+    for _ in 0..4 {
+        // Nothing comes after these logins that would be flushed, and they with it.
+        let users = join_all((0..8).map(log_in)).await;
         for node in &nodes {
             node.client.ready().await;
         }
@@ -120,7 +121,7 @@ async fn tables_that_a_crash_took_back_deny_nothing() {
             };
             within(Duration::from_secs(20), "a session is known", known).await;
         });
-        futures::join!(comes_back, futures::future::join_all(known));
+        futures::join!(comes_back, join_all(known));
     }
     eprintln!("the tables went back in {lost} of 4 crashes");
     cluster.check(&nodes[0]).await;
