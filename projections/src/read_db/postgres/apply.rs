@@ -34,12 +34,16 @@ impl Request<'_> {
 type Answer = Result<u64, tokio_postgres::Error>;
 
 impl PostgresReadDb {
-    pub(in crate::read_db) async fn apply(&self, events: &[Recorded]) -> Result<(), ProjectError> {
+    pub(in crate::read_db) async fn apply(
+        &self,
+        after: Position,
+        events: &[Recorded],
+    ) -> Result<(), ProjectError> {
         let (events, unknown) = known(events);
         let mut place = self.seat.lock().await;
         let mut seat = place.take_if(|seat| seat.leads).ok_or(ProjectError::NotLeading)?;
         // One that takes too long ends the connection with it, and gives the lock to another node.
-        let applied = timeout(APPLY, seat.apply(&self.projectors, events)).await;
+        let applied = timeout(APPLY, seat.apply(&self.projectors, after, events)).await;
         let Ok(result) = applied else { return Err(ProjectError::TimedOut) };
         *place = seat.after(&result).await;
         result?;
@@ -51,6 +55,7 @@ impl Seat {
     async fn apply(
         &mut self,
         projectors: &[Box<dyn Projector>],
+        after: Position,
         events: &[Recorded],
     ) -> Result<(), ProjectError> {
         let done = if let Some(done) = self.done.take() {
@@ -64,9 +69,9 @@ impl Seat {
         let mut changes = Vec::new();
         for (projector, done) in projectors.iter().zip(&done) {
             let new = &events[events.partition_point(|event| event.position <= *done)..];
-            let (Some(first), Some(last)) = (new.first(), new.last()) else { continue };
+            let Some(last) = new.last() else { continue };
             // What lies between is nowhere then: the tables are not those this run was cut for.
-            if first.position != done + 1 {
+            if after > *done {
                 return Err(ProjectError::TablesMoved(projector.name()));
             }
             for event in new {
