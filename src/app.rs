@@ -93,10 +93,10 @@ impl App {
         let geo = config.geo.clone();
         let vault = Arc::new(Vault::new(store.clone(), keys.wrapping.clone()));
         let reads = Arc::new(config.store.open_reads().await?);
-        let observer = Sessions::observer(config.session_cache, reads.clone(), vault.clone());
+        let observer = Sessions::observer(config.session_cache, reads.clone(), vault.open_keys());
         tokio::spawn(observer.clone().hear(store.tail()));
         let progress = runner::start(&store, reads.clone(), observer.clone());
-        let sessions = Sessions::new(&observer, store.clone(), progress.clone());
+        let sessions = Sessions::new(&observer, vault.clone(), store.clone(), progress.clone());
         let handler = Handler::new(store.clone(), vault.clone(), clock.clone());
         let (recorder, queue) = TouchRecorder::bounded(TOUCH_QUEUE);
         let app = Arc::new(Self {

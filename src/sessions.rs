@@ -20,7 +20,7 @@ use crate::domain::user::EMAIL_VERSION;
 use crate::runner::{Behind, Observer, Progress, look_twice};
 use crate::secrets::SessionToken;
 use crate::store::{Batch, EventStore, StoreError};
-use crate::vault::Vault;
+use crate::vault::{OpenKeys, Vault};
 
 /// How long a request waits for another one that looks the same session up.
 const FILL_WAIT: Duration = Duration::from_secs(4);
@@ -94,18 +94,19 @@ pub enum SessionError {
 impl Sessions {
     /// With room for `capacity` sessions, some 300 bytes each. Also what the runner has to tell.
     #[must_use]
-    pub fn observer(capacity: usize, reads: Arc<ReadDb>, vault: Arc<Vault>) -> SessionObserver {
-        SessionObserver { cache: Arc::new(Cache::new(capacity)), reads, vault }
+    pub fn observer(capacity: usize, reads: Arc<ReadDb>, keys: Arc<OpenKeys>) -> SessionObserver {
+        SessionObserver { cache: Arc::new(Cache::new(capacity)), reads, keys }
     }
 
     /// Over the same cache as `observer`.
     #[must_use]
     pub fn new(
         observer: &SessionObserver,
+        vault: Arc<Vault>,
         store: Arc<dyn EventStore>,
         progress: Arc<Progress>,
     ) -> Self {
-        let SessionObserver { cache, reads, vault } = observer.clone();
+        let (cache, reads) = (observer.cache.clone(), observer.reads.clone());
         Self { cache, reads, vault, store, progress }
     }
 
@@ -206,12 +207,13 @@ impl Sessions {
     }
 }
 
-/// Keeps the cache coherent, and the keys that are open.
+/// Keeps the cache coherent, and the keys that are open. Holds nothing that holds the store: it is
+/// told until everybody has let go of that.
 #[derive(Clone)]
 pub struct SessionObserver {
     cache: Arc<Cache<SessionId, Entry>>,
     reads: Arc<ReadDb>,
-    vault: Arc<Vault>,
+    keys: Arc<OpenKeys>,
 }
 
 impl Observer for SessionObserver {
@@ -221,7 +223,7 @@ impl Observer for SessionObserver {
                 self.cache.insert(revoked.session_id, Entry::Gone);
             }
             if let UserEvent::UserErased(_) = event {
-                self.vault.forget(&StreamId::User(user_id));
+                self.keys.forget(&StreamId::User(user_id));
             }
         }
     }
@@ -260,7 +262,7 @@ impl Observer for SessionObserver {
 
     fn lost(&self) {
         self.cache.clear();
-        self.vault.forget_all();
+        self.keys.forget_all();
     }
 }
 
