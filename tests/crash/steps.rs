@@ -20,10 +20,11 @@ use whence_events::{
     Event, EventId, MailboxEvent, Position, Recorded, StreamId, UserEvent, Version,
 };
 
-use crate::client::{Client, Mails};
+use crate::client::Client;
 use crate::home::Home;
 use crate::ledger::Cookies;
 use crate::log;
+use crate::mails::Mails;
 use crate::support::{START, Server, until};
 
 /// Says to [`child`] where and when: `data mails url-file before|after event-type`.
