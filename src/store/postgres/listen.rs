@@ -155,11 +155,11 @@ impl Listener {
         loop {
             let at = Instant::now();
             let row = timeout(ANSWER, client.query_one(&end, &[])).await.map_err(late)??;
-            let head = u64::try_from(row.get::<_, i64>(0)).unwrap_or(0);
-            self.teller.tell_up_to(head).await?;
+            let latest = u64::try_from(row.get::<_, i64>(0)).unwrap_or(0);
+            self.teller.tell_up_to(latest).await?;
             self.teller.touched(at);
             // Also when nobody says that it moved.
-            if let Ok(Err(_)) = timeout(POLL, heard.wait_for(|position| *position > head)).await {
+            if let Ok(Err(_)) = timeout(POLL, heard.wait_for(|position| *position > latest)).await {
                 return Err(ListenError::Broken(BrokenConnection));
             }
         }

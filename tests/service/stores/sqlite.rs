@@ -10,6 +10,7 @@ pub struct Home {
 }
 
 impl Home {
+    #[expect(clippy::unused_async, reason = "over another store it waits")]
     pub async fn new() -> Self {
         Self { directory: TempDir::new().unwrap() }
     }
@@ -25,6 +26,7 @@ impl Home {
     }
 
     /// All that is stored of log and read models, as an attacker would find it: a name, and bytes.
+    #[expect(clippy::unused_async, reason = "over another store it waits")]
     pub async fn stored(&self) -> Vec<(String, Vec<u8>)> {
         let files = std::fs::read_dir(self.path()).unwrap().map(|file| {
             let path = file.unwrap().path();

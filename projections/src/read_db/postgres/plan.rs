@@ -119,7 +119,9 @@ mod tests {
     #[track_caller]
     fn assert_plan(changes: &[&str], expected: &[&[&str]]) {
         let mut plan = Plan::default();
-        changes.iter().for_each(|words| plan.add(change(words)));
+        for words in changes {
+            plan.add(change(words));
+        }
         let expected: Vec<Vec<_>> = expected
             .iter()
             .map(|group| group.iter().map(|words| change(words)).collect())
