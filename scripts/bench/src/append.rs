@@ -90,7 +90,8 @@ fn open(args: &Args, stores: &Stores, kind: Kind, prompt: bool) -> anyhow::Resul
             let shapes: Vec<_> = args.in_flight.iter().flat_map(several).collect();
             let batches = shapes.iter().map(|(in_flight, events)| in_flight * events);
             let batches = [1, 100].into_iter().chain(batches).collect();
-            let name = if kind == Kind::Sqlite { String::new() } else { format!("{}: ", kind.name()) };
+            let name =
+                if kind == Kind::Sqlite { String::new() } else { format!("{}: ", kind.name()) };
             (batches, shapes, name)
         }
         Kind::KurrentdbDouble => {

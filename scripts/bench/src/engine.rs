@@ -143,10 +143,7 @@ impl PostgresEngine {
             }
             let data = vec![&self.data[..]; batch];
             self.client
-                .execute(
-                    &self.insert,
-                    &[&firsts, &names, &positions, &streams, &ids, &data, &TIME],
-                )
+                .execute(&self.insert, &[&firsts, &names, &positions, &streams, &ids, &data, &TIME])
                 .await?;
             count += batch;
         }

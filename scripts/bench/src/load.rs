@@ -67,13 +67,11 @@ pub(crate) fn run<W: Work>(load: Load, make: impl Fn(usize) -> W + Sync) -> anyh
         let (ready, make) = (&ready, &make);
         let start = |thread| {
             let numbers: Vec<_> = (thread..load.connections).step_by(threads).collect();
-            std::thread::Builder::new()
-                .name("load".into())
-                .spawn_scoped(scope, move || {
-                    let done = on_thread(load, &numbers, ready, make);
-                    crate::machine::generator_ends();
-                    done
-                })
+            std::thread::Builder::new().name("load".into()).spawn_scoped(scope, move || {
+                let done = on_thread(load, &numbers, ready, make);
+                crate::machine::generator_ends();
+                done
+            })
         };
         let handles: Vec<_> = (0..threads).map(start).collect();
         let join = |handle: std::io::Result<std::thread::ScopedJoinHandle<'_, _>>| {

@@ -76,8 +76,7 @@ pub(crate) fn measure(args: &Args, stores: &Stores) -> anyhow::Result<Table> {
         subjects.iter().find(same).map(|subject| [&subject.acknowledged, &subject.onboarded])
     };
     let files = |in_flight| files(in_flight).map(|rows| rows.map(Row::median));
-    let references: Vec<_> =
-        subjects.iter().map(|subject| files(subject.in_flight)).collect();
+    let references: Vec<_> = subjects.iter().map(|subject| files(subject.in_flight)).collect();
     for (subject, same) in subjects.into_iter().zip(references) {
         let of = same.filter(|_| subject.place.kind != Kind::Sqlite);
         subject.tell(&mut table, of.unwrap_or([reference; 2]))?;

@@ -101,8 +101,8 @@ fn make_log(args: &Args, place: Place) -> anyhow::Result<Long> {
         tokens.extend(log.runtime.block_on(seed::seed(&log, count, logins))?);
     }
     let (app, _) = log.serve(1)?;
-    let events = service::drain(&log.runtime, &app, CATCH_UP)?
-        .context("the read models do not catch up")?;
+    let events =
+        service::drain(&log.runtime, &app, CATCH_UP)?.context("the read models do not catch up")?;
     tokens.truncate(args.sessions);
     Ok(Long { place, events, tokens })
 }

@@ -34,10 +34,10 @@ struct Subject<'a> {
 pub(crate) fn measure(args: &Args, longs: &[Long]) -> anyhow::Result<Table> {
     let bare = service::runtime(args.server_threads)?;
     let bare_address = service::serve_bare(&bare)?;
-    let mut logs = Vec::new();
+    let mut nodes = Vec::new();
     let mut subjects = Vec::new();
     for long in longs {
-        subjects.extend(open(args, long, &mut logs)?);
+        subjects.extend(open(args, long, &mut nodes)?);
     }
     let to = |[address, other]: [SocketAddr; 2]| Load {
         address,
@@ -74,38 +74,43 @@ pub(crate) fn measure(args: &Args, longs: &[Long]) -> anyhow::Result<Table> {
         table.subject(subject.row, reference);
     }
     if longs.iter().any(|long| long.place.kind != Kind::Sqlite) {
-        table.note("two nodes: two services over one database, in one process, on runtimes of their own");
+        table.note(
+            "two nodes: two services over one database, in one process, on runtimes of their own",
+        );
     }
     Ok(table)
 }
 
-/// Services over a log, whose read models are up with it. Opened logs are put into `logs`.
+/// Services over a log, whose read models are up with it. Opened logs are put into `nodes`.
 fn open<'a>(
     args: &Args,
     long: &'a Long,
-    logs: &mut Vec<(Log, Arc<App>)>,
+    nodes: &mut Vec<(Log, Arc<App>)>,
 ) -> anyhow::Result<Vec<Subject<'a>>> {
     let tokens = &long.tokens[..];
     let subject = |name: String, addresses| Subject { row: Row::new(name), addresses, tokens };
     let sessions = tokens.len();
-    let log = Log::open(&long.place, args)?;
+    let first = Log::open(&long.place, args)?;
     // A cache drops a few before it is quite full.
-    let (app, address) = log.serve(sessions * 2)?;
-    service::drain(&log.runtime, &app, DRAIN)?;
+    let (app, address) = first.serve(sessions * 2)?;
+    service::drain(&first.runtime, &app, DRAIN)?;
     Ok(match long.place.kind {
         Kind::Sqlite => {
-            let (few, few_address) = log.serve(DEFAULT_CACHE)?;
-            logs.extend([(log, app)]);
+            let (few, few_address) = first.serve(DEFAULT_CACHE)?;
+            nodes.extend([(first, app)]);
             let all = subject(format!("me, {sessions} sessions, all in the cache"), [address; 2]);
             drop(few);
-            vec![all, subject(format!("me, cache of {DEFAULT_CACHE} as by default"), [few_address; 2])]
+            vec![
+                all,
+                subject(format!("me, cache of {DEFAULT_CACHE} as by default"), [few_address; 2]),
+            ]
         }
         kind @ (Kind::Postgres | Kind::KurrentdbDouble) => {
-            let node = Log::open(&long.place, args)?;
-            let (other_app, other) = node.serve(sessions * 2)?;
-            service::drain(&node.runtime, &other_app, DRAIN)?;
-            logs.extend([(log, app), (node, other_app)]);
-            let name = |nodes| format!("{}: me, {sessions} cached, {nodes}", kind.name());
+            let second = Log::open(&long.place, args)?;
+            let (other_app, other) = second.serve(sessions * 2)?;
+            service::drain(&second.runtime, &other_app, DRAIN)?;
+            nodes.extend([(first, app), (second, other_app)]);
+            let name = |where_from| format!("{}: me, {sessions} cached, {where_from}", kind.name());
             vec![
                 subject(name("one node"), [address; 2]),
                 subject(name("two nodes"), [address, other]),

@@ -57,15 +57,22 @@ impl Row {
         let Used { whence, double, database, generators, machine, sleeps: _ } = self.used;
         let ours = self.used.servers() + generators;
         let cores = |time: Duration| time.as_secs_f64() / self.time.as_secs_f64().max(1e-9);
-        let mut text = format!("{}: CPU us each: whence {:.0}", self.name, each(whence));
-        for (name, time) in [("Postgres", database), ("the double", double)] {
-            if !time.is_zero() {
-                text += &format!(", {name} {:.0}", each(time));
-            }
-        }
-        text += &format!(", load generator {:.0}", each(generators));
+        let parts = [
+            ("whence", whence),
+            ("Postgres", database),
+            ("the double", double),
+            ("load generator", generators),
+        ];
+        let parts = parts.into_iter().filter(|(_, time)| !time.is_zero());
+        let parts: Vec<_> = parts.map(|(name, time)| format!("{name} {:.0}", each(time))).collect();
         let others = machine.saturating_sub(ours);
-        text + &format!("; cores: {:.2} ours, {:.2} others'", cores(ours), cores(others))
+        format!(
+            "{}: CPU us each: {}; cores: {:.2} ours, {:.2} others'",
+            self.name,
+            parts.join(", "),
+            cores(ours),
+            cores(others)
+        )
     }
 
     /// The value in the middle.

@@ -65,9 +65,8 @@ impl Place {
 impl Stores {
     /// Starts what the stores of this run need.
     pub(crate) fn start(args: &Args, parent: &Path) -> anyhow::Result<Self> {
-        let runtime =
-            tokio::runtime::Builder::new_multi_thread().worker_threads(1).thread_name("double");
-        let runtime = { runtime }.enable_all().build()?;
+        let mut builder = tokio::runtime::Builder::new_multi_thread();
+        let runtime = builder.worker_threads(1).thread_name("double").enable_all().build()?;
         let needed = args.store.iter().any(|kind| *kind != Kind::Sqlite);
         let server = if needed { Some(Server::start(&runtime)?) } else { None };
         Ok(Self { parent: parent.to_owned(), server, made: AtomicUsize::new(0), runtime })
@@ -80,34 +79,29 @@ impl Stores {
 
     /// An empty store; `prompt`: its double, if it is one, delays no acknowledgement.
     pub(crate) fn make_as(&self, kind: Kind, prompt: bool) -> anyhow::Result<Place> {
-        let flag = |name: &str, value: &str| [name.to_owned(), value.to_owned()];
-        let mut place =
-            Place { kind, flags: Vec::new(), url: None, directory: None, _double: None };
-        match kind {
+        let (mut url, mut directory, mut double) = (None, None, None);
+        let flags = match kind {
             Kind::Sqlite => {
-                let directory =
-                    TempDir::new_in(&self.parent).context("no directory for the data")?;
-                let url = format!("sqlite:{}", directory.path().display());
-                place.flags.extend(flag("--store", &url));
-                place.directory = Some(directory);
+                let files = TempDir::new_in(&self.parent).context("no directory for the data")?;
+                let flag = format!("sqlite:{}", files.path().display());
+                directory = Some(files);
+                vec!["--store".to_owned(), flag]
             }
             Kind::Postgres => {
-                let url = self.database()?;
-                place.flags.extend(flag("--store", &url));
-                place.url = Some(url);
+                let database = url.insert(self.database()?);
+                vec!["--store".to_owned(), database.clone()]
             }
             Kind::KurrentdbDouble => {
-                let url = self.database()?;
-                let double = self.runtime.block_on(Double::single())?;
+                let database = url.insert(self.database()?);
+                let server = double.insert(self.runtime.block_on(Double::single())?);
                 if prompt {
-                    double.be_prompt();
+                    server.be_prompt();
                 }
-                place.flags.extend(flag("--store", &double.url()));
-                place.flags.extend(flag("--read-db", &url));
-                (place.url, place._double) = (Some(url), Some(double));
+                let flags = ["--store".to_owned(), server.url()];
+                flags.into_iter().chain(["--read-db".to_owned(), database.clone()]).collect()
             }
-        }
-        Ok(place)
+        };
+        Ok(Place { kind, flags, url, directory, _double: double })
     }
 
     /// A database of its own.
