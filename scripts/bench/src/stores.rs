@@ -36,6 +36,9 @@ impl Kind {
     }
 }
 
+/// Of stores that are gone after the run, eight times over: what nodes share has no default.
+const MASTER_KEY: &str = "0123cafe";
+
 /// What stores are made in.
 pub(crate) struct Stores {
     parent: PathBuf,
@@ -80,7 +83,7 @@ impl Stores {
     /// An empty store; `prompt`: its double, if it is one, delays no acknowledgement.
     pub(crate) fn make_as(&self, kind: Kind, prompt: bool) -> anyhow::Result<Place> {
         let (mut url, mut directory, mut double) = (None, None, None);
-        let flags = match kind {
+        let flags: Vec<_> = match kind {
             Kind::Sqlite => {
                 let files = TempDir::new_in(&self.parent).context("no directory for the data")?;
                 let flag = format!("sqlite:{}", files.path().display());
@@ -101,6 +104,8 @@ impl Stores {
                 flags.into_iter().chain(["--read-db".to_owned(), database.clone()]).collect()
             }
         };
+        let key = ["--master-key".to_owned(), MASTER_KEY.repeat(8)];
+        let flags = flags.into_iter().chain(key.into_iter().filter(|_| url.is_some())).collect();
         Ok(Place { kind, flags, url, directory, _double: double })
     }
 
