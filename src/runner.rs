@@ -387,22 +387,23 @@ impl<O: Observer> Runner<O> {
         if after > self.progress.projected() {
             return self.catch_up().await;
         }
-        self.apply(events).await
+        self.apply(after, events).await
     }
 
     async fn catch_up(&self) -> Result<(), Trouble> {
         loop {
-            let events = self.read(self.progress.projected(), MAX_APPLY).await?;
+            let after = self.progress.projected();
+            let events = self.read(after, MAX_APPLY).await?;
             if events.is_empty() {
                 return Ok(());
             }
             self.observer.committed(&events);
-            self.apply(&events).await?;
+            self.apply(after, &events).await?;
         }
     }
 
-    async fn apply(&self, events: &[Recorded]) -> Result<(), Trouble> {
-        let applied = self.reads.apply(events).await;
+    async fn apply(&self, after: Position, events: &[Recorded]) -> Result<(), Trouble> {
+        let applied = self.reads.apply_after(after, events).await;
         // What lies before an unknown event is in the tables, and whoever waits for it is told.
         let done = match &applied {
             Ok(()) => events,

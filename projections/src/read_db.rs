@@ -170,17 +170,32 @@ impl ReadDb {
         }
     }
 
-    /// Applies a run of the log: rows and checkpoints in one transaction. Each projector takes what
+    /// Applies a run of the log that begins right behind position `after`: rows and checkpoints in one transaction. Each projector takes what
     /// lies behind its checkpoint, so a run that was applied before changes nothing.
     ///
     /// # Errors
     /// [`ProjectError::UnknownEvent`]: all before that event was applied. Otherwise nothing was: then
     /// [`ReadDb::checkpoints`] tell where to go on.
-    pub async fn apply(&self, events: &[Recorded]) -> Result<(), ProjectError> {
+    pub async fn apply_after(
+        &self,
+        after: Position,
+        events: &[Recorded],
+    ) -> Result<(), ProjectError> {
         match self {
-            Self::Sqlite(db) => blocking(|| db.apply(events)).map_err(|error| db.explain(error)),
-            Self::Postgres(db) => db.apply(events).await,
+            Self::Sqlite(db) => {
+                blocking(|| db.apply(after, events)).map_err(|error| db.explain(error))
+            }
+            Self::Postgres(db) => db.apply(after, events).await,
         }
+    }
+
+    /// [`ReadDb::apply_after`] for a log whose positions are dense, which tells where a run begins.
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn apply(&self, events: &[Recorded]) -> Result<(), ProjectError> {
+        let after = events.first().map_or(0, |event| event.position.saturating_sub(1));
+        self.apply_after(after, events).await
     }
 
     /// The mailbox of a login that is open.

@@ -80,9 +80,32 @@ fn stores_and_mail() {
     for (store, shown) in [("data", "data"), ("sqlite:", "sqlite")] {
         refused_at_once(
             &["--store", store],
-            &format!("--store {shown}: the way to write it is sqlite:DIR"),
+            &format!(
+                "--store {shown}: the ways to write it are sqlite:DIR, postgres://... and \
+                 kurrentdb://..."
+            ),
         );
     }
+    let postgres = "postgres://ada:hunter2@db.example.com/whence";
+    refused_at_once(
+        &["--store", postgres],
+        "--master-key has to be given for a store that several nodes share: 64 hexadecimal digits, \
+         such as `openssl rand -hex 32` prints",
+    );
+    refused_at_once(
+        &["--store", "postgres://ada:hunter2@db.example.com/whence?sslmode=maybe"],
+        "--store: sslmode is disable, prefer, require, verify-ca or verify-full",
+    );
+    refused_at_once(
+        &["--store", "kurrentdb://ada:hunter2@db.example.com:2113"],
+        "--store kurrentdb://... needs --read-db postgres://..., for the read models and for keys \
+         that can be destroyed",
+    );
+    refused_at_once(
+        &["--store", "kurrentdb://:hunter2", "--read-db", postgres],
+        "--store: the address of KurrentDB is not a connection string",
+    );
+    refused_at_once(&["--read-db", postgres], "--read-db is for a kurrentdb store");
     refused_at_once(
         &["--mail", "sendmail"],
         "--mail: mail must be `directory:DIR`, `smtp://HOST`, `smtps://HOST` or `memory`",

@@ -10,7 +10,7 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use whence::clock::Clock;
-use whence::store::{Appended, EventStore, KurrentOpenError, StoreError};
+use whence::store::{Append, Appended, EventStore, KurrentOpenError, StoreError};
 use whence_events::{EventId, Position, Recorded, StreamId};
 
 use crate::kurrent::Kurrent;
@@ -73,28 +73,34 @@ async fn a_leader_that_changes_under_load_has_each_acknowledged_append_once() {
 async fn what_was_not_acknowledged_is_there_wholly_or_not_at_all() {
     let mut log = Kurrent::single().await;
     let store = log.open().await;
-    let appends: Vec<_> = (0..200).map(|_| append(&new_stream(), 0, 5)).collect();
-    let sent = appends.iter().map(|append| {
-        tokio::spawn({
+    // Without and with one that is written but not answered.
+    for unanswered in [0, 1] {
+        let appends: Vec<_> = (0..200).map(|_| append(&new_stream(), 0, 5)).collect();
+        let written = log.double().written();
+        log.double().lose_answers(unanswered);
+        let sent = appends.iter().map(|append| {
             let (store, append) = (store.clone(), append.clone());
-            async move { store.append(append).await }
-        })
-    });
-    let sent: Vec<_> = sent.collect();
-    let written = log.double().written();
-    until(async || log.double.as_ref().unwrap().written() > written).await;
-    log.double().kill(0).await;
-    let answers = join_all(sent).await;
-    log.double().revive(0).await.unwrap();
-    for (append, answer) in appends.into_iter().zip(answers) {
-        let there = reading(&store, &append.stream).await;
-        let whole = there.iter().map(|event| event.event_id).eq(ids(&append));
-        assert!(whole || there.is_empty(), "a part of an append is there");
-        assert!(whole || answer.unwrap().is_err(), "an acknowledged append is not there");
-        let again = store.append(append.clone()).await.unwrap();
-        let last = reading(&store, &append.stream).await[4].position;
-        assert_eq!(again, if whole { Appended::Again { last } } else { Appended::Now { last } });
+            tokio::spawn(async move { store.append(append).await })
+        });
+        let sent: Vec<_> = sent.collect();
+        until(async || log.double.as_ref().unwrap().written() > written).await;
+        log.double().kill(0).await;
+        let answers = join_all(sent).await;
+        log.double().revive(0).await.unwrap();
+        for (append, answer) in appends.into_iter().zip(answers) {
+            check_whole(&store, &append, answer.unwrap().is_ok()).await;
+        }
     }
+}
+
+async fn check_whole(store: &Arc<dyn EventStore>, append: &Append, acknowledged: bool) {
+    let there = reading(store, &append.stream).await;
+    let whole = there.iter().map(|event| event.event_id).eq(ids(append));
+    assert!(whole || there.is_empty(), "a part of an append is there");
+    assert!(whole || !acknowledged, "an acknowledged append is not there");
+    let again = appending(store, append.clone()).await;
+    let last = reading(store, &append.stream).await[4].position;
+    assert_eq!(again, if whole { Appended::Again { last } } else { Appended::Now { last } });
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
@@ -323,7 +329,7 @@ async fn reading(store: &Arc<dyn EventStore>, stream: &StreamId) -> Vec<Recorded
     timeout(LIMIT, read).await.unwrap()
 }
 
-async fn appending(store: &Arc<dyn EventStore>, append: whence::store::Append) -> Appended {
+async fn appending(store: &Arc<dyn EventStore>, append: Append) -> Appended {
     let append = async {
         loop {
             match store.append(append.clone()).await {

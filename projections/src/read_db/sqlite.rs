@@ -5,7 +5,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction, params};
-use whence_events::{EventId, Recorded};
+use whence_events::{EventId, Position, Recorded};
 
 use super::{Checkpoint, ProjectError, apply, known};
 use crate::{Projector, projectors};
@@ -52,12 +52,12 @@ impl SqliteReadDb {
         Ok(transaction.commit()?)
     }
 
-    pub(super) fn apply(&self, events: &[Recorded]) -> Result<(), ProjectError> {
+    pub(super) fn apply(&self, after: Position, events: &[Recorded]) -> Result<(), ProjectError> {
         let (events, unknown) = known(events);
         let mut connection = self.writer();
         let transaction = connection.transaction()?;
         for projector in &self.projectors {
-            run(&transaction, projector.as_ref(), events)?;
+            run(&transaction, projector.as_ref(), after, events)?;
         }
         transaction.commit()?;
         unknown.map_or(Ok(()), Err)
@@ -100,9 +100,14 @@ impl SqliteReadDb {
 fn run(
     transaction: &Transaction<'_>,
     projector: &dyn Projector,
+    after: Position,
     events: &[Recorded],
-) -> rusqlite::Result<()> {
+) -> Result<(), ProjectError> {
     let done = checkpoint(transaction, projector)?.position;
+    // What lies between is nowhere then: the tables are not those this run was cut for.
+    if after > done {
+        return Err(ProjectError::TablesMoved(projector.name()));
+    }
     let mut changes = Vec::new();
     for event in &events[events.partition_point(|event| event.position <= done)..] {
         projector.project(event, &mut changes);
@@ -114,7 +119,8 @@ fn run(
         Some(last) if last.position > done => {
             let sql = "UPDATE checkpoints SET position = ?2, event_id = ?3 WHERE projector = ?1";
             let row = params![projector.name(), last.position, last.event_id.0];
-            transaction.prepare_cached(sql)?.execute(row).map(drop)
+            transaction.prepare_cached(sql)?.execute(row)?;
+            Ok(())
         }
         _ => Ok(()),
     }

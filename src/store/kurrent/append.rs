@@ -88,8 +88,13 @@ impl Appender<'_> {
         let Some(last_event) = append.events.last() else {
             return Err(StoreError::unavailable(NothingToAppend));
         };
-        // Whatever was told already was there before this call.
-        let told_before = self.tail.told();
+        // Whatever was told already was there before this call. A tail that was cut off may not have
+        // told what an earlier call has written without hearing of it.
+        let there_before = if self.link.is_caught_up() {
+            self.tail.told()
+        } else {
+            read::head(self.link).await.map_err(StoreError::unavailable)?
+        };
         let call = self.under_way.begin(last_event.event_id);
         self.put_key(&append).await?;
         let last = match self.send(&append).await.map_err(StoreError::unavailable)? {
@@ -104,7 +109,7 @@ impl Appender<'_> {
             }
         };
         // Durable now, on a majority of the nodes. A caller who reads next finds the caches told.
-        let first = call.is_first() && last > told_before;
+        let first = call.is_first() && last > there_before;
         self.heard(last).await;
         Ok(if first { Appended::Now { last } } else { Appended::Again { last } })
     }

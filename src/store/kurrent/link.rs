@@ -56,6 +56,8 @@ pub(super) struct Link {
     /// When it was last known that the tail has told all there is: milliseconds since `opened`.
     in_touch_at: AtomicU64,
     opened: Instant,
+    /// The last generation whose tail had told all there was.
+    caught_up: AtomicU64,
 }
 
 /// A link that was just made.
@@ -103,7 +105,8 @@ impl Link {
                     let first = Connection { generation: 0, client: Arc::new(client) };
                     let current = watch::Sender::new(Some(first.clone()));
                     let (in_touch_at, opened) = (AtomicU64::new(0), Instant::now());
-                    let link = Self { settings, current, in_touch_at, opened };
+                    let caught_up = AtomicU64::new(first.generation);
+                    let link = Self { settings, current, in_touch_at, opened, caught_up };
                     return Ok(Opened { link, first, last });
                 }
                 Err(error) if error.may_pass() && Instant::now() + pause < deadline => {
@@ -150,7 +153,7 @@ impl Link {
                     tracing::warn!(%why, "the tail of the log broke off");
                     self.report(connection.generation);
                 }
-                why = self.hold_against_log(&connection.client, tail) => {
+                why = self.hold_against_log(&connection, tail) => {
                     tracing::warn!(%why, "the tail of the log is out of touch");
                     self.report(connection.generation);
                 }
@@ -172,12 +175,18 @@ impl Link {
         at.elapsed() <= OUT_OF_TOUCH
     }
 
+    /// Whether the tail has told all that was there when the link was last mended.
+    pub(super) fn is_caught_up(&self) -> bool {
+        let generation = self.caught_up.load(Ordering::Relaxed);
+        self.current.borrow().as_ref().is_some_and(|now| now.generation == generation)
+    }
+
     /// Holds the tail against the log now and then: returns when there is no answer, or when the
     /// subscription is silent about something that is there.
-    async fn hold_against_log(&self, client: &Client, tail: &Tail) -> Failure {
+    async fn hold_against_log(&self, connection: &Connection, tail: &Tail) -> Failure {
         loop {
             let asked = self.opened.elapsed();
-            let head = match timeout(MAX_PROBE, last_event(client)).await {
+            let head = match timeout(MAX_PROBE, last_event(&connection.client)).await {
                 Ok(Ok(last)) => last.as_ref().and_then(record::position).unwrap_or(0),
                 Ok(Err(error)) => return error.into(),
                 Err(_) => return Failure::Late,
@@ -192,6 +201,7 @@ impl Link {
             }
             let asked = u64::try_from(asked.as_millis()).unwrap_or(u64::MAX);
             self.in_touch_at.store(asked, Ordering::Relaxed);
+            self.caught_up.store(connection.generation, Ordering::Relaxed);
             tokio::time::sleep(HOLD_EVERY).await;
         }
     }

@@ -33,11 +33,15 @@ impl Request<'_> {
 type Answer = Result<u64, tokio_postgres::Error>;
 
 impl PostgresReadDb {
-    pub(in crate::read_db) async fn apply(&self, events: &[Recorded]) -> Result<(), ProjectError> {
+    pub(in crate::read_db) async fn apply(
+        &self,
+        after: Position,
+        events: &[Recorded],
+    ) -> Result<(), ProjectError> {
         let (events, unknown) = known(events);
         let mut place = self.seat.lock().await;
         let mut seat = place.take_if(|seat| seat.leads).ok_or(ProjectError::NotLeading)?;
-        let result = seat.apply(&self.projectors, events).await;
+        let result = seat.apply(&self.projectors, after, events).await;
         *place = seat.after(&result).await;
         result?;
         unknown.map_or(Ok(()), Err)
@@ -48,6 +52,7 @@ impl Seat {
     async fn apply(
         &mut self,
         projectors: &[Box<dyn Projector>],
+        after: Position,
         events: &[Recorded],
     ) -> Result<(), ProjectError> {
         let done = if let Some(done) = self.done.take() {
@@ -61,9 +66,9 @@ impl Seat {
         let mut changes = Vec::new();
         for (projector, done) in projectors.iter().zip(&done) {
             let new = &events[events.partition_point(|event| event.position <= *done)..];
-            let (Some(first), Some(last)) = (new.first(), new.last()) else { continue };
+            let Some(last) = new.last() else { continue };
             // What lies between is nowhere then: the tables are not those this run was cut for.
-            if first.position != done + 1 {
+            if after > *done {
                 return Err(ProjectError::TablesMoved(projector.name()));
             }
             for event in new {
