@@ -12,8 +12,9 @@ use crate::args::Args;
 use crate::engine::{BYTES, EVENTS_OF_STREAM, Engine, TIME};
 use crate::load::Done;
 use crate::machine::Used;
-use crate::report::{Row, Table};
+use crate::report::{Row, Table, float};
 use crate::service::Log;
+use crate::size::Work;
 use crate::stores::{Kind, Place, Stores};
 
 /// Events of an append of several.
@@ -24,9 +25,19 @@ struct Subject {
     kind: Kind,
     log: Log,
     engine: Option<(Engine, Vec<(usize, Row)>)>,
-    /// In flight, events of each append.
-    stores: Vec<(usize, usize, Row)>,
-    _places: [Place; 2],
+    stores: Vec<Shape>,
+    place: Place,
+    /// Of the engine.
+    _raw: Place,
+}
+
+/// Appends of so many events each, so many in flight.
+struct Shape {
+    in_flight: usize,
+    events: usize,
+    row: Row,
+    appends: usize,
+    work: Work,
 }
 
 /// Measures each engine at batches of 1, of 100 and of what is in flight; and each store.
@@ -39,17 +50,19 @@ pub(crate) fn measure(args: &Args, stores: &Stores) -> anyhow::Result<Table> {
         }
     }
     for _ in 0..args.rounds {
-        for Subject { log, engine, stores, .. } in &mut subjects {
+        for Subject { log, engine, stores, place, .. } in &mut subjects {
             if let Some((engine, rows)) = engine {
                 for (batch, row) in rows {
                     row.add(engine.round(log, *batch, args.round() / 2)?);
                 }
             }
-            for (in_flight, events, row) in stores {
-                let before = Used::now();
+            for Shape { in_flight, events, row, appends, work } in stores {
+                let (worked, before) = (Work::now(place, log)?, Used::now());
                 let done =
                     store_round(&log.runtime, &log.store, *in_flight, *events, args.round())?;
                 row.add_many(&done, *events, Used::now().since(before));
+                *appends += done.count;
+                work.add(worked, Work::now(place, log)?);
             }
         }
     }
@@ -61,10 +74,18 @@ pub(crate) fn measure(args: &Args, stores: &Stores) -> anyhow::Result<Table> {
         let rows = engine.map_or_else(Vec::new, |(_, rows)| rows);
         let references: Vec<_> =
             rows.into_iter().map(|(batch, row)| (batch, table.reference(row))).collect();
-        for (in_flight, events, row) in stores {
+        for Shape { in_flight, events, row, appends, work } in stores {
             let same = references.iter().find(|(batch, _)| *batch == in_flight * events);
             if kind != Kind::Sqlite {
                 table.note(row.cpu());
+            }
+            if kind == Kind::Postgres {
+                let appends = float(appends);
+                table.note(format!(
+                    "    {:.0} appends a sync, {:.0} bytes of WAL each",
+                    appends / work.syncs,
+                    work.wal / appends
+                ));
             }
             match same {
                 Some((_, reference)) => table.subject(row, *reference),
@@ -107,14 +128,16 @@ fn open(args: &Args, stores: &Stores, kind: Kind, prompt: bool) -> anyhow::Resul
     let row = |batch| (batch, Row::new(format!("{} itself, {batch} a commit", kind.name())));
     let shape = |(in_flight, events)| {
         let each = if events == 1 { String::new() } else { format!(", {events} events each") };
-        (in_flight, events, Row::new(format!("{name}append, {in_flight} in flight{each}")))
+        let row = Row::new(format!("{name}append, {in_flight} in flight{each}"));
+        Shape { in_flight, events, row, appends: 0, work: Work::default() }
     };
     Ok(Subject {
         kind,
         log,
         engine: engine.map(|engine| (engine, batches.into_iter().map(row).collect())),
         stores: shapes.into_iter().map(shape).collect(),
-        _places: [raw, place],
+        place,
+        _raw: raw,
     })
 }
 
