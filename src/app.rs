@@ -7,8 +7,9 @@ pub mod touches;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use quick_cache::sync::Cache;
 use tokio::sync::mpsc;
-use whence_events::{Actor, CorrelationId, EventId, StreamId};
+use whence_events::{Actor, CorrelationId, EmailKey, EventId, RequestId, StreamId};
 use whence_projections::ReadDb;
 
 use crate::bearer::Bearer;
@@ -30,6 +31,9 @@ use touches::TouchRecorder;
 
 /// Touches that may wait to be recorded; what comes past that is counted and not recorded.
 const TOUCH_QUEUE: usize = 10_000;
+
+/// Logins begun here that are kept in mind, some 50 bytes each.
+const RECENT_LOGINS: usize = 10_000;
 
 /// A service.
 pub struct App {
@@ -63,6 +67,9 @@ pub struct App {
     pub recorder: TouchRecorder,
     /// What one client address may do.
     pub(crate) limits: ClientLimits,
+    /// Mailboxes of logins begun here: the tables may not have them yet when the code comes. Whether
+    /// a login is open is the mailbox's to say.
+    pub(crate) recent_logins: Cache<RequestId, EmailKey>,
     /// Onboardings under way.
     pub(crate) desk: Arc<Desk>,
 }
@@ -104,6 +111,7 @@ impl App {
             rules: Arc::new(config.rules.clone()),
             recorder,
             limits: ClientLimits::new(&config),
+            recent_logins: Cache::new(RECENT_LOGINS),
             desk: Arc::default(),
             config,
             clock,

@@ -185,6 +185,12 @@ impl Handler {
         }
     }
 
+    /// Takes a stream to be empty that is named by an id made a moment ago: saves a look at the log.
+    /// Should it not be, the first append to it notices.
+    pub(crate) fn expect_empty<D: Cached>(&self, stream: StreamId) {
+        D::cache(self).insert(stream, State { state: Arc::default(), length: 0 });
+    }
+
     /// The state of a stream, every event of which was acknowledged before being in it.
     ///
     /// # Errors

@@ -247,6 +247,7 @@ impl App {
                 return Ok(Some(issued.code.as_str().to_owned()));
             }
             let code = new_referral_code();
+            self.handler.expect_empty::<Name>(StreamId::code(&code));
             match self.reserve(&StreamId::code(&code), user_id, context).await {
                 Ok(()) => {}
                 Err(HandleError::Rejected(NameTaken)) => continue,

@@ -81,6 +81,9 @@ pub(super) async fn start(
             return Err(Problem::rate_limited(now, throttled.until));
         }
     }
+    if let StreamId::Mailbox(email_key) = stream {
+        app.recent_logins.insert(request_id, email_key);
+    }
     // The login is on record; without its mail it is worth nothing, and the caller is told.
     let mail = Mail::LoginCode {
         site: app.config.site.clone(),
@@ -165,8 +168,11 @@ async fn verify_code(
         match event {
             MailboxEvent::CodeRejected(_) => return Err(Problem::InvalidCode),
             MailboxEvent::LoginExpired(_) => return Err(Problem::InvalidRequest),
+            // By the id that was made above.
+            MailboxEvent::MailboxClaimed(claimed) => {
+                app.handler.expect_empty::<User>(StreamId::User(claimed.user_id));
+            }
             MailboxEvent::CodeVerified(_)
-            | MailboxEvent::MailboxClaimed(_)
             | MailboxEvent::LoginStarted(_)
             | MailboxEvent::LoginThrottled(_)
             | MailboxEvent::CodeDeliveryFailed(_)
@@ -182,6 +188,9 @@ async fn verify_code(
 
 /// The address of a login. Looks twice before it says no: this node may be behind.
 async fn find_login(app: &App, request_id: RequestId) -> Result<Option<EmailKey>, Problem> {
+    if let Some(email_key) = app.recent_logins.get(&request_id) {
+        return Ok(Some(email_key));
+    }
     let query =
         move || async move { app.reads.login(request_id).await.map_err(SessionError::from) };
     Ok(look_twice(app.store.as_ref(), &app.reads, &app.progress, query).await?)

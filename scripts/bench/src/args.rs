@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
+use crate::stores::Kind;
+
 /// Measures whence against bare references, in turns, on one machine in one run.
 ///
 /// Everything runs over loopback, bounded in count and time, in a directory that is removed at the
@@ -15,6 +17,10 @@ pub(crate) struct Args {
     /// What to measure; repeatable [default: everything]
     #[arg(long, value_name = "WHAT", value_delimiter = ',')]
     pub(crate) only: Vec<Measure>,
+
+    /// Stores to measure, beside each other
+    #[arg(long, value_enum, default_values_t = [Kind::Sqlite], value_delimiter = ',', value_name = "STORE")]
+    pub(crate) store: Vec<Kind>,
 
     /// Rounds of each measure
     #[arg(long, default_value_t = 5, value_name = "N")]

@@ -13,9 +13,19 @@ use crate::client::Connection;
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Load {
     pub(crate) address: SocketAddr,
+    /// Where every other connection goes instead.
+    pub(crate) other: Option<SocketAddr>,
     pub(crate) connections: usize,
     pub(crate) threads: usize,
     pub(crate) time: Duration,
+}
+
+impl Load {
+    fn address_of(&self, number: usize) -> SocketAddr {
+        // By pairs: each thread has every other number, and is to have connections to both.
+        let other = self.other.filter(|_| number / 2 % 2 == 1);
+        other.unwrap_or(self.address)
+    }
 }
 
 /// What one connection does again and again.
@@ -57,9 +67,11 @@ pub(crate) fn run<W: Work>(load: Load, make: impl Fn(usize) -> W + Sync) -> anyh
         let (ready, make) = (&ready, &make);
         let start = |thread| {
             let numbers: Vec<_> = (thread..load.connections).step_by(threads).collect();
-            std::thread::Builder::new()
-                .name("load".into())
-                .spawn_scoped(scope, move || on_thread(load, &numbers, ready, make))
+            std::thread::Builder::new().name("load".into()).spawn_scoped(scope, move || {
+                let done = on_thread(load, &numbers, ready, make);
+                crate::machine::generator_ends();
+                done
+            })
         };
         let handles: Vec<_> = (0..threads).map(start).collect();
         let join = |handle: std::io::Result<std::thread::ScopedJoinHandle<'_, _>>| {
@@ -85,7 +97,7 @@ fn on_thread<W: Work>(
 ) -> anyhow::Result<Done> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let connections = runtime.block_on(try_join_all(
-        numbers.iter().map(|number| connected(load.address, make(*number))),
+        numbers.iter().map(|number| connected(load.address_of(*number), make(*number))),
     ));
     // Also when this thread failed: the others must not wait for ever.
     ready.wait();

@@ -1,14 +1,10 @@
 //! Whole logins of new users: start, the code out of the mail, verify.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
-use rusqlite::Connection as Database;
-use tempfile::TempDir;
-use tokio::runtime::Runtime;
 use whence::app::App;
 use whence_events::EmailAddress;
 
@@ -20,6 +16,8 @@ use crate::me::Bare;
 use crate::report::{Row, Table, float, rate};
 use crate::seed::USER_AGENT;
 use crate::service::{self, Log};
+use crate::size::{self, Size};
+use crate::stores::{Kind, Place, Stores};
 
 /// For onboarding to end after a round, at most.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -33,76 +31,89 @@ struct Subject {
     left: usize,
     acknowledged: Row,
     onboarded: Row,
+    work: size::Work,
+    log: Log,
+    place: Place,
 }
 
-/// Measures each number of logins in flight on a log of its own.
-pub(crate) fn measure(args: &Args, parent: &Path) -> anyhow::Result<Table> {
+/// Measures each number of logins in flight on a log of its own, in each store.
+pub(crate) fn measure(args: &Args, stores: &Stores) -> anyhow::Result<Table> {
     let bare = service::runtime(args.server_threads)?;
     let bare_address = service::serve_bare(&bare)?;
-    let runtime = service::runtime(args.server_threads)?;
-    let directory = TempDir::new_in(parent)?;
-    let open = |in_flight: &usize| open(*in_flight, directory.path(), &runtime);
-    let mut subjects = args.in_flight.iter().map(open).collect::<anyhow::Result<Vec<_>>>()?;
+    let mut subjects = Vec::new();
+    for in_flight in &args.in_flight {
+        for kind in &args.store {
+            subjects.push(open(args, stores, *kind, *in_flight)?);
+        }
+    }
     let mut yardstick = Row::new("bare axum GET /");
     for round in 0..args.rounds {
         let to = |address, connections, time| Load {
             address,
+            other: None,
             connections,
             threads: args.load_threads,
             time,
         };
-        let before = Used::by_servers();
+        let before = Used::now();
         let done =
             load::run(to(bare_address, args.connections, args.round() / 4), |_| Bare::new())?;
-        yardstick.add_load(&done, Used::by_servers().since(before));
+        yardstick.add_load(&done, Used::now().since(before));
         for subject in &mut subjects {
             let load = to(subject.address, subject.in_flight, args.round());
-            subject.round(&runtime, load, round)?;
+            subject.round(load, round)?;
         }
     }
     let mut table = Table::new(
-        "whole logins of new users, synchronous=FULL: logins a second (bar: 4000, 4096 bytes each)",
+        "whole logins of new users, durable but for the double's: logins a second (bars: SQLite \
+         4000, 4096 bytes each; Postgres 2700)",
     );
     let reference = table.reference(yardstick);
-    for subject in subjects {
-        let size = Size::of(&directory.path().join(subject.in_flight.to_string()))?;
-        let logins = subject.logins.max(1);
-        table.note(format!(
-            "{} in flight: {} logins done, {} users registered, {} events, {:.0} bytes of log a login{}",
-            subject.in_flight,
-            subject.logins,
-            size.users,
-            size.events,
-            size.bytes / float(logins),
-            if subject.left > 0 { format!(", {} onboardings left", subject.left) } else { String::new() },
-        ));
-        let parts =
-            size.parts.iter().map(|(name, bytes)| format!("{name} {:.0}", bytes / float(logins)));
-        table.note(format!("    of which {}", parts.collect::<Vec<_>>().join(", ")));
-        table.subject(subject.acknowledged, reference);
-        table.subject(subject.onboarded, reference);
+    let files = |in_flight| {
+        let same = |subject: &&Subject| {
+            subject.place.kind == Kind::Sqlite && subject.in_flight == in_flight
+        };
+        subjects.iter().find(same).map(|subject| [&subject.acknowledged, &subject.onboarded])
+    };
+    let files = |in_flight| files(in_flight).map(|rows| rows.map(Row::median));
+    let references: Vec<_> = subjects.iter().map(|subject| files(subject.in_flight)).collect();
+    for (subject, same) in subjects.into_iter().zip(references) {
+        let of = same.filter(|_| subject.place.kind != Kind::Sqlite);
+        subject.tell(&mut table, of.unwrap_or([reference; 2]))?;
+    }
+    if args.store.len() > 1 {
+        table.note("ratios of the other stores are to SQLite's row of the same name");
     }
     Ok(table)
 }
 
-fn open(in_flight: usize, parent: &Path, runtime: &Runtime) -> anyhow::Result<Subject> {
-    let directory = parent.join(in_flight.to_string());
-    let log = Log::open(&directory)?;
-    let (app, address) = log.serve(runtime, 100_000)?;
+fn open(args: &Args, stores: &Stores, kind: Kind, in_flight: usize) -> anyhow::Result<Subject> {
+    let place = stores.make(kind)?;
+    let log = Log::open(&place, args)?;
+    let (app, address) = log.serve(100_000)?;
+    let name = match kind {
+        Kind::Sqlite => String::new(),
+        Kind::Postgres | Kind::KurrentdbDouble => format!("{}: ", kind.name()),
+    };
     Ok(Subject {
         in_flight,
         app,
         address,
         logins: 0,
         left: 0,
-        acknowledged: Row::new(format!("logins, {in_flight} in flight, until answered")),
-        onboarded: Row::new(format!("logins, {in_flight} in flight, until onboarded")),
+        acknowledged: Row::new(format!("{name}logins, {in_flight} in flight, until answered")),
+        onboarded: Row::new(format!("{name}logins, {in_flight} in flight, until onboarded")),
+        work: size::Work::default(),
+        log,
+        place,
     })
 }
 
 impl Subject {
-    fn round(&mut self, runtime: &Runtime, load: Load, round: usize) -> anyhow::Result<()> {
-        let (before, begin) = (Used::by_servers(), Instant::now());
+    fn round(&mut self, load: Load, round: usize) -> anyhow::Result<()> {
+        let runtime = &self.log.runtime;
+        let worked = size::Work::now(&self.place, &self.log)?;
+        let (before, begin) = (Used::now(), Instant::now());
         let done = load::run(load, |number| Visitor {
             app: self.app.clone(),
             name: format!("u{number}-r{round}"),
@@ -113,10 +124,49 @@ impl Subject {
             self.left = runtime.block_on(self.app.reads.onboardings(1_000_000))?.len();
         }
         // From the same moment on as the load, but for the time it took to connect.
-        let until_onboarded = begin.elapsed();
-        self.acknowledged.add_load(&done, Used::by_servers().since(before));
-        self.onboarded.add(rate(done.count, until_onboarded.max(done.time)));
+        let until_onboarded = begin.elapsed().max(done.time);
+        let used = Used::now().since(before);
+        self.work.add(worked, size::Work::now(&self.place, &self.log)?);
+        self.onboarded.add(rate(done.count, until_onboarded));
         self.logins += done.count;
+        self.acknowledged.add_load_until(&done, until_onboarded, used);
+        Ok(())
+    }
+
+    /// Puts rows and notes into the table.
+    fn tell(self, table: &mut Table, references: [f64; 2]) -> anyhow::Result<()> {
+        let size = Size::of(&self.place, &self.log)?;
+        let each = |sum: f64| sum / float(self.logins.max(1));
+        let left = match self.left {
+            0 => String::new(),
+            left => format!(", {left} onboardings left"),
+        };
+        let name = match self.place.kind {
+            Kind::Sqlite => String::new(),
+            kind @ (Kind::Postgres | Kind::KurrentdbDouble) => format!("{}: ", kind.name()),
+        };
+        table.note(format!(
+            "{name}{} in flight: {} logins done, {} users registered, {} events, {:.0} bytes of log a login{left}",
+            self.in_flight,
+            self.logins,
+            size.users,
+            size.events,
+            each(size.bytes),
+        ));
+        let parts = size.parts.iter().map(|(name, bytes)| format!("{name} {:.0}", each(*bytes)));
+        table.note(format!("    of which {}", parts.collect::<Vec<_>>().join(", ")));
+        if self.place.url.is_some() {
+            let size::Work { wal, transactions, syncs } = self.work;
+            table.note(format!(
+                "    a login in Postgres: {:.1} transactions, {:.0} bytes of WAL, {:.2} syncs",
+                each(transactions),
+                each(wal),
+                each(syncs)
+            ));
+        }
+        table.note(format!("    {}", self.acknowledged.cpu()));
+        table.subject(self.acknowledged, references[0]);
+        table.subject(self.onboarded, references[1]);
         Ok(())
     }
 }
@@ -163,32 +213,5 @@ impl Work for Visitor {
         ensure!(answer.status == 200, "verify answers {} {}", answer.status, answer.text());
         ensure!(answer.cookie(b"nl_session").is_some(), "verify answers without a session");
         Ok(Some(()))
-    }
-}
-
-/// What a log takes on the disk.
-struct Size {
-    bytes: f64,
-    users: usize,
-    events: usize,
-    parts: Vec<(String, f64)>,
-}
-
-impl Size {
-    fn of(directory: &Path) -> anyhow::Result<Self> {
-        let database = Database::open(directory.join("log.db"))?;
-        database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
-        let count = |sql| database.query_row(sql, [], |row| row.get::<_, usize>(0));
-        let sql = "SELECT name, sum(pgsize) FROM dbstat GROUP BY name ORDER BY 2 DESC LIMIT 6";
-        let mut statement = database.prepare(sql)?;
-        let parts = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-        Ok(Self {
-            bytes: float(count(
-                "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size",
-            )?),
-            users: count("SELECT count(*) FROM events WHERE type = 'UserRegistered.v1'")?,
-            events: count("SELECT count(*) FROM events")?,
-            parts: parts.collect::<rusqlite::Result<_>>()?,
-        })
     }
 }

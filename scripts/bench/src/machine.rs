@@ -2,7 +2,18 @@
 
 use std::fs::read_to_string;
 use std::path::Path;
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
+
+/// The process of the database server.
+static DATABASE: OnceLock<u32> = OnceLock::new();
+
+/// What threads of load generators that are over have used, in nanoseconds.
+static GENERATORS: AtomicU64 = AtomicU64::new(0);
+
+/// The unit of `/proc/stat`.
+const JIFFY: Duration = Duration::from_millis(10);
 
 /// One line on what the figures were taken on.
 pub(crate) fn line(directory: &Path) -> String {
@@ -20,7 +31,7 @@ pub(crate) fn line(directory: &Path) -> String {
 }
 
 /// The type of the file system that holds a directory: on tmpfs, a sync costs nothing.
-fn file_system(directory: &Path) -> String {
+pub(crate) fn file_system(directory: &Path) -> String {
     let mounts = read_to_string("/proc/mounts").unwrap_or_default();
     let mounts = mounts.lines().filter_map(|line| {
         let mut words = line.split(' ').skip(1);
@@ -30,41 +41,131 @@ fn file_system(directory: &Path) -> String {
     holds.max_by_key(|(point, _)| point.len()).map_or("?", |(_, kind)| kind).to_owned()
 }
 
-/// What threads of this process used so far.
+/// From now on the parent of this process, which is the database server, counts as a server, and so
+/// do all processes it started.
+pub(crate) fn count_children_of_parent_of(backend: u32) {
+    if let Some((parent, _)) = stat(&backend.to_string()) {
+        let _ = DATABASE.set(parent);
+    }
+}
+
+/// To be called by each thread of a load generator at its end.
+pub(crate) fn generator_ends() {
+    let nanos = nanos(Path::new("/proc/thread-self"));
+    GENERATORS.fetch_add(nanos, Ordering::Relaxed);
+}
+
+/// What was used so far.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Used {
-    /// Time on a core.
-    pub(crate) cpu: Duration,
-    /// How often they went to sleep.
+    /// Time on a core, of whence.
+    pub(crate) whence: Duration,
+    /// Of the KurrentDB double.
+    pub(crate) double: Duration,
+    /// Of the database server.
+    pub(crate) database: Duration,
+    /// Of load generators that are over.
+    pub(crate) generators: Duration,
+    /// Of everything on this machine.
+    pub(crate) machine: Duration,
+    /// How often the threads of whence went to sleep.
     pub(crate) sleeps: u64,
 }
 
 impl Used {
-    /// By all threads but those of the load generator and the one that directs it.
-    pub(crate) fn by_servers() -> Self {
-        let mut used = Self::default();
+    /// Up to now.
+    pub(crate) fn now() -> Self {
+        let mut used = Self {
+            database: database(),
+            generators: Duration::from_nanos(GENERATORS.load(Ordering::Relaxed)),
+            machine: machine(),
+            ..Self::default()
+        };
         let Ok(tasks) = std::fs::read_dir("/proc/self/task") else { return used };
         for task in tasks.flatten().map(|task| task.path()) {
-            let read = |file| read_to_string(task.join(file)).unwrap_or_default();
-            if matches!(read("comm").trim(), "load" | "whence-bench" | "") {
-                continue;
+            let cpu = Duration::from_nanos(nanos(&task));
+            match read_to_string(task.join("comm")).unwrap_or_default().trim() {
+                "load" | "whence-bench" | "" => {}
+                "double" => used.double += cpu,
+                _ => {
+                    used.whence += cpu;
+                    let status = read_to_string(task.join("status")).unwrap_or_default();
+                    let sleeps = field(&status, "voluntary_ctxt_switches");
+                    used.sleeps += sleeps.and_then(|n| n.parse().ok()).unwrap_or(0);
+                }
             }
-            let nanos = read("schedstat").split(' ').next().and_then(|text| text.parse().ok());
-            used.cpu += Duration::from_nanos(nanos.unwrap_or(0));
-            let status = read("status");
-            let sleeps = field(&status, "voluntary_ctxt_switches").and_then(|n| n.parse().ok());
-            used.sleeps += sleeps.unwrap_or(0);
         }
         used
+    }
+
+    /// By all that is measured.
+    pub(crate) fn servers(&self) -> Duration {
+        self.whence + self.double + self.database
     }
 
     /// What was used since then.
     pub(crate) fn since(self, before: Self) -> Self {
         Self {
-            cpu: self.cpu.saturating_sub(before.cpu),
+            whence: self.whence.saturating_sub(before.whence),
+            double: self.double.saturating_sub(before.double),
+            database: self.database.saturating_sub(before.database),
+            generators: self.generators.saturating_sub(before.generators),
+            machine: self.machine.saturating_sub(before.machine),
             sleeps: self.sleeps.saturating_sub(before.sleeps),
         }
     }
+
+    /// Both together.
+    pub(crate) fn and(self, other: Self) -> Self {
+        Self {
+            whence: self.whence + other.whence,
+            double: self.double + other.double,
+            database: self.database + other.database,
+            generators: self.generators + other.generators,
+            machine: self.machine + other.machine,
+            sleeps: self.sleeps + other.sleeps,
+        }
+    }
+}
+
+/// By the database server: what it and its processes use, and what those used that are gone.
+fn database() -> Duration {
+    let Some(server) = DATABASE.get() else { return Duration::ZERO };
+    let gone = stat(&server.to_string()).map_or(Duration::ZERO, |(_, gone)| gone);
+    let Ok(processes) = std::fs::read_dir("/proc") else { return gone };
+    let names = processes.flatten().map(|process| process.file_name());
+    let names = names.filter_map(|name| name.into_string().ok());
+    let theirs = names.filter(|name| {
+        name.parse() == Ok(*server) || stat(name).is_some_and(|(parent, _)| parent == *server)
+    });
+    let nanos = theirs.map(|name| nanos(&Path::new("/proc").join(name))).sum();
+    gone + Duration::from_nanos(nanos)
+}
+
+/// The parent of a process, and what its children used that are gone.
+fn stat(process: &str) -> Option<(u32, Duration)> {
+    process.parse::<u32>().ok()?;
+    let text = read_to_string(format!("/proc/{process}/stat")).ok()?;
+    // Its name, in brackets, may have blanks in it.
+    let fields: Vec<_> = text.rsplit_once(')')?.1.split_whitespace().collect();
+    let jiffies = fields.get(13)?.parse::<u32>().ok()? + fields.get(14)?.parse::<u32>().ok()?;
+    Some((fields.get(1)?.parse().ok()?, JIFFY * jiffies))
+}
+
+/// Time that all cores were busy.
+fn machine() -> Duration {
+    let text = read_to_string("/proc/stat").unwrap_or_default();
+    let fields = text.lines().next().unwrap_or_default().split_whitespace().skip(1);
+    // user, nice, system, idle, waiting for a disk, interrupts, soft interrupts
+    let busy = fields.enumerate().filter(|(nth, _)| matches!(nth, 0..=2 | 5 | 6));
+    let jiffies = busy.filter_map(|(_, jiffies)| jiffies.parse::<u32>().ok()).sum::<u32>();
+    JIFFY * jiffies
+}
+
+/// Time that a thread was on a core.
+fn nanos(thread: &Path) -> u64 {
+    let schedule = read_to_string(thread.join("schedstat")).unwrap_or_default();
+    schedule.split(' ').next().and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
 /// Resident memory of a process, in MB.

@@ -6,6 +6,10 @@
 mod append;
 mod args;
 mod client;
+mod engine;
+#[path = "../../../tests/kurrentdb_double/double.rs"]
+#[expect(dead_code, reason = "here nothing goes wrong on purpose")]
+mod kurrentdb_double;
 mod load;
 mod login;
 mod machine;
@@ -14,18 +18,19 @@ mod replay;
 mod report;
 mod seed;
 mod service;
+mod size;
 mod start;
+mod stores;
 
-use std::path::Path;
 use std::time::Duration;
 
 use anyhow::Context as _;
 use clap::Parser as _;
-use tempfile::TempDir;
 
 use args::{Args, Measure};
 use seed::{EVENTS_OF_LOGIN, EVENTS_OF_USER, TokenText};
 use service::Log;
+use stores::{Kind, Place, Stores};
 
 /// For the read models to catch up with a fresh log, at most.
 const CATCH_UP: Duration = Duration::from_mins(10);
@@ -41,53 +46,63 @@ fn main() -> anyhow::Result<()> {
     let args = Args::parse().settled();
     let parent = args.directory.clone().unwrap_or_else(std::env::temp_dir);
     println!("{}", machine::line(&parent));
+    let stores = Stores::start(&args, &parent)?;
+    if args.store.contains(&Kind::KurrentdbDouble) {
+        println!("the KurrentDB store works over a double, in this process and in memory");
+    }
     println!("{} rounds of {} s each, references and subjects in turns", args.rounds, args.seconds);
     if args.wants(Measure::Me) || args.wants(Measure::Replay) || args.wants(Measure::Start) {
-        over_a_long_log(&args, &parent)?;
+        over_long_logs(&args, &stores)?;
     }
     if args.wants(Measure::Login) {
-        print!("{}", login::measure(&args, &parent)?);
+        print!("{}", login::measure(&args, &stores)?);
     }
     if args.wants(Measure::Append) {
-        print!("{}", append::measure(&args, &parent)?);
+        print!("{}", append::measure(&args, &stores)?);
     }
     Ok(())
 }
 
-/// What is measured over one log of many users.
-fn over_a_long_log(args: &Args, parent: &Path) -> anyhow::Result<()> {
-    let directory = TempDir::new_in(parent).context("no directory for the data")?;
-    let (events, tokens) = make_log(args, directory.path())?;
-    let sessions = &tokens[..args.sessions.min(tokens.len())];
-    {
-        let log = Log::open(directory.path())?;
-        if args.wants(Measure::Me) {
-            print!("{}", me::measure(args, &log, sessions)?);
-        }
-        if args.wants(Measure::Replay) {
-            print!("{}", replay::measure(args, &log, parent)?);
-        }
+/// A log of many users, and read models that are up with it.
+struct Long {
+    place: Place,
+    events: u64,
+    tokens: Vec<TokenText>,
+}
+
+/// What is measured over logs of many users. Those of the double would only be in memory.
+fn over_long_logs(args: &Args, stores: &Stores) -> anyhow::Result<()> {
+    let kinds = args.store.iter().filter(|kind| **kind != Kind::KurrentdbDouble);
+    let longs: Vec<_> =
+        kinds.map(|kind| make_log(args, stores.make(*kind)?)).collect::<anyhow::Result<_>>()?;
+    if args.wants(Measure::Me) {
+        print!("{}", me::measure(args, &longs)?);
     }
-    if args.wants(Measure::Start) {
-        print!("{}", start::measure(args, directory.path(), events, sessions, parent)?);
+    if args.wants(Measure::Replay) {
+        print!("{}", replay::measure(args, &longs, stores)?);
+    }
+    let sqlite = longs.iter().find(|long| long.place.kind == Kind::Sqlite);
+    if let Some(long) = sqlite.filter(|_| args.wants(Measure::Start)) {
+        print!("{}", start::measure(args, long, stores)?);
     }
     Ok(())
 }
 
-/// A log with enough users, logins and events, and read models that are up with it.
-fn make_log(args: &Args, directory: &Path) -> anyhow::Result<(u64, Vec<TokenText>)> {
-    let log = Log::open(directory)?;
-    let runtime = service::runtime(args.server_threads)?;
+/// A log with enough users, logins and events.
+fn make_log(args: &Args, place: Place) -> anyhow::Result<Long> {
+    let log = Log::open(&place, args)?;
     let logins =
         if args.wants(Measure::Replay) { args.replay.div_ceil(EVENTS_OF_LOGIN) } else { 0 };
-    let events = if args.wants(Measure::Start) { args.events } else { 0 };
+    let start = args.wants(Measure::Start) && place.kind == Kind::Sqlite;
+    let events = if start { args.events } else { 0 };
     let users = args.sessions.max(logins).max(events.div_ceil(EVENTS_OF_USER)).max(1);
     let mut tokens = Vec::new();
     for (count, logins) in [(logins, logins), (users - logins, 0)] {
-        tokens.extend(runtime.block_on(seed::seed(&log, count, logins))?);
+        tokens.extend(log.runtime.block_on(seed::seed(&log, count, logins))?);
     }
-    let (app, _) = log.serve(&runtime, 1)?;
-    let head =
-        service::drain(&runtime, &app, CATCH_UP)?.context("the read models do not catch up")?;
-    Ok((head, tokens))
+    let (app, _) = log.serve(1)?;
+    let events =
+        service::drain(&log.runtime, &app, CATCH_UP)?.context("the read models do not catch up")?;
+    tokens.truncate(args.sessions);
+    Ok(Long { place, events, tokens })
 }

@@ -1,9 +1,13 @@
 //! `GET /v1/auth/me` of random sessions, against a server that only says "ok".
 
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::ensure;
+use whence::app::App;
 
+use crate::Long;
 use crate::args::Args;
 use crate::client::Connection;
 use crate::load::{self, Load, Work};
@@ -11,6 +15,7 @@ use crate::machine::Used;
 use crate::report::{Row, Table};
 use crate::seed::{TokenText, USER_AGENT};
 use crate::service::{self, Log};
+use crate::stores::Kind;
 
 /// The session cache that `whence serve` has unless told otherwise.
 const DEFAULT_CACHE: usize = 100_000;
@@ -18,51 +23,100 @@ const DEFAULT_CACHE: usize = 100_000;
 /// For the read models to catch up, and for every session to be asked for once, at most.
 const DRAIN: Duration = Duration::from_mins(10);
 
-/// Measures over a log that holds the sessions of these tokens.
-pub(crate) fn measure(args: &Args, log: &Log, tokens: &[TokenText]) -> anyhow::Result<Table> {
-    let (bare, whence) =
-        (service::runtime(args.server_threads)?, service::runtime(args.server_threads)?);
+/// Services over a log, and the row of each.
+struct Subject<'a> {
+    row: Row,
+    addresses: [SocketAddr; 2],
+    tokens: &'a [TokenText],
+}
+
+/// Measures over logs that hold sessions.
+pub(crate) fn measure(args: &Args, longs: &[Long]) -> anyhow::Result<Table> {
+    let bare = service::runtime(args.server_threads)?;
     let bare_address = service::serve_bare(&bare)?;
-    // A cache drops a few before it is quite full.
-    let (all, all_address) = log.serve(&whence, tokens.len() * 2)?;
-    let (_few, few_address) = log.serve(&whence, DEFAULT_CACHE)?;
-    service::drain(&whence, &all, DRAIN)?;
-    let to = |address| Load {
+    let mut nodes = Vec::new();
+    let mut subjects = Vec::new();
+    for long in longs {
+        subjects.extend(open(args, long, &mut nodes)?);
+    }
+    let to = |[address, other]: [SocketAddr; 2]| Load {
         address,
+        other: Some(other),
         connections: args.connections,
         threads: args.load_threads,
         time: args.round(),
     };
-    for address in [all_address, few_address] {
-        load::run(Load { time: DRAIN, ..to(address) }, |number| {
-            let sessions = (number..tokens.len()).step_by(args.connections);
-            EachOnce { asker: Asker::new(tokens, number), sessions }
-        })?;
+    for Subject { addresses, tokens, .. } in &subjects {
+        for address in addresses {
+            load::run(Load { time: DRAIN, ..to([*address; 2]) }, |number| {
+                let sessions = (number..tokens.len()).step_by(args.connections);
+                EachOnce { asker: Asker::new(tokens, number), sessions }
+            })?;
+        }
     }
-    let mut rows = [
-        Row::new("bare axum GET /"),
-        Row::new(format!("me, {} sessions, all in the cache", tokens.len())),
-        Row::new(format!("me, cache of {DEFAULT_CACHE} as by default")),
-    ];
+    let mut yardstick = Row::new("bare axum GET /");
     for _ in 0..args.rounds {
-        let before = Used::by_servers();
-        let done = load::run(to(bare_address), |_| Bare::new())?;
-        rows[0].add_load(&done, Used::by_servers().since(before));
-        for (row, address) in rows[1..].iter_mut().zip([all_address, few_address]) {
-            let before = Used::by_servers();
-            let done = load::run(to(address), |connection| Asker::new(tokens, connection))?;
-            row.add_load(&done, Used::by_servers().since(before));
+        let before = Used::now();
+        let done = load::run(to([bare_address; 2]), |_| Bare::new())?;
+        yardstick.add_load(&done, Used::now().since(before));
+        for Subject { row, addresses, tokens } in &mut subjects {
+            let before = Used::now();
+            let done = load::run(to(*addresses), |connection| Asker::new(tokens, connection))?;
+            row.add_load(&done, Used::now().since(before));
         }
     }
     let mut table = Table::new(format!(
         "who am I: requests a second, {} connections (bar: at least 0.75 of bare axum)",
         args.connections
     ));
-    let [bare, all, few] = rows;
-    let reference = table.reference(bare);
-    table.subject(all, reference);
-    table.subject(few, reference);
+    let reference = table.reference(yardstick);
+    for subject in subjects {
+        table.subject(subject.row, reference);
+    }
+    if longs.iter().any(|long| long.place.kind != Kind::Sqlite) {
+        table.note(
+            "two nodes: two services over one database, in one process, on runtimes of their own",
+        );
+    }
     Ok(table)
+}
+
+/// Services over a log, whose read models are up with it. Opened logs are put into `nodes`.
+fn open<'a>(
+    args: &Args,
+    long: &'a Long,
+    nodes: &mut Vec<(Log, Arc<App>)>,
+) -> anyhow::Result<Vec<Subject<'a>>> {
+    let tokens = &long.tokens[..];
+    let subject = |name: String, addresses| Subject { row: Row::new(name), addresses, tokens };
+    let sessions = tokens.len();
+    let first = Log::open(&long.place, args)?;
+    // A cache drops a few before it is quite full.
+    let (app, address) = first.serve(sessions * 2)?;
+    service::drain(&first.runtime, &app, DRAIN)?;
+    Ok(match long.place.kind {
+        Kind::Sqlite => {
+            let (few, few_address) = first.serve(DEFAULT_CACHE)?;
+            nodes.extend([(first, app)]);
+            let all = subject(format!("me, {sessions} sessions, all in the cache"), [address; 2]);
+            drop(few);
+            vec![
+                all,
+                subject(format!("me, cache of {DEFAULT_CACHE} as by default"), [few_address; 2]),
+            ]
+        }
+        kind @ (Kind::Postgres | Kind::KurrentdbDouble) => {
+            let second = Log::open(&long.place, args)?;
+            let (other_app, other) = second.serve(sessions * 2)?;
+            service::drain(&second.runtime, &other_app, DRAIN)?;
+            nodes.extend([(first, app), (second, other_app)]);
+            let name = |where_from| format!("{}: me, {sessions} cached, {where_from}", kind.name());
+            vec![
+                subject(name("one node"), [address; 2]),
+                subject(name("two nodes"), [address, other]),
+            ]
+        }
+    })
 }
 
 /// Asks the bare server.

@@ -3,37 +3,62 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+use anyhow::Context as _;
 use rusqlite::{Connection, params};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
+use whence::config::Config;
 use whence_projections::ReadDb;
 
+use crate::Long;
 use crate::args::Args;
 use crate::report::{Row, Table, rate};
-use crate::service::{self, Log};
+use crate::service::Log;
+use crate::stores::{Kind, Stores};
 
 /// Events of a transaction, as in the runner.
 const BATCH: usize = 4096;
 
-/// Measures over the first `--replay` events of a log.
-pub(crate) fn measure(args: &Args, log: &Log, parent: &Path) -> anyhow::Result<Table> {
-    let runtime = service::runtime(args.server_threads)?;
-    let directory = TempDir::new_in(parent)?;
+/// A log whose first events are replayed.
+struct Subject {
+    kind: Kind,
+    log: Log,
+    apply: Row,
+    whole: Row,
+}
+
+/// Measures over the first `--replay` events of each log.
+pub(crate) fn measure(args: &Args, longs: &[Long], stores: &Stores) -> anyhow::Result<Table> {
+    let directory = TempDir::new()?;
     let mut engine = Row::new("SQLite itself, one upsert an event");
-    let mut apply = Row::new("ReadDb::apply alone");
-    let mut whole = Row::new("log read, decoded and applied");
+    let open = |long: &Long| {
+        let kind = long.place.kind;
+        let name = |what: &str| match kind {
+            Kind::Sqlite => what.to_owned(),
+            Kind::Postgres | Kind::KurrentdbDouble => format!("{}: {what}", kind.name()),
+        };
+        let (apply, whole) = ("ReadDb::apply alone", "log read, decoded and applied");
+        let (apply, whole) = (Row::new(name(apply)), Row::new(name(whole)));
+        Ok(Subject { kind, log: Log::open(&long.place, args)?, apply, whole })
+    };
+    let mut subjects = longs.iter().map(open).collect::<anyhow::Result<Vec<_>>>()?;
     for round in 0..args.rounds {
-        let path = |name| directory.path().join(format!("{name}-{round}.db"));
-        engine.add(upserts(&path("raw"), args.replay)?);
-        let replayed = replay(&runtime, log, &path("read"), args.replay)?;
-        apply.add(rate(replayed.events, replayed.applying));
-        whole.add(rate(replayed.events, replayed.applying + replayed.reading));
+        engine.add(upserts(&directory.path().join(format!("raw-{round}.db")), args.replay)?);
+        for subject in &mut subjects {
+            let place = stores.make(subject.kind)?;
+            let config = Config::from_flags(place.flags.iter().map(String::as_str))?;
+            let replayed = replay(&subject.log, &config, args.replay)?;
+            subject.apply.add(rate(replayed.events, replayed.applying));
+            subject.whole.add(rate(replayed.events, replayed.applying + replayed.reading));
+        }
     }
     let title = format!("replay of {} events: events a second (bar: 300000)", args.replay);
     let mut table = Table::new(title);
     let reference = table.reference(engine);
-    table.subject(apply, reference);
-    table.subject(whole, reference);
+    for Subject { apply, whole, .. } in subjects {
+        table.subject(apply, reference);
+        table.subject(whole, reference);
+    }
     Ok(table)
 }
 
@@ -43,8 +68,10 @@ struct Replayed {
     applying: Duration,
 }
 
-fn replay(runtime: &Runtime, log: &Log, path: &Path, limit: usize) -> anyhow::Result<Replayed> {
-    let reads = ReadDb::sqlite(path)?;
+fn replay(log: &Log, config: &Config, limit: usize) -> anyhow::Result<Replayed> {
+    let runtime: &Runtime = &log.runtime;
+    let reads: ReadDb = runtime.block_on(config.store.open_reads())?;
+    runtime.block_on(reads.lead())?.then_some(()).context("somebody else writes the tables")?;
     let mut replayed = Replayed { events: 0, reading: Duration::ZERO, applying: Duration::ZERO };
     let mut after = 0;
     while replayed.events < limit {

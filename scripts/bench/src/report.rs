@@ -12,13 +12,15 @@ pub(crate) struct Row {
     values: Vec<f64>,
     latencies: Vec<(Duration, Duration)>,
     count: usize,
+    time: Duration,
     used: Used,
 }
 
 impl Row {
     pub(crate) fn new(name: impl Into<String>) -> Self {
         let (values, latencies) = (Vec::new(), Vec::new());
-        Self { name: name.into(), values, latencies, count: 0, used: Used::default() }
+        let (time, used) = (Duration::ZERO, Used::default());
+        Self { name: name.into(), values, latencies, count: 0, time, used }
     }
 
     /// Takes a round that is only a number.
@@ -31,8 +33,46 @@ impl Row {
         self.values.push(done.rate());
         self.latencies.push((done.percentile(50), done.percentile(99)));
         self.count += done.count;
-        self.used.cpu += used.cpu;
-        self.used.sleeps += used.sleeps;
+        self.time += done.time;
+        self.used = self.used.and(used);
+    }
+
+    /// The same where what follows it took until then.
+    pub(crate) fn add_load_until(&mut self, done: &Done, until: Duration, used: Used) {
+        self.add_load(done, used);
+        self.time += until.saturating_sub(done.time);
+    }
+
+    /// The same where each was so many in one: the rate is theirs, the rest is of each.
+    pub(crate) fn add_many(&mut self, done: &Done, many: usize, used: Used) {
+        self.add_load(done, used);
+        if let Some(value) = self.values.last_mut() {
+            *value *= float(many);
+        }
+    }
+
+    /// Where the time on the cores went, for each that was done.
+    pub(crate) fn cpu(&self) -> String {
+        let each = |time: Duration| time.as_secs_f64() * 1e6 / float(self.count.max(1));
+        let Used { whence, double, database, generators, machine, sleeps: _ } = self.used;
+        let ours = self.used.servers() + generators;
+        let cores = |time: Duration| time.as_secs_f64() / self.time.as_secs_f64().max(1e-9);
+        let parts = [
+            ("whence", whence),
+            ("Postgres", database),
+            ("the double", double),
+            ("load generator", generators),
+        ];
+        let parts = parts.into_iter().filter(|(_, time)| !time.is_zero());
+        let parts: Vec<_> = parts.map(|(name, time)| format!("{name} {:.0}", each(time))).collect();
+        let others = machine.saturating_sub(ours);
+        format!(
+            "{}: CPU us each: {}; cores: {:.2} ours, {:.2} others'",
+            self.name,
+            parts.join(", "),
+            cores(ours),
+            cores(others)
+        )
     }
 
     /// The value in the middle.
@@ -84,7 +124,7 @@ impl fmt::Display for Table {
         writeln!(f, "\n{}", self.title)?;
         writeln!(
             f,
-            "  {:<46} {:>9} {:>9} {:>9} {:>6} {:>9} {:>9} {:>8} {:>7}",
+            "  {:<50} {:>9} {:>9} {:>9} {:>6} {:>9} {:>9} {:>8} {:>7}",
             "", "min", "median", "max", "ratio", "p50 us", "p99 us", "cpu us", "sleeps"
         )?;
         for (row, reference) in &self.rows {
@@ -100,14 +140,14 @@ impl fmt::Display for Table {
             };
             writeln!(
                 f,
-                "  {:<46} {:>9} {:>9} {:>9} {ratio:>6} {:>9} {:>9} {:>8} {:>7}",
+                "  {:<50} {:>9} {:>9} {:>9} {ratio:>6} {:>9} {:>9} {:>8} {:>7}",
                 row.name,
                 short(min.unwrap_or(0.0)),
                 short(row.median()),
                 short(max.unwrap_or(0.0)),
                 micros(row.median_latency(|(p50, _)| *p50)),
                 micros(row.median_latency(|(_, p99)| *p99)),
-                each(row.used.cpu.as_secs_f64() * 1e6),
+                each(row.used.servers().as_secs_f64() * 1e6),
                 each(float(usize::try_from(row.used.sleeps).unwrap_or(0))),
             )?;
         }

@@ -1,7 +1,6 @@
 //! Servers to measure, each on a runtime of its own.
 
 use std::net::SocketAddr;
-use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -15,6 +14,9 @@ use whence::mail::Mailer;
 use whence::secrets::Keys;
 use whence::store::EventStore;
 
+use crate::args::Args;
+use crate::stores::Place;
+
 /// How long a log may still be held by a service that was just dropped.
 const RELEASE: Duration = Duration::from_secs(5);
 
@@ -27,15 +29,16 @@ pub(crate) struct Log {
     pub(crate) clock: Clock,
     pub(crate) keys: Keys,
     pub(crate) store: Arc<dyn EventStore>,
+    /// Where the store works, and the service: dropped last, so that it ends what is left of them.
+    pub(crate) runtime: Runtime,
 }
 
 impl Log {
-    /// Opens or makes the log in a directory.
-    pub(crate) fn open(directory: &Path) -> anyhow::Result<Self> {
-        let flag = format!("sqlite:{}", directory.display());
-        let config = Config::from_flags(["--store", flag.as_str()])?;
+    /// Opens or makes the log in a place.
+    pub(crate) fn open(place: &Place, args: &Args) -> anyhow::Result<Self> {
+        let config = Config::from_flags(place.flags.iter().map(String::as_str))?;
         let (clock, keys) = (Clock::system(), Keys::derive(&config.master_key));
-        let runtime = Runtime::new()?;
+        let runtime = runtime(args.server_threads)?;
         let begin = Instant::now();
         let store = loop {
             match runtime.block_on(config.open_log(clock.clone())) {
@@ -45,19 +48,15 @@ impl Log {
                 opened => break opened?,
             }
         };
-        Ok(Self { config, clock, keys, store })
+        Ok(Self { config, clock, keys, store, runtime })
     }
 
     /// A service over it that keeps so many sessions in memory, and where it listens. Several may
     /// be open at a time as long as only one of them is written to.
-    pub(crate) fn serve(
-        &self,
-        runtime: &Runtime,
-        session_cache: usize,
-    ) -> anyhow::Result<(Arc<App>, SocketAddr)> {
+    pub(crate) fn serve(&self, session_cache: usize) -> anyhow::Result<(Arc<App>, SocketAddr)> {
         let config = Config { session_cache, ..self.config.clone() };
         let mailer = Mailer::open("memory", &config.sender)?;
-        runtime.block_on(async {
+        self.runtime.block_on(async {
             let app =
                 App::open_with(config, self.clock.clone(), mailer, self.store.clone()).await?;
             let listener = TcpListener::bind("127.0.0.1:0").await.context("no port")?;

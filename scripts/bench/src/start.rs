@@ -7,41 +7,38 @@ use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
-use tempfile::TempDir;
 
+use crate::Long;
 use crate::args::Args;
 use crate::client::Connection;
 use crate::load::{self, Load};
 use crate::me::Asker;
 use crate::report::{Row, Table};
-use crate::seed::TokenText;
+use crate::stores::{Kind, Stores};
 
 /// For a service to be ready, at most.
 const READY: Duration = Duration::from_mins(2);
 
-/// Measures over a log of so many `events` in `directory`, whose read models are up with it.
-pub(crate) fn measure(
-    args: &Args,
-    directory: &Path,
-    events: u64,
-    tokens: &[TokenText],
-    parent: &Path,
-) -> anyhow::Result<Table> {
-    let empty = TempDir::new_in(parent)?;
+/// Measures over a long log in files.
+pub(crate) fn measure(args: &Args, long: &Long, stores: &Stores) -> anyhow::Result<Table> {
+    let (directory, events, tokens) = (long.place.directory(), long.events, &long.tokens[..]);
+    let empty = stores.make(Kind::Sqlite)?;
+    let empty = empty.directory();
     let mut none = Row::new("ready over an empty log, ms");
     let mut long = Row::new(format!("ready over a log of {events} events, ms"));
     let mut idle = Row::new("resident after start, MB");
     let mut busy =
         Row::new(format!("resident after a burst of me of {} sessions, MB", tokens.len()));
     // The first start makes the files.
-    Service::start(empty.path())?;
+    Service::start(empty)?;
     for _ in 0..args.rounds {
-        none.add(Service::start(empty.path())?.ready_after.as_secs_f64() * 1e3);
+        none.add(Service::start(empty)?.ready_after.as_secs_f64() * 1e3);
         let service = Service::start(directory)?;
         long.add(service.ready_after.as_secs_f64() * 1e3);
         idle.add(service.resident_mb());
         let load = Load {
             address: service.address,
+            other: None,
             connections: args.connections,
             threads: args.load_threads,
             time: args.round(),

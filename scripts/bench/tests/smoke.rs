@@ -24,9 +24,28 @@ const ROWS: &[&str] = &[
     "append, 8 in flight",
 ];
 
-fn quick() -> String {
+const ROWS_OF_OTHER_STORES: &[&str] = &[
+    "Postgres: me, 300 cached, one node",
+    "Postgres: me, 300 cached, two nodes",
+    "Postgres: ReadDb::apply alone",
+    "Postgres: log read, decoded and applied",
+    "Postgres: logins, 4 in flight, until answered",
+    "Postgres: logins, 8 in flight, until onboarded",
+    "a login in Postgres: ",
+    "KurrentDB double: logins, 4 in flight, until answered",
+    "Postgres itself, 1 a commit",
+    "Postgres itself, 32 a commit",
+    "Postgres: append, 4 in flight",
+    "Postgres: append, 8 in flight, 4 events each",
+    "KurrentDB double, acks at once: append, 1 in flight",
+    "KurrentDB double, acks delayed: append, 1 in flight",
+    "KurrentDB double, acks at once: append, 4 in flight",
+];
+
+fn quick(more: &[&str]) -> String {
     let output = Command::new(env!("CARGO_BIN_EXE_whence-bench"))
         .arg("--quick")
+        .args(more)
         .output()
         .expect("it starts");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -40,14 +59,19 @@ fn number(line: &str, unit: &str) -> u64 {
     words[place - 1].parse().expect(line)
 }
 
-#[test]
-fn every_row_is_printed_and_every_login_is_a_user_in_the_log() {
-    let text = quick();
-    for row in ROWS {
+#[track_caller]
+fn assert_rows(text: &str, rows: &[&str]) {
+    for row in rows {
         let line = text.lines().find(|line| line.trim_start().starts_with(row));
         let line = line.unwrap_or_else(|| panic!("no row {row:?} in\n{text}"));
         assert!(line.bytes().any(|byte| byte.is_ascii_digit()), "{line}");
     }
+}
+
+#[test]
+fn every_row_is_printed_and_every_login_is_a_user_in_the_log() {
+    let text = quick(&[]);
+    assert_rows(&text, ROWS);
     let logins: Vec<_> = text.lines().filter(|line| line.contains("users registered")).collect();
     assert_eq!(logins.len(), 2, "{text}");
     for line in logins {
@@ -56,5 +80,19 @@ fn every_row_is_printed_and_every_login_is_a_user_in_the_log() {
         assert_eq!(done, number(line, "users"), "{line}");
         // The rules in force are one more event.
         assert_eq!(number(line, "events"), 10 * done + 1, "{line}");
+    }
+}
+
+#[test]
+fn other_stores_stand_beside_the_files() {
+    let text = quick(&["--store", "sqlite,postgres,kurrentdb-double"]);
+    assert_rows(&text, ROWS);
+    assert_rows(&text, ROWS_OF_OTHER_STORES);
+    let logins: Vec<_> = text.lines().filter(|line| line.contains("users registered")).collect();
+    assert_eq!(logins.len(), 6, "{text}");
+    for line in logins {
+        let done = number(line, "logins");
+        assert!(done > 0, "{line}");
+        assert_eq!(done, number(line, "users"), "{line}");
     }
 }

@@ -1,0 +1,96 @@
+//! What a log takes on the disk, and what a database did for it.
+
+use rusqlite::Connection as Database;
+
+use crate::report::float;
+use crate::service::Log;
+use crate::stores::{self, Kind, Place};
+
+/// What is in a log, and what it takes.
+pub(crate) struct Size {
+    pub(crate) bytes: f64,
+    pub(crate) users: usize,
+    pub(crate) events: usize,
+    pub(crate) parts: Vec<(String, f64)>,
+}
+
+impl Size {
+    pub(crate) fn of(place: &Place, log: &Log) -> anyhow::Result<Self> {
+        match &place.url {
+            None => Self::of_files(place),
+            Some(url) => log.runtime.block_on(Self::of_database(place.kind, url)),
+        }
+    }
+
+    fn of_files(place: &Place) -> anyhow::Result<Self> {
+        let database = Database::open(place.directory().join("log.db"))?;
+        database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+        let count = |sql| database.query_row(sql, [], |row| row.get::<_, usize>(0));
+        let sql = "SELECT name, sum(pgsize) FROM dbstat GROUP BY name ORDER BY 2 DESC LIMIT 6";
+        let mut statement = database.prepare(sql)?;
+        let parts = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        Ok(Self {
+            bytes: float(count(
+                "SELECT page_count * page_size FROM pragma_page_count, pragma_page_size",
+            )?),
+            users: count("SELECT count(*) FROM events WHERE type = 'UserRegistered.v1'")?,
+            events: count("SELECT count(*) FROM events")?,
+            parts: parts.collect::<rusqlite::Result<_>>()?,
+        })
+    }
+
+    async fn of_database(kind: Kind, url: &str) -> anyhow::Result<Self> {
+        let client = stores::connect(url).await?;
+        let sql = "SELECT c.relname, pg_relation_size(c.oid)::float8
+                   FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
+                   WHERE n.nspname IN ('log', 'vault') AND c.relkind IN ('r', 'i', 't')
+                   ORDER BY 2 DESC";
+        let rows = client.query(sql, &[]).await?;
+        let mut parts: Vec<(String, f64)> =
+            rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+        let bytes = parts.iter().map(|(_, bytes)| bytes).sum();
+        parts.truncate(6);
+        let users = match kind {
+            Kind::KurrentdbDouble => "SELECT count(*), 0::bigint FROM read.users",
+            Kind::Sqlite | Kind::Postgres => {
+                "SELECT count(*) FILTER (WHERE type = 'UserRegistered.v1'), count(*) FROM log.events"
+            }
+        };
+        let row = client.query_one(users, &[]).await?;
+        let count = |column| usize::try_from(row.get::<_, i64>(column)).unwrap_or(0);
+        Ok(Self { bytes, users: count(0), events: count(1), parts })
+    }
+}
+
+/// What a server of databases did so far.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Work {
+    /// Bytes of its write-ahead log.
+    pub(crate) wal: f64,
+    /// Transactions of this database: a statement outside of one is one, too.
+    pub(crate) transactions: f64,
+    /// Flushes of its write-ahead log.
+    pub(crate) syncs: f64,
+}
+
+impl Work {
+    /// Up to now; none where there is no database.
+    pub(crate) fn now(place: &Place, log: &Log) -> anyhow::Result<Self> {
+        let Some(url) = &place.url else { return Ok(Self::default()) };
+        log.runtime.block_on(async {
+            let client = stores::connect(url).await?;
+            let sql = "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::float8,
+                         xact_commit::float8, (SELECT wal_sync::float8 FROM pg_stat_wal)
+                       FROM pg_stat_database WHERE datname = current_database()";
+            let row = client.query_one(sql, &[]).await?;
+            Ok(Self { wal: row.get(0), transactions: row.get(1), syncs: row.get(2) })
+        })
+    }
+
+    /// Adds what was done between two moments.
+    pub(crate) fn add(&mut self, before: Self, after: Self) {
+        self.wal += after.wal - before.wal;
+        self.transactions += after.transactions - before.transactions;
+        self.syncs += after.syncs - before.syncs;
+    }
+}
