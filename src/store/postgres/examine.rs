@@ -29,6 +29,7 @@ pub(in crate::store) enum Parts {
     /// The log and its vault.
     All,
     /// The vault of a log that is elsewhere.
+    #[cfg_attr(not(feature = "kurrentdb"), expect(dead_code, reason = "there is no such log"))]
     Vault,
 }
 
