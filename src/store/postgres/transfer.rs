@@ -16,6 +16,11 @@ use crate::store::{EventStore, KeyPlace, StoreError, StoredKey, Transfer};
 /// Held, for as long as its session lasts, by who copies into this database.
 const COPYING: i64 = 0x7768_656e_6365_0003;
 
+/// How often, and how long apart, the lock is asked for: the server takes a moment to notice that a
+/// copy that was killed is gone.
+const LOOKS: usize = 20;
+const MOMENT: std::time::Duration = std::time::Duration::from_millis(100);
+
 /// What is said to be taken is on disk, and what is read under the head row's lock is what others
 /// have committed before. Plans as in `write/connection.rs`.
 const SETTINGS: [&str; 5] = [
@@ -72,9 +77,14 @@ impl CopyLock {
     pub(in crate::store) async fn take(url: &PostgresUrl) -> Result<Self, LockError> {
         let lock = Self::connect(url).await?;
         let sql = "SELECT pg_try_advisory_lock($1)";
-        let taken = lock.client.lock().await.query_one(sql, &[&COPYING]).await;
-        let taken = taken.map_err(|source| said_no(url, source))?;
-        if taken.get(0) { Ok(lock) } else { Err(LockError::Taken(url.to_string())) }
+        for _ in 0..LOOKS {
+            let taken = lock.client.lock().await.query_one(sql, &[&COPYING]).await;
+            if taken.map_err(|source| said_no(url, source))?.get(0) {
+                return Ok(lock);
+            }
+            tokio::time::sleep(MOMENT).await;
+        }
+        Err(LockError::Taken(url.to_string()))
     }
 
     /// Insists on there being something to copy: opening would make it.
