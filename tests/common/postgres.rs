@@ -3,11 +3,15 @@
 use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
 use tokio_postgres::NoTls;
 
 /// A server to test on instead of the throw-away one.
 const ELSEWHERE: &str = "WHENCE_TEST_POSTGRES_URL";
+
+/// How long a test waits for its database to go.
+const DROP_WAIT: Duration = Duration::from_secs(1);
 
 /// A fresh database, dropped with this value.
 pub(crate) struct Database {
@@ -48,14 +52,15 @@ impl Database {
 
 impl Drop for Database {
     /// A runtime cannot be entered twice, so another thread does it. A server that is gone has taken
-    /// the database with it.
+    /// the database with it. Not waited for to the end: this thread may be the one that a half made
+    /// connection waits for, and the server for that. It goes on when this process is gone.
     fn drop(&mut self) {
         let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
         let server = self.server.clone();
         let dropping = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
             runtime.expect("a runtime").block_on(async {
-                let _ = try_execute(&server, &sql).await;
+                let _ = tokio::time::timeout(DROP_WAIT, try_execute(&server, &sql)).await;
             });
         });
         let _ = dropping.join();

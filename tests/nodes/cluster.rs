@@ -31,9 +31,8 @@ impl Cluster {
     /// Over a fresh database.
     pub(crate) async fn new() -> Self {
         let database = database().await;
-        let mut cluster = Self::over(database.url());
-        cluster._database = Some(database);
-        cluster
+        let url = database.url().to_owned();
+        Self { _database: Some(database), ..Self::over(&url) }
     }
 
     /// Over a database that is there.

@@ -88,7 +88,7 @@ impl Ledger {
             return Ok(());
         }
         self.ask("me", client.me(&cookies)).await?;
-        if n % 5 == 0 {
+        if n.is_multiple_of(5) {
             self.ask("attribution", client.snapshot(&cookies)).await?;
         }
         let earlier = {
@@ -118,19 +118,22 @@ impl Ledger {
     ) -> Result<Option<Answer>, Gone> {
         let since = Instant::now();
         let answer = answer.await.ok_or(Gone)?;
-        let mut told = self.told.lock().unwrap();
-        told.slowest = told.slowest.max(since.elapsed());
+        self.noted(what, &answer, since.elapsed());
         if answer.status == 200 {
             return Ok(Some(answer));
         }
-        told.not_now += 1;
-        if !answer.is_not_now() {
-            told.wrong.push(format!("{what}: {} {}", answer.status, answer.body));
-        }
-        drop(told);
         // As a client would, only sooner.
         tokio::time::sleep(Duration::from_millis(20)).await;
         Ok(None)
+    }
+
+    fn noted(&self, what: &str, answer: &Answer, took: Duration) {
+        let mut told = self.told.lock().unwrap();
+        told.slowest = told.slowest.max(took);
+        told.not_now += usize::from(answer.status != 200);
+        if answer.status != 200 && !answer.is_not_now() {
+            told.wrong.push(format!("{what}: {} {}", answer.status, answer.body));
+        }
     }
 
     /// That nobody was told anything wrong, and that a node knows all that was acknowledged.

@@ -70,10 +70,10 @@ async fn no_more_connections() {
         SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = '{role}'"
     );
     execute(database.url(), &sql).await;
-    let (client, none) = (&nodes[0].client, Cookies::new());
+    let (client, nobody) = (&nodes[0].client, Cookies::new());
     not_now("no connections: start", client.start("u@example.com")).await;
     not_now("no connections: me", client.me(&other)).await;
-    not_now("no connections: verify", client.verify(&late.0, &late.1, &none)).await;
+    not_now("no connections: verify", client.verify(&late.0, &late.1, &nobody)).await;
     not_now("no connections: attribution", client.snapshot(&user)).await;
     not_now("no connections: logout", client.logout(&user)).await;
     // A few: fewer than two nodes would like to have.
@@ -98,12 +98,12 @@ async fn somebody_holds_the_head_of_the_log() {
     let user = node.log_in("ada@example.com", &Cookies::new()).await;
     let late = started(&node, "eve@example.com").await;
     let held = Held::by(cluster.url(), "SELECT * FROM log.head FOR UPDATE").await;
-    let (client, none) = (&node.client, Cookies::new());
+    let (client, nobody) = (&node.client, Cookies::new());
     let asked = futures::join!(
         soon("the head is held: me", client.me(&user)),
         soon("the head is held: attribution", client.snapshot(&user)),
         not_now("the head is held: start", client.start("u@example.com")),
-        not_now("the head is held: verify", client.verify(&late.0, &late.1, &none)),
+        not_now("the head is held: verify", client.verify(&late.0, &late.1, &nobody)),
         not_now("the head is held: logout", client.logout(&user)),
     );
     // Nothing of these needs it.
@@ -125,13 +125,13 @@ async fn somebody_holds_the_tables() {
     let sql = "LOCK TABLE read.sessions, read.users, read.login_requests, read.attributions";
     let held = Held::by(cluster.url(), sql).await;
     for node in &nodes {
-        let (client, none) = (&node.client, Cookies::new());
+        let (client, nobody) = (&node.client, Cookies::new());
         let email = format!("{}@example.com", node.name);
         let asked = futures::join!(
             // The log is not held.
             soon("the tables are held: start", client.start(&email)),
             not_now("the tables are held: me", client.me(&user)),
-            not_now("the tables are held: verify", client.verify(&late.0, &late.1, &none)),
+            not_now("the tables are held: verify", client.verify(&late.0, &late.1, &nobody)),
             not_now("the tables are held: attribution", client.snapshot(&user)),
             not_now("the tables are held: logout", client.logout(&user)),
         );
@@ -152,11 +152,11 @@ async fn statements_take_too_long() {
     node.client.ready().await;
     let sql = "LOCK TABLE log.events, log.streams, log.head, read.sessions, read.login_requests";
     let held = Held::by(cluster.url(), sql).await;
-    let (client, none) = (&node.client, Cookies::new());
+    let (client, nobody) = (&node.client, Cookies::new());
     futures::join!(
         not_now("statements take too long: start", client.start("u@example.com")),
         not_now("statements take too long: me", client.me(&user)),
-        not_now("statements take too long: verify", client.verify(&late.0, &late.1, &none)),
+        not_now("statements take too long: verify", client.verify(&late.0, &late.1, &nobody)),
         not_now("statements take too long: attribution", client.snapshot(&user)),
         not_now("statements take too long: logout", client.logout(&user)),
     );
