@@ -100,7 +100,8 @@ impl App {
         let geo = config.geo.clone();
         let vault = Arc::new(Vault::new(store.clone(), keys.wrapping.clone()));
         let reads = Arc::new(config.store.open_reads().await?);
-        let observer = Sessions::observer(config.session_cache, reads.clone());
+        let observer = Sessions::observer(config.session_cache, reads.clone(), vault.open_keys());
+        tokio::spawn(observer.clone().hear(store.tail()));
         let progress = runner::start(&store, reads.clone(), observer.clone());
         let sessions = Sessions::new(&observer, vault.clone(), store.clone(), progress.clone());
         let handler = Handler::new(store.clone(), vault.clone(), clock.clone());

@@ -2,15 +2,15 @@
 
 use std::io::IsTerminal as _;
 
-use anyhow::{Context as _, ensure};
+use anyhow::{Context as _, bail, ensure};
 use clap::{Parser, Subcommand};
 use tokio::net::TcpListener;
 use tracing_subscriber::EnvFilter;
 
 use crate::app::App;
 use crate::clock::Clock;
-use crate::config::{self, ServeArgs};
-use crate::{demo, http};
+use crate::config::{self, CopyArgs, DoctorArgs, ServeArgs};
+use crate::{copy, demo, doctor, http};
 
 /// Passwordless login and attribution out of one append-only event log
 #[derive(Debug, Parser)]
@@ -26,6 +26,10 @@ enum Command {
     Serve(Box<ServeArgs>),
     /// See it work: a whole journey, from a landing to the snapshot, against a server of its own
     Demo,
+    /// Move to another store: copy log and keys, as they are, and verify the copy
+    Copy(CopyArgs),
+    /// Check all that serve with the same flags would use, and say what to do; changes nothing
+    Doctor(Box<DoctorArgs>),
 }
 
 /// Runs what the command line says.
@@ -43,6 +47,8 @@ pub fn run() -> anyhow::Result<()> {
     match cli.command {
         Command::Serve(args) => runtime.block_on(serve(*args)),
         Command::Demo => runtime.block_on(demo::run()),
+        Command::Copy(args) => runtime.block_on(copy_stores(args)),
+        Command::Doctor(args) => runtime.block_on(doctor::run(*args)),
     }
 }
 
@@ -99,6 +105,16 @@ async fn serve(mut args: ServeArgs) -> anyhow::Result<()> {
     http::serve(listener, http::router(app), stop).await;
     tracing::info!("whence stops");
     Ok(())
+}
+
+/// Ctrl-C leaves what was copied so far; what is on its way then is taken wholly or not at all.
+async fn copy_stores(args: CopyArgs) -> anyhow::Result<()> {
+    let config = args.into_config()?;
+    let stop = told_to_stop().context("cannot listen for signals")?;
+    tokio::select! {
+        done = copy::run(config) => done,
+        () = stop => bail!("stopped; the same command goes on where this one was"),
+    }
 }
 
 /// The one line of a start.

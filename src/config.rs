@@ -4,6 +4,8 @@
 //! [`Config`] what it means; what cannot work together is refused here, in one clear sentence.
 
 mod cookies;
+mod copy;
+mod doctor;
 mod files;
 mod flags;
 
@@ -21,6 +23,8 @@ use url::Url;
 use whence_events::{Country, RuleSettings};
 
 pub use self::cookies::{CookieDomain, CookieSettings};
+pub use self::copy::{CopyArgs, CopyConfig};
+pub use self::doctor::DoctorArgs;
 pub use self::flags::{ModelArg, RecordArg, ServeArgs};
 use crate::clock::Clock;
 use crate::domain::rules::{RULES_VERSION, Rules};
@@ -178,6 +182,47 @@ impl ServeArgs {
     /// # Errors
     /// One clear sentence for the first flag that cannot work.
     pub fn into_config(self) -> anyhow::Result<Config> {
+        self.with_key(|given, directory| {
+            // From here on there is something on disk.
+            directory.map_or(Ok(()), files::make_private)?;
+            match (given, directory) {
+                (Some(key), _) => Ok(Some(key)),
+                (None, Some(directory)) => files::stored_master_key(directory).map(Some),
+                (None, None) => Ok(None),
+            }
+        })
+        .map(|(config, _)| config)
+    }
+
+    /// As [`Self::into_config`], but makes nothing. Beside it the master key, when there is one; the
+    /// one in the settings means nothing without it.
+    ///
+    /// # Errors
+    /// As [`Self::into_config`].
+    pub(crate) fn examine(self) -> anyhow::Result<(Config, Option<MasterKey>)> {
+        let (config, found) = self.with_key(|given, directory| {
+            let Some(directory) = directory.filter(|_| given.is_none()) else { return Ok(given) };
+            let found = files::existing_master_key(directory)?;
+            ensure!(
+                found.is_some() || !directory.join("log.db").exists(),
+                "the master key of the log in {} is missing",
+                directory.display()
+            );
+            Ok(Some(found.unwrap_or_else(MasterKey::generate)))
+        })?;
+        let there = match config.store.directory() {
+            Some(directory) if !found => files::existing_master_key(directory)?,
+            Some(_) | None => Some(config.master_key.clone()),
+        };
+        Ok((config, there))
+    }
+
+    /// What the flags mean, given a way to find the master key: out of the one that was given and of
+    /// the directory of the log. Whether it was given.
+    fn with_key(
+        self,
+        find: impl FnOnce(Option<MasterKey>, Option<&Path>) -> anyhow::Result<Option<MasterKey>>,
+    ) -> anyhow::Result<(Config, bool)> {
         let store = Location::parse(&self.store, self.read_db.as_deref())?;
         let (public_url, landing_url) = self.urls()?;
         let mail = self.mail.clone().unwrap_or_else(|| default_mail(&store));
@@ -196,19 +241,12 @@ impl ServeArgs {
         let cookie_domain = self.cookie_domain(&public_url)?;
         let geo = self.geoip.as_deref().map_or_else(|| Ok(Geo::none()), Geo::open)?;
         let given_key = self.master_key.as_deref().map(given_master_key).transpose()?;
-        // From here on there is something on disk.
-        if let Some(directory) = store.directory() {
-            files::make_private(directory)?;
-        }
-        let master_key = match (given_key, store.directory()) {
-            (Some(key), _) => key,
-            (None, Some(directory)) => files::stored_master_key(directory)?,
-            (None, None) => bail!(
-                "--master-key has to be given for a store that several nodes share: 64 hexadecimal \
-                 digits, such as `openssl rand -hex 32` prints"
-            ),
-        };
-        Ok(Config {
+        let is_given = given_key.is_some();
+        let master_key = find(given_key, store.directory())?.context(
+            "--master-key has to be given for a store that several nodes share: 64 hexadecimal \
+             digits, such as `openssl rand -hex 32` prints",
+        )?;
+        let config = Config {
             listen: self.listen,
             store,
             mail,
@@ -233,7 +271,8 @@ impl ServeArgs {
             session_cache: self.session_cache,
             starts_per_client: self.starts_per_client,
             verifies_per_client: self.verifies_per_client,
-        })
+        };
+        Ok((config, is_given))
     }
 
     /// How browsers reach the service, and where short links lead.

@@ -4,9 +4,11 @@
 //! returns, and everything after it can be repeated.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use quick_cache::sync::Cache;
 use tokio::sync::{Mutex, MutexGuard};
+use tokio::time::Instant;
 use whence_events::{
     Actor, CorrelationId, Event, EventId, Metadata, Position, StreamId, Timestamp, Version,
 };
@@ -28,6 +30,9 @@ const MAX_CONFLICTS: u32 = 16;
 
 /// How often an append is repeated, with the same event ids, when the store did not answer.
 const MAX_REPEATS: u32 = 2;
+
+/// A repeat does not begin later than this after the first try: somebody waits.
+const REPEAT_WITHIN: Duration = Duration::from_secs(6);
 
 /// Events read at a time while folding a stream.
 const PAGE: usize = 256;
@@ -258,13 +263,18 @@ impl Handler {
     /// Repeats an append whose answer did not come. The event ids make that safe: what was written
     /// is found, what was not is written.
     async fn append_surely(&self, append: Append) -> Result<Appended, StoreError> {
-        for _ in 0..MAX_REPEATS {
+        let since = Instant::now();
+        let mut repeats = 0;
+        loop {
             match self.store.append(append.clone()).await {
-                Err(StoreError::Unavailable(_)) => {}
+                Err(StoreError::Unavailable(_))
+                    if repeats < MAX_REPEATS && since.elapsed() < REPEAT_WITHIN =>
+                {
+                    repeats += 1;
+                }
                 answer => return answer,
             }
         }
-        self.store.append(append).await
     }
 
     async fn turn(&self, stream: &StreamId) -> MutexGuard<'_, ()> {

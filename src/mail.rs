@@ -150,6 +150,31 @@ impl Mailer {
         }
     }
 
+    /// Looks whether mails could leave in the way that `spec` names, without sending one: says hello
+    /// to the mail server, and logs in.
+    ///
+    /// # Errors
+    /// What is in the way, without user and password.
+    pub async fn examine(spec: &str, from: &Sender) -> Result<String, String> {
+        if let Some(dir) = spec.strip_prefix("directory:") {
+            return match std::fs::metadata(dir) {
+                Ok(found) if found.is_dir() => Ok(format!("mails are written to {dir}")),
+                Ok(_) => Err(format!("{dir} is no directory")),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                    Ok(format!("mails will be written to {dir}, which serve makes"))
+                }
+                Err(error) => Err(format!("{dir} cannot be looked at: {error}")),
+            };
+        }
+        match Self::open(spec, from).map_err(|error| error.to_string())? {
+            Self::Smtp(smtp) => match smtp.reach().await {
+                Ok(()) => Ok(format!("the {smtp:?} answers")),
+                Err(why) => Err(format!("the {smtp:?} does not take mails: {why}")),
+            },
+            Self::Directory(_) | Self::Memory(_) => Err("nobody could read the mails".into()),
+        }
+    }
+
     /// Sends one mail to one person.
     ///
     /// On `Ok` the mail server has taken charge of it, or it is in its file or in memory. On `Err`

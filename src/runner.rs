@@ -135,25 +135,26 @@ impl Progress {
 /// Those of the query, or of the store, or [`Behind`].
 pub async fn look_twice<T, E: From<StoreError> + From<Behind>, F>(
     store: &dyn EventStore,
+    reads: &ReadDb,
     progress: &Progress,
     query: impl Fn() -> F,
 ) -> Result<Option<T>, E>
 where
     F: Future<Output = Result<Option<T>, E>>,
 {
-    // Taken before the look: what is projected after it was not seen by it.
-    let seen = progress.projected();
     if let Some(found) = query().await? {
         return Ok(Some(found));
     }
     let head = store.head().await?;
-    if seen >= head {
-        return Ok(None);
-    }
-    if !progress.wait_for(head).await {
-        return Err(Behind.into());
-    }
-    query().await
+    let there = if progress.projected() >= head {
+        // The tables have the last word: a database that crashed may have brought back ones that
+        // are older than what this node knows of them.
+        let checkpoints = reads.checkpoints().await;
+        checkpoints.is_ok_and(|checkpoints| lowest(&checkpoints) >= head)
+    } else {
+        progress.wait_for(head).await
+    };
+    if there { query().await } else { Err(Behind.into()) }
 }
 
 /// The read models did not catch up in time. Not known is not no: another try may find out.
@@ -274,7 +275,7 @@ impl<O: Observer> Runner<O> {
             let done = match brought {
                 Brought::Events { after, events } => self.live(after, &events).await,
                 Brought::TooMuch => self.catch_up().await,
-                Brought::Nothing => match self.reads.lead().await {
+                Brought::Nothing => match self.is_as_it_was(true).await {
                     Ok(true) => Ok(()),
                     Ok(false) => return Ok(None),
                     Err(error) => Err(error.into()),
@@ -284,6 +285,14 @@ impl<O: Observer> Runner<O> {
                 return Ok(Some(trouble));
             }
         }
+    }
+
+    /// Whether this node leads or follows as before, over tables that did not go back: those of a
+    /// database that crashed may, and so do those that whoever leads has emptied.
+    async fn is_as_it_was(&self, leads: bool) -> Result<bool, ProjectError> {
+        let known = self.progress.projected();
+        let same = self.reads.lead().await? == leads;
+        Ok(same && lowest(&self.reads.checkpoints().await?) >= known)
     }
 
     /// Keeps up with the tables that another node writes, until it stops doing so.
@@ -314,9 +323,9 @@ impl<O: Observer> Runner<O> {
                     }
                 }
                 Some(Brought::TooMuch) => self.read_on(&mut pending).await,
-                Some(Brought::Nothing) => match self.reads.lead().await {
-                    Ok(false) => Ok(()),
-                    Ok(true) => return Ok(None),
+                Some(Brought::Nothing) => match self.is_as_it_was(false).await {
+                    Ok(true) => Ok(()),
+                    Ok(false) => return Ok(None),
                     Err(error) => Err(error.into()),
                 },
                 None => Ok(()),
@@ -415,6 +424,7 @@ impl<O: Observer> Runner<O> {
                 | ProjectError::Damaged(_)
                 | ProjectError::Postgres(_)
                 | ProjectError::Pool(_)
+                | ProjectError::TimedOut
                 | ProjectError::NotLeading
                 | ProjectError::TablesMoved(_),
             ) => &[],

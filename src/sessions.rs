@@ -4,8 +4,12 @@
 //! anybody is told that it was; a fill that read the tables before that loses against the mark.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use quick_cache::sync::Cache;
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::RecvError;
+use tokio::time::timeout;
 use whence_events::{
     EmailAddress, Event, Hash, Provider, Recorded, SessionId, StreamId, Timestamp, UserEvent,
     UserId,
@@ -15,8 +19,11 @@ use whence_projections::{QueryError, ReadDb, SessionView};
 use crate::domain::user::EMAIL_VERSION;
 use crate::runner::{Behind, Observer, Progress, look_twice};
 use crate::secrets::SessionToken;
-use crate::store::{EventStore, StoreError};
-use crate::vault::Vault;
+use crate::store::{Batch, EventStore, StoreError};
+use crate::vault::{OpenKeys, Vault};
+
+/// How long a request waits for another one that looks the same session up.
+const FILL_WAIT: Duration = Duration::from_secs(4);
 
 /// Sessions.
 pub struct Sessions {
@@ -87,8 +94,8 @@ pub enum SessionError {
 impl Sessions {
     /// With room for `capacity` sessions, some 300 bytes each. Also what the runner has to tell.
     #[must_use]
-    pub fn observer(capacity: usize, reads: Arc<ReadDb>) -> SessionObserver {
-        SessionObserver { cache: Arc::new(Cache::new(capacity)), reads }
+    pub fn observer(capacity: usize, reads: Arc<ReadDb>, keys: Arc<OpenKeys>) -> SessionObserver {
+        SessionObserver { cache: Arc::new(Cache::new(capacity)), reads, keys }
     }
 
     /// Over the same cache as `observer`.
@@ -147,9 +154,11 @@ impl Sessions {
 
     async fn fill(&self, id: SessionId) -> Result<Entry, SessionError> {
         loop {
-            let place = match self.cache.get_value_or_guard_async(&id).await {
-                Ok(entry) => return Ok(entry),
-                Err(place) => place,
+            // One request looks, the others wait for what it finds, though not for one another.
+            let place = match timeout(FILL_WAIT, self.cache.get_value_or_guard_async(&id)).await {
+                Ok(Ok(entry)) => return Ok(entry),
+                Ok(Err(place)) => place,
+                Err(_) => return Err(Behind.into()),
             };
             // Nothing is kept of a session that nobody knows: made-up ids must not push others out.
             let Some(view) = self.look_up(id).await? else { return Ok(Entry::Gone) };
@@ -164,7 +173,7 @@ impl Sessions {
 
     async fn look_up(&self, id: SessionId) -> Result<Option<SessionView>, SessionError> {
         let query = move || async move { self.reads.session(id).await.map_err(SessionError::from) };
-        look_twice(self.store.as_ref(), &self.progress, query).await
+        look_twice(self.store.as_ref(), &self.reads, &self.progress, query).await
     }
 
     async fn open(&self, view: SessionView) -> Result<Option<Session>, StoreError> {
@@ -198,18 +207,23 @@ impl Sessions {
     }
 }
 
-/// Keeps the cache coherent.
+/// Keeps the cache coherent, and the keys that are open. Holds nothing that holds the store: it is
+/// told until everybody has let go of that.
 #[derive(Clone)]
 pub struct SessionObserver {
     cache: Arc<Cache<SessionId, Entry>>,
     reads: Arc<ReadDb>,
+    keys: Arc<OpenKeys>,
 }
 
 impl Observer for SessionObserver {
     fn committed(&self, events: &[Recorded]) {
-        for (_, event) in user_events(events) {
+        for (user_id, event) in user_events(events) {
             if let UserEvent::SessionRevoked(revoked) = event {
                 self.cache.insert(revoked.session_id, Entry::Gone);
+            }
+            if let UserEvent::UserErased(_) = event {
+                self.keys.forget(&StreamId::User(user_id));
             }
         }
     }
@@ -248,10 +262,23 @@ impl Observer for SessionObserver {
 
     fn lost(&self) {
         self.cache.clear();
+        self.keys.forget_all();
     }
 }
 
 impl SessionObserver {
+    /// Hears of commits until the store is dropped. The runner tells of them, too, but when it waits
+    /// for the tables a log-out on another node must not wait with it.
+    pub async fn hear(self, mut tail: broadcast::Receiver<Batch>) {
+        loop {
+            match tail.recv().await {
+                Ok(batch) => self.committed(&batch.events),
+                Err(RecvError::Lagged(_)) => self.lost(),
+                Err(RecvError::Closed) => return,
+            }
+        }
+    }
+
     fn forget(&self, id: SessionId) {
         self.cache.remove(&id);
     }

@@ -9,6 +9,7 @@ mod kurrent;
 mod location;
 mod postgres;
 mod sqlite;
+mod transfer;
 
 use std::fmt;
 use std::sync::Arc;
@@ -21,9 +22,10 @@ use whence_events::{Event, EventId, Metadata, Position, Recorded, StreamId, Vers
 
 #[cfg(feature = "kurrentdb")]
 pub use kurrent::{KurrentOpenError, KurrentStore, KurrentUrl};
-pub use location::Location;
+pub use location::{Location, Side};
 pub use postgres::{OpenError as PostgresOpenError, PostgresStore, PostgresVault};
 pub use sqlite::{OpenError, SqliteStore};
+pub use transfer::{KeyPlace, StoredKey, Transfer};
 
 /// How long the tail may have heard nothing of the log.
 pub const OUT_OF_TOUCH: Duration = Duration::from_secs(3);
@@ -86,12 +88,7 @@ pub trait EventStore: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    async fn event_at(&self, position: Position) -> Result<Option<EventId>, StoreError> {
-        let Some(after) = position.checked_sub(1) else { return Ok(None) };
-        let next = self.read_all(after, 1).await?;
-        let there = next.first().filter(|event| event.position == position);
-        Ok(there.map(|event| event.event_id))
-    }
+    async fn event_at(&self, position: Position) -> Result<Option<EventId>, StoreError>;
 
     /// Every batch committed from now on, in log order. A receiver that falls behind is told how
     /// much it missed and reads that from the log.
@@ -99,9 +96,7 @@ pub trait EventStore: Send + Sync + 'static {
 
     /// Whether the tail is known to be at most [`OUT_OF_TOUCH`] behind the log. While it is not, what
     /// other nodes have done meanwhile is unknown here, and no cached answer is worth anything.
-    fn in_touch(&self) -> bool {
-        true
-    }
+    fn in_touch(&self) -> bool;
 
     /// The latest key of a subject.
     ///
@@ -145,6 +140,17 @@ pub enum KeyPut {
     Stored,
     /// Another key is there, or was and is destroyed.
     Taken,
+}
+
+/// [`EventStore::event_at`] where positions are dense.
+async fn event_at(
+    store: &dyn EventStore,
+    position: Position,
+) -> Result<Option<EventId>, StoreError> {
+    let Some(after) = position.checked_sub(1) else { return Ok(None) };
+    let next = store.read_all(after, 1).await?;
+    let there = next.first().filter(|event| event.position == position);
+    Ok(there.map(|event| event.event_id))
 }
 
 /// Events to put at the end of one stream.

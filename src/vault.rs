@@ -18,13 +18,23 @@ const OPEN_KEYS: usize = 20_000;
 /// Contended streams kept in mind at most.
 const CONTENDED: usize = 1_000;
 
+/// Subjects that are being erased kept in mind at most.
+const ERASED: usize = 10_000;
+
 /// Opens and seals personal fields.
 pub struct Vault {
     store: Arc<dyn EventStore>,
     wrapping: SealingKey,
-    open: Cache<StreamId, SubjectKey>,
+    open: Arc<OpenKeys>,
     /// Streams that another node was seen to append to: their keys are asked for, not made.
     contended: Cache<StreamId, ()>,
+}
+
+/// Keys in memory.
+pub struct OpenKeys {
+    keys: Cache<StreamId, SubjectKey>,
+    /// Subjects whose key is destroyed, or about to be by another node: it is not kept.
+    erased: Cache<StreamId, ()>,
 }
 
 /// The key of one subject.
@@ -38,7 +48,8 @@ impl Vault {
     /// The vault beside a log.
     #[must_use]
     pub fn new(store: Arc<dyn EventStore>, wrapping: SealingKey) -> Self {
-        Self { store, wrapping, open: Cache::new(OPEN_KEYS), contended: Cache::new(CONTENDED) }
+        let open = OpenKeys { keys: Cache::new(OPEN_KEYS), erased: Cache::new(ERASED) };
+        Self { store, wrapping, open: Arc::new(open), contended: Cache::new(CONTENDED) }
     }
 
     /// The key to seal the next events of a stream with. Where there is none it is made, and has to
@@ -55,7 +66,7 @@ impl Vault {
         if length == 0 && self.contended.get(subject).is_none() {
             return Ok(self.make(subject, 0));
         }
-        if let Some(key) = self.open.get(subject) {
+        if let Some(key) = self.open.keys.get(subject) {
             return Ok((key, None));
         }
         Ok(match self.store.read_key(subject).await? {
@@ -69,13 +80,19 @@ impl Vault {
 
     /// Somebody else appended to a stream: what is known of its key may be over.
     pub fn distrust(&self, subject: &StreamId) {
-        self.open.remove(subject);
+        self.open.keys.remove(subject);
         self.contended.insert(subject.clone(), ());
     }
 
     /// A key that is in the store now.
     pub fn keep(&self, subject: &StreamId, key: SubjectKey) {
-        self.open.insert(subject.clone(), key);
+        self.open.keep(subject, key);
+    }
+
+    /// What is in memory, for who hears of erasures. It does not hold the store.
+    #[must_use]
+    pub fn open_keys(&self) -> Arc<OpenKeys> {
+        self.open.clone()
     }
 
     /// Destroys the key of a subject: its sealed fields open nowhere from now on.
@@ -83,9 +100,8 @@ impl Vault {
     /// # Errors
     /// When the store does not answer.
     pub async fn destroy(&self, subject: &StreamId) -> Result<(), StoreError> {
-        self.store.destroy_key(subject).await?;
-        self.open.remove(subject);
-        Ok(())
+        self.open.forget(subject);
+        self.store.destroy_key(subject).await
     }
 
     /// Seals every clear field of an event for its place.
@@ -126,7 +142,7 @@ impl Vault {
     }
 
     async fn key(&self, subject: &StreamId) -> Result<Option<SubjectKey>, StoreError> {
-        if let Some(key) = self.open.get(subject) {
+        if let Some(key) = self.open.keys.get(subject) {
             return Ok(Some(key));
         }
         let Some(record) = self.store.read_key(subject).await? else {
@@ -151,8 +167,40 @@ impl Vault {
         generation: u32,
         wrapped: Option<Vec<u8>>,
     ) -> Option<SubjectKey> {
-        let bytes = self.wrapping.open(&place(subject, generation.into(), "key"), &wrapped?)?;
-        Some(SubjectKey { generation, bytes: bytes.try_into().ok()? })
+        unwrapped(&self.wrapping, subject, generation, &wrapped?)
+    }
+}
+
+/// A subject key out of its wrapping; `None`: it was wrapped by another master key, or is damaged.
+pub(crate) fn unwrapped(
+    wrapping: &SealingKey,
+    subject: &StreamId,
+    generation: u32,
+    wrapped: &[u8],
+) -> Option<SubjectKey> {
+    let bytes = wrapping.open(&place(subject, generation.into(), "key"), wrapped)?;
+    Some(SubjectKey { generation, bytes: bytes.try_into().ok()? })
+}
+
+impl OpenKeys {
+    fn keep(&self, subject: &StreamId, key: SubjectKey) {
+        self.keys.insert(subject.clone(), key);
+        // Looked at after it was put there: of this and an erasure one sees the other.
+        if self.erased.get(subject).is_some() {
+            self.keys.remove(subject);
+        }
+    }
+
+    /// A subject is erased, here or by another node, which may be about to destroy the key: what is
+    /// read of it from now on is not kept.
+    pub fn forget(&self, subject: &StreamId) {
+        self.erased.insert(subject.clone(), ());
+        self.keys.remove(subject);
+    }
+
+    /// Nobody knows which subjects were erased.
+    pub fn forget_all(&self) {
+        self.keys.clear();
     }
 }
 

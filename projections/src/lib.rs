@@ -8,12 +8,14 @@ mod attribution;
 mod change;
 mod duties;
 mod identity;
+mod look;
 mod read_db;
 
 pub use attribution::{Invitee, ReferralOverview, Snapshot};
 pub use change::Change;
 pub use duties::{Onboarding, UndecidedReferral};
 pub use identity::{SessionView, UserView};
+pub use look::{Found, look_postgres, look_sqlite, look_who_leads};
 pub use read_db::{Checkpoint, ProjectError, QueryError, ReadDb};
 
 use whence_events::Recorded;

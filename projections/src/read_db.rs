@@ -14,6 +14,7 @@ use whence_events::{Event, EventId, Position, Recorded, RequestId, SessionId, Ti
 use crate::{
     Invitee, Onboarding, ReferralOverview, SessionView, Snapshot, UndecidedReferral, UserView,
 };
+pub(crate) use postgres::PROJECTING;
 use postgres::PostgresReadDb;
 use sqlite::SqliteReadDb;
 
@@ -59,6 +60,9 @@ pub enum ProjectError {
     /// The database cannot be reached.
     #[error("the read models cannot be reached: {0}")]
     Pool(#[from] PoolError),
+    /// The database does not answer. Whether something was applied, the checkpoints tell.
+    #[error("the read models did not answer in time")]
+    TimedOut,
     /// Another node writes the tables, or may do so by now.
     #[error("this node does not write the read models")]
     NotLeading,
@@ -79,6 +83,9 @@ pub enum QueryError {
     /// The database cannot be reached.
     #[error("the read models cannot be reached: {0}")]
     Pool(#[from] PoolError),
+    /// The database does not answer.
+    #[error("the read models did not answer in time")]
+    TimedOut,
     /// Another version wrote them.
     #[error("the read models hold a value that this version does not know")]
     Value,

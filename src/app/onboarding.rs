@@ -75,7 +75,7 @@ pub(crate) async fn work(
                 drop(place);
                 let Some(app) = app.upgrade() else { return };
                 if let Some((user_id, event_id)) = queue.pop_front() {
-                    desk.clone().onboard(app, user_id, Some(event_id)).await;
+                    desk.clone().onboard(app, user_id, Known::Registered(event_id)).await;
                 }
             }
             _ = sweep.tick(), if progress.leads() => {
@@ -109,6 +109,15 @@ impl Default for Desk {
     }
 }
 
+/// Why somebody is onboarded.
+#[derive(Clone, Copy)]
+enum Known {
+    /// By this event.
+    Registered(EventId),
+    /// The read model says that it is due; so many welcome mails had failed when it did.
+    Due { welcome_failed: u8 },
+}
+
 /// Somebody who is being onboarded.
 struct Busy {
     user_id: UserId,
@@ -123,7 +132,7 @@ impl Drop for Busy {
 
 impl Desk {
     /// Starts an onboarding, once there is a place.
-    async fn onboard(self: Arc<Self>, app: Arc<App>, user_id: UserId, cause: Option<EventId>) {
+    async fn onboard(self: Arc<Self>, app: Arc<App>, user_id: UserId, known: Known) {
         if !self.busy.lock().unwrap_or_else(PoisonError::into_inner).insert(user_id) {
             return;
         }
@@ -133,7 +142,7 @@ impl Desk {
         let place = self.places.clone().acquire_owned().await;
         tokio::spawn(async move {
             let _held = (busy, place);
-            if let Err(error) = steps(&app, user_id, cause).await {
+            if let Err(error) = steps(&app, user_id, known).await {
                 tracing::warn!(error = %chain(&error), "an onboarding is not complete yet");
             }
         });
@@ -146,7 +155,8 @@ impl Desk {
                 for Onboarding { user_id, welcome_failed, tried_at, .. } in due {
                     let settle = SETTLE * 2_u32.pow(u32::from(welcome_failed.min(10)));
                     if now.since(tried_at) >= settle {
-                        self.clone().onboard(app.clone(), user_id, None).await;
+                        let known = Known::Due { welcome_failed };
+                        self.clone().onboard(app.clone(), user_id, known).await;
                     }
                 }
             }
@@ -162,11 +172,18 @@ impl Desk {
 }
 
 /// All steps, each of which does nothing when it was done before.
-async fn steps(
-    app: &App,
-    user_id: UserId,
-    cause: Option<EventId>,
-) -> Result<(), HandleError<UserRejection>> {
+async fn steps(app: &App, user_id: UserId, known: Known) -> Result<(), HandleError<UserRejection>> {
+    let cause = match known {
+        Known::Registered(event_id) => Some(event_id),
+        Known::Due { welcome_failed } => {
+            // The row may be older than an attempt that ended since: then nothing is due yet.
+            let user = app.handler.load::<User>(&StreamId::User(user_id)).await;
+            if user.map_err(HandleError::Store)?.state.welcome.failed != welcome_failed {
+                return Ok(());
+            }
+            None
+        }
+    };
     let context = App::system_context(cause);
     let code = app.issue_primary_code(user_id, &context).await?;
     let plan = UserCommand::ProvisionSubscription { plan: app.config.plan.clone() };

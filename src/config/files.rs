@@ -3,7 +3,7 @@
 use std::fs::{DirBuilder, File, OpenOptions};
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 
@@ -21,24 +21,41 @@ pub(super) fn make_private(directory: &Path) -> anyhow::Result<()> {
 
 /// The key in the file beside the log, or a fresh one that is put there.
 pub(super) fn stored_master_key(data: &Path) -> anyhow::Result<MasterKey> {
-    let path = data.join("master.key");
+    if let Some(key) = existing_master_key(data)? {
+        return Ok(key);
+    }
+    // A log without its key cannot be opened; a new key would only hide that.
+    if data.join("log.db").exists() {
+        bail!("the master key {} of the log beside it is missing", key_file(data).display());
+    }
+    let key = MasterKey::generate();
+    store_master_key(data, &key)?;
+    Ok(key)
+}
+
+/// The key in the file beside the log, when there is that file.
+pub(super) fn existing_master_key(data: &Path) -> anyhow::Result<Option<MasterKey>> {
+    let path = key_file(data);
     match std::fs::read_to_string(&path) {
         Ok(text) => MasterKey::parse(&text)
-            .with_context(|| format!("{} does not hold a master key", path.display())),
-        Err(error) if error.kind() == ErrorKind::NotFound => {
-            // A log without its key cannot be opened; a new key would only hide that.
-            if data.join("log.db").exists() {
-                bail!("the master key {} of the log beside it is missing", path.display());
-            }
-            let key = MasterKey::generate();
-            write_private(&path, &key.to_hex())
-                .with_context(|| format!("cannot write the master key {}", path.display()))?;
-            Ok(key)
-        }
+            .with_context(|| format!("{} does not hold a master key", path.display()))
+            .map(Some),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
         Err(error) => {
             Err(error).with_context(|| format!("cannot read the master key {}", path.display()))
         }
     }
+}
+
+/// Puts a key where there is none.
+pub(super) fn store_master_key(data: &Path, key: &MasterKey) -> anyhow::Result<()> {
+    let path = key_file(data);
+    write_private(&path, &key.to_hex())
+        .with_context(|| format!("cannot write the master key {}", path.display()))
+}
+
+fn key_file(data: &Path) -> PathBuf {
+    data.join("master.key")
 }
 
 /// On disk when it returns, name and all: a log must not outlive its key.

@@ -193,7 +193,7 @@ async fn find_login(app: &App, request_id: RequestId) -> Result<Option<EmailKey>
     }
     let query =
         move || async move { app.reads.login(request_id).await.map_err(SessionError::from) };
-    Ok(look_twice(app.store.as_ref(), &app.progress, query).await?)
+    Ok(look_twice(app.store.as_ref(), &app.reads, &app.progress, query).await?)
 }
 
 async fn open_session(

@@ -54,6 +54,16 @@ impl Smtp {
         })))
     }
 
+    /// Connects, encrypts and logs in as for a mail, and says why it cannot.
+    pub(super) async fn reach(&self) -> Result<(), String> {
+        let limit = self.0.send_timeout;
+        match timeout(limit, Connection::open(&self.0.relay, limit / 2)).await {
+            Ok(Ok(_)) => Ok(()),
+            Ok(Err(Failed { class, cause, .. })) => Err(cause.unwrap_or_else(|| class.to_string())),
+            Err(_) => Err("no answer in time".into()),
+        }
+    }
+
     pub(super) async fn send(&self, to: &EmailAddress, mail: &Mail) -> Result<(), DeliveryFailure> {
         let message = message::build(mail, &self.0.from, to)?;
         let (envelope, text) = (message.envelope(), message.formatted());

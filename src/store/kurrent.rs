@@ -6,11 +6,13 @@
 //! subscription, which the supervisor keeps alive together with the client.
 
 mod append;
+mod examine;
 mod link;
 mod read;
 mod record;
 mod settings;
 mod tail;
+mod transfer;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,9 +25,11 @@ use whence_events::{EventId, Position, Recorded, StreamId, Version};
 use super::{Append, Appended, Batch, EventStore, KeyRecord, KeyStore, StoreError};
 use crate::clock::Clock;
 use append::{Appender, UnderWay};
+pub(super) use examine::examine;
 use link::{Failure, Link, Opened};
 pub use settings::KurrentUrl;
 use tail::Tail;
+pub(super) use transfer::KurrentTransfer;
 
 /// How long a server that is not there is waited for at start.
 const PATIENCE: Duration = Duration::from_secs(5);

@@ -9,10 +9,15 @@ use anyhow::{Context as _, bail, ensure};
 use whence_events::Mac;
 use whence_projections::ReadDb;
 
-use super::{EventStore, PostgresStore, SqliteStore};
 #[cfg(feature = "kurrentdb")]
-use super::{KurrentStore, KurrentUrl, PostgresVault};
+use super::kurrent;
+use super::postgres::{self, CopyLock, PostgresTransfer};
+use super::sqlite;
+use super::{EventStore, PostgresStore, SqliteStore, Transfer};
+#[cfg(feature = "kurrentdb")]
+use super::{KurrentStore, KurrentUrl, PostgresVault, kurrent::KurrentTransfer};
 use crate::clock::Clock;
+use crate::doctor::{Findings, Knowledge};
 use crate::postgres::PostgresUrl;
 
 /// Where a log and its read models live.
@@ -27,6 +32,15 @@ pub enum Location {
     KurrentDb(KurrentUrl, PostgresUrl),
 }
 
+/// Which side of a copy a location is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Side {
+    /// What is copied, and stays as it is.
+    Source,
+    /// What it is copied into.
+    Target,
+}
+
 /// Connections of the read models.
 const READERS: usize = 16;
 
@@ -39,6 +53,14 @@ impl Location {
     /// # Errors
     /// One sentence that repeats no password.
     pub fn parse(store: &str, read_db: Option<&str>) -> anyhow::Result<Self> {
+        Self::named("--store", store, read_db)
+    }
+
+    /// What another flag than `--store` names.
+    ///
+    /// # Errors
+    /// As [`Location::parse`].
+    pub fn named(flag: &str, store: &str, read_db: Option<&str>) -> anyhow::Result<Self> {
         let (scheme, rest) = store.split_once(':').unwrap_or((store, ""));
         match scheme {
             "sqlite" if !rest.is_empty() => {
@@ -47,31 +69,39 @@ impl Location {
             }
             "postgres" | "postgresql" => {
                 ensure!(read_db.is_none(), "--read-db is for a kurrentdb store");
-                Ok(Self::Postgres(PostgresUrl::parse(store).context("--store")?))
+                let url = PostgresUrl::parse(store).with_context(|| flag.to_owned())?;
+                Ok(Self::Postgres(url))
             }
-            "kurrentdb" | "kurrentdb+discover" | "esdb" | "esdb+discover" => {
-                Self::kurrentdb(store, read_db)
-            }
+            _ if Self::is_kurrentdb(store) => Self::kurrentdb(flag, store, read_db),
             _ => bail!(
-                "--store {scheme}: the ways to write it are sqlite:DIR, postgres://... and \
+                "{flag} {scheme}: the ways to write it are sqlite:DIR, postgres://... and \
                  kurrentdb://..."
             ),
         }
     }
 
+    /// Whether it is one that needs a `--read-db`.
+    #[must_use]
+    pub fn is_kurrentdb(store: &str) -> bool {
+        let scheme = store.split(':').next().unwrap_or("");
+        ["kurrentdb", "kurrentdb+discover", "esdb", "esdb+discover"].contains(&scheme)
+    }
+
     #[cfg(feature = "kurrentdb")]
-    fn kurrentdb(store: &str, read_db: Option<&str>) -> anyhow::Result<Self> {
-        let read_db = read_db.context(
-            "--store kurrentdb://... needs --read-db postgres://..., for the read models and for \
-             keys that can be destroyed",
-        )?;
-        let url = KurrentUrl::parse(store).context("--store")?;
+    fn kurrentdb(flag: &str, store: &str, read_db: Option<&str>) -> anyhow::Result<Self> {
+        let read_db = read_db.with_context(|| {
+            format!(
+                "{flag} kurrentdb://... needs --read-db postgres://..., for the read models and \
+                 for keys that can be destroyed"
+            )
+        })?;
+        let url = KurrentUrl::parse(store).with_context(|| flag.to_owned())?;
         Ok(Self::KurrentDb(url, PostgresUrl::parse(read_db).context("--read-db")?))
     }
 
     #[cfg(not(feature = "kurrentdb"))]
-    fn kurrentdb(_: &str, _: Option<&str>) -> anyhow::Result<Self> {
-        bail!("--store kurrentdb://...: this whence was built without KurrentDB")
+    fn kurrentdb(flag: &str, _: &str, _: Option<&str>) -> anyhow::Result<Self> {
+        bail!("{flag} kurrentdb://...: this whence was built without KurrentDB")
     }
 
     /// The directory of a log that lives in files.
@@ -116,6 +146,61 @@ impl Location {
                 Arc::new(KurrentStore::open(url.as_str(), Arc::new(vault), &clock).await?)
             }
         })
+    }
+
+    /// Opens one side of a copy. The source has to be there; the target is made where it is not, and
+    /// nobody else copies into it meanwhile. `fingerprint` is that of the master key of both.
+    ///
+    /// # Errors
+    /// One sentence.
+    pub async fn open_for_copy(
+        &self,
+        side: Side,
+        fingerprint: Mac,
+        clock: Clock,
+    ) -> anyhow::Result<Arc<dyn Transfer>> {
+        Ok(match self {
+            Self::Sqlite(directory) => {
+                let path = directory.join("log.db");
+                let missing = side == Side::Source && !path.exists();
+                ensure!(!missing, "there is no log in {}", directory.display());
+                Arc::new(SqliteStore::open(&path, fingerprint, clock)?)
+            }
+            Self::Postgres(url) => {
+                let lock = match side {
+                    Side::Source => CopyLock::look(url, "log.head").await?,
+                    Side::Target => CopyLock::take(url).await?,
+                };
+                let store = PostgresStore::open(url, fingerprint, clock).await?;
+                Arc::new(PostgresTransfer::new(store, lock))
+            }
+            #[cfg(feature = "kurrentdb")]
+            Self::KurrentDb(url, keys) => {
+                let lock = match side {
+                    Side::Source => CopyLock::look(keys, "vault.subject_keys").await?,
+                    Side::Target => CopyLock::take(keys).await?,
+                };
+                let vault = PostgresVault::open(keys, fingerprint, clock.clone()).await?;
+                let beside = Arc::new(vault.clone());
+                let store = KurrentStore::open(url.as_str(), beside, &clock).await?;
+                Arc::new(KurrentTransfer::new(store, vault, lock))
+            }
+        })
+    }
+
+    /// Looks at log, vault and read models, and changes nothing.
+    pub async fn examine(&self, knowledge: &Knowledge, findings: &mut Findings) {
+        match self {
+            Self::Sqlite(directory) => sqlite::examine(directory, knowledge, findings),
+            Self::Postgres(url) => {
+                postgres::examine(url, postgres::Parts::All, knowledge, findings).await;
+            }
+            #[cfg(feature = "kurrentdb")]
+            Self::KurrentDb(url, keys) => {
+                kurrent::examine(url, keys, knowledge, findings).await;
+                postgres::examine(keys, postgres::Parts::Vault, knowledge, findings).await;
+            }
+        }
     }
 
     /// Opens the read models, or makes them.

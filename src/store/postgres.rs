@@ -5,9 +5,11 @@
 //! positions commit order. Whoever tails the log here is told own batches from memory and those of
 //! other nodes from the log, in one order.
 
+mod examine;
 mod listen;
 mod open;
 mod read;
+mod transfer;
 mod vault;
 mod write;
 
@@ -18,14 +20,16 @@ use async_trait::async_trait;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
-use whence_events::{Mac, Position, Recorded, StreamId, Version};
+use whence_events::{EventId, Mac, Position, Recorded, StreamId, Version};
 
 use super::{Append, Appended, Batch, EventStore, KeyRecord, KeyStore as _, StoreError};
 use crate::clock::Clock;
 use crate::postgres::PostgresUrl;
+pub(super) use examine::{Parts, examine};
 use listen::{Listener, Teller};
 pub use open::OpenError;
 use read::Readers;
+pub(super) use transfer::{CopyLock, PostgresTransfer};
 pub use vault::PostgresVault;
 use write::{Job, Sequencer};
 
@@ -127,6 +131,10 @@ impl EventStore for PostgresStore {
 
     async fn head(&self) -> Result<Position, StoreError> {
         self.readers.head().await
+    }
+
+    async fn event_at(&self, position: Position) -> Result<Option<EventId>, StoreError> {
+        super::event_at(self, position).await
     }
 
     fn tail(&self) -> broadcast::Receiver<Batch> {

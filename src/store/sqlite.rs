@@ -4,8 +4,10 @@
 //! when that is on disk; the next batch gathers while the disk works. Readers have connections of
 //! their own and, in WAL mode, never wait for the writer nor it for them.
 
+mod examine;
 mod open;
 mod read;
+mod transfer;
 mod write;
 
 use std::path::Path;
@@ -13,10 +15,11 @@ use std::thread::JoinHandle;
 
 use async_trait::async_trait;
 use tokio::sync::{broadcast, mpsc, oneshot};
-use whence_events::{Mac, Position, Recorded, StreamId, Version};
+use whence_events::{EventId, Mac, Position, Recorded, StreamId, Version};
 
 use super::{Append, Appended, Batch, EventStore, KeyRecord, StoreError};
 use crate::clock::Clock;
+pub(super) use examine::examine;
 pub use open::OpenError;
 use read::Readers;
 use write::{Job, Work};
@@ -118,6 +121,15 @@ impl EventStore for SqliteStore {
 
     async fn head(&self) -> Result<Position, StoreError> {
         self.readers.head()
+    }
+
+    async fn event_at(&self, position: Position) -> Result<Option<EventId>, StoreError> {
+        super::event_at(self, position).await
+    }
+
+    /// Whoever writes does it here.
+    fn in_touch(&self) -> bool {
+        true
     }
 
     fn tail(&self) -> broadcast::Receiver<Batch> {

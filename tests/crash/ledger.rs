@@ -6,7 +6,8 @@ use std::sync::Mutex;
 use futures::StreamExt as _;
 use serde_json::json;
 
-use crate::client::{Answer, Client, Mails};
+use crate::client::{Answer, Client};
+use crate::mails::Mails;
 
 pub(crate) type Cookies = BTreeMap<String, String>;
 

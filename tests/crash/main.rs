@@ -5,11 +5,15 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "tests pick the events they are about")]
 
 mod client;
+#[path = "../common/log.rs"]
+mod common_log;
 #[path = "../service/stores/sqlite.rs"]
 #[expect(dead_code, unreachable_pub, reason = "shared with tests/service, which uses all of it")]
 mod home;
 mod ledger;
 mod log;
+#[path = "../common/mails.rs"]
+mod mails;
 mod random;
 mod read_db;
 mod steps;

@@ -8,10 +8,11 @@ use std::time::Duration;
 use futures::future::join_all;
 use whence::clock::Clock;
 
-use crate::client::{Client, Mails};
+use crate::client::Client;
 use crate::home::Home;
 use crate::ledger::Ledger;
 use crate::log;
+use crate::mails::Mails;
 use crate::support::{Server, until};
 
 const ROUNDS: u32 = 6;

@@ -16,12 +16,15 @@ use whence::clock::Clock;
 use whence::config::Config;
 use whence::mail::{Mailer, Sender};
 use whence::store::{Append, Appended, Batch, EventStore, KeyRecord, StoreError};
-use whence_events::{Event, MailboxEvent, Position, Recorded, StreamId, UserEvent, Version};
+use whence_events::{
+    Event, EventId, MailboxEvent, Position, Recorded, StreamId, UserEvent, Version,
+};
 
-use crate::client::{Client, Mails};
+use crate::client::Client;
 use crate::home::Home;
 use crate::ledger::Cookies;
 use crate::log;
+use crate::mails::Mails;
 use crate::support::{START, Server, until};
 
 /// Says to [`child`] where and when: `data mails url-file before|after event-type`.
@@ -79,6 +82,14 @@ impl EventStore for Deadly {
 
     async fn head(&self) -> Result<Position, StoreError> {
         self.inner.head().await
+    }
+
+    async fn event_at(&self, position: Position) -> Result<Option<EventId>, StoreError> {
+        self.inner.event_at(position).await
+    }
+
+    fn in_touch(&self) -> bool {
+        self.inner.in_touch()
     }
 
     fn tail(&self) -> broadcast::Receiver<Batch> {

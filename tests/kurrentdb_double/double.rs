@@ -17,6 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::net::TcpListener;
 use tokio::sync::{broadcast, watch};
+use whence::clock::Clock;
 
 use log::Log;
 use node::Node;
@@ -132,6 +133,14 @@ impl Double {
         Some(String::from_utf8_lossy(&last.custom_metadata).into_owned())
     }
 
+    /// All that is stored, one after the other.
+    #[must_use]
+    pub(crate) fn stored(&self) -> Vec<u8> {
+        let log = self.shared.log();
+        let records = log.records().iter();
+        records.flat_map(|r| [r.stream.as_bytes(), &r.custom_metadata, &r.data].concat()).collect()
+    }
+
     /// A node goes away with all its connections. If it led, nobody does.
     pub(crate) async fn kill(&mut self, node: usize) {
         {
@@ -180,6 +189,11 @@ impl Double {
     /// Answers appends that were written before without their position, as some versions do.
     pub(crate) fn forget_positions(&self) {
         self.shared.forgetful.store(true, Ordering::SeqCst);
+    }
+
+    /// Its time from now on: what is appended is stamped with it.
+    pub(crate) fn tell_time(&self, clock: Clock) {
+        self.shared.log().tell_time(clock);
     }
 
     /// Acknowledges what arrives at once, on Linux. The client sends an append in several pieces, and

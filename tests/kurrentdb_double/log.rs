@@ -45,6 +45,11 @@ pub(crate) enum Outcome {
 }
 
 impl Log {
+    /// Its time from now on.
+    pub(crate) fn tell_time(&mut self, clock: Clock) {
+        self.clock = clock;
+    }
+
     pub(crate) fn new() -> Self {
         let (records, streams) = (Vec::new(), HashMap::new());
         let mut log = Self { clock: Clock::system(), records, streams, end: 1113, appends: 0 };

@@ -7,7 +7,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::broadcast;
 use whence::store::{Append, Appended, Batch, EventStore, KeyRecord, StoreError};
-use whence_events::{Position, Recorded, StreamId, Version};
+use whence_events::{EventId, Position, Recorded, StreamId, Version};
 
 /// What is asked of the store.
 pub enum Call<'a> {
@@ -120,6 +120,14 @@ impl EventStore for Faulty {
         self.inner.head().await
     }
 
+    async fn event_at(&self, position: Position) -> Result<Option<EventId>, StoreError> {
+        self.inner.event_at(position).await
+    }
+
+    fn in_touch(&self) -> bool {
+        self.inner.in_touch()
+    }
+
     fn tail(&self) -> broadcast::Receiver<Batch> {
         self.inner.tail()
     }
@@ -185,6 +193,14 @@ impl EventStore for Late {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         head
+    }
+
+    async fn event_at(&self, position: Position) -> Result<Option<EventId>, StoreError> {
+        self.inner.event_at(position).await
+    }
+
+    fn in_touch(&self) -> bool {
+        self.inner.in_touch()
     }
 
     fn tail(&self) -> broadcast::Receiver<Batch> {

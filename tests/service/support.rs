@@ -78,7 +78,7 @@ impl Server {
         mailer: Mailer,
         wrap: impl FnOnce(Arc<dyn EventStore>) -> Arc<dyn EventStore>,
     ) -> Self {
-        let own = home.flags(flags);
+        let own = home.flags(&clock, flags);
         let all = own.iter().map(String::as_str).chain(flags.iter().copied());
         let config = Config::from_flags(all).unwrap();
         let store = open_log(&config, &clock).await;

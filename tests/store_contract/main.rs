@@ -13,6 +13,7 @@ mod kurrent_log;
 mod kurrent_reconnect;
 #[cfg(feature = "kurrentdb")]
 #[path = "../kurrentdb_double/double.rs"]
+#[expect(dead_code, reason = "shared with tests/service, which needs other parts of it")]
 mod kurrentdb_double;
 mod postgres;
 mod postgres_faults;

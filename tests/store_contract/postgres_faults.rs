@@ -1,5 +1,6 @@
 //! A Postgres that fails: what was acknowledged is there once, what was not is there wholly or not
 //! at all, and the store recovers by itself.
+#![expect(clippy::unwrap_used, reason = "helpers of tests as well: no store, no test")]
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -114,12 +115,12 @@ pub(crate) async fn eventually(mut is: impl AsyncFnMut() -> bool) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(120), waiting).await.expect("it never came");
+    tokio::time::timeout(Duration::from_mins(2), waiting).await.expect("it never came");
 }
 
 /// An answer in bounded time; which bound does not matter here.
 pub(crate) async fn unavailable(append: impl Future<Output = Result<Appended, StoreError>>) {
-    let result = tokio::time::timeout(Duration::from_secs(60), append).await;
+    let result = tokio::time::timeout(Duration::from_mins(1), append).await;
     let result = result.expect("an append that is never answered");
     assert!(matches!(result, Err(StoreError::Unavailable(_))), "{result:?}");
 }

@@ -173,6 +173,6 @@ async fn pump(mut from: OwnedReadHalf, mut to: OwnedWriteHalf, flow: watch::Rece
     }
     if dead {
         // Nor does the other side hear that it is over.
-        tokio::time::sleep(Duration::from_secs(60)).await;
+        tokio::time::sleep(Duration::from_mins(1)).await;
     }
 }

@@ -7,9 +7,12 @@ mod plan;
 mod query;
 mod sets;
 
-use deadpool_postgres::{ClientWrapper, Pool};
+use std::time::Duration;
+
+use deadpool_postgres::{ClientWrapper, Object, Pool};
 use futures::lock::Mutex;
 use rusqlite::types::ValueRef;
+use tokio::time::timeout;
 use tokio_postgres::Row;
 use tokio_postgres::types::Type;
 use uuid::Uuid;
@@ -17,7 +20,15 @@ use whence_events::EventId;
 
 use super::{Checkpoint, ProjectError, QueryError};
 use crate::{Projector, projectors};
+pub(crate) use lead::PROJECTING;
 use lead::Seat;
+
+/// How long a question may wait for its answer, and whoever leads or would for the lock.
+const ANSWER: Duration = Duration::from_secs(3);
+
+/// How long a run of the log may take: far more than one of the largest does. A connection that says
+/// nothing for so long is given up, and the lock with it.
+const APPLY: Duration = Duration::from_secs(30);
 
 /// Any number of readers, out of a pool, and the one connection that may write.
 pub struct PostgresReadDb {
@@ -36,7 +47,12 @@ impl PostgresReadDb {
 
     /// Those that whoever leads has committed.
     pub(super) async fn checkpoints(&self) -> Result<Vec<Checkpoint>, ProjectError> {
-        read_checkpoints(&*self.pool.get().await?, &self.projectors).await
+        let client = self.pool.get().await?;
+        if let Ok(done) = timeout(ANSWER, read_checkpoints(&client, &self.projectors)).await {
+            return done;
+        }
+        drop(Object::take(client));
+        Err(ProjectError::TimedOut)
     }
 
     /// In the words of SQLite's dump, so that the two can be compared.

@@ -59,16 +59,30 @@ pub(super) fn ours() -> SubscriptionFilter {
 
 /// An event to send. The server keeps its bytes as they are.
 pub(super) fn outgoing(event: &NewEvent) -> serde_json::Result<EventData> {
-    let beside = Beside {
-        occurred_at: event.metadata.occurred_at.as_micros(),
-        actor: event.metadata.actor.to_string(),
-        correlation_id: event.metadata.correlation_id.0,
-        causation_id: event.metadata.causation_id.map(|id| id.0),
-        recorded_at: None,
-    };
+    let NewEvent { event_id, event, data, metadata } = event;
+    sent(*event_id, event.event_type(), data, &beside(metadata, None))
+}
+
+/// An event of another log to send, with the time at which that took it.
+pub(super) fn copied(event: &Recorded) -> serde_json::Result<EventData> {
+    let beside = beside(&event.metadata, Some(event.recorded_at));
+    sent(event.event_id, event.event.event_type(), &event.data, &beside)
+}
+
+fn beside(metadata: &Metadata, recorded_at: Option<Timestamp>) -> Beside {
+    Beside {
+        occurred_at: metadata.occurred_at.as_micros(),
+        actor: metadata.actor.to_string(),
+        correlation_id: metadata.correlation_id.0,
+        causation_id: metadata.causation_id.map(|id| id.0),
+        recorded_at: recorded_at.map(Timestamp::as_micros),
+    }
+}
+
+fn sent(id: EventId, name: &str, data: &[u8], beside: &Beside) -> serde_json::Result<EventData> {
     // As JSON, so that the server's own tools can show it, but not written anew.
-    let data: &RawValue = serde_json::from_slice(&event.data)?;
-    EventData::json(event.event.event_type(), &data)?.id(event.event_id.0).metadata_as_json(&beside)
+    let data: &RawValue = serde_json::from_slice(data)?;
+    EventData::json(name, &data)?.id(id.0).metadata_as_json(beside)
 }
 
 /// The position of an event, when the server told it: it does so since version 22.6, for reads of one

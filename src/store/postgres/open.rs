@@ -9,14 +9,14 @@ use super::read::clamped;
 use crate::postgres::{ConnectError, PostgresUrl, said};
 
 /// The oldest server that its makers still look after.
-const OLDEST_SERVER: i32 = 140_000;
+pub(super) const OLDEST_SERVER: i32 = 140_000;
 
 /// Nodes that open a database at the same time take turns under this advisory lock: "whnc".
 const OPENING: i64 = 0x7768_6e63;
 
 /// Forward only, part by part: the vault can be without a log, but not a log without a vault.
-const VAULT: &[&str] = &[include_str!("../../../migrations/postgres/vault_0001.sql")];
-const LOG: &[&str] = &[include_str!("../../../migrations/postgres/log_0001.sql")];
+pub(super) const VAULT: &[&str] = &[include_str!("../../../migrations/postgres/vault_0001.sql")];
+pub(super) const LOG: &[&str] = &[include_str!("../../../migrations/postgres/log_0001.sql")];
 
 /// Why a log or a vault cannot be opened. `place` is hosts and database, without the password.
 #[derive(Debug, thiserror::Error)]

@@ -17,7 +17,7 @@ const CONNECTIONS: usize = 8;
 /// Subject keys in a Postgres database.
 #[derive(Clone)]
 pub struct PostgresVault {
-    readers: Readers,
+    pub(super) readers: Readers,
     clock: Clock,
 }
 

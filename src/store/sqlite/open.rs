@@ -8,13 +8,13 @@ use rusqlite::{Connection, OptionalExtension as _};
 use whence_events::{Mac, Timestamp};
 
 /// Marks the file as a log of ours (`PRAGMA application_id`): "whnc".
-const APPLICATION_ID: i32 = 0x7768_6e63;
+pub(super) const APPLICATION_ID: i32 = 0x7768_6e63;
 
 /// First release without the WAL-reset corruption.
-const OLDEST_SQLITE: i32 = 3_051_003;
+pub(super) const OLDEST_SQLITE: i32 = 3_051_003;
 
 /// Forward only; the number of those that ran is the file's `user_version`.
-const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/sqlite/0001_log.sql")];
+pub(super) const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/sqlite/0001_log.sql")];
 
 /// Why a log cannot be opened.
 #[derive(Debug, thiserror::Error)]

@@ -6,8 +6,9 @@ use uuid::Uuid;
 use whence_events::{Position, Recorded, StreamId, Timestamp, Version};
 
 use super::read::clamped;
+use super::transfer::{self, Import};
 use crate::clock::Clock;
-use crate::store::{Append, Appended, Batch, NewKey, StoreError};
+use crate::store::{Append, Appended, Batch, NewKey, StoreError, StoredKey};
 
 /// Jobs in one transaction at most: bounds the time the first of them waits for the last.
 const MAX_BATCH: usize = 512;
@@ -21,6 +22,19 @@ pub(super) struct Job {
 pub(super) enum Work {
     Append(Append),
     DestroyKey(StreamId),
+    Import(Import),
+    ImportKeys(Vec<StoredKey>),
+}
+
+impl Work {
+    /// Whether keys may be destroyed by it.
+    fn destroys(&self) -> bool {
+        match self {
+            Self::Append(_) | Self::Import(_) => false,
+            Self::DestroyKey(_) => true,
+            Self::ImportKeys(keys) => transfer::destroys(keys),
+        }
+    }
 }
 
 pub(super) struct Writer {
@@ -63,8 +77,7 @@ impl Writer {
     /// Writes a batch and says what became of each job in it.
     fn batch(&mut self, work: Vec<Work>) -> Vec<Result<Appended, StoreError>> {
         let jobs = work.len();
-        let destroys: Vec<bool> =
-            work.iter().map(|job| matches!(job, Work::DestroyKey(_))).collect();
+        let destroys: Vec<bool> = work.iter().map(Work::destroys).collect();
         match self.commit(work) {
             Ok((mut outcomes, recorded)) => {
                 // On disk. Whoever tails the log hears of it before the callers do, so that a
@@ -121,6 +134,13 @@ impl Writer {
                     write_destroyed(&transaction, &subject, recorded_at)?;
                     Ok(Appended::Now { last: self.head + recorded.len() as u64 })
                 }
+                Work::Import(import) => {
+                    transfer::write_import(&transaction, import, self.head, &mut recorded)?
+                }
+                Work::ImportKeys(keys) => {
+                    transfer::write_keys(&transaction, &keys)?;
+                    Ok(Appended::Now { last: self.head + recorded.len() as u64 })
+                }
             });
         }
         transaction.commit()?;
@@ -173,7 +193,7 @@ fn write_append(
     Ok(Ok(Appended::Now { last: head + recorded.len() as u64 }))
 }
 
-fn stream_length(
+pub(super) fn stream_length(
     transaction: &Transaction<'_>,
     name: &str,
 ) -> rusqlite::Result<(Option<Position>, Version)> {
@@ -205,7 +225,7 @@ fn find_earlier(
     })
 }
 
-fn write_event(
+pub(super) fn write_event(
     transaction: &Transaction<'_>,
     first: Position,
     event: &Recorded,

@@ -1,6 +1,7 @@
 //! What a server keeps, in a Postgres database of its own.
 
 use tokio_postgres::{NoTls, SimpleQueryMessage};
+use whence::clock::Clock;
 use whence::secrets::MasterKey;
 
 use crate::postgres::{Database, database};
@@ -16,8 +17,9 @@ impl Home {
         Self { database: database().await, master_key: MasterKey::generate().to_hex() }
     }
 
-    /// Flags that make a server live here, beside those of a test.
-    pub fn flags(&self, given: &[&str]) -> Vec<String> {
+    /// Flags that make a server live here, beside those of a test. What is stored is stamped with the
+    /// time of this clock, or of the server's, which is the same one.
+    pub fn flags(&self, _: &Clock, given: &[&str]) -> Vec<String> {
         let mut flags = vec!["--store", self.database.url()];
         // Nobody makes one up for a database that several may share.
         if !given.contains(&"--master-key") {

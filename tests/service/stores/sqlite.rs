@@ -3,6 +3,7 @@
 use std::path::Path;
 
 use tempfile::TempDir;
+use whence::clock::Clock;
 
 /// What is there before a server starts and after it stopped.
 pub struct Home {
@@ -20,8 +21,9 @@ impl Home {
         self.directory.path()
     }
 
-    /// Flags that make a server live here, beside those of a test.
-    pub fn flags(&self, _: &[&str]) -> Vec<String> {
+    /// Flags that make a server live here, beside those of a test. What is stored is stamped with the
+    /// time of this clock, or of the server's, which is the same one.
+    pub fn flags(&self, _: &Clock, _: &[&str]) -> Vec<String> {
         vec!["--store".into(), format!("sqlite:{}", self.path().display())]
     }
 

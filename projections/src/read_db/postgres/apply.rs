@@ -5,6 +5,7 @@ use std::pin::Pin;
 use deadpool_postgres::ClientWrapper;
 use futures::future::{BoxFuture, FutureExt as _, MaybeDone, maybe_done};
 use futures::poll;
+use tokio::time::timeout;
 use tokio_postgres::Statement;
 use tokio_postgres::types::ToSql;
 use whence_events::{Position, Recorded};
@@ -12,7 +13,7 @@ use whence_events::{Position, Recorded};
 use super::lead::Seat;
 use super::plan::Plan;
 use super::sets::Column;
-use super::{PostgresReadDb, ProjectError, read_checkpoints};
+use super::{APPLY, PostgresReadDb, ProjectError, read_checkpoints};
 use crate::Projector;
 use crate::read_db::known;
 
@@ -41,7 +42,9 @@ impl PostgresReadDb {
         let (events, unknown) = known(events);
         let mut place = self.seat.lock().await;
         let mut seat = place.take_if(|seat| seat.leads).ok_or(ProjectError::NotLeading)?;
-        let result = seat.apply(&self.projectors, after, events).await;
+        // One that takes too long ends the connection with it, and gives the lock to another node.
+        let applied = timeout(APPLY, seat.apply(&self.projectors, after, events)).await;
+        let Ok(result) = applied else { return Err(ProjectError::TimedOut) };
         *place = seat.after(&result).await;
         result?;
         unknown.map_or(Ok(()), Err)

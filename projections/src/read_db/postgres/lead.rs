@@ -4,17 +4,18 @@
 //! therefore lost both, and whoever gets the lock next sees all that was committed before.
 
 use deadpool_postgres::{ClientWrapper, Object};
+use tokio::time::timeout;
 use whence_events::Position;
 
-use super::{PostgresReadDb, ProjectError, open};
+use super::{ANSWER, PostgresReadDb, ProjectError, open};
 
 /// Held, for as long as its session lasts, by who projects.
-const PROJECTING: i64 = 0x7768_656e_6365_0002;
+pub(crate) const PROJECTING: i64 = 0x7768_656e_6365_0002;
 
-/// A machine that is gone says nothing: the server has to find out that its session is over, and would
-/// by default take hours to.
-const MAY_VANISH: &str = "SET tcp_keepalives_idle = 10; SET tcp_keepalives_interval = 5;
-    SET tcp_keepalives_count = 3; SET tcp_user_timeout = '25s'";
+/// A machine that is gone, or a process that stands still, says nothing: the server has to end its
+/// session by itself, and would by default take hours to, or not do it at all. Whoever leads or would
+/// asks something twice a second.
+const MAY_VANISH: &str = "SET idle_session_timeout = '10s'; SET tcp_user_timeout = '10s'";
 
 /// Rows are found by their keys, whatever the statistics say: they are wrong of a table that was
 /// empty a second ago, and a statement is planned once.
@@ -33,26 +34,39 @@ impl PostgresReadDb {
     /// Whether this one writes. Asks to be the one, where there is none.
     pub(in crate::read_db) async fn lead(&self) -> Result<bool, ProjectError> {
         let mut place = self.seat.lock().await;
-        let mut seat = match place.take() {
-            Some(seat) if seat.leads && seat.client.check_connection().await.is_ok() => {
+        let seat = match place.take() {
+            Some(seat) if seat.leads && seat.answers().await => {
                 *place = Some(seat);
                 return Ok(true);
             }
-            Some(seat) if !seat.leads && !seat.client.is_closed() => seat,
-            Some(_) | None => self.new_seat().await?,
+            Some(seat) if !seat.leads && !seat.client.is_closed() => Some(seat),
+            Some(_) | None => None,
         };
         // Whatever fails from here on ends the connection, and gives the lock back.
-        let sql = "SELECT pg_try_advisory_lock($1)";
-        let statement = seat.client.prepare_cached(sql).await?;
-        let leads = seat.client.query_one(&statement, &[&PROJECTING]).await?.try_get(0)?;
-        if leads {
-            seat.client.batch_execute(SETTINGS).await?;
+        let asked = timeout(ANSWER, self.ask_to_lead(seat)).await;
+        let mut seat = asked.map_err(|_| ProjectError::TimedOut)??;
+        if seat.leads {
+            // No limit but the server's: tables may be made.
             open::make_anew(&mut seat.client, &self.projectors).await?;
-            seat.leads = true;
             tracing::info!("this node projects");
         }
+        let leads = seat.leads;
         *place = Some(seat);
         Ok(leads)
+    }
+
+    async fn ask_to_lead(&self, seat: Option<Seat>) -> Result<Seat, ProjectError> {
+        let mut seat = match seat {
+            Some(seat) => seat,
+            None => self.new_seat().await?,
+        };
+        let sql = "SELECT pg_try_advisory_lock($1)";
+        let statement = seat.client.prepare_cached(sql).await?;
+        seat.leads = seat.client.query_one(&statement, &[&PROJECTING]).await?.try_get(0)?;
+        if seat.leads {
+            seat.client.batch_execute(SETTINGS).await?;
+        }
+        Ok(seat)
     }
 
     /// Empties all tables.
@@ -83,6 +97,11 @@ impl PostgresReadDb {
 }
 
 impl Seat {
+    /// Whether its session goes on, and the lock with it.
+    async fn answers(&self) -> bool {
+        matches!(timeout(ANSWER, self.client.check_connection()).await, Ok(Ok(())))
+    }
+
     /// This one after an attempt to write, with nothing half done; none when its session is over.
     pub(super) async fn after<T>(self, result: &Result<T, ProjectError>) -> Option<Self> {
         if result.is_err() {

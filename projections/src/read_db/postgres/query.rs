@@ -1,5 +1,7 @@
 //! Questions to the tables, each answered by an index.
 
+use deadpool_postgres::Object;
+use tokio::time::timeout;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
@@ -8,7 +10,7 @@ use whence_events::{
     Timestamp, TouchId, UserId, Via,
 };
 
-use super::{PostgresReadDb, QueryError};
+use super::{ANSWER, PostgresReadDb, QueryError};
 use crate::{
     Invitee, Onboarding, ReferralOverview, SessionView, Snapshot, UndecidedReferral, UserView,
 };
@@ -199,9 +201,7 @@ impl PostgresReadDb {
         values: Values<'_>,
         view: impl Fn(&Row) -> Result<T, QueryError>,
     ) -> Result<Option<T>, QueryError> {
-        let client = self.pool.get().await?;
-        let statement = client.prepare_cached(sql).await?;
-        client.query_opt(&statement, values).await?.as_ref().map(view).transpose()
+        self.rows(sql, values).await?.first().map(view).transpose()
     }
 
     async fn all<T>(
@@ -210,9 +210,21 @@ impl PostgresReadDb {
         values: Values<'_>,
         view: impl Fn(&Row) -> Result<T, QueryError>,
     ) -> Result<Vec<T>, QueryError> {
+        self.rows(sql, values).await?.iter().map(view).collect()
+    }
+
+    async fn rows(&self, sql: &str, values: Values<'_>) -> Result<Vec<Row>, QueryError> {
         let client = self.pool.get().await?;
-        let statement = client.prepare_cached(sql).await?;
-        client.query(&statement, values).await?.iter().map(view).collect()
+        let answer = timeout(ANSWER, async {
+            let statement = client.prepare_cached(sql).await?;
+            client.query(&statement, values).await
+        });
+        if let Ok(rows) = answer.await {
+            return Ok(rows?);
+        }
+        // It may never answer again: nobody else gets this connection.
+        drop(Object::take(client));
+        Err(QueryError::TimedOut)
     }
 }
 

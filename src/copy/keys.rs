@@ -1,0 +1,118 @@
+//! The vault's part of a copy.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, bail, ensure};
+
+use super::summary::{Bytes, VaultSummary};
+use super::{ELSE, PAGE, SOURCE, TARGET};
+use crate::store::{KeyPlace, StoredKey, Transfer};
+
+/// Keys of both sides between two places; those of the target by their place.
+struct Page {
+    source: Vec<StoredKey>,
+    target: BTreeMap<KeyPlace, StoredKey>,
+    /// Where the next page begins; `None`: this is the last one.
+    end: Option<KeyPlace>,
+}
+
+async fn page(
+    source: &dyn Transfer,
+    target: &dyn Transfer,
+    after: Option<&KeyPlace>,
+) -> anyhow::Result<Page> {
+    let source = source.keys(after, PAGE).await.context(SOURCE)?;
+    let end = source.last().map(StoredKey::place);
+    // One more: a target that holds more keys here than the source holds one that is not its.
+    let there = target.keys(after, source.len() + 1).await.context(TARGET)?;
+    let there = there.into_iter().map(|key| (key.place(), key));
+    let target = there.filter(|(place, _)| end.as_ref().is_none_or(|end| place <= end)).collect();
+    Ok(Page { source, target, end })
+}
+
+/// Insists on the target's vault holding nothing but keys of the source.
+pub(super) async fn compare(source: &dyn Transfer, target: &dyn Transfer) -> anyhow::Result<()> {
+    step_through(source, target, false).await
+}
+
+/// Brings the target's vault up to date. What was destroyed in the source is destroyed there, too.
+pub(super) async fn copy(source: &dyn Transfer, target: &dyn Transfer) -> anyhow::Result<()> {
+    step_through(source, target, true).await
+}
+
+async fn step_through(
+    source: &dyn Transfer,
+    target: &dyn Transfer,
+    write: bool,
+) -> anyhow::Result<()> {
+    let mut after = None;
+    loop {
+        let Page { source, target: mut there, end } = page(source, target, after.as_ref()).await?;
+        let mut missing = Vec::new();
+        for key in source {
+            let theirs = there.remove(&key.place());
+            if is_to_be_copied(&key, theirs.as_ref())? {
+                missing.push(key);
+            }
+        }
+        if let Some(place) = there.keys().next() {
+            bail!("{ELSE}: {place}, which is not in the source");
+        }
+        if write && !missing.is_empty() {
+            target.import_keys(&missing).await.context("the keys could not be written")?;
+        }
+        if end.is_none() {
+            return Ok(());
+        }
+        after = end;
+    }
+}
+
+/// Whether the target lacks a key, or that it was destroyed.
+fn is_to_be_copied(ours: &StoredKey, theirs: Option<&StoredKey>) -> anyhow::Result<bool> {
+    let Some(theirs) = theirs else { return Ok(true) };
+    if ours == theirs {
+        return Ok(false);
+    }
+    let place = ours.place();
+    ensure!(ours.created_at == theirs.created_at, "{ELSE}: another {place}");
+    match (&ours.wrapped, &theirs.wrapped) {
+        (None, Some(_)) => Ok(true),
+        (Some(_), None) => bail!("{ELSE}: {place} is destroyed in it, and not in the source"),
+        (None, None) | (Some(_), Some(_)) => bail!("{ELSE}: another {place}"),
+    }
+}
+
+/// Holds the vaults against each other. Only a source that was written to meanwhile may have more.
+pub(super) async fn verify(
+    source: &dyn Transfer,
+    target: &dyn Transfer,
+    quiet: bool,
+) -> anyhow::Result<VaultSummary> {
+    let mut bytes = [Bytes::new(), Bytes::new()];
+    let (mut keys, mut destroyed, mut after) = (0, 0, None);
+    loop {
+        let Page { source, target: mut there, end } = page(source, target, after.as_ref()).await?;
+        for key in source {
+            let place = key.place();
+            let Some(theirs) = there.remove(&place) else {
+                ensure!(!quiet, "the copy is not equal: {place} is not in the target");
+                continue;
+            };
+            keys += 1;
+            destroyed += u64::from(key.wrapped.is_none());
+            bytes[0].key(&key);
+            bytes[1].key(&theirs);
+        }
+        if let Some(place) = there.keys().next() {
+            bail!("the copy is not equal: {place} is not in the source");
+        }
+        if end.is_none() {
+            break;
+        }
+        after = end;
+    }
+    let [ours, theirs] = bytes.map(Bytes::digest);
+    ensure!(ours == theirs, "the copy is not equal: other keys in the target");
+    Ok(VaultSummary { keys, destroyed, digest: ours })
+}

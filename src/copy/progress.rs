@@ -1,0 +1,83 @@
+//! How far a copy is: a bar on a terminal, a line every few seconds elsewhere.
+
+use std::io::IsTerminal as _;
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use whence_events::Position;
+
+/// Between two lines.
+const LINE_EVERY: Duration = Duration::from_secs(3);
+
+/// What is shown of one pass over a log. Only its owner writes to stderr meanwhile.
+pub(super) struct Progress {
+    what: &'static str,
+    /// Of the log that is read, for positions tell how far it is read in every kind of store.
+    head: Position,
+    began: Instant,
+    shown: Instant,
+    bar: Option<ProgressBar>,
+}
+
+impl Progress {
+    pub(super) fn new(what: &'static str, head: Position) -> Self {
+        let began = Instant::now();
+        let bar = std::io::stderr().is_terminal().then(|| {
+            let bar = ProgressBar::new(head);
+            let style = "{prefix:9} [{bar:30}] {percent:>3} %  {msg}, {eta} left";
+            let style = ProgressStyle::with_template(style);
+            bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())).with_prefix(what)
+        });
+        Self { what, head, began, shown: began, bar }
+    }
+
+    /// The event at `position`, the last of so many events, is done.
+    pub(super) fn at(&mut self, position: Position, events: u64) {
+        let rate = rate(events, self.began.elapsed());
+        if let Some(bar) = &self.bar {
+            bar.set_message(format!("{events} events, {rate}/s"));
+            bar.set_position(position);
+        } else if self.shown.elapsed() >= LINE_EVERY {
+            self.shown = Instant::now();
+            let left = left(position, self.head, self.began.elapsed());
+            let what = self.what;
+            eprintln!("{what}: {events} events, {rate}/s, about {} s left", left.as_secs());
+        }
+    }
+
+    /// The pass is over, with so many events done.
+    pub(super) fn end(self, events: u64) {
+        if let Some(bar) = &self.bar {
+            bar.finish_and_clear();
+        }
+        let rate = rate(events, self.began.elapsed());
+        eprintln!("{}: {events} events, {rate}/s, done", self.what);
+    }
+}
+
+fn rate(events: u64, time: Duration) -> u64 {
+    let micros = u64::try_from(time.as_micros()).unwrap_or(u64::MAX).max(1);
+    events.saturating_mul(1_000_000) / micros
+}
+
+/// The time that is left when the rest takes as long as what is done.
+fn left(done: Position, all: Position, time: Duration) -> Duration {
+    let rest = u128::from(all.saturating_sub(done));
+    let micros = time.as_micros().saturating_mul(rest) / u128::from(done.max(1));
+    Duration::from_micros(u64::try_from(micros).unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_left_takes_as_long_as_what_is_done() {
+        let second = Duration::from_secs(1);
+        assert_eq!(left(25, 100, second), 3 * second);
+        assert_eq!(left(100, 100, second), Duration::ZERO);
+        assert_eq!(left(0, 0, Duration::ZERO), Duration::ZERO);
+        assert_eq!(rate(10, second * 2), 5);
+        assert_eq!(rate(0, Duration::ZERO), 0);
+    }
+}

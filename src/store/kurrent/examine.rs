@@ -1,0 +1,92 @@
+//! Looking at a log without touching it: `whence doctor`.
+
+use tokio_postgres::Client;
+use whence_events::Position;
+use whence_projections::{look_postgres, look_who_leads};
+
+use super::link::{Link, Opened};
+use super::{KurrentUrl, PATIENCE, read, record, settings};
+use crate::doctor::{Findings, Knowledge, Level};
+use crate::postgres::{PostgresUrl, said};
+
+/// Events behind the tables that are counted at most.
+const COUNTED: usize = 10_000;
+
+/// How often a service is given a moment to bring its tables up to a position.
+const LOOKS: usize = 20;
+const MOMENT: std::time::Duration = std::time::Duration::from_millis(100);
+
+/// The log, and how far the read models in Postgres are; the vault there is looked at elsewhere.
+pub(in crate::store) async fn examine(
+    url: &KurrentUrl,
+    reads: &PostgresUrl,
+    knowledge: &Knowledge,
+    findings: &mut Findings,
+) {
+    let check = "connection";
+    let opened = match settings::settings(url.as_str()) {
+        Ok(settings) => Link::open(settings, PATIENCE).await.map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    };
+    let opened = match opened {
+        Ok(opened) => opened,
+        Err(error) => {
+            let found = format!("cannot reach KurrentDB at {url}: {error}");
+            let advice = "see that a leader runs there and lets this user in";
+            findings.bad(Level::Fail, check, found, advice);
+            return;
+        }
+    };
+    findings.ok(check, format!("the leader of KurrentDB at {url} answers"));
+    let Opened { link, last, .. } = opened;
+    match &last {
+        None => {
+            let found = format!("there is no event of whence at {url} yet");
+            findings.bad(Level::Warn, "log", found, "serve begins it");
+        }
+        Some(last) => {
+            let created = record::created(last.get_original_event());
+            findings.last_event(created, knowledge.clock.now());
+            let position = record::position(last).unwrap_or(0);
+            findings.ok("positions", format!("the log ends at {position}"));
+        }
+    }
+    // That it cannot be reached is told where the vault is looked at.
+    if let Ok((client, driver)) = reads.connect(&[]).await {
+        let driver = tokio::spawn(async move { drop(driver.await) });
+        let head = last.as_ref().and_then(record::position).unwrap_or(0);
+        if let Err(why) = read_models(&link, head, &client, findings).await {
+            let found = format!("how far they are cannot be told: {why}");
+            findings.bad(Level::Fail, "read models", found, "see the logs of both servers");
+        }
+        driver.abort();
+    }
+}
+
+async fn read_models(
+    link: &Link,
+    head: Position,
+    client: &Client,
+    findings: &mut Findings,
+) -> Result<(), String> {
+    let is_led = look_who_leads(client).await.map_err(|error| said(&error))?.is_some();
+    let mut found = look_postgres(client).await.map_err(|error| said(&error))?;
+    // What was committed a moment ago may be on its way.
+    for _ in 0..LOOKS {
+        if !is_led || found.iter().all(|found| found.checkpoint.position >= head) {
+            break;
+        }
+        tokio::time::sleep(MOMENT).await;
+        found = look_postgres(client).await.map_err(|error| said(&error))?;
+    }
+    if found.is_empty() {
+        findings.bad(Level::Warn, "read models", "there are none yet", "serve makes them");
+    }
+    for found in &found {
+        let position = found.checkpoint.position;
+        let there = read::event_at(link, position).await.map_err(|error| error.to_string())?;
+        let behind = read::all(link, position, COUNTED).await.map_err(|error| error.to_string())?;
+        findings.projector(found, there, behind.len() as u64);
+    }
+    Ok(())
+}

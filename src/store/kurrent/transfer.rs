@@ -1,0 +1,99 @@
+//! Giving and taking a whole log: `whence copy`.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use eventstore::{AppendToStreamOptions, Client, CurrentRevision, Error, StreamState};
+use whence_events::{Position, Recorded};
+
+use super::{KurrentStore, read, record};
+use crate::store::{
+    EventStore, KeyPlace, PostgresVault, StoreError, StoredKey, Transfer, postgres::CopyLock,
+};
+
+/// A log in KurrentDB as one side of a copy, with the vault beside it.
+pub(in crate::store) struct KurrentTransfer {
+    store: KurrentStore,
+    vault: PostgresVault,
+    /// On the database of the vault: the log itself has nothing that can be locked.
+    _lock: CopyLock,
+}
+
+impl KurrentTransfer {
+    /// Of a log that is open, its vault, and the lock on the database of that.
+    pub(in crate::store) fn new(store: KurrentStore, vault: PostgresVault, lock: CopyLock) -> Self {
+        Self { store, vault, _lock: lock }
+    }
+
+    /// Appends neighbours of one stream; their place is the one they had. Gives the position of the
+    /// last, when the server tells it.
+    async fn append(&self, run: &[Recorded]) -> Result<Option<Position>, StoreError> {
+        let [first, ..] = run else { return Ok(None) };
+        let name = first.stream.to_string();
+        let expected = match first.version.checked_sub(1) {
+            None => StreamState::NoStream,
+            Some(revision) => StreamState::StreamRevision(revision),
+        };
+        let events: serde_json::Result<Vec<_>> = run.iter().map(record::copied).collect();
+        let events = &events.map_err(StoreError::unavailable)?;
+        let options = AppendToStreamOptions::default().requires_leader(true);
+        let options = &options.stream_state(expected);
+        let sent = self.store.shared.link.call(|client: Arc<Client>| {
+            let (name, events) = (name.clone(), events.clone());
+            async move {
+                match client.append_to_stream(name, options, events).await {
+                    Ok(written) => Ok(Ok(record::known(written.position.commit))),
+                    Err(Error::WrongExpectedVersion { current, .. }) => Ok(Err(match current {
+                        CurrentRevision::Current(revision) => revision + 1,
+                        CurrentRevision::NoStream => 0,
+                    })),
+                    Err(error) => Err(error),
+                }
+            }
+        });
+        match sent.await.map_err(StoreError::unavailable)? {
+            Ok(position) => Ok(position),
+            Err(length) => Err(StoreError::Conflict { length }),
+        }
+    }
+
+    async fn head(&self) -> Result<Position, StoreError> {
+        read::head(&self.store.shared.link).await.map_err(StoreError::unavailable)
+    }
+}
+
+#[async_trait]
+impl Transfer for KurrentTransfer {
+    fn log(&self) -> &dyn EventStore {
+        &self.store
+    }
+
+    /// One append after the other, each acknowledged before the next is sent: only that keeps the
+    /// order of the log, for the server orders what is under way together as it likes.
+    async fn import(&self, after: Position, events: &[Recorded]) -> Result<Position, StoreError> {
+        let head = self.head().await?;
+        if head != after {
+            return Err(StoreError::Conflict { length: head });
+        }
+        let mut last = Some(after);
+        for run in events.chunk_by(|one, next| one.stream == next.stream) {
+            last = self.append(run).await?;
+        }
+        match last {
+            Some(position) => Ok(position),
+            None => self.head().await,
+        }
+    }
+
+    async fn keys(
+        &self,
+        after: Option<&KeyPlace>,
+        limit: usize,
+    ) -> Result<Vec<StoredKey>, StoreError> {
+        self.vault.keys(after, limit).await
+    }
+
+    async fn import_keys(&self, keys: &[StoredKey]) -> Result<(), StoreError> {
+        self.vault.import_keys(keys).await
+    }
+}

@@ -1,0 +1,325 @@
+//! Looking at a log, or a vault, without touching it: `whence doctor`.
+
+use std::cmp::Ordering;
+
+use tokio_postgres::error::SqlState;
+use tokio_postgres::{Client, Error};
+use uuid::Uuid;
+use whence_events::{EventId, Position, StreamId, Timestamp};
+use whence_projections::{Found, look_postgres, look_who_leads};
+
+use super::open::{LOG, OLDEST_SERVER, VAULT};
+use super::read::clamped;
+use super::write::drive;
+use crate::doctor::{Findings, Knowledge, Level};
+use crate::postgres::{PostgresUrl, said};
+use crate::vault::unwrapped;
+
+/// Events at the end of the log, and keys, that are looked at.
+const TAIL: i64 = 1000;
+const KEYS: i64 = 50;
+
+/// How often a service is given a moment to bring its tables up to a position.
+const LOOKS: usize = 20;
+const MOMENT: std::time::Duration = std::time::Duration::from_millis(100);
+
+/// What is in the database.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::store) enum Parts {
+    /// The log and its vault.
+    All,
+    /// The vault of a log that is elsewhere.
+    Vault,
+}
+
+pub(in crate::store) async fn examine(
+    url: &PostgresUrl,
+    parts: Parts,
+    knowledge: &Knowledge,
+    findings: &mut Findings,
+) {
+    let check = "connection";
+    let (client, driver) = match url.connect(&[]).await {
+        Ok(connected) => connected,
+        Err(error) => {
+            let found = format!("cannot connect to Postgres at {url}: {error}");
+            let advice = "see that the server runs there and lets this user in";
+            findings.bad(Level::Fail, check, found, advice);
+            return;
+        }
+    };
+    let _driver = drive(driver, |_| ());
+    findings.ok(check, format!("Postgres at {url} answers"));
+    let mut patient = Patient { client: &client, parts, findings };
+    if let Err(error) = patient.look(url, knowledge).await {
+        let found = format!("the database {url} cannot be examined: {}", said(&error));
+        findings.bad(Level::Fail, "database", found, "see the log of the server");
+    }
+}
+
+struct Patient<'a> {
+    client: &'a Client,
+    parts: Parts,
+    findings: &'a mut Findings,
+}
+
+impl Patient<'_> {
+    async fn look(&mut self, url: &PostgresUrl, knowledge: &Knowledge) -> Result<(), Error> {
+        self.server().await?;
+        self.clock(knowledge).await?;
+        self.durability().await?;
+        let ours = "SELECT to_regclass('vault.migrations') IS NOT NULL,
+                           EXISTS (SELECT FROM pg_namespace WHERE nspname IN ('log', 'vault'))";
+        let row = self.client.query_one(ours, &[]).await?;
+        match (row.try_get(0)?, row.try_get(1)?) {
+            (false, false) => {
+                let what = if self.parts == Parts::All { "log" } else { "vault" };
+                let found = format!("there is no {what} at {url} yet");
+                self.findings.bad(Level::Warn, "log", found, "serve makes it");
+                return Ok(());
+            }
+            (false, true) => {
+                let found = "there is a schema log or vault that is not of whence";
+                self.findings.bad(Level::Fail, "log", found, "use a database of its own");
+                return Ok(());
+            }
+            (true, _) => {}
+        }
+        if !self.migrations().await? {
+            return Ok(());
+        }
+        self.keys(knowledge).await?;
+        if self.parts == Parts::All {
+            self.triggers().await?;
+            let head = self.positions(knowledge).await?;
+            self.read_models(head).await?;
+        } else {
+            self.leader().await?;
+        }
+        Ok(())
+    }
+
+    async fn server(&mut self) -> Result<(), Error> {
+        let sql = "SELECT current_setting('server_version_num')::int,
+                          current_setting('server_version'), current_setting('server_encoding'),
+                          current_setting('transaction_read_only')::bool";
+        let row = self.client.query_one(sql, &[]).await?;
+        let (number, version): (i32, &str) = (row.try_get(0)?, row.try_get(1)?);
+        let check = "version";
+        if number < OLDEST_SERVER {
+            let found = format!("Postgres {version} is too old");
+            self.findings.bad(Level::Fail, check, found, "14 is the oldest that will do");
+        } else {
+            self.findings.ok(check, format!("Postgres {version}"));
+        }
+        let encoding: &str = row.try_get(2)?;
+        if encoding != "UTF8" {
+            let found = format!("the database is encoded in {encoding}");
+            self.findings.bad(Level::Fail, "encoding", found, "make one that is encoded in UTF8");
+        }
+        if row.try_get(3)? {
+            let advice = "name the server that takes writes, or all of them, in the URL";
+            self.findings.bad(Level::Fail, "server", "the server is read-only", advice);
+        }
+        Ok(())
+    }
+
+    async fn clock(&mut self, knowledge: &Knowledge) -> Result<(), Error> {
+        let sql = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
+        // Half of the way there and back.
+        let before = knowledge.clock.now().as_micros();
+        let row = self.client.query_one(sql, &[]).await?;
+        let after = knowledge.clock.now().as_micros();
+        let there: i64 = row.try_get(0)?;
+        self.findings.clock("the clock of Postgres", there - (before + (after - before) / 2));
+        Ok(())
+    }
+
+    async fn durability(&mut self) -> Result<(), Error> {
+        let sql =
+            "SELECT current_setting('fsync')::bool, current_setting('full_page_writes')::bool,
+                          current_setting('synchronous_commit'),
+                          current_setting('synchronous_standby_names')";
+        let row = self.client.query_one(sql, &[]).await?;
+        let check = "durability";
+        let (flushed, whole): (bool, bool) = (row.try_get(0)?, row.try_get(1)?);
+        if !flushed {
+            let found = "fsync is off: a crash of the machine takes what was acknowledged";
+            self.findings.bad(Level::Fail, check, found, "set fsync = on and restart Postgres");
+        }
+        if !whole {
+            let found = "full_page_writes is off: a crash may leave half a page";
+            let advice = "set it to on, unless the file system writes pages whole";
+            self.findings.bad(Level::Warn, check, found, advice);
+        }
+        let (setting, standbys): (&str, &str) = (row.try_get(2)?, row.try_get(3)?);
+        let on = if setting == "off" { "off, and on for the log's connections" } else { setting };
+        let on_disk = if standbys.is_empty() { "this server" } else { "a synchronous standby" };
+        if flushed && whole {
+            let found = format!("synchronous_commit is {on}: a commit is on disk at {on_disk}");
+            self.findings.ok(check, found);
+        }
+        Ok(())
+    }
+
+    /// Whether the formats are such that can be looked into.
+    async fn migrations(&mut self) -> Result<bool, Error> {
+        let mut known = true;
+        let parts: &[(&str, usize)] = match self.parts {
+            Parts::All => &[("vault", VAULT.len()), ("log", LOG.len())],
+            Parts::Vault => &[("vault", VAULT.len())],
+        };
+        for (part, newest) in parts {
+            let sql = "SELECT coalesce(max(number), 0) FROM vault.migrations WHERE part = $1";
+            let format: i64 = self.client.query_one(sql, &[part]).await?.try_get(0)?;
+            let newest = clamped(*newest);
+            let check = "migrations";
+            match format.cmp(&newest) {
+                Ordering::Greater => {
+                    let found =
+                        format!("the {part} has format {format}, this whence knows {newest}");
+                    let advice = "use the newer whence that wrote it";
+                    self.findings.bad(Level::Fail, check, found, advice);
+                    known = false;
+                }
+                Ordering::Less => {
+                    let found = format!("the {part} has format {format} of {newest}");
+                    let advice = "serve brings it up to date";
+                    self.findings.bad(Level::Warn, check, found, advice);
+                    // Nothing of it may be there yet.
+                    known &= format > 0;
+                }
+                Ordering::Equal => {
+                    self.findings.ok(check, format!("the {part} has format {format}, the newest"));
+                }
+            }
+        }
+        Ok(known)
+    }
+
+    async fn keys(&mut self, knowledge: &Knowledge) -> Result<(), Error> {
+        let Some(keys) = &knowledge.keys else { return Ok(()) };
+        let sql = "SELECT value FROM vault.about WHERE name = 'master_key'";
+        let row = self.client.query_opt(sql, &[]).await?;
+        let made_with = row.map(|row| row.try_get::<_, Vec<u8>>(0)).transpose()?;
+        if made_with.as_deref() != Some(&keys.fingerprint().0[..]) {
+            let found = "the database was made with another master key";
+            let advice = "give the one that it was made with";
+            self.findings.bad(Level::Fail, "master key", found, advice);
+            return Ok(());
+        }
+        let sql = "SELECT subject, generation, wrapped FROM vault.subject_keys
+                   WHERE wrapped IS NOT NULL LIMIT $1";
+        let rows = self.client.query(sql, &[&KEYS]).await?;
+        let mut damaged = 0;
+        for row in &rows {
+            let (subject, wrapped): (&str, &[u8]) = (row.try_get(0)?, row.try_get(2)?);
+            let generation = u32::try_from(row.try_get::<_, i64>(1)?).unwrap_or(u32::MAX);
+            let opens = subject.parse::<StreamId>().is_ok_and(|subject| {
+                unwrapped(&keys.wrapping, &subject, generation, wrapped).is_some()
+            });
+            damaged += usize::from(!opens);
+        }
+        self.findings.subject_keys(rows.len(), damaged);
+        Ok(())
+    }
+
+    /// Tries what they have to refuse, on no row at all and never committed.
+    async fn triggers(&mut self) -> Result<(), Error> {
+        let check = "immutability";
+        for table in ["events", "streams"] {
+            let sql = "SELECT coalesce(max(t.tgenabled::text), 'none') FROM pg_trigger t
+                       WHERE t.tgrelid = to_regclass('log.' || $1)
+                         AND t.tgname = $1 || '_never_change'";
+            let enabled = self.client.query_one(sql, &[&table]).await?;
+            let enabled: &str = enabled.try_get(0)?;
+            let refused = self.refuses(table).await?;
+            if refused && enabled == "A" {
+                self.findings.ok(check, format!("log.{table} refuses every change"));
+            } else if refused {
+                let found = format!("log.{table} refuses changes, but not those of a replica");
+                let advice = "ALTER TABLE ... ENABLE ALWAYS TRIGGER, as in migrations/";
+                self.findings.bad(Level::Warn, check, found, advice);
+            } else {
+                let found = format!("log.{table} can be changed: its trigger is off or gone");
+                let advice = "hold the log against a backup, then make it again as in migrations/";
+                self.findings.bad(Level::Fail, check, found, advice);
+            }
+        }
+        Ok(())
+    }
+
+    async fn refuses(&self, table: &str) -> Result<bool, Error> {
+        self.client.batch_execute("BEGIN").await?;
+        let column = if table == "events" { "data" } else { "name" };
+        let change = format!("UPDATE log.{table} SET {column} = {column} WHERE false");
+        let done = self.client.batch_execute(&change).await;
+        self.client.batch_execute("ROLLBACK").await?;
+        match done {
+            Ok(()) => Ok(false),
+            // By the trigger; or before it was asked, where this user may change nothing at all.
+            Err(error) => match error.code() {
+                Some(
+                    &SqlState::RESTRICT_VIOLATION
+                    | &SqlState::READ_ONLY_SQL_TRANSACTION
+                    | &SqlState::INSUFFICIENT_PRIVILEGE,
+                ) => Ok(true),
+                Some(_) | None => Err(error),
+            },
+        }
+    }
+
+    async fn positions(&mut self, knowledge: &Knowledge) -> Result<Position, Error> {
+        // One statement sees one moment of the log.
+        let sql = "SELECT h.position, h.recorded_at, count(t.position),
+                          coalesce(min(t.position), 1), coalesce(max(t.position), 0)
+                   FROM log.head h LEFT JOIN
+                     (SELECT position FROM log.events ORDER BY position DESC LIMIT $1) t ON true
+                   GROUP BY h.position, h.recorded_at";
+        let row = self.client.query_one(sql, &[&TAIL]).await?;
+        let (head, count): (i64, i64) = (row.try_get(0)?, row.try_get(2)?);
+        let (first, last): (i64, i64) = (row.try_get(3)?, row.try_get(4)?);
+        let gaps = last + 1 - first != count;
+        self.findings.positions(head.cast_unsigned(), last.cast_unsigned(), gaps);
+        let latest = Timestamp::from_micros(row.try_get(1)?);
+        self.findings.last_event(latest, knowledge.clock.now());
+        Ok(head.cast_unsigned())
+    }
+
+    async fn leader(&mut self) -> Result<bool, Error> {
+        let leader = look_who_leads(self.client).await?;
+        self.findings.ok(
+            "service",
+            match &leader {
+                Some(who) => format!("the node that writes the read models: {who}"),
+                None => "no node writes the read models".into(),
+            },
+        );
+        Ok(leader.is_some())
+    }
+
+    async fn read_models(&mut self, head: Position) -> Result<(), Error> {
+        let is_led = self.leader().await?;
+        let mut found = look_postgres(self.client).await?;
+        let is_behind = |found: &[Found]| found.iter().any(|f| f.checkpoint.position < head);
+        for _ in 0..LOOKS {
+            if !is_led || !is_behind(&found) {
+                break;
+            }
+            tokio::time::sleep(MOMENT).await;
+            found = look_postgres(self.client).await?;
+        }
+        if found.is_empty() {
+            let advice = "serve makes them";
+            self.findings.bad(Level::Warn, "read models", "there are none yet", advice);
+        }
+        for found in &found {
+            let position = found.checkpoint.position;
+            let sql = "SELECT event_id FROM log.events WHERE position = $1";
+            let row = self.client.query_opt(sql, &[&clamped(position)]).await?;
+            let there = row.map(|row| row.try_get::<_, Uuid>(0)).transpose()?;
+            self.findings.projector(found, there.map(EventId), head.saturating_sub(position));
+        }
+        Ok(())
+    }
+}

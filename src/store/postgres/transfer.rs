@@ -1,0 +1,278 @@
+//! Giving and taking a whole log: `whence copy`.
+
+use async_trait::async_trait;
+use tokio::sync::Mutex;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Client, Row, Transaction};
+use uuid::Uuid;
+use whence_events::{Position, Recorded, Timestamp};
+
+use super::read::{ReadError, clamped};
+use super::write::{Driven, drive};
+use super::{PostgresStore, PostgresVault};
+use crate::postgres::{ConnectError, PostgresUrl, said};
+use crate::store::{EventStore, KeyPlace, StoreError, StoredKey, Transfer};
+
+/// Held, for as long as its session lasts, by who copies into this database.
+const COPYING: i64 = 0x7768_656e_6365_0003;
+
+/// What is said to be taken is on disk, and what is read under the head row's lock is what others
+/// have committed before. Plans as in `write/connection.rs`.
+const SETTINGS: [&str; 5] = [
+    "synchronous_commit=on",
+    "default_transaction_isolation=read\\ committed",
+    "plan_cache_mode=force_generic_plan",
+    "enable_seqscan=off",
+    "jit=off",
+];
+
+/// A connection that copies into a database, and that nobody else has one of.
+pub(in crate::store) struct CopyLock {
+    client: Mutex<Client>,
+    _driver: Driven,
+}
+
+/// Why nothing can be copied into a database now.
+#[derive(Debug, thiserror::Error)]
+pub(in crate::store) enum LockError {
+    /// No connection.
+    #[error("cannot connect to Postgres at {place}: {source}")]
+    Connect {
+        /// Where.
+        place: String,
+        /// Why.
+        source: ConnectError,
+    },
+    /// Postgres said no.
+    #[error("cannot ask the Postgres at {place}: {}", said(.source))]
+    Postgres {
+        /// Where.
+        place: String,
+        /// Why.
+        source: tokio_postgres::Error,
+    },
+    /// Another copy runs.
+    #[error("another copy into {0} is under way")]
+    Taken(String),
+    /// Nothing to read.
+    #[error("there is no log in the database {0}")]
+    NoLog(String),
+}
+
+impl CopyLock {
+    /// Takes the lock of a target, or only connects to a source.
+    async fn connect(url: &PostgresUrl) -> Result<Self, LockError> {
+        let connected = url.connect(&SETTINGS).await;
+        let (client, driver) =
+            connected.map_err(|source| LockError::Connect { place: url.to_string(), source })?;
+        Ok(Self { client: Mutex::new(client), _driver: drive(driver, |_| ()) })
+    }
+
+    /// Makes sure that nobody else copies into a database for as long as this value lives.
+    pub(in crate::store) async fn take(url: &PostgresUrl) -> Result<Self, LockError> {
+        let lock = Self::connect(url).await?;
+        let sql = "SELECT pg_try_advisory_lock($1)";
+        let taken = lock.client.lock().await.query_one(sql, &[&COPYING]).await;
+        let taken = taken.map_err(|source| said_no(url, source))?;
+        if taken.get(0) { Ok(lock) } else { Err(LockError::Taken(url.to_string())) }
+    }
+
+    /// Insists on there being something to copy: opening would make it.
+    pub(in crate::store) async fn look(url: &PostgresUrl, table: &str) -> Result<Self, LockError> {
+        let look = Self::connect(url).await?;
+        let sql = "SELECT to_regclass($1) IS NOT NULL";
+        let there = look.client.lock().await.query_one(sql, &[&table]).await;
+        let there = there.map_err(|source| said_no(url, source))?;
+        if there.get(0) { Ok(look) } else { Err(LockError::NoLog(url.to_string())) }
+    }
+}
+
+fn said_no(url: &PostgresUrl, source: tokio_postgres::Error) -> LockError {
+    LockError::Postgres { place: url.to_string(), source }
+}
+
+/// A log in Postgres as one side of a copy.
+pub(in crate::store) struct PostgresTransfer {
+    store: PostgresStore,
+    lock: CopyLock,
+}
+
+impl PostgresTransfer {
+    /// Of a log that is open, and the lock on its database.
+    pub(in crate::store) fn new(store: PostgresStore, lock: CopyLock) -> Self {
+        Self { store, lock }
+    }
+}
+
+#[async_trait]
+impl Transfer for PostgresTransfer {
+    fn log(&self) -> &dyn EventStore {
+        &self.store
+    }
+
+    /// On the connection that holds the lock: if that is lost, this fails.
+    async fn import(&self, after: Position, events: &[Recorded]) -> Result<Position, StoreError> {
+        let mut client = self.lock.client.lock().await;
+        let transaction = client.transaction().await.map_err(unavailable)?;
+        let sql = "SELECT position FROM log.head FOR UPDATE";
+        let row = transaction.query_one(sql, &[]).await.map_err(unavailable)?;
+        let head = row.get::<_, i64>(0).cast_unsigned();
+        if head != after {
+            return Err(StoreError::Conflict { length: head });
+        }
+        insert(&transaction, after, events).await?;
+        transaction.commit().await.map_err(unavailable)?;
+        Ok(after + events.len() as u64)
+    }
+
+    async fn keys(
+        &self,
+        after: Option<&KeyPlace>,
+        limit: usize,
+    ) -> Result<Vec<StoredKey>, StoreError> {
+        self.store.vault.keys(after, limit).await
+    }
+
+    async fn import_keys(&self, keys: &[StoredKey]) -> Result<(), StoreError> {
+        self.store.vault.import_keys(keys).await
+    }
+}
+
+/// Inserts the events behind `after` and moves the head, in three statements.
+async fn insert(
+    transaction: &Transaction<'_>,
+    after: Position,
+    events: &[Recorded],
+) -> Result<(), StoreError> {
+    let columns = Columns::of(after, events);
+    let c = &columns;
+    let sql = "INSERT INTO log.streams (first, name)
+               SELECT e.position, e.name FROM unnest($1::bigint[], $2::text[], $3::bigint[])
+                 AS e (position, name, version) WHERE e.version = 0";
+    let streams: [&(dyn ToSql + Sync); 3] = [&c.positions, &c.names, &c.versions];
+    transaction.execute(sql, &streams).await.map_err(unavailable)?;
+    let sql = "INSERT INTO log.events (position, stream, version, occurred_at, recorded_at,
+                 event_id, correlation_id, causation_id, actor, type, data)
+               SELECT e.position, s.first, e.version, e.occurred_at, e.recorded_at, e.event_id,
+                      e.correlation_id, e.causation_id, e.actor, e.type,
+                      convert_from(e.data, 'UTF8')
+                 FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::bigint[],
+                             $6::uuid[], $7::uuid[], $8::uuid[], $9::text[], $10::text[],
+                             $11::bytea[])
+                   AS e (position, name, version, occurred_at, recorded_at, event_id,
+                         correlation_id, causation_id, actor, type, data)
+                 JOIN log.streams s ON s.name = e.name";
+    let values: [&(dyn ToSql + Sync); 11] = [
+        &c.positions,
+        &c.names,
+        &c.versions,
+        &c.occurred,
+        &c.recorded,
+        &c.ids,
+        &c.correlations,
+        &c.causations,
+        &c.actors,
+        &c.types,
+        &c.contents,
+    ];
+    let written = transaction.execute(sql, &values).await.map_err(unavailable)?;
+    if written != events.len() as u64 {
+        return Err(StoreError::unavailable(NoStream));
+    }
+    let sql = "UPDATE log.head SET position = $1, recorded_at = greatest(recorded_at, $2)";
+    let latest = c.recorded.iter().max().copied().unwrap_or(0);
+    let end = clamped(after + events.len() as u64);
+    transaction.execute(sql, &[&end, &latest]).await.map_err(unavailable)?;
+    Ok(())
+}
+
+/// Events as the columns of the table.
+#[derive(Default)]
+struct Columns<'a> {
+    positions: Vec<i64>,
+    names: Vec<String>,
+    versions: Vec<i64>,
+    occurred: Vec<i64>,
+    recorded: Vec<i64>,
+    ids: Vec<Uuid>,
+    correlations: Vec<Uuid>,
+    causations: Vec<Option<Uuid>>,
+    actors: Vec<String>,
+    types: Vec<&'a str>,
+    contents: Vec<&'a [u8]>,
+}
+
+impl<'a> Columns<'a> {
+    fn of(after: Position, events: &'a [Recorded]) -> Self {
+        let mut columns = Self::default();
+        for (event, position) in events.iter().zip(after + 1..) {
+            columns.positions.push(clamped(position));
+            columns.names.push(event.stream.to_string());
+            columns.versions.push(clamped(event.version));
+            columns.occurred.push(event.metadata.occurred_at.as_micros());
+            columns.recorded.push(event.recorded_at.as_micros());
+            columns.ids.push(event.event_id.0);
+            columns.correlations.push(event.metadata.correlation_id.0);
+            columns.causations.push(event.metadata.causation_id.map(|id| id.0));
+            columns.actors.push(event.metadata.actor.to_string());
+            columns.types.push(event.event.event_type());
+            columns.contents.push(&event.data);
+        }
+        columns
+    }
+}
+
+impl PostgresVault {
+    /// As [`Transfer::keys`].
+    pub(in crate::store) async fn keys(
+        &self,
+        after: Option<&KeyPlace>,
+        limit: usize,
+    ) -> Result<Vec<StoredKey>, StoreError> {
+        let (subject, generation) = after.map_or(("", 0), |at| (&at.subject, at.generation));
+        let sql = "SELECT subject, generation, wrapped, created_at, destroyed_at
+                   FROM vault.subject_keys WHERE (subject, generation) > ($1, $2)
+                   ORDER BY subject, generation LIMIT $3";
+        let place: [&(dyn ToSql + Sync); 3] = [&subject, &i64::from(generation), &clamped(limit)];
+        self.readers.query(sql, &place, stored_key).await
+    }
+
+    /// As [`Transfer::import_keys`].
+    pub(in crate::store) async fn import_keys(&self, keys: &[StoredKey]) -> Result<(), StoreError> {
+        let subjects: Vec<_> = keys.iter().map(|key| key.subject.to_string()).collect();
+        let generations: Vec<_> = keys.iter().map(|key| i64::from(key.generation)).collect();
+        let wrapped: Vec<_> = keys.iter().map(|key| key.wrapped.as_deref()).collect();
+        let created: Vec<_> = keys.iter().map(|key| key.created_at.as_micros()).collect();
+        let destroyed: Vec<_> =
+            keys.iter().map(|key| key.destroyed_at.map(Timestamp::as_micros)).collect();
+        let sql = "INSERT INTO vault.subject_keys AS k
+                     (subject, generation, wrapped, created_at, destroyed_at)
+                   SELECT * FROM unnest($1::text[], $2::bigint[], $3::bytea[], $4::bigint[],
+                                        $5::bigint[])
+                   ON CONFLICT (subject, generation) DO UPDATE
+                     SET wrapped = NULL, destroyed_at = excluded.destroyed_at
+                     WHERE excluded.wrapped IS NULL AND k.wrapped IS NOT NULL";
+        let values: [&(dyn ToSql + Sync); 5] =
+            [&subjects, &generations, &wrapped, &created, &destroyed];
+        self.readers.query(sql, &values, |_| Ok(())).await.map(drop)
+    }
+}
+
+fn stored_key(row: &Row) -> Result<StoredKey, ReadError> {
+    Ok(StoredKey {
+        subject: row.try_get::<_, &str>(0)?.parse()?,
+        generation: u32::try_from(row.try_get::<_, i64>(1)?)?,
+        wrapped: row.try_get(2)?,
+        created_at: Timestamp::from_micros(row.try_get(3)?),
+        destroyed_at: row.try_get::<_, Option<i64>>(4)?.map(Timestamp::from_micros),
+    })
+}
+
+fn unavailable(error: tokio_postgres::Error) -> StoreError {
+    StoreError::unavailable(ReadError::from(error))
+}
+
+/// The source has an event of a stream that does not begin before it.
+#[derive(Debug, thiserror::Error)]
+#[error("an event belongs to a stream that has no beginning")]
+struct NoStream;

@@ -1,0 +1,230 @@
+//! Looking at a log without touching it: `whence doctor`.
+
+use std::fs::{File, TryLockError};
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
+use uuid::Uuid;
+use whence_events::{EventId, Position, StreamId, Timestamp};
+use whence_projections::{Found, look_sqlite};
+
+use super::open::{APPLICATION_ID, MIGRATIONS, OLDEST_SQLITE};
+use crate::doctor::{Findings, Knowledge, Level};
+use crate::vault::unwrapped;
+
+/// Events at the end of the log, and keys, that are looked at.
+const TAIL: u64 = 1000;
+const KEYS: u64 = 50;
+
+/// How often a service is given a moment to bring its tables up to a position.
+const LOOKS: usize = 20;
+const MOMENT: std::time::Duration = std::time::Duration::from_millis(100);
+
+pub(in crate::store) fn examine(directory: &Path, knowledge: &Knowledge, findings: &mut Findings) {
+    let version = rusqlite::version();
+    if rusqlite::version_number() < OLDEST_SQLITE {
+        let found = format!("SQLite {version} can corrupt a log");
+        findings.bad(Level::Fail, "version", found, "build with SQLite 3.51.3 or newer");
+    } else {
+        findings.ok("version", format!("SQLite {version}, compiled in"));
+    }
+    let path = directory.join("log.db");
+    if !path.exists() {
+        let found = format!("there is no log in {} yet", directory.display());
+        findings.bad(Level::Warn, "log", found, "serve makes it");
+        return;
+    }
+    permissions(directory, findings);
+    let is_served = lock(&path, findings);
+    if let Err(error) = log(&path, is_served, knowledge, findings) {
+        let found = format!("{} cannot be read: {error}", path.display());
+        findings.bad(Level::Fail, "log", found, "restore it from a backup when it is damaged");
+    }
+}
+
+fn permissions(directory: &Path, findings: &mut Findings) {
+    let mut open = Vec::new();
+    for path in [directory.to_owned(), directory.join("log.db"), directory.join("master.key")] {
+        let mode = path.metadata().map_or(0, |metadata| metadata.permissions().mode());
+        if mode & 0o077 != 0 {
+            open.push(format!("{} ({:o})", path.display(), mode & 0o777));
+        }
+    }
+    if open.is_empty() {
+        findings.ok("permissions", format!("{} is for its owner alone", directory.display()));
+        return;
+    }
+    // A closed directory keeps others from all that is in it.
+    let is_open = |name: &str| open.iter().any(|path| path.contains(name));
+    let reachable = open.len() > 1 && open[0].starts_with(&format!("{} (", directory.display()));
+    let level = if reachable && is_open("master.key") { Level::Fail } else { Level::Warn };
+    let found = format!("others than the owner get at {}", open.join(" and "));
+    findings.bad(level, "permissions", found, "chmod 700 the directory and chmod 600 its files");
+}
+
+/// Whether a service runs on the log.
+fn lock(path: &Path, findings: &mut Findings) -> bool {
+    // Shared, and only for an instant: nothing is written.
+    let held = File::open(path.with_extension("lock"))
+        .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)));
+    let found = if held { "a service runs on this log" } else { "no service runs on this log" };
+    findings.ok("service", found);
+    held
+}
+
+fn log(
+    path: &Path,
+    is_served: bool,
+    knowledge: &Knowledge,
+    findings: &mut Findings,
+) -> rusqlite::Result<()> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    if !migrations(&connection, findings)? {
+        return Ok(());
+    }
+    keys(&connection, knowledge, findings)?;
+    triggers(&connection, findings)?;
+    durability(&connection, findings)?;
+    let head = positions(&connection, findings)?;
+    let sql = "SELECT recorded_at FROM events ORDER BY position DESC LIMIT 1";
+    let latest: Option<i64> = connection.query_row(sql, [], |row| row.get(0)).optional()?;
+    let latest = latest.map_or(Timestamp::default(), Timestamp::from_micros);
+    findings.last_event(latest, knowledge.clock.now());
+    read_models(&connection, path, is_served, head, findings)
+}
+
+/// Whether it is a log of a format that can be looked into.
+fn migrations(connection: &Connection, findings: &mut Findings) -> rusqlite::Result<bool> {
+    let pragma = |name: &str| connection.query_row(name, [], |row| row.get::<_, i64>(0));
+    let (id, format) = (pragma("PRAGMA application_id")?, pragma("PRAGMA user_version")?);
+    let known = i64::try_from(MIGRATIONS.len()).unwrap_or(i64::MAX);
+    let check = "migrations";
+    if id != i64::from(APPLICATION_ID) {
+        let advice = "see that --store names the directory of a log";
+        findings.bad(Level::Fail, check, "log.db is not a whence log", advice);
+        return Ok(false);
+    }
+    if format > known {
+        let found = format!("the log has format {format}, and this whence knows {known}");
+        findings.bad(Level::Fail, check, found, "use the newer whence that wrote it");
+        return Ok(false);
+    }
+    if format < known {
+        let found = format!("the log has format {format} of {known}");
+        findings.bad(Level::Warn, check, found, "serve brings it up to date");
+    } else {
+        findings.ok(check, format!("the log has format {format}, the newest"));
+    }
+    Ok(true)
+}
+
+fn keys(
+    connection: &Connection,
+    knowledge: &Knowledge,
+    findings: &mut Findings,
+) -> rusqlite::Result<()> {
+    let Some(keys) = &knowledge.keys else { return Ok(()) };
+    let sql = "SELECT value FROM about WHERE name = 'master_key'";
+    let made_with: Option<Vec<u8>> = connection.query_row(sql, [], |row| row.get(0)).optional()?;
+    let check = "master key";
+    if made_with.as_deref() != Some(&keys.fingerprint().0[..]) {
+        let found = "the log was made with another master key";
+        findings.bad(Level::Fail, check, found, "give the one that it was made with");
+        return Ok(());
+    }
+    let sql = "SELECT subject, generation, wrapped FROM subject_keys
+               WHERE wrapped IS NOT NULL LIMIT ?1";
+    let mut statement = connection.prepare(sql)?;
+    let rows = statement.query_map([KEYS], |row| {
+        Ok((row.get::<_, String>(0)?, row.get::<_, u32>(1)?, row.get::<_, Vec<u8>>(2)?))
+    })?;
+    let (mut seen, mut damaged) = (0, 0);
+    for row in rows {
+        let (subject, generation, wrapped) = row?;
+        seen += 1;
+        let opens = subject.parse::<StreamId>().is_ok_and(|subject| {
+            unwrapped(&keys.wrapping, &subject, generation, &wrapped).is_some()
+        });
+        damaged += usize::from(!opens);
+    }
+    findings.subject_keys(seen, damaged);
+    Ok(())
+}
+
+/// Those of the log against those that the migrations make.
+fn triggers(connection: &Connection, findings: &mut Findings) -> rusqlite::Result<()> {
+    let all = |connection: &Connection| {
+        let sql = "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' ORDER BY name";
+        let mut statement = connection.prepare(sql)?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        rows.collect::<rusqlite::Result<Vec<(String, String)>>>()
+    };
+    let fresh = Connection::open_in_memory()?;
+    MIGRATIONS.iter().try_for_each(|migration| fresh.execute_batch(migration))?;
+    let (there, wanted) = (all(connection)?, all(&fresh)?);
+    let missing: Vec<_> = wanted.iter().filter(|trigger| !there.contains(trigger)).collect();
+    if missing.is_empty() {
+        findings.ok("immutability", format!("{} triggers refuse every change", wanted.len()));
+    } else {
+        let names: Vec<_> = missing.iter().map(|(name, _)| name.as_str()).collect();
+        let found = format!("triggers are missing or changed: {}", names.join(", "));
+        let advice = "hold the log against a backup, then make them again as in migrations/";
+        findings.bad(Level::Fail, "immutability", found, advice);
+    }
+    Ok(())
+}
+
+/// How a commit gets to the disk: the rest is set on the writer's connection, by serve.
+fn durability(connection: &Connection, findings: &mut Findings) -> rusqlite::Result<()> {
+    let mode: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
+    if mode == "wal" {
+        findings.ok("durability", "journal_mode is wal; serve commits with synchronous=FULL");
+    } else {
+        let found = format!("journal_mode is {mode}");
+        findings.bad(Level::Warn, "durability", found, "serve sets it to wal");
+    }
+    Ok(())
+}
+
+fn positions(connection: &Connection, findings: &mut Findings) -> rusqlite::Result<Position> {
+    let sql = "SELECT count(*), coalesce(min(position), 1), coalesce(max(position), 0) FROM
+                 (SELECT position FROM events ORDER BY position DESC LIMIT ?1)";
+    let (count, first, last): (u64, u64, u64) =
+        connection.query_row(sql, [TAIL], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+    findings.positions(last, last, last + 1 - first != count);
+    Ok(last)
+}
+
+fn read_models(
+    connection: &Connection,
+    path: &Path,
+    is_served: bool,
+    head: Position,
+    findings: &mut Findings,
+) -> rusqlite::Result<()> {
+    let file = path.with_file_name("read.db");
+    if !file.exists() {
+        findings.bad(Level::Warn, "read models", "there are none yet", "serve makes them");
+        return Ok(());
+    }
+    let mut found = look_sqlite(&file)?;
+    // What was committed a moment ago may be on its way.
+    let is_behind = |found: &[Found]| found.iter().any(|found| found.checkpoint.position < head);
+    for _ in 0..LOOKS {
+        if !is_served || !is_behind(&found) {
+            break;
+        }
+        std::thread::sleep(MOMENT);
+        found = look_sqlite(&file)?;
+    }
+    for found in &found {
+        let position = found.checkpoint.position;
+        let sql = "SELECT event_id FROM events WHERE position = ?1";
+        let there = connection.query_row(sql, [position], |row| row.get::<_, Uuid>(0));
+        findings.projector(found, there.optional()?.map(EventId), head.saturating_sub(position));
+    }
+    Ok(())
+}
