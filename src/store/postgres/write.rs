@@ -77,8 +77,6 @@ impl Sequencer {
     async fn gather(&mut self) -> Option<Vec<Job>> {
         if self.held.is_empty() {
             self.held.push_back(self.queue.recv().await?);
-            // Those who were answered just now get to ask for what comes next.
-            tokio::task::yield_now().await;
         }
         while self.held.len() < MAX_BATCH
             && let Ok(job) = self.queue.try_recv()
