@@ -43,6 +43,8 @@ pub fn run() -> anyhow::Result<()> {
         Err(error) if shows_help(&error) => error.exit(),
         Err(error) => anyhow::bail!("{}", one_line(&error)),
     };
+    // The KurrentDB client compiles a second one in; nothing is to choose between them by itself.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     match cli.command {
         Command::Serve(args) => runtime.block_on(serve(*args)),

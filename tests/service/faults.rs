@@ -210,8 +210,6 @@ async fn read_models_that_are_stuck_are_told_from_sessions_that_are_gone() {
     let request_id = bob.start("bob@example.com").await;
     let code = server.code("bob@example.com");
     holding.store(true, Ordering::SeqCst);
-    // The wait for the read models is moved, not spent.
-    tokio::time::pause();
     let out = ada.post("/v1/auth/logout", "").await;
     assert_eq!((out.error().as_str(), out.all("set-cookie").len()), ("logout_failed", 0));
     assert_eq!(ada.get("/v1/auth/me").await.shown(), UNAVAILABLE);
@@ -220,7 +218,6 @@ async fn read_models_that_are_stuck_are_told_from_sessions_that_are_gone() {
     assert_eq!(bob.verify(elsewhere, &code).await.shown(), UNAVAILABLE);
     // What began here needs no table.
     assert_eq!(bob.verify(&request_id, &code).await.status, 200);
-    tokio::time::resume();
     holding.store(false, Ordering::SeqCst);
     assert_eq!(ada.get("/v1/auth/me").await.status, 200);
     // A revocation counts once it is on record, although the read models hear of it later.

@@ -95,6 +95,8 @@ fn start_with_tls(login: bool) -> (u16, Arc<Mutex<Seen>>, Limits) {
     std::fs::write(&cert_path, made.cert.pem()).unwrap();
     std::fs::write(&key_path, made.signing_key.serialize_pem()).unwrap();
     let ssl = SslConfig::SelfSigned { cert_path, key_path };
+    // This server lets rustls choose, which cannot choose between two.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let (port, seen) = start(ssl, login);
     (port, seen, Limits { extra_roots: made.cert.pem().into_bytes(), ..limits(5_000) })
 }
