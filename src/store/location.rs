@@ -26,10 +26,10 @@ pub enum Location {
     /// Two files in a directory.
     Sqlite(PathBuf),
     /// One database.
-    Postgres(PostgresUrl),
+    Postgres(Box<PostgresUrl>),
     /// The log in KurrentDB; read models, and keys that can be destroyed, in Postgres.
     #[cfg(feature = "kurrentdb")]
-    KurrentDb(KurrentUrl, PostgresUrl),
+    KurrentDb(KurrentUrl, Box<PostgresUrl>),
 }
 
 /// Which side of a copy a location is.
@@ -70,7 +70,7 @@ impl Location {
             "postgres" | "postgresql" => {
                 ensure!(read_db.is_none(), "--read-db is for a kurrentdb store");
                 let url = PostgresUrl::parse(store).with_context(|| flag.to_owned())?;
-                Ok(Self::Postgres(url))
+                Ok(Self::Postgres(Box::new(url)))
             }
             _ if Self::is_kurrentdb(store) => Self::kurrentdb(flag, store, read_db),
             _ => bail!(
@@ -96,7 +96,8 @@ impl Location {
             )
         })?;
         let url = KurrentUrl::parse(store).with_context(|| flag.to_owned())?;
-        Ok(Self::KurrentDb(url, PostgresUrl::parse(read_db).context("--read-db")?))
+        let beside = PostgresUrl::parse(read_db).context("--read-db")?;
+        Ok(Self::KurrentDb(url, Box::new(beside)))
     }
 
     #[cfg(not(feature = "kurrentdb"))]
