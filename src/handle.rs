@@ -133,10 +133,15 @@ impl Handler {
         let mut conflicts = 0;
         loop {
             // 1. Fold the stream.
-            let mut current = self.recent::<D>(stream).await.map_err(HandleError::Store)?;
+            let remembered = D::cache(self).get(stream);
+            let is_remembered = remembered.is_some();
+            let mut current = match remembered {
+                Some(known) => known,
+                None => self.load::<D>(stream).await.map_err(HandleError::Store)?,
+            };
             // 2. Decide.
             let mut decided = current.state.decide(command);
-            if !matches!(&decided, Ok(events) if !events.is_empty()) {
+            if is_remembered && !matches!(&decided, Ok(events) if !events.is_empty()) {
                 // Nothing to append, so nothing would tell that another node has moved the stream.
                 let assumed = current.length;
                 current = self.load::<D>(stream).await.map_err(HandleError::Store)?;

@@ -3,12 +3,14 @@
 mod tls;
 
 use std::fmt;
+use std::future::poll_fn;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use tokio::task::JoinHandle;
 use tokio_postgres::config::{Config, Host, SslMode, TargetSessionAttrs};
-use tokio_postgres::{Client, Connection, Socket};
+use tokio_postgres::{AsyncMessage, Client};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 use tls::Trust;
@@ -52,9 +54,15 @@ pub struct PostgresUrl {
 #[error("{0}")]
 pub struct UrlError(String);
 
-/// The half of a connection that has to be polled.
-pub type Driver =
-    Connection<Socket, <MakeRustlsConnect as tokio_postgres::tls::MakeTlsConnect<Socket>>::Stream>;
+/// The task that polls a connection, and ends with this value: the connection is closed then.
+#[must_use]
+pub struct Driven(JoinHandle<()>);
+
+impl Drop for Driven {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
 
 impl PostgresUrl {
     /// Parses `postgres://user:password@host:port/database?parameters`.
@@ -103,17 +111,34 @@ impl PostgresUrl {
             .expect("time-outs have a runtime")
     }
 
-    /// A connection of one's own, and what has to be polled for it to work.
+    /// A connection of one's own, open for as long as what comes with it lives.
     ///
     /// # Errors
     /// When no host takes it in time.
-    pub async fn connect(&self, settings: &[&str]) -> Result<(Client, Driver), ConnectError> {
+    pub async fn connect(&self, settings: &[&str]) -> Result<(Client, Driven), ConnectError> {
+        self.connect_and_hear(settings, |_| ()).await
+    }
+
+    /// The same, and what the server says by itself.
+    ///
+    /// # Errors
+    /// As [`PostgresUrl::connect`].
+    pub async fn connect_and_hear(
+        &self,
+        settings: &[&str],
+        hear: impl Fn(AsyncMessage) + Send + 'static,
+    ) -> Result<(Client, Driven), ConnectError> {
         let connecting = self.with(settings);
         let connecting = connecting.connect(self.tls.clone());
-        match tokio::time::timeout(self.patience(), connecting).await {
-            Ok(connected) => Ok(connected?),
-            Err(_) => Err(ConnectError::TimedOut),
-        }
+        let connected = tokio::time::timeout(self.patience(), connecting).await;
+        let (client, mut connection) = connected.map_err(|_| ConnectError::TimedOut)??;
+        let driven = tokio::spawn(async move {
+            while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await
+            {
+                hear(message);
+            }
+        });
+        Ok((client, Driven(driven)))
     }
 
     /// How long connecting may take. The time-out of the configuration is for each host, and for the

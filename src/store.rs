@@ -18,7 +18,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::broadcast;
 use whence_events::codec::CodecError;
-use whence_events::{Event, EventId, Metadata, Position, Recorded, StreamId, Version};
+use whence_events::{Event, EventId, Metadata, Position, Recorded, StreamId, Timestamp, Version};
 
 #[cfg(feature = "kurrentdb")]
 pub use kurrent::{KurrentOpenError, KurrentStore, KurrentUrl};
@@ -165,6 +165,56 @@ pub struct Append {
     /// The key the events are sealed under, when it is new: durable no later than the events.
     pub new_key: Option<NewKey>,
 }
+
+impl Append {
+    /// Refuses a caller that breaks the contract.
+    fn check(&self) -> Result<(), StoreError> {
+        if self.events.is_empty() {
+            return Err(StoreError::unavailable(NothingToAppend));
+        }
+        Ok(())
+    }
+
+    /// The events as they stand in a log whose positions are dense, behind `after`.
+    fn into_recorded(
+        self,
+        after: Position,
+        recorded_at: Timestamp,
+    ) -> impl Iterator<Item = Recorded> {
+        let Self { stream, expected_length, events, new_key: _ } = self;
+        let places = (expected_length..).zip(after + 1..);
+        events.into_iter().zip(places).map(move |(event, (version, position))| Recorded {
+            position,
+            stream: stream.clone(),
+            version,
+            event_id: event.event_id,
+            event: event.event,
+            data: event.data,
+            metadata: event.metadata,
+            recorded_at,
+        })
+    }
+
+    /// What becomes of it where the stream has another length than expected: were these very events,
+    /// which stand at their place now, appended by an earlier call?
+    fn again(
+        &self,
+        stored: &[(Position, EventId)],
+        length: Version,
+    ) -> Result<Appended, StoreError> {
+        let ids = self.events.iter().map(|event| event.event_id);
+        let same = stored.iter().map(|(_, id)| *id).eq(ids);
+        match stored.last() {
+            Some((last, _)) if same => Ok(Appended::Again { last: *last }),
+            Some(_) | None => Err(StoreError::Conflict { length }),
+        }
+    }
+}
+
+/// An append has at least one event.
+#[derive(Debug, thiserror::Error)]
+#[error("an append without events")]
+struct NothingToAppend;
 
 /// An event on its way into the log.
 #[derive(Clone, Debug)]

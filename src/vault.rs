@@ -171,8 +171,15 @@ impl Vault {
     }
 }
 
+/// Whether the key of a subject, as the vault has it, opens with a master key.
+pub(crate) fn opens(wrapping: &SealingKey, subject: &str, generation: u32, wrapped: &[u8]) -> bool {
+    subject
+        .parse()
+        .is_ok_and(|subject| unwrapped(wrapping, &subject, generation, wrapped).is_some())
+}
+
 /// A subject key out of its wrapping; `None`: it was wrapped by another master key, or is damaged.
-pub(crate) fn unwrapped(
+fn unwrapped(
     wrapping: &SealingKey,
     subject: &StreamId,
     generation: u32,

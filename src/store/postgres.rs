@@ -5,6 +5,7 @@
 //! positions commit order. Whoever tails the log here is told own batches from memory and those of
 //! other nodes from the log, in one order.
 
+mod columns;
 mod examine;
 mod listen;
 mod open;
@@ -42,6 +43,20 @@ const QUEUE_WAIT: Duration = Duration::from_secs(2);
 /// Connections for reading, and for the vault.
 const READERS: usize = 16;
 
+/// What every connection to the log and the vault begins with.
+const SETTINGS: [&str; 6] = [
+    // What was acknowledged is on disk; and on the standby, where there is a synchronous one.
+    "synchronous_commit=on",
+    // What comes after the lock has to see what was committed before it was given.
+    "default_transaction_isolation=read\\ committed",
+    // Every look-up has an index made for it; a plan that was made while the log was all but empty
+    // must not read whole tables later.
+    "plan_cache_mode=force_generic_plan",
+    "enable_seqscan=off",
+    "enable_bitmapscan=off",
+    "jit=off",
+];
+
 /// A log in a Postgres database.
 pub struct PostgresStore {
     jobs: mpsc::Sender<Job>,
@@ -64,7 +79,7 @@ impl PostgresStore {
     ) -> Result<Self, OpenError> {
         let end = open::log(url, fingerprint).await?;
         clock.raise(end.recorded_at);
-        let pool = url.pool(READERS, &read::SETTINGS);
+        let pool = url.pool(READERS, &SETTINGS);
         let readers = Readers::new(pool.clone());
         let teller = Arc::new(Teller::new(readers.clone(), end.position));
         let (jobs, queue) = mpsc::channel(QUEUE);
@@ -86,11 +101,6 @@ impl Drop for PostgresStore {
     }
 }
 
-/// A caller broke the contract: an append has at least one event.
-#[derive(Debug, thiserror::Error)]
-#[error("an append without events")]
-struct NothingToAppend;
-
 /// The sequencer ended, which only a panic makes it do.
 #[derive(Debug, thiserror::Error)]
 #[error("the log's sequencer has stopped")]
@@ -104,9 +114,7 @@ struct QueueFull;
 #[async_trait]
 impl EventStore for PostgresStore {
     async fn append(&self, append: Append) -> Result<Appended, StoreError> {
-        if append.events.is_empty() {
-            return Err(StoreError::unavailable(NothingToAppend));
-        }
+        append.check()?;
         let (answer, result) = oneshot::channel();
         let job = Job { append, answer, since: Instant::now() };
         match timeout(QUEUE_WAIT, self.jobs.send(job)).await {

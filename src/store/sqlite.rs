@@ -85,11 +85,6 @@ impl Drop for SqliteStore {
     }
 }
 
-/// A caller broke the contract: an append has at least one event.
-#[derive(Debug, thiserror::Error)]
-#[error("an append without events")]
-struct NothingToAppend;
-
 /// The writer thread ended, which only a panic makes it do.
 #[derive(Debug, thiserror::Error)]
 #[error("the log's writer has stopped")]
@@ -98,9 +93,7 @@ struct WriterGone;
 #[async_trait]
 impl EventStore for SqliteStore {
     async fn append(&self, append: Append) -> Result<Appended, StoreError> {
-        if append.events.is_empty() {
-            return Err(StoreError::unavailable(NothingToAppend));
-        }
+        append.check()?;
         self.ask(Work::Append(append)).await
     }
 

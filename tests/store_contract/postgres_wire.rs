@@ -20,8 +20,7 @@ use crate::{append, new_stream};
 /// Whether a connection is encrypted, or why there is none.
 async fn encrypted(url: &str) -> Result<bool, String> {
     let url = PostgresUrl::parse(url).map_err(|error| error.to_string())?;
-    let (client, driver) = url.connect(&[]).await.map_err(|error| error.to_string())?;
-    tokio::spawn(driver);
+    let (client, _driver) = url.connect(&[]).await.map_err(|error| error.to_string())?;
     let sql = "SELECT ssl FROM pg_stat_ssl WHERE pid = pg_backend_pid()";
     Ok(client.query_one(sql, &[]).await.unwrap().get(0))
 }

@@ -39,8 +39,10 @@ impl SqliteReadDb {
     }
 
     pub(super) fn checkpoints(&self) -> Result<Vec<Checkpoint>, ProjectError> {
-        let connection = self.writer();
-        self.projectors.iter().map(|p| Ok(checkpoint(&connection, p.as_ref())?)).collect()
+        // Not by the writer's connection: requests ask, too, and would wait for a batch to be applied.
+        Ok(self.read(|connection| {
+            self.projectors.iter().map(|p| checkpoint(connection, p.as_ref())).collect()
+        })?)
     }
 
     pub(super) fn reset(&self) -> Result<(), ProjectError> {

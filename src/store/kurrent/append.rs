@@ -4,13 +4,15 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use eventstore::{AppendToStreamOptions, Client, CurrentRevision, Error, StreamState, WriteResult};
+use eventstore::{
+    AppendToStreamOptions, Client, CurrentRevision, Error, EventData, StreamState, WriteResult,
+};
 use whence_events::{EventId, Position, Version};
 
 use super::link::{Failure, Link};
 use super::tail::Tail;
 use super::{read, record};
-use crate::store::{Append, Appended, KeyPut, KeyStore, StoreError};
+use crate::store::{Append, Appended, KeyPut, KeyStore, NothingToAppend, StoreError};
 
 /// How long an append that is on disk waits until the tail has told of it. Past that it answers all
 /// the same: whoever then misses the event looks at the log.
@@ -76,7 +78,7 @@ pub(super) struct Appender<'a> {
 }
 
 /// The server's answer.
-enum Answer {
+pub(super) enum Answer {
     /// The events are there; the position of the last, when it was told.
     There(Option<Position>),
     /// The stream has another length.
@@ -85,9 +87,8 @@ enum Answer {
 
 impl Appender<'_> {
     pub(super) async fn append(&self, append: Append) -> Result<Appended, StoreError> {
-        let Some(last_event) = append.events.last() else {
-            return Err(StoreError::unavailable(NothingToAppend));
-        };
+        let last_event = append.events.last();
+        let last_event = last_event.ok_or_else(|| StoreError::unavailable(NothingToAppend))?;
         // Whatever was told already was there before this call. A tail that was cut off may not have
         // told what an earlier call has written without hearing of it.
         let there_before = if self.link.is_caught_up() {
@@ -137,19 +138,9 @@ impl Appender<'_> {
         if i64::try_from(append.expected_length).is_err() {
             return Ok(Answer::OtherLength(read::length(self.link, &name).await?));
         }
-        let expected = match append.expected_length.checked_sub(1) {
-            None => StreamState::NoStream,
-            Some(revision) => StreamState::StreamRevision(revision),
-        };
         let events: serde_json::Result<Vec<_>> =
             append.events.iter().map(record::outgoing).collect();
-        let options = AppendToStreamOptions::default().requires_leader(true);
-        let (events, options) = (&events?, &options.stream_state(expected));
-        let sent = self.link.call(|client: Arc<Client>| {
-            let (name, events) = (name.clone(), events.clone());
-            async move { written(client.append_to_stream(name, options, events).await) }
-        });
-        Ok(sent.await?)
+        Ok(send(self.link, &name, append.expected_length, &events?).await?)
     }
 
     /// The position of the last of these very events, when they stand at the place they are meant for.
@@ -166,6 +157,26 @@ impl Appender<'_> {
     async fn heard(&self, position: Position) {
         let _ = tokio::time::timeout(MAX_TELL, self.tail.wait_for(position)).await;
     }
+}
+
+/// Puts events at the end of a stream, which the server lets nobody do unless it has this length.
+pub(super) async fn send(
+    link: &Link,
+    name: &str,
+    expected_length: Version,
+    events: &[EventData],
+) -> Result<Answer, Failure> {
+    let expected = match expected_length.checked_sub(1) {
+        None => StreamState::NoStream,
+        Some(revision) => StreamState::StreamRevision(revision),
+    };
+    let options = AppendToStreamOptions::default().requires_leader(true).stream_state(expected);
+    let options = &options;
+    link.call(|client: Arc<Client>| {
+        let (name, events) = (name.to_owned(), events.to_vec());
+        async move { written(client.append_to_stream(name, options, events).await) }
+    })
+    .await
 }
 
 fn written(result: Result<WriteResult, Error>) -> Result<Answer, Error> {
@@ -189,11 +200,6 @@ enum SendError {
     #[error("an event that is not JSON: {0}")]
     NotJson(#[from] serde_json::Error),
 }
-
-/// A caller broke the contract: an append has at least one event.
-#[derive(Debug, thiserror::Error)]
-#[error("an append without events")]
-struct NothingToAppend;
 
 /// The server said that it has the events, and then did not have them.
 #[derive(Debug, thiserror::Error)]

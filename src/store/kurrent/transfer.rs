@@ -1,11 +1,9 @@
 //! Giving and taking a whole log: `whence copy`.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
-use eventstore::{AppendToStreamOptions, Client, CurrentRevision, Error, StreamState};
 use whence_events::{Position, Recorded};
 
+use super::append::{self, Answer};
 use super::{KurrentStore, read, record};
 use crate::store::{
     EventStore, KeyPlace, PostgresVault, StoreError, StoredKey, Transfer, postgres::CopyLock,
@@ -30,30 +28,12 @@ impl KurrentTransfer {
     async fn append(&self, run: &[Recorded]) -> Result<Option<Position>, StoreError> {
         let [first, ..] = run else { return Ok(None) };
         let name = first.stream.to_string();
-        let expected = match first.version.checked_sub(1) {
-            None => StreamState::NoStream,
-            Some(revision) => StreamState::StreamRevision(revision),
-        };
         let events: serde_json::Result<Vec<_>> = run.iter().map(record::copied).collect();
-        let events = &events.map_err(StoreError::unavailable)?;
-        let options = AppendToStreamOptions::default().requires_leader(true);
-        let options = &options.stream_state(expected);
-        let sent = self.store.shared.link.call(|client: Arc<Client>| {
-            let (name, events) = (name.clone(), events.clone());
-            async move {
-                match client.append_to_stream(name, options, events).await {
-                    Ok(written) => Ok(Ok(record::known(written.position.commit))),
-                    Err(Error::WrongExpectedVersion { current, .. }) => Ok(Err(match current {
-                        CurrentRevision::Current(revision) => revision + 1,
-                        CurrentRevision::NoStream => 0,
-                    })),
-                    Err(error) => Err(error),
-                }
-            }
-        });
-        match sent.await.map_err(StoreError::unavailable)? {
-            Ok(position) => Ok(position),
-            Err(length) => Err(StoreError::Conflict { length }),
+        let events = events.map_err(StoreError::unavailable)?;
+        let sent = append::send(&self.store.shared.link, &name, first.version, &events).await;
+        match sent.map_err(StoreError::unavailable)? {
+            Answer::There(position) => Ok(position),
+            Answer::OtherLength(length) => Err(StoreError::Conflict { length }),
         }
     }
 

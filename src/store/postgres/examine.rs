@@ -5,15 +5,14 @@ use std::cmp::Ordering;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Error};
 use uuid::Uuid;
-use whence_events::{EventId, Position, StreamId, Timestamp};
+use whence_events::{EventId, Position, Timestamp};
 use whence_projections::{Found, look_postgres, look_who_leads};
 
 use super::open::{LOG, OLDEST_SERVER, VAULT};
 use super::read::clamped;
-use super::write::drive;
 use crate::doctor::{Findings, Knowledge, Level};
 use crate::postgres::{PostgresUrl, said};
-use crate::vault::unwrapped;
+use crate::vault::opens;
 
 /// Events at the end of the log, and keys, that are looked at.
 const TAIL: i64 = 1000;
@@ -40,7 +39,7 @@ pub(in crate::store) async fn examine(
     findings: &mut Findings,
 ) {
     let check = "connection";
-    let (client, driver) = match url.connect(&[]).await {
+    let (client, _driver) = match url.connect(&[]).await {
         Ok(connected) => connected,
         Err(error) => {
             let found = format!("cannot connect to Postgres at {url}: {error}");
@@ -49,7 +48,6 @@ pub(in crate::store) async fn examine(
             return;
         }
     };
-    let _driver = drive(driver, |_| ());
     findings.ok(check, format!("Postgres at {url} answers"));
     let mut patient = Patient { client: &client, parts, findings };
     if let Err(error) = patient.look(url, knowledge).await {
@@ -216,10 +214,7 @@ impl Patient<'_> {
         for row in &rows {
             let (subject, wrapped): (&str, &[u8]) = (row.try_get(0)?, row.try_get(2)?);
             let generation = u32::try_from(row.try_get::<_, i64>(1)?).unwrap_or(u32::MAX);
-            let opens = subject.parse::<StreamId>().is_ok_and(|subject| {
-                unwrapped(&keys.wrapping, &subject, generation, wrapped).is_some()
-            });
-            damaged += usize::from(!opens);
+            damaged += usize::from(!opens(&keys.wrapping, subject, generation, wrapped));
         }
         self.findings.subject_keys(rows.len(), damaged);
         Ok(())

@@ -9,7 +9,6 @@ use tokio_postgres::AsyncMessage;
 use whence_events::{Position, Recorded};
 
 use super::read::Readers;
-use super::write::{BrokenConnection, drive};
 use crate::causes::chain;
 use crate::postgres::PostgresUrl;
 use crate::store::{Batch, OUT_OF_TOUCH, StoreError};
@@ -136,10 +135,9 @@ impl Listener {
 
     /// Until the connection breaks.
     async fn listen(&self) -> Result<(), ListenError> {
-        let (client, driver) = self.url.connect(&[]).await?;
         let (told, mut heard) = watch::channel(0);
         let node = self.node.clone();
-        let _driver = drive(driver, move |message| {
+        let hear = move |message| {
             if let AsyncMessage::Notification(notification) = message
                 && let Some(position) = of_another_node(notification.payload(), &node)
             {
@@ -147,7 +145,8 @@ impl Listener {
                     position > std::mem::replace(known, position.max(*known))
                 });
             }
-        });
+        };
+        let (client, _driver) = self.url.connect_and_hear(&[], hear).await?;
         let late = |_| ListenError::TimedOut;
         timeout(ANSWER, client.batch_execute("LISTEN whence_log")).await.map_err(late)??;
         let sql = "SELECT position FROM log.head";
@@ -192,3 +191,8 @@ enum ListenError {
 struct Missing {
     head: Position,
 }
+
+/// The connection ended.
+#[derive(Debug, thiserror::Error)]
+#[error("the connection to Postgres broke")]
+struct BrokenConnection;

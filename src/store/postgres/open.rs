@@ -1,12 +1,11 @@
 //! Opening a log or a vault: checks, migrations.
 
-use tokio::task::JoinHandle;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Transaction};
 use whence_events::{Mac, Position, Timestamp};
 
 use super::read::clamped;
-use crate::postgres::{ConnectError, PostgresUrl, said};
+use crate::postgres::{ConnectError, Driven, PostgresUrl, said};
 
 /// The oldest server that its makers still look after.
 pub(super) const OLDEST_SERVER: i32 = 140_000;
@@ -114,14 +113,8 @@ pub(super) async fn vault(url: &PostgresUrl, fingerprint: Mac) -> Result<(), Ope
 /// A connection that opens a database, and its name in errors.
 struct Opening {
     client: Client,
-    driver: JoinHandle<()>,
+    _driver: Driven,
     place: String,
-}
-
-impl Drop for Opening {
-    fn drop(&mut self) {
-        self.driver.abort();
-    }
 }
 
 impl Opening {
@@ -131,8 +124,7 @@ impl Opening {
         let connected = url.connect(&["lock_timeout=60s", "synchronous_commit=on"]).await;
         let (client, driver) =
             connected.map_err(|source| OpenError::Unreachable { place: place.clone(), source })?;
-        let driver = tokio::spawn(async move { drop(driver.await) });
-        Ok(Self { client, driver, place })
+        Ok(Self { client, _driver: driver, place })
     }
 
     /// Checks, and runs the migrations that have not run, all or none.

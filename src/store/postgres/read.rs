@@ -21,16 +21,6 @@ use crate::store::StoreError;
 /// How long a statement may take to begin to answer, and then to go on: no caller waits longer.
 const READ: Duration = Duration::from_secs(3);
 
-/// Every statement has an index made for it. A plan is made once a connection, perhaps while the log
-/// is all but empty, when reading the whole table looks cheaper.
-pub(super) const SETTINGS: [&str; 5] = [
-    "synchronous_commit=on", // a key is on disk, or gone from it, when that is said
-    "plan_cache_mode=force_generic_plan",
-    "enable_seqscan=off",
-    "enable_bitmapscan=off",
-    "jit=off",
-];
-
 /// A pool and the deadlines around it.
 #[derive(Clone)]
 pub(super) struct Readers {

@@ -4,13 +4,12 @@ use async_trait::async_trait;
 use tokio::sync::Mutex;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row, Transaction};
-use uuid::Uuid;
 use whence_events::{Position, Recorded, Timestamp};
 
+use super::columns::EventColumns;
 use super::read::{ReadError, clamped};
-use super::write::{Driven, drive};
-use super::{PostgresStore, PostgresVault};
-use crate::postgres::{ConnectError, PostgresUrl, said};
+use super::{PostgresStore, PostgresVault, SETTINGS};
+use crate::postgres::{ConnectError, Driven, PostgresUrl, said};
 use crate::store::{EventStore, KeyPlace, StoreError, StoredKey, Transfer};
 
 /// Held, for as long as its session lasts, by who copies into this database.
@@ -20,16 +19,6 @@ const COPYING: i64 = 0x7768_656e_6365_0003;
 /// copy that was killed is gone.
 const LOOKS: usize = 20;
 const MOMENT: std::time::Duration = std::time::Duration::from_millis(100);
-
-/// What is said to be taken is on disk, and what is read under the head row's lock is what others
-/// have committed before. Plans as in `write/connection.rs`.
-const SETTINGS: [&str; 5] = [
-    "synchronous_commit=on",
-    "default_transaction_isolation=read\\ committed",
-    "plan_cache_mode=force_generic_plan",
-    "enable_seqscan=off",
-    "jit=off",
-];
 
 /// A connection that copies into a database, and that nobody else has one of.
 pub(in crate::store) struct CopyLock {
@@ -70,7 +59,7 @@ impl CopyLock {
         let connected = url.connect(&SETTINGS).await;
         let (client, driver) =
             connected.map_err(|source| LockError::Connect { place: url.to_string(), source })?;
-        Ok(Self { client: Mutex::new(client), _driver: drive(driver, |_| ()) })
+        Ok(Self { client: Mutex::new(client), _driver: driver })
     }
 
     /// Makes sure that nobody else copies into a database for as long as this value lives.
@@ -176,14 +165,14 @@ async fn insert(
         &c.positions,
         &c.names,
         &c.versions,
-        &c.occurred,
+        &c.events.occurred,
         &c.recorded,
-        &c.ids,
-        &c.correlations,
-        &c.causations,
-        &c.actors,
-        &c.types,
-        &c.contents,
+        &c.events.ids,
+        &c.events.correlations,
+        &c.events.causations,
+        &c.events.actors,
+        &c.events.types,
+        &c.events.contents,
     ];
     let written = transaction.execute(sql, &values).await.map_err(unavailable)?;
     if written != events.len() as u64 {
@@ -202,14 +191,8 @@ struct Columns<'a> {
     positions: Vec<i64>,
     names: Vec<String>,
     versions: Vec<i64>,
-    occurred: Vec<i64>,
     recorded: Vec<i64>,
-    ids: Vec<Uuid>,
-    correlations: Vec<Uuid>,
-    causations: Vec<Option<Uuid>>,
-    actors: Vec<String>,
-    types: Vec<&'a str>,
-    contents: Vec<&'a [u8]>,
+    events: EventColumns<'a>,
 }
 
 impl<'a> Columns<'a> {
@@ -219,14 +202,9 @@ impl<'a> Columns<'a> {
             columns.positions.push(clamped(position));
             columns.names.push(event.stream.to_string());
             columns.versions.push(clamped(event.version));
-            columns.occurred.push(event.metadata.occurred_at.as_micros());
             columns.recorded.push(event.recorded_at.as_micros());
-            columns.ids.push(event.event_id.0);
-            columns.correlations.push(event.metadata.correlation_id.0);
-            columns.causations.push(event.metadata.causation_id.map(|id| id.0));
-            columns.actors.push(event.metadata.actor.to_string());
-            columns.types.push(event.event.event_type());
-            columns.contents.push(&event.data);
+            let Recorded { event_id, event, data, metadata, .. } = event;
+            columns.events.push(*event_id, event, data, metadata);
         }
         columns
     }

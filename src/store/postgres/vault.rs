@@ -5,8 +5,9 @@ use deadpool_postgres::Pool;
 use tokio_postgres::Row;
 use whence_events::{Mac, StreamId};
 
+use super::SETTINGS;
 use super::open::{self, OpenError};
-use super::read::{self, ReadError, Readers};
+use super::read::{ReadError, Readers};
 use crate::clock::Clock;
 use crate::postgres::PostgresUrl;
 use crate::store::{KeyPut, KeyRecord, KeyStore, NewKey, StoreError};
@@ -32,7 +33,7 @@ impl PostgresVault {
         clock: Clock,
     ) -> Result<Self, OpenError> {
         open::vault(url, fingerprint).await?;
-        Ok(Self::over(url.pool(CONNECTIONS, &read::SETTINGS), clock))
+        Ok(Self::over(url.pool(CONNECTIONS, &SETTINGS), clock))
     }
 
     /// Over a pool whose commits are durable.

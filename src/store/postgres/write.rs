@@ -8,14 +8,13 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
-use whence_events::{Position, Recorded, StreamId, Timestamp, Version};
+use whence_events::{StreamId, Version};
 
 use super::listen::Teller;
 use super::read::Readers;
 use crate::clock::Clock;
 use crate::postgres::PostgresUrl;
 use crate::store::{Append, Appended, StoreError};
-pub(super) use connection::{BrokenConnection, Driven, drive};
 use connection::{Committed, WriteError, Writing};
 
 /// Appends in one transaction at most: bounds the time the first of them waits for the last.
@@ -150,7 +149,7 @@ impl Sequencer {
                 continue;
             }
             let Job { append, answer, .. } = job;
-            record(append, last, committed.recorded_at, &mut events);
+            events.extend(append.into_recorded(last, committed.recorded_at));
             last = events.last().map_or(last, |event| event.position);
             written.push((answer, last));
         }
@@ -176,23 +175,6 @@ fn answer(job: Job, outcome: Result<Appended, StoreError>) {
     let _ = job.answer.send(outcome);
 }
 
-/// The events of an append as they stand in the log.
-fn record(append: Append, after: Position, recorded_at: Timestamp, events: &mut Vec<Recorded>) {
-    let Append { stream, expected_length, events: new, new_key: _ } = append;
-    for ((event, version), position) in new.into_iter().zip(expected_length..).zip(after + 1..) {
-        events.push(Recorded {
-            position,
-            stream: stream.clone(),
-            version,
-            event_id: event.event_id,
-            event: event.event,
-            data: event.data,
-            metadata: event.metadata,
-            recorded_at,
-        });
-    }
-}
-
 /// The stream is not as long as expected: were these very events appended by an earlier call?
 async fn find_earlier(
     readers: &Readers,
@@ -200,11 +182,7 @@ async fn find_earlier(
     length: Version,
 ) -> Result<Appended, StoreError> {
     let stored = readers.ids(&append.stream, append.expected_length, append.events.len()).await?;
-    let same = stored.iter().map(|(_, id)| *id).eq(append.events.iter().map(|e| e.event_id));
-    match stored.last() {
-        Some((last, _)) if same => Ok(Appended::Again { last: *last }),
-        _ => Err(StoreError::Conflict { length }),
-    }
+    append.again(&stored, length)
 }
 
 /// Others had to be written first, and that took too long. Nothing was written.

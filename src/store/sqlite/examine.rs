@@ -6,12 +6,12 @@ use std::path::Path;
 
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 use uuid::Uuid;
-use whence_events::{EventId, Position, StreamId, Timestamp};
+use whence_events::{EventId, Position, Timestamp};
 use whence_projections::{Found, look_sqlite};
 
 use super::open::{APPLICATION_ID, MIGRATIONS, OLDEST_SQLITE};
 use crate::doctor::{Findings, Knowledge, Level};
-use crate::vault::unwrapped;
+use crate::vault::opens;
 
 /// Events at the end of the log, and keys, that are looked at.
 const TAIL: u64 = 1000;
@@ -145,10 +145,7 @@ fn keys(
     for row in rows {
         let (subject, generation, wrapped) = row?;
         seen += 1;
-        let opens = subject.parse::<StreamId>().is_ok_and(|subject| {
-            unwrapped(&keys.wrapping, &subject, generation, &wrapped).is_some()
-        });
-        damaged += usize::from(!opens);
+        damaged += usize::from(!opens(&keys.wrapping, &subject, generation, &wrapped));
     }
     findings.subject_keys(seen, damaged);
     Ok(())

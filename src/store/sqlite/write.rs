@@ -2,8 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
 use tokio::sync::{broadcast, mpsc, oneshot};
-use uuid::Uuid;
-use whence_events::{Position, Recorded, StreamId, Timestamp, Version};
+use whence_events::{EventId, Position, Recorded, StreamId, Timestamp, Version};
 
 use super::read::clamped;
 use super::transfer::{self, Import};
@@ -176,17 +175,7 @@ fn write_append(
     if let Some(key) = &append.new_key {
         write_key(transaction, &name, key, recorded_at)?;
     }
-    for ((event, version), position) in append.events.into_iter().zip(length..).zip(next..) {
-        let event = Recorded {
-            position,
-            stream: append.stream.clone(),
-            version,
-            event_id: event.event_id,
-            event: event.event,
-            data: event.data,
-            metadata: event.metadata,
-            recorded_at,
-        };
+    for event in append.into_recorded(next - 1, recorded_at) {
         write_event(transaction, first, &event)?;
         recorded.push(event);
     }
@@ -214,15 +203,11 @@ fn find_earlier(
     let sql = "SELECT position, event_id FROM events
                WHERE stream = ?1 AND version >= ?2 ORDER BY version LIMIT ?3";
     let place = params![first, clamped(append.expected_length), append.events.len()];
-    let stored: Vec<(Position, Uuid)> = transaction
+    let stored: Vec<_> = transaction
         .prepare_cached(sql)?
-        .query_map(place, |row| Ok((row.get(0)?, row.get(1)?)))?
+        .query_map(place, |row| Ok((row.get(0)?, EventId(row.get(1)?))))?
         .collect::<rusqlite::Result<_>>()?;
-    let same = stored.iter().map(|(_, id)| *id).eq(append.events.iter().map(|e| e.event_id.0));
-    Ok(match stored.last() {
-        Some((last, _)) if same => Ok(Appended::Again { last: *last }),
-        _ => Err(StoreError::Conflict { length }),
-    })
+    Ok(append.again(&stored, length))
 }
 
 pub(super) fn write_event(

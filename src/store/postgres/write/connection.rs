@@ -1,38 +1,24 @@
 //! The connection of the sequencer, and the one statement that it runs.
 
-use std::future::poll_fn;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
-use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tokio_postgres::error::{Severity, SqlState};
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{AsyncMessage, Client, Statement};
-use uuid::Uuid;
 use whence_events::{Position, Timestamp, Version};
 
+use super::super::SETTINGS;
+use super::super::columns::EventColumns;
 use super::super::read::clamped;
-use crate::postgres::{ConnectError, Driver, PostgresUrl, said};
-use crate::store::Append;
+use crate::postgres::{ConnectError, Driven, PostgresUrl, said};
+use crate::store::{Append, NewEvent};
 
 /// How long a batch may take: longer than it may wait for the lock of the head row, so that the
 /// server says no before nobody knows.
 const COMMIT: Duration = Duration::from_secs(5);
-
-const SETTINGS: [&str; 6] = [
-    // What was acknowledged is on disk; and on the standby, where there is a synchronous one.
-    "synchronous_commit=on",
-    // What comes after the lock has to see what was committed before it was given.
-    "default_transaction_isolation=read\\ committed",
-    // Every look-up has an index made for it; a plan that was made while the log was all but empty
-    // must not read whole tables later.
-    "plan_cache_mode=force_generic_plan",
-    "enable_seqscan=off",
-    "enable_bitmapscan=off",
-    "jit=off",
-];
 
 const APPEND: &str = "SELECT before, at, lengths
     FROM log.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
@@ -88,9 +74,8 @@ impl WriteError {
 
 impl Writing {
     pub(super) async fn connect(url: &PostgresUrl) -> Result<Self, WriteError> {
-        let (client, driver) = url.connect(&SETTINGS).await?;
         let warned = Arc::new(AtomicBool::new(false));
-        let driver = drive(driver, {
+        let hear = {
             let warned = warned.clone();
             move |message| {
                 if let AsyncMessage::Notice(notice) = message
@@ -99,7 +84,8 @@ impl Writing {
                     warned.store(true, Ordering::SeqCst);
                 }
             }
-        });
+        };
+        let (client, driver) = url.connect_and_hear(&SETTINGS, hear).await?;
         let late = |_| WriteError::TimedOut;
         let append = timeout(COMMIT, client.prepare(APPEND)).await.map_err(late)??;
         Ok(Self { client, append, warned, _driver: driver })
@@ -127,13 +113,13 @@ impl Writing {
             &a.keys,
             &a.appends,
             &a.versions,
-            &a.occurred,
-            &a.ids,
-            &a.correlations,
-            &a.causations,
-            &a.actors,
-            &a.types,
-            &a.contents,
+            &a.events.occurred,
+            &a.events.ids,
+            &a.events.correlations,
+            &a.events.causations,
+            &a.events.actors,
+            &a.events.types,
+            &a.events.contents,
             &now,
             &node,
         ];
@@ -164,13 +150,7 @@ struct Columns<'a> {
     keys: Vec<Option<&'a [u8]>>,
     appends: Vec<i32>,
     versions: Vec<i64>,
-    occurred: Vec<i64>,
-    ids: Vec<Uuid>,
-    correlations: Vec<Uuid>,
-    causations: Vec<Option<Uuid>>,
-    actors: Vec<String>,
-    types: Vec<&'a str>,
-    contents: Vec<&'a [u8]>,
+    events: EventColumns<'a>,
 }
 
 impl<'a> Columns<'a> {
@@ -186,41 +166,10 @@ impl<'a> Columns<'a> {
             for (event, nth) in append.events.iter().zip(0..) {
                 columns.appends.push(number);
                 columns.versions.push(clamped(append.expected_length.saturating_add(nth)));
-                columns.occurred.push(event.metadata.occurred_at.as_micros());
-                columns.ids.push(event.event_id.0);
-                columns.correlations.push(event.metadata.correlation_id.0);
-                columns.causations.push(event.metadata.causation_id.map(|id| id.0));
-                columns.actors.push(event.metadata.actor.to_string());
-                columns.types.push(event.event.event_type());
-                columns.contents.push(&event.data);
+                let NewEvent { event_id, event, data, metadata } = event;
+                columns.events.push(*event_id, event, data, metadata);
             }
         }
         columns
     }
-}
-
-/// The connection ended.
-#[derive(Debug, thiserror::Error)]
-#[error("the connection to Postgres broke")]
-pub(in super::super) struct BrokenConnection;
-
-/// A task that polls a connection, and ends with this value: the connection is closed then.
-pub(in super::super) struct Driven(JoinHandle<()>);
-
-impl Drop for Driven {
-    fn drop(&mut self) {
-        self.0.abort();
-    }
-}
-
-/// Polls a connection, and says what the server says by itself.
-pub(in super::super) fn drive(
-    mut driver: Driver,
-    hear: impl Fn(AsyncMessage) + Send + 'static,
-) -> Driven {
-    Driven(tokio::spawn(async move {
-        while let Some(Ok(message)) = poll_fn(|context| driver.poll_message(context)).await {
-            hear(message);
-        }
-    }))
 }
