@@ -8,6 +8,8 @@ mod copy;
 mod doctor;
 mod files;
 mod flags;
+mod log;
+mod operators;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
@@ -26,6 +28,8 @@ pub use self::cookies::{CookieDomain, CookieSettings};
 pub use self::copy::{CopyArgs, CopyConfig};
 pub use self::doctor::DoctorArgs;
 pub use self::flags::{ModelArg, RecordArg, ServeArgs};
+pub use self::log::{LogArgs, LogConfig};
+pub use self::operators::Operator;
 use crate::clock::Clock;
 use crate::domain::rules::{RULES_VERSION, Rules};
 use crate::domain::touch::{Hosts, Model, Record, Window};
@@ -77,6 +81,8 @@ pub struct Config {
     pub cookie_domain: Option<CookieDomain>,
     /// Whether session cookies are called `__Host-...`.
     pub host_prefix: bool,
+    /// Who may use the operators' API; nobody: it is closed.
+    pub operators: Vec<Operator>,
     /// The plan every account starts with.
     pub plan: String,
     /// Sessions kept in memory.
@@ -238,6 +244,7 @@ impl ServeArgs {
         let allowed_origins =
             self.allowed_origin.iter().map(|text| Origin::parse(text)).collect::<Result<_, _>>()?;
         let trusted_proxies = networks(&self.trusted_proxy)?;
+        let operators = operators::parse_all(&self.admin_token)?;
         let cookie_domain = self.cookie_domain(&public_url)?;
         let geo = self.geoip.as_deref().map_or_else(|| Ok(Geo::none()), Geo::open)?;
         let given_key = self.master_key.as_deref().map(given_master_key).transpose()?;
@@ -267,6 +274,7 @@ impl ServeArgs {
             excluded_hosts: Hosts::new(self.excluded_referrer.iter().map(String::as_str)),
             cookie_domain,
             host_prefix: self.host_cookie_prefix,
+            operators,
             plan: self.free_plan,
             session_cache: self.session_cache,
             starts_per_client: self.starts_per_client,

@@ -159,7 +159,7 @@ impl Demo {
         for cookie in ["ref_code", "whence_touch"] {
             ensure!(browser.cookie(cookie).is_some(), "the landing did not plant {cookie}");
         }
-        self.show_events_until("TouchRecorded.v1").await
+        self.show_events_until("TouchRecorded.v2").await
     }
 
     async fn snapshot(&mut self, browser: &mut Browser, code: &str) -> anyhow::Result<()> {

@@ -1,5 +1,6 @@
 //! The HTTP side: the route table, what surrounds every request, and the server.
 
+mod admin;
 mod attribution;
 pub(crate) mod bearer;
 mod client;
@@ -47,6 +48,7 @@ pub fn router(app: Arc<App>) -> Site {
         .route("/v1/referrals/code", post(slug::choose).delete(slug::give_up))
         .route("/api/v1/users/attribution", get(attribution::snapshot))
         .route("/.well-known/jwks.json", get(bearer::jwks))
+        .nest("/v1/admin", admin::routes())
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .fallback(async || Problem::NotFound)

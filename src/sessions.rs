@@ -247,6 +247,7 @@ impl Observer for SessionObserver {
                 UserEvent::UserErased(_)
                 | UserEvent::SessionOpened(_)
                 | UserEvent::UserRegistered(_)
+                | UserEvent::AttributionCapturedV1(_)
                 | UserEvent::AttributionCaptured(_)
                 | UserEvent::ReferralAttributed(_)
                 | UserEvent::ReferralRefused(_)

@@ -1,9 +1,15 @@
 //! Event to stored bytes and back. Upcasts of old versions live here and nowhere else.
 //!
-//! A stored type is `Name.vN`. A change of shape is a new version: its reader is added to the
-//! family's list, and the old type is turned into the new event here. Old bytes stay as they are.
+//! A stored type is `Name.vN`. A change of shape is a new version: it is added to the family's list,
+//! where the old one stays, and who reads asks for the newest shape here. The old one is not replaced
+//! while it is decoded: a copy of the log and a proof about it need the type that the bytes are of.
 
-use crate::{Event, MailboxEvent, NameEvent, RulesEvent, TouchEvent, UserEvent};
+use std::borrow::Cow;
+
+use crate::{
+    AttributionCaptured, AttributionCapturedV1, AuditEvent, Event, MailboxEvent, NameEvent,
+    RulesEvent, TouchEvent, TouchRecorded, TouchRecordedV1, UserEvent,
+};
 
 /// Why an event has no bytes, or bytes no event.
 #[derive(Debug, thiserror::Error)]
@@ -37,6 +43,7 @@ pub fn encode(event: &Event) -> Result<Vec<u8>, CodecError> {
         Event::Name(event) => event.encode(),
         Event::Touch(event) => event.encode(),
         Event::Rules(event) => event.encode(),
+        Event::Audit(event) => event.encode(),
         Event::Unknown { .. } => Err(serde::ser::Error::custom("of an unknown type")),
     };
     bytes.map_err(|source| CodecError::NotWritable {
@@ -55,7 +62,8 @@ pub fn decode(event_type: &str, data: &[u8]) -> Result<Event, CodecError> {
         .or_else(|| UserEvent::decode(event_type, data).map(|event| event.map(Event::from)))
         .or_else(|| NameEvent::decode(event_type, data).map(|event| event.map(Event::from)))
         .or_else(|| TouchEvent::decode(event_type, data).map(|event| event.map(Event::from)))
-        .or_else(|| RulesEvent::decode(event_type, data).map(|event| event.map(Event::from)));
+        .or_else(|| RulesEvent::decode(event_type, data).map(|event| event.map(Event::from)))
+        .or_else(|| AuditEvent::decode(event_type, data).map(|event| event.map(Event::from)));
     match known {
         Some(event) => event
             .map_err(|source| CodecError::Malformed { event_type: event_type.to_owned(), source }),
@@ -63,12 +71,127 @@ pub fn decode(event_type: &str, data: &[u8]) -> Result<Event, CodecError> {
     }
 }
 
+impl From<AttributionCapturedV1> for AttributionCaptured {
+    fn from(old: AttributionCapturedV1) -> Self {
+        let AttributionCapturedV1 {
+            first_referrer_url,
+            first_landing_page,
+            utm_source,
+            utm_medium,
+            utm_campaign,
+            utm_term,
+            utm_content,
+            click_ids,
+            acquired_via_creator_id,
+            registration_device,
+            registration_country,
+            touch_id,
+            touched_at,
+            consent,
+            rules_version,
+        } = old;
+        Self {
+            first_referrer_url,
+            referrer_domain: None,
+            first_landing_page,
+            utm_source,
+            utm_medium,
+            utm_campaign,
+            utm_term,
+            utm_content,
+            click_ids,
+            acquired_via_creator_id,
+            registration_device,
+            registration_country,
+            touch_id,
+            touched_at,
+            consent,
+            rules_version,
+        }
+    }
+}
+
+impl From<TouchRecordedV1> for TouchRecorded {
+    fn from(old: TouchRecordedV1) -> Self {
+        let TouchRecordedV1 {
+            code,
+            code_status,
+            owner,
+            other_codes,
+            landing_page,
+            referrer_url,
+            referrer_kind,
+            utm,
+            click_ids,
+            creator_id,
+            device_class,
+            country,
+            bot,
+            bot_rules_version,
+            consent,
+            deduplicated,
+            fetch_site,
+        } = old;
+        Self {
+            code,
+            code_status,
+            owner,
+            other_codes,
+            landing_page,
+            referrer_url,
+            referrer_domain: None,
+            referrer_kind,
+            first_touch_id: None,
+            utm,
+            click_ids,
+            creator_id,
+            device_class,
+            country,
+            bot,
+            bot_rules_version,
+            consent,
+            deduplicated,
+            fetch_site,
+        }
+    }
+}
+
+impl UserEvent {
+    /// The origin, when it is one, in whatever version.
+    #[must_use]
+    pub fn origin(&self) -> Option<Cow<'_, AttributionCaptured>> {
+        if let Self::AttributionCapturedV1(old) = self {
+            Some(Cow::Owned(old.clone().into()))
+        } else if let Self::AttributionCaptured(origin) = self {
+            Some(Cow::Borrowed(origin))
+        } else {
+            None
+        }
+    }
+}
+
+impl TouchEvent {
+    /// The touch, in whatever version.
+    #[must_use]
+    pub fn touch(&self) -> Cow<'_, TouchRecorded> {
+        match self {
+            Self::TouchRecordedV1(old) => Cow::Owned(old.clone().into()),
+            Self::TouchRecorded(touch) => Cow::Borrowed(touch),
+        }
+    }
+}
+
 /// Every stored type this version knows.
 pub fn known_types() -> impl Iterator<Item = &'static str> {
-    [MailboxEvent::TYPES, UserEvent::TYPES, NameEvent::TYPES, TouchEvent::TYPES, RulesEvent::TYPES]
-        .into_iter()
-        .flatten()
-        .copied()
+    let families = [
+        MailboxEvent::TYPES,
+        UserEvent::TYPES,
+        NameEvent::TYPES,
+        TouchEvent::TYPES,
+        RulesEvent::TYPES,
+        AuditEvent::TYPES,
+    ];
+    families.into_iter().flatten().copied()
 }
 
 /// The JSON Schema of every stored type.
@@ -81,6 +204,7 @@ pub fn schemas() -> Vec<(&'static str, schemars::Schema)> {
         NameEvent::schemas(),
         TouchEvent::schemas(),
         RulesEvent::schemas(),
+        AuditEvent::schemas(),
     ]
     .concat()
 }

@@ -1,6 +1,6 @@
 //! All events, and what one stream family declares.
 
-use crate::{MailboxEvent, NameEvent, PiiSlot, RulesEvent, TouchEvent, UserEvent};
+use crate::{AuditEvent, MailboxEvent, NameEvent, PiiSlot, RulesEvent, TouchEvent, UserEvent};
 
 /// Anything that can stand in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +15,8 @@ pub enum Event {
     Touch(Box<TouchEvent>),
     /// On a rules stream.
     Rules(RulesEvent),
+    /// On the audit stream.
+    Audit(AuditEvent),
     /// Of a type that this version does not know, as a newer one wrote it. It stops projectors and
     /// is shown as unknown in an audit; it is never taken for another event.
     Unknown {
@@ -33,6 +35,7 @@ impl Event {
             Self::Name(event) => event.event_type(),
             Self::Touch(event) => event.event_type(),
             Self::Rules(event) => event.event_type(),
+            Self::Audit(event) => event.event_type(),
             Self::Unknown { event_type } => event_type,
         }
     }
@@ -45,6 +48,7 @@ impl Event {
             Self::Name(event) => event.visit_pii(visit),
             Self::Touch(event) => event.visit_pii(visit),
             Self::Rules(event) => event.visit_pii(visit),
+            Self::Audit(event) => event.visit_pii(visit),
             Self::Unknown { .. } => {}
         }
     }
@@ -156,5 +160,11 @@ impl From<TouchEvent> for Event {
 impl From<RulesEvent> for Event {
     fn from(event: RulesEvent) -> Self {
         Self::Rules(event)
+    }
+}
+
+impl From<AuditEvent> for Event {
+    fn from(event: AuditEvent) -> Self {
+        Self::Audit(event)
     }
 }

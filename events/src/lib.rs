@@ -1,11 +1,12 @@
 //! The facts whence keeps, and their bytes.
 //!
 //! One enum per stream family ([`MailboxEvent`], [`UserEvent`], [`NameEvent`], [`TouchEvent`],
-//! [`RulesEvent`]), gathered in [`Event`]; the envelope they are stored in ([`Recorded`]); the types
+//! [`RulesEvent`], [`AuditEvent`]), gathered in [`Event`]; the envelope they are stored in ([`Recorded`]); the types
 //! their fields are made of; and the [`codec`] between an event and its stored bytes.
 //!
 //! No IO, no async, no clock, no randomness: everything here is a value.
 
+mod audit;
 pub mod codec;
 mod event;
 mod ids;
@@ -19,6 +20,7 @@ mod touch;
 mod user;
 mod words;
 
+pub use audit::{AuditEvent, AuditRead};
 pub use event::Event;
 pub use ids::{
     CorrelationId, EmailAddress, EmailKey, EventId, Handle, Hash, InvalidId, Mac, ReferralCode,
@@ -33,14 +35,15 @@ pub use pii::{Client, Personal, Pii, PiiSlot, Sealed};
 pub use recorded::{Actor, Metadata, Position, Recorded, StreamId, Version};
 pub use rules::{RuleSettings, RulesAdopted, RulesEvent};
 pub use time::Timestamp;
-pub use touch::{ClickIds, TouchEvent, TouchRecorded, Utm};
+pub use touch::{ClickIds, TouchEvent, TouchRecorded, TouchRecordedV1, Utm};
 pub use user::{
-    AttributionCaptured, BillingCustomerLinked, CreatorHandleClaimed, Evidence, ProfileUpdated,
-    ReferralAttributed, ReferralCodeDisabled, ReferralCodeIssued, ReferralRefused, RefreshRotated,
-    SessionExtended, SessionOpened, SessionRevoked, SubscriptionProvisioned, UserErased, UserEvent,
-    UserRegistered, WelcomeEmailFailed, WelcomeEmailSent,
+    AttributionCaptured, AttributionCapturedV1, BillingCustomerLinked, CreatorHandleClaimed,
+    Evidence, ProfileUpdated, ReferralAttributed, ReferralCodeDisabled, ReferralCodeIssued,
+    ReferralRefused, RefreshRotated, SessionExtended, SessionOpened, SessionRevoked,
+    SubscriptionProvisioned, UserErased, UserEvent, UserRegistered, WelcomeEmailFailed,
+    WelcomeEmailSent,
 };
 pub use words::{
-    CodeKind, CodeStatus, Consent, Country, DeliveryFailure, DeviceClass, FetchSite, Provider,
-    ReferrerKind, Refusal, RevokeReason, SessionKind, Signal, Via,
+    AuditSubject, CodeKind, CodeStatus, Consent, Country, DeliveryFailure, DeviceClass, FetchSite,
+    Provider, ReferrerKind, Refusal, RevokeReason, SessionKind, Signal, Via,
 };

@@ -30,12 +30,14 @@ pub enum StreamId {
     Touch(TouchId),
     /// One set of rule settings.
     Rules(Mac),
+    /// Who looked into the log.
+    Audit,
 }
 
 impl StreamId {
     /// What the names of each family begin with: what to ask for of a log that others write to, too.
-    pub const PREFIXES: [&str; 6] =
-        ["mailbox-", "user-", "name-code-", "name-handle-", "touch-", "rules-"];
+    pub const PREFIXES: [&str; 7] =
+        ["mailbox-", "user-", "name-code-", "name-handle-", "touch-", "rules-", "audit"];
 
     /// The stream of a referral code, however it is spelt.
     #[must_use]
@@ -53,6 +55,7 @@ impl fmt::Display for StreamId {
             Self::Handle(handle) => write!(f, "name-handle-{handle}"),
             Self::Touch(id) => write!(f, "touch-{id}"),
             Self::Rules(digest) => write!(f, "rules-{digest}"),
+            Self::Audit => f.write_str("audit"),
         }
     }
 }
@@ -61,13 +64,14 @@ impl FromStr for StreamId {
     type Err = InvalidId;
     fn from_str(text: &str) -> Result<Self, InvalidId> {
         type Parse = fn(&str) -> Result<StreamId, InvalidId>;
-        let parse: [Parse; 6] = [
+        let parse: [Parse; 7] = [
             |rest| rest.parse().map(Self::Mailbox),
             |rest| rest.parse().map(Self::User),
             |rest| rest.parse().map(Self::Code),
             |rest| rest.parse().map(Self::Handle),
             |rest| rest.parse().map(Self::Touch),
             |rest| rest.parse().map(Self::Rules),
+            |rest| if rest.is_empty() { Ok(Self::Audit) } else { Err(InvalidId("stream name")) },
         ];
         Self::PREFIXES
             .iter()

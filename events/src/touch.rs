@@ -6,13 +6,15 @@ use serde::{Deserialize, Serialize};
 
 use crate::event::stream_family;
 use crate::{
-    CodeStatus, Consent, Country, DeviceClass, FetchSite, Pii, ReferralCode, ReferrerKind, UserId,
+    CodeStatus, Consent, Country, DeviceClass, FetchSite, Pii, ReferralCode, ReferrerKind, TouchId,
+    UserId,
 };
 
 stream_family! {
     /// Facts about one landing.
     TouchEvent {
-        TouchRecorded = "TouchRecorded.v1" [referrer_url?],
+        TouchRecordedV1 = "TouchRecorded.v1" [referrer_url?],
+        TouchRecorded = "TouchRecorded.v2" [referrer_url?],
     }
 }
 
@@ -39,6 +41,50 @@ pub type ClickIds = BTreeMap<String, String>;
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TouchRecorded {
+    /// The code of `?ref=`, when well-formed.
+    pub code: Option<ReferralCode>,
+    /// What that code was.
+    pub code_status: CodeStatus,
+    /// The code's owner, when it is known.
+    pub owner: Option<UserId>,
+    /// Evidence: further well-formed codes of the same query, which count for nothing; at most 4.
+    pub other_codes: Vec<ReferralCode>,
+    /// Path of the page.
+    pub landing_page: String,
+    /// The `Referer`, when it is another site's.
+    pub referrer_url: Option<Pii<String>>,
+    /// Registrable domain of that address, by the public suffix list; of an app, its name.
+    pub referrer_domain: Option<String>,
+    /// What the `Referer` was: why the address is, or is not, here.
+    pub referrer_kind: ReferrerKind,
+    /// The visitor's first touch, this one or an earlier: what ties the touches of one visitor together.
+    pub first_touch_id: Option<TouchId>,
+    /// Campaign parameters.
+    pub utm: Utm,
+    /// Advertisers' click ids.
+    pub click_ids: ClickIds,
+    /// The creator whose page it was, when known.
+    pub creator_id: Option<UserId>,
+    /// Kind of device.
+    pub device_class: Option<DeviceClass>,
+    /// Country of the address.
+    pub country: Option<Country>,
+    /// Whether it was a bot.
+    pub bot: bool,
+    /// Rules that said so; 0: no bot rules were in force.
+    pub bot_rules_version: u16,
+    /// What the visitor agreed to.
+    pub consent: Consent,
+    /// Same code, address and user agent within the hour: not counted as another click.
+    pub deduplicated: bool,
+    /// `Sec-Fetch-Site` of the request.
+    pub fetch_site: Option<FetchSite>,
+}
+
+/// A visitor landed, as the first version wrote it. It is read as the second.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "TouchRecorded"))]
+pub struct TouchRecordedV1 {
     /// The code of `?ref=`, when well-formed.
     pub code: Option<ReferralCode>,
     /// What that code was.

@@ -13,7 +13,8 @@ stream_family! {
     /// Facts about one account.
     UserEvent {
         UserRegistered = "UserRegistered.v1" [email, display_name?],
-        AttributionCaptured = "AttributionCaptured.v1" [first_referrer_url?],
+        AttributionCapturedV1 = "AttributionCaptured.v1" [first_referrer_url?],
+        AttributionCaptured = "AttributionCaptured.v2" [first_referrer_url?],
         ReferralAttributed = "ReferralAttributed.v1" [],
         ReferralRefused = "ReferralRefused.v1" [],
         SessionOpened = "SessionOpened.v1" [device],
@@ -50,6 +51,49 @@ pub struct UserRegistered {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AttributionCaptured {
+    /// `Referer` of the first touch.
+    pub first_referrer_url: Option<Pii<String>>,
+    /// Registrable domain of that `Referer`, by the public suffix list: what is counted, where the
+    /// address itself is personal. Of an app, its name.
+    pub referrer_domain: Option<String>,
+    /// Path of the first touch.
+    pub first_landing_page: Option<String>,
+    /// Of the first touch.
+    pub utm_source: Option<String>,
+    /// Of the first touch.
+    pub utm_medium: Option<String>,
+    /// Of the first touch.
+    pub utm_campaign: Option<String>,
+    /// Of the first touch.
+    pub utm_term: Option<String>,
+    /// Of the first touch.
+    pub utm_content: Option<String>,
+    /// Advertisers' click ids of the first touch.
+    pub click_ids: ClickIds,
+    /// The creator on whose page the first touch was.
+    pub acquired_via_creator_id: Option<UserId>,
+    /// Kind of device of the request that registered.
+    pub registration_device: Option<DeviceClass>,
+    /// Country of the request that registered.
+    pub registration_country: Option<Country>,
+    /// The first touch.
+    pub touch_id: Option<TouchId>,
+    /// When it was.
+    pub touched_at: Option<Timestamp>,
+    /// What the visitor had agreed to.
+    pub consent: Consent,
+    /// Version of the rules.
+    pub rules_version: u16,
+}
+
+/// Whence they came, as the first version wrote it: without a domain. It is read as the second.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(
+    feature = "schema",
+    derive(schemars::JsonSchema),
+    schemars(rename = "AttributionCaptured")
+)]
+pub struct AttributionCapturedV1 {
     /// `Referer` of the first touch.
     pub first_referrer_url: Option<Pii<String>>,
     /// Path of the first touch.

@@ -100,6 +100,20 @@ words! {
 }
 
 words! {
+    /// What an audit was about.
+    AuditSubject {
+        /// One user.
+        User = "user",
+        /// One referral code.
+        Code = "code",
+        /// The referrals of a time.
+        Referrals = "referrals",
+        /// Events as they stand in the log.
+        Events = "events",
+    }
+}
+
+words! {
     /// Where a referral decision was made.
     Via {
         /// While the code of a login was verified.

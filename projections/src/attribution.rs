@@ -2,7 +2,7 @@
 
 use whence_events::{
     CodeStatus, Country, DeviceClass, Event, Pii, Recorded, ReferralCode, StreamId, Timestamp,
-    TouchEvent, UserEvent, UserId,
+    UserEvent, UserId,
 };
 
 use crate::Projector;
@@ -92,7 +92,7 @@ impl Projector for Attribution {
                 changes.extend(user_change(*user_id, event, at));
             }
             (_, Event::Touch(touch)) => {
-                let TouchEvent::TouchRecorded(touch) = touch.as_ref();
+                let touch = touch.touch();
                 let counts = touch.code_status == CodeStatus::Known;
                 if let Some(owner) = touch.owner
                     && counts
@@ -109,8 +109,9 @@ impl Projector for Attribution {
 
 fn user_change(user_id: UserId, event: &UserEvent, at: Timestamp) -> Option<Change> {
     match event {
-        UserEvent::AttributionCaptured(origin) => {
-            Some(Change::OriginAdded { user_id, origin: Box::new(origin.clone()), at })
+        UserEvent::AttributionCapturedV1(_) | UserEvent::AttributionCaptured(_) => {
+            let origin = Box::new(event.origin()?.into_owned());
+            Some(Change::OriginAdded { user_id, origin, at })
         }
         UserEvent::ReferralAttributed(referral) => Some(Change::Referred {
             user_id,

@@ -113,7 +113,8 @@ impl Projector for Duties {
                 }
                 (None, _) => {}
             },
-            UserEvent::AttributionCaptured(_)
+            UserEvent::AttributionCapturedV1(_)
+            | UserEvent::AttributionCaptured(_)
             | UserEvent::SessionOpened(_)
             | UserEvent::SessionExtended(_)
             | UserEvent::RefreshRotated(_)

@@ -160,7 +160,8 @@ fn user_changes(
         UserEvent::SessionRevoked(revoked) => {
             changes.push(Change::SessionRemoved { session_id: revoked.session_id });
         }
-        UserEvent::AttributionCaptured(_)
+        UserEvent::AttributionCapturedV1(_)
+        | UserEvent::AttributionCaptured(_)
         | UserEvent::ReferralAttributed(_)
         | UserEvent::ReferralRefused(_)
         | UserEvent::ReferralCodeIssued(_)

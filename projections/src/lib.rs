@@ -4,6 +4,7 @@
 //! with the projectors' checkpoints in one transaction. Nothing here appends, and deleting all of it
 //! loses nothing.
 
+pub mod analytics;
 mod attribution;
 mod change;
 mod duties;

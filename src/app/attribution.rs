@@ -16,7 +16,7 @@ use crate::causes::chain;
 use crate::domain::name::Name;
 use crate::domain::referral::{Attempt, CodeFacts, CodeLookup};
 use crate::domain::rules::RULES_VERSION;
-use crate::domain::touch::{FirstTouch, RefCode};
+use crate::domain::touch::{FirstTouch, RefCode, registrable_domain};
 use crate::domain::user::{Account, EMAIL_VERSION, IssuedCode, User};
 use crate::store::StoreError;
 
@@ -77,6 +77,9 @@ impl App {
             first_referrer_url: touch
                 .and_then(|touch| touch.referrer_url.clone())
                 .map(whence_events::Pii::Clear),
+            referrer_domain: touch
+                .and_then(|touch| touch.referrer_url.as_deref())
+                .and_then(registrable_domain),
             first_landing_page: touch.map(|touch| touch.landing_page.clone()),
             utm_source: utm.source,
             utm_medium: utm.medium,

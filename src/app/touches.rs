@@ -9,7 +9,7 @@ use whence_events::{CodeStatus, Pii, StreamId, TouchRecorded};
 use crate::app::App;
 use crate::causes::chain;
 use crate::domain::touch::recorded::RecordedOnce;
-use crate::domain::touch::{RecordedTouch, RefParam};
+use crate::domain::touch::{RecordedTouch, RefParam, registrable_domain};
 
 /// Touches recorded at a time, so that they share commits.
 const AT_A_TIME: usize = 64;
@@ -84,8 +84,10 @@ async fn record(app: &Arc<App>, touch: RecordedTouch) {
         owner,
         other_codes: touch.other_codes,
         landing_page: touch.landing_page,
+        referrer_domain: touch.referrer_url.as_deref().and_then(registrable_domain),
         referrer_url: touch.referrer_url.map(Pii::Clear),
         referrer_kind: touch.referrer_kind,
+        first_touch_id: Some(touch.first_touch_id),
         utm: touch.utm,
         click_ids: touch.click_ids,
         creator_id,

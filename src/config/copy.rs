@@ -1,9 +1,10 @@
 //! The flags of `whence copy`, and what they mean.
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::ensure;
 use clap::Args;
 
-use super::{files, given_master_key};
+use super::files;
+use super::log::master_key_of;
 use crate::secrets::MasterKey;
 use crate::store::Location;
 
@@ -53,22 +54,7 @@ impl CopyArgs {
             Location::named(flag, store, read_db.filter(|_| Location::is_kurrentdb(store)))
         };
         let (from, to) = (side("--from", &self.from)?, side("--to", &self.to)?);
-        let master_key = match (&self.master_key, from.directory()) {
-            (Some(key), _) => given_master_key(key)?,
-            (None, Some(directory)) => {
-                let log = directory.join("log.db");
-                ensure!(log.exists(), "there is no log in {}", directory.display());
-                files::existing_master_key(directory)?.with_context(|| {
-                    format!(
-                        "there is no master.key in {}: --master-key has to be given",
-                        directory.display()
-                    )
-                })?
-            }
-            (None, None) => bail!(
-                "--master-key has to be given, for there is no file of it beside a log in a database"
-            ),
-        };
+        let master_key = master_key_of(&from, self.master_key.as_deref())?;
         Ok(CopyConfig { from, to, master_key })
     }
 }

@@ -146,6 +146,16 @@ pub struct ServeArgs {
     )]
     pub(crate) host_cookie_prefix: bool,
 
+    /// Token of an operator, at least 20 characters, for /v1/admin; [NAME=]TOKEN, repeatable
+    #[arg(
+        long,
+        env = "WHENCE_ADMIN_TOKEN",
+        value_name = "TOKEN",
+        value_delimiter = ',',
+        hide_env_values = true
+    )]
+    pub(crate) admin_token: Vec<String>,
+
     /// Plan every account starts with
     #[arg(long, env = "WHENCE_FREE_PLAN", default_value = "free", value_name = "NAME")]
     pub(crate) free_plan: String,

@@ -18,7 +18,7 @@ use whence_events::{
 };
 
 pub use page::MAX_OTHER_CODES;
-pub use referrer::{Hosts, same_host};
+pub use referrer::{Hosts, registrable_domain, same_host};
 
 /// What a request says about why it was made.
 #[derive(Clone, Copy, Debug, Default)]
@@ -266,6 +266,8 @@ pub struct Visitor {
 pub struct RecordedTouch {
     /// The landing.
     pub touch_id: TouchId,
+    /// The visitor's first: this one, or the one that they carry.
+    pub first_touch_id: TouchId,
     /// When it was.
     pub occurred_at: Timestamp,
     /// What stood in `?ref=`.
@@ -339,7 +341,8 @@ pub struct Arrival {
     consent: Consent,
     now: Timestamp,
     plants_code: bool,
-    plants_first: bool,
+    /// The visitor's first touch, while it is live.
+    known: Option<TouchId>,
     recorded: bool,
 }
 
@@ -357,13 +360,13 @@ pub fn arrive(request: &Request<'_>, rules: &Rules) -> Result<Arrival, Ignored> 
     let says_something = found.says_something() || referrer.kind == ReferrerKind::Foreign;
     let now = request.now;
     let first = request.first_touch.as_ref();
-    let known = first.is_some_and(|first| rules.window.holds(first.touched_at, now));
-    if known && !says_something {
+    let known = first.filter(|first| rules.window.holds(first.touched_at, now));
+    if known.is_some() && !says_something {
         return Err(Ignored::PageView);
     }
     Ok(Arrival {
         plants_code: plants_code(found.referral.code(), request, rules),
-        plants_first: !known,
+        known: known.map(|first| first.touch_id),
         recorded: match rules.record {
             Record::All => true,
             Record::Campaign => says_something,
@@ -412,7 +415,7 @@ impl Arrival {
         let code = self.found.referral.code().filter(|_| self.plants_code);
         let plant_code =
             code.map(|code| PlantedCode { code: code.clone(), touched_at: self.now, touch_id });
-        let plant_first = self.plants_first.then(|| FirstTouch {
+        let plant_first = self.known.is_none().then(|| FirstTouch {
             touch_id,
             touched_at: self.now,
             landing_page: self.landing_page.clone(),
@@ -425,6 +428,7 @@ impl Arrival {
         });
         let record = self.recorded.then_some(RecordedTouch {
             touch_id,
+            first_touch_id: self.known.unwrap_or(touch_id),
             occurred_at: self.now,
             referral: self.found.referral,
             other_codes: self.found.other_codes,

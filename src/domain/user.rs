@@ -169,7 +169,8 @@ impl Decider for User {
                 self.erased = true;
                 self.sessions.clear();
             }
-            UserEvent::AttributionCaptured(_)
+            UserEvent::AttributionCapturedV1(_)
+            | UserEvent::AttributionCaptured(_)
             | UserEvent::RefreshRotated(_)
             | UserEvent::ProfileUpdated(_)
             | UserEvent::BillingCustomerLinked(_) => {}

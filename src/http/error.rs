@@ -29,6 +29,9 @@ pub(crate) enum Problem {
         retry_after_seconds: u64,
     },
     Unauthenticated,
+    /// The operators' API is closed: nobody has a token.
+    AdminTokenUnset,
+    AdminTokenInvalid,
     CsrfMissing,
     CsrfInvalid,
     NotFound,
@@ -77,6 +80,12 @@ impl Problem {
                 (S::TOO_MANY_REQUESTS, "rate_limited", "Too often. Try again later.")
             }
             Self::Unauthenticated => (S::UNAUTHORIZED, "unauthenticated", "Log in first."),
+            Self::AdminTokenUnset => {
+                (S::UNAUTHORIZED, "admin_token_unset", "Start the service with --admin-token.")
+            }
+            Self::AdminTokenInvalid => {
+                (S::UNAUTHORIZED, "admin_token_invalid", "Send an operator's token, X-Admin-Token.")
+            }
             Self::CsrfMissing => {
                 (S::FORBIDDEN, "csrf_missing", "Echo the CSRF cookie in the X-CSRF-Token header.")
             }
@@ -124,6 +133,8 @@ impl Problem {
             | Self::InvalidCode
             | Self::InvalidRequest
             | Self::Unauthenticated
+            | Self::AdminTokenUnset
+            | Self::AdminTokenInvalid
             | Self::CsrfMissing
             | Self::CsrfInvalid
             | Self::NotFound
@@ -152,6 +163,8 @@ impl Problem {
             | Self::InvalidEmail
             | Self::InvalidCode
             | Self::InvalidRequest
+            | Self::AdminTokenUnset
+            | Self::AdminTokenInvalid
             | Self::CsrfMissing
             | Self::CsrfInvalid
             | Self::SlugInvalid

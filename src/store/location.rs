@@ -149,6 +149,24 @@ impl Location {
         })
     }
 
+    /// Opens a log that is there, for reading, also beside a service that runs on it. Its tail tells
+    /// nothing of what other processes append to a log in files: ask for its head instead.
+    ///
+    /// # Errors
+    /// One sentence.
+    pub async fn open_to_read(
+        &self,
+        fingerprint: Mac,
+        clock: Clock,
+    ) -> anyhow::Result<Arc<dyn EventStore>> {
+        if let Self::Sqlite(directory) = self {
+            let path = directory.join("log.db");
+            ensure!(path.exists(), "there is no log in {}", directory.display());
+            return Ok(Arc::new(SqliteStore::open_to_read(&path, fingerprint)?));
+        }
+        self.open(fingerprint, clock).await
+    }
+
     /// Opens one side of a copy. The source has to be there; the target is made where it is not, and
     /// nobody else copies into it meanwhile. `fingerprint` is that of the master key of both.
     ///

@@ -35,10 +35,10 @@ pub struct SqliteStore {
     jobs: mpsc::Sender<Job>,
     tail: broadcast::Sender<Batch>,
     readers: Readers,
-    /// `None` only while the store is dropped.
+    /// `None` when it was opened for reading, and while the store is dropped.
     writer: Option<JoinHandle<()>>,
-    /// Held while the store is open, so that no second process appends to the same log.
-    _lock: std::fs::File,
+    /// Held while the store can append, so that no second process does.
+    _lock: Option<std::fs::File>,
 }
 
 impl SqliteStore {
@@ -61,12 +61,27 @@ impl SqliteStore {
             .name("whence-log".into())
             .spawn(move || writer.run(queue))
             .map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
-        Ok(Self { jobs, tail, readers, writer: Some(writer), _lock: lock })
+        Ok(Self { jobs, tail, readers, writer: Some(writer), _lock: Some(lock) })
+    }
+
+    /// Opens the log at `path` beside whoever appends to it. It takes no appends, and its tail is
+    /// silent.
+    ///
+    /// # Errors
+    /// As [`SqliteStore::open`], but never that it is in use; and when there is none.
+    pub fn open_to_read(path: &Path, fingerprint: Mac) -> Result<Self, OpenError> {
+        open::reader(path, fingerprint)?;
+        let (tail, _) = broadcast::channel(1);
+        let jobs = mpsc::channel(1).0;
+        Ok(Self { jobs, tail, readers: Readers::new(path), writer: None, _lock: None })
     }
 
     async fn ask(&self, work: Work) -> Result<Appended, StoreError> {
         let (answer, result) = oneshot::channel();
         let job = Job { work, answer };
+        if self.writer.is_none() {
+            return Err(StoreError::unavailable(OpenedToRead));
+        }
         self.jobs.send(job).await.map_err(|_| StoreError::unavailable(WriterGone))?;
         result.await.map_err(|_| StoreError::unavailable(WriterGone))?
     }
@@ -89,6 +104,11 @@ impl Drop for SqliteStore {
 #[derive(Debug, thiserror::Error)]
 #[error("the log's writer has stopped")]
 struct WriterGone;
+
+/// Nothing is appended through a store that was opened for reading.
+#[derive(Debug, thiserror::Error)]
+#[error("the log was opened for reading")]
+struct OpenedToRead;
 
 #[async_trait]
 impl EventStore for SqliteStore {

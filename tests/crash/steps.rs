@@ -229,7 +229,7 @@ async fn dies(when: &str, at: &str) {
     steps.retain(|name| !["SessionOpened.v1", "ReferralRefused.v1"].contains(name));
     let once = [
         "UserRegistered.v1",
-        "AttributionCaptured.v1",
+        "AttributionCaptured.v2",
         "ReferralAttributed.v1",
         "ReferralCodeIssued.v1",
         "SubscriptionProvisioned.v1",

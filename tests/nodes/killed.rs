@@ -14,7 +14,7 @@ fn whole(events: &[Recorded]) {
         let place = format!("{} {}", recorded.stream, recorded.metadata.correlation_id);
         appends.entry(place).or_default().push(recorded.event.event_type());
     }
-    let first = ["UserRegistered.v1", "AttributionCaptured.v1", "SessionOpened.v1"];
+    let first = ["UserRegistered.v1", "AttributionCaptured.v2", "SessionOpened.v1"];
     for (place, types) in appends {
         if types.contains(&first[0]) {
             assert_eq!(types[..3], first, "{place}");

@@ -212,6 +212,7 @@ fn opened(session_id: SessionId, what: u8, expires_at: Timestamp) -> SessionOpen
 fn origin(what: u8) -> AttributionCaptured {
     AttributionCaptured {
         first_referrer_url: Some(sealed(what)),
+        referrer_domain: None,
         first_landing_page: Some(format!("/{what}")),
         utm_source: None,
         utm_medium: None,
@@ -251,7 +252,9 @@ fn touch(owner: UserId) -> TouchRecorded {
         other_codes: vec![],
         landing_page: "/".into(),
         referrer_url: None,
+        referrer_domain: None,
         referrer_kind: ReferrerKind::Foreign,
+        first_touch_id: None,
         utm: Utm::default(),
         click_ids: ClickIds::new(),
         creator_id: None,

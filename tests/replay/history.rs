@@ -20,9 +20,12 @@ use whence::vault::{SubjectKey, Vault};
 use whence_events::*;
 
 use self::attempts::attempt;
+use self::older::older;
 
 #[path = "attempts.rs"]
 mod attempts;
+#[path = "older.rs"]
+mod older;
 
 /// What somebody does next: what it is, who does it, with what, after how long.
 pub(crate) type Step = [u8; 4];
@@ -32,8 +35,10 @@ pub(crate) const DOMAIN: &str = "nobody-may-read.example";
 
 const ADDRESSES: usize = 5;
 const START: Timestamp = Timestamp::from_micros(1_773_500_966_535_897);
+const DOMAINS: [&str; 3] = ["news.example", "google.com", "chatgpt.com"];
 const SLUGS: [&str; 6] = ["Alpha", "alpha", "beta-2", "GAMMA3", "gamma3", "d4"];
 
+#[expect(clippy::unwrap_used, reason = "a helper of tests: no history, no test")]
 /// The history that these steps make, and more landings until it has `at_least` events.
 pub(crate) fn history(steps: &[Step], at_least: usize) -> Vec<Recorded> {
     let mut world = World::new();
@@ -43,6 +48,13 @@ pub(crate) fn history(steps: &[Step], at_least: usize) -> Vec<Recorded> {
     while world.log.events.len() < at_least {
         let [what] = random_bytes();
         world.step([LANDING, 0, what, 0]);
+    }
+    // Every second one as the first version of whence wrote it.
+    for recorded in world.log.events.iter_mut().filter(|event| event.position % 2 == 0) {
+        if let Some(older) = older(&recorded.event) {
+            recorded.data = codec::encode(&older).unwrap().into();
+            recorded.event = older;
+        }
     }
     world.log.events
 }
@@ -180,7 +192,9 @@ impl World {
             other_codes: vec![],
             landing_page: "/".into(),
             referrer_url: Some(Pii::Clear(format!("https://{DOMAIN}/"))),
+            referrer_domain: Some(DOMAINS[usize::from(what) % DOMAINS.len()].to_owned()),
             referrer_kind: ReferrerKind::Foreign,
+            first_touch_id: None,
             utm: Utm::default(),
             click_ids: ClickIds::new(),
             creator_id: None,
@@ -359,6 +373,7 @@ impl World {
 fn origin(now: Timestamp) -> AttributionCaptured {
     AttributionCaptured {
         first_referrer_url: Some(Pii::Clear(format!("https://{DOMAIN}/page"))),
+        referrer_domain: None,
         first_landing_page: Some("/pricing".into()),
         utm_source: Some("newsletter".into()),
         utm_medium: None,

@@ -2,6 +2,7 @@
 
 mod support;
 
+mod admin;
 mod attribution;
 mod broken;
 mod clients;

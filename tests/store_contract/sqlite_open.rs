@@ -7,7 +7,7 @@ use std::path::Path;
 use rusqlite::Connection;
 use whence::clock::Clock;
 use whence::secrets::sha256;
-use whence::store::{OpenError, SqliteStore};
+use whence::store::{EventStore as _, OpenError, SqliteStore, StoreError};
 use whence_events::Mac;
 
 use crate::sqlite::{FINGERPRINT, Sqlite};
@@ -189,4 +189,32 @@ fn one_sentence(error: &OpenError) -> String {
     let text = error.to_string();
     assert!(!text.contains('\n') && text.len() < 300, "{text}");
     text
+}
+
+#[tokio::test]
+async fn a_log_is_read_beside_whoever_appends_to_it() {
+    let log = written_log().await;
+    let path = log.path();
+    let service = SqliteStore::open(&path, FINGERPRINT, Clock::system()).unwrap();
+    let beside = SqliteStore::open_to_read(&path, FINGERPRINT).unwrap();
+    let before = beside.head().await.unwrap();
+    let wanted = append(&new_stream(), 0, 2);
+    service.append(wanted.clone()).await.unwrap();
+    assert_eq!(beside.head().await.unwrap(), before + 2);
+    let refused = beside.append(append(&new_stream(), 0, 1)).await;
+    assert!(matches!(refused, Err(StoreError::Unavailable(_))), "{refused:?}");
+    assert_eq!(service.head().await.unwrap(), before + 2);
+    drop(service);
+    let read = beside.read_stream(&wanted.stream, 0, 10).await.unwrap();
+    assert_eq!(read.len(), 2);
+}
+
+#[tokio::test]
+async fn nothing_is_made_where_there_is_no_log_to_read() {
+    let folder = tempfile::tempdir().unwrap();
+    assert!(SqliteStore::open_to_read(&folder.path().join("log.db"), FINGERPRINT).is_err());
+    assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
+    let log = written_log().await;
+    let refused = SqliteStore::open_to_read(&log.path(), Mac([8; 16])).map(drop).unwrap_err();
+    assert!(matches!(refused, OpenError::WrongMasterKey(_)));
 }

@@ -18,11 +18,23 @@ pub(crate) fn event() -> impl Strategy<Value = Event> {
 
 type Named = Vec<(&'static str, BoxedStrategy<Event>)>;
 
+/// What a struct is stored as: one without a number is the newest of its name.
+fn stored_type(name: &str) -> &'static str {
+    let (name, version) = match name.rsplit_once('V').filter(|(_, number)| number.len() == 1) {
+        Some((name, number)) => (name, format!(".v{number}")),
+        None => (name, String::new()),
+    };
+    let mut known: Vec<_> = whence_events::codec::known_types().collect();
+    known.sort_unstable();
+    let of_name = |known: &&str| known.split('.').next() == Some(name) && known.ends_with(&version);
+    known.into_iter().rfind(of_name).expect("a stored type of this name")
+}
+
 /// Pairs types with strategies, from the fields of each.
 macro_rules! events {
     ($($name:ident { $($field:ident: $strategy:expr,)+ })+) => {
         vec![$((
-            concat!(stringify!($name), ".v1"),
+            stored_type(stringify!($name)),
             events!(@pairs $($strategy,)+)
                 .prop_map(|events!(@names $($field,)+)| $name { $($field,)+ }.into_event())
                 .boxed(),
@@ -53,13 +65,14 @@ macro_rules! into_event {
 into_event! {
     MailboxEvent: LoginStarted LoginThrottled CodeDeliveryFailed CodeRejected LoginLocked
         LoginExpired CodeVerified MailboxClaimed MailboxReleased;
-    UserEvent: UserRegistered AttributionCaptured ReferralAttributed ReferralRefused SessionOpened
+    UserEvent: UserRegistered AttributionCapturedV1 AttributionCaptured ReferralAttributed ReferralRefused SessionOpened
         SessionExtended RefreshRotated SessionRevoked ReferralCodeIssued ReferralCodeDisabled
         SubscriptionProvisioned WelcomeEmailSent WelcomeEmailFailed ProfileUpdated
         CreatorHandleClaimed BillingCustomerLinked UserErased;
     NameEvent: NameReserved;
-    TouchEvent: TouchRecorded;
+    TouchEvent: TouchRecordedV1 TouchRecorded;
     RulesEvent: RulesAdopted;
+    AuditEvent: AuditRead;
 }
 
 fn mailbox() -> Named {
@@ -97,8 +110,26 @@ fn account() -> Named {
             display_name: option::of(sealed()),
             provider: select(Provider::ALL),
         }
+        AttributionCapturedV1 {
+            first_referrer_url: option::of(sealed()),
+            first_landing_page: option::of(any::<String>()),
+            utm_source: option::of(any::<String>()),
+            utm_medium: option::of(any::<String>()),
+            utm_campaign: option::of(any::<String>()),
+            utm_term: option::of(any::<String>()),
+            utm_content: option::of(any::<String>()),
+            click_ids: click_ids(),
+            acquired_via_creator_id: option::of(user()),
+            registration_device: option::of(select(DeviceClass::ALL)),
+            registration_country: option::of(country()),
+            touch_id: option::of(uuid().prop_map(TouchId)),
+            touched_at: option::of(time()),
+            consent: select(Consent::ALL),
+            rules_version: any::<u16>(),
+        }
         AttributionCaptured {
             first_referrer_url: option::of(sealed()),
+            referrer_domain: option::of(any::<String>()),
             first_landing_page: option::of(any::<String>()),
             utm_source: option::of(any::<String>()),
             utm_medium: option::of(any::<String>()),
@@ -180,7 +211,7 @@ fn onboarding() -> Named {
 fn others() -> Named {
     events! {
         NameReserved { owner: user(), }
-        TouchRecorded {
+        TouchRecordedV1 {
             code: option::of(code()),
             code_status: select(CodeStatus::ALL),
             owner: option::of(user()),
@@ -199,7 +230,34 @@ fn others() -> Named {
             deduplicated: any::<bool>(),
             fetch_site: option::of(select(FetchSite::ALL)),
         }
+        TouchRecorded {
+            code: option::of(code()),
+            code_status: select(CodeStatus::ALL),
+            owner: option::of(user()),
+            other_codes: vec(code(), 0..3),
+            landing_page: any::<String>(),
+            referrer_url: option::of(sealed()),
+            referrer_domain: option::of(any::<String>()),
+            referrer_kind: select(ReferrerKind::ALL),
+            first_touch_id: option::of(uuid().prop_map(TouchId)),
+            utm: utm(),
+            click_ids: click_ids(),
+            creator_id: option::of(user()),
+            device_class: option::of(select(DeviceClass::ALL)),
+            country: option::of(country()),
+            bot: any::<bool>(),
+            bot_rules_version: any::<u16>(),
+            consent: select(Consent::ALL),
+            deduplicated: any::<bool>(),
+            fetch_site: option::of(select(FetchSite::ALL)),
+        }
         RulesAdopted { digest: mac(), settings: settings(), }
+        AuditRead {
+            subject: select(AuditSubject::ALL),
+            user_id: option::of(user()),
+            code: option::of(code()),
+            personal_data: any::<bool>(),
+        }
     }
 }
 

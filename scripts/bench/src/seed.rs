@@ -137,6 +137,7 @@ fn registration_events(
         .into(),
         AttributionCaptured {
             first_referrer_url: None,
+            referrer_domain: None,
             first_landing_page: None,
             utm_source: None,
             utm_medium: None,

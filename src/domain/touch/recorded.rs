@@ -22,7 +22,9 @@ impl Decider for RecordedOnce {
 
     fn evolve(self, event: &TouchEvent, _: Stamp) -> Self {
         match event {
-            TouchEvent::TouchRecorded(_) => Self { recorded: true },
+            TouchEvent::TouchRecordedV1(_) | TouchEvent::TouchRecorded(_) => {
+                Self { recorded: true }
+            }
         }
     }
 

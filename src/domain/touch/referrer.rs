@@ -49,6 +49,20 @@ fn bare_host(host: &str) -> String {
     name.strip_suffix('.').unwrap_or(name).to_owned()
 }
 
+/// What a referrer is counted under: the part of its host that somebody registered, by the public
+/// suffix list, private suffixes included. Hosts without one (numbers, suffixes themselves, names that
+/// have no dot) stand for themselves, and so do apps.
+#[must_use]
+pub fn registrable_domain(referrer: &str) -> Option<String> {
+    let url = Url::parse(referrer).ok()?;
+    let host = url.host_str().map(bare_host).filter(|host| !host.is_empty())?;
+    let registered = match url.host()? {
+        url::Host::Domain(_) if url.scheme() != "android-app" => psl::domain_str(&host),
+        url::Host::Domain(_) | url::Host::Ipv4(_) | url::Host::Ipv6(_) => None,
+    };
+    Some(registered.unwrap_or(&host).to_owned())
+}
+
 /// A judged `Referer`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Referrer {

@@ -407,3 +407,34 @@ fn a_window_is_1_to_400_days() {
     assert_eq!(Window::from_days(400).unwrap().length(), 400 * DAY);
     assert_eq!(Window::default().length(), 30 * DAY);
 }
+
+#[test]
+fn a_touch_names_the_first_one_of_its_visitor() {
+    let mut request = opens("utm_source=news");
+    let first = when(&request).plant_first.unwrap();
+    assert_eq!(recorded(&request).first_touch_id, first.touch_id, "it is the first");
+    let earlier = TouchId(uuid::Uuid::from_u128(7));
+    request.first_touch = Some(FirstTouch { touch_id: earlier, ..first.clone() });
+    assert_eq!(recorded(&request).first_touch_id, earlier);
+    // One that is over is no longer theirs.
+    let long_ago = request.now - 31 * DAY;
+    request.first_touch = Some(FirstTouch { touch_id: earlier, touched_at: long_ago, ..first });
+    assert_ne!(recorded(&request).first_touch_id, earlier);
+}
+
+#[test]
+fn referrers_are_counted_under_what_somebody_registered() {
+    for (referrer, domain) in [
+        ("https://www.google.co.uk/search?q=x", Some("google.co.uk")),
+        ("https://alice.github.io/post", Some("alice.github.io")),
+        ("http://NEWS.Example.com:8080/", Some("example.com")),
+        ("https://co.uk/", Some("co.uk")),
+        ("http://192.0.2.7/x", Some("192.0.2.7")),
+        ("http://[2001:db8::1]/", Some("[2001:db8::1]")),
+        ("http://intranet/", Some("intranet")),
+        ("android-app://com.google.android.gm/", Some("com.google.android.gm")),
+        ("not a url", None),
+    ] {
+        assert_eq!(registrable_domain(referrer).as_deref(), domain, "{referrer}");
+    }
+}

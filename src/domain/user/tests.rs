@@ -26,6 +26,7 @@ fn registered() -> UserEvent {
 fn origin() -> AttributionCaptured {
     AttributionCaptured {
         first_referrer_url: None,
+        referrer_domain: None,
         first_landing_page: Some("/landing".into()),
         utm_source: Some("google".into()),
         utm_medium: None,
@@ -126,7 +127,7 @@ fn a_referral_that_came_along_is_decided_in_the_same_append() {
         types,
         [
             "UserRegistered.v1",
-            "AttributionCaptured.v1",
+            "AttributionCaptured.v2",
             "ReferralAttributed.v1",
             "SessionOpened.v1"
         ]

@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OptionalExtension as _};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 use whence_events::{Mac, Timestamp};
 
 /// Marks the file as a log of ours (`PRAGMA application_id`): "whnc".
@@ -87,6 +87,19 @@ pub(super) fn writer(path: &Path, fingerprint: Mac) -> Result<Connection, OpenEr
     prepare(&connection)?;
     migrate(&mut connection, format, fingerprint)?;
     Ok(connection)
+}
+
+/// Looks whether the log at `path` is one that may be read here. Changes nothing.
+pub(super) fn reader(path: &Path, fingerprint: Mac) -> Result<(), OpenError> {
+    let connection = Connection::open_with_flags(
+        path,
+        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
+    )?;
+    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    match check(&connection, path, fingerprint)? {
+        0 => Err(OpenError::NotALog(path.to_owned())),
+        _ => Ok(()),
+    }
 }
 
 /// Makes the file, if it is not there, for this user's eyes only; SQLite gives the WAL the same mode.
