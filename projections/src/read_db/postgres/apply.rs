@@ -12,8 +12,9 @@ use whence_events::{Position, Recorded};
 
 use super::lead::Seat;
 use super::plan::Plan;
+use super::schema::Schema;
 use super::sets::Column;
-use super::{APPLY, PostgresReadDb, ProjectError, read_checkpoints};
+use super::{APPLY, PostgresReadDb, ProjectError};
 use crate::Projector;
 use crate::read_db::known;
 
@@ -43,7 +44,7 @@ impl PostgresReadDb {
         let mut place = self.seat.lock().await;
         let mut seat = place.take_if(|seat| seat.leads).ok_or(ProjectError::NotLeading)?;
         // One that takes too long ends the connection with it, and gives the lock to another node.
-        let applied = timeout(APPLY, seat.apply(&self.projectors, after, events)).await;
+        let applied = timeout(APPLY, seat.apply(self, after, events)).await;
         let Ok(result) = applied else { return Err(ProjectError::TimedOut) };
         *place = seat.after(&result).await;
         result?;
@@ -54,20 +55,20 @@ impl PostgresReadDb {
 impl Seat {
     async fn apply(
         &mut self,
-        projectors: &[Box<dyn Projector>],
+        db: &PostgresReadDb,
         after: Position,
         events: &[Recorded],
     ) -> Result<(), ProjectError> {
         let done = if let Some(done) = self.done.take() {
             done
         } else {
-            let checkpoints = read_checkpoints(&self.client, projectors).await?;
+            let checkpoints = db.read_checkpoints(&self.client).await?;
             checkpoints.iter().map(|checkpoint| checkpoint.position).collect()
         };
         let mut plan = Plan::default();
         let mut moves = Moves::default();
         let mut changes = Vec::new();
-        for (projector, done) in projectors.iter().zip(&done) {
+        for (projector, done) in db.projectors.iter().zip(&done) {
             let new = &events[events.partition_point(|event| event.position <= *done)..];
             let Some(last) = new.last() else { continue };
             // What lies between is nowhere then: the tables are not those this run was cut for.
@@ -81,19 +82,19 @@ impl Seat {
             moves.add(projector.as_ref(), *done, last);
         }
         if !moves.names.is_empty() {
-            self.commit(&moves, &plan).await?;
+            self.commit(db.schema, &moves, &plan).await?;
         }
         let end = events.last().map_or(0, |event| event.position);
         self.done = Some(done.into_iter().map(|done| done.max(end)).collect());
         Ok(())
     }
 
-    async fn commit(&self, moves: &Moves, plan: &Plan) -> Result<(), ProjectError> {
+    async fn commit(&self, schema: Schema, moves: &Moves, plan: &Plan) -> Result<(), ProjectError> {
         // The checkpoints first: that holds off whoever else would write.
-        let mut requests = vec![moves.request(&self.client).await?];
+        let mut requests = vec![moves.request(schema, &self.client).await?];
         for group in plan.groups() {
             for sql in group.set.sql {
-                let statement = self.client.prepare_cached(sql).await?;
+                let statement = self.client.prepare_cached(&schema.of(sql)).await?;
                 requests.push(Request { statement, columns: (group.set.columns)(&group.changes) });
             }
         }
@@ -125,7 +126,11 @@ impl Moves {
     }
 
     /// Moves those that stand where they were thought to: of two writers, one moves none.
-    async fn request(&self, client: &ClientWrapper) -> Result<Request<'_>, ProjectError> {
+    async fn request(
+        &self,
+        schema: Schema,
+        client: &ClientWrapper,
+    ) -> Result<Request<'_>, ProjectError> {
         let sql = "UPDATE read.checkpoints c SET position = v.after, event_id = v.event_id
                    FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::uuid[])
                      AS v (projector, version, before, after, event_id)
@@ -138,7 +143,7 @@ impl Moves {
             Box::new(&self.to),
             Box::new(&self.events),
         ];
-        Ok(Request { statement: client.prepare_cached(sql).await?, columns })
+        Ok(Request { statement: client.prepare_cached(&schema.of(sql)).await?, columns })
     }
 }
 
