@@ -9,8 +9,8 @@ use tracing_subscriber::EnvFilter;
 
 use crate::app::App;
 use crate::clock::Clock;
-use crate::config::{self, CopyArgs, DoctorArgs, ServeArgs};
-use crate::{copy, demo, doctor, http};
+use crate::config::{self, CopyArgs, DoctorArgs, ReplayArgs, ServeArgs};
+use crate::{copy, demo, doctor, http, replay};
 
 /// Passwordless login and attribution out of one append-only event log
 #[derive(Debug, Parser)]
@@ -30,6 +30,8 @@ enum Command {
     Copy(CopyArgs),
     /// Check all that serve with the same flags would use, and say what to do; changes nothing
     Doctor(Box<DoctorArgs>),
+    /// Rebuild read models out of the log while they go on answering, or check them against it
+    Replay(ReplayArgs),
 }
 
 /// Runs what the command line says.
@@ -51,6 +53,7 @@ pub fn run() -> anyhow::Result<()> {
         Command::Demo => runtime.block_on(demo::run()),
         Command::Copy(args) => runtime.block_on(copy_stores(args)),
         Command::Doctor(args) => runtime.block_on(doctor::run(*args)),
+        Command::Replay(args) => runtime.block_on(rebuild(args)),
     }
 }
 
@@ -115,6 +118,16 @@ async fn copy_stores(args: CopyArgs) -> anyhow::Result<()> {
     let stop = told_to_stop().context("cannot listen for signals")?;
     tokio::select! {
         done = copy::run(config) => done,
+        () = stop => bail!("stopped; the same command goes on where this one was"),
+    }
+}
+
+/// Ctrl-C leaves the tables in use as they are; what was folded so far is gone on with.
+async fn rebuild(args: ReplayArgs) -> anyhow::Result<()> {
+    let config = args.into_config()?;
+    let stop = told_to_stop().context("cannot listen for signals")?;
+    tokio::select! {
+        done = replay::run(config) => done,
         () = stop => bail!("stopped; the same command goes on where this one was"),
     }
 }

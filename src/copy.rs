@@ -6,7 +6,7 @@
 //! once more, from the first byte to the last.
 
 mod keys;
-mod progress;
+pub(crate) mod progress;
 mod summary;
 
 use std::sync::Arc;

@@ -5,6 +5,8 @@
 //! their caches what was committed, and take over when that one is gone. An event that cannot be
 //! applied stops it, loudly: nothing is skipped, and `/readyz` says which event it was.
 
+mod renew;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
@@ -15,7 +17,9 @@ use whence_events::{Position, Recorded};
 use whence_projections::{Checkpoint, ProjectError, ReadDb};
 
 use crate::causes::chain;
+use crate::replay::RebuildError;
 use crate::store::{Batch, EventStore, StoreError};
+pub use renew::Rebuilding;
 
 /// Events applied in one transaction at most, while live and while catching up.
 const MAX_APPLY: usize = 4096;
@@ -58,6 +62,7 @@ pub struct Progress {
 struct Inner {
     projected: Position,
     stopped: Option<String>,
+    rebuilding: Option<Rebuilding>,
     /// Who waits for which position. Only those that are due are woken.
     waiting: BTreeMap<Position, Vec<oneshot::Sender<()>>>,
 }
@@ -73,6 +78,12 @@ impl Progress {
     #[must_use]
     pub fn stopped(&self) -> Option<String> {
         self.lock().stopped.clone()
+    }
+
+    /// What this node rebuilds, and how far that is.
+    #[must_use]
+    pub fn rebuilding(&self) -> Option<Rebuilding> {
+        self.lock().rebuilding.clone()
     }
 
     /// Whether it is this node that writes the read models, and does what only one node may do.
@@ -192,6 +203,8 @@ enum Trouble {
     Project(#[from] ProjectError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    #[error(transparent)]
+    Rebuild(#[from] RebuildError),
 }
 
 /// The tail is over: everybody has let go of the store.
@@ -210,10 +223,11 @@ enum Brought {
 impl<O: Observer> Runner<O> {
     async fn run(self, mut tail: broadcast::Receiver<Batch>) {
         loop {
-            let trouble = match self.resume().await {
-                Ok(true) => self.project(&mut tail).await,
-                Ok(false) => self.follow(&mut tail).await,
-                Err(trouble) => Ok(Some(trouble)),
+            let trouble = match self.resume(&mut tail).await {
+                Ok(Ok(true)) => self.project(&mut tail).await,
+                Ok(Ok(false)) => self.follow(&mut tail).await,
+                Ok(Err(trouble)) => Ok(Some(trouble)),
+                Err(Over) => Err(Over),
             };
             match trouble {
                 Ok(None) => {}
@@ -229,9 +243,25 @@ impl<O: Observer> Runner<O> {
         }
     }
 
-    /// Goes on where the tables are, or starts over when they belong to another log. Whether this
-    /// node writes them.
-    async fn resume(&self) -> Result<bool, Trouble> {
+    /// Goes on where the tables are, having made those of another version anew. Whether this node
+    /// writes them.
+    async fn resume(
+        &self,
+        tail: &mut broadcast::Receiver<Batch>,
+    ) -> Result<Result<bool, Trouble>, Over> {
+        let leads = match self.look().await {
+            Ok(true) => self.renew(tail).await?,
+            other => other,
+        };
+        Ok(match leads {
+            Ok(true) => self.catch_up().await.map(|()| true),
+            other => other,
+        }
+        .inspect(|_| self.progress.works()))
+    }
+
+    /// Where the tables are; those of another log are emptied. Whether this node writes them.
+    async fn look(&self) -> Result<bool, Trouble> {
         let leads = self.reads.lead().await?;
         self.progress.leads.send_replace(Some(leads));
         let checkpoints = self.reads.checkpoints().await?;
@@ -242,10 +272,6 @@ impl<O: Observer> Runner<O> {
         } else {
             self.progress.reached(lowest(&checkpoints));
         }
-        if leads {
-            self.catch_up().await?;
-        }
-        self.progress.works();
         Ok(leads)
     }
 
@@ -377,7 +403,16 @@ impl<O: Observer> Runner<O> {
 
     /// Between attempts: the tables stand still, the caches do not.
     async fn pause(&self, tail: &mut broadcast::Receiver<Batch>) -> Result<(), Over> {
-        let mut over = std::pin::pin!(tokio::time::sleep(RETRY_PAUSE));
+        self.hear_during(tail, tokio::time::sleep(RETRY_PAUSE)).await
+    }
+
+    /// Tells the caches what is committed while something else is done.
+    async fn hear_during<F: Future>(
+        &self,
+        tail: &mut broadcast::Receiver<Batch>,
+        work: F,
+    ) -> Result<F::Output, Over> {
+        let mut work = std::pin::pin!(work);
         loop {
             tokio::select! {
                 brought = next(tail) => match brought? {
@@ -385,7 +420,7 @@ impl<O: Observer> Runner<O> {
                     Brought::TooMuch => self.observer.lost(),
                     Brought::Nothing => {}
                 },
-                () = &mut over => return Ok(()),
+                done = &mut work => return Ok(done),
             }
         }
     }
@@ -426,7 +461,10 @@ impl<O: Observer> Runner<O> {
                 | ProjectError::Pool(_)
                 | ProjectError::TimedOut
                 | ProjectError::NotLeading
-                | ProjectError::TablesMoved(_),
+                | ProjectError::TablesMoved(_)
+                | ProjectError::RebuildUnderWay
+                | ProjectError::InUse(_)
+                | ProjectError::Lock { .. },
             ) => &[],
         };
         self.observer.projected(done).await;

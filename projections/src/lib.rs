@@ -19,7 +19,9 @@ pub use change::Change;
 pub use duties::{Onboarding, UndecidedReferral};
 pub use identity::{SessionView, UserView};
 pub use look::{Found, look_postgres, look_sqlite, look_who_leads};
-pub use read_db::{Checkpoint, ProjectError, QueryError, ReadDb};
+pub use read_db::{
+    Checkpoint, Comparison, Differences, Held, ProjectError, Purpose, QueryError, ReadDb, Scratch,
+};
 
 use whence_events::Recorded;
 

@@ -76,6 +76,7 @@ fn found(rows: &[Row]) -> Vec<Found> {
         let (_, version, position, event_id) = row;
         let checkpoint = Checkpoint {
             projector: projector.name(),
+            version: u32::try_from(*version).unwrap_or(0),
             position: position.cast_unsigned(),
             event_id: event_id.map(EventId),
         };

@@ -3,6 +3,7 @@
 mod apply;
 mod postgres;
 mod query;
+mod scratch;
 mod sqlite;
 mod tree;
 
@@ -13,10 +14,12 @@ use tokio::runtime::{Handle, RuntimeFlavor};
 use whence_events::{Event, EventId, Position, Recorded, RequestId, SessionId, Timestamp, UserId};
 
 use crate::{
-    Invitee, Onboarding, ReferralOverview, SessionView, Snapshot, UndecidedReferral, UserView,
+    Invitee, Onboarding, Projector, ReferralOverview, SessionView, Snapshot, UndecidedReferral,
+    UserView, projectors,
 };
 pub(crate) use postgres::PROJECTING;
 use postgres::PostgresReadDb;
+pub use scratch::{Comparison, Differences, Held, Purpose, Scratch};
 use sqlite::SqliteReadDb;
 
 /// A database of read models: disposable.
@@ -32,6 +35,8 @@ pub enum ReadDb {
 pub struct Checkpoint {
     /// Which.
     pub projector: &'static str,
+    /// The version of its tables; not that of the projector while they are still to be rebuilt.
+    pub version: u32,
     /// The last event in its tables; 0: none.
     pub position: Position,
     /// That event's id, which tells whether the log is still the same one.
@@ -70,6 +75,20 @@ pub enum ProjectError {
     /// The tables are further, or not as far, as this node had them. It has to look.
     #[error("the tables of {0} are not where this node left them")]
     TablesMoved(&'static str),
+    /// One at a time.
+    #[error("another rebuild or check of these read models is under way")]
+    RebuildUnderWay,
+    /// Readers never let go of a table for long enough to put another in its place.
+    #[error("the tables of {0} are in use all the time: try again when there is less to do")]
+    InUse(&'static str),
+    /// The file that is locked during a rebuild.
+    #[error("{} cannot be locked: {source}", .path.display())]
+    Lock {
+        /// Where it is.
+        path: std::path::PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
 }
 
 /// Why a query has no answer.
@@ -123,17 +142,25 @@ fn known(events: &[Recorded]) -> (&[Recorded], Option<ProjectError>) {
 }
 
 impl ReadDb {
-    /// Opens the SQLite file at `path`, or makes it. Tables of a projector whose version changed
-    /// are made anew, and so is a file that cannot be read.
+    /// Opens the SQLite file at `path`, or makes it; a file that cannot be read is made anew. Tables
+    /// of a projector whose version changed stay as they are: see [`ReadDb::outdated`].
     ///
     /// # Errors
     /// When the file cannot be made.
     pub fn sqlite(path: &Path) -> Result<Self, ProjectError> {
-        Ok(Self::Sqlite(SqliteReadDb::open(path)?))
+        Ok(Self::Sqlite(SqliteReadDb::open(path, projectors())?))
+    }
+
+    /// The same beside a service that may be using the file: one that is damaged is left alone.
+    ///
+    /// # Errors
+    /// [`ProjectError::Damaged`], and when the file cannot be made.
+    pub fn sqlite_beside(path: &Path) -> Result<Self, ProjectError> {
+        Ok(Self::Sqlite(SqliteReadDb::open_beside(path)?))
     }
 
     /// Opens the schema `read` of a Postgres database, or makes it. Tables of a projector whose
-    /// version changed stay as they are until this process leads. Its connections must be sessions
+    /// version changed stay as they are: see [`ReadDb::outdated`]. Its connections must be sessions
     /// of the server's own: a pooler that deals out transactions would lose the lock of who leads.
     ///
     /// # Errors
@@ -165,6 +192,23 @@ impl ReadDb {
             Self::Sqlite(db) => db.checkpoints(),
             Self::Postgres(db) => db.checkpoints().await,
         }
+    }
+
+    /// The projectors whose tables are of another version. Nothing can be applied to those: they
+    /// answer as they are until [`Scratch`] tables take their place.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn outdated(&self) -> Result<Vec<&'static str>, ProjectError> {
+        let checkpoints = self.checkpoints().await?;
+        let is_outdated = |projector: &&dyn Projector| {
+            let of = |checkpoint: &&Checkpoint| checkpoint.projector == projector.name();
+            let there = checkpoints.iter().find(of);
+            there.is_some_and(|checkpoint| checkpoint.version != projector.version())
+        };
+        let all = projectors();
+        let all = all.iter().map(AsRef::as_ref);
+        Ok(all.filter(is_outdated).map(Projector::name).collect())
     }
 
     /// Empties all tables: the next batch starts at the beginning of the log.

@@ -97,11 +97,11 @@ impl LogConfig {
         self.store.open(self.keys().fingerprint(), clock).await
     }
 
-    /// Opens the read models.
+    /// Opens the read models, also beside a service that writes them.
     ///
     /// # Errors
     /// One clear sentence.
     pub async fn open_reads(&self) -> anyhow::Result<ReadDb> {
-        self.store.open_reads().await
+        self.store.open_reads_beside().await
     }
 }

@@ -1,4 +1,4 @@
-//! How far a copy is: a bar on a terminal, a line every few seconds elsewhere.
+//! How far a pass over a log is: a bar on a terminal, a line every few seconds elsewhere.
 
 use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
@@ -10,17 +10,19 @@ use whence_events::Position;
 const LINE_EVERY: Duration = Duration::from_secs(3);
 
 /// What is shown of one pass over a log. Only its owner writes to stderr meanwhile.
-pub(super) struct Progress {
+pub(crate) struct Progress {
     what: &'static str,
     /// Of the log that is read, for positions tell how far it is read in every kind of store.
     head: Position,
+    /// Where the pass began: behind what an earlier one did.
+    from: Position,
     began: Instant,
     shown: Instant,
     bar: Option<ProgressBar>,
 }
 
 impl Progress {
-    pub(super) fn new(what: &'static str, head: Position) -> Self {
+    pub(crate) fn new(what: &'static str, head: Position) -> Self {
         let began = Instant::now();
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(head);
@@ -28,25 +30,40 @@ impl Progress {
             let style = ProgressStyle::with_template(style);
             bar.with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar())).with_prefix(what)
         });
-        Self { what, head, began, shown: began, bar }
+        Self { what, head, from: 0, began, shown: began, bar }
+    }
+
+    /// Nothing was done yet, for an earlier pass got up to `position`.
+    pub(crate) fn from(mut self, position: Position) -> Self {
+        self.from = position;
+        if let Some(bar) = &self.bar {
+            bar.set_position(position);
+            bar.reset_eta();
+        }
+        self
     }
 
     /// The event at `position`, the last of so many events, is done.
-    pub(super) fn at(&mut self, position: Position, events: u64) {
+    pub(crate) fn at(&mut self, position: Position, events: u64) {
         let rate = rate(events, self.began.elapsed());
+        let from = self.from;
         if let Some(bar) = &self.bar {
             bar.set_message(format!("{events} events, {rate}/s"));
             bar.set_position(position);
         } else if self.shown.elapsed() >= LINE_EVERY {
             self.shown = Instant::now();
-            let left = left(position, self.head, self.began.elapsed());
+            let left = left(
+                position - from.min(position),
+                self.head - from.min(self.head),
+                self.began.elapsed(),
+            );
             let what = self.what;
             eprintln!("{what}: {events} events, {rate}/s, about {} s left", left.as_secs());
         }
     }
 
     /// The pass is over, with so many events done.
-    pub(super) fn end(self, events: u64) {
+    pub(crate) fn end(self, events: u64) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }

@@ -186,7 +186,8 @@ mod tests {
     #[test]
     fn tables_are_held_against_the_log() {
         let id = EventId(uuid::Uuid::from_u128(1));
-        let checkpoint = Checkpoint { projector: "identity", position: 5, event_id: Some(id) };
+        let checkpoint =
+            Checkpoint { projector: "identity", version: 1, position: 5, event_id: Some(id) };
         let found = Found { checkpoint, current: true };
         let up = one(|findings| findings.projector(&found, Some(id), 0));
         assert_eq!(up, (Level::Ok, "identity is up with the log, at 5".into()));

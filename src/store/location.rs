@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, bail, ensure};
 use whence_events::Mac;
-use whence_projections::ReadDb;
+use whence_projections::{ProjectError, ReadDb};
 
 #[cfg(feature = "kurrentdb")]
 use super::kurrent;
@@ -233,9 +233,26 @@ impl Location {
                 .await
                 .with_context(|| format!("cannot open the read models in {url}"));
         }
+        self.open_file(ReadDb::sqlite)
+    }
+
+    /// The same beside a service that may be writing them: damaged ones are left to it.
+    ///
+    /// # Errors
+    /// One sentence.
+    pub async fn open_reads_beside(&self) -> anyhow::Result<ReadDb> {
+        match self.database() {
+            Some(_) => self.open_reads().await,
+            None => self.open_file(ReadDb::sqlite_beside),
+        }
+    }
+
+    fn open_file(
+        &self,
+        open: impl FnOnce(&Path) -> Result<ReadDb, ProjectError>,
+    ) -> anyhow::Result<ReadDb> {
         let path = self.directory().unwrap_or(Path::new("")).join("read.db");
-        ReadDb::sqlite(&path)
-            .with_context(|| format!("cannot open the read models {}", path.display()))
+        open(&path).with_context(|| format!("cannot open the read models {}", path.display()))
     }
 }
 

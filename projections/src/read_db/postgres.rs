@@ -5,6 +5,8 @@ mod lead;
 mod open;
 mod plan;
 mod query;
+mod schema;
+mod scratch;
 mod sets;
 mod tiles;
 
@@ -23,6 +25,8 @@ use super::{Checkpoint, ProjectError, QueryError};
 use crate::{Projector, projectors};
 pub(crate) use lead::PROJECTING;
 use lead::Seat;
+use schema::Schema;
+pub(super) use scratch::{PostgresComparison, PostgresHeld, PostgresScratch};
 
 /// How long a question may wait for its answer, and whoever leads or would for the lock.
 const ANSWER: Duration = Duration::from_secs(3);
@@ -34,6 +38,7 @@ const APPLY: Duration = Duration::from_secs(30);
 /// Any number of readers, out of a pool, and the one connection that may write.
 pub struct PostgresReadDb {
     pool: Pool,
+    schema: Schema,
     projectors: Vec<Box<dyn Projector>>,
     /// Empty while it is in use: a use that is broken off half way ends the connection with it.
     seat: Mutex<Option<Seat>>,
@@ -43,17 +48,32 @@ impl PostgresReadDb {
     pub(super) async fn open(pool: Pool) -> Result<Self, ProjectError> {
         let projectors = projectors();
         open::make_missing(&mut *pool.get().await?, &projectors).await?;
-        Ok(Self { pool, projectors, seat: Mutex::default() })
+        Ok(Self::over(pool, Schema::Live, projectors))
+    }
+
+    fn over(pool: Pool, schema: Schema, projectors: Vec<Box<dyn Projector>>) -> Self {
+        Self { pool, schema, projectors, seat: Mutex::default() }
     }
 
     /// Those that whoever leads has committed.
     pub(super) async fn checkpoints(&self) -> Result<Vec<Checkpoint>, ProjectError> {
         let client = self.pool.get().await?;
-        if let Ok(done) = timeout(ANSWER, read_checkpoints(&client, &self.projectors)).await {
+        if let Ok(done) = timeout(ANSWER, self.read_checkpoints(&client)).await {
             return done;
         }
         drop(Object::take(client));
         Err(ProjectError::TimedOut)
+    }
+
+    /// In the order of the projectors.
+    async fn read_checkpoints(
+        &self,
+        client: &ClientWrapper,
+    ) -> Result<Vec<Checkpoint>, ProjectError> {
+        let sql =
+            self.schema.of("SELECT version, position, event_id, projector FROM read.checkpoints");
+        let rows = client.query(&client.prepare_cached(&sql).await?, &[]).await?;
+        self.projectors.iter().map(|projector| checkpoint_of(&rows, projector.name())).collect()
     }
 
     /// In the words of SQLite's dump, so that the two can be compared.
@@ -72,20 +92,16 @@ impl PostgresReadDb {
     }
 }
 
-/// The projectors' checkpoints, in their order.
-async fn read_checkpoints(
-    client: &ClientWrapper,
-    projectors: &[Box<dyn Projector>],
-) -> Result<Vec<Checkpoint>, ProjectError> {
-    let sql = "SELECT position, event_id, projector FROM read.checkpoints";
-    let rows = client.query(&client.prepare_cached(sql).await?, &[]).await?;
-    let checkpoint = |projector: &'static str| {
-        let there = |row: &&Row| row.try_get(2).is_ok_and(|name: &str| name == projector);
-        let row = rows.iter().find(there).ok_or(ProjectError::TablesMoved(projector))?;
-        let event_id = row.try_get::<_, Option<_>>(1)?.map(EventId);
-        Ok(Checkpoint { projector, position: row.try_get::<_, i64>(0)?.cast_unsigned(), event_id })
-    };
-    projectors.iter().map(|projector| projector.name()).map(checkpoint).collect()
+/// That of a projector among rows of checkpoints.
+fn checkpoint_of(rows: &[Row], projector: &'static str) -> Result<Checkpoint, ProjectError> {
+    let there = |row: &&Row| row.try_get(3).is_ok_and(|name: &str| name == projector);
+    let row = rows.iter().find(there).ok_or(ProjectError::TablesMoved(projector))?;
+    Ok(Checkpoint {
+        projector,
+        version: u32::try_from(row.try_get::<_, i64>(0)?).unwrap_or(0),
+        position: row.try_get::<_, i64>(1)?.cast_unsigned(),
+        event_id: row.try_get::<_, Option<_>>(2)?.map(EventId),
+    })
 }
 
 fn as_text(row: &Row, column: usize) -> Result<String, QueryError> {

@@ -1,16 +1,19 @@
 //! Read models in a SQLite file.
 
+mod differences;
+mod scratch;
 pub(super) mod tiles;
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Transaction, params};
+use rusqlite::{Connection, OpenFlags, Transaction, TransactionBehavior, params};
 use whence_events::{EventId, Position, Recorded};
 
 use super::{Checkpoint, ProjectError, apply, known};
 use crate::{Projector, projectors};
+pub(super) use scratch::{SqliteComparison, SqliteHeld, SqliteScratch};
 
 /// One writer, any number of readers.
 pub struct SqliteReadDb {
@@ -23,8 +26,10 @@ pub struct SqliteReadDb {
 }
 
 impl SqliteReadDb {
-    pub(super) fn open(path: &Path) -> Result<Self, ProjectError> {
-        let projectors = projectors();
+    pub(super) fn open(
+        path: &Path,
+        projectors: Vec<Box<dyn Projector>>,
+    ) -> Result<Self, ProjectError> {
         // The file is worth nothing by itself: one that cannot be read is made anew.
         if is_cut_short(path) {
             remove(path, "cut short");
@@ -36,8 +41,25 @@ impl SqliteReadDb {
             }
             prepared => prepared?,
         };
+        Ok(Self::over(path, projectors, writer))
+    }
+
+    /// Somebody else may have the file open: it is not for this process to remove it.
+    pub(super) fn open_beside(path: &Path) -> Result<Self, ProjectError> {
+        let projectors = projectors();
+        let damaged = || ProjectError::Damaged(path.to_owned());
+        if is_cut_short(path) {
+            return Err(damaged());
+        }
+        let writer = prepare(path, &projectors);
+        let writer =
+            writer.map_err(|error| if is_damaged(&error) { damaged() } else { error.into() })?;
+        Ok(Self::over(path, projectors, writer))
+    }
+
+    fn over(path: &Path, projectors: Vec<Box<dyn Projector>>, writer: Connection) -> Self {
         let (path, writer, idle) = (path.to_owned(), Mutex::new(writer), Mutex::default());
-        Ok(Self { path, projectors, idle, writer })
+        Self { path, projectors, idle, writer }
     }
 
     pub(super) fn checkpoints(&self) -> Result<Vec<Checkpoint>, ProjectError> {
@@ -49,7 +71,7 @@ impl SqliteReadDb {
 
     pub(super) fn reset(&self) -> Result<(), ProjectError> {
         let mut connection = self.writer();
-        let transaction = connection.transaction()?;
+        let transaction = begin(&mut connection)?;
         for projector in &self.projectors {
             make_tables(&transaction, projector.as_ref())?;
         }
@@ -59,7 +81,7 @@ impl SqliteReadDb {
     pub(super) fn apply(&self, after: Position, events: &[Recorded]) -> Result<(), ProjectError> {
         let (events, unknown) = known(events);
         let mut connection = self.writer();
-        let transaction = connection.transaction()?;
+        let transaction = begin(&mut connection)?;
         for projector in &self.projectors {
             run(&transaction, projector.as_ref(), after, events)?;
         }
@@ -107,9 +129,10 @@ fn run(
     after: Position,
     events: &[Recorded],
 ) -> Result<(), ProjectError> {
-    let done = checkpoint(transaction, projector)?.position;
-    // What lies between is nowhere then: the tables are not those this run was cut for.
-    if after > done {
+    let Checkpoint { version, position: done, .. } = checkpoint(transaction, projector)?;
+    // What lies between is nowhere then: the tables are not those this run was cut for. Nor are they
+    // when another version has put its own in their place.
+    if after > done || version != projector.version() {
         return Err(ProjectError::TablesMoved(projector.name()));
     }
     let new = &events[events.partition_point(|event| event.position <= done)..];
@@ -135,14 +158,21 @@ fn run(
 }
 
 fn checkpoint(connection: &Connection, projector: &dyn Projector) -> rusqlite::Result<Checkpoint> {
-    let sql = "SELECT position, event_id FROM checkpoints WHERE projector = ?1";
+    let sql = "SELECT version, position, event_id FROM checkpoints WHERE projector = ?1";
     connection.prepare_cached(sql)?.query_row([projector.name()], |row| {
-        let event_id = row.get::<_, Option<uuid::Uuid>>(1)?.map(EventId);
-        Ok(Checkpoint { projector: projector.name(), position: row.get(0)?, event_id })
+        let (version, position) = (row.get(0)?, row.get(1)?);
+        let event_id = row.get::<_, Option<uuid::Uuid>>(2)?.map(EventId);
+        Ok(Checkpoint { projector: projector.name(), version, position, event_id })
     })
 }
 
-/// The writer's connection, every projector's tables being of its version.
+/// A transaction that waits for its turn before it has read anything: one that began to read and
+/// then writes fails at once where another process has written in between.
+fn begin(connection: &mut Connection) -> rusqlite::Result<Transaction<'_>> {
+    connection.transaction_with_behavior(TransactionBehavior::Immediate)
+}
+
+/// The writer's connection, every projector having tables.
 fn prepare(path: &Path, projectors: &[Box<dyn Projector>]) -> rusqlite::Result<Connection> {
     let mut connection = Connection::open(path)?;
     connection.busy_timeout(std::time::Duration::from_secs(5))?;
@@ -155,7 +185,11 @@ fn prepare(path: &Path, projectors: &[Box<dyn Projector>]) -> rusqlite::Result<C
          PRAGMA wal_autocheckpoint = 4000;
          PRAGMA temp_store = MEMORY;",
     )?;
-    let transaction = connection.transaction()?;
+    // Asked first, so that nobody who only looks waits for a writer.
+    if has_all(&connection, projectors)? {
+        return Ok(connection);
+    }
+    let transaction = begin(&mut connection)?;
     transaction.execute_batch(
         "CREATE TABLE IF NOT EXISTS checkpoints (
            projector TEXT PRIMARY KEY,
@@ -165,14 +199,27 @@ fn prepare(path: &Path, projectors: &[Box<dyn Projector>]) -> rusqlite::Result<C
          ) STRICT, WITHOUT ROWID",
     )?;
     for projector in projectors {
-        let sql = "SELECT version FROM checkpoints WHERE projector = ?1";
-        let version = transaction.query_row(sql, [projector.name()], |row| row.get::<_, u32>(0));
-        if version.optional()? != Some(projector.version()) {
+        if !has_tables(&transaction, projector.as_ref())? {
             make_tables(&transaction, projector.as_ref())?;
         }
     }
     transaction.commit()?;
     Ok(connection)
+}
+
+fn has_all(connection: &Connection, projectors: &[Box<dyn Projector>]) -> rusqlite::Result<bool> {
+    if !connection.table_exists(None, "checkpoints")? {
+        return Ok(false);
+    }
+    let mut there = projectors.iter().map(|projector| has_tables(connection, projector.as_ref()));
+    there.try_fold(true, |all, there| Ok(all && there?))
+}
+
+/// Whether a projector has tables, of whatever version.
+fn has_tables(connection: &Connection, projector: &dyn Projector) -> rusqlite::Result<bool> {
+    connection
+        .prepare_cached("SELECT 1 FROM checkpoints WHERE projector = ?1")?
+        .exists([projector.name()])
 }
 
 /// Keeps the plan of a cached statement whatever is bound to it. Otherwise SQLite, built with STAT4,
@@ -181,9 +228,9 @@ fn keep_plans(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(drop)
 }
 
-fn make_tables(transaction: &Transaction<'_>, projector: &dyn Projector) -> rusqlite::Result<()> {
+fn make_tables(transaction: &Connection, projector: &dyn Projector) -> rusqlite::Result<()> {
     for table in projector.tables() {
-        transaction.execute_batch(&format!("DROP TABLE IF EXISTS {table}"))?;
+        transaction.execute_batch(&format!("DROP TABLE IF EXISTS main.{table}"))?;
     }
     transaction.execute_batch(match projector.name() {
         "identity" => include_str!("../../sql/sqlite/identity.sql"),

@@ -12,9 +12,10 @@ use whence_events::{Position, Recorded};
 
 use super::lead::Seat;
 use super::plan::Plan;
+use super::schema::Schema;
 use super::sets::Column;
 use super::tiles;
-use super::{APPLY, PostgresReadDb, ProjectError, read_checkpoints};
+use super::{APPLY, PostgresReadDb, ProjectError};
 use crate::Projector;
 use crate::log_tree::Tile;
 use crate::read_db::known;
@@ -45,7 +46,7 @@ impl PostgresReadDb {
         let mut place = self.seat.lock().await;
         let mut seat = place.take_if(|seat| seat.leads).ok_or(ProjectError::NotLeading)?;
         // One that takes too long ends the connection with it, and gives the lock to another node.
-        let applied = timeout(APPLY, seat.apply(&self.projectors, after, events)).await;
+        let applied = timeout(APPLY, seat.apply(self, after, events)).await;
         let Ok(result) = applied else { return Err(ProjectError::TimedOut) };
         *place = seat.after(&result).await;
         result?;
@@ -56,7 +57,7 @@ impl PostgresReadDb {
 impl Seat {
     async fn apply(
         &mut self,
-        projectors: &[Box<dyn Projector>],
+        db: &PostgresReadDb,
         after: Position,
         events: &[Recorded],
     ) -> Result<(), ProjectError> {
@@ -65,14 +66,14 @@ impl Seat {
             done
         } else {
             edge = None;
-            let checkpoints = read_checkpoints(&self.client, projectors).await?;
+            let checkpoints = db.read_checkpoints(&self.client).await?;
             checkpoints.iter().map(|checkpoint| checkpoint.position).collect()
         };
         let mut plan = Plan::default();
         let mut moves = Moves::default();
         let mut changes = Vec::new();
         let mut tiles = Vec::new();
-        for (projector, done) in projectors.iter().zip(&done) {
+        for (projector, done) in db.projectors.iter().zip(&done) {
             let new = &events[events.partition_point(|event| event.position <= *done)..];
             let Some(last) = new.last() else { continue };
             // What lies between is nowhere then: the tables are not those this run was cut for.
@@ -82,7 +83,7 @@ impl Seat {
             if projector.is_log_tree() {
                 let mut tree = match edge.take() {
                     Some(edge) => edge,
-                    None => tiles::edge(&self.client).await?,
+                    None => tiles::edge(&self.client, db.schema).await?,
                 };
                 tiles = tree.grow(new);
                 edge = Some(tree);
@@ -94,7 +95,7 @@ impl Seat {
             moves.add(projector.as_ref(), *done, last);
         }
         if !moves.names.is_empty() {
-            self.commit(&moves, &plan, &tiles).await?;
+            self.commit(db.schema, &moves, &plan, &tiles).await?;
         }
         let end = events.last().map_or(0, |event| event.position);
         self.edge = edge;
@@ -104,20 +105,21 @@ impl Seat {
 
     async fn commit(
         &self,
+        schema: Schema,
         moves: &Moves,
         plan: &Plan,
         changed: &[Tile],
     ) -> Result<(), ProjectError> {
         // The checkpoints first: that holds off whoever else would write.
-        let mut requests = vec![moves.request(&self.client).await?];
+        let mut requests = vec![moves.request(schema, &self.client).await?];
         for group in plan.groups() {
             for sql in group.set.sql {
-                let statement = self.client.prepare_cached(sql).await?;
+                let statement = self.client.prepare_cached(&schema.of(sql)).await?;
                 requests.push(Request { statement, columns: (group.set.columns)(&group.changes) });
             }
         }
         if !changed.is_empty() {
-            let statement = self.client.prepare_cached(tiles::WRITE).await?;
+            let statement = self.client.prepare_cached(&schema.of(tiles::WRITE)).await?;
             requests.push(Request { statement, columns: tiles::columns(changed) });
         }
         let counts = send(&self.client, &requests).await?;
@@ -148,7 +150,11 @@ impl Moves {
     }
 
     /// Moves those that stand where they were thought to: of two writers, one moves none.
-    async fn request(&self, client: &ClientWrapper) -> Result<Request<'_>, ProjectError> {
+    async fn request(
+        &self,
+        schema: Schema,
+        client: &ClientWrapper,
+    ) -> Result<Request<'_>, ProjectError> {
         let sql = "UPDATE read.checkpoints c SET position = v.after, event_id = v.event_id
                    FROM unnest($1::text[], $2::bigint[], $3::bigint[], $4::bigint[], $5::uuid[])
                      AS v (projector, version, before, after, event_id)
@@ -161,7 +167,7 @@ impl Moves {
             Box::new(&self.to),
             Box::new(&self.events),
         ];
-        Ok(Request { statement: client.prepare_cached(sql).await?, columns })
+        Ok(Request { statement: client.prepare_cached(&schema.of(sql)).await?, columns })
     }
 }
 

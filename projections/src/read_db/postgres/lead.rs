@@ -7,11 +7,15 @@ use deadpool_postgres::{ClientWrapper, Object};
 use tokio::time::timeout;
 use whence_events::Position;
 
+use super::schema::Schema;
 use super::{ANSWER, PostgresReadDb, ProjectError, open};
 use crate::log_tree::Edge;
 
 /// Held, for as long as its session lasts, by who projects.
 pub(crate) const PROJECTING: i64 = 0x7768_656e_6365_0002;
+
+/// The same by who has the scratch tables, whatever they are for.
+const REBUILDING: i64 = 0x7768_656e_6365_0003;
 
 /// A machine that is gone, or a process that stands still, says nothing: the server has to end its
 /// session by itself, and would by default take hours to, or not do it at all. Whoever leads or would
@@ -49,9 +53,13 @@ impl PostgresReadDb {
         let asked = timeout(ANSWER, self.ask_to_lead(seat)).await;
         let mut seat = asked.map_err(|_| ProjectError::TimedOut)??;
         if seat.leads {
-            // No limit but the server's: tables may be made.
-            open::make_anew(&mut seat.client, &self.projectors).await?;
-            tracing::info!("this node projects");
+            match self.schema {
+                Schema::Live => tracing::info!("this node projects"),
+                // No limit but the server's: tables are made.
+                Schema::Scratch(_) => {
+                    open::make_anew(&mut seat.client, self.schema, &self.projectors).await?;
+                }
+            }
         }
         let leads = seat.leads;
         *place = Some(seat);
@@ -65,11 +73,18 @@ impl PostgresReadDb {
         };
         let sql = "SELECT pg_try_advisory_lock($1)";
         let statement = seat.client.prepare_cached(sql).await?;
-        seat.leads = seat.client.query_one(&statement, &[&PROJECTING]).await?.try_get(0)?;
+        seat.leads = seat.client.query_one(&statement, &[&self.lock()]).await?.try_get(0)?;
         if seat.leads {
             seat.client.batch_execute(SETTINGS).await?;
         }
         Ok(seat)
+    }
+
+    fn lock(&self) -> i64 {
+        match self.schema {
+            Schema::Live => PROJECTING,
+            Schema::Scratch(_) => REBUILDING,
+        }
     }
 
     /// Empties all tables.
@@ -83,6 +98,7 @@ impl PostgresReadDb {
              COMMIT",
             tables.join(", ")
         );
+        let sql = self.schema.of(&sql);
         let mut place = self.seat.lock().await;
         let mut seat = place.take_if(|seat| seat.leads).ok_or(ProjectError::NotLeading)?;
         seat.done = None;

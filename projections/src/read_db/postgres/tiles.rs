@@ -5,6 +5,7 @@ use tokio_postgres::Row;
 use whence_events::Position;
 
 use super::query::Values;
+use super::schema::Schema;
 use super::sets::Column;
 use super::{PostgresReadDb, ProjectError, QueryError};
 use crate::log_tree::{Edge, Tile};
@@ -32,8 +33,8 @@ const EDGE: &str = "SELECT t.* FROM generate_series(0, 7) AS l (level), LATERAL 
       SELECT level, tile, first, last, hashes FROM read.log_tiles t
       WHERE t.level = l.level ORDER BY tile DESC LIMIT 1) t";
 
-pub(super) async fn edge(client: &ClientWrapper) -> Result<Edge, ProjectError> {
-    let rows = client.query(&client.prepare_cached(EDGE).await?, &[]).await?;
+pub(super) async fn edge(client: &ClientWrapper, schema: Schema) -> Result<Edge, ProjectError> {
+    let rows = client.query(&client.prepare_cached(&schema.of(EDGE)).await?, &[]).await?;
     Ok(Edge::new(rows.iter().map(tile).collect::<Result<_, _>>()?))
 }
 

@@ -1,0 +1,237 @@
+//! Scratch tables in a schema of their own, and how they move into the live one.
+//!
+//! The swap moves tables, not rows: it is one short transaction, whatever their size. Who reads by a
+//! prepared statement finds the new tables by their name.
+
+use std::time::Duration;
+
+use deadpool_postgres::{ClientWrapper, Object, Pool};
+use futures::TryStreamExt as _;
+use tokio_postgres::Row;
+use tokio_postgres::error::SqlState;
+
+use super::schema::Schema;
+use super::{PostgresReadDb, ProjectError, checkpoint_of};
+use crate::Projector;
+use crate::read_db::{Checkpoint, Differences, Purpose};
+
+/// How long readers may have to wait behind a swap that waits for other readers. Far below the second
+/// after which the server looks for a deadlock and ends somebody's question.
+const PATIENCE: &str = "200ms";
+
+/// How often a swap tries, while whoever writes the tables waits: two seconds or so, less than the
+/// server lets it wait.
+const TRIES: usize = 8;
+
+const PAUSE: Duration = Duration::from_millis(20);
+
+/// Where they are.
+pub(in crate::read_db) struct PostgresScratch {
+    pool: Pool,
+    schema: Schema,
+}
+
+impl PostgresScratch {
+    /// Nobody else has them for as long as the second value lives: its connection holds a lock.
+    pub(in crate::read_db) async fn open(
+        live: &PostgresReadDb,
+        purpose: Purpose,
+        projectors: Vec<Box<dyn Projector>>,
+    ) -> Result<(Self, PostgresReadDb), ProjectError> {
+        let (pool, schema) = (live.pool.clone(), Schema::Scratch(purpose));
+        let tables = PostgresReadDb::over(pool.clone(), schema, projectors);
+        if tables.lead().await? {
+            Ok((Self { pool, schema }, tables))
+        } else {
+            Err(ProjectError::RebuildUnderWay)
+        }
+    }
+
+    /// A connection of its own. Dropped in the middle of a transaction it takes that with it.
+    async fn connect(&self) -> Result<ClientWrapper, ProjectError> {
+        Ok(Object::take(self.pool.get().await?))
+    }
+
+    pub(in crate::read_db) async fn analyze(
+        &self,
+        projector: &dyn Projector,
+    ) -> Result<(), ProjectError> {
+        let client = self.connect().await?;
+        for table in projector.tables() {
+            client.batch_execute(&self.schema.of(&format!("ANALYZE read.{table}"))).await?;
+        }
+        Ok(())
+    }
+
+    pub(in crate::read_db) async fn clear(self) -> Result<(), ProjectError> {
+        let client = self.connect().await?;
+        let schema = self.schema.name();
+        Ok(client.batch_execute(&format!("DROP SCHEMA IF EXISTS {schema} CASCADE")).await?)
+    }
+}
+
+/// A transaction that holds the checkpoint of a projector.
+pub(in crate::read_db) struct PostgresHeld {
+    client: ClientWrapper,
+    schema: Schema,
+    projector: Box<dyn Projector>,
+}
+
+impl PostgresHeld {
+    pub(in crate::read_db) async fn new(
+        scratch: &PostgresScratch,
+        projector: Box<dyn Projector>,
+    ) -> Result<(Self, Checkpoint), ProjectError> {
+        let client = scratch.connect().await?;
+        client.batch_execute("BEGIN").await?;
+        // Whoever writes the tables moves this row first, and waits here with nothing written.
+        let sql = "SELECT version, position, event_id, projector FROM read.checkpoints
+                   WHERE projector = $1 FOR UPDATE";
+        let rows = client.query(sql, &[&projector.name()]).await?;
+        let live = checkpoint_of(&rows, projector.name())?;
+        Ok((Self { client, schema: scratch.schema, projector }, live))
+    }
+
+    pub(in crate::read_db) async fn replace(&mut self) -> Result<(), ProjectError> {
+        let mut sql = format!("SET LOCAL lock_timeout = '{PATIENCE}'; SAVEPOINT before;");
+        for table in self.projector.tables() {
+            let from = self.schema.name();
+            sql += &format!(
+                "DROP TABLE IF EXISTS read.{table}; ALTER TABLE {from}.{table} SET SCHEMA read;"
+            );
+        }
+        let mut tries = 1;
+        while let Err(error) = self.client.batch_execute(&sql).await {
+            if error.code() != Some(&SqlState::LOCK_NOT_AVAILABLE) {
+                return Err(error.into());
+            }
+            if tries == TRIES {
+                return Err(ProjectError::InUse(self.projector.name()));
+            }
+            // Whoever waited behind this goes first.
+            self.client.batch_execute("ROLLBACK TO before").await?;
+            tokio::time::sleep(PAUSE).await;
+            tries += 1;
+        }
+        let name = self.projector.name();
+        let sql = format!(
+            "WITH moved AS (DELETE FROM {}.checkpoints WHERE projector = $1 RETURNING *)
+             INSERT INTO read.checkpoints (projector, version, position, event_id)
+             SELECT projector, version, position, event_id FROM moved
+             ON CONFLICT (projector) DO UPDATE SET version = excluded.version,
+               position = excluded.position, event_id = excluded.event_id",
+            self.schema.name()
+        );
+        self.client.execute(&sql, &[&name]).await?;
+        Ok(())
+    }
+
+    pub(in crate::read_db) async fn commit(self) -> Result<(), ProjectError> {
+        Ok(self.client.batch_execute("COMMIT").await?)
+    }
+}
+
+/// A transaction that sees one moment.
+pub struct PostgresComparison {
+    client: ClientWrapper,
+    schema: Schema,
+}
+
+impl PostgresComparison {
+    pub(in crate::read_db) async fn new(scratch: &PostgresScratch) -> Result<Self, ProjectError> {
+        let client = scratch.connect().await?;
+        // Both sides in the order of their keys: that takes no more memory for more rows.
+        let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY;
+            SET LOCAL statement_timeout = 0; SET LOCAL enable_hashjoin = off; SET LOCAL jit = off;
+            SELECT count(*) FROM read.checkpoints";
+        client.batch_execute(begin).await?;
+        Ok(Self { client, schema: scratch.schema })
+    }
+
+    pub(in crate::read_db) async fn differences(
+        &self,
+        projector: &dyn Projector,
+    ) -> Result<Differences, ProjectError> {
+        let mut found = Differences::default();
+        for table in projector.tables() {
+            let count = format!("SELECT count(*) FROM read.{table}");
+            let rows: i64 = self.client.query_one(&count, &[]).await?.try_get(0)?;
+            found.rows += rows.cast_unsigned();
+            self.compare(table, &mut found).await?;
+        }
+        Ok(found)
+    }
+
+    async fn compare(&self, table: &str, found: &mut Differences) -> Result<(), ProjectError> {
+        let (columns, key) = self.columns(table).await?;
+        let (scratch, same_key) = (self.schema.name(), equal(&key));
+        // Whether the row is there on either side, then each column of both as text.
+        let shown: String =
+            columns.iter().map(|name| format!(", l.{name}::text, s.{name}::text")).collect();
+        let first = &key[0];
+        let sql = format!(
+            "SELECT l.{first} IS NOT NULL, s.{first} IS NOT NULL{shown}
+             FROM read.{table} l FULL JOIN {scratch}.{table} s ON {same_key}
+             WHERE l IS DISTINCT FROM s"
+        );
+        let none: [&str; 0] = [];
+        let mut rows = std::pin::pin!(self.client.query_raw(&sql, none).await?);
+        while let Some(row) = rows.try_next().await? {
+            let line = line(table, &columns, &key, &row)?;
+            found.add(|| line);
+        }
+        Ok(())
+    }
+
+    /// All columns of a table, and those of its key.
+    async fn columns(&self, table: &str) -> Result<(Vec<String>, Vec<String>), ProjectError> {
+        let sql = "SELECT quote_ident(a.attname), a.attnum = ANY (i.indkey)
+                   FROM pg_attribute a JOIN pg_index i ON i.indrelid = a.attrelid AND i.indisprimary
+                   WHERE a.attrelid = $1::text::regclass AND a.attnum > 0 AND NOT a.attisdropped
+                   ORDER BY a.attnum";
+        let name = self.schema.of(&format!("read.{table}")).into_owned();
+        let (mut columns, mut key) = (Vec::new(), Vec::new());
+        for row in self.client.query(sql, &[&name]).await? {
+            let column: String = row.try_get(0)?;
+            if row.try_get(1)? {
+                key.push(column.clone());
+            }
+            columns.push(column);
+        }
+        if key.is_empty() { Err(ProjectError::TablesMoved("read")) } else { Ok((columns, key)) }
+    }
+}
+
+fn equal(key: &[String]) -> String {
+    let equal = key.iter().map(|name| format!("l.{name} = s.{name}"));
+    equal.collect::<Vec<_>>().join(" AND ")
+}
+
+/// How a row differs, for people.
+fn line(
+    table: &str,
+    columns: &[String],
+    key: &[String],
+    row: &Row,
+) -> Result<String, tokio_postgres::Error> {
+    let shown = |text: Option<&str>| match text {
+        Some(text) => text.escape_debug().to_string().replace("\\\\x", "\\x"),
+        None => "null".to_owned(),
+    };
+    let (is_live, is_rebuilt) = (row.try_get(0)?, row.try_get(1)?);
+    let (mut keys, mut changed) = (Vec::new(), Vec::new());
+    for (n, column) in columns.iter().enumerate() {
+        let (live, rebuilt) = (row.try_get(2 + 2 * n)?, row.try_get(3 + 2 * n)?);
+        if key.contains(column) {
+            keys.push(shown(if is_live { live } else { rebuilt }));
+        } else if live != rebuilt {
+            changed.push(format!("{column} is {}, should be {}", shown(live), shown(rebuilt)));
+        }
+    }
+    let row = format!("{table} {}", keys.join(" "));
+    Ok(match (is_live, is_rebuilt) {
+        (true, false) => format!("{row} is in the tables and should not be"),
+        (false, _) => format!("{row} is missing in the tables"),
+        (true, true) => format!("{row}: {}", changed.join("; ")),
+    })
+}
