@@ -9,8 +9,8 @@ use tracing_subscriber::EnvFilter;
 
 use crate::app::App;
 use crate::clock::Clock;
-use crate::config::{self, CopyArgs, DoctorArgs, ServeArgs};
-use crate::{copy, demo, doctor, http};
+use crate::config::{self, CopyArgs, DoctorArgs, EraseArgs, ServeArgs};
+use crate::{copy, demo, doctor, erasure, http};
 
 /// Passwordless login and attribution out of one append-only event log
 #[derive(Debug, Parser)]
@@ -30,6 +30,8 @@ enum Command {
     Copy(CopyArgs),
     /// Check all that serve with the same flags would use, and say what to do; changes nothing
     Doctor(Box<DoctorArgs>),
+    /// Forget who a user was: keys destroyed, sessions ended, address released; cannot be undone
+    Erase(EraseArgs),
 }
 
 /// Runs what the command line says.
@@ -51,6 +53,7 @@ pub fn run() -> anyhow::Result<()> {
         Command::Demo => runtime.block_on(demo::run()),
         Command::Copy(args) => runtime.block_on(copy_stores(args)),
         Command::Doctor(args) => runtime.block_on(doctor::run(*args)),
+        Command::Erase(args) => runtime.block_on(erasure::run(args)),
     }
 }
 

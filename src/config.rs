@@ -6,9 +6,11 @@
 mod cookies;
 mod copy;
 mod doctor;
+mod erase;
 mod files;
 mod flags;
 mod log;
+mod operate;
 mod operators;
 
 use std::net::{IpAddr, SocketAddr};
@@ -27,8 +29,10 @@ use whence_events::{Country, RuleSettings};
 pub use self::cookies::{CookieDomain, CookieSettings};
 pub use self::copy::{CopyArgs, CopyConfig};
 pub use self::doctor::DoctorArgs;
+pub use self::erase::EraseArgs;
 pub use self::flags::{ModelArg, RecordArg, ServeArgs};
 pub use self::log::{LogArgs, LogConfig};
+pub use self::operate::{OperateArgs, Place, UserName};
 pub use self::operators::Operator;
 use crate::clock::Clock;
 use crate::domain::rules::{RULES_VERSION, Rules};
