@@ -2,6 +2,7 @@
 
 pub mod attribution;
 mod onboarding;
+mod retention;
 pub mod touches;
 
 use std::sync::Arc;
@@ -185,6 +186,7 @@ impl App {
         let (app, progress, tail) =
             (Arc::downgrade(self), self.progress.clone(), self.store.tail());
         tokio::spawn(onboarding::work(desk, app, progress, tail));
+        tokio::spawn(retention::work(Arc::downgrade(self), self.progress.clone()));
         tokio::spawn(touches::work(Arc::downgrade(self), queue));
         Ok(())
     }

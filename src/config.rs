@@ -89,6 +89,8 @@ pub struct Config {
     pub operators: Vec<Operator>,
     /// The plan every account starts with.
     pub plan: String,
+    /// How long an address is kept that nobody verified; none: for ever.
+    pub keep_unverified: Option<Duration>,
     /// Sessions kept in memory.
     pub session_cache: usize,
     /// Codes one client address may ask for in an hour; 0: any number.
@@ -148,8 +150,9 @@ pub(crate) fn parse<P: clap::Parser>() -> Result<P, clap::Error> {
     fn without_empty(command: Command) -> Command {
         command
             .mut_args(|arg| if is_set_to_nothing(&arg) { arg.env(Resettable::Reset) } else { arg })
+            .mut_subcommands(without_empty)
     }
-    let command = without_empty(P::command()).mut_subcommands(without_empty);
+    let command = without_empty(P::command());
     P::from_arg_matches(&command.try_get_matches()?)
 }
 
@@ -280,6 +283,7 @@ impl ServeArgs {
             host_prefix: self.host_cookie_prefix,
             operators,
             plan: self.free_plan,
+            keep_unverified: days(self.keep_unverified_days),
             session_cache: self.session_cache,
             starts_per_client: self.starts_per_client,
             verifies_per_client: self.verifies_per_client,
@@ -430,6 +434,11 @@ fn default_mail(store: &Location) -> String {
 fn default_sender(host: &str) -> String {
     let is_name = host.contains('.') && host.parse::<IpAddr>().is_err();
     format!("login@{}", if is_name { host } else { "localhost.localdomain" })
+}
+
+/// No days are for ever.
+fn days(days: u16) -> Option<Duration> {
+    (days > 0).then(|| Duration::from_hours(24 * u64::from(days)))
 }
 
 fn networks(texts: &[String]) -> anyhow::Result<Vec<IpNet>> {

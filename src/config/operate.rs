@@ -70,7 +70,7 @@ impl OperateArgs {
         let usable = matches!(server.scheme(), "http" | "https") && server.host().is_some();
         ensure!(usable, "--server {server}: not an http or https URL");
         let token = self.admin_token.context("--server needs --admin-token")?;
-        Ok(Place::Server(Remote::new(server, operators::token_of(&token)?.to_owned())?))
+        Ok(Place::Server(Remote::new(server, operators::token_of(&token)?.to_owned())))
     }
 }
 
