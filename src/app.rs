@@ -2,6 +2,7 @@
 
 pub mod attribution;
 mod onboarding;
+mod retention;
 pub mod touches;
 
 use std::sync::Arc;
@@ -9,7 +10,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use quick_cache::sync::Cache;
 use tokio::sync::mpsc;
-use whence_events::{Actor, CorrelationId, EmailKey, EventId, RequestId, StreamId};
+use whence_events::{Actor, CorrelationId, EmailKey, EventId, RequestId, StreamId, UserId};
 use whence_projections::ReadDb;
 
 use crate::bearer::Bearer;
@@ -18,9 +19,11 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::domain::rules::{AdoptRules, AdoptedRules, Rules};
 use crate::domain::touch::RecordedTouch;
+use crate::erasure::{self, EraseError, Erasure, Subject};
 use crate::geo::Geo;
 use crate::handle::{Context, Handler};
 use crate::mail::Mailer;
+use crate::records::Records;
 use crate::runner::{self, Progress};
 use crate::secrets::{Keys, new_correlation_id};
 use crate::sessions::Sessions;
@@ -129,6 +132,36 @@ impl App {
         Ok(app)
     }
 
+    /// What operators work on.
+    #[must_use]
+    pub fn records(&self) -> Records<'_> {
+        let Self { store, vault, handler, reads, keys, .. } = self;
+        Records { store: store.as_ref(), vault, handler, reads, keys }
+    }
+
+    /// Forgets who somebody was. Whoever comes with a session of theirs from here on is nobody.
+    ///
+    /// # Errors
+    /// As [`erasure::erase`].
+    pub async fn erase(&self, subject: Subject, context: &Context) -> Result<Erasure, EraseError> {
+        let erased = erasure::erase(self.records(), subject, context).await?;
+        for session in &erased.removed.sessions {
+            self.sessions.mark_gone(*session);
+        }
+        self.progress.wait_for(erased.position).await;
+        Ok(erased)
+    }
+
+    /// [`App::erase`] on behalf of an operator.
+    ///
+    /// # Errors
+    /// The same.
+    pub async fn erase_user(&self, user_id: UserId, operator: &str) -> Result<Erasure, EraseError> {
+        let actor = Actor::Operator(operator.to_owned());
+        let context = Self::context(new_correlation_id(), actor);
+        self.erase(Subject { user_id, email_key: None }, &context).await
+    }
+
     /// A context for what whence does by itself.
     #[must_use]
     pub fn system_context(causation_id: Option<EventId>) -> Context {
@@ -153,6 +186,7 @@ impl App {
         let (app, progress, tail) =
             (Arc::downgrade(self), self.progress.clone(), self.store.tail());
         tokio::spawn(onboarding::work(desk, app, progress, tail));
+        tokio::spawn(retention::work(Arc::downgrade(self), self.progress.clone()));
         tokio::spawn(touches::work(Arc::downgrade(self), queue));
         Ok(())
     }

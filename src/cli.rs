@@ -9,8 +9,8 @@ use tracing_subscriber::EnvFilter;
 
 use crate::app::App;
 use crate::clock::Clock;
-use crate::config::{self, CopyArgs, DoctorArgs, ReplayArgs, ServeArgs};
-use crate::{copy, demo, doctor, http, replay};
+use crate::config::{self, CopyArgs, DoctorArgs, EraseArgs, ReplayArgs, ServeArgs};
+use crate::{copy, demo, doctor, erasure, http, replay};
 
 /// Passwordless login and attribution out of one append-only event log
 #[derive(Debug, Parser)]
@@ -32,6 +32,8 @@ enum Command {
     Doctor(Box<DoctorArgs>),
     /// Rebuild read models out of the log while they go on answering, or check them against it
     Replay(ReplayArgs),
+    /// Forget who a user was: keys destroyed, sessions ended, address released; cannot be undone
+    Erase(EraseArgs),
 }
 
 /// Runs what the command line says.
@@ -54,6 +56,7 @@ pub fn run() -> anyhow::Result<()> {
         Command::Copy(args) => runtime.block_on(copy_stores(args)),
         Command::Doctor(args) => runtime.block_on(doctor::run(*args)),
         Command::Replay(args) => runtime.block_on(rebuild(args)),
+        Command::Erase(args) => runtime.block_on(erasure::run(args)),
     }
 }
 

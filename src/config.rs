@@ -6,9 +6,11 @@
 mod cookies;
 mod copy;
 mod doctor;
+mod erase;
 mod files;
 mod flags;
 mod log;
+mod operate;
 mod operators;
 mod replay;
 
@@ -28,8 +30,10 @@ use whence_events::{Country, RuleSettings};
 pub use self::cookies::{CookieDomain, CookieSettings};
 pub use self::copy::{CopyArgs, CopyConfig};
 pub use self::doctor::DoctorArgs;
+pub use self::erase::EraseArgs;
 pub use self::flags::{ModelArg, RecordArg, ServeArgs};
 pub use self::log::{LogArgs, LogConfig};
+pub use self::operate::{OperateArgs, Place, UserName};
 pub use self::operators::Operator;
 pub use self::replay::{ReplayArgs, ReplayConfig};
 use crate::clock::Clock;
@@ -87,6 +91,8 @@ pub struct Config {
     pub operators: Vec<Operator>,
     /// The plan every account starts with.
     pub plan: String,
+    /// How long an address is kept that nobody verified; none: for ever.
+    pub keep_unverified: Option<Duration>,
     /// Sessions kept in memory.
     pub session_cache: usize,
     /// Codes one client address may ask for in an hour; 0: any number.
@@ -146,8 +152,9 @@ pub(crate) fn parse<P: clap::Parser>() -> Result<P, clap::Error> {
     fn without_empty(command: Command) -> Command {
         command
             .mut_args(|arg| if is_set_to_nothing(&arg) { arg.env(Resettable::Reset) } else { arg })
+            .mut_subcommands(without_empty)
     }
-    let command = without_empty(P::command()).mut_subcommands(without_empty);
+    let command = without_empty(P::command());
     P::from_arg_matches(&command.try_get_matches()?)
 }
 
@@ -278,6 +285,7 @@ impl ServeArgs {
             host_prefix: self.host_cookie_prefix,
             operators,
             plan: self.free_plan,
+            keep_unverified: days(self.keep_unverified_days),
             session_cache: self.session_cache,
             starts_per_client: self.starts_per_client,
             verifies_per_client: self.verifies_per_client,
@@ -428,6 +436,11 @@ fn default_mail(store: &Location) -> String {
 fn default_sender(host: &str) -> String {
     let is_name = host.contains('.') && host.parse::<IpAddr>().is_err();
     format!("login@{}", if is_name { host } else { "localhost.localdomain" })
+}
+
+/// No days are for ever.
+fn days(days: u16) -> Option<Duration> {
+    (days > 0).then(|| Duration::from_hours(24 * u64::from(days)))
 }
 
 fn networks(texts: &[String]) -> anyhow::Result<Vec<IpNet>> {

@@ -4,6 +4,7 @@
 //! Whatever a decision depends on besides the state (the time, fresh ids, facts looked up elsewhere)
 //! arrives inside the command. Each file owns one noun.
 
+pub mod audit;
 pub mod mailbox;
 pub mod name;
 pub mod referral;

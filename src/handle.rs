@@ -14,6 +14,7 @@ use whence_events::{
 };
 
 use crate::clock::Clock;
+use crate::domain::audit::Audit;
 use crate::domain::mailbox::Mailbox;
 use crate::domain::name::Name;
 use crate::domain::rules::AdoptedRules;
@@ -54,6 +55,7 @@ pub struct Handler {
     names: Folded<Name>,
     rules: Folded<AdoptedRules>,
     touches: Folded<RecordedOnce>,
+    audit: Folded<Audit>,
 }
 
 /// Folded states by stream. Only ever an optimisation: append checks the length it assumes, and
@@ -115,6 +117,8 @@ impl Handler {
             // Written once and not read again.
             rules: Cache::new(1),
             touches: Cache::new(1),
+            // One stream, of which only the length matters.
+            audit: Cache::new(1),
         }
     }
 
@@ -318,6 +322,12 @@ impl Cached for Name {
 impl Cached for AdoptedRules {
     fn cache(handler: &Handler) -> &Folded<Self> {
         &handler.rules
+    }
+}
+
+impl Cached for Audit {
+    fn cache(handler: &Handler) -> &Folded<Self> {
+        &handler.audit
     }
 }
 

@@ -5,6 +5,7 @@
 //! what was appended into read models; [`app`] is all of it in one value.
 
 pub mod app;
+pub mod audit;
 pub mod bearer;
 mod causes;
 pub mod cli;
@@ -16,13 +17,17 @@ mod demo;
 pub mod device;
 pub mod doctor;
 pub mod domain;
+pub mod erasure;
 pub mod geo;
 pub mod handle;
 pub mod http;
 pub mod mail;
 pub mod postgres;
+pub mod records;
+pub mod remote;
 pub mod replay;
 pub mod runner;
+mod say;
 pub mod secrets;
 pub mod sessions;
 pub mod store;

@@ -1,6 +1,6 @@
 //! Connections to Postgres: where it is, how it is spoken to, and how long anything may take.
 
-mod tls;
+pub(crate) mod tls;
 
 use std::fmt;
 use std::future::poll_fn;

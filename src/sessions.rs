@@ -11,8 +11,8 @@ use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::timeout;
 use whence_events::{
-    EmailAddress, Event, Hash, Provider, Recorded, SessionId, StreamId, Timestamp, UserEvent,
-    UserId,
+    EmailAddress, Event, Hash, MailboxEvent, Provider, Recorded, SessionId, StreamId, Timestamp,
+    UserEvent, UserId,
 };
 use whence_projections::{QueryError, ReadDb, SessionView};
 
@@ -218,6 +218,15 @@ pub struct SessionObserver {
 
 impl Observer for SessionObserver {
     fn committed(&self, events: &[Recorded]) {
+        for recorded in events {
+            // Whose it was is erased, or nobody's: the key is destroyed, here or on another node.
+            if let Event::Mailbox(
+                MailboxEvent::MailboxReleased(_) | MailboxEvent::MailboxForgotten(_),
+            ) = &recorded.event
+            {
+                self.keys.forget(&recorded.stream);
+            }
+        }
         for (user_id, event) in user_events(events) {
             if let UserEvent::SessionRevoked(revoked) = event {
                 self.cache.insert(revoked.session_id, Entry::Gone);

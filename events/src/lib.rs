@@ -30,7 +30,7 @@ pub use ids::{
 pub use leaf::Leaf;
 pub use mailbox::{
     CodeDeliveryFailed, CodeRejected, CodeVerified, LoginExpired, LoginLocked, LoginStarted,
-    LoginThrottled, MailboxClaimed, MailboxEvent, MailboxReleased,
+    LoginThrottled, MailboxClaimed, MailboxEvent, MailboxForgotten, MailboxReleased,
 };
 pub use name::{NameEvent, NameReserved};
 pub use pii::{Client, Personal, Pii, PiiSlot, Sealed};

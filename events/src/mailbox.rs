@@ -17,6 +17,7 @@ stream_family! {
         CodeVerified = "CodeVerified.v1" [],
         MailboxClaimed = "MailboxClaimed.v1" [],
         MailboxReleased = "MailboxReleased.v1" [],
+        MailboxForgotten = "MailboxForgotten.v1" [],
     }
 }
 
@@ -106,4 +107,12 @@ pub struct MailboxClaimed {
 pub struct MailboxReleased {
     /// Its owner until now.
     pub user_id: UserId,
+}
+
+/// Nobody verified the address in time: the key that its logins were sealed under is destroyed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct MailboxForgotten {
+    /// When a code was last asked for.
+    pub asked_at: Timestamp,
 }

@@ -78,11 +78,11 @@ impl Projector for Attribution {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn tables(&self) -> &'static [&'static str] {
-        &["attributions", "referral_codes", "clicks"]
+        &["attributions", "referral_codes", "clicks", "visitor_touches"]
     }
 
     fn project(&self, recorded: &Recorded, changes: &mut Vec<Change>) {
@@ -91,8 +91,14 @@ impl Projector for Attribution {
             (StreamId::User(user_id), Event::User(event)) => {
                 changes.extend(user_change(*user_id, event, at));
             }
-            (_, Event::Touch(touch)) => {
+            (stream, Event::Touch(touch)) => {
                 let touch = touch.touch();
+                if let (StreamId::Touch(touch_id), Some(first)) = (stream, touch.first_touch_id)
+                    && first != *touch_id
+                {
+                    let touch_id = *touch_id;
+                    changes.push(Change::VisitorReturned { first_touch_id: first, touch_id });
+                }
                 let counts = touch.code_status == CodeStatus::Known;
                 if let Some(owner) = touch.owner
                     && counts

@@ -68,6 +68,14 @@ pub enum Change {
     CodeDisabled { code: ReferralCode, at: Timestamp },
     /// Somebody followed a referral link.
     Clicked { owner: UserId },
+    /// A visitor who had landed before landed again.
+    VisitorReturned { first_touch_id: TouchId, touch_id: TouchId },
+    /// Somebody asked for a code.
+    CodeAskedFor { email_key: EmailKey, at: Timestamp },
+    /// An address belongs to somebody.
+    MailboxOwned { email_key: EmailKey },
+    /// An address belongs to nobody, and its key is destroyed.
+    MailboxGone { email_key: EmailKey },
     /// Somebody is to be welcomed.
     OnboardingDue { user_id: UserId, at: Timestamp },
     /// A step of that is done; the bits of [`crate::Onboarding`].

@@ -1,8 +1,9 @@
-//! What whence still owes somebody: onboarding steps, and referrals it could not decide.
+//! What whence still owes somebody: onboarding steps, referrals it could not decide, and to forget
+//! addresses that nobody verified.
 
 use whence_events::{
-    CodeKind, Event, Recorded, ReferralCode, Refusal, StreamId, Timestamp, TouchId, UserEvent,
-    UserId, Via, WelcomeEmailFailed,
+    CodeKind, EmailKey, Event, MailboxEvent, Recorded, ReferralCode, Refusal, StreamId, Timestamp,
+    TouchId, UserEvent, UserId, Via, WelcomeEmailFailed,
 };
 
 use crate::Projector;
@@ -58,71 +59,95 @@ impl Projector for Duties {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn tables(&self) -> &'static [&'static str] {
-        &["onboardings", "undecided_referrals"]
+        &["onboardings", "undecided_referrals", "mailboxes"]
     }
 
     fn project(&self, recorded: &Recorded, changes: &mut Vec<Change>) {
-        let (StreamId::User(user_id), Event::User(event)) = (&recorded.stream, &recorded.event)
-        else {
-            return;
-        };
-        let (user_id, at) = (*user_id, recorded.metadata.occurred_at);
-        match event.as_ref() {
-            UserEvent::UserRegistered(_) => changes.push(Change::OnboardingDue { user_id, at }),
-            UserEvent::ReferralCodeIssued(issued) => {
-                if issued.kind == CodeKind::Primary {
-                    changes.push(Change::OnboardingStep { user_id, step: Onboarding::CODE });
-                }
+        let at = recorded.metadata.occurred_at;
+        match (&recorded.stream, &recorded.event) {
+            (StreamId::User(user_id), Event::User(event)) => {
+                user_changes(*user_id, event, at, changes);
             }
-            UserEvent::SubscriptionProvisioned(_) => {
-                changes.push(Change::OnboardingStep { user_id, step: Onboarding::PLAN });
+            (StreamId::Mailbox(email_key), Event::Mailbox(event)) => {
+                changes.extend(mailbox_change(*email_key, event, at));
             }
-            UserEvent::WelcomeEmailSent(_) => {
+            _ => {}
+        }
+    }
+}
+
+fn mailbox_change(email_key: EmailKey, event: &MailboxEvent, at: Timestamp) -> Option<Change> {
+    match event {
+        MailboxEvent::LoginStarted(_) => Some(Change::CodeAskedFor { email_key, at }),
+        MailboxEvent::MailboxClaimed(_) => Some(Change::MailboxOwned { email_key }),
+        MailboxEvent::MailboxReleased(_) | MailboxEvent::MailboxForgotten(_) => {
+            Some(Change::MailboxGone { email_key })
+        }
+        MailboxEvent::LoginThrottled(_)
+        | MailboxEvent::CodeDeliveryFailed(_)
+        | MailboxEvent::CodeRejected(_)
+        | MailboxEvent::LoginLocked(_)
+        | MailboxEvent::LoginExpired(_)
+        | MailboxEvent::CodeVerified(_) => None,
+    }
+}
+
+fn user_changes(user_id: UserId, event: &UserEvent, at: Timestamp, changes: &mut Vec<Change>) {
+    match event {
+        UserEvent::UserRegistered(_) => changes.push(Change::OnboardingDue { user_id, at }),
+        UserEvent::ReferralCodeIssued(issued) => {
+            if issued.kind == CodeKind::Primary {
+                changes.push(Change::OnboardingStep { user_id, step: Onboarding::CODE });
+            }
+        }
+        UserEvent::SubscriptionProvisioned(_) => {
+            changes.push(Change::OnboardingStep { user_id, step: Onboarding::PLAN });
+        }
+        UserEvent::WelcomeEmailSent(_) => {
+            changes.push(Change::OnboardingStep { user_id, step: Onboarding::WELCOME });
+        }
+        UserEvent::WelcomeEmailFailed(failed) => {
+            changes.push(Change::WelcomeFailed { user_id, attempt: failed.attempt, at });
+            // Given up is over, too: else those who have no mailbox fill every sweep.
+            if failed.attempt >= WelcomeEmailFailed::LAST_ATTEMPT {
                 changes.push(Change::OnboardingStep { user_id, step: Onboarding::WELCOME });
             }
-            UserEvent::WelcomeEmailFailed(failed) => {
-                changes.push(Change::WelcomeFailed { user_id, attempt: failed.attempt, at });
-                // Given up is over, too: else those who have no mailbox fill every sweep.
-                if failed.attempt >= WelcomeEmailFailed::LAST_ATTEMPT {
-                    changes.push(Change::OnboardingStep { user_id, step: Onboarding::WELCOME });
-                }
-            }
-            UserEvent::UserErased(_) => {
-                changes.push(Change::OnboardingOver { user_id });
-                changes.push(Change::ReferralDecided { user_id, code: None });
-            }
-            UserEvent::ReferralAttributed(_) => {
-                changes.push(Change::ReferralDecided { user_id, code: None });
-            }
-            UserEvent::ReferralRefused(refused) => match (&refused.code, refused.reason) {
-                (Some(code), Refusal::InternalError) => changes.push(Change::ReferralUndecided {
-                    user_id,
-                    code: code.clone(),
-                    touched_at: refused.evidence.touched_at,
-                    touch_id: refused.evidence.touch_id,
-                    via: refused.via,
-                    at,
-                }),
-                (Some(code), _) => {
-                    let code = Some(code.clone());
-                    changes.push(Change::ReferralDecided { user_id, code });
-                }
-                (None, _) => {}
-            },
-            UserEvent::AttributionCapturedV1(_)
-            | UserEvent::AttributionCaptured(_)
-            | UserEvent::SessionOpened(_)
-            | UserEvent::SessionExtended(_)
-            | UserEvent::RefreshRotated(_)
-            | UserEvent::SessionRevoked(_)
-            | UserEvent::ReferralCodeDisabled(_)
-            | UserEvent::ProfileUpdated(_)
-            | UserEvent::CreatorHandleClaimed(_)
-            | UserEvent::BillingCustomerLinked(_) => {}
         }
+        UserEvent::UserErased(_) => {
+            changes.push(Change::OnboardingOver { user_id });
+            changes.push(Change::ReferralDecided { user_id, code: None });
+        }
+        UserEvent::ReferralAttributed(_) => {
+            changes.push(Change::ReferralDecided { user_id, code: None });
+        }
+        UserEvent::ReferralRefused(refused) => match (&refused.code, refused.reason) {
+            (Some(code), Refusal::InternalError) => changes.push(Change::ReferralUndecided {
+                user_id,
+                code: code.clone(),
+                touched_at: refused.evidence.touched_at,
+                touch_id: refused.evidence.touch_id,
+                via: refused.via,
+                at,
+            }),
+            (Some(code), _) => {
+                let code = Some(code.clone());
+                changes.push(Change::ReferralDecided { user_id, code });
+            }
+            (None, _) => {}
+        },
+        UserEvent::AttributionCapturedV1(_)
+        | UserEvent::AttributionCaptured(_)
+        | UserEvent::SessionOpened(_)
+        | UserEvent::SessionExtended(_)
+        | UserEvent::RefreshRotated(_)
+        | UserEvent::SessionRevoked(_)
+        | UserEvent::ReferralCodeDisabled(_)
+        | UserEvent::ProfileUpdated(_)
+        | UserEvent::CreatorHandleClaimed(_)
+        | UserEvent::BillingCustomerLinked(_) => {}
     }
 }

@@ -89,7 +89,8 @@ impl Projector for Identity {
                 | MailboxEvent::CodeDeliveryFailed(_)
                 | MailboxEvent::CodeRejected(_)
                 | MailboxEvent::MailboxClaimed(_)
-                | MailboxEvent::MailboxReleased(_) => {}
+                | MailboxEvent::MailboxReleased(_)
+                | MailboxEvent::MailboxForgotten(_) => {}
             },
             (StreamId::User(user_id), Event::User(event)) => {
                 user_changes(*user_id, event, at, recorded.version, changes);

@@ -11,7 +11,9 @@ use std::path::Path;
 
 use deadpool_postgres::{Pool, PoolError};
 use tokio::runtime::{Handle, RuntimeFlavor};
-use whence_events::{Event, EventId, Position, Recorded, RequestId, SessionId, Timestamp, UserId};
+use whence_events::{
+    EmailKey, Event, EventId, Position, Recorded, RequestId, SessionId, Timestamp, TouchId, UserId,
+};
 
 use crate::{
     Invitee, Onboarding, Projector, ReferralOverview, SessionView, Snapshot, UndecidedReferral,
@@ -254,10 +256,7 @@ impl ReadDb {
     ///
     /// # Errors
     /// When the database does not answer.
-    pub async fn login(
-        &self,
-        request_id: RequestId,
-    ) -> Result<Option<whence_events::EmailKey>, QueryError> {
+    pub async fn login(&self, request_id: RequestId) -> Result<Option<EmailKey>, QueryError> {
         match self {
             Self::Sqlite(db) => Ok(db.read(|file| query::login(file, request_id))?),
             Self::Postgres(db) => db.login(request_id).await,
@@ -372,6 +371,35 @@ impl ReadDb {
         match self {
             Self::Sqlite(db) => Ok(db.read(|file| query::undecided_referrals(file, limit))?),
             Self::Postgres(db) => db.undecided_referrals(limit).await,
+        }
+    }
+
+    /// Up to `limit` addresses that belong to nobody, for which nobody asked for a code since, the
+    /// longest waiting first.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn unverified_mailboxes(
+        &self,
+        before: Timestamp,
+        limit: u64,
+    ) -> Result<Vec<EmailKey>, QueryError> {
+        match self {
+            Self::Sqlite(db) => {
+                Ok(db.read(|file| query::unverified_mailboxes(file, before, limit))?)
+            }
+            Self::Postgres(db) => db.unverified_mailboxes(before, limit).await,
+        }
+    }
+
+    /// The touches of a visitor that came after their first one.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn later_touches(&self, first: TouchId) -> Result<Vec<TouchId>, QueryError> {
+        match self {
+            Self::Sqlite(db) => Ok(db.read(|file| query::later_touches(file, first))?),
+            Self::Postgres(db) => db.later_touches(first).await,
         }
     }
 

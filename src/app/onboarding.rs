@@ -19,7 +19,6 @@ use whence_projections::{Onboarding, UndecidedReferral};
 use crate::app::App;
 use crate::app::attribution::{Brought, Candidate};
 use crate::causes::chain;
-use crate::domain::mailbox::{Mailbox, MailboxCommand};
 use crate::domain::name::{Name, NameTaken, ReserveName};
 use crate::domain::touch::{PlantedCode, RefCode};
 use crate::domain::user::{EMAIL_VERSION, User, UserCommand, UserRejection};
@@ -343,27 +342,5 @@ impl App {
         let disable = UserCommand::DisableReferralCode { code, reason: reason.to_owned() };
         self.run_user(user_id, &disable, &Self::system_context(None)).await?;
         Ok(())
-    }
-
-    /// Ends a user's sessions and destroys the key of their personal data. The address stays theirs.
-    ///
-    /// # Errors
-    /// [`UserRejection`] inside when there is no such user; also when the store does not answer, and
-    /// then the same call again completes it.
-    pub async fn erase_user(&self, user_id: UserId, requested_by: &str) -> anyhow::Result<()> {
-        let (requested_by, mode) = (requested_by.to_owned(), "request".to_owned());
-        let erase = UserCommand::Erase { requested_by, mode };
-        match self.run_user(user_id, &erase, &Self::system_context(None)).await {
-            // Erased before, and perhaps interrupted before the key was gone.
-            Ok(_) | Err(HandleError::Rejected(UserRejection::Erased)) => {}
-            Err(error) => return Err(error.into()),
-        }
-        let stream = StreamId::User(user_id);
-        if let Some(account) = &self.handler.recent::<User>(&stream).await?.state.account {
-            let mailbox = StreamId::Mailbox(account.email_key);
-            let release = MailboxCommand::Release { user_id };
-            self.handler.run::<Mailbox>(&mailbox, &release, &Self::system_context(None)).await?;
-        }
-        Ok(self.vault.destroy(&stream).await?)
     }
 }

@@ -160,6 +160,16 @@ pub struct ServeArgs {
     #[arg(long, env = "WHENCE_FREE_PLAN", default_value = "free", value_name = "NAME")]
     pub(crate) free_plan: String,
 
+    /// Days that an address is kept which nobody verified, after its last code; 0: for ever
+    #[arg(
+        long,
+        env = "WHENCE_KEEP_UNVERIFIED_DAYS",
+        default_value_t = 30,
+        value_name = "N",
+        value_parser = value_parser!(u16).range(0..=3650)
+    )]
+    pub(crate) keep_unverified_days: u16,
+
     /// Sessions kept in memory, some 300 bytes each
     #[arg(long, env = "WHENCE_SESSION_CACHE", default_value_t = 100_000, value_name = "N")]
     pub(crate) session_cache: usize,

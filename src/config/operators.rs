@@ -1,6 +1,6 @@
 //! Who may use the operators' API.
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use whence_events::Hash;
 
 use crate::secrets::sha256;
@@ -20,15 +20,8 @@ pub struct Operator {
 impl Operator {
     /// `TOKEN`, or `NAME=TOKEN`.
     pub(super) fn parse(text: &str) -> anyhow::Result<Self> {
-        // A token may end in `=`, as base64 does; a name is there only before one.
-        let is_name = |name: &str| !name.is_empty() && name.chars().all(is_of_a_name);
-        let (name, token) = match text.split_once('=') {
-            Some((name, token)) if is_name(name) && !token.trim_matches('=').is_empty() => {
-                (name, token)
-            }
-            Some(_) | None => ("admin", text),
-        };
-        ensure!(name.len() <= 64, "--admin-token: a name has at most 64 characters");
+        let (name, token) = split(text);
+        check_name(name).context("--admin-token")?;
         let printable = token.bytes().all(|byte| byte.is_ascii_graphic());
         ensure!(printable, "--admin-token of {name}: printable ASCII without blanks");
         ensure!(
@@ -44,6 +37,33 @@ impl Operator {
     pub fn has(&self, token: &[u8]) -> bool {
         self.token.same_as(&sha256(token))
     }
+}
+
+/// A name and a token. A token may end in `=`, as base64 does; a name is there only before one.
+fn split(text: &str) -> (&str, &str) {
+    let is_name = |name: &str| !name.is_empty() && name.chars().all(is_of_a_name);
+    match text.split_once('=') {
+        Some((name, token)) if is_name(name) && !token.trim_matches('=').is_empty() => {
+            (name, token)
+        }
+        Some(_) | None => ("admin", text),
+    }
+}
+
+/// The token to send, of one that may be written as a service is told it.
+pub(super) fn token_of(text: &str) -> anyhow::Result<&str> {
+    let (_, token) = split(text);
+    let one = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
+    ensure!(one && !token.contains(','), "--admin-token: one token, in printable ASCII");
+    Ok(token)
+}
+
+/// What the log may call somebody.
+pub(super) fn check_name(name: &str) -> anyhow::Result<()> {
+    ensure!(name.len() <= 64, "a name has at most 64 characters");
+    let plain = !name.is_empty() && name.chars().all(is_of_a_name);
+    ensure!(plain, "a name is of letters, digits and . _ - @");
+    Ok(())
 }
 
 /// All operators; each name once.

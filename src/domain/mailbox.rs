@@ -1,11 +1,14 @@
 //! An e-mail address: how often codes go out, how often they may be guessed, whose it is.
 
+#[cfg(test)]
+mod tests;
+
 use std::time::Duration;
 
 use whence_events::{
     Client, CodeDeliveryFailed, CodeRejected, CodeVerified, DeliveryFailure, EmailAddress, Event,
     LoginExpired, LoginLocked, LoginStarted, LoginThrottled, Mac, MailboxClaimed, MailboxEvent,
-    MailboxReleased, Pii, RequestId, Timestamp, UserId, Version,
+    MailboxForgotten, MailboxReleased, Pii, RequestId, Timestamp, UserId, Version,
 };
 
 use super::{Decider, Stamp};
@@ -27,6 +30,8 @@ pub const MAX_ATTEMPTS: u8 = 5;
 pub struct Mailbox {
     /// Whose it is.
     pub owner: Option<UserId>,
+    /// Whose it was last, when that user was erased.
+    pub released_by: Option<UserId>,
     /// The address itself, sealed, and the version of the event it stands in.
     pub email: Option<(Pii<EmailAddress>, Version)>,
     /// When codes went out, the last [`MAX_STARTS`] of them.
@@ -66,6 +71,8 @@ pub enum MailboxCommand {
         /// The owner until now.
         user_id: UserId,
     },
+    /// Nobody's, and nobody proved it to be theirs: its key is destroyed.
+    Forget(ForgetMailbox),
 }
 
 /// Make a code.
@@ -94,6 +101,15 @@ pub struct VerifyCode {
     pub code_mac: Mac,
     /// A fresh id, for an address that belongs to nobody yet.
     pub fresh_user: UserId,
+}
+
+/// Forget an address that nobody verified.
+#[derive(Clone, Copy, Debug)]
+pub struct ForgetMailbox {
+    /// Now.
+    pub now: Timestamp,
+    /// How long an address is kept after its last code was asked for.
+    pub keep: Duration,
 }
 
 /// Why an address says no.
@@ -153,7 +169,12 @@ impl Decider for Mailbox {
                 self.locked_until = None;
             }
             MailboxEvent::MailboxClaimed(claimed) => self.owner = Some(claimed.user_id),
-            MailboxEvent::MailboxReleased(_) => self.owner = None,
+            MailboxEvent::MailboxReleased(released) => {
+                self.owner = None;
+                self.released_by = Some(released.user_id);
+                self.email = None;
+            }
+            MailboxEvent::MailboxForgotten(_) => self.email = None,
         }
         self
     }
@@ -168,8 +189,12 @@ impl Decider for Mailbox {
             // Somebody else's by now, or nobody's: then there is nothing to release.
             MailboxCommand::Release { user_id } if self.owner != Some(*user_id) => Ok(vec![]),
             MailboxCommand::Release { user_id } => {
-                Ok(vec![MailboxReleased { user_id: *user_id }.into()])
+                Ok(self.ended_by(MailboxReleased { user_id: *user_id }))
             }
+            MailboxCommand::Forget(command) => Ok(match self.forgettable(command) {
+                Some(asked_at) => self.ended_by(MailboxForgotten { asked_at }),
+                None => vec![],
+            }),
         }
     }
 }
@@ -229,6 +254,25 @@ impl Mailbox {
         Ok(events)
     }
 
+    /// When a code was last asked for, if the address is to be forgotten: it belongs to nobody, was
+    /// kept for as long as it may be, and is not forgotten yet.
+    #[must_use]
+    pub fn forgettable(&self, command: &ForgetMailbox) -> Option<Timestamp> {
+        self.email.as_ref().filter(|_| self.owner.is_none())?;
+        self.starts.last().copied().filter(|asked_at| *asked_at + command.keep <= command.now)
+    }
+
+    /// Logins under way are sealed under a key that goes: they end, so that their codes are answered
+    /// with "start again".
+    fn ended_by(&self, last: impl Into<MailboxEvent>) -> Vec<MailboxEvent> {
+        let live = self.requests.iter().filter(|(_, request)| match request {
+            Request::Live { .. } => true,
+            Request::Consumed | Request::Locked | Request::Expired => false,
+        });
+        let ended = live.map(|(request_id, _)| LoginExpired { request_id: *request_id }.into());
+        ended.chain([last.into()]).collect()
+    }
+
     fn start(&mut self, started: &LoginStarted, at: Timestamp) {
         // Whoever asks for one that was dropped is told the same as for one that is over.
         self.requests.retain(|(_, request)| match request {
@@ -260,211 +304,5 @@ impl Mailbox {
         if let Some(request) = self.request_mut(id) {
             *request = end;
         }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::domain::spec::{START, after, given, request, user};
-
-    const RIGHT: Mac = Mac([1; 16]);
-    const WRONG: Mac = Mac([2; 16]);
-
-    fn start(n: u8, now: Timestamp) -> MailboxCommand {
-        MailboxCommand::StartLogin(StartLogin {
-            now,
-            request_id: request(n),
-            email: EmailAddress::parse("ada@example.com").unwrap(),
-            code_mac: RIGHT,
-            client: Client::default(),
-        })
-    }
-
-    fn started(n: u8, at: Timestamp) -> MailboxEvent {
-        LoginStarted {
-            request_id: request(n),
-            email: Pii::Clear(EmailAddress::parse("ada@example.com").unwrap()),
-            code_mac: RIGHT,
-            expires_at: at + CODE_LIFETIME,
-            known_device: false,
-            client: Pii::Clear(Client::default()),
-        }
-        .into()
-    }
-
-    fn verify(n: u8, code_mac: Mac, now: Timestamp) -> MailboxCommand {
-        let request_id = request(n);
-        MailboxCommand::VerifyCode(VerifyCode { now, request_id, code_mac, fresh_user: user(7) })
-    }
-
-    fn rejected(n: u8, attempt: u8) -> MailboxEvent {
-        CodeRejected { request_id: request(n), attempt }.into()
-    }
-
-    fn locked(n: u8) -> MailboxEvent {
-        LoginLocked { request_id: Some(request(n)), until: None }.into()
-    }
-
-    fn verified(n: u8) -> MailboxEvent {
-        CodeVerified { request_id: request(n) }.into()
-    }
-
-    fn claimed(by: u8) -> MailboxEvent {
-        MailboxClaimed { user_id: user(by) }.into()
-    }
-
-    fn throttled(until: Timestamp) -> MailboxEvent {
-        LoginThrottled { until }.into()
-    }
-
-    #[test]
-    fn a_code_is_made() {
-        given::<Mailbox>([]).when(start(1, START)).then([started(1, START)]);
-    }
-
-    #[test]
-    fn the_sixth_code_of_an_hour_is_refused_and_recorded_once() {
-        let five = || (1..=5).map(|n| started(n, START));
-        let until = START + START_WINDOW;
-        given::<Mailbox>(five()).when(start(6, after(60))).then([throttled(until)]);
-        given::<Mailbox>(five())
-            .and([throttled(until)])
-            .when(start(6, after(61)))
-            .rejected(MailboxRejection::Throttled { until });
-    }
-
-    #[test]
-    fn an_hour_after_the_first_code_there_is_another() {
-        let five = (1..=5).map(|n| started(n, START));
-        given::<Mailbox>(five)
-            .and([throttled(START + START_WINDOW)])
-            .when(start(6, after(3600)))
-            .then([started(6, after(3600))]);
-    }
-
-    #[test]
-    fn the_limit_slides() {
-        let history = given::<Mailbox>((1..=5).map(|n| started(n, START)))
-            .at(after(3600))
-            .and([started(6, after(3600))]);
-        let until = after(3600 + 1);
-        history.when(start(7, after(3600))).then([throttled(until)]);
-    }
-
-    #[test]
-    fn a_failed_delivery_is_on_record() {
-        let failed = MailboxCommand::FailDelivery {
-            request_id: request(1),
-            reason: DeliveryFailure::TimedOut,
-        };
-        let event =
-            CodeDeliveryFailed { request_id: request(1), reason: DeliveryFailure::TimedOut };
-        given::<Mailbox>([started(1, START)]).when(failed).then([event.into()]);
-    }
-
-    #[test]
-    fn the_right_code_claims_the_address() {
-        given::<Mailbox>([started(1, START)])
-            .when(verify(1, RIGHT, after(599)))
-            .then([verified(1), claimed(7)]);
-    }
-
-    #[test]
-    fn an_address_keeps_its_owner() {
-        given::<Mailbox>([started(1, START), verified(1), claimed(3), started(2, START)])
-            .when(verify(2, RIGHT, after(9)))
-            .then([verified(2)]);
-    }
-
-    #[test]
-    fn only_its_owner_releases_an_address() {
-        let release = |by| MailboxCommand::Release { user_id: user(by) };
-        let released = MailboxReleased { user_id: user(3) };
-        given::<Mailbox>([claimed(3)]).when(release(3)).then([released.into()]);
-        given::<Mailbox>([claimed(3)]).when(release(4)).then([]);
-        given::<Mailbox>([]).when(release(3)).then([]);
-    }
-
-    #[test]
-    fn a_released_address_can_be_claimed_again() {
-        let released = MailboxReleased { user_id: user(3) }.into();
-        given::<Mailbox>([claimed(3), released, started(2, START)])
-            .when(verify(2, RIGHT, after(9)))
-            .then([verified(2), claimed(7)]);
-    }
-
-    #[test]
-    fn a_code_works_once() {
-        given::<Mailbox>([started(1, START), verified(1)])
-            .when(verify(1, RIGHT, after(2)))
-            .rejected(MailboxRejection::AlreadyConsumed);
-    }
-
-    #[test]
-    fn a_wrong_code_is_counted() {
-        given::<Mailbox>([started(1, START), rejected(1, 1)])
-            .when(verify(1, WRONG, after(2)))
-            .then([rejected(1, 2)]);
-    }
-
-    #[test]
-    fn the_fifth_wrong_code_locks_the_login() {
-        let four = (1..=4).map(|n| rejected(1, n));
-        given::<Mailbox>([started(1, START)])
-            .and(four)
-            .when(verify(1, WRONG, after(9)))
-            .then([rejected(1, 5), locked(1)]);
-    }
-
-    #[test]
-    fn a_locked_login_compares_nothing_more() {
-        given::<Mailbox>([started(1, START), rejected(1, 5), locked(1)])
-            .when(verify(1, RIGHT, after(9)))
-            .rejected(MailboxRejection::Locked);
-    }
-
-    #[test]
-    fn wrong_codes_elsewhere_do_not_void_this_login() {
-        given::<Mailbox>([started(1, START), started(2, START), rejected(2, 5), locked(2)])
-            .and([claimed(3)])
-            .when(verify(1, RIGHT, after(9)))
-            .then([verified(1)]);
-    }
-
-    #[test]
-    fn a_locked_address_compares_nothing_until_then() {
-        let locked = || LoginLocked { request_id: None, until: Some(after(100)) }.into();
-        let history = || given::<Mailbox>([started(1, START), claimed(3), locked()]);
-        history().when(verify(1, RIGHT, after(99))).rejected(MailboxRejection::Locked);
-        history().when(verify(1, RIGHT, after(100))).then([verified(1)]);
-    }
-
-    #[test]
-    fn an_expired_login_is_closed_for_good() {
-        let expired = || LoginExpired { request_id: request(1) }.into();
-        given::<Mailbox>([started(1, START)]).when(verify(1, RIGHT, after(600))).then([expired()]);
-        // The clock went back to where the code would still be good.
-        given::<Mailbox>([started(1, START), expired()])
-            .when(verify(1, RIGHT, after(10)))
-            .rejected(MailboxRejection::Expired);
-    }
-
-    #[test]
-    fn an_unknown_login_is_refused() {
-        given::<Mailbox>([started(1, START)])
-            .when(verify(2, RIGHT, after(1)))
-            .rejected(MailboxRejection::UnknownRequest);
-    }
-
-    #[test]
-    fn the_state_stays_small() {
-        let mut history = given::<Mailbox>([]);
-        for n in 0..1000 {
-            let at = after(n * 3600);
-            history = history.at(at).and([started(u8::try_from(n % 256).unwrap(), at)]);
-        }
-        let state = history.state();
-        assert!(state.requests.len() <= 2 * MAX_STARTS + 1 && state.starts.len() <= MAX_STARTS);
     }
 }

@@ -1,9 +1,11 @@
 //! The operators' API, under `/v1/admin`: for whoever holds a token (`X-Admin-Token`).
 
+mod users;
+
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, State};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router};
 use http::request::Parts;
 use serde_json::{Value, json};
@@ -14,7 +16,10 @@ use crate::app::App;
 
 /// Its routes.
 pub(super) fn routes() -> Router<Arc<App>> {
-    Router::new().route("/projections", get(projections))
+    Router::new()
+        .route("/projections", get(projections))
+        .route("/users/find", post(users::find))
+        .route("/users/{id}/erase", post(users::erase))
 }
 
 /// Somebody whose token was right.
@@ -24,7 +29,6 @@ pub(super) struct Operator {
 
 impl Operator {
     /// How the log calls them.
-    #[expect(dead_code, reason = "the commands of operators follow")]
     pub(super) fn actor(&self) -> Actor {
         Actor::Operator(self.name.clone())
     }

@@ -177,13 +177,15 @@ async fn verify_code(
             | MailboxEvent::LoginThrottled(_)
             | MailboxEvent::CodeDeliveryFailed(_)
             | MailboxEvent::LoginLocked(_)
-            | MailboxEvent::MailboxReleased(_) => {}
+            | MailboxEvent::MailboxReleased(_)
+            | MailboxEvent::MailboxForgotten(_) => {}
         }
     }
     let user_id = done.state.owner.ok_or(Problem::Internal)?;
-    let (sealed, version) = done.state.email.as_ref().ok_or(Problem::Internal)?;
+    let (sealed, version) = done.state.email.as_ref().ok_or(Problem::InvalidRequest)?;
     let email = app.vault.open(&stream, *version, "email", sealed).await?;
-    Ok(Verified { user_id, email_key, email: email.ok_or(Problem::Internal)? })
+    // Its key was destroyed while the login was under way: the next one has another key.
+    Ok(Verified { user_id, email_key, email: email.ok_or(Problem::InvalidRequest)? })
 }
 
 /// The address of a login. Looks twice before it says no: this node may be behind.

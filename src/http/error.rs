@@ -34,6 +34,8 @@ pub(crate) enum Problem {
     AdminTokenInvalid,
     CsrfMissing,
     CsrfInvalid,
+    /// Something in the path or the query of an operator's call, in a sentence.
+    InvalidParameter(&'static str),
     NotFound,
     MethodNotAllowed,
     SlugInvalid,
@@ -92,6 +94,7 @@ impl Problem {
             Self::CsrfInvalid => {
                 (S::FORBIDDEN, "csrf_invalid", "The CSRF token is not that of this session.")
             }
+            Self::InvalidParameter(message) => (S::BAD_REQUEST, "invalid_parameter", message),
             Self::NotFound => (S::NOT_FOUND, "not_found", "There is nothing here."),
             Self::MethodNotAllowed => {
                 (S::METHOD_NOT_ALLOWED, "method_not_allowed", "This cannot be done here.")
@@ -137,6 +140,7 @@ impl Problem {
             | Self::AdminTokenInvalid
             | Self::CsrfMissing
             | Self::CsrfInvalid
+            | Self::InvalidParameter(_)
             | Self::NotFound
             | Self::MethodNotAllowed
             | Self::SlugInvalid
@@ -167,6 +171,7 @@ impl Problem {
             | Self::AdminTokenInvalid
             | Self::CsrfMissing
             | Self::CsrfInvalid
+            | Self::InvalidParameter(_)
             | Self::SlugInvalid
             | Self::SlugReserved
             | Self::SlugTaken => ("BAD_REQUEST", "error.bad_request"),

@@ -13,7 +13,7 @@ use super::UrlError;
 
 /// How much is asked of a server's certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Trust {
+pub(crate) enum Trust {
     /// Nothing: `sslmode=prefer` is for networks that are trusted, as in libpq.
     Any,
     /// Signed by one of the system's roots, for the name of the host.
@@ -23,7 +23,7 @@ pub(super) enum Trust {
 }
 
 /// The settings of a connection that trusts so.
-pub(super) fn config(trust: &Trust) -> Result<ClientConfig, UrlError> {
+pub(crate) fn config(trust: &Trust) -> Result<ClientConfig, UrlError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone())
         .with_safe_default_protocol_versions()

@@ -64,7 +64,7 @@ macro_rules! into_event {
 
 into_event! {
     MailboxEvent: LoginStarted LoginThrottled CodeDeliveryFailed CodeRejected LoginLocked
-        LoginExpired CodeVerified MailboxClaimed MailboxReleased;
+        LoginExpired CodeVerified MailboxClaimed MailboxReleased MailboxForgotten;
     UserEvent: UserRegistered AttributionCapturedV1 AttributionCaptured ReferralAttributed ReferralRefused SessionOpened
         SessionExtended RefreshRotated SessionRevoked ReferralCodeIssued ReferralCodeDisabled
         SubscriptionProvisioned WelcomeEmailSent WelcomeEmailFailed ProfileUpdated
@@ -99,6 +99,7 @@ fn mailbox() -> Named {
         CodeVerified { request_id: uuid().prop_map(RequestId), }
         MailboxClaimed { user_id: user(), }
         MailboxReleased { user_id: user(), }
+        MailboxForgotten { asked_at: time(), }
     }
 }
 

@@ -34,3 +34,9 @@ CREATE TABLE read.clicks (
   owner uuid PRIMARY KEY,
   count bigint NOT NULL
 );
+
+CREATE TABLE read.visitor_touches (
+  first_touch_id uuid NOT NULL,
+  touch_id       uuid NOT NULL,            -- a later one of the same visitor
+  PRIMARY KEY (first_touch_id, touch_id)
+);

@@ -17,3 +17,10 @@ CREATE TABLE read.undecided_referrals (
   refused_at bigint NOT NULL,
   PRIMARY KEY (user_id, code)
 );
+
+CREATE TABLE read.mailboxes (
+  email_key bytea PRIMARY KEY,
+  asked_at  bigint NOT NULL,               -- when a code was last asked for
+  owned     boolean NOT NULL               -- it is somebody's, and kept as long as they are
+);
+CREATE INDEX mailboxes_of_nobody ON read.mailboxes (asked_at) WHERE NOT owned;

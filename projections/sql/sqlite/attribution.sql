@@ -34,3 +34,9 @@ CREATE TABLE clicks (
   owner BLOB PRIMARY KEY,
   count INTEGER NOT NULL
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE visitor_touches (
+  first_touch_id BLOB NOT NULL,
+  touch_id       BLOB NOT NULL,            -- a later one of the same visitor
+  PRIMARY KEY (first_touch_id, touch_id)
+) STRICT, WITHOUT ROWID;

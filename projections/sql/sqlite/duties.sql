@@ -17,3 +17,10 @@ CREATE TABLE undecided_referrals (
   refused_at INTEGER NOT NULL,
   PRIMARY KEY (user_id, code)
 ) STRICT, WITHOUT ROWID;
+
+CREATE TABLE mailboxes (
+  email_key BLOB PRIMARY KEY,
+  asked_at  INTEGER NOT NULL,              -- when a code was last asked for
+  owned     INTEGER NOT NULL               -- 1: it is somebody's, and kept as long as they are
+) STRICT, WITHOUT ROWID;
+CREATE INDEX mailboxes_of_nobody ON mailboxes (asked_at) WHERE owned = 0;

@@ -123,6 +123,21 @@ pub(super) fn change(transaction: &Transaction<'_>, change: Change) -> rusqlite:
              ON CONFLICT (owner) DO UPDATE SET count = count + 1",
             params![owner.0],
         ),
+        Change::VisitorReturned { first_touch_id, touch_id } => run(
+            "INSERT OR IGNORE INTO visitor_touches (first_touch_id, touch_id) VALUES (?1, ?2)",
+            params![first_touch_id.0, touch_id.0],
+        ),
+        Change::CodeAskedFor { email_key, at } => run(
+            "INSERT INTO mailboxes (email_key, asked_at, owned) VALUES (?1, ?2, 0)
+             ON CONFLICT (email_key) DO UPDATE SET asked_at = excluded.asked_at",
+            params![email_key.0, at.as_micros()],
+        ),
+        Change::MailboxOwned { email_key } => {
+            run("UPDATE mailboxes SET owned = 1 WHERE email_key = ?1", params![email_key.0])
+        }
+        Change::MailboxGone { email_key } => {
+            run("DELETE FROM mailboxes WHERE email_key = ?1", params![email_key.0])
+        }
         Change::OnboardingDue { user_id, at } => run(
             "INSERT INTO onboardings (user_id, since, steps, welcome_failed, tried_at)
              VALUES (?1, ?2, 0, 0, ?2)",

@@ -184,6 +184,27 @@ pub(super) fn undecided_referrals(
     rows.collect()
 }
 
+pub(super) fn unverified_mailboxes(
+    connection: &Connection,
+    before: Timestamp,
+    limit: u64,
+) -> rusqlite::Result<Vec<EmailKey>> {
+    let sql = "SELECT email_key FROM mailboxes WHERE owned = 0 AND asked_at <= ?1
+               ORDER BY asked_at, email_key LIMIT ?2";
+    let mut statement = connection.prepare_cached(sql)?;
+    let row = params![before.as_micros(), limit];
+    statement.query_map(row, |row| row.get(0).map(EmailKey))?.collect()
+}
+
+pub(super) fn later_touches(
+    connection: &Connection,
+    first: TouchId,
+) -> rusqlite::Result<Vec<TouchId>> {
+    let sql = "SELECT touch_id FROM visitor_touches WHERE first_touch_id = ?1 ORDER BY touch_id";
+    let mut statement = connection.prepare_cached(sql)?;
+    statement.query_map([first.0], |row| row.get(0).map(TouchId))?.collect()
+}
+
 fn user_view(row: &Row<'_>) -> rusqlite::Result<UserView> {
     Ok(UserView {
         user_id: UserId(row.get(0)?),

@@ -195,6 +195,26 @@ impl PostgresReadDb {
         self.all(sql, &[&count(limit)], view).await
     }
 
+    pub(in crate::read_db) async fn unverified_mailboxes(
+        &self,
+        before: Timestamp,
+        limit: u64,
+    ) -> Result<Vec<EmailKey>, QueryError> {
+        let sql = "SELECT email_key FROM read.mailboxes WHERE NOT owned AND asked_at <= $1
+                   ORDER BY asked_at, email_key LIMIT $2";
+        let view = |row: &Row| Ok(EmailKey(bytes(row, 0)?));
+        self.all(sql, &[&before.as_micros(), &count(limit)], view).await
+    }
+
+    pub(in crate::read_db) async fn later_touches(
+        &self,
+        first: TouchId,
+    ) -> Result<Vec<TouchId>, QueryError> {
+        let sql = "SELECT touch_id FROM read.visitor_touches WHERE first_touch_id = $1
+                   ORDER BY touch_id";
+        self.all(sql, &[&first.0], |row| Ok(TouchId(row.try_get(0)?))).await
+    }
+
     async fn first<T>(
         &self,
         sql: &str,

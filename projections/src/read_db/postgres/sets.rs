@@ -8,7 +8,7 @@ use std::borrow::Cow;
 
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
-use whence_events::Sealed;
+use whence_events::{EmailKey, Sealed};
 
 use crate::Change;
 
@@ -39,10 +39,12 @@ pub(super) enum Table {
     Clicks,
     Onboardings,
     UndecidedReferrals,
+    Mailboxes,
+    VisitorTouches,
 }
 
 impl Table {
-    pub(super) const COUNT: usize = Self::UndecidedReferrals as usize + 1;
+    pub(super) const COUNT: usize = Self::VisitorTouches as usize + 1;
 }
 
 /// What becomes of a second change of the same kind to the same row, nothing being between them.
@@ -83,6 +85,12 @@ pub(super) fn of(change: &Change) -> (&'static Set, Option<Key>) {
         Change::CodeAdded { code, .. } => return (&a::CODE_ADDED, Some(Key::code(code))),
         Change::CodeDisabled { code, .. } => return (&a::CODE_DISABLED, Some(Key::code(code))),
         Change::Clicked { owner } => (&a::CLICKED, owner.0),
+        Change::VisitorReturned { touch_id, .. } => (&a::VISITOR_RETURNED, touch_id.0),
+        Change::CodeAskedFor { email_key, .. } => {
+            return (&d::CODE_ASKED_FOR, Some(email_key.into()));
+        }
+        Change::MailboxOwned { email_key } => return (&d::MAILBOX_OWNED, Some(email_key.into())),
+        Change::MailboxGone { email_key } => return (&d::MAILBOX_GONE, Some(email_key.into())),
         Change::OnboardingDue { user_id, .. } => (&d::ONBOARDING_DUE, user_id.0),
         Change::OnboardingStep { user_id, .. } => (&d::ONBOARDING_STEP, user_id.0),
         Change::WelcomeFailed { user_id, .. } => (&d::WELCOME_FAILED, user_id.0),
@@ -97,6 +105,12 @@ pub(super) fn of(change: &Change) -> (&'static Set, Option<Key>) {
 impl Key {
     fn code(code: &whence_events::ReferralCode) -> Self {
         Self::Code(code.folded().as_str().into())
+    }
+}
+
+impl From<&EmailKey> for Key {
+    fn from(key: &EmailKey) -> Self {
+        Self::Id(Uuid::from_bytes(key.0))
     }
 }
 

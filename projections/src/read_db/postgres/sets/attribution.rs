@@ -100,3 +100,14 @@ pub(super) static CLICKED: Set = Set {
         ON CONFLICT (owner) DO UPDATE SET count = clicks.count + excluded.count"],
     columns: columns!(Clicked { owner => owner.0 }),
 };
+
+pub(super) static VISITOR_RETURNED: Set = Set {
+    table: Table::VisitorTouches,
+    repeats: Repeats::Together,
+    sql: &["INSERT INTO read.visitor_touches (first_touch_id, touch_id)
+        SELECT * FROM unnest($1::uuid[], $2::uuid[]) ON CONFLICT DO NOTHING"],
+    columns: columns!(VisitorReturned {
+        first_touch_id => first_touch_id.0,
+        touch_id => touch_id.0,
+    }),
+};

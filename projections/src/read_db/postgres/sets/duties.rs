@@ -84,3 +84,26 @@ pub(super) static REFERRAL_DECIDED: Set = Set {
         code => code.as_ref().map(ReferralCode::as_str),
     }),
 };
+
+pub(super) static CODE_ASKED_FOR: Set = Set {
+    table: Table::Mailboxes,
+    repeats: Repeats::LastWins,
+    sql: &["INSERT INTO read.mailboxes (email_key, asked_at, owned)
+        SELECT v.email_key, v.at, false FROM unnest($1::bytea[], $2::bigint[]) AS v (email_key, at)
+        ON CONFLICT (email_key) DO UPDATE SET asked_at = excluded.asked_at"],
+    columns: columns!(CodeAskedFor { email_key => &email_key.0[..], at => at.as_micros() }),
+};
+
+pub(super) static MAILBOX_OWNED: Set = Set {
+    table: Table::Mailboxes,
+    repeats: Repeats::Together,
+    sql: &["UPDATE read.mailboxes SET owned = true WHERE email_key = ANY ($1::bytea[])"],
+    columns: columns!(MailboxOwned { email_key => &email_key.0[..] }),
+};
+
+pub(super) static MAILBOX_GONE: Set = Set {
+    table: Table::Mailboxes,
+    repeats: Repeats::Together,
+    sql: &["DELETE FROM read.mailboxes WHERE email_key = ANY ($1::bytea[])"],
+    columns: columns!(MailboxGone { email_key => &email_key.0[..] }),
+};

@@ -1,0 +1,84 @@
+//! Forgets addresses that nobody verified: personal data of people who may never have heard of this.
+//!
+//! First the key is destroyed, then the log says so. A crash between the two leaves an address that
+//! is still due, and the next round does both again. Whoever asks for a code in between gets one
+//! under a new key, and is not due any more.
+
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use futures::StreamExt as _;
+use whence_events::{EmailKey, StreamId};
+
+use crate::app::App;
+use crate::causes::chain;
+use crate::domain::mailbox::{ForgetMailbox, Mailbox, MailboxCommand, MailboxRejection};
+use crate::handle::HandleError;
+use crate::runner::Progress;
+
+/// Between two rounds.
+const ROUND_EVERY: Duration = Duration::from_mins(10);
+
+/// Addresses of one round.
+const ROUND: u64 = 1000;
+
+/// Addresses forgotten at a time, so that they share commits.
+const AT_A_TIME: usize = 64;
+
+/// Forgets what is due, until the service is dropped. One node does it: that which writes the tables.
+pub(crate) async fn work(app: Weak<App>, progress: Arc<Progress>) {
+    let mut round = tokio::time::interval(ROUND_EVERY);
+    round.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        round.tick().await;
+        let Some(app) = app.upgrade() else { return };
+        if progress.leads() {
+            // As long as there are more than one round takes.
+            while app.forget_unverified_now().await as u64 == ROUND {}
+        }
+    }
+}
+
+impl App {
+    /// Does now what is done every few minutes anyway: forgets addresses that nobody verified in
+    /// time. How many.
+    pub async fn forget_unverified_now(&self) -> usize {
+        let Some(keep) = self.config.keep_unverified else { return 0 };
+        let now = self.clock.now();
+        let due = match self.reads.unverified_mailboxes(now - keep, ROUND).await {
+            Ok(due) => due,
+            Err(error) => {
+                tracing::error!(%error, "the read models do not answer");
+                return 0;
+            }
+        };
+        let command = ForgetMailbox { now, keep };
+        let forget = |key| async move {
+            let forgotten = self.forget(key, command).await;
+            forgotten.unwrap_or_else(|error| {
+                tracing::warn!(error = %chain(&error), "an address is not forgotten yet");
+                false
+            })
+        };
+        let forgotten = futures::stream::iter(due).map(forget).buffer_unordered(AT_A_TIME);
+        forgotten.filter(|forgotten| std::future::ready(*forgotten)).count().await
+    }
+
+    /// Whether the address was due.
+    async fn forget(
+        &self,
+        key: EmailKey,
+        command: ForgetMailbox,
+    ) -> Result<bool, HandleError<MailboxRejection>> {
+        let stream = StreamId::Mailbox(key);
+        // The row may be older than what happened since.
+        let mailbox = self.handler.load::<Mailbox>(&stream).await.map_err(HandleError::Store)?;
+        if mailbox.state.forgettable(&command).is_none() {
+            return Ok(false);
+        }
+        self.vault.destroy(&stream).await.map_err(HandleError::Store)?;
+        let forget = MailboxCommand::Forget(command);
+        self.handler.run::<Mailbox>(&stream, &forget, &Self::system_context(None)).await?;
+        Ok(true)
+    }
+}

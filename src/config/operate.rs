@@ -1,0 +1,99 @@
+//! The flags of commands that operators run on a log, or have a running service run.
+
+use anyhow::{Context as _, bail, ensure};
+use clap::Args;
+use clap::builder::BoolishValueParser;
+use url::Url;
+use whence_events::{EmailAddress, UserId};
+
+use super::{LogArgs, LogConfig, operators};
+use crate::remote::Remote;
+
+/// Where to work, and as whom.
+#[derive(Args, Clone, Debug)]
+pub struct OperateArgs {
+    /// The log, when no service runs on it.
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
+
+    /// Service to ask instead of opening the log, like https://login.example.com
+    #[arg(long, env = "WHENCE_SERVER", value_name = "URL")]
+    pub(crate) server: Option<Url>,
+
+    /// Token of yours for that service
+    #[arg(long, env = "WHENCE_ADMIN_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    pub(crate) admin_token: Option<String>,
+
+    /// Who you are, for the record of a log that is opened here [default: your name on this machine]
+    #[arg(long, env = "WHENCE_OPERATOR", value_name = "NAME")]
+    pub(crate) operator: Option<String>,
+
+    /// Print JSON
+    #[arg(long, env = "WHENCE_JSON", value_parser = BoolishValueParser::new())]
+    pub(crate) json: bool,
+}
+
+/// Where to work.
+#[derive(Clone)]
+pub enum Place {
+    /// A service does it, and knows who asks by the token.
+    Server(Remote),
+    /// A log that is opened here, and who does it.
+    Log(LogConfig, String),
+}
+
+/// A user, as operators name them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum UserName {
+    /// By their id.
+    Id(UserId),
+    /// By their address.
+    Email(EmailAddress),
+}
+
+impl OperateArgs {
+    /// What the flags mean. Touches nothing.
+    ///
+    /// # Errors
+    /// One clear sentence.
+    pub fn into_place(self) -> anyhow::Result<Place> {
+        let Some(server) = self.server else {
+            let operator = self.operator.unwrap_or_else(name_on_this_machine);
+            operators::check_name(&operator).context("--operator")?;
+            return Ok(Place::Log(self.log.into_config()?, operator));
+        };
+        ensure!(
+            self.operator.is_none(),
+            "--operator is for a log that is opened here: a service knows its operators by their \
+             tokens"
+        );
+        let usable = matches!(server.scheme(), "http" | "https") && server.host().is_some();
+        ensure!(usable, "--server {server}: not an http or https URL");
+        let token = self.admin_token.context("--server needs --admin-token")?;
+        Ok(Place::Server(Remote::new(server, operators::token_of(&token)?.to_owned())))
+    }
+}
+
+impl UserName {
+    /// An id or an address.
+    ///
+    /// # Errors
+    /// One clear sentence.
+    pub fn parse(text: &str) -> anyhow::Result<Self> {
+        if text.contains('@') {
+            let email = EmailAddress::parse(text).ok();
+            return email.map(Self::Email).with_context(|| format!("{text}: no e-mail address"));
+        }
+        match text.parse() {
+            Ok(id) => Ok(Self::Id(id)),
+            Err(_) => bail!("{text}: neither a user id nor an e-mail address"),
+        }
+    }
+}
+
+/// The name that somebody is logged in with.
+#[expect(clippy::disallowed_methods, reason = "this file reads the environment")]
+fn name_on_this_machine() -> String {
+    let name = ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok());
+    name.filter(|name| operators::check_name(name).is_ok()).unwrap_or_else(|| "unnamed".into())
+}

@@ -1,0 +1,96 @@
+//! What an erasure answers.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+use whence_events::{Position, ReferralCode, SessionId, Timestamp, UserId};
+
+/// What an erasure removed, and what it left.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Erasure {
+    /// Who it was: an id that leads to nobody any more.
+    pub user_id: UserId,
+    /// What this run of it did.
+    pub run: Run,
+    /// When the account ended; `null`: the address was proved and nobody registered.
+    pub erased_at: Option<Timestamp>,
+    /// Who asked for it.
+    pub erased_by: Option<String>,
+    /// What is gone, in this run or an earlier one.
+    pub removed: Removed,
+    /// What stays in the log.
+    pub remains: Remains,
+    /// The last event of the user.
+    pub position: Position,
+}
+
+/// What a run of an erasure did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Run {
+    /// All of it.
+    Now,
+    /// What an earlier one had been kept from.
+    Completed,
+    /// Nothing: it was complete.
+    Already,
+}
+
+/// What is gone.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Removed {
+    /// Sessions that were ended by it.
+    pub sessions: Vec<SessionId>,
+    /// Landings whose referring page can be read no more.
+    pub touches: usize,
+}
+
+/// What stays.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remains {
+    /// Their codes: a name has one owner for ever.
+    pub codes: Vec<ReferralCode>,
+    /// Who referred them.
+    pub referred_by: Option<UserId>,
+}
+
+/// In words.
+impl fmt::Display for Erasure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let user_id = self.user_id;
+        let by = self.erased_by.as_deref().unwrap_or("nobody");
+        match (self.run, self.erased_at) {
+            (Run::Now, Some(_)) => writeln!(f, "User {user_id} is erased.")?,
+            (_, None) => writeln!(f, "User {user_id} never registered; their address is free.")?,
+            (Run::Completed, Some(at)) => writeln!(
+                f,
+                "User {user_id} was erased at {at} by {by}, and not completely: now it is complete."
+            )?,
+            (Run::Already, Some(at)) => {
+                writeln!(f, "User {user_id} was erased already, at {at} by {by}.")?;
+            }
+        }
+        let (sessions, touches) = (self.removed.sessions.len(), self.removed.touches);
+        writeln!(f, "\nRemoved:")?;
+        writeln!(
+            f,
+            "  the keys of their e-mail address, name, IP addresses and user agents: no copy"
+        )?;
+        writeln!(f, "  of the log can be read for them any more, whoever has the master key")?;
+        writeln!(f, "  sessions ended: {sessions}")?;
+        writeln!(f, "  landings whose referring page is gone: {touches}")?;
+        writeln!(f, "  the address itself is nobody's, and may sign up again as somebody new")?;
+        writeln!(f, "\nRemains in the log:")?;
+        writeln!(f, "  what happened and when, to user {user_id}, an id that leads to nobody")?;
+        writeln!(f, "  campaign, landing page, country and kind of device of their registration")?;
+        match self.remains.referred_by {
+            Some(referrer) => writeln!(f, "  that user {referrer} referred them")?,
+            None => writeln!(f, "  that nobody referred them")?,
+        }
+        writeln!(f, "  whom they referred, if anybody")?;
+        for code in &self.remains.codes {
+            writeln!(f, "  their code {}, which nobody else can have", code.as_str())?;
+        }
+        writeln!(f, "\nNot reached: backups, mails that were sent, exports, the logs of proxies.")
+    }
+}

@@ -1,0 +1,51 @@
+//! Users, as operators see them and erase them.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use whence_events::{EmailAddress, UserId};
+
+use super::Operator;
+use crate::app::App;
+use crate::erasure::{EraseError, Erasure, Subject};
+use crate::http::error::Problem;
+use crate::http::extract::{Asked, Body};
+
+/// Body of a search.
+#[derive(Deserialize)]
+pub(super) struct Find {
+    email: String,
+}
+
+/// `POST /v1/admin/users/find`: the user behind an address, also when they are erased.
+pub(super) async fn find(
+    _: Operator,
+    State(app): State<Arc<App>>,
+    Body(body): Body<Find>,
+) -> Result<Json<Value>, Problem> {
+    let email = EmailAddress::parse(&body.email).map_err(|_| Problem::InvalidEmail)?;
+    let user_id = app.records().user_of(&email).await?.ok_or(Problem::UserNotFound)?;
+    Ok(Json(json!({ "user_id": user_id })))
+}
+
+/// `POST /v1/admin/users/{id}/erase`
+pub(super) async fn erase(
+    operator: Operator,
+    State(app): State<Arc<App>>,
+    asked: Asked,
+    Path(id): Path<String>,
+) -> Result<Json<Erasure>, Problem> {
+    let subject = Subject { user_id: user_id(&id)?, email_key: None };
+    match app.erase(subject, &asked.context(operator.actor())).await {
+        Ok(erasure) => Ok(Json(erasure)),
+        Err(EraseError::NoSuchUser) => Err(Problem::UserNotFound),
+        Err(EraseError::Interrupted(error)) => Err(error.into()),
+    }
+}
+
+pub(super) fn user_id(text: &str) -> Result<UserId, Problem> {
+    text.parse().map_err(|_| Problem::InvalidParameter("The id of a user is a UUID."))
+}
