@@ -9,8 +9,8 @@ use tracing_subscriber::EnvFilter;
 
 use crate::app::App;
 use crate::clock::Clock;
-use crate::config::{self, CopyArgs, DoctorArgs, ServeArgs};
-use crate::{copy, demo, doctor, http};
+use crate::config::{self, CopyArgs, DoctorArgs, ExportArgs, ServeArgs};
+use crate::{copy, demo, doctor, export, http};
 
 /// Passwordless login and attribution out of one append-only event log
 #[derive(Debug, Parser)]
@@ -30,6 +30,8 @@ enum Command {
     Copy(CopyArgs),
     /// Check all that serve with the same flags would use, and say what to do; changes nothing
     Doctor(Box<DoctorArgs>),
+    /// Write events into a file that analysts' tools read; beside a running service, too
+    Export(ExportArgs),
 }
 
 /// Runs what the command line says.
@@ -51,6 +53,7 @@ pub fn run() -> anyhow::Result<()> {
         Command::Demo => runtime.block_on(demo::run()),
         Command::Copy(args) => runtime.block_on(copy_stores(args)),
         Command::Doctor(args) => runtime.block_on(doctor::run(*args)),
+        Command::Export(args) => runtime.block_on(export_log(args)),
     }
 }
 
@@ -116,6 +119,16 @@ async fn copy_stores(args: CopyArgs) -> anyhow::Result<()> {
     tokio::select! {
         done = copy::run(config) => done,
         () = stop => bail!("stopped; the same command goes on where this one was"),
+    }
+}
+
+/// Ctrl-C leaves no file behind.
+async fn export_log(args: ExportArgs) -> anyhow::Result<()> {
+    let config = args.into_config()?;
+    let stop = told_to_stop().context("cannot listen for signals")?;
+    tokio::select! {
+        done = export::run(config) => done,
+        () = stop => bail!("stopped before the export was complete"),
     }
 }
 

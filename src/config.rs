@@ -6,6 +6,7 @@
 mod cookies;
 mod copy;
 mod doctor;
+mod export;
 mod files;
 mod flags;
 mod log;
@@ -27,6 +28,7 @@ use whence_events::{Country, RuleSettings};
 pub use self::cookies::{CookieDomain, CookieSettings};
 pub use self::copy::{CopyArgs, CopyConfig};
 pub use self::doctor::DoctorArgs;
+pub use self::export::{ExportArgs, ExportConfig};
 pub use self::flags::{ModelArg, RecordArg, ServeArgs};
 pub use self::log::{LogArgs, LogConfig};
 pub use self::operators::Operator;

@@ -16,6 +16,7 @@ mod demo;
 pub mod device;
 pub mod doctor;
 pub mod domain;
+pub mod export;
 pub mod geo;
 pub mod handle;
 pub mod http;
