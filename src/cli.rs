@@ -9,8 +9,8 @@ use tracing_subscriber::EnvFilter;
 
 use crate::app::App;
 use crate::clock::Clock;
-use crate::config::{self, CopyArgs, DoctorArgs, EraseArgs, ReplayArgs, ServeArgs};
-use crate::{copy, demo, doctor, erasure, http, replay};
+use crate::config::{self, CopyArgs, DoctorArgs, EraseArgs, ExportArgs, ReplayArgs, ServeArgs};
+use crate::{copy, demo, doctor, erasure, export, http, replay};
 
 /// Passwordless login and attribution out of one append-only event log
 #[derive(Debug, Parser)]
@@ -34,6 +34,8 @@ enum Command {
     Replay(ReplayArgs),
     /// Forget who a user was: keys destroyed, sessions ended, address released; cannot be undone
     Erase(EraseArgs),
+    /// Write events into a file that analysts' tools read; beside a running service, too
+    Export(ExportArgs),
 }
 
 /// Runs what the command line says.
@@ -57,6 +59,7 @@ pub fn run() -> anyhow::Result<()> {
         Command::Doctor(args) => runtime.block_on(doctor::run(*args)),
         Command::Replay(args) => runtime.block_on(rebuild(args)),
         Command::Erase(args) => runtime.block_on(erasure::run(args)),
+        Command::Export(args) => runtime.block_on(export_log(args)),
     }
 }
 
@@ -132,6 +135,16 @@ async fn rebuild(args: ReplayArgs) -> anyhow::Result<()> {
     tokio::select! {
         done = replay::run(config) => done,
         () = stop => bail!("stopped; the same command goes on where this one was"),
+    }
+}
+
+/// Ctrl-C leaves no file behind.
+async fn export_log(args: ExportArgs) -> anyhow::Result<()> {
+    let config = args.into_config()?;
+    let stop = told_to_stop().context("cannot listen for signals")?;
+    tokio::select! {
+        done = export::run(config) => done,
+        () = stop => bail!("stopped before the export was complete"),
     }
 }
 

@@ -18,6 +18,7 @@ pub mod device;
 pub mod doctor;
 pub mod domain;
 pub mod erasure;
+pub mod export;
 pub mod geo;
 pub mod handle;
 pub mod http;

@@ -141,6 +141,32 @@ impl Vault {
         Ok(slot.clear().cloned())
     }
 
+    /// Opens every sealed field of an event in place; one whose key was destroyed becomes erased.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn open_event(
+        &self,
+        subject: &StreamId,
+        version: Version,
+        event: &mut Event,
+    ) -> Result<(), StoreError> {
+        let mut any_sealed = false;
+        event.visit_pii(&mut |_, slot| any_sealed |= slot.sealed().is_some());
+        if !any_sealed {
+            return Ok(());
+        }
+        let key = self.key(subject).await?;
+        event.visit_pii(&mut |field, slot| {
+            let Some(sealed) = slot.sealed() else { return };
+            match key.and_then(|key| open_bytes(&key, subject, version, field, sealed)) {
+                Some(bytes) => slot.set_clear(&bytes),
+                None => slot.set_erased(),
+            }
+        });
+        Ok(())
+    }
+
     async fn key(&self, subject: &StreamId) -> Result<Option<SubjectKey>, StoreError> {
         if let Some(key) = self.open.keys.get(subject) {
             return Ok(Some(key));

@@ -6,6 +6,7 @@ use std::net::IpAddr;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
 
 use crate::EmailAddress;
 
@@ -33,12 +34,16 @@ pub trait Personal: Sized {
     fn to_bytes(&self) -> Vec<u8>;
     /// The value back from its bytes; `None` when they are not of this type.
     fn from_bytes(bytes: &[u8]) -> Option<Self>;
+    /// The value for whoever may see it: a text, or an object of texts.
+    fn to_json(&self) -> Value;
 }
 
 /// One personal field of an event, whatever its type: what the vault walks over.
 pub trait PiiSlot {
     /// The bytes to seal, when the field is clear.
     fn clear_bytes(&self) -> Option<Vec<u8>>;
+    /// The value for whoever may see it, when the field is clear.
+    fn clear_json(&self) -> Option<Value>;
     /// The ciphertext, when the field is sealed.
     fn sealed(&self) -> Option<&Sealed>;
     /// Puts ciphertext in.
@@ -62,6 +67,10 @@ impl<T> Pii<T> {
 impl<T: Personal> PiiSlot for Pii<T> {
     fn clear_bytes(&self) -> Option<Vec<u8>> {
         self.clear().map(T::to_bytes)
+    }
+
+    fn clear_json(&self) -> Option<Value> {
+        self.clear().map(T::to_json)
     }
 
     fn sealed(&self) -> Option<&Sealed> {
@@ -149,6 +158,9 @@ impl Personal for Client {
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
         serde_json::from_slice(bytes).ok()
     }
+    fn to_json(&self) -> Value {
+        serde_json::to_value(self).unwrap_or_default()
+    }
 }
 
 impl Personal for String {
@@ -158,6 +170,9 @@ impl Personal for String {
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
         String::from_utf8(bytes.to_vec()).ok()
     }
+    fn to_json(&self) -> Value {
+        Value::String(self.clone())
+    }
 }
 
 impl Personal for EmailAddress {
@@ -166,5 +181,8 @@ impl Personal for EmailAddress {
     }
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
         std::str::from_utf8(bytes).ok().and_then(|text| Self::parse(text).ok())
+    }
+    fn to_json(&self) -> Value {
+        Value::String(self.as_str().to_owned())
     }
 }

@@ -290,7 +290,9 @@ impl Analytics {
             }
             MailboxEvent::LoginThrottled(_) => self.step(Stage::LoginThrottled, at),
             MailboxEvent::CodeRejected(_) => self.step(Stage::CodeRejected, at),
-            MailboxEvent::MailboxClaimed(_) | MailboxEvent::MailboxReleased(_) => {}
+            MailboxEvent::MailboxClaimed(_)
+            | MailboxEvent::MailboxReleased(_)
+            | MailboxEvent::MailboxForgotten(_) => {}
         }
     }
 
