@@ -19,10 +19,10 @@ fn unknown_flags_and_commands() {
     );
     refused_at_once(&["now"], "unexpected argument 'now' found (see --help)");
     let directory = TempDir::new().unwrap();
-    let output = whence(directory.path()).arg("server").output().unwrap();
+    let output = whence(directory.path()).arg("docter").output().unwrap();
     assert_eq!(
         String::from_utf8_lossy(&output.stderr),
-        "whence: unrecognized subcommand 'server'; tip: a similar subcommand exists: 'serve' \
+        "whence: unrecognized subcommand 'docter'; tip: a similar subcommand exists: 'doctor' \
          (see --help)\n"
     );
     assert_eq!(output.status.code(), Some(1));

@@ -42,6 +42,14 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 200_000, value_name = "N")]
     pub(crate) replay: usize,
 
+    /// Events of whole logins that commands are run over
+    #[arg(long, default_value_t = 1_000_000, value_name = "N")]
+    pub(crate) derive: usize,
+
+    /// Events of the logs that memory is compared over
+    #[arg(long, default_values_t = [100_000, 10_000_000], value_delimiter = ',', value_name = "N")]
+    pub(crate) memory: Vec<usize>,
+
     /// Connections that ask for `me`
     #[arg(long, default_value_t = 64, value_name = "N")]
     pub(crate) connections: usize,
@@ -81,6 +89,10 @@ pub(crate) enum Measure {
     Replay,
     /// Start-up over a long log, and memory
     Start,
+    /// Read models, views, exports and proofs made of a log, each by its command
+    Derive,
+    /// How much memory those take over a short log and over a long one; only when it is asked for
+    Memory,
 }
 
 impl Args {
@@ -95,6 +107,8 @@ impl Args {
             sessions: 300,
             events: 2_000,
             replay: 1_000,
+            derive: 1_000,
+            memory: vec![500, 1_000],
             connections: 8,
             in_flight: vec![4, 8],
             ..self
@@ -103,7 +117,8 @@ impl Args {
 
     /// Whether this was asked for.
     pub(crate) fn wants(&self, measure: Measure) -> bool {
-        self.only.is_empty() || self.only.contains(&measure)
+        let is_by_default = self.only.is_empty() && measure != Measure::Memory;
+        is_by_default || self.only.contains(&measure)
     }
 
     /// How long a round lasts.

@@ -1,11 +1,12 @@
 //! Measures whence against bare references: prints figures and ratios, never fails on a number.
 //!
-//! `scripts/bench/run` builds and runs it. Started as `whence-bench serve ...` it is `whence serve`
-//! itself, so that start-up and memory are measured of a process of its own.
+//! `scripts/bench/run` builds and runs it. Started as `whence-bench serve ...`, or with any other command
+//! of whence's, it is whence itself, so that a whole command is measured in a process of its own.
 
 mod append;
 mod args;
 mod client;
+mod derive;
 mod engine;
 #[path = "../../../tests/kurrentdb_double/double.rs"]
 #[expect(dead_code, reason = "here nothing goes wrong on purpose")]
@@ -40,7 +41,8 @@ const CATCH_UP: Duration = Duration::from_mins(10);
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> anyhow::Result<()> {
-    if std::env::args().nth(1).as_deref() == Some("serve") {
+    // A command of whence's, not a flag of the benchmark's.
+    if std::env::args().nth(1).is_some_and(|word| !word.starts_with('-')) {
         return whence::cli::run();
     }
     let args = Args::parse().settled();
@@ -51,11 +53,15 @@ fn main() -> anyhow::Result<()> {
         println!("the KurrentDB store works over a double, in this process and in memory");
     }
     println!("{} rounds of {} s each, references and subjects in turns", args.rounds, args.seconds);
-    if args.wants(Measure::Me) || args.wants(Measure::Replay) || args.wants(Measure::Start) {
+    let over_long = [Measure::Me, Measure::Replay, Measure::Start, Measure::Derive];
+    if over_long.into_iter().any(|measure| args.wants(measure)) {
         over_long_logs(&args, &stores)?;
     }
     if args.wants(Measure::Login) {
         print!("{}", login::measure(&args, &stores)?);
+    }
+    if args.wants(Measure::Memory) {
+        print!("{}", derive::memory(&args, &stores)?);
     }
     if args.wants(Measure::Append) {
         print!("{}", append::measure(&args, &stores)?);
@@ -81,6 +87,9 @@ fn over_long_logs(args: &Args, stores: &Stores) -> anyhow::Result<()> {
     if args.wants(Measure::Replay) {
         print!("{}", replay::measure(args, &longs, stores)?);
     }
+    if args.wants(Measure::Derive) {
+        print!("{}", derive::measure(args, &longs)?);
+    }
     let sqlite = longs.iter().find(|long| long.place.kind == Kind::Sqlite);
     if let Some(long) = sqlite.filter(|_| args.wants(Measure::Start)) {
         print!("{}", start::measure(args, long, stores)?);
@@ -93,6 +102,9 @@ fn make_log(args: &Args, place: Place) -> anyhow::Result<Long> {
     let log = Log::open(&place, args)?;
     let logins =
         if args.wants(Measure::Replay) { args.replay.div_ceil(EVENTS_OF_LOGIN) } else { 0 };
+    let derived =
+        if args.wants(Measure::Derive) { args.derive.div_ceil(EVENTS_OF_LOGIN) } else { 0 };
+    let logins = logins.max(derived);
     let start = args.wants(Measure::Start) && place.kind == Kind::Sqlite;
     let events = if start { args.events } else { 0 };
     let users = args.sessions.max(logins).max(events.div_ceil(EVENTS_OF_USER)).max(1);
