@@ -1,12 +1,13 @@
 //! The operators' API, under `/v1/admin`: for whoever holds a token (`X-Admin-Token`).
 
+mod projections;
+
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, State};
-use axum::routing::get;
-use axum::{Json, Router};
+use axum::Router;
+use axum::extract::FromRequestParts;
+use axum::routing::{get, post};
 use http::request::Parts;
-use serde_json::{Value, json};
 use whence_events::Actor;
 
 use super::error::Problem;
@@ -14,7 +15,9 @@ use crate::app::App;
 
 /// Its routes.
 pub(super) fn routes() -> Router<Arc<App>> {
-    Router::new().route("/projections", get(projections))
+    Router::new()
+        .route("/projections", get(projections::list))
+        .route("/projections/{name}/rebuild", post(projections::rebuild))
 }
 
 /// Somebody whose token was right.
@@ -43,19 +46,4 @@ impl FromRequestParts<Arc<App>> for Operator {
         let operator = operator.ok_or(Problem::AdminTokenInvalid)?;
         Ok(Self { name: operator.name.clone() })
     }
-}
-
-/// `GET /v1/admin/projections`: how far each projector is.
-async fn projections(_: Operator, State(app): State<Arc<App>>) -> Result<Json<Value>, Problem> {
-    let head = app.store.head().await?;
-    let checkpoints = app.reads.checkpoints().await.map_err(|error| {
-        tracing::error!(%error, "the read models do not answer");
-        Problem::Unavailable
-    })?;
-    let projections: Vec<_> = checkpoints
-        .iter()
-        .map(|at| json!({ "name": at.projector, "position": at.position }))
-        .collect();
-    let stopped = app.progress.stopped();
-    Ok(Json(json!({ "head": head, "projections": projections, "stopped": stopped })))
 }
