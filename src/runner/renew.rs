@@ -96,13 +96,11 @@ impl<O: Observer> Runner<O> {
         let names = outdated.join(", ");
         tracing::warn!("{names}: the tables are of another version and are rebuilt");
         self.progress.stop(format!("{names}: the tables are of another version and are rebuilt"));
-        let rebuilding = self.hear_during(tail, self.rebuild(&outdated)).await?;
-        Ok(rebuilding.map(|done| {
-            if done {
-                tracing::info!("{names}: the tables are rebuilt");
-            }
-            done
-        }))
+        let rebuilding = self.hear_during(tail, Box::pin(self.rebuild(&outdated))).await?;
+        if let Ok(true) = rebuilding {
+            tracing::info!("{names}: the tables are rebuilt");
+        }
+        Ok(rebuilding)
     }
 
     /// Whether it is done: not when another node writes the tables by now.

@@ -14,8 +14,12 @@ mod ledger;
 mod log;
 #[path = "../common/mails.rs"]
 mod mails;
+#[path = "../common/postgres.rs"]
+#[expect(dead_code, reason = "helpers of other tests")]
+mod postgres;
 mod random;
 mod read_db;
+mod rebuild;
 mod steps;
 #[path = "../service/support.rs"]
 #[expect(dead_code, unreachable_pub, reason = "shared with tests/service, which uses all of it")]

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -55,11 +56,22 @@ async fn rebuild(
     replay.rebuild(&mut |_| ()).await
 }
 
+/// A database that did not answer in time is asked again, as people do.
+async fn until_done(log: &Arc<dyn EventStore>, reads: &ReadDb, batch: usize) -> Vec<Outcome> {
+    for _ in 0..20 {
+        match rebuild(log, reads, batch).await {
+            Err(RebuildError::Tables(ProjectError::TimedOut) | RebuildError::UnderWay(_)) => {}
+            done => return done.unwrap(),
+        }
+    }
+    panic!("it was never done")
+}
+
 /// As the runner of a service: applies what is appended, until it is told to stop.
 async fn serve(log: Arc<Log>, reads: Arc<ReadDb>, stop: Arc<AtomicBool>) {
     while !stop.load(Ordering::SeqCst) {
         let _ = catch_up(&log, &reads).await;
-        tokio::task::yield_now().await;
+        tokio::time::sleep(Duration::from_millis(1)).await;
     }
 }
 
@@ -85,7 +97,7 @@ fn rebuilt_tables_are_those_of_the_log_wherever_it_was_killed(tables: &Tables) {
     // Growth a read, and reads until it is killed.
     let kills = vec((0..12_usize, 0..12_usize), 0..5);
     let strategy = (steps, kills, 0..400_usize, 1..90_usize, 1..4_u64);
-    let cases = if tables.is_sqlite() { 40 } else { 8 };
+    let cases = if tables.is_sqlite() { 24 } else { 5 };
     check(cases, &strategy, |(steps, kills, live, batch, gap)| {
         let events = with_gaps(history(&steps, 500), gap);
         let log = Arc::new(Log::new(events, 400));
@@ -100,7 +112,7 @@ fn rebuilt_tables_are_those_of_the_log_wherever_it_was_killed(tables: &Tables) {
                 let _ = rebuild(&store, &reads, batch).await;
             }
             log.set(2, usize::MAX);
-            let outcomes = rebuild(&store, &reads, batch).await.unwrap();
+            let outcomes = until_done(&store, &reads, batch).await;
             let differed = outcomes.iter().filter_map(|outcome| outcome.differences.as_ref());
             assert!(differed.clone().all(|found| found.count == 0), "{outcomes:?}");
             stop.store(true, Ordering::SeqCst);
@@ -272,6 +284,7 @@ fn who_reads_during_swaps_notices_nothing(tables: &Tables) {
                     while !stop.load(Ordering::SeqCst) || rounds == 0 {
                         assert_same_answers(&reads, &expected.reads, &log.events[..60]).await;
                         rounds += 1;
+                        tokio::task::yield_now().await;
                     }
                 })
             })
