@@ -15,7 +15,6 @@ mod log;
 #[path = "../common/mails.rs"]
 mod mails;
 #[path = "../common/postgres.rs"]
-#[expect(dead_code, reason = "helpers of other tests")]
 mod postgres;
 mod random;
 mod read_db;

@@ -115,7 +115,9 @@ async fn death_at_each_step_of_a_rebuild_in_sqlite() {
     let store = format!("sqlite:{}", directory.path().display());
     let spoil = async || {
         let file = rusqlite::Connection::open(directory.path().join("read.db")).unwrap();
-        OLD.iter().for_each(|sql| file.execute_batch(sql).unwrap());
+        for sql in OLD {
+            file.execute_batch(sql).unwrap();
+        }
     };
     dies_at_each_step(&store, spoil).await;
 }

@@ -66,7 +66,9 @@ impl Tables {
         match &self.place {
             Place::Sqlite(folder) => {
                 let file = rusqlite::Connection::open(folder.path().join("read.db")).unwrap();
-                statements.iter().for_each(|sql| file.execute_batch(sql).unwrap());
+                for sql in statements {
+                    file.execute_batch(sql).unwrap();
+                }
             }
             Place::Postgres(database) => {
                 let sql = format!("SET search_path = read; {}", statements.join("; "));
