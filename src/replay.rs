@@ -261,6 +261,7 @@ impl<'a> Replay<'a> {
         held.replace().await?;
         watch(Step::Replaced(name));
         held.commit().await?;
+        self.scratch.forget(name);
         watch(Step::Swapped(name));
         Ok(new)
     }

@@ -19,7 +19,7 @@ use whence_projections::{Checkpoint, ProjectError, ReadDb};
 use crate::causes::chain;
 use crate::replay::RebuildError;
 use crate::store::{Batch, EventStore, StoreError};
-pub use renew::Rebuilding;
+pub use renew::{LastRebuild, Rebuilding};
 
 /// Events applied in one transaction at most, while live and while catching up.
 const MAX_APPLY: usize = 4096;
@@ -63,6 +63,7 @@ struct Inner {
     projected: Position,
     stopped: Option<String>,
     rebuilding: Option<Rebuilding>,
+    last_rebuild: Option<LastRebuild>,
     /// Who waits for which position. Only those that are due are woken.
     waiting: BTreeMap<Position, Vec<oneshot::Sender<()>>>,
 }
@@ -78,12 +79,6 @@ impl Progress {
     #[must_use]
     pub fn stopped(&self) -> Option<String> {
         self.lock().stopped.clone()
-    }
-
-    /// What this node rebuilds, and how far that is.
-    #[must_use]
-    pub fn rebuilding(&self) -> Option<Rebuilding> {
-        self.lock().rebuilding.clone()
     }
 
     /// Whether it is this node that writes the read models, and does what only one node may do.
@@ -307,8 +302,11 @@ impl<O: Observer> Runner<O> {
                     Err(error) => Err(error.into()),
                 },
             };
-            if let Err(trouble) = done {
-                return Ok(Some(trouble));
+            match done {
+                Ok(()) => {}
+                // Rebuilt ones are in their place, and further.
+                Err(Trouble::Project(ProjectError::TablesMoved(_))) => return Ok(None),
+                Err(trouble) => return Ok(Some(trouble)),
             }
         }
     }
@@ -404,25 +402,6 @@ impl<O: Observer> Runner<O> {
     /// Between attempts: the tables stand still, the caches do not.
     async fn pause(&self, tail: &mut broadcast::Receiver<Batch>) -> Result<(), Over> {
         self.hear_during(tail, tokio::time::sleep(RETRY_PAUSE)).await
-    }
-
-    /// Tells the caches what is committed while something else is done.
-    async fn hear_during<F: Future>(
-        &self,
-        tail: &mut broadcast::Receiver<Batch>,
-        work: F,
-    ) -> Result<F::Output, Over> {
-        let mut work = std::pin::pin!(work);
-        loop {
-            tokio::select! {
-                brought = next(tail) => match brought? {
-                    Brought::Events { events, .. } => self.observer.committed(&events),
-                    Brought::TooMuch => self.observer.lost(),
-                    Brought::Nothing => {}
-                },
-                done = &mut work => return Ok(done),
-            }
-        }
     }
 
     /// Applies what the tail brought, and what lies before it when something was missed.

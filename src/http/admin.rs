@@ -1,14 +1,14 @@
 //! The operators' API, under `/v1/admin`: for whoever holds a token (`X-Admin-Token`).
 
+mod projections;
 mod users;
 
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, State};
+use axum::Router;
+use axum::extract::FromRequestParts;
 use axum::routing::{get, post};
-use axum::{Json, Router};
 use http::request::Parts;
-use serde_json::{Value, json};
 use whence_events::Actor;
 
 use super::error::Problem;
@@ -17,7 +17,8 @@ use crate::app::App;
 /// Its routes.
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
-        .route("/projections", get(projections))
+        .route("/projections", get(projections::list))
+        .route("/projections/{name}/rebuild", post(projections::rebuild))
         .route("/users/find", post(users::find))
         .route("/users/{id}/erase", post(users::erase))
 }
@@ -47,19 +48,4 @@ impl FromRequestParts<Arc<App>> for Operator {
         let operator = operator.ok_or(Problem::AdminTokenInvalid)?;
         Ok(Self { name: operator.name.clone() })
     }
-}
-
-/// `GET /v1/admin/projections`: how far each projector is.
-async fn projections(_: Operator, State(app): State<Arc<App>>) -> Result<Json<Value>, Problem> {
-    let head = app.store.head().await?;
-    let checkpoints = app.reads.checkpoints().await.map_err(|error| {
-        tracing::error!(%error, "the read models do not answer");
-        Problem::Unavailable
-    })?;
-    let projections: Vec<_> = checkpoints
-        .iter()
-        .map(|at| json!({ "name": at.projector, "position": at.position }))
-        .collect();
-    let stopped = app.progress.stopped();
-    Ok(Json(json!({ "head": head, "projections": projections, "stopped": stopped })))
 }

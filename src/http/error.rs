@@ -41,6 +41,8 @@ pub(crate) enum Problem {
     SlugInvalid,
     SlugReserved,
     SlugTaken,
+    /// Read models are rebuilt, or checked, one at a time.
+    RebuildUnderWay,
     SessionIssueFailed,
     LogoutFailed,
     /// The store, or the read models, do not answer now. Nothing is known to have changed.
@@ -104,6 +106,9 @@ impl Problem {
             }
             Self::SlugReserved => (S::CONFLICT, "slug_reserved", "This one cannot be had."),
             Self::SlugTaken => (S::CONFLICT, "slug_taken", "Somebody has this one."),
+            Self::RebuildUnderWay => {
+                (S::CONFLICT, "rebuild_under_way", "One at a time: wait for the one under way.")
+            }
             Self::SessionIssueFailed => (
                 S::INTERNAL_SERVER_ERROR,
                 "session_issue_failed",
@@ -146,6 +151,7 @@ impl Problem {
             | Self::SlugInvalid
             | Self::SlugReserved
             | Self::SlugTaken
+            | Self::RebuildUnderWay
             | Self::Internal
             | Self::InvalidCredentials
             | Self::UserNotFound => None,
@@ -174,7 +180,8 @@ impl Problem {
             | Self::InvalidParameter(_)
             | Self::SlugInvalid
             | Self::SlugReserved
-            | Self::SlugTaken => ("BAD_REQUEST", "error.bad_request"),
+            | Self::SlugTaken
+            | Self::RebuildUnderWay => ("BAD_REQUEST", "error.bad_request"),
             Self::SessionIssueFailed | Self::LogoutFailed | Self::Internal => {
                 ("INTERNAL", "error.internal")
             }

@@ -25,7 +25,10 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> Response {
         return not("the event store does not answer".to_owned());
     };
     if let Some(stopped) = app.progress.stopped() {
-        return not(format!("the read models do not move on: {stopped}"));
+        let how_far = app.progress.rebuilding();
+        let how_far = how_far.map(|it| format!(", at {} of {}", it.position, it.head));
+        let how_far = how_far.unwrap_or_default();
+        return not(format!("the read models do not move on: {stopped}{how_far}"));
     }
     if !app.store.in_touch() {
         return not("this node has lost touch with the log".to_owned());

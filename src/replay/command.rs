@@ -34,7 +34,7 @@ pub async fn run(config: ReplayConfig) -> anyhow::Result<()> {
     let uncompared = outcomes.iter().filter(|outcome| outcome.differences.is_none()).count();
     match purpose {
         Purpose::Check if different > 0 => {
-            bail!("{different} rows differ from the log: `whence replay` rebuilds them")
+            bail!("rows that differ from the log: {different}; `whence replay` rebuilds them")
         }
         Purpose::Check if uncompared > 0 => bail!("not everything could be compared"),
         Purpose::Check | Purpose::Rebuild => Ok(()),
@@ -42,29 +42,25 @@ pub async fn run(config: ReplayConfig) -> anyhow::Result<()> {
 }
 
 fn lines(purpose: Purpose, outcomes: &[Outcome]) -> String {
-    let mut lines = String::new();
+    let mut lines = Vec::new();
     for Outcome { checkpoint, differences } in outcomes {
         let (name, position) = (checkpoint.projector, checkpoint.position);
         let done = match purpose {
             Purpose::Rebuild => format!("{name:<12} rebuilt up to {position}"),
-            Purpose::Check => format!("{name:<12} checked"),
+            Purpose::Check => format!("{name:<12} checked at {position}"),
         };
-        let found = match differences {
-            Some(found) => format!("{} rows compared, {} differed", found.rows, found.count),
-            None => "the tables before it were of another version or behind, and were not compared"
-                .to_owned(),
+        let Some(found) = differences else {
+            lines.push(format!("{done}: of another version or behind, and not compared"));
+            continue;
         };
-        lines += &format!("{done}: {found}\n");
-        let Some(found) = differences else { continue };
-        for line in &found.first {
-            lines += &format!("  {line}\n");
-        }
+        lines.push(format!("{done}: {} rows compared, {} differed", found.rows, found.count));
+        lines.extend(found.first.iter().map(|line| format!("  {line}")));
         let more = found.count - found.first.len() as u64;
         if more > 0 {
-            lines += &format!("  and {more} more\n");
+            lines.push(format!("  and {more} more"));
         }
     }
-    lines
+    lines.into_iter().map(|line| line + "\n").collect()
 }
 
 /// Whoever closed stdout wants to hear no more.

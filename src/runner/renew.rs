@@ -4,7 +4,7 @@ use tokio::sync::broadcast;
 use whence_events::Position;
 use whence_projections::Purpose;
 
-use super::{LOOK_EVERY, Observer, Over, Progress, Runner, Trouble};
+use super::{Brought, LOOK_EVERY, Observer, Over, Progress, Runner, Trouble, next};
 use crate::replay::{BATCH, Outcome, RebuildError, Replay, Step};
 use crate::store::Batch;
 
@@ -21,7 +21,28 @@ pub struct Rebuilding {
     pub events: u64,
 }
 
+/// A rebuild that is over.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LastRebuild {
+    /// Of what.
+    pub projections: Vec<&'static str>,
+    /// Why the tables are still the old ones; `None`: they are not.
+    pub error: Option<String>,
+}
+
 impl Progress {
+    /// What this node rebuilds, and how far that is.
+    #[must_use]
+    pub fn rebuilding(&self) -> Option<Rebuilding> {
+        self.lock().rebuilding.clone()
+    }
+
+    /// What became of the last rebuild that an operator asked this node for.
+    #[must_use]
+    pub fn last_rebuild(&self) -> Option<LastRebuild> {
+        self.lock().last_rebuild.clone()
+    }
+
     /// Takes note of what is rebuilt, for as long as the value lives.
     pub(crate) fn note_rebuild(&self, projections: &[&'static str]) -> Noted<'_> {
         let projections = projections.to_vec();
@@ -34,7 +55,14 @@ impl Progress {
 pub(crate) struct Noted<'a>(&'a Progress);
 
 impl Noted<'_> {
-    pub(crate) fn at(&self, step: Step) {
+    pub(crate) fn ended(self, error: Option<String>) {
+        let mut inner = self.0.lock();
+        let projections = inner.rebuilding.as_ref().map(|under_way| under_way.projections.clone());
+        let projections = projections.unwrap_or_default();
+        inner.last_rebuild = Some(LastRebuild { projections, error });
+    }
+
+    pub(crate) fn at(&mut self, step: Step) {
         match step {
             Step::Folded { position, head, events } => {
                 if let Some(rebuilding) = &mut self.0.lock().rebuilding {
@@ -67,22 +95,21 @@ impl<O: Observer> Runner<O> {
         };
         let names = outdated.join(", ");
         tracing::warn!("{names}: the tables are of another version and are rebuilt");
-        let rebuilding = self.hear_during(tail, self.rebuild(&outdated)).await?;
-        Ok(rebuilding.map(|done| {
-            if done {
-                tracing::info!("{names}: the tables are rebuilt");
-            }
-            done
-        }))
+        self.progress.stop(format!("{names}: the tables are of another version and are rebuilt"));
+        let rebuilding = self.hear_during(tail, Box::pin(self.rebuild(&outdated))).await?;
+        if let Ok(true) = rebuilding {
+            tracing::info!("{names}: the tables are rebuilt");
+        }
+        Ok(rebuilding)
     }
 
     /// Whether it is done: not when another node writes the tables by now.
     async fn rebuild(&self, names: &[&'static str]) -> Result<bool, Trouble> {
         let Some(store) = self.store.upgrade() else { return Ok(false) };
-        let noted = self.progress.note_rebuild(names);
         let rebuilding = async {
             let purpose = Purpose::Rebuild;
             let replay = Replay::open(&store, &self.reads, purpose, names, BATCH).await?;
+            let mut noted = self.progress.note_rebuild(names);
             replay.rebuild(&mut |step| noted.at(step)).await
         };
         tokio::select! {
@@ -100,6 +127,25 @@ impl<O: Observer> Runner<O> {
             tokio::time::sleep(LOOK_EVERY).await;
             if !self.reads.lead().await? {
                 return Ok(false);
+            }
+        }
+    }
+
+    /// Tells the caches what is committed while something else is done.
+    pub(super) async fn hear_during<F: Future>(
+        &self,
+        tail: &mut broadcast::Receiver<Batch>,
+        work: F,
+    ) -> Result<F::Output, Over> {
+        let mut work = std::pin::pin!(work);
+        loop {
+            tokio::select! {
+                brought = next(tail) => match brought? {
+                    Brought::Events { events, .. } => self.observer.committed(&events),
+                    Brought::TooMuch => self.observer.lost(),
+                    Brought::Nothing => {}
+                },
+                done = &mut work => return Ok(done),
             }
         }
     }

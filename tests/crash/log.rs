@@ -4,14 +4,19 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use tokio::net::TcpListener;
+use whence::app::App;
 use whence::clock::Clock;
 use whence::config::Config;
+use whence::mail::Mailer;
 use whence::store::{EventStore, OpenError};
-use whence_events::Recorded;
+use whence_events::{EmailAddress, Recorded};
 use whence_projections::ReadDb;
 
+use crate::client::Client;
 pub(crate) use crate::common_log::{check, rebuilt};
-use crate::support::START;
+use crate::ledger::Cookies;
+use crate::support::{START, until};
 
 /// Opens a log once nobody else has it. A process that was just forked here, and is about to become
 /// another program, holds the lock for a moment, too.
@@ -25,6 +30,39 @@ pub(crate) async fn open(config: &Config, clock: &Clock) -> Arc<dyn EventStore> 
         }
     }
     panic!("the log stays in use");
+}
+
+/// A log of some users who logged in, and read models that are up with it; closed again.
+pub(crate) async fn made(config: &Config, clock: &Clock) -> Vec<Recorded> {
+    let mailer = Mailer::open("memory", &config.sender).unwrap();
+    let store = open(config, clock).await;
+    let app = App::open_with(config.clone(), clock.clone(), mailer, store).await.unwrap();
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let client = Client::new(&format!("http://{}", listener.local_addr().unwrap()));
+    let router = whence::http::router(app.clone());
+    let serving = tokio::spawn(whence::http::serve(listener, router, std::future::pending()));
+    for n in 0..8 {
+        let address = format!("u{n}@example.com");
+        let request_id = client.start(&address).await.unwrap();
+        let address = EmailAddress::parse(&address).unwrap();
+        let code = app.mailer.memory().unwrap().take_code(&address).unwrap();
+        client.verify(&request_id, &code, &Cookies::new()).await.unwrap();
+    }
+    until("everybody is onboarded", async || {
+        let rows = app.reads.dump().await.unwrap();
+        rows.iter().filter(|row| row.starts_with("referral_codes: ")).count() == 8
+            && app.reads.onboardings(1).await.unwrap().is_empty()
+    })
+    .await;
+    serving.abort();
+    drop((client, app));
+    // Nobody has the log, nor writes the tables, any more.
+    let store = open(config, clock).await;
+    let reads = config.store.open_reads().await.unwrap();
+    until("nobody leads", async || reads.lead().await.unwrap()).await;
+    let events = store.read_all(0, 10_000).await.unwrap();
+    reads.apply(&events).await.unwrap();
+    events
 }
 
 /// Every event in the log of a service that stops or has stopped.

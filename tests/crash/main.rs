@@ -14,8 +14,11 @@ mod ledger;
 mod log;
 #[path = "../common/mails.rs"]
 mod mails;
+#[path = "../common/postgres.rs"]
+mod postgres;
 mod random;
 mod read_db;
+mod rebuild;
 mod steps;
 #[path = "../service/support.rs"]
 #[expect(dead_code, unreachable_pub, reason = "shared with tests/service, which uses all of it")]

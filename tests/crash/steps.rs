@@ -49,7 +49,7 @@ struct Deadly {
 }
 
 /// kill -9, by whoever is about to do something.
-fn die() -> ! {
+pub(crate) fn die() -> ! {
     let id = std::process::id().to_string();
     let _ = Command::new("kill").args(["-KILL", &id]).status();
     std::process::abort()

@@ -1,4 +1,5 @@
-//! What operators run beside the service: `whence copy` and `whence doctor`, as the real program.
+//! What operators run beside the service: `whence copy`, `whence doctor` and `whence replay`, as the
+//! real program.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![expect(clippy::wildcard_enum_match_arm, reason = "a test looks for its own events")]
 
@@ -15,6 +16,7 @@ mod kurrentdb_double;
 mod logs;
 #[path = "../common/postgres.rs"]
 mod postgres;
+mod replay;
 #[path = "../cli/support.rs"]
 #[expect(dead_code, reason = "helpers of other tests")]
 mod support;

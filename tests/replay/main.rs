@@ -7,5 +7,7 @@ mod database;
 mod fold;
 mod history;
 mod leading;
+mod logs;
+mod rebuild;
 mod running;
 mod tables;

@@ -57,6 +57,42 @@ impl Tables {
         reads
     }
 
+    pub(crate) fn is_sqlite(&self) -> bool {
+        matches!(self.place, Place::Sqlite(_))
+    }
+
+    /// Runs statements on the tables, past all that whence does.
+    pub(crate) fn execute(&self, statements: &[&str]) {
+        match &self.place {
+            Place::Sqlite(folder) => {
+                let file = rusqlite::Connection::open(folder.path().join("read.db")).unwrap();
+                for sql in statements {
+                    file.execute_batch(sql).unwrap();
+                }
+            }
+            Place::Postgres(database) => {
+                let sql = format!("SET search_path = read; {}", statements.join("; "));
+                self.wait(database::execute(database.url(), &sql));
+            }
+        }
+    }
+
+    /// Whether there are scratch tables beside the live ones.
+    pub(crate) fn has_scratch(&self) -> bool {
+        match &self.place {
+            Place::Sqlite(folder) => ["read.rebuild.db", "read.check.db"]
+                .iter()
+                .any(|name| folder.path().join(name).exists()),
+            Place::Postgres(database) => self.wait(async {
+                let sql = "SELECT 1 FROM pg_namespace WHERE nspname LIKE 'read\\__%'";
+                let (client, connection) =
+                    tokio_postgres::connect(database.url(), NoTls).await.unwrap();
+                tokio::spawn(connection);
+                !client.query(sql, &[]).await.unwrap().is_empty()
+            }),
+        }
+    }
+
     pub(crate) fn wait<F: Future>(&self, future: F) -> F::Output {
         self.runtime.block_on(future)
     }

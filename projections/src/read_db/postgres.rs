@@ -55,6 +55,13 @@ impl PostgresReadDb {
         Self { pool, schema, projectors, seat: Mutex::default() }
     }
 
+    pub(super) fn forget(&mut self, name: &str) {
+        self.projectors.retain(|projector| projector.name() != name);
+        if let Some(seat) = self.seat.get_mut() {
+            seat.done = None;
+        }
+    }
+
     /// Those that whoever leads has committed.
     pub(super) async fn checkpoints(&self) -> Result<Vec<Checkpoint>, ProjectError> {
         let client = self.pool.get().await?;

@@ -214,6 +214,14 @@ impl Scratch {
         }
     }
 
+    /// Folds no more for a projector: its tables are in use now.
+    pub fn forget(&mut self, name: &str) {
+        match &mut self.tables {
+            ReadDb::Sqlite(tables) => tables.forget(name),
+            ReadDb::Postgres(tables) => tables.forget(name),
+        }
+    }
+
     /// Removes the scratch tables.
     ///
     /// # Errors

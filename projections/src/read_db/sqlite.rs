@@ -89,6 +89,10 @@ impl SqliteReadDb {
         unknown.map_or(Ok(()), Err)
     }
 
+    pub(super) fn forget(&mut self, name: &str) {
+        self.projectors.retain(|projector| projector.name() != name);
+    }
+
     /// Says what to do where the file itself is broken.
     pub(super) fn explain(&self, error: ProjectError) -> ProjectError {
         let damaged = matches!(&error, ProjectError::Sqlite(cause) if is_damaged(cause));

@@ -93,13 +93,12 @@ impl PostgresHeld {
     }
 
     pub(in crate::read_db) async fn replace(&mut self) -> Result<(), ProjectError> {
-        let mut sql = format!("SET LOCAL lock_timeout = '{PATIENCE}'; SAVEPOINT before;");
-        for table in self.projector.tables() {
-            let from = self.schema.name();
-            sql += &format!(
-                "DROP TABLE IF EXISTS read.{table}; ALTER TABLE {from}.{table} SET SCHEMA read;"
-            );
-        }
+        let from = self.schema.name();
+        let swaps = self.projector.tables().iter().map(|table| {
+            format!("DROP TABLE IF EXISTS read.{table}; ALTER TABLE {from}.{table} SET SCHEMA read")
+        });
+        let swaps = swaps.collect::<Vec<_>>().join("; ");
+        let sql = format!("SET LOCAL lock_timeout = '{PATIENCE}'; SAVEPOINT before; {swaps}");
         let mut tries = 1;
         while let Err(error) = self.client.batch_execute(&sql).await {
             if error.code() != Some(&SqlState::LOCK_NOT_AVAILABLE) {
@@ -166,11 +165,11 @@ impl PostgresComparison {
         let (columns, key) = self.columns(table).await?;
         let (scratch, same_key) = (self.schema.name(), equal(&key));
         // Whether the row is there on either side, then each column of both as text.
-        let shown: String =
-            columns.iter().map(|name| format!(", l.{name}::text, s.{name}::text")).collect();
+        let shown = columns.iter().map(|name| format!("l.{name}::text, s.{name}::text"));
+        let shown = shown.collect::<Vec<_>>().join(", ");
         let first = &key[0];
         let sql = format!(
-            "SELECT l.{first} IS NOT NULL, s.{first} IS NOT NULL{shown}
+            "SELECT l.{first} IS NOT NULL, s.{first} IS NOT NULL, {shown}
              FROM read.{table} l FULL JOIN {scratch}.{table} s ON {same_key}
              WHERE l IS DISTINCT FROM s"
         );

@@ -19,7 +19,7 @@ pub(super) fn compare(
     let key = key_columns(rebuilt, table)?;
     let sql = format!("SELECT * FROM {table} ORDER BY {}", key.join(", "));
     let (mut live, mut rebuilt) = (live.prepare(&sql)?, rebuilt.prepare(&sql)?);
-    let names: Vec<_> = rebuilt.column_names().into_iter().map(str::to_owned).collect();
+    let names: Vec<_> = rebuilt.column_names().map(str::to_owned).collect();
     let at = |column: &String| names.iter().position(|name| name == column);
     let key: Vec<_> = key.iter().filter_map(at).collect();
     let table = Table { name: table, columns: &names, key: &key };
