@@ -316,11 +316,10 @@ impl Analytics {
     /// A decision names the rules in force. Made while the account was registered, it knows better
     /// than the last one before.
     fn rules_named(&mut self, user_id: UserId, digest: Mac, at: Timestamp) {
-        let Some(window_seconds) = self.windows.get(&digest) else { return };
-        self.window_seconds = *window_seconds;
+        self.window_seconds = self.windows.get(&digest).copied().unwrap_or(0);
         let user = self.facts.users.entry(user_id);
         if user.registered_at == Some(at) {
-            user.window_seconds = *window_seconds;
+            user.window_seconds = self.window_seconds;
         }
     }
 
