@@ -9,8 +9,10 @@ use tracing_subscriber::EnvFilter;
 
 use crate::app::App;
 use crate::clock::Clock;
-use crate::config::{self, CopyArgs, DoctorArgs, EraseArgs, ExportArgs, ReplayArgs, ServeArgs};
-use crate::{copy, demo, doctor, erasure, export, http, replay};
+use crate::config::{
+    self, CopyArgs, DoctorArgs, EraseArgs, ExportArgs, ReplayArgs, ReportArgs, ServeArgs,
+};
+use crate::{copy, demo, doctor, erasure, export, http, replay, report};
 
 /// Passwordless login and attribution out of one append-only event log
 #[derive(Debug, Parser)]
@@ -36,6 +38,8 @@ enum Command {
     Erase(EraseArgs),
     /// Write events into a file that analysts' tools read; beside a running service, too
     Export(ExportArgs),
+    /// Ask the log a question: signups, funnel, referrals, retention and more, as of any moment
+    Report(Box<ReportArgs>),
 }
 
 /// Runs what the command line says.
@@ -60,6 +64,7 @@ pub fn run() -> anyhow::Result<()> {
         Command::Replay(args) => runtime.block_on(rebuild(args)),
         Command::Erase(args) => runtime.block_on(erasure::run(args)),
         Command::Export(args) => runtime.block_on(export_log(args)),
+        Command::Report(args) => runtime.block_on(report::run(*args)),
     }
 }
 

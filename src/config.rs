@@ -14,6 +14,7 @@ mod log;
 mod operate;
 mod operators;
 mod replay;
+mod report;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
@@ -38,6 +39,7 @@ pub use self::log::{LogArgs, LogConfig};
 pub use self::operate::{OperateArgs, Place, UserName};
 pub use self::operators::Operator;
 pub use self::replay::{ReplayArgs, ReplayConfig};
+pub use self::report::{Format, QuestionArgs, ReportArgs};
 use crate::clock::Clock;
 use crate::domain::rules::{RULES_VERSION, Rules};
 use crate::domain::touch::{Hosts, Model, Record, Window};

@@ -27,6 +27,7 @@ pub mod postgres;
 pub mod records;
 pub mod remote;
 pub mod replay;
+pub mod report;
 pub mod runner;
 mod say;
 pub mod secrets;

@@ -21,6 +21,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/projections/{name}/rebuild", post(projections::rebuild))
         .route("/users/find", post(users::find))
         .route("/users/{id}/erase", post(users::erase))
+        .route("/analytics/{view}", get(super::analytics::view))
 }
 
 /// Somebody whose token was right.

@@ -73,6 +73,10 @@ impl Query {
         self.from.is_none_or(|from| at >= from) && self.to.is_none_or(|to| at < to)
     }
 
+    pub(super) fn is_of_all_time(&self) -> bool {
+        self.from.is_none() && self.to.is_none()
+    }
+
     /// What to group by.
     pub(super) fn dimensions(&self, view: View) -> Vec<Dimension> {
         let mut by = self.by.clone().unwrap_or_else(|| view.default_by().to_vec());

@@ -154,7 +154,6 @@ impl Dimension {
         }
         match self {
             Self::Day | Self::Week | Self::Cohort => Cell::Day(atom.day()),
-            Self::WeeksLater => Cell::Count(atom.0.into()),
             Self::Source
             | Self::Medium
             | Self::Campaign
@@ -166,7 +165,7 @@ impl Dimension {
                 let words = self.words().unwrap_or_default();
                 Cell::from(words.get(atom.0 as usize).map(String::as_str))
             }
-            Self::Which => Cell::Count(atom.0.into()),
+            Self::WeeksLater | Self::Which => Cell::Count(atom.0.into()),
         }
     }
 

@@ -113,7 +113,7 @@ impl Texts {
 /// An account, or somebody whom an event names as one.
 #[derive(Clone, Debug)]
 pub(super) struct User {
-    pub(super) user_id: UserId,
+    pub(super) id: UserId,
     /// `None`: no event says that they registered.
     pub(super) registered_at: Option<Timestamp>,
     /// The first touch.
@@ -138,9 +138,9 @@ pub(super) struct User {
 }
 
 impl User {
-    fn new(user_id: UserId) -> Self {
+    fn new(id: UserId) -> Self {
         Self {
-            user_id,
+            id,
             registered_at: None,
             touched_at: None,
             touch: Atom::UNKNOWN,
@@ -200,7 +200,7 @@ impl Users {
     }
 
     pub(super) fn id(&self, atom: Atom) -> UserId {
-        self.get(atom).user_id
+        self.get(atom).id
     }
 
     /// Everybody, registered or only named.
@@ -219,7 +219,7 @@ impl Users {
 #[derive(Clone, Debug)]
 pub(super) struct Touch {
     pub(super) at: Timestamp,
-    pub(super) touch: Atom,
+    pub(super) number: Atom,
     /// The visitor's first touch.
     pub(super) first: Atom,
     pub(super) referrer_domain: Atom,
@@ -229,15 +229,8 @@ pub(super) struct Touch {
     pub(super) on_creator_page: bool,
     pub(super) creator: Atom,
     pub(super) channel: Option<Channel>,
-    pub(super) bot: bool,
-    pub(super) deduplicated: bool,
-}
-
-impl Touch {
-    /// Whether somebody landed: not a bot, and not again within the hour.
-    pub(super) fn counts(&self) -> bool {
-        !self.bot && !self.deduplicated
-    }
+    /// Somebody landed: not a bot, and not again within the hour.
+    pub(super) counts: bool,
 }
 
 /// A touch that only a decision about a referral tells of: it had a code.

@@ -46,19 +46,33 @@ pub struct Analytics {
 /// Facts that only some views look at, and that there are many of.
 #[derive(Clone, Copy, Debug, Default)]
 struct Needs {
-    touches: bool,
-    /// Which touches are one visitor's.
-    visitors: bool,
+    touches: TouchNeed,
     activities: bool,
     steps: bool,
+}
+
+/// What is looked at of a touch.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum TouchNeed {
+    #[default]
+    Nothing,
+    /// What it led to.
+    Clicks,
+    /// Whose it was and which channel it came by, too.
+    Visitors,
 }
 
 impl Needs {
     fn of(views: &[View]) -> Self {
         let one_of = |some: &[View]| views.iter().any(|view| some.contains(view));
         Self {
-            touches: one_of(&[View::Domains, View::Referrers, View::Creators, View::Models]),
-            visitors: one_of(&[View::Models]),
+            touches: if one_of(&[View::Models]) {
+                TouchNeed::Visitors
+            } else if one_of(&[View::Domains, View::Referrers, View::Creators]) {
+                TouchNeed::Clicks
+            } else {
+                TouchNeed::Nothing
+            },
             activities: one_of(&[View::Retention]),
             steps: one_of(&[View::Funnel]),
         }
@@ -193,7 +207,7 @@ impl Analytics {
         user.device = Atom::of_device(origin.registration_device);
         user.touched_at = origin.touched_at;
         if let Some(touch_id) = origin.touch_id
-            && self.needs.visitors
+            && self.needs.touches == TouchNeed::Visitors
         {
             user.touch = touch_ids.of(touch_id);
         }
@@ -221,7 +235,7 @@ impl Analytics {
             },
             at,
         );
-        if !self.needs.touches {
+        if self.needs.touches == TouchNeed::Nothing {
             return;
         }
         let Facts { texts, users, touch_ids, touches, .. } = &mut self.facts;
@@ -229,7 +243,7 @@ impl Analytics {
         let domain = touch.referrer_domain.as_deref().or((!foreign).then_some(NO_REFERRER));
         let referrer_domain = texts.of_maybe(domain);
         let (mut number, mut first, mut channel) = (Atom::UNKNOWN, Atom::UNKNOWN, None);
-        if self.needs.visitors {
+        if self.needs.touches == TouchNeed::Visitors {
             number = touch_ids.of(touch_id);
             first = touch.first_touch_id.map_or(Atom::UNKNOWN, |first| touch_ids.of(first));
             let visit = Visit {
@@ -247,7 +261,7 @@ impl Analytics {
         }
         touches.push(Touch {
             at,
-            touch: number,
+            number,
             first,
             referrer_domain,
             with_code: touch.code_status != CodeStatus::None,
@@ -255,8 +269,7 @@ impl Analytics {
             on_creator_page: is_creator_page(Some(&touch.landing_page)),
             creator: users.of_maybe(touch.creator_id),
             channel,
-            bot: touch.bot,
-            deduplicated: touch.deduplicated,
+            counts: !touch.bot && !touch.deduplicated,
         });
     }
 
@@ -305,17 +318,16 @@ impl Analytics {
     /// A decision names the rules in force. Made while the account was registered, it knows better
     /// than the last one before.
     fn rules_named(&mut self, user_id: UserId, digest: Mac, at: Timestamp) {
-        let Some(window_seconds) = self.windows.get(&digest) else { return };
-        self.window_seconds = *window_seconds;
+        self.window_seconds = self.windows.get(&digest).copied().unwrap_or(0);
         let user = self.facts.users.entry(user_id);
         if user.registered_at == Some(at) {
-            user.window_seconds = *window_seconds;
+            user.window_seconds = self.window_seconds;
         }
     }
 
     fn evidence(&mut self, user_id: UserId, touch: Option<TouchId>, at: Option<Timestamp>) {
         if let Some(at) = at
-            && self.needs.visitors
+            && self.needs.touches == TouchNeed::Visitors
         {
             let touch = touch.map_or(Atom::UNKNOWN, |touch| self.facts.touch_ids.of(touch));
             let user = self.facts.users.of(user_id);

@@ -23,7 +23,7 @@ pub(super) struct Groups<'a, A> {
     by: Vec<Dimension>,
     /// For each dimension that is filtered, the values that pass.
     passes: Vec<(Dimension, Vec<Atom>)>,
-    groups: HashMap<Key, A>,
+    found: HashMap<Key, A>,
 }
 
 impl<'a, A: Default> Groups<'a, A> {
@@ -36,26 +36,26 @@ impl<'a, A: Default> Groups<'a, A> {
                 None => passes.push((*dimension, atom.into_iter().collect())),
             }
         }
-        Self { facts, view, by: query.dimensions(view), passes, groups: HashMap::new() }
+        Self { facts, view, by: query.dimensions(view), passes, found: HashMap::new() }
     }
 
     /// The accumulator of a fact with these values; `None` when a filter keeps it out.
     pub(super) fn of(&mut self, value: impl Fn(Dimension) -> Atom) -> Option<&mut A> {
         let passes = self.passes.iter().all(|(by, atoms)| atoms.contains(&value(*by)));
-        passes.then(|| self.groups.entry(key(&self.by, value)).or_default())
+        passes.then(|| self.found.entry(key(&self.by, value)).or_default())
     }
 
     /// The table, in its order: by time where it has one, else from the most to the least; then by
     /// the dimensions from left to right, unknown last.
     pub(super) fn table(self, as_of: Position, measures: impl Fn(A) -> Vec<Cell>) -> Table {
-        let Self { facts, view, by, groups, .. } = self;
+        let Self { facts, view, by, found, .. } = self;
         let width = by.len();
         let row = |(key, group): (Key, A)| {
             let cells = by.iter().zip(key).map(|(by, atom)| by.cell(atom, facts));
             let place = key_place(&by, key);
             (place, cells.chain(measures(group)).collect::<Vec<_>>())
         };
-        let mut rows: Vec<(Vec<u32>, Vec<Cell>)> = groups.into_iter().map(row).collect();
+        let mut rows: Vec<(Vec<u32>, Vec<Cell>)> = found.into_iter().map(row).collect();
         let ordered = by.first().is_none_or(|first| first.has_an_order());
         rows.sort_by(|(a_place, a), (b_place, b)| {
             let most = || compare(&b[width], &a[width]);

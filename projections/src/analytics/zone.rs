@@ -63,8 +63,8 @@ impl Zone {
             return Timestamp::from(at.to_utc());
         }
         // In the gap: the day begins when it ends. Gaps are whole minutes, and at most a day long.
-        let minutes = (1..=24 * 60).map(|minute| midnight + chrono::TimeDelta::minutes(minute));
-        let after = minutes.filter_map(|time| self.0.from_local_datetime(&time).earliest()).next();
+        let mut minutes = (1..=24 * 60).map(|minute| midnight + chrono::TimeDelta::minutes(minute));
+        let after = minutes.find_map(|time| self.0.from_local_datetime(&time).earliest());
         after.map_or_else(|| Timestamp::from(midnight.and_utc()), |at| Timestamp::from(at.to_utc()))
     }
 

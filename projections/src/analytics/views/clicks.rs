@@ -80,7 +80,7 @@ pub(super) fn creators(facts: &Facts, query: &Query, as_of: Position) -> Table {
 }
 
 fn landings<'a>(facts: &'a Facts, query: &'a Query) -> impl Iterator<Item = &'a Touch> {
-    facts.touches.iter().filter(|touch| touch.counts() && query.covers(touch.at))
+    facts.touches.iter().filter(|touch| touch.counts && query.covers(touch.at))
 }
 
 fn accounts<'a>(facts: &'a Facts, query: &'a Query) -> impl Iterator<Item = (Timestamp, &'a User)> {

@@ -77,9 +77,9 @@ impl Stage {
 
     fn atom(self) -> Atom {
         let place = match self {
-            Self::Refused(reason) => WAY.len() + index(Refusal::ALL, reason),
+            Self::Refused(reason) => WAY.len() + index(Refusal::ALL, &reason),
             Self::DeliveryFailed(reason) => {
-                WAY.len() + Refusal::ALL.len() + 3 + index(DeliveryFailure::ALL, reason)
+                WAY.len() + Refusal::ALL.len() + 3 + index(DeliveryFailure::ALL, &reason)
             }
             Self::Landing
             | Self::CodeRequested
@@ -99,8 +99,8 @@ impl Stage {
     }
 }
 
-fn index<T: PartialEq>(all: &[T], one: T) -> usize {
-    all.iter().position(|known| *known == one).unwrap_or(0)
+fn index<T: PartialEq>(all: &[T], one: &T) -> usize {
+    all.iter().position(|known| known == one).unwrap_or(0)
 }
 
 #[derive(Default)]

@@ -75,7 +75,7 @@ fn touches_with_code(facts: &Facts) -> HashSet<Atom> {
     let recorded = facts.touches.iter();
     let recorded = recorded.filter(|touch| touch.channel == Some(Channel::ReferralProgramme));
     let decided = facts.evidence.iter().map(|evidence| evidence.touch);
-    recorded.map(|touch| touch.touch).chain(decided).filter(|at| *at != Atom::UNKNOWN).collect()
+    recorded.map(|touch| touch.number).chain(decided).filter(|at| *at != Atom::UNKNOWN).collect()
 }
 
 fn first(user: &User, with_code: &HashSet<Atom>) -> Option<Channel> {
@@ -99,7 +99,7 @@ struct Later {
 
 impl Later {
     fn of(facts: &Facts) -> Self {
-        let of_visitors = facts.touches.iter().filter(|t| t.first != Atom::UNKNOWN && t.counts());
+        let of_visitors = facts.touches.iter().filter(|t| t.first != Atom::UNKNOWN && t.counts);
         let mut touches: Vec<_> =
             of_visitors.map(|touch| (touch.first, touch.at, touch.channel)).collect();
         // Stable: of two at the same moment the later one in the log comes last.

@@ -21,7 +21,9 @@ struct Counts {
 
 pub(super) fn table(facts: &Facts, query: &Query, as_of: Position) -> Table {
     let mut groups = Groups::<Counts>::new(View::Retention, facts, query);
-    let Some(last_at) = facts.last_at else { return groups.table(as_of, measures) };
+    let Some(last_at) = facts.last_at else {
+        return groups.table(as_of, |counts| measures(&counts));
+    };
     let last_week = query.zone.week(last_at);
     for (user, count) in alike(facts, query) {
         let weeks = weeks_between(week_of(facts, query, user), last_week).unwrap_or(0);
@@ -40,10 +42,10 @@ pub(super) fn table(facts: &Facts, query: &Query, as_of: Position) -> Table {
             counts.active += 1;
         }
     }
-    groups.table(as_of, measures)
+    groups.table(as_of, |counts| measures(&counts))
 }
 
-fn measures(counts: Counts) -> Vec<Cell> {
+fn measures(counts: &Counts) -> Vec<Cell> {
     let rate = ratio(counts.active, counts.users);
     vec![Cell::Count(counts.users), Cell::Count(counts.active), rate]
 }

@@ -28,9 +28,8 @@ pub(super) fn table(facts: &Facts, query: &Query, as_of: Position) -> Table {
         // A referrer who never registered is of no week, and of no time.
         let cohort = match referrer.registered_at {
             Some(at) if query.covers(at) => groups.of(|by| of_user(referrer, at, query.zone, by)),
-            Some(_) => None,
-            None if query.from.is_none() && query.to.is_none() => groups.of(|_| Atom::UNKNOWN),
-            None => None,
+            None if query.is_of_all_time() => groups.of(|_| Atom::UNKNOWN),
+            Some(_) | None => None,
         };
         if let Some(cohort) = cohort {
             let cycle = referrer.registered_at.map_or(0, |at| micros(invited_at.since(at)));

@@ -1,0 +1,11 @@
+//! The views against plain loops over the events, over random histories.
+#![expect(clippy::wildcard_enum_match_arm, reason = "a test looks for its own events")]
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod clicks;
+mod edges;
+mod history;
+mod plain;
+mod properties;
+mod shape;
+mod users;
