@@ -2,7 +2,7 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -41,11 +41,11 @@ impl Output {
         // Beside it, for only there it can be given the name in one step.
         let directory = name.parent().filter(|parent| !parent.as_os_str().is_empty());
         let mode = if private { 0o600 } else { 0o666 };
+        let make =
+            |path: &Path| OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
         let unfinished = tempfile::Builder::new()
             .prefix(".whence-export-")
-            .permissions(std::fs::Permissions::from_mode(mode))
-            .tempfile_in(directory.unwrap_or(Path::new(".")))
-            .map_err(without_path)?;
+            .make_in(directory.unwrap_or(Path::new(".")), make)?;
         Ok(Self::File { name, unfinished })
     }
 
@@ -78,9 +78,4 @@ impl Output {
             }
         }
     }
-}
-
-/// The error without the name of a file that nobody asked for.
-fn without_path(error: io::Error) -> io::Error {
-    error.raw_os_error().map_or(error, io::Error::from_raw_os_error)
 }

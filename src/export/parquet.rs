@@ -43,8 +43,9 @@ impl ParquetWriter {
         self.writer.write(&batch).map_err(io_error)
     }
 
-    pub(super) fn finish(self) -> io::Result<()> {
-        self.writer.into_inner().map_err(io_error)?.flush()
+    pub(super) fn finish(mut self) -> io::Result<()> {
+        self.writer.finish().map_err(io_error)?;
+        self.writer.inner_mut().flush()
     }
 }
 

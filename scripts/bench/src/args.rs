@@ -34,7 +34,7 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 200_000, value_name = "N")]
     pub(crate) sessions: usize,
 
-    /// Events in the log that is started over, at least
+    /// Events in the log that is started over and exported, at least
     #[arg(long, default_value_t = 1_000_000, value_name = "N")]
     pub(crate) events: usize,
 
@@ -79,6 +79,8 @@ pub(crate) enum Measure {
     Append,
     /// Read models made anew, against upserts in SQLite itself
     Replay,
+    /// The log as Parquet and as text, against reading it, and memory
+    Export,
     /// Start-up over a long log, and memory
     Start,
 }

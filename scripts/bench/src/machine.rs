@@ -170,8 +170,17 @@ fn nanos(thread: &Path) -> u64 {
 
 /// Resident memory of a process, in MB.
 pub(crate) fn resident_mb(process: u32) -> f64 {
+    status_mb(process, "VmRSS")
+}
+
+/// The most that was ever resident of a process, in MB; 0 when it has ended.
+pub(crate) fn most_resident_mb(process: u32) -> f64 {
+    status_mb(process, "VmHWM")
+}
+
+fn status_mb(process: u32, name: &str) -> f64 {
     let status = read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
-    let kb = field(&status, "VmRSS").and_then(|text| text.split(' ').next()?.parse::<f64>().ok());
+    let kb = field(&status, name).and_then(|text| text.split(' ').next()?.parse::<f64>().ok());
     kb.unwrap_or(0.0) / 1024.0
 }
 

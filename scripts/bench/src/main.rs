@@ -1,12 +1,13 @@
 //! Measures whence against bare references: prints figures and ratios, never fails on a number.
 //!
-//! `scripts/bench/run` builds and runs it. Started as `whence-bench serve ...` it is `whence serve`
-//! itself, so that start-up and memory are measured of a process of its own.
+//! `scripts/bench/run` builds and runs it. Started as `whence-bench serve ...` or `whence-bench export ...`
+//! it is that command of whence itself, so that time and memory are measured of a process of its own.
 
 mod append;
 mod args;
 mod client;
 mod engine;
+mod export;
 #[path = "../../../tests/kurrentdb_double/double.rs"]
 #[expect(dead_code, reason = "here nothing goes wrong on purpose")]
 mod kurrentdb_double;
@@ -40,7 +41,7 @@ const CATCH_UP: Duration = Duration::from_mins(10);
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> anyhow::Result<()> {
-    if std::env::args().nth(1).as_deref() == Some("serve") {
+    if std::env::args().nth(1).is_some_and(|command| ["serve", "export"].contains(&&*command)) {
         return whence::cli::run();
     }
     let args = Args::parse().settled();
@@ -51,7 +52,10 @@ fn main() -> anyhow::Result<()> {
         println!("the KurrentDB store works over a double, in this process and in memory");
     }
     println!("{} rounds of {} s each, references and subjects in turns", args.rounds, args.seconds);
-    if args.wants(Measure::Me) || args.wants(Measure::Replay) || args.wants(Measure::Start) {
+    if [Measure::Me, Measure::Replay, Measure::Export, Measure::Start]
+        .iter()
+        .any(|m| args.wants(*m))
+    {
         over_long_logs(&args, &stores)?;
     }
     if args.wants(Measure::Login) {
@@ -81,6 +85,9 @@ fn over_long_logs(args: &Args, stores: &Stores) -> anyhow::Result<()> {
     if args.wants(Measure::Replay) {
         print!("{}", replay::measure(args, &longs, stores)?);
     }
+    if args.wants(Measure::Export) {
+        print!("{}", export::measure(args, &longs)?);
+    }
     let sqlite = longs.iter().find(|long| long.place.kind == Kind::Sqlite);
     if let Some(long) = sqlite.filter(|_| args.wants(Measure::Start)) {
         print!("{}", start::measure(args, long, stores)?);
@@ -94,7 +101,8 @@ fn make_log(args: &Args, place: Place) -> anyhow::Result<Long> {
     let logins =
         if args.wants(Measure::Replay) { args.replay.div_ceil(EVENTS_OF_LOGIN) } else { 0 };
     let start = args.wants(Measure::Start) && place.kind == Kind::Sqlite;
-    let events = if start { args.events } else { 0 };
+    let long = start || args.wants(Measure::Export);
+    let events = if long { args.events } else { 0 };
     let users = args.sessions.max(logins).max(events.div_ceil(EVENTS_OF_USER)).max(1);
     let mut tokens = Vec::new();
     for (count, logins) in [(logins, logins), (users - logins, 0)] {
