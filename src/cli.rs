@@ -9,8 +9,8 @@ use tracing_subscriber::EnvFilter;
 
 use crate::app::App;
 use crate::clock::Clock;
-use crate::config::{self, CopyArgs, DoctorArgs, ExportArgs, ServeArgs};
-use crate::{copy, demo, doctor, export, http};
+use crate::config::{self, CopyArgs, DoctorArgs, ExportArgs, ReportArgs, ServeArgs};
+use crate::{copy, demo, doctor, export, http, report};
 
 /// Passwordless login and attribution out of one append-only event log
 #[derive(Debug, Parser)]
@@ -30,8 +30,10 @@ enum Command {
     Copy(CopyArgs),
     /// Check all that serve with the same flags would use, and say what to do; changes nothing
     Doctor(Box<DoctorArgs>),
-    /// Write events into a file that analysts' tools read; beside a running service, too
-    Export(ExportArgs),
+    /// Write events, or what a view answers, into a file that analysts' tools read
+    Export(Box<ExportArgs>),
+    /// Ask the log a question: signups, funnel, referrals, retention and more, as of any moment
+    Report(Box<ReportArgs>),
 }
 
 /// Runs what the command line says.
@@ -53,7 +55,8 @@ pub fn run() -> anyhow::Result<()> {
         Command::Demo => runtime.block_on(demo::run()),
         Command::Copy(args) => runtime.block_on(copy_stores(args)),
         Command::Doctor(args) => runtime.block_on(doctor::run(*args)),
-        Command::Export(args) => runtime.block_on(export_log(args)),
+        Command::Export(args) => runtime.block_on(export_log(*args)),
+        Command::Report(args) => runtime.block_on(report::run(*args)),
     }
 }
 

@@ -11,6 +11,7 @@ mod files;
 mod flags;
 mod log;
 mod operators;
+mod report;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
@@ -32,6 +33,7 @@ pub use self::export::{ExportArgs, ExportConfig};
 pub use self::flags::{ModelArg, RecordArg, ServeArgs};
 pub use self::log::{LogArgs, LogConfig};
 pub use self::operators::Operator;
+pub use self::report::{Format, QuestionArgs, ReportArgs};
 use crate::clock::Clock;
 use crate::domain::rules::{RULES_VERSION, Rules};
 use crate::domain::touch::{Hosts, Model, Record, Window};

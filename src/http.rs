@@ -1,6 +1,7 @@
 //! The HTTP side: the route table, what surrounds every request, and the server.
 
 mod admin;
+mod analytics;
 mod attribution;
 pub(crate) mod bearer;
 mod client;

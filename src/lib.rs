@@ -22,6 +22,7 @@ pub mod handle;
 pub mod http;
 pub mod mail;
 pub mod postgres;
+pub mod report;
 pub mod runner;
 pub mod secrets;
 pub mod sessions;

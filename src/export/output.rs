@@ -9,7 +9,7 @@ use anyhow::Context as _;
 use tempfile::NamedTempFile;
 
 /// Where an export goes. Dropped before it is complete, it leaves no file behind.
-pub(super) enum Output {
+pub(crate) enum Output {
     /// `-`
     Stdout,
     /// A pipe or a device, which cannot be replaced by a file.
@@ -20,7 +20,7 @@ pub(super) enum Output {
 
 impl Output {
     /// Opens it. `private`: for this user's eyes only.
-    pub(super) fn create(name: &str, private: bool) -> anyhow::Result<Self> {
+    pub(crate) fn create(name: &str, private: bool) -> anyhow::Result<Self> {
         if name == "-" {
             return Ok(Self::Stdout);
         }
@@ -50,7 +50,7 @@ impl Output {
     }
 
     /// What to write to.
-    pub(super) fn writer(&self) -> anyhow::Result<Box<dyn Write + Send>> {
+    pub(crate) fn writer(&self) -> anyhow::Result<Box<dyn Write + Send>> {
         let file = match self {
             Self::Stdout => return Ok(Box::new(io::stdout())),
             Self::Special { file, .. } => file.try_clone(),
@@ -60,7 +60,7 @@ impl Output {
     }
 
     /// All of it was written: it gets its name, once it is on disk.
-    pub(super) fn complete(self) -> anyhow::Result<()> {
+    pub(crate) fn complete(self) -> anyhow::Result<()> {
         let cannot_write = self.cannot_write();
         let Self::File { name, unfinished } = self else { return Ok(()) };
         let done = unfinished.as_file().sync_all();
@@ -70,7 +70,7 @@ impl Output {
     }
 
     /// What an error in writing is about.
-    pub(super) fn cannot_write(&self) -> String {
+    pub(crate) fn cannot_write(&self) -> String {
         match self {
             Self::Stdout => "cannot write the export".to_owned(),
             Self::Special { name, .. } | Self::File { name, .. } => {

@@ -14,7 +14,9 @@ use crate::app::App;
 
 /// Its routes.
 pub(super) fn routes() -> Router<Arc<App>> {
-    Router::new().route("/projections", get(projections))
+    Router::new()
+        .route("/projections", get(projections))
+        .route("/analytics/{view}", get(super::analytics::view))
 }
 
 /// Somebody whose token was right.

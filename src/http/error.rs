@@ -36,6 +36,10 @@ pub(crate) enum Problem {
     CsrfInvalid,
     NotFound,
     MethodNotAllowed,
+    /// What was asked of a report cannot be answered; [`Told`] says why.
+    InvalidQuery,
+    /// The log holds an event of a newer version.
+    UnknownEvent,
     SlugInvalid,
     SlugReserved,
     SlugTaken,
@@ -96,6 +100,12 @@ impl Problem {
             Self::MethodNotAllowed => {
                 (S::METHOD_NOT_ALLOWED, "method_not_allowed", "This cannot be done here.")
             }
+            Self::InvalidQuery => (S::BAD_REQUEST, "invalid_query", "This cannot be asked."),
+            Self::UnknownEvent => (
+                S::INTERNAL_SERVER_ERROR,
+                "unknown_event",
+                "The log holds an event that this version does not know.",
+            ),
             Self::SlugInvalid => {
                 (S::BAD_REQUEST, "slug_invalid", "3 to 32 of a-z, 0-9 and -, not at the ends.")
             }
@@ -139,6 +149,8 @@ impl Problem {
             | Self::CsrfInvalid
             | Self::NotFound
             | Self::MethodNotAllowed
+            | Self::InvalidQuery
+            | Self::UnknownEvent
             | Self::SlugInvalid
             | Self::SlugReserved
             | Self::SlugTaken
@@ -167,10 +179,11 @@ impl Problem {
             | Self::AdminTokenInvalid
             | Self::CsrfMissing
             | Self::CsrfInvalid
+            | Self::InvalidQuery
             | Self::SlugInvalid
             | Self::SlugReserved
             | Self::SlugTaken => ("BAD_REQUEST", "error.bad_request"),
-            Self::SessionIssueFailed | Self::LogoutFailed | Self::Internal => {
+            Self::SessionIssueFailed | Self::LogoutFailed | Self::UnknownEvent | Self::Internal => {
                 ("INTERNAL", "error.internal")
             }
         }
@@ -180,6 +193,25 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = self.parts().0.into_response();
+        response.extensions_mut().insert(self);
+        response
+    }
+}
+
+/// A problem, and a sentence about this very case in the place of the general one.
+#[derive(Clone, Debug)]
+pub(crate) struct Told(pub(crate) Problem, pub(crate) String);
+
+impl Told {
+    /// In the general words.
+    pub(crate) fn plain(problem: Problem) -> Self {
+        Self(problem, problem.parts().2.to_owned())
+    }
+}
+
+impl IntoResponse for Told {
+    fn into_response(self) -> Response {
+        let mut response = self.0.into_response();
         response.extensions_mut().insert(self);
         response
     }
@@ -209,6 +241,8 @@ pub(super) fn render(response: Response, family: Family, id: CorrelationId) -> R
         return response;
     };
     let (status, code, message) = problem.parts();
+    let told = response.extensions().get::<Told>();
+    let message = told.map_or(message, |Told(_, sentence)| sentence);
     let body = if family == Family::Portal {
         let (code, i18n_key) = problem.portal();
         json!({

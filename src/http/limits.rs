@@ -41,5 +41,8 @@ pub const MAX_OFFSET: u64 = 1_000_000;
 /// Touches of one client address that are recorded in an hour. Cookies are planted past that too.
 pub const TOUCHES_PER_CLIENT: u32 = 600;
 
+/// For a report to get its turn: one is made at a time.
+pub const REPORT_WAIT: Duration = Duration::from_secs(10);
+
 /// When to come again after the store did not answer: about as long as it takes over from another.
 pub const RETRY_AFTER_SECONDS: u64 = 2;

@@ -1,0 +1,22 @@
+//! Accounts, by whence they came. An account counts when it registered.
+
+use whence_events::Position;
+
+use super::of_user;
+use crate::analytics::asked::Query;
+use crate::analytics::facts::Facts;
+use crate::analytics::groups::Groups;
+use crate::analytics::table::{Cell, Table};
+use crate::analytics::view::View;
+
+pub(super) fn table(facts: &Facts, query: &Query, as_of: Position) -> Table {
+    let mut groups = Groups::<u64>::new(View::Signups, facts, query);
+    for (_, at, user) in facts.users.registered() {
+        if query.covers(at)
+            && let Some(count) = groups.of(|by| of_user(user, at, query.zone, by))
+        {
+            *count += 1;
+        }
+    }
+    groups.table(as_of, |count| vec![Cell::Count(count)])
+}
