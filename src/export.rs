@@ -130,7 +130,7 @@ fn summary(done: Exported, range: Range) -> String {
 }
 
 /// Whether the reader has closed its end: `whence export ... | head` is no mistake.
-fn is_gone(error: &anyhow::Error) -> bool {
+pub(crate) fn is_gone(error: &anyhow::Error) -> bool {
     let mut causes = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>());
     causes.any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
 }

@@ -1,6 +1,7 @@
 //! `whence report`: what the log says to analysts. The log is read from its beginning and folded in
 //! memory; nothing is kept, and nothing is written.
 
+mod pages;
 mod print;
 
 use anyhow::{Context as _, bail};
@@ -11,12 +12,16 @@ use whence_projections::analytics::{
 };
 
 use crate::config::{Format, ReportArgs};
+use crate::picture::{self, Canvas, Chart};
 use crate::store::{EventStore, StoreError};
 
 pub use print::{as_csv, as_text};
 
 /// Events that are read at a time.
 const PAGE: usize = 4096;
+
+/// Groups of bars that are drawn in a terminal.
+const CHARTED: usize = 20;
 
 /// Pages between who reads and who folds.
 const PAGES_AHEAD: usize = 4;
@@ -43,16 +48,28 @@ pub async fn run(args: ReportArgs) -> anyhow::Result<()> {
     if args.list {
         return print::to_stdout(&list());
     }
+    if let Some(file) = &args.html {
+        return pages::write(&args, file).await;
+    }
     let Some(name) = &args.view else {
         let names: Vec<_> = View::ALL.iter().map(|view| view.name()).collect();
         bail!("which view? There are {}; --list says more", names.join(", "));
     };
     // All that can be wrong with the question, before the log is opened.
     let view = View::parse(name)?;
-    let query = Query::parse(view, &args.question.asked())?;
+    let mut question = args.question.asked();
+    if args.chart && view == View::Signups {
+        // A picture of eight dimensions at once is none; their table is.
+        question.by.get_or_insert_with(|| "day".to_owned());
+    }
+    let query = Query::parse(view, &question)?;
     let as_of = as_of(args.question.as_of.as_deref(), query.zone)?;
     let log = args.log.into_config()?.open_to_read().await?;
     let table = answer(&*log, view, query, as_of).await?;
+    if args.chart {
+        let chart = Chart::of(view, &table, CHARTED);
+        return print::to_stdout(&picture::draw(&table, &chart, Canvas::of_stdout()));
+    }
     print::to_stdout(&match args.format {
         Format::Table => as_text(&table),
         Format::Csv => as_csv(&table),

@@ -18,7 +18,7 @@ use super::encoder::{Rows, Sink};
 use super::schema::{Field, FieldKind, Value};
 
 /// Rows of a group: some ten megabytes, which is what stays in memory until the group is written.
-const ROW_GROUP: usize = 128 * 1024;
+const ROW_GROUP: usize = 100_000;
 
 pub(super) struct ParquetWriter {
     fields: Vec<Field>,
