@@ -1,7 +1,7 @@
 //! Pictures of what views answer: in a terminal, and as a page.
 //!
-//! [`Chart`] is what there is to draw, whatever it is drawn with. It never leaves out a row: what does
-//! not fit is drawn as one bar, and what is unknown as one of its own.
+//! [`Chart`] is what there is to draw, whatever it is drawn with. It leaves out nothing that counts: what
+//! does not fit is drawn as one bar, and what is unknown as one of its own.
 
 mod chart;
 mod page;

@@ -39,8 +39,6 @@ pub struct Bars {
     pub series: Vec<&'static str>,
     /// What kind of number that is.
     pub kind: Kind,
-    /// What a note says.
-    pub note: Option<&'static str>,
     /// The groups of bars, one bar for each series.
     pub bars: Vec<Bar>,
 }
@@ -82,6 +80,8 @@ pub struct HeatRow {
 struct Spec {
     series: &'static [&'static str],
     note: Option<&'static str>,
+    /// Whether rows that count nothing are not drawn: every view of stages has many.
+    hides_nothing: bool,
 }
 
 impl Chart {
@@ -127,7 +127,7 @@ fn spec(view: View) -> Spec {
         View::TimeToSignup => (&["p50", "p90", "p99"], Some("signups")),
         View::Models => (&["first_touch", "last_touch"], None),
     };
-    Spec { series, note }
+    Spec { series, note, hides_nothing: view == View::Funnel }
 }
 
 /// Where the columns of a table are.
@@ -190,14 +190,19 @@ fn bars(table: &Table, spec: &Spec, places: &Places, most: usize) -> Bars {
     let bar = |row: &Vec<Cell>| Bar {
         label: places.label(row),
         values: series.iter().map(|at| value(&row[*at])).collect(),
-        note: note.map(|at| &row[at]).filter(|cell| **cell != Cell::Unknown).map(words::cell),
+        note: note
+            .filter(|at| row[*at] != Cell::Unknown)
+            .map(|at| words::with_name(table.columns[at].name, &row[at])),
         aside: row[..places.dimensions].contains(&Cell::Unknown),
     };
     let mut bars: Vec<_> = table.rows.iter().map(bar).collect();
+    if spec.hides_nothing {
+        bars.retain(|bar| bar.values.iter().any(|value| *value != Some(0.0)));
+    }
     if bars.len() > most.max(2) {
         bars = with_rest(bars, most.max(2), kind);
     }
-    Bars { series: spec.series.to_vec(), kind, note: spec.note, bars }
+    Bars { series: spec.series.to_vec(), kind, bars }
 }
 
 /// The first ones and the unknown ones, and all others in one, which sums up what can be summed up.

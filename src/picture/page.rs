@@ -161,7 +161,7 @@ fn figure(title: &str, table: &Table, drawing: Option<Drawing>) -> Figure {
         row.iter()
             .zip(&table.columns)
             .map(|(cell, column)| Shown {
-                text: words::cell(cell),
+                text: words::named(column.name, cell),
                 exact: exact(cell),
                 class: if *cell == Cell::Unknown { "unknown" } else { class(column.kind) },
             })

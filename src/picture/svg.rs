@@ -129,7 +129,7 @@ impl Drawing {
     }
 
     fn bars(&mut self, bars: &Bars) {
-        let Bars { series, kind, note, bars } = bars;
+        let Bars { series, kind, bars } = bars;
         let values = bars.iter().flat_map(|bar| &bar.values).filter_map(|value| *value);
         let most = values.fold(0.0, f64::max).max(f64::MIN_POSITIVE);
         let room = WIDTH - LABELS - NUMBERS;
@@ -152,13 +152,9 @@ impl Drawing {
                 let says = format!("{}, {}: {said}", bar.label, series[at].replace('_', " "));
                 let class = format!("s{at}{aside}");
                 self.shapes.push(Shape { x: LABELS, y, width, height: BAR, class, says });
-                let note = match (note, &bar.note) {
-                    (Some(name), Some(note)) if at == 0 => {
-                        format!(" · {} {note}", name.replace('_', " "))
-                    }
-                    _ => String::new(),
-                };
-                self.text(LABELS + width + 6.0, y + BAR - 3.0, "number", said + &note);
+                let note = bar.note.as_ref().filter(|_| at == 0).map(|note| format!(" · {note}"));
+                let said = said + &note.unwrap_or_default();
+                self.text(LABELS + width + 6.0, y + BAR - 3.0, "number", said);
                 y += BAR + 2.0;
             }
             y += GAP - 2.0;

@@ -145,19 +145,17 @@ fn eighths(share: f64, characters: usize) -> usize {
 }
 
 fn draw_bars(bars: &Bars, canvas: Canvas) -> Vec<String> {
-    let Bars { series, kind, note, bars } = bars;
+    let Bars { series, kind, bars } = bars;
     let label = bars.iter().map(|bar| bar.label.chars().count()).max().unwrap_or(0);
-    let label = label.min(LABEL).min(canvas.width / 3);
+    let label = label.min(LABEL).min(canvas.width / 2);
     let values = bars.iter().flat_map(|bar| &bar.values);
     let most = values.filter_map(|value| *value).fold(0.0, f64::max);
-    let widest = bars
-        .iter()
-        .flat_map(|bar| said(*kind, series, *note, bar))
-        .map(|text| text.chars().count());
+    let widest =
+        bars.iter().flat_map(|bar| said(*kind, series, bar)).map(|text| text.chars().count());
     let room = canvas.width.saturating_sub(label + 3 + widest.max().unwrap_or(0)).max(4);
     let mut lines = Vec::new();
     for bar in bars {
-        let said = said(*kind, series, *note, bar);
+        let said = said(*kind, series, bar);
         for (at, (value, said)) in bar.values.iter().zip(said).enumerate() {
             let name = if at == 0 { shortened(&bar.label, label) } else { String::new() };
             let colour = if bar.aside { ASIDE } else { SERIES[at % SERIES.len()] };
@@ -178,7 +176,7 @@ fn draw_bars(bars: &Bars, canvas: Canvas) -> Vec<String> {
 }
 
 /// What stands behind each bar of a group.
-fn said(kind: Kind, series: &[&str], note: Option<&str>, bar: &super::chart::Bar) -> Vec<String> {
+fn said(kind: Kind, series: &[&str], bar: &super::chart::Bar) -> Vec<String> {
     let one = |(at, value): (usize, &Option<f64>)| {
         let value = value.map_or_else(|| "–".to_owned(), |value| number(kind, value));
         let name = if series.len() > 1 {
@@ -186,11 +184,8 @@ fn said(kind: Kind, series: &[&str], note: Option<&str>, bar: &super::chart::Bar
         } else {
             String::new()
         };
-        let note = match (note, &bar.note) {
-            (Some(note), Some(said)) if at == 0 => format!("  {} {said}", note.replace('_', " ")),
-            _ => String::new(),
-        };
-        format!("{value}{name}{note}")
+        let note = bar.note.as_ref().filter(|_| at == 0).map(|note| format!("  {note}"));
+        format!("{value}{name}{}", note.unwrap_or_default())
     };
     bar.values.iter().enumerate().map(one).collect()
 }

@@ -27,6 +27,28 @@ pub(super) fn cell(cell: &Cell) -> String {
     }
 }
 
+/// A cell of a named column. The viral coefficient is a ratio, but no share.
+pub(super) fn named(column: &str, value: &Cell) -> String {
+    match value {
+        Cell::Ratio(ratio) if column == "k" => format!("{ratio:.2}"),
+        Cell::Unknown
+        | Cell::Text(_)
+        | Cell::Day(_)
+        | Cell::Count(_)
+        | Cell::Ratio(_)
+        | Cell::Seconds(_) => cell(value),
+    }
+}
+
+/// The same with its name: `k 0.35`, `94.0 % of previous`.
+pub(super) fn with_name(column: &str, value: &Cell) -> String {
+    let (said, name) = (named(column, value), column.replace('_', " "));
+    match column {
+        "of_previous" | "signups" => format!("{said} {name}"),
+        _ => format!("{name} {said}"),
+    }
+}
+
 /// `2026-03-14`
 pub(super) fn day(day: i32) -> String {
     Cell::Day(day).to_text().unwrap_or_default()
