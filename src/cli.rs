@@ -36,8 +36,8 @@ enum Command {
     Replay(ReplayArgs),
     /// Forget who a user was: keys destroyed, sessions ended, address released; cannot be undone
     Erase(EraseArgs),
-    /// Write events into a file that analysts' tools read; beside a running service, too
-    Export(ExportArgs),
+    /// Write events, or what a view answers, into a file that analysts' tools read
+    Export(Box<ExportArgs>),
     /// Ask the log a question: signups, funnel, referrals, retention and more, as of any moment
     Report(Box<ReportArgs>),
 }
@@ -63,7 +63,7 @@ pub fn run() -> anyhow::Result<()> {
         Command::Doctor(args) => runtime.block_on(doctor::run(*args)),
         Command::Replay(args) => runtime.block_on(rebuild(args)),
         Command::Erase(args) => runtime.block_on(erasure::run(args)),
-        Command::Export(args) => runtime.block_on(export_log(args)),
+        Command::Export(args) => runtime.block_on(export_log(*args)),
         Command::Report(args) => runtime.block_on(report::run(*args)),
     }
 }

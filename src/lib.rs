@@ -23,6 +23,7 @@ pub mod geo;
 pub mod handle;
 pub mod http;
 pub mod mail;
+pub mod picture;
 pub mod postgres;
 pub mod records;
 pub mod remote;

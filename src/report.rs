@@ -1,22 +1,27 @@
 //! `whence report`: what the log says to analysts. The log is read from its beginning and folded in
 //! memory; nothing is kept, and nothing is written.
 
+mod pages;
 mod print;
 
 use anyhow::{Context as _, bail};
 use tokio::sync::mpsc;
 use whence_events::{Position, Recorded};
 use whence_projections::analytics::{
-    Analytics, AsOf, Dimension, Query, QueryError, Stopped, View, Zone,
+    Analytics, AsOf, Dimension, Query, QueryError, Stopped, Table, View, Zone,
 };
 
 use crate::config::{Format, ReportArgs};
+use crate::picture::{self, Canvas, Chart};
 use crate::store::{EventStore, StoreError};
 
 pub use print::{as_csv, as_text};
 
 /// Events that are read at a time.
 const PAGE: usize = 4096;
+
+/// Groups of bars that are drawn in a terminal.
+const CHARTED: usize = 20;
 
 /// Pages between who reads and who folds.
 const PAGES_AHEAD: usize = 4;
@@ -43,22 +48,47 @@ pub async fn run(args: ReportArgs) -> anyhow::Result<()> {
     if args.list {
         return print::to_stdout(&list());
     }
+    if let Some(file) = &args.html {
+        return pages::write(&args, file).await;
+    }
     let Some(name) = &args.view else {
         let names: Vec<_> = View::ALL.iter().map(|view| view.name()).collect();
         bail!("which view? There are {}; --list says more", names.join(", "));
     };
     // All that can be wrong with the question, before the log is opened.
     let view = View::parse(name)?;
-    let query = Query::parse(view, &args.question.asked())?;
+    let mut question = args.question.asked();
+    if args.chart && view == View::Signups {
+        // A picture of eight dimensions at once is none; their table is.
+        question.by.get_or_insert_with(|| "day".to_owned());
+    }
+    let query = Query::parse(view, &question)?;
     let as_of = as_of(args.question.as_of.as_deref(), query.zone)?;
     let log = args.log.into_config()?.open_to_read().await?;
-    let analytics = fold(&*log, &[view], as_of).await.context("no report")?;
-    let table = tokio::task::spawn_blocking(move || analytics.table(view, &query)).await?;
+    let table = answer(&*log, view, query, as_of).await?;
+    if args.chart {
+        let chart = Chart::of(view, &table, CHARTED);
+        return print::to_stdout(&picture::draw(&table, &chart, Canvas::of_stdout()));
+    }
     print::to_stdout(&match args.format {
         Format::Table => as_text(&table),
         Format::Csv => as_csv(&table),
         Format::Json => format!("{}\n", table.to_json()),
     })
+}
+
+/// What a view answers.
+///
+/// # Errors
+/// One clear sentence.
+pub(crate) async fn answer(
+    log: &dyn EventStore,
+    view: View,
+    query: Query,
+    as_of: AsOf,
+) -> anyhow::Result<Table> {
+    let analytics = fold(log, &[view], as_of).await.context("no report")?;
+    Ok(tokio::task::spawn_blocking(move || analytics.table(view, &query)).await?)
 }
 
 /// Where a report ends.

@@ -1,16 +1,18 @@
 //! The flags of `whence export`.
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use clap::Args;
 use whence_events::Position;
+use whence_projections::analytics::{AsOf, Asked, Query, View};
 
 use super::{LogArgs, LogConfig};
-use crate::export::Format;
+use crate::export::{EventRange, Format, What};
+use crate::report;
 
-/// Flags of `whence export`. What is exported and where to is said on the command line only.
+/// Flags of `whence export`. What is exported and where to is no setting: it has no variables.
 #[derive(Args, Clone, Debug)]
 pub struct ExportArgs {
-    /// What to export: events
+    /// events, or a view of `whence report`
     #[arg(value_name = "WHAT")]
     pub(crate) what: String,
 
@@ -18,19 +20,35 @@ pub struct ExportArgs {
     #[arg(long)]
     pub(crate) format: Format,
 
-    /// First position to export: where an earlier export says that the next one goes on
+    /// First position, where an earlier export says that the next goes on; of a view, a time
     #[arg(long, value_name = "POSITION")]
-    pub(crate) from: Option<Position>,
+    pub(crate) from: Option<String>,
 
-    /// Last position to export [default: the end of the log]
+    /// Last position [default: the end of the log]; of a view, a time
     #[arg(long, value_name = "POSITION")]
-    pub(crate) to: Option<Position>,
+    pub(crate) to: Option<String>,
+
+    /// What to group a view by, with commas between
+    #[arg(long, value_name = "DIMENSION,...")]
+    pub(crate) by: Option<String>,
+
+    /// Count only this in a view, such as channel=Direct. Repeatable
+    #[arg(long = "where", value_name = "DIMENSION=VALUE")]
+    pub(crate) filters: Vec<String>,
+
+    /// Read the log up to here only for a view: a position, a day (what came before it), or a time
+    #[arg(long, value_name = "TIME|POSITION")]
+    pub(crate) as_of: Option<String>,
+
+    /// Whose days and weeks a view has: a name of the IANA database [default: UTC]
+    #[arg(long, value_name = "ZONE")]
+    pub(crate) timezone: Option<String>,
 
     /// File to write, which appears when it is complete; -: stdout
     #[arg(long, default_value = "-", value_name = "FILE")]
     pub(crate) out: String,
 
-    /// Add personal data in clear, as far as it was not erased
+    /// Add the personal data of events in clear, as far as it was not erased
     #[arg(long)]
     pub(crate) open_personal_data: bool,
 
@@ -42,16 +60,12 @@ pub struct ExportArgs {
 /// What is exported, and where to.
 #[derive(Clone, Debug)]
 pub struct ExportConfig {
+    /// What.
+    pub what: What,
     /// How to write it.
     pub format: Format,
-    /// The first position; `None`: the first there is.
-    pub from: Option<Position>,
-    /// The last position; `None`: that of the log.
-    pub to: Option<Position>,
     /// A file, or `-`.
     pub out: String,
-    /// Whether personal data goes out in clear.
-    pub open_personal_data: bool,
     /// Out of which log.
     pub log: LogConfig,
 }
@@ -62,15 +76,49 @@ impl ExportArgs {
     /// # Errors
     /// One clear sentence.
     pub fn into_config(self) -> anyhow::Result<ExportConfig> {
-        ensure!(self.what == "events", "{}: there is no such view; events is one", self.what);
         ensure!(self.format.is_there(), "--format parquet: this whence was built without Parquet");
-        Ok(ExportConfig {
-            format: self.format,
-            from: self.from,
-            to: self.to,
-            out: self.out,
+        let what = if self.what == "events" { self.events()? } else { self.view()? };
+        Ok(ExportConfig { what, format: self.format, out: self.out, log: self.log.into_config()? })
+    }
+
+    fn events(&self) -> anyhow::Result<What> {
+        let of_views = [
+            ("--by", self.by.is_some()),
+            ("--where", !self.filters.is_empty()),
+            ("--as-of", self.as_of.is_some()),
+            ("--timezone", self.timezone.is_some()),
+        ];
+        for (flag, given) in of_views {
+            ensure!(!given, "{flag} is for a view, not for events");
+        }
+        let position = |flag: &str, text: &Option<String>| -> anyhow::Result<Option<Position>> {
+            let parse = |text: &String| {
+                text.parse().with_context(|| format!("{flag} {text}: not a position"))
+            };
+            text.as_ref().map(parse).transpose()
+        };
+        Ok(What::Events {
+            range: EventRange {
+                from: position("--from", &self.from)?,
+                to: position("--to", &self.to)?,
+            },
             open_personal_data: self.open_personal_data,
-            log: self.log.into_config()?,
         })
+    }
+
+    fn view(&self) -> anyhow::Result<What> {
+        let view =
+            View::parse(&self.what).map_err(|error| anyhow::anyhow!("{error}; and events"))?;
+        ensure!(!self.open_personal_data, "--open-personal-data is for events: no view has any");
+        let asked = Asked {
+            from: self.from.clone(),
+            to: self.to.clone(),
+            by: self.by.clone(),
+            filters: self.filters.clone(),
+            timezone: self.timezone.clone(),
+        };
+        let query = Query::parse(view, &asked)?;
+        let as_of: AsOf = report::as_of(self.as_of.as_deref(), query.zone)?;
+        Ok(What::View { view, query, as_of })
     }
 }

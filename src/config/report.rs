@@ -20,6 +20,14 @@ pub struct ReportArgs {
     #[arg(long, value_enum, default_value_t = Format::Table)]
     pub(crate) format: Format,
 
+    /// Draw it instead
+    #[arg(long, conflicts_with_all = ["format", "html"])]
+    pub(crate) chart: bool,
+
+    /// Write a page with charts and tables of the view, or of all views; -: stdout
+    #[arg(long, value_name = "FILE", conflicts_with = "format")]
+    pub(crate) html: Option<String>,
+
     /// List the views, and what each can be grouped by
     #[arg(long)]
     pub(crate) list: bool,

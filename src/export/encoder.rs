@@ -42,7 +42,7 @@ pub(super) struct Rows<'a, 'v> {
 /// Writes rows in one of the formats.
 pub(super) enum Encoder {
     JsonLines(JsonLinesWriter),
-    Csv(Box<CsvWriter>),
+    Csv(CsvWriter),
     #[cfg(feature = "parquet")]
     Parquet(Box<ParquetWriter>),
 }
@@ -60,7 +60,7 @@ impl Encoder {
         let out = BufWriter::with_capacity(BUFFER, out);
         match format {
             Format::Jsonl => Ok(Self::JsonLines(JsonLinesWriter::new(fields, out))),
-            Format::Csv => CsvWriter::new(fields, out).map(Box::new).map(Self::Csv),
+            Format::Csv => CsvWriter::new(fields, out).map(Self::Csv),
             #[cfg(feature = "parquet")]
             Format::Parquet => ParquetWriter::new(fields, out).map(Box::new).map(Self::Parquet),
             #[cfg(not(feature = "parquet"))]

@@ -2,14 +2,14 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
-use std::os::unix::fs::PermissionsExt as _;
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use tempfile::NamedTempFile;
 
 /// Where an export goes. Dropped before it is complete, it leaves no file behind.
-pub(super) enum Output {
+pub(crate) enum Output {
     /// `-`
     Stdout,
     /// A pipe or a device, which cannot be replaced by a file.
@@ -20,7 +20,7 @@ pub(super) enum Output {
 
 impl Output {
     /// Opens it. `private`: for this user's eyes only.
-    pub(super) fn create(name: &str, private: bool) -> anyhow::Result<Self> {
+    pub(crate) fn create(name: &str, private: bool) -> anyhow::Result<Self> {
         if name == "-" {
             return Ok(Self::Stdout);
         }
@@ -41,16 +41,16 @@ impl Output {
         // Beside it, for only there it can be given the name in one step.
         let directory = name.parent().filter(|parent| !parent.as_os_str().is_empty());
         let mode = if private { 0o600 } else { 0o666 };
+        let make =
+            |path: &Path| OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
         let unfinished = tempfile::Builder::new()
             .prefix(".whence-export-")
-            .permissions(std::fs::Permissions::from_mode(mode))
-            .tempfile_in(directory.unwrap_or(Path::new(".")))
-            .map_err(without_path)?;
+            .make_in(directory.unwrap_or(Path::new(".")), make)?;
         Ok(Self::File { name, unfinished })
     }
 
     /// What to write to.
-    pub(super) fn writer(&self) -> anyhow::Result<Box<dyn Write + Send>> {
+    pub(crate) fn writer(&self) -> anyhow::Result<Box<dyn Write + Send>> {
         let file = match self {
             Self::Stdout => return Ok(Box::new(io::stdout())),
             Self::Special { file, .. } => file.try_clone(),
@@ -60,7 +60,7 @@ impl Output {
     }
 
     /// All of it was written: it gets its name, once it is on disk.
-    pub(super) fn complete(self) -> anyhow::Result<()> {
+    pub(crate) fn complete(self) -> anyhow::Result<()> {
         let cannot_write = self.cannot_write();
         let Self::File { name, unfinished } = self else { return Ok(()) };
         let done = unfinished.as_file().sync_all();
@@ -70,7 +70,7 @@ impl Output {
     }
 
     /// What an error in writing is about.
-    pub(super) fn cannot_write(&self) -> String {
+    pub(crate) fn cannot_write(&self) -> String {
         match self {
             Self::Stdout => "cannot write the export".to_owned(),
             Self::Special { name, .. } | Self::File { name, .. } => {
@@ -78,9 +78,4 @@ impl Output {
             }
         }
     }
-}
-
-/// The error without the name of a file that nobody asked for.
-fn without_path(error: io::Error) -> io::Error {
-    error.raw_os_error().map_or(error, io::Error::from_raw_os_error)
 }

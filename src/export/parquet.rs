@@ -18,7 +18,7 @@ use super::encoder::{Rows, Sink};
 use super::schema::{Field, FieldKind, Value};
 
 /// Rows of a group: some ten megabytes, which is what stays in memory until the group is written.
-const ROW_GROUP: usize = 128 * 1024;
+const ROW_GROUP: usize = 100_000;
 
 pub(super) struct ParquetWriter {
     fields: Vec<Field>,
@@ -43,8 +43,9 @@ impl ParquetWriter {
         self.writer.write(&batch).map_err(io_error)
     }
 
-    pub(super) fn finish(self) -> io::Result<()> {
-        self.writer.into_inner().map_err(io_error)?.flush()
+    pub(super) fn finish(mut self) -> io::Result<()> {
+        self.writer.finish().map_err(io_error)?;
+        self.writer.inner_mut().flush()
     }
 }
 

@@ -49,6 +49,16 @@ impl Log {
         Self { directory, flags, events }
     }
 
+    /// Makes a log in files longer than any pipe.
+    pub(crate) async fn append_strange(&self, events: usize) {
+        let location = Location::Sqlite(self.path("data"));
+        let log = location.open(keys().fingerprint(), Clock::system()).await.unwrap();
+        let vault = Vault::new(log.clone(), keys().wrapping);
+        let strange = || Event::Unknown { event_type: "Strange.v9".to_owned() };
+        let events = std::iter::repeat_with(strange).take(events).collect();
+        append(&log, &vault, &"audit".parse().unwrap(), 1, events).await;
+    }
+
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.directory.path().join(name)
     }

@@ -1,8 +1,12 @@
 //! From one position to another, and on from there.
 
+use std::process::Command;
+
+use tempfile::TempDir;
+
 use crate::log::Log;
 use crate::reader::{query, read};
-use crate::support::Service;
+use crate::support::{Service, whence};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn two_exports_joined_are_one() {
@@ -65,7 +69,7 @@ async fn positions_that_are_not_there() {
     log.refused(&["--format", "csv", "--from", "8", "--to", "7"], "--from 8 lies behind --to 7");
     log.refused(
         &["--format", "csv", "--from", "-1"],
-        "unexpected argument '-1' found (see --help)",
+        "unexpected argument '-1' found; tip: to pass '-1' as a value, use '-- -1' (see --help)",
     );
     log.refused(
         &["--format", "excel"],
@@ -74,15 +78,28 @@ async fn positions_that_are_not_there() {
     );
 }
 
-/// The service writes meanwhile; an export ends where the log did when it began.
-#[tokio::test(flavor = "multi_thread")]
-async fn a_service_may_run_meanwhile() {
-    let log = Log::sqlite().await;
-    let flags: Vec<_> = log.flags.iter().map(String::as_str).collect();
-    // The log has events that a service cannot read; it serves all the same.
-    let service = Service::start(log.directory.path(), &flags);
-    let (file, _) = log.export("events.jsonl", &[]);
-    let lines = std::fs::read_to_string(file).unwrap();
-    assert!(lines.lines().count() >= log.events.len());
-    drop(service);
+/// A log in files takes one writer; an export is none.
+#[test]
+fn a_service_may_run_meanwhile() {
+    let directory = TempDir::new().unwrap();
+    let service = Service::start(directory.path(), &[]);
+    let export = |from: &str| {
+        let mut command = whence(directory.path());
+        let output = command.args(["export", "events", "--format=jsonl", "--from", from]).output();
+        let output = output.unwrap();
+        assert!(output.status.success(), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let before = export("1");
+    assert!(before.starts_with("{\"position\":1,") && before.lines().count() == 1, "{before}");
+    let (address, body) = (service.address, r#"{"email":"ada@example.com"}"#);
+    let asked = Command::new("curl")
+        .args(["-sf", "-H", "content-type: application/json", "-d", body])
+        .arg(format!("http://{address}/v1/auth/email/start"))
+        .output();
+    assert!(asked.unwrap().status.success());
+    let meanwhile = export("2");
+    assert!(meanwhile.contains("\"type\":\"LoginStarted.v1\""), "{meanwhile}");
+    assert!(!meanwhile.contains("ada@"), "{meanwhile}");
+    assert_eq!(service.stop().0, Some(0));
 }

@@ -1,0 +1,123 @@
+//! Numbers and names for people.
+
+use whence_projections::analytics::{Cell, Kind};
+
+/// What people read where nothing is known.
+pub(super) const UNKNOWN: &str = "(unknown)";
+
+/// A number of a kind: `12 345`, `12.3 %`, `3 d 4 h`.
+pub(super) fn number(kind: Kind, value: f64) -> String {
+    match kind {
+        Kind::Ratio => format!("{:.1} %", value * 100.0),
+        Kind::Seconds => seconds(value),
+        Kind::Count | Kind::Text | Kind::Day => grouped(&format!("{value:.0}")),
+    }
+}
+
+/// A cell, as in a table for people. A visitor chose some of these words: none of them may speak to
+/// a terminal.
+pub(super) fn cell(cell: &Cell) -> String {
+    match cell {
+        Cell::Unknown => UNKNOWN.to_owned(),
+        Cell::Count(count) => grouped(&count.to_string()),
+        Cell::Ratio(ratio) => number(Kind::Ratio, *ratio),
+        Cell::Seconds(length) => seconds(*length),
+        Cell::Text(text) => text.replace(char::is_control, "\u{fffd}"),
+        Cell::Day(_) => cell.to_text().unwrap_or_default(),
+    }
+}
+
+/// A cell of a named column. The viral coefficient is a ratio, but no share.
+pub(super) fn named(column: &str, value: &Cell) -> String {
+    match value {
+        Cell::Ratio(ratio) if column == "k" => format!("{ratio:.2}"),
+        Cell::Unknown
+        | Cell::Text(_)
+        | Cell::Day(_)
+        | Cell::Count(_)
+        | Cell::Ratio(_)
+        | Cell::Seconds(_) => cell(value),
+    }
+}
+
+/// The same with its name: `k 0.35`, `94.0 % of previous`.
+pub(super) fn with_name(column: &str, value: &Cell) -> String {
+    let (said, name) = (named(column, value), column.replace('_', " "));
+    match column {
+        "of_previous" | "signups" => format!("{said} {name}"),
+        _ => format!("{name} {said}"),
+    }
+}
+
+/// `2026-03-14`
+pub(super) fn day(day: i32) -> String {
+    Cell::Day(day).to_text().unwrap_or_default()
+}
+
+/// Digits in threes, with narrow spaces that do not break.
+fn grouped(digits: &str) -> String {
+    let mut text = String::new();
+    for (at, digit) in digits.chars().enumerate() {
+        if at > 0 && (digits.len() - at).is_multiple_of(3) {
+            text.push('\u{202f}');
+        }
+        text.push(digit);
+    }
+    text
+}
+
+/// Two units at most.
+fn seconds(length: f64) -> String {
+    const UNITS: [(&str, f64); 3] = [("d", 86_400.0), ("h", 3_600.0), ("min", 60.0)];
+    let Some(at) = UNITS.iter().position(|(_, unit)| length >= *unit) else {
+        return format!("{length:.1} s");
+    };
+    let (name, unit) = UNITS[at];
+    let whole = (length / unit).floor();
+    let (next, part) = UNITS.get(at + 1).copied().unwrap_or(("s", 1.0));
+    let rest = ((length - whole * unit) / part).floor();
+    if rest > 0.0 {
+        format!("{whole:.0} {name} {rest:.0} {next}")
+    } else {
+        format!("{whole:.0} {name}")
+    }
+}
+
+/// At most so many characters, the last one saying that there are more.
+pub(super) fn shortened(text: &str, most: usize) -> String {
+    if text.chars().count() <= most {
+        return text.to_owned();
+    }
+    text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
+}
+
+/// A round number at or above a value, to put at the top of an axis: 1, 2 or 5 times a power of ten.
+pub(super) fn round_up(value: f64) -> f64 {
+    if value <= 0.0 {
+        return 1.0;
+    }
+    let power = 10_f64.powf(value.log10().floor());
+    let steps = [1.0, 2.0, 5.0, 10.0];
+    steps.iter().map(|step| step * power).find(|top| *top >= value).unwrap_or(value)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_are_read_at_a_glance() {
+        assert_eq!(number(Kind::Count, 1_234_567.0), "1\u{202f}234\u{202f}567");
+        assert_eq!(number(Kind::Count, 999.0), "999");
+        assert_eq!(number(Kind::Ratio, 0.12345), "12.3 %");
+        let lengths = [0.0, 59.94, 61.0, 7_200.0, 270_000.0].map(seconds);
+        assert_eq!(lengths, ["0.0 s", "59.9 s", "1 min 1 s", "2 h", "3 d 3 h"]);
+        assert_eq!([0.0, 3.0, 10.0, 11.0, 630.0].map(round_up), [1.0, 5.0, 10.0, 20.0, 1000.0]);
+    }
+
+    #[test]
+    fn no_word_speaks_to_the_terminal() {
+        assert_eq!(cell(&Cell::Text("a\u{1b}[2Jb".to_owned())), "a\u{fffd}[2Jb");
+        assert_eq!(shortened("abcdef", 4), "abc…");
+    }
+}
