@@ -6,6 +6,7 @@
 
 pub mod app;
 pub mod bearer;
+pub mod bundle;
 mod causes;
 pub mod cli;
 mod client_limits;
@@ -21,6 +22,7 @@ pub mod handle;
 pub mod http;
 pub mod mail;
 pub mod postgres;
+pub mod proof;
 pub mod runner;
 pub mod secrets;
 pub mod sessions;

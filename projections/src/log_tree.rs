@@ -59,6 +59,14 @@ impl Tile {
         ((self.number << TILE_HEIGHT) + self.len() as u64) << below
     }
 
+    /// Which leaf of the log has this hash, if it is in this tile of leaves.
+    #[must_use]
+    pub fn index_of(&self, leaf: Hash) -> Option<u64> {
+        let (hashes, _) = self.hashes.as_chunks::<32>();
+        let place = hashes.iter().position(|hash| *hash == leaf.0)?;
+        Some((self.number << TILE_HEIGHT) + place as u64)
+    }
+
     /// The hash of a complete subtree in it; `None` when it is not all there.
     #[must_use]
     pub fn find(&self, subtree: Subtree) -> Option<Hash> {
