@@ -9,8 +9,8 @@ use tracing_subscriber::EnvFilter;
 
 use crate::app::App;
 use crate::clock::Clock;
-use crate::config::{self, CopyArgs, DoctorArgs, ServeArgs};
-use crate::{copy, demo, doctor, http};
+use crate::config::{self, CopyArgs, DoctorArgs, ServeArgs, VerifyArgs};
+use crate::{copy, demo, doctor, http, verify};
 
 /// Passwordless login and attribution out of one append-only event log
 #[derive(Debug, Parser)]
@@ -30,6 +30,8 @@ enum Command {
     Copy(CopyArgs),
     /// Check all that serve with the same flags would use, and say what to do; changes nothing
     Doctor(Box<DoctorArgs>),
+    /// Read the whole log again and say what was altered, removed, inserted, reordered or cut off
+    Verify(VerifyArgs),
 }
 
 /// Runs what the command line says.
@@ -51,6 +53,7 @@ pub fn run() -> anyhow::Result<()> {
         Command::Demo => runtime.block_on(demo::run()),
         Command::Copy(args) => runtime.block_on(copy_stores(args)),
         Command::Doctor(args) => runtime.block_on(doctor::run(*args)),
+        Command::Verify(args) => runtime.block_on(verify::run(args.into_config()?)),
     }
 }
 

@@ -10,6 +10,7 @@ mod files;
 mod flags;
 mod log;
 mod operators;
+mod verify;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
@@ -30,6 +31,7 @@ pub use self::doctor::DoctorArgs;
 pub use self::flags::{ModelArg, RecordArg, ServeArgs};
 pub use self::log::{LogArgs, LogConfig};
 pub use self::operators::Operator;
+pub use self::verify::{VerifyArgs, VerifyConfig};
 use crate::clock::Clock;
 use crate::domain::rules::{RULES_VERSION, Rules};
 use crate::domain::touch::{Hosts, Model, Record, Window};

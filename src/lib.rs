@@ -28,3 +28,4 @@ pub mod secrets;
 pub mod sessions;
 pub mod store;
 pub mod vault;
+pub mod verify;

@@ -4,6 +4,7 @@
 //! notes and checkpoints as C2SP has them, so that others' tools can read them.
 
 mod checkpoint;
+pub mod directory;
 mod note;
 
 use ct_merkle::{ConsistencyProof, InclusionProof, RootHash};
@@ -11,6 +12,7 @@ use whence_events::Hash;
 use whence_projections::merkle;
 
 pub use checkpoint::Checkpoint;
+pub use directory::NoteFile;
 pub use note::{NoteError, Signer, Verifier};
 
 /// Whether `path` shows a leaf with these bytes to be the one at `index` of this tree.

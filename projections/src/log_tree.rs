@@ -9,7 +9,7 @@ use whence_events::{Hash, Position, Recorded};
 
 use crate::Projector;
 use crate::change::Change;
-use crate::merkle::{Subtree, leaf_hash, root_of};
+use crate::merkle::{Subtree, leaf_hash, node_hash, root_of};
 
 /// The binary logarithm of what a full tile holds.
 const TILE_HEIGHT: u32 = 8;
@@ -111,6 +111,24 @@ impl Edge {
     #[must_use]
     pub fn tiles(&self) -> &[Tile] {
         &self.0
+    }
+
+    /// The root of the tree.
+    #[must_use]
+    pub fn root(&self) -> Hash {
+        // Right to left, smallest subtree first. What a full tile holds is above it already.
+        let mut root = None;
+        for tile in self.0.iter().filter(|tile| tile.len() < FULL) {
+            let hashes = tile.to_hashes();
+            let mut end = hashes.len();
+            while end > 0 {
+                let begin = end - (1 << end.trailing_zeros());
+                let subtree = root_of(&hashes[begin..end]);
+                root = Some(root.map_or(subtree, |root| node_hash(subtree, root)));
+                end = begin;
+            }
+        }
+        root.unwrap_or_else(|| root_of(&[]))
     }
 
     /// Adds events. The tiles that changed by it, for each of them as it is in the end.
