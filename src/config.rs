@@ -3,6 +3,7 @@
 //! Only this file and those in `config/` read the environment. [`ServeArgs`] is what stands on the command line,
 //! [`Config`] what it means; what cannot work together is refused here, in one clear sentence.
 
+mod checkpoints;
 mod cookies;
 mod copy;
 mod doctor;
@@ -37,6 +38,7 @@ use crate::domain::rules::{RULES_VERSION, Rules};
 use crate::domain::touch::{Hosts, Model, Record, Window};
 use crate::geo::Geo;
 use crate::mail::{MailConfigError, Mailer, Sender};
+use crate::proof::keeper::Keeping;
 use crate::secrets::{Keys, MasterKey, sha256};
 use crate::store::{EventStore, Location};
 
@@ -85,6 +87,10 @@ pub struct Config {
     pub host_prefix: bool,
     /// Who may use the operators' API; nobody: it is closed.
     pub operators: Vec<Operator>,
+    /// What the log is called in its checkpoints.
+    pub log_origin: String,
+    /// Where and when checkpoints of the log are left; `None`: nowhere.
+    pub checkpoints: Option<Keeping>,
     /// The plan every account starts with.
     pub plan: String,
     /// Sessions kept in memory.
@@ -249,6 +255,8 @@ impl ServeArgs {
         let operators = operators::parse_all(&self.admin_token)?;
         let cookie_domain = self.cookie_domain(&public_url)?;
         let geo = self.geoip.as_deref().map_or_else(|| Ok(Geo::none()), Geo::open)?;
+        let log_origin = self.log_origin(&public_url)?;
+        let checkpoints = self.keeping(&store);
         let given_key = self.master_key.as_deref().map(given_master_key).transpose()?;
         let is_given = given_key.is_some();
         let master_key = find(given_key, store.directory())?.context(
@@ -277,6 +285,8 @@ impl ServeArgs {
             cookie_domain,
             host_prefix: self.host_cookie_prefix,
             operators,
+            log_origin,
+            checkpoints,
             plan: self.free_plan,
             session_cache: self.session_cache,
             starts_per_client: self.starts_per_client,

@@ -5,6 +5,7 @@
 
 mod checkpoint;
 pub mod directory;
+pub mod keeper;
 mod note;
 
 use ct_merkle::{ConsistencyProof, InclusionProof, RootHash};

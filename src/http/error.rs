@@ -15,6 +15,7 @@ use crate::domain::mailbox::MailboxRejection;
 use crate::domain::user::{SLUG_WINDOW, UserRejection};
 use crate::handle::HandleError;
 use crate::http::limits::RETRY_AFTER_SECONDS;
+use crate::proof::keeper::KeepError;
 use crate::sessions::SessionError;
 use crate::store::StoreError;
 
@@ -34,6 +35,8 @@ pub(crate) enum Problem {
     AdminTokenInvalid,
     CsrfMissing,
     CsrfInvalid,
+    /// A number in the query is missing, none, or not possible.
+    InvalidQuery,
     NotFound,
     MethodNotAllowed,
     SlugInvalid,
@@ -92,6 +95,11 @@ impl Problem {
             Self::CsrfInvalid => {
                 (S::FORBIDDEN, "csrf_invalid", "The CSRF token is not that of this session.")
             }
+            Self::InvalidQuery => (
+                S::BAD_REQUEST,
+                "invalid_query",
+                "The query asks for what cannot be: its numbers are whole, and from is 1 to to.",
+            ),
             Self::NotFound => (S::NOT_FOUND, "not_found", "There is nothing here."),
             Self::MethodNotAllowed => {
                 (S::METHOD_NOT_ALLOWED, "method_not_allowed", "This cannot be done here.")
@@ -137,6 +145,7 @@ impl Problem {
             | Self::AdminTokenInvalid
             | Self::CsrfMissing
             | Self::CsrfInvalid
+            | Self::InvalidQuery
             | Self::NotFound
             | Self::MethodNotAllowed
             | Self::SlugInvalid
@@ -167,6 +176,7 @@ impl Problem {
             | Self::AdminTokenInvalid
             | Self::CsrfMissing
             | Self::CsrfInvalid
+            | Self::InvalidQuery
             | Self::SlugInvalid
             | Self::SlugReserved
             | Self::SlugTaken => ("BAD_REQUEST", "error.bad_request"),
@@ -261,6 +271,18 @@ impl From<whence_projections::QueryError> for Problem {
     fn from(error: whence_projections::QueryError) -> Self {
         tracing::error!(%error, "the read models do not answer");
         Self::Unavailable
+    }
+}
+
+impl From<KeepError> for Problem {
+    fn from(error: KeepError) -> Self {
+        tracing::error!(error = %chain(&error), "no checkpoint of the log");
+        match error {
+            KeepError::Shorter { .. } | KeepError::Reads(_) => Self::Unavailable,
+            KeepError::Contradiction(_) | KeepError::NotOurs { .. } | KeepError::File { .. } => {
+                Self::Internal
+            }
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use super::Checkpoint;
 const PREFIX: &str = "checkpoint-";
 
 /// The newest one again, under a name that stays.
-const LATEST: &str = "latest";
+pub(super) const LATEST: &str = "latest";
 
 /// A note in a file, believed or not.
 #[derive(Clone, Debug)]

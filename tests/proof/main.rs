@@ -12,6 +12,7 @@ mod log;
 mod other_stores;
 #[path = "../common/postgres.rs"]
 mod postgres;
+mod served;
 #[path = "../cli/support.rs"]
 #[expect(dead_code, reason = "helpers of other tests")]
 mod support;
