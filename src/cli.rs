@@ -11,8 +11,9 @@ use crate::app::App;
 use crate::clock::Clock;
 use crate::config::{
     self, CopyArgs, DoctorArgs, EraseArgs, ExportArgs, ReplayArgs, ReportArgs, ServeArgs,
+    VerifyArgs,
 };
-use crate::{copy, demo, doctor, erasure, export, http, replay, report};
+use crate::{copy, demo, doctor, erasure, export, http, replay, report, verify};
 
 /// Passwordless login and attribution out of one append-only event log
 #[derive(Debug, Parser)]
@@ -40,6 +41,8 @@ enum Command {
     Export(Box<ExportArgs>),
     /// Ask the log a question: signups, funnel, referrals, retention and more, as of any moment
     Report(Box<ReportArgs>),
+    /// Read the whole log again and say what was altered, removed, inserted, reordered or cut off
+    Verify(VerifyArgs),
 }
 
 /// Runs what the command line says.
@@ -65,6 +68,7 @@ pub fn run() -> anyhow::Result<()> {
         Command::Erase(args) => runtime.block_on(erasure::run(args)),
         Command::Export(args) => runtime.block_on(export_log(*args)),
         Command::Report(args) => runtime.block_on(report::run(*args)),
+        Command::Verify(args) => runtime.block_on(verify::run(args.into_config()?)),
     }
 }
 

@@ -9,7 +9,7 @@ use whence_events::{Hash, Position, Recorded};
 
 use crate::Projector;
 use crate::change::Change;
-use crate::merkle::{Subtree, leaf_hash, root_of};
+use crate::merkle::{Subtree, leaf_hash, node_hash, root_of};
 
 /// The binary logarithm of what a full tile holds.
 const TILE_HEIGHT: u32 = 8;
@@ -59,6 +59,14 @@ impl Tile {
         ((self.number << TILE_HEIGHT) + self.len() as u64) << below
     }
 
+    /// Which leaf of the log has this hash, if it is in this tile of leaves.
+    #[must_use]
+    pub fn index_of(&self, leaf: Hash) -> Option<u64> {
+        let (hashes, _) = self.hashes.as_chunks::<32>();
+        let place = hashes.iter().position(|hash| *hash == leaf.0)?;
+        Some((self.number << TILE_HEIGHT) + place as u64)
+    }
+
     /// The hash of a complete subtree in it; `None` when it is not all there.
     #[must_use]
     pub fn find(&self, subtree: Subtree) -> Option<Hash> {
@@ -103,6 +111,24 @@ impl Edge {
     #[must_use]
     pub fn tiles(&self) -> &[Tile] {
         &self.0
+    }
+
+    /// The root of the tree.
+    #[must_use]
+    pub fn root(&self) -> Hash {
+        // Right to left, smallest subtree first. What a full tile holds is above it already.
+        let mut root = None;
+        for tile in self.0.iter().filter(|tile| tile.len() < FULL) {
+            let hashes = tile.to_hashes();
+            let mut end = hashes.len();
+            while end > 0 {
+                let begin = end - (1 << end.trailing_zeros());
+                let subtree = root_of(&hashes[begin..end]);
+                root = Some(root.map_or(subtree, |root| node_hash(subtree, root)));
+                end = begin;
+            }
+        }
+        root.unwrap_or_else(|| root_of(&[]))
     }
 
     /// Adds events. The tiles that changed by it, for each of them as it is in the end.

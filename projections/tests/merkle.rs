@@ -172,6 +172,10 @@ fn tiles(leaves: &[Hash]) -> impl Fn(Subtree) -> Option<Hash> {
     let mut changed = Vec::new();
     for (leaf, position) in leaves.iter().zip(1..) {
         edge.add(*leaf, position, &mut changed);
+        if position % 997 == 0 || position.is_multiple_of(256) && position < 2000 {
+            let before = &leaves[..usize::try_from(position).unwrap()];
+            assert_eq!(edge.root(), root_of(before), "{position}");
+        }
     }
     changed.extend(edge.tiles().iter().cloned());
     assert_eq!(edge.size(), leaves.len() as u64);

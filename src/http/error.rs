@@ -15,6 +15,7 @@ use crate::domain::mailbox::MailboxRejection;
 use crate::domain::user::{SLUG_WINDOW, UserRejection};
 use crate::handle::HandleError;
 use crate::http::limits::RETRY_AFTER_SECONDS;
+use crate::proof::keeper::KeepError;
 use crate::sessions::SessionError;
 use crate::store::StoreError;
 
@@ -156,9 +157,9 @@ impl Problem {
             | Self::CsrfMissing
             | Self::CsrfInvalid
             | Self::InvalidParameter(_)
+            | Self::InvalidQuery
             | Self::NotFound
             | Self::MethodNotAllowed
-            | Self::InvalidQuery
             | Self::UnknownEvent
             | Self::SlugInvalid
             | Self::SlugReserved
@@ -307,6 +308,18 @@ impl From<whence_projections::QueryError> for Problem {
     fn from(error: whence_projections::QueryError) -> Self {
         tracing::error!(%error, "the read models do not answer");
         Self::Unavailable
+    }
+}
+
+impl From<KeepError> for Problem {
+    fn from(error: KeepError) -> Self {
+        tracing::error!(error = %chain(&error), "no checkpoint of the log");
+        match error {
+            KeepError::Shorter { .. } | KeepError::Reads(_) => Self::Unavailable,
+            KeepError::Contradiction(_) | KeepError::NotOurs { .. } | KeepError::File { .. } => {
+                Self::Internal
+            }
+        }
     }
 }
 
