@@ -9,8 +9,8 @@ use tracing_subscriber::EnvFilter;
 
 use crate::app::App;
 use crate::clock::Clock;
-use crate::config::{self, CopyArgs, DoctorArgs, EraseArgs, ServeArgs};
-use crate::{copy, demo, doctor, erasure, http};
+use crate::config::{self, AuditArgs, CopyArgs, DoctorArgs, EraseArgs, ServeArgs};
+use crate::{audit, copy, demo, doctor, erasure, http};
 
 /// Passwordless login and attribution out of one append-only event log
 #[derive(Debug, Parser)]
@@ -30,6 +30,8 @@ enum Command {
     Copy(CopyArgs),
     /// Check all that serve with the same flags would use, and say what to do; changes nothing
     Doctor(Box<DoctorArgs>),
+    /// Say why this referrer and not another, with what evidence, and who did what; on record
+    Audit(AuditArgs),
     /// Forget who a user was: keys destroyed, sessions ended, address released; cannot be undone
     Erase(EraseArgs),
 }
@@ -53,6 +55,7 @@ pub fn run() -> anyhow::Result<()> {
         Command::Demo => runtime.block_on(demo::run()),
         Command::Copy(args) => runtime.block_on(copy_stores(args)),
         Command::Doctor(args) => runtime.block_on(doctor::run(*args)),
+        Command::Audit(args) => runtime.block_on(audit::run(args)),
         Command::Erase(args) => runtime.block_on(erasure::run(args)),
     }
 }

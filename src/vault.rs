@@ -141,6 +141,33 @@ impl Vault {
         Ok(slot.clear().cloned())
     }
 
+    /// Opens every sealed field of an event; those whose key was destroyed become erased.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn open_event(
+        &self,
+        subject: &StreamId,
+        version: Version,
+        event: &mut Event,
+    ) -> Result<(), StoreError> {
+        let mut sealed = false;
+        event.visit_pii(&mut |_, slot| sealed |= slot.sealed().is_some());
+        if !sealed {
+            return Ok(());
+        }
+        let key = self.key(subject).await?;
+        event.visit_pii(&mut |field, slot| {
+            let Some(sealed) = slot.sealed() else { return };
+            let opened = key.and_then(|key| open_bytes(&key, subject, version, field, sealed));
+            match opened {
+                Some(bytes) => slot.set_clear(&bytes),
+                None => slot.set_erased(),
+            }
+        });
+        Ok(())
+    }
+
     async fn key(&self, subject: &StreamId) -> Result<Option<SubjectKey>, StoreError> {
         if let Some(key) = self.open.keys.get(subject) {
             return Ok(Some(key));

@@ -1,5 +1,6 @@
 //! The operators' API, under `/v1/admin`: for whoever holds a token (`X-Admin-Token`).
 
+mod audit;
 mod users;
 
 use std::sync::Arc;
@@ -19,6 +20,12 @@ pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/projections", get(projections))
         .route("/users/find", post(users::find))
+        .route("/users/{id}", get(audit::user))
+        .route("/users/{id}/timeline", get(audit::timeline))
+        .route("/users/{id}/attribution", get(audit::attribution))
+        .route("/codes/{code}", get(audit::code))
+        .route("/referrals", get(audit::referrals))
+        .route("/events", get(audit::events))
         .route("/users/{id}/erase", post(users::erase))
 }
 
