@@ -47,7 +47,7 @@ impl Line {
             version: recorded.version,
             event_type: recorded.event.event_type().to_owned(),
             event_id: recorded.event_id,
-            text: words::event(&event, show),
+            text: words::at(&recorded.stream, &event, show),
         })
     }
 

@@ -1,11 +1,25 @@
 //! Every event in plain words, one line each.
 
 use whence_events::{
-    AttributionCaptured, AuditEvent, CodeStatus, DeliveryFailure, Event, MailboxEvent, NameEvent,
-    ReferralCode, Refusal, RevokeReason, RulesEvent, Signal, TouchRecorded, UserEvent, Utm, Via,
+    AttributionCaptured, AuditEvent, CodeStatus, DeliveryFailure, DeviceClass, Event, MailboxEvent,
+    NameEvent, ReferralCode, Refusal, RevokeReason, RulesEvent, Signal, StreamId, TouchRecorded,
+    UserEvent, Utm, Via,
 };
 
 use super::personal::{Show, plain};
+
+/// What happened, and to which name where the event does not say.
+pub(super) fn at(stream: &StreamId, event: &Event, show: Show) -> String {
+    match (stream, event) {
+        (StreamId::Code(name), Event::Name(NameEvent::NameReserved(reserved))) => {
+            format!("the code {} was taken for user {}, for ever", name.as_str(), reserved.owner)
+        }
+        (StreamId::Handle(name), Event::Name(NameEvent::NameReserved(reserved))) => {
+            format!("the handle {name} was taken for user {}, for ever", reserved.owner)
+        }
+        (_, event) => self::event(event, show),
+    }
+}
 
 /// What happened.
 pub(super) fn event(event: &Event, show: Show) -> String {
@@ -93,7 +107,13 @@ fn user(event: &UserEvent, show: Show) -> String {
             refusal(refused.reason)
         ),
         UserEvent::SessionOpened(opened) => {
-            let class = opened.device_class.map_or("a device", |class| class.as_str());
+            let class = match opened.device_class {
+                Some(DeviceClass::Mobile) => "a phone",
+                Some(DeviceClass::Tablet) => "a tablet",
+                Some(DeviceClass::Desktop) => "a computer",
+                Some(DeviceClass::Tv) => "a television",
+                Some(DeviceClass::Other) | None => "a device",
+            };
             let country = opened.country.map(|country| format!(" in {}", country.as_str()));
             let from = show.client(&opened.device);
             format!("logged in from {class}{}, {from}", country.unwrap_or_default())

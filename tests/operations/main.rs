@@ -8,6 +8,7 @@ mod copy_refused;
 mod copy_served;
 mod doctor;
 mod doctor_postgres;
+mod erase;
 #[cfg(feature = "kurrentdb")]
 #[path = "../kurrentdb_double/double.rs"]
 #[expect(dead_code, reason = "the double can be told more than is needed here")]

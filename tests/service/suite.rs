@@ -4,6 +4,7 @@ mod support;
 
 mod admin;
 mod attribution;
+mod audit;
 mod broken;
 mod clients;
 mod cookies;
