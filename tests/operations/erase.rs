@@ -187,15 +187,14 @@ async fn beside_a_service_the_service_does_it() {
     assert_eq!(none.out, "0 attributed, 0 refused\n", "{}", none.wrong);
 
     // What goes wrong on the way.
-    let token = ["--server", &url, "--admin-token"];
-    let with = |more: &[&str]| [&["erase", &user], &token[..], more].concat();
+    let with = |token| ["erase", &user, "--server", &url, "--admin-token", token];
     let says = format!("{url}/ says: ");
-    refused(path, &with(&["wrong"]), &format!("{says}Send an operator's token, X-Admin-Token."));
+    refused(path, &with("wrong"), &format!("{says}Send an operator's token, X-Admin-Token."));
     let unknown = "0190f5c0-7a10-7c4e-8f00-000000000001";
     let arguments = ["audit", "user", unknown, "--server", &url, "--admin-token", TOKEN];
     refused(path, &arguments, &format!("{says}User not found"));
     assert_eq!(service.stop().0, Some(0));
-    let gone = run(path, &with(&[TOKEN]));
+    let gone = run(path, &with(TOKEN));
     assert_eq!(gone.code, Some(1));
     assert!(gone.wrong.starts_with(&format!("whence: no answer from {url}/: ")), "{}", gone.wrong);
 }
@@ -217,7 +216,7 @@ fn what_makes_no_sense_is_told_in_a_sentence_and_changes_nothing() {
     let server = ["erase", unknown, "--server", "http://127.0.0.1:1"];
     refused(path, &server, "--server needs --admin-token");
     let ftp = ["erase", unknown, "--server", "ftp://x", "--admin-token", TOKEN];
-    refused(path, &ftp, "--server ftp://x: not an http or https URL");
+    refused(path, &ftp, "--server ftp://x/: not an http or https URL");
     let both = [&server[..], &["--admin-token", TOKEN, "--operator", "grace"]].concat();
     let tokens = "--operator is for a log that is opened here: a service knows its operators by \
                   their tokens";

@@ -200,7 +200,7 @@ impl PostgresReadDb {
         before: Timestamp,
         limit: u64,
     ) -> Result<Vec<EmailKey>, QueryError> {
-        let sql = "SELECT email_key FROM read.mailboxes WHERE NOT owned AND asked_at <= $1
+        let sql = "SELECT email_key FROM read.mailboxes WHERE owned = 0 AND asked_at <= $1
                    ORDER BY asked_at, email_key LIMIT $2";
         let view = |row: &Row| Ok(EmailKey(bytes(row, 0)?));
         self.all(sql, &[&before.as_micros(), &count(limit)], view).await
