@@ -1,12 +1,56 @@
 //! What the log says about somebody, in words: why this referrer and not another, and who did what.
+//!
+//! A story is told from the events themselves, so that it is as true as they are. Whoever reads one
+//! is put on record before they see it.
 
-use whence_events::{AuditRead, Position};
+mod attribution;
+mod code;
+mod command;
+mod decision;
+mod events;
+mod line;
+mod personal;
+mod referrals;
+mod show;
+mod touch;
+mod user;
+mod words;
+
+use whence_events::{AuditRead, AuditSubject, Position, ReferralCode, StreamId, Timestamp, UserId};
+use whence_projections::QueryError;
+
+pub use attribution::{Attribution, Origin};
+pub use code::{Brought, CodeStory};
+pub use command::run;
+pub use decision::{CodeThen, Decision, Explained};
+pub use events::{Events, Stored, Wanted};
+pub use line::Line;
+pub use personal::Show;
+pub use referrals::{Decisions, Range};
+pub use touch::TouchStory;
+pub use user::UserStory;
 
 use crate::domain::audit::Audit;
 use crate::handle::{Context, HandleError, Handler};
+use crate::records::Records;
 use crate::store::StoreError;
 
-use whence_events::StreamId;
+/// Why there is no story.
+#[derive(Debug, thiserror::Error)]
+pub enum AuditError {
+    /// Nobody registered under this id.
+    #[error("there is no such user")]
+    NoSuchUser,
+    /// Nobody has this code.
+    #[error("there is no such code")]
+    NoSuchCode,
+    /// The log does not answer, or could not take who asks.
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    /// The tables do not answer.
+    #[error(transparent)]
+    Query(#[from] QueryError),
+}
 
 /// Puts on record that the context's actor is about to be shown something. Whoever cannot be put on
 /// record is shown nothing.
@@ -23,4 +67,86 @@ pub async fn record(
         Err(HandleError::Store(error)) => Err(error),
         Err(HandleError::Rejected(never)) => match never {},
     }
+}
+
+/// The story of a user.
+///
+/// # Errors
+/// [`AuditError`]; then nothing is shown.
+pub async fn user(
+    records: Records<'_>,
+    user_id: UserId,
+    show: Show,
+    context: &Context,
+) -> Result<UserStory, AuditError> {
+    let story = UserStory::tell(records, user_id, show).await?;
+    let read = AuditRead { user_id: Some(user_id), ..look(AuditSubject::User, show) };
+    record(records.handler, read, context).await?;
+    Ok(story)
+}
+
+/// The story of a code.
+///
+/// # Errors
+/// [`AuditError`]; then nothing is shown.
+pub async fn code(
+    records: Records<'_>,
+    code: &ReferralCode,
+    now: Timestamp,
+    show: Show,
+    context: &Context,
+) -> Result<CodeStory, AuditError> {
+    let story = CodeStory::tell(records, code, now, show).await?;
+    let read = AuditRead { code: Some(code.clone()), ..look(AuditSubject::Code, show) };
+    record(records.handler, read, context).await?;
+    Ok(story)
+}
+
+/// Every referral decision of a time, after a position.
+///
+/// # Errors
+/// When the store does not answer; then nothing is shown.
+pub async fn referrals(
+    records: Records<'_>,
+    range: Range,
+    after: Position,
+    context: &Context,
+) -> Result<Decisions, StoreError> {
+    let decisions = Decisions::of(records, range, after).await?;
+    record(records.handler, look(AuditSubject::Referrals, Show::Masked), context).await?;
+    Ok(decisions)
+}
+
+/// Events as they stand in the log.
+///
+/// # Errors
+/// When the store does not answer; then nothing is shown.
+pub async fn events(
+    records: Records<'_>,
+    wanted: &Wanted,
+    show: Show,
+    context: &Context,
+) -> Result<Events, StoreError> {
+    let events = Events::of(records, wanted, show).await?;
+    record(records.handler, look(AuditSubject::Events, show), context).await?;
+    Ok(events)
+}
+
+/// The user behind an address, also when they are erased.
+///
+/// # Errors
+/// [`AuditError`]; then nothing is told.
+pub async fn find(
+    records: Records<'_>,
+    email: &whence_events::EmailAddress,
+    context: &Context,
+) -> Result<UserId, AuditError> {
+    let user_id = records.user_of(email).await?.ok_or(AuditError::NoSuchUser)?;
+    let read = AuditRead { user_id: Some(user_id), ..look(AuditSubject::User, Show::Masked) };
+    record(records.handler, read, context).await?;
+    Ok(user_id)
+}
+
+fn look(subject: AuditSubject, show: Show) -> AuditRead {
+    AuditRead { subject, user_id: None, code: None, personal_data: show.is_open() }
 }

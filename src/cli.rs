@@ -10,10 +10,10 @@ use tracing_subscriber::EnvFilter;
 use crate::app::App;
 use crate::clock::Clock;
 use crate::config::{
-    self, CopyArgs, DoctorArgs, EraseArgs, ExportArgs, ReplayArgs, ReportArgs, ServeArgs,
-    VerifyArgs,
+    self, AuditArgs, CopyArgs, DoctorArgs, EraseArgs, ExportArgs, ReplayArgs, ReportArgs,
+    ServeArgs, VerifyArgs,
 };
-use crate::{copy, demo, doctor, erasure, export, http, replay, report, verify};
+use crate::{audit, copy, demo, doctor, erasure, export, http, replay, report, verify};
 
 /// Passwordless login and attribution out of one append-only event log
 #[derive(Debug, Parser)]
@@ -35,6 +35,8 @@ enum Command {
     Doctor(Box<DoctorArgs>),
     /// Rebuild read models out of the log while they go on answering, or check them against it
     Replay(ReplayArgs),
+    /// Say why this referrer and not another, with what evidence, and who did what; on record
+    Audit(AuditArgs),
     /// Forget who a user was: keys destroyed, sessions ended, address released; cannot be undone
     Erase(EraseArgs),
     /// Write events, or what a view answers, into a file that analysts' tools read
@@ -65,6 +67,7 @@ pub fn run() -> anyhow::Result<()> {
         Command::Copy(args) => runtime.block_on(copy_stores(args)),
         Command::Doctor(args) => runtime.block_on(doctor::run(*args)),
         Command::Replay(args) => runtime.block_on(rebuild(args)),
+        Command::Audit(args) => runtime.block_on(audit::run(args)),
         Command::Erase(args) => runtime.block_on(erasure::run(args)),
         Command::Export(args) => runtime.block_on(export_log(*args)),
         Command::Report(args) => runtime.block_on(report::run(*args)),

@@ -3,6 +3,7 @@
 //! Only this file and those in `config/` read the environment. [`ServeArgs`] is what stands on the command line,
 //! [`Config`] what it means; what cannot work together is refused here, in one clear sentence.
 
+mod audit;
 mod checkpoints;
 mod cookies;
 mod copy;
@@ -31,6 +32,8 @@ use ipnet::IpNet;
 use url::Url;
 use whence_events::{Country, RuleSettings};
 
+pub(crate) use self::audit::range;
+pub use self::audit::{AuditArgs, AuditCommand, ListFormat};
 pub use self::cookies::{CookieDomain, CookieSettings};
 pub use self::copy::{CopyArgs, CopyConfig};
 pub use self::doctor::DoctorArgs;

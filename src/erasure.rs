@@ -19,6 +19,7 @@ use whence_events::{
     UserErased, UserEvent, UserId,
 };
 
+pub(crate) use command::find;
 pub use command::run;
 pub use outcome::{Erasure, Remains, Removed, Run};
 
@@ -64,7 +65,7 @@ pub async fn erase(
     if let Some(email_key) = known.email_key.or(subject.email_key) {
         destroyed |= release(records, user_id, email_key, context).await?;
     }
-    let touches = all_touches(records, &known.touches).await?;
+    let touches = records.touches_of_visitor(&known.touches).await?;
     for touch in &touches {
         destroyed |= destroy(records, &StreamId::Touch(*touch)).await?;
     }
@@ -132,31 +133,6 @@ async fn destroy(records: Records<'_>, subject: &StreamId) -> Result<bool, Store
     let Some(key) = records.store.read_key(subject).await? else { return Ok(false) };
     records.vault.destroy(subject).await?;
     Ok(key.wrapped.is_some())
-}
-
-/// The touches that a user's stream names, and all others of the same visitor.
-async fn all_touches(
-    records: Records<'_>,
-    named: &BTreeSet<TouchId>,
-) -> Result<BTreeSet<TouchId>, StoreError> {
-    let mut first = named.clone();
-    for touch in named {
-        let recorded = records.stream(&StreamId::Touch(*touch)).await?;
-        first.extend(recorded.iter().filter_map(|recorded| match &recorded.event {
-            Event::Touch(touch) => touch.touch().first_touch_id,
-            Event::Mailbox(_)
-            | Event::User(_)
-            | Event::Name(_)
-            | Event::Rules(_)
-            | Event::Audit(_)
-            | Event::Unknown { .. } => None,
-        }));
-    }
-    let mut all = BTreeSet::new();
-    for touch in first {
-        all.extend(records.touches_of(touch).await?);
-    }
-    Ok(all)
 }
 
 /// How an erasure calls whoever asked for it.

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use whence_events::{
-    EmailAddress, EmailKey, Event, Position, Recorded, StreamId, TouchId, UserId, Version,
+    EmailAddress, EmailKey, Event, MailboxEvent, Position, Recorded, StreamId, TouchId, UserId,
+    Version,
 };
 use whence_projections::{ProjectError, QueryError, ReadDb};
 
@@ -156,13 +157,42 @@ impl Records<'_> {
         Ok(touches)
     }
 
+    /// The touches with these ids, and all others of the visitor who made them.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn touches_of_visitor(
+        &self,
+        named: &BTreeSet<TouchId>,
+    ) -> Result<BTreeSet<TouchId>, StoreError> {
+        let mut first = named.clone();
+        for touch in named {
+            for recorded in self.stream(&StreamId::Touch(*touch)).await? {
+                if let Event::Touch(touch) = &recorded.event {
+                    first.extend(touch.touch().first_touch_id);
+                }
+            }
+        }
+        let mut all = BTreeSet::new();
+        for touch in first {
+            all.extend(self.touches_of(touch).await?);
+        }
+        Ok(all)
+    }
+
     /// The user behind an address: whose it is, or whose it was when they were erased.
     ///
     /// # Errors
     /// When the store does not answer.
     pub async fn user_of(&self, email: &EmailAddress) -> Result<Option<UserId>, StoreError> {
-        let mailbox = self.mailbox(self.keys.email_key(email)).await?;
-        Ok(mailbox.owner.or(mailbox.released_by))
+        let mut user = None;
+        // Event by event, for one of a newer version must not keep anybody from asking.
+        for recorded in self.stream(&StreamId::Mailbox(self.keys.email_key(email))).await? {
+            if let Event::Mailbox(MailboxEvent::MailboxClaimed(claimed)) = recorded.event {
+                user = Some(claimed.user_id);
+            }
+        }
+        Ok(user)
     }
 
     /// An address, as the log knows it.

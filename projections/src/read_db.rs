@@ -12,7 +12,8 @@ use std::path::Path;
 use deadpool_postgres::{Pool, PoolError};
 use tokio::runtime::{Handle, RuntimeFlavor};
 use whence_events::{
-    EmailKey, Event, EventId, Position, Recorded, RequestId, SessionId, Timestamp, TouchId, UserId,
+    EmailKey, Event, EventId, Position, Recorded, ReferralCode, RequestId, SessionId, Timestamp,
+    TouchId, UserId,
 };
 
 use crate::{
@@ -389,6 +390,25 @@ impl ReadDb {
                 Ok(db.read(|file| query::unverified_mailboxes(file, before, limit))?)
             }
             Self::Postgres(db) => db.unverified_mailboxes(before, limit).await,
+        }
+    }
+
+    /// Who was credited to a referrer by a code, as issued, and when; the newest first.
+    ///
+    /// # Errors
+    /// When the database does not answer.
+    pub async fn credited_by(
+        &self,
+        referrer: UserId,
+        code: &ReferralCode,
+        limit: u64,
+    ) -> Result<Vec<(UserId, Timestamp)>, QueryError> {
+        let code = code.as_str();
+        match self {
+            Self::Sqlite(db) => {
+                Ok(db.read(|file| query::credited_by(file, referrer, code, limit))?)
+            }
+            Self::Postgres(db) => db.credited_by(referrer, code, limit).await,
         }
     }
 

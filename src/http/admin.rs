@@ -1,5 +1,6 @@
 //! The operators' API, under `/v1/admin`: for whoever holds a token (`X-Admin-Token`).
 
+mod audit;
 mod projections;
 mod users;
 
@@ -20,6 +21,12 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/projections", get(projections::list))
         .route("/projections/{name}/rebuild", post(projections::rebuild))
         .route("/users/find", post(users::find))
+        .route("/users/{id}", get(audit::user))
+        .route("/users/{id}/timeline", get(audit::timeline))
+        .route("/users/{id}/attribution", get(audit::attribution))
+        .route("/codes/{code}", get(audit::code))
+        .route("/referrals", get(audit::referrals))
+        .route("/events", get(audit::events))
         .route("/users/{id}/erase", post(users::erase))
         .route("/analytics/{view}", get(super::analytics::view))
 }

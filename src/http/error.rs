@@ -10,6 +10,7 @@ use http::{HeaderValue, StatusCode};
 use serde_json::json;
 use whence_events::{CorrelationId, Timestamp};
 
+use crate::audit::AuditError;
 use crate::causes::chain;
 use crate::domain::mailbox::MailboxRejection;
 use crate::domain::user::{SLUG_WINDOW, UserRejection};
@@ -57,6 +58,8 @@ pub(crate) enum Problem {
     InvalidCredentials,
     /// Portal family: the token is right and its user is gone.
     UserNotFound,
+    /// Operators: nobody has this code.
+    CodeNotFound,
 }
 
 impl Problem {
@@ -136,6 +139,7 @@ impl Problem {
             }
             Self::InvalidCredentials => (S::UNAUTHORIZED, "unauthenticated", "Invalid credentials"),
             Self::UserNotFound => (S::NOT_FOUND, "not_found", "User not found"),
+            Self::CodeNotFound => (S::NOT_FOUND, "not_found", "There is no such code."),
         }
     }
 
@@ -167,7 +171,8 @@ impl Problem {
             | Self::RebuildUnderWay
             | Self::Internal
             | Self::InvalidCredentials
-            | Self::UserNotFound => None,
+            | Self::UserNotFound
+            | Self::CodeNotFound => None,
         }
     }
 
@@ -178,7 +183,7 @@ impl Problem {
                 ("AUTH_UNAUTHORIZED", "auth.login.invalid_credentials")
             }
             Self::UserNotFound => ("NOT_FOUND", "error.user.not_found"),
-            Self::NotFound => ("NOT_FOUND", "error.not_found"),
+            Self::NotFound | Self::CodeNotFound => ("NOT_FOUND", "error.not_found"),
             Self::MethodNotAllowed => ("METHOD_NOT_ALLOWED", "error.method_not_allowed"),
             Self::RateLimited { .. } => ("RATE_LIMITED", "error.rate_limited"),
             Self::Unavailable => ("UNAVAILABLE", "error.unavailable"),
@@ -319,6 +324,17 @@ impl From<KeepError> for Problem {
             KeepError::Contradiction(_) | KeepError::NotOurs { .. } | KeepError::File { .. } => {
                 Self::Internal
             }
+        }
+    }
+}
+
+impl From<AuditError> for Problem {
+    fn from(error: AuditError) -> Self {
+        match error {
+            AuditError::NoSuchUser => Self::UserNotFound,
+            AuditError::NoSuchCode => Self::CodeNotFound,
+            AuditError::Store(error) => error.into(),
+            AuditError::Query(error) => error.into(),
         }
     }
 }

@@ -121,7 +121,7 @@ fn event(at: Timestamp, (kind, who, what): Draw) -> (StreamId, Event) {
     let request_id = RequestId(Uuid::from_u128(u128::from(who % REQUESTS)));
     match kind % 18 {
         1..=3 => (mailbox, MailboxEvent::from(started(request_id, expires_at)).into()),
-        4 => (mailbox, MailboxEvent::from(CodeVerified { request_id }).into()),
+        4 => (mailbox, ended(request_id, user_id, what).into()),
         5 => (
             mailbox,
             MailboxEvent::from(LoginLocked { request_id: Some(request_id), until: None }).into(),
@@ -130,6 +130,16 @@ fn event(at: Timestamp, (kind, who, what): Draw) -> (StreamId, Event) {
             (StreamId::Touch(TouchId(Uuid::from_u128(1))), TouchEvent::from(touch(user_id)).into())
         }
         _ => (StreamId::User(user_id), user_event(kind % 18, what, expires_at).into()),
+    }
+}
+
+/// What ends a login, or the address being somebody's, or both.
+fn ended(request_id: RequestId, user_id: UserId, what: u8) -> MailboxEvent {
+    match what % 4 {
+        0 => MailboxClaimed { user_id }.into(),
+        1 => MailboxReleased { user_id }.into(),
+        2 => MailboxForgotten { asked_at: Timestamp::from_micros(0) }.into(),
+        _ => CodeVerified { request_id }.into(),
     }
 }
 
@@ -254,7 +264,7 @@ fn touch(owner: UserId) -> TouchRecorded {
         referrer_url: None,
         referrer_domain: None,
         referrer_kind: ReferrerKind::Foreign,
-        first_touch_id: None,
+        first_touch_id: Some(TouchId(owner.0)),
         utm: Utm::default(),
         click_ids: ClickIds::new(),
         creator_id: None,

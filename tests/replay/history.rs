@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use whence::clock::Clock;
-use whence::domain::mailbox::{Mailbox, MailboxCommand, StartLogin, VerifyCode};
+use whence::domain::mailbox::{ForgetMailbox, Mailbox, MailboxCommand, StartLogin, VerifyCode};
 use whence::domain::name::{Name, ReserveName};
 use whence::domain::touch::recorded::RecordedOnce;
 use whence::domain::user::{OpenSession, User, UserCommand};
@@ -194,7 +194,7 @@ impl World {
             referrer_url: Some(Pii::Clear(format!("https://{DOMAIN}/"))),
             referrer_domain: Some(DOMAINS[usize::from(what) % DOMAINS.len()].to_owned()),
             referrer_kind: ReferrerKind::Foreign,
-            first_touch_id: None,
+            first_touch_id: Some(TouchId(uuid::Uuid::from_u128(u128::from(what % 5)))),
             utm: Utm::default(),
             click_ids: ClickIds::new(),
             creator_id: None,
@@ -219,6 +219,10 @@ impl World {
             let (request_id, reason) = (*request_id, DeliveryFailure::Deferred);
             self.log.run(mailbox, &MailboxCommand::FailDelivery { request_id, reason });
             return;
+        }
+        if what.is_multiple_of(5) {
+            let forget = ForgetMailbox { now: self.log.now, keep: Duration::from_secs(60) };
+            self.log.run(mailbox, &MailboxCommand::Forget(forget));
         }
         let start = StartLogin {
             now: self.log.now,
@@ -363,8 +367,7 @@ impl World {
         self.log.run(stream, &UserCommand::Erase { requested_by, mode });
         for (mailbox, _) in &mut self.mailboxes {
             if mailbox.state.owner == Some(*user_id) {
-                let released = MailboxReleased { user_id: *user_id };
-                self.log.write(mailbox, vec![released.into()]);
+                self.log.run(mailbox, &MailboxCommand::Release { user_id: *user_id });
             }
         }
     }

@@ -5,6 +5,7 @@ mod support;
 mod admin;
 mod analytics;
 mod attribution;
+mod audit;
 mod broken;
 mod clients;
 mod cookies;

@@ -21,6 +21,6 @@ CREATE TABLE read.undecided_referrals (
 CREATE TABLE read.mailboxes (
   email_key bytea PRIMARY KEY,
   asked_at  bigint NOT NULL,               -- when a code was last asked for
-  owned     boolean NOT NULL               -- it is somebody's, and kept as long as they are
+  owned     bigint NOT NULL                -- 1: it is somebody's, and kept as long as they are
 );
-CREATE INDEX mailboxes_of_nobody ON read.mailboxes (asked_at) WHERE NOT owned;
+CREATE INDEX mailboxes_of_nobody ON read.mailboxes (asked_at) WHERE owned = 0;

@@ -196,6 +196,20 @@ pub(super) fn unverified_mailboxes(
     statement.query_map(row, |row| row.get(0).map(EmailKey))?.collect()
 }
 
+pub(super) fn credited_by(
+    connection: &Connection,
+    referrer: UserId,
+    code: &str,
+    limit: u64,
+) -> rusqlite::Result<Vec<(UserId, Timestamp)>> {
+    let sql = "SELECT user_id, attributed_at FROM attributions
+               WHERE referrer_id = ?1 AND referral_code = ?2
+               ORDER BY attributed_at DESC, user_id LIMIT ?3";
+    let mut statement = connection.prepare_cached(sql)?;
+    let rows = params![referrer.0, code, limit];
+    statement.query_map(rows, |row| Ok((UserId(row.get(0)?), time(row, 1)?)))?.collect()
+}
+
 pub(super) fn later_touches(
     connection: &Connection,
     first: TouchId,

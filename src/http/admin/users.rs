@@ -22,12 +22,14 @@ pub(super) struct Find {
 
 /// `POST /v1/admin/users/find`: the user behind an address, also when they are erased.
 pub(super) async fn find(
-    _: Operator,
+    operator: Operator,
     State(app): State<Arc<App>>,
+    asked: Asked,
     Body(body): Body<Find>,
 ) -> Result<Json<Value>, Problem> {
     let email = EmailAddress::parse(&body.email).map_err(|_| Problem::InvalidEmail)?;
-    let user_id = app.records().user_of(&email).await?.ok_or(Problem::UserNotFound)?;
+    let context = asked.context(operator.actor());
+    let user_id = crate::audit::find(app.records(), &email, &context).await?;
     Ok(Json(json!({ "user_id": user_id })))
 }
 

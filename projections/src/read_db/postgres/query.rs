@@ -200,10 +200,23 @@ impl PostgresReadDb {
         before: Timestamp,
         limit: u64,
     ) -> Result<Vec<EmailKey>, QueryError> {
-        let sql = "SELECT email_key FROM read.mailboxes WHERE NOT owned AND asked_at <= $1
+        let sql = "SELECT email_key FROM read.mailboxes WHERE owned = 0 AND asked_at <= $1
                    ORDER BY asked_at, email_key LIMIT $2";
         let view = |row: &Row| Ok(EmailKey(bytes(row, 0)?));
         self.all(sql, &[&before.as_micros(), &count(limit)], view).await
+    }
+
+    pub(in crate::read_db) async fn credited_by(
+        &self,
+        referrer: UserId,
+        code: &str,
+        limit: u64,
+    ) -> Result<Vec<(UserId, Timestamp)>, QueryError> {
+        let sql = "SELECT user_id, attributed_at FROM read.attributions
+                   WHERE referrer_id = $1 AND referral_code = $2
+                   ORDER BY attributed_at DESC, user_id LIMIT $3";
+        let view = |row: &Row| Ok((UserId(row.try_get(0)?), time(row, 1)?));
+        self.all(sql, &[&referrer.0, &code, &count(limit)], view).await
     }
 
     pub(in crate::read_db) async fn later_touches(

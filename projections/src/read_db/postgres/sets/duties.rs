@@ -89,7 +89,7 @@ pub(super) static CODE_ASKED_FOR: Set = Set {
     table: Table::Mailboxes,
     repeats: Repeats::LastWins,
     sql: &["INSERT INTO read.mailboxes (email_key, asked_at, owned)
-        SELECT v.email_key, v.at, false FROM unnest($1::bytea[], $2::bigint[]) AS v (email_key, at)
+        SELECT v.email_key, v.at, 0 FROM unnest($1::bytea[], $2::bigint[]) AS v (email_key, at)
         ON CONFLICT (email_key) DO UPDATE SET asked_at = excluded.asked_at"],
     columns: columns!(CodeAskedFor { email_key => &email_key.0[..], at => at.as_micros() }),
 };
@@ -97,7 +97,7 @@ pub(super) static CODE_ASKED_FOR: Set = Set {
 pub(super) static MAILBOX_OWNED: Set = Set {
     table: Table::Mailboxes,
     repeats: Repeats::Together,
-    sql: &["UPDATE read.mailboxes SET owned = true WHERE email_key = ANY ($1::bytea[])"],
+    sql: &["UPDATE read.mailboxes SET owned = 1 WHERE email_key = ANY ($1::bytea[])"],
     columns: columns!(MailboxOwned { email_key => &email_key.0[..] }),
 };
 
