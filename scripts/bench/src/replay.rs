@@ -3,12 +3,13 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use anyhow::Context as _;
+use anyhow::{Context as _, ensure};
 use rusqlite::{Connection, params};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use whence::config::Config;
-use whence_projections::ReadDb;
+use whence::replay::{BATCH as BATCH_OF_REBUILD, Replay, Step};
+use whence_projections::{Purpose, ReadDb};
 
 use crate::Long;
 use crate::args::Args;
@@ -25,6 +26,7 @@ struct Subject {
     log: Log,
     apply: Row,
     whole: Row,
+    rebuild: Row,
 }
 
 /// Measures over the first `--replay` events of each log.
@@ -39,7 +41,9 @@ pub(crate) fn measure(args: &Args, longs: &[Long], stores: &Stores) -> anyhow::R
         };
         let (apply, whole) = ("ReadDb::apply alone", "log read, decoded and applied");
         let (apply, whole) = (Row::new(name(apply)), Row::new(name(whole)));
-        Ok(Subject { kind, log: Log::open(&long.place, args)?, apply, whole })
+        let rebuild = "identity and attribution rebuilt, compared and swapped";
+        let rebuild = Row::new(name(rebuild));
+        Ok(Subject { kind, log: Log::open(&long.place, args)?, apply, whole, rebuild })
     };
     let mut subjects = longs.iter().map(open).collect::<anyhow::Result<Vec<_>>>()?;
     for round in 0..args.rounds {
@@ -50,16 +54,37 @@ pub(crate) fn measure(args: &Args, longs: &[Long], stores: &Stores) -> anyhow::R
             let replayed = replay(&subject.log, &config, args.replay)?;
             subject.apply.add(rate(replayed.events, replayed.applying));
             subject.whole.add(rate(replayed.events, replayed.applying + replayed.reading));
+            subject.rebuild.add(rebuild(&subject.log, &config)?);
         }
     }
     let title = format!("replay of {} events: events a second (bar: 300000)", args.replay);
     let mut table = Table::new(title);
     let reference = table.reference(engine);
-    for Subject { apply, whole, .. } in subjects {
+    for Subject { apply, whole, rebuild, .. } in subjects {
         table.subject(apply, reference);
         table.subject(whole, reference);
+        table.subject(rebuild, reference);
     }
     Ok(table)
+}
+
+/// Events a second of a whole rebuild over the whole log, beside live tables of its first events.
+fn rebuild(log: &Log, config: &Config) -> anyhow::Result<f64> {
+    let names = ["identity", "attribution"];
+    log.runtime.block_on(async {
+        let reads = config.store.open_reads().await?;
+        let (begin, mut folded) = (Instant::now(), 0);
+        let replay = Replay::open(&log.store, &reads, Purpose::Rebuild, &names, BATCH_OF_REBUILD);
+        let mut watch = |step| {
+            if let Step::Folded { events, .. } = step {
+                folded = events;
+            }
+        };
+        let outcomes = replay.await?.rebuild(&mut watch).await?;
+        let differ = outcomes.iter().filter_map(|outcome| outcome.differences.as_ref());
+        ensure!(differ.map(|found| found.count).sum::<u64>() == 0, "{outcomes:?}");
+        Ok(rate(usize::try_from(folded)?, begin.elapsed()))
+    })
 }
 
 struct Replayed {
