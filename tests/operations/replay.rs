@@ -17,6 +17,7 @@ use whence_events::{
 use whence_projections::ReadDb;
 
 use crate::logs::{KEY, keys, run};
+use crate::postgres::{database, execute};
 use crate::support::{Service, contents, send_signal, whence};
 
 /// A directory with a log of so many open logins, and read models that are up with it.
@@ -24,8 +25,12 @@ async fn seeded(logins: usize) -> TempDir {
     let directory = TempDir::new().unwrap();
     let data = directory.path().join("data");
     std::fs::create_dir(&data).unwrap();
-    let store =
-        Location::Sqlite(data.clone()).open(keys().fingerprint(), Clock::system()).await.unwrap();
+    seed(&Location::Sqlite(data), logins).await;
+    directory
+}
+
+async fn seed(location: &Location, logins: usize) {
+    let store = location.open(keys().fingerprint(), Clock::system()).await.unwrap();
     let event = |n: usize| {
         let started = LoginStarted {
             request_id: new_request_id(),
@@ -51,9 +56,9 @@ async fn seeded(logins: usize) -> TempDir {
         store.append(Append { stream, expected_length, events, new_key: None }).await.unwrap();
         expected_length += 1000;
     }
-    let reads = ReadDb::sqlite(&data.join("read.db")).unwrap();
+    let reads = location.open_reads().await.unwrap();
+    assert!(reads.lead().await.unwrap());
     reads.apply(&store.read_all(0, logins).await.unwrap()).await.unwrap();
-    directory
 }
 
 fn replay(directory: &Path, more: &[&str]) -> Result<String, String> {
@@ -262,4 +267,50 @@ async fn serve_rebuilds_tables_of_another_version_also_when_it_is_killed_meanwhi
     let file = rusqlite::Connection::open(path.join("data/read.db")).unwrap();
     let there = "SELECT count(*) FROM sqlite_schema WHERE name = 'login_requests_by_end'";
     assert_eq!(file.query_row(there, [], |row| row.get::<_, u32>(0)).unwrap(), 1);
+}
+
+/// All nodes serve from the old tables meanwhile; the one that leads rebuilds them.
+#[tokio::test(flavor = "multi_thread")]
+async fn of_several_nodes_one_rebuilds_tables_of_another_version() {
+    let (directory, database) = (TempDir::new().unwrap(), database().await);
+    let path = directory.path();
+    let location = Location::parse(database.url(), None).unwrap();
+    seed(&location, 3000).await;
+    let reads = location.open_reads().await.unwrap();
+    let before = reads.dump().await.unwrap();
+    let earlier = "UPDATE read.checkpoints SET version = 0 WHERE projector = 'identity';
+                   DROP INDEX read.login_requests_by_end";
+    execute(database.url(), earlier).await;
+    let flags = ["--store", database.url(), "--master-key", KEY, "--mail", "directory:mail"];
+    let flags = [&flags[..], &["--log", "whence::cli=info"]].concat();
+    let nodes = [Service::start(path, &flags), Service::start(path, &flags)];
+    for node in &nodes {
+        until_ready(node).await;
+    }
+    assert_eq!(reads.outdated().await.unwrap(), Vec::<&str>::new());
+    assert_eq!(reads.dump().await.unwrap(), before);
+
+    // And the command, beside them.
+    let replay = ["replay", "--store", database.url(), "--master-key", KEY];
+    let said = run(path, &replay).unwrap();
+    let expected = "identity     rebuilt up to 3001: 3000 rows compared, 0 differed";
+    assert!(said.contains(expected), "{said}");
+    for (node, address) in nodes.iter().zip(["ada@example.com", "bob@example.com"]) {
+        log_in(node, address).await;
+        until_ready(node).await;
+    }
+    let wrong = "DELETE FROM read.login_requests WHERE ctid IN
+                 (SELECT ctid FROM read.login_requests LIMIT 25)";
+    execute(database.url(), wrong).await;
+    let check = [&replay[..], &["--check", "identity"]].concat();
+    let output = whence(path).args(&check).output().unwrap();
+    let said = String::from_utf8(output.stdout).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{said}");
+    assert_eq!(said.lines().filter(|line| line.ends_with("missing in the tables")).count(), 20);
+    assert!(said.ends_with("  and 5 more\n"), "{said}");
+    run(path, &replay).unwrap();
+    run(path, &check).unwrap();
+    for node in nodes {
+        assert_eq!(node.stop().0, Some(0));
+    }
 }

@@ -179,7 +179,8 @@ fn begin(connection: &mut Connection) -> rusqlite::Result<Transaction<'_>> {
 /// The writer's connection, every projector having tables.
 fn prepare(path: &Path, projectors: &[Box<dyn Projector>]) -> rusqlite::Result<Connection> {
     let mut connection = Connection::open(path)?;
-    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    // As long as it takes another process to put rebuilt tables in their place.
+    connection.busy_timeout(std::time::Duration::from_secs(30))?;
     connection.set_prepared_statement_cache_capacity(64);
     keep_plans(&connection)?;
     connection.execute_batch(

@@ -102,7 +102,12 @@ impl PostgresReadDb {
         let mut place = self.seat.lock().await;
         let mut seat = place.take_if(|seat| seat.leads).ok_or(ProjectError::NotLeading)?;
         seat.done = None;
-        let result = seat.client.batch_execute(&sql).await.map_err(ProjectError::from);
+        // Those of another version may have other tables.
+        let made = open::make_anew(&mut seat.client, self.schema, &self.projectors).await;
+        let result = match made {
+            Ok(()) => seat.client.batch_execute(&sql).await.map_err(ProjectError::from),
+            Err(error) => Err(error),
+        };
         *place = seat.after(&result).await;
         result
     }

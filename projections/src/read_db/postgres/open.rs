@@ -20,7 +20,8 @@ pub(super) async fn make_missing(
     make(client, Schema::Live, projectors, |version, _| version.is_none()).await
 }
 
-/// Makes what is not there, and tables of another version anew: scratch tables of an earlier rebuild.
+/// Makes what is not there, and tables of another version anew: scratch tables of an earlier rebuild,
+/// and live ones that are emptied anyway.
 pub(super) async fn make_anew(
     client: &mut ClientWrapper,
     schema: Schema,
