@@ -1,4 +1,5 @@
-//! What operators run beside the service: `whence copy` and `whence doctor`, as the real program.
+//! What operators run beside the service: `whence copy`, `whence doctor` and `whence report`, as the
+//! real program.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![expect(clippy::wildcard_enum_match_arm, reason = "a test looks for its own events")]
 
@@ -8,6 +9,9 @@ mod copy_refused;
 mod copy_served;
 mod doctor;
 mod doctor_postgres;
+#[path = "../../projections/tests/analytics/history.rs"]
+#[expect(dead_code, reason = "the properties of the views take more of it")]
+mod history;
 #[cfg(feature = "kurrentdb")]
 #[path = "../kurrentdb_double/double.rs"]
 #[expect(dead_code, reason = "the double can be told more than is needed here")]
@@ -15,6 +19,7 @@ mod kurrentdb_double;
 mod logs;
 #[path = "../common/postgres.rs"]
 mod postgres;
+mod report;
 #[path = "../cli/support.rs"]
 #[expect(dead_code, reason = "helpers of other tests")]
 mod support;

@@ -1,5 +1,6 @@
 //! Random histories of several months, with all that the views look at.
 
+use std::collections::HashMap;
 use std::time::Duration;
 
 use proptest::prelude::*;
@@ -57,6 +58,7 @@ struct World {
     visitors: Vec<(TouchId, Timestamp, usize)>,
     users: Vec<(UserId, bool)>,
     requests: Vec<RequestId>,
+    lengths: HashMap<StreamId, Version>,
     touches: Vec<TouchId>,
 }
 
@@ -87,11 +89,14 @@ impl World {
         // Mostly one after the other; some logs leave gaps.
         let last = self.events.last().map_or(0, |event| event.position);
         let position = last + if last.is_multiple_of(7) { 3 } else { 1 };
+        let event_id = EventId(self.id());
+        let version = self.lengths.entry(stream.clone()).or_default();
+        *version += 1;
         self.events.push(Recorded {
             position,
             stream,
-            version: 0,
-            event_id: EventId(self.id()),
+            version: *version - 1,
+            event_id,
             event,
             data: Vec::new().into(),
             metadata: Metadata {
@@ -140,7 +145,7 @@ impl World {
             owner: self.somebody(who).filter(|_| code_status == CodeStatus::Known),
             other_codes: vec![],
             landing_page: page.to_owned(),
-            referrer_url: domain.map(|_| Pii::Erased),
+            referrer_url: domain.map(|_| sealed()),
             referrer_domain: owned(domain),
             referrer_kind: if domain.is_some() {
                 ReferrerKind::Foreign
@@ -183,11 +188,11 @@ impl World {
                 self.requests.push(request_id);
                 LoginStarted {
                     request_id,
-                    email: Pii::Erased,
+                    email: sealed(),
                     code_mac: Mac([0; 16]),
                     expires_at: until,
                     known_device: false,
-                    client: Pii::Erased,
+                    client: sealed(),
                 }
                 .into()
             }
@@ -203,7 +208,7 @@ impl World {
 
     fn register(&mut self, who: u8, what: u8, more: u8) {
         let user_id = UserId(self.id());
-        let (email, email_key) = (Pii::Erased, EmailKey([1; 16]));
+        let (email, email_key) = (sealed(), EmailKey([1; 16]));
         let provider = Provider::Email;
         let registered = UserRegistered { email, email_key, display_name: None, provider };
         self.push_user(user_id, registered);
@@ -237,7 +242,7 @@ impl World {
         let text = |text: Option<&str>| text.map(str::to_owned);
         let page = PAGES[usize::from(what) % 4];
         AttributionCaptured {
-            first_referrer_url: traffic.and_then(|traffic| traffic.4).map(|_| Pii::Erased),
+            first_referrer_url: traffic.and_then(|traffic| traffic.4).map(|_| sealed()),
             referrer_domain: text(traffic.and_then(|traffic| traffic.4)),
             first_landing_page: touch.map(|_| page.to_owned()),
             utm_source: text(traffic.and_then(|traffic| traffic.0)),
@@ -265,7 +270,7 @@ impl World {
             kind: SessionKind::Cookie,
             expires_at: self.now,
             absolute_expires_at: self.now,
-            device: Pii::Erased,
+            device: sealed(),
             device_class: None,
             country: None,
         };
@@ -382,6 +387,11 @@ impl World {
             }
         }
     }
+}
+
+/// A field that nobody opens.
+fn sealed<T>() -> Pii<T> {
+    Pii::Sealed(Sealed(vec![1].into()))
 }
 
 fn clicks(name: Option<&str>) -> ClickIds {
