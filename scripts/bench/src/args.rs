@@ -79,8 +79,15 @@ pub(crate) enum Measure {
     Append,
     /// Read models made anew, against upserts in SQLite itself
     Replay,
+    /// Reports, of each view
+    Views,
     /// Start-up over a long log, and memory
     Start,
+}
+
+impl Measure {
+    /// Those that take a log of many users.
+    pub(crate) const OVER_LONG_LOGS: [Self; 4] = [Self::Me, Self::Replay, Self::Views, Self::Start];
 }
 
 impl Args {

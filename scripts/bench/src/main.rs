@@ -21,6 +21,7 @@ mod service;
 mod size;
 mod start;
 mod stores;
+mod views;
 
 use std::time::Duration;
 
@@ -51,7 +52,7 @@ fn main() -> anyhow::Result<()> {
         println!("the KurrentDB store works over a double, in this process and in memory");
     }
     println!("{} rounds of {} s each, references and subjects in turns", args.rounds, args.seconds);
-    if args.wants(Measure::Me) || args.wants(Measure::Replay) || args.wants(Measure::Start) {
+    if Measure::OVER_LONG_LOGS.into_iter().any(|measure| args.wants(measure)) {
         over_long_logs(&args, &stores)?;
     }
     if args.wants(Measure::Login) {
@@ -81,6 +82,9 @@ fn over_long_logs(args: &Args, stores: &Stores) -> anyhow::Result<()> {
     if args.wants(Measure::Replay) {
         print!("{}", replay::measure(args, &longs, stores)?);
     }
+    if args.wants(Measure::Views) {
+        print!("{}", views::measure(args, &longs)?);
+    }
     let sqlite = longs.iter().find(|long| long.place.kind == Kind::Sqlite);
     if let Some(long) = sqlite.filter(|_| args.wants(Measure::Start)) {
         print!("{}", start::measure(args, long, stores)?);
@@ -91,8 +95,8 @@ fn over_long_logs(args: &Args, stores: &Stores) -> anyhow::Result<()> {
 /// A log with enough users, logins and events.
 fn make_log(args: &Args, place: Place) -> anyhow::Result<Long> {
     let log = Log::open(&place, args)?;
-    let logins =
-        if args.wants(Measure::Replay) { args.replay.div_ceil(EVENTS_OF_LOGIN) } else { 0 };
+    let replays = args.wants(Measure::Replay) || args.wants(Measure::Views);
+    let logins = if replays { args.replay.div_ceil(EVENTS_OF_LOGIN) } else { 0 };
     let start = args.wants(Measure::Start) && place.kind == Kind::Sqlite;
     let events = if start { args.events } else { 0 };
     let users = args.sessions.max(logins).max(events.div_ceil(EVENTS_OF_USER)).max(1);
