@@ -266,7 +266,8 @@ fn first_and_last(events: &[Recorded], account: &Account) -> (Text, Text) {
             continue;
         }
         let old = events.iter().any(|event| {
-            event.stream == StreamId::Touch(touch_id) && event.event.event_type().ends_with(".v1")
+            event.stream == StreamId::Touch(touch_id)
+                && event.event.event_type() == "TouchRecorded.v1"
         });
         let foreign = touch.referrer_kind == ReferrerKind::Foreign;
         let channel = match touch.code_status {
