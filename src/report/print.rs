@@ -7,12 +7,15 @@ use whence_projections::analytics::{Cell, Column, Kind, Table};
 /// What people read where nothing is known.
 const UNKNOWN: &str = "(unknown)";
 
+/// What they read where there is nothing to divide by, or nothing to measure.
+const NOTHING: &str = "-";
+
 /// For people: aligned, with what it is and how far it goes.
 #[must_use]
 pub fn as_text(table: &Table) -> String {
     let header: Vec<String> = table.columns.iter().map(|column| column.name.to_owned()).collect();
     let rows: Vec<Vec<String>> =
-        table.rows.iter().map(|row| row.iter().map(shown).collect()).collect();
+        table.rows.iter().map(|row| row.iter().zip(&table.columns).map(shown).collect()).collect();
     let width = |at: usize| {
         let cells = rows.iter().chain([&header]).map(|row| row[at].chars().count());
         cells.max().unwrap_or(0)
@@ -36,8 +39,12 @@ fn line(row: &[String], columns: &[Column], widths: &[usize]) -> String {
 }
 
 /// A visitor chose some of these words: none of them may speak to the terminal.
-fn shown(cell: &Cell) -> String {
-    let text = cell.to_text().unwrap_or_else(|| UNKNOWN.to_owned());
+fn shown((cell, column): (&Cell, &Column)) -> String {
+    let unknown = match column.kind {
+        Kind::Text | Kind::Day | Kind::Count => UNKNOWN,
+        Kind::Ratio | Kind::Seconds => NOTHING,
+    };
+    let text = cell.to_text().unwrap_or_else(|| unknown.to_owned());
     text.replace(char::is_control, "\u{fffd}")
 }
 

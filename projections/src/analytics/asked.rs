@@ -1,6 +1,7 @@
 //! What is asked of a view, as people write it and as it is understood.
 
 use std::fmt;
+use std::time::Duration;
 
 use whence_events::{Position, Timestamp};
 
@@ -147,7 +148,7 @@ pub enum AsOf {
 }
 
 impl AsOf {
-    /// A position, a day (its first moment), or a moment in RFC 3339.
+    /// A position, a day, which is all that the log took before it, or a moment in RFC 3339.
     ///
     /// # Errors
     /// One sentence.
@@ -157,6 +158,9 @@ impl AsOf {
             return position.map(Self::Position).map_err(|_| {
                 QueryError(format!("as-of {text} is no position: no log is that long"))
             });
+        }
+        if let Some(day) = parse_day(text) {
+            return Ok(Self::Time(zone.start_of(day) - Duration::from_micros(1)));
         }
         zone.moment("as-of", text)
             .map(Self::Time)

@@ -52,6 +52,9 @@ pub enum Dimension {
 /// What [`Dimension::Part`] says.
 pub(super) const PARTS: [&str; 3] = ["depth", "subtree", "cycles"];
 
+/// What [`Dimension::FirstTouch`] says, when it does.
+const KNOWN: &str = "known";
+
 impl Dimension {
     /// Its name: that of its column.
     #[must_use]
@@ -130,7 +133,7 @@ impl Dimension {
             Self::Device => Some(DeviceClass::ALL.iter().map(|d| d.as_str().to_owned()).collect()),
             Self::Stage => Some(Stage::all().map(Stage::name).collect()),
             Self::Part => Some(PARTS.map(str::to_owned).to_vec()),
-            Self::FirstTouch => Some(vec!["known".to_owned()]),
+            Self::FirstTouch => Some(vec![KNOWN.to_owned()]),
             Self::Day
             | Self::Week
             | Self::Cohort
@@ -152,6 +155,7 @@ impl Dimension {
         if atom == Atom::UNKNOWN {
             return Cell::Unknown;
         }
+        let index = atom.0 as usize;
         match self {
             Self::Day | Self::Week | Self::Cohort => Cell::Day(atom.day()),
             Self::Source
@@ -161,10 +165,11 @@ impl Dimension {
             | Self::ReferrerDomain => Cell::Text(facts.texts.name(atom).to_owned()),
             Self::Referrer | Self::Creator => Cell::Text(facts.users.id(atom).to_string()),
             Self::Country => Cell::from(atom.country().as_ref().map(Country::as_str)),
-            Self::Channel | Self::Device | Self::Stage | Self::Part | Self::FirstTouch => {
-                let words = self.words().unwrap_or_default();
-                Cell::from(words.get(atom.0 as usize).map(String::as_str))
-            }
+            Self::Channel => Cell::from(Channel::ALL.get(index).map(|channel| channel.as_str())),
+            Self::Device => Cell::from(DeviceClass::ALL.get(index).map(|device| device.as_str())),
+            Self::Stage => Stage::all().nth(index).map_or(Cell::Unknown, |s| Cell::Text(s.name())),
+            Self::Part => Cell::from(PARTS.get(index).copied()),
+            Self::FirstTouch => Cell::Text(KNOWN.to_owned()),
             Self::WeeksLater | Self::Which => Cell::Count(atom.0.into()),
         }
     }

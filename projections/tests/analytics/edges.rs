@@ -154,9 +154,11 @@ fn what_cannot_be_asked_is_told_with_what_can() {
 fn a_report_ends_at_a_position_a_day_or_a_time() {
     let utc = Zone::default();
     assert_eq!(AsOf::parse("120", utc), Ok(AsOf::Position(120)));
-    let day = AsOf::Time("2026-03-01T00:00:00Z".parse().unwrap());
-    assert_eq!(AsOf::parse("2026-03-01", utc), Ok(day));
-    assert_eq!(AsOf::parse("2026-03-01T00:00:00Z", utc), Ok(day));
+    let time = |text: &str| Ok(AsOf::Time(text.parse().unwrap()));
+    let midnight = "2026-03-01T00:00:00Z";
+    assert_eq!(AsOf::parse(midnight, utc), time(midnight));
+    // A day has not begun.
+    assert_eq!(AsOf::parse("2026-03-01", utc), time("2026-02-28T23:59:59.999999Z"));
     for bad in ["", "-1", "1.5", "now", "99999999999999999999"] {
         let said = AsOf::parse(bad, utc).unwrap_err().to_string();
         assert!(said.contains("position") && said.contains(bad), "{said}");

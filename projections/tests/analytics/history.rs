@@ -15,7 +15,7 @@ pub(crate) fn steps() -> impl Strategy<Value = Vec<Step>> {
 }
 
 /// A kind of traffic: source, medium, campaign, click id, referrer domain, and its channel.
-type Traffic = (
+pub(crate) type Traffic = (
     Option<&'static str>,
     Option<&'static str>,
     Option<&'static str>,
@@ -127,13 +127,11 @@ impl World {
         let touch_id = TouchId(self.id());
         let kind = usize::from(what) % TRAFFIC.len();
         let visitor = usize::from(who) % 24;
-        let first = match self.visitors.get(visitor) {
-            Some((first, ..)) => *first,
-            None => {
-                self.visitors.push((touch_id, self.now, kind));
-                touch_id
-            }
-        };
+        let known = self.visitors.get(visitor).map(|(first, ..)| *first);
+        if known.is_none() {
+            self.visitors.push((touch_id, self.now, kind));
+        }
+        let first = known.unwrap_or(touch_id);
         self.touches.push(touch_id);
         let (source, medium, campaign, click, domain, _) = TRAFFIC[kind];
         let owned = |text: Option<&str>| text.map(str::to_owned);

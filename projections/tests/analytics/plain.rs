@@ -1,15 +1,16 @@
 //! Helpers of the plain loops: what is asked, what a table says, and accounts as the log tells them.
 //! None of it uses the code under test.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use chrono::{DateTime, Datelike as _, Days, Utc};
 use chrono_tz::Tz;
 use proptest::prelude::*;
 use whence_events::*;
-use whence_projections::analytics::{Analytics, Asked, Query, Table, View};
+use whence_projections::analytics::{Analytics, Asked, Cell, Query, Table, View};
 
-use crate::history::TRAFFIC;
+use crate::history::{TRAFFIC, Traffic};
 
 /// A cell as text; `None`: unknown.
 pub(crate) type Text = Option<String>;
@@ -29,10 +30,9 @@ pub(crate) struct Ask {
 }
 
 pub(crate) fn asks() -> impl Strategy<Value = Ask> {
-    let days = || prop::option::weighted(0.4, 0_u64..150);
+    let days = || prop::option::weighted(0.4, 0_i64..150);
     (days(), days(), 0..ZONES.len()).prop_map(|(a, b, zone)| {
-        let at =
-            |day: u64| Timestamp::from_micros(1_772_300_000_000_000 + day as i64 * 86_400_000_000);
+        let at = |day: i64| Timestamp::from_micros(1_772_300_000_000_000 + day * 86_400_000_000);
         let (from, to) = match (a, b) {
             (Some(a), Some(b)) => (Some(at(a.min(b))), Some(at(a.max(b)))),
             (a, b) => (a.map(at), b.map(at)),
@@ -85,7 +85,7 @@ pub(crate) fn rows(table: &Table, dimensions: usize) -> Rows {
     let mut rows = Rows::new();
     for row in &table.rows {
         assert_eq!(row.len(), table.columns.len());
-        let mut texts: Vec<Text> = row.iter().map(|cell| cell.to_text()).collect();
+        let mut texts: Vec<Text> = row.iter().map(Cell::to_text).collect();
         let measures = texts.split_off(dimensions);
         assert!(rows.insert(texts, measures).is_none(), "a row is there twice: {row:?}");
     }
@@ -139,7 +139,7 @@ pub(crate) fn accounts(events: &[Recorded]) -> Vec<Account> {
         if !matches!(**event, UserEvent::UserRegistered(_)) {
             continue;
         }
-        let origin = of(*id).find_map(|(event, _)| event.origin().map(|o| o.into_owned())).unwrap();
+        let origin = of(*id).find_map(|(event, _)| event.origin().map(Cow::into_owned)).unwrap();
         let old = of(*id).any(|(event, _)| matches!(event, UserEvent::AttributionCapturedV1(_)));
         let attributed_to = of(*id).find_map(|(event, _)| match event {
             UserEvent::ReferralAttributed(event) => Some(event.referrer_id),
@@ -198,14 +198,7 @@ pub(crate) fn channel_of(
     old: bool,
 ) -> Text {
     let click = clicks.keys().next().map(String::as_str);
-    let same = |(s, m, _, c, d, _): &&(
-        Option<&str>,
-        Option<&str>,
-        Option<&str>,
-        Option<&str>,
-        Option<&str>,
-        &str,
-    )| {
+    let same = |(s, m, _, c, d, _): &&Traffic| {
         let told = s.is_some() || c.is_some();
         *s == source.as_deref()
             && *m == medium.as_deref()

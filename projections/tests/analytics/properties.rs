@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use whence_projections::analytics::{Analytics, Asked, Dimension, Query, View};
+use whence_projections::analytics::{Analytics, Asked, Cell, Dimension, Query, View};
 
 use crate::history::{history, steps};
 use crate::plain::*;
@@ -62,7 +62,7 @@ proptest! {
         let place = |dimension: &Dimension| by.iter().position(|d| d == dimension).unwrap();
         let mut sums: BTreeMap<Vec<Text>, u64> = BTreeMap::new();
         for row in &all.rows {
-            let texts: Vec<Text> = row.iter().map(|cell| cell.to_text()).collect();
+            let texts: Vec<Text> = row.iter().map(Cell::to_text).collect();
             if texts[filtered] == value {
                 let key = picked.iter().map(|by| texts[place(by)].clone()).collect();
                 *sums.entry(key).or_default() += texts[8].as_ref().unwrap().parse::<u64>().unwrap();
@@ -88,8 +88,7 @@ proptest! {
         let events = history(&steps);
         let accounts = accounts(&events).len() as u64;
         let (column, all) = match view {
-            View::Signups | View::TimeToSignup => ("signups", accounts),
-            View::Domains => ("signups", accounts),
+            View::Signups | View::TimeToSignup | View::Domains => ("signups", accounts),
             View::Models => ("first_touch", accounts),
             View::Viral => ("users", accounts),
             _ => return Ok(()),

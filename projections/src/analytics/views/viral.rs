@@ -14,6 +14,7 @@ use crate::analytics::view::View;
 struct Cohort {
     users: u64,
     inviters: u64,
+    invitees: u64,
     /// From the registration of the referrer to that of each invitee, in microseconds.
     cycles: Vec<u64>,
 }
@@ -32,8 +33,8 @@ pub(super) fn table(facts: &Facts, query: &Query, as_of: Position) -> Table {
             Some(_) | None => None,
         };
         if let Some(cohort) = cohort {
-            let cycle = referrer.registered_at.map_or(0, |at| micros(invited_at.since(at)));
-            cohort.cycles.push(cycle);
+            cohort.invitees += 1;
+            cohort.cycles.extend(referrer.registered_at.map(|at| micros(invited_at.since(at))));
         }
     }
     for (atom, at, user) in facts.users.registered() {
@@ -49,12 +50,11 @@ pub(super) fn table(facts: &Facts, query: &Query, as_of: Position) -> Table {
 
 fn measures(mut cohort: Cohort) -> Vec<Cell> {
     cohort.cycles.sort_unstable();
-    let invitees = cohort.cycles.len() as u64;
     vec![
         Cell::Count(cohort.users),
         Cell::Count(cohort.inviters),
-        Cell::Count(invitees),
-        ratio(invitees, cohort.users),
+        Cell::Count(cohort.invitees),
+        ratio(cohort.invitees, cohort.users),
         percentile(&cohort.cycles, 50),
     ]
 }
