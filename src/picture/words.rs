@@ -27,6 +27,9 @@ pub(super) fn cell(cell: &Cell) -> String {
     }
 }
 
+/// What stands where there is nothing to count or to divide by.
+pub(super) const NOTHING: &str = "–";
+
 /// A cell of a named column. The viral coefficient is a ratio, but no share.
 pub(super) fn named(column: &str, value: &Cell) -> String {
     match value {
@@ -83,12 +86,16 @@ fn seconds(length: f64) -> String {
     }
 }
 
-/// At most so many characters, the last one saying that there are more.
+/// At most so many characters. Both ends stay: ids are told apart by the last, names by the first.
 pub(super) fn shortened(text: &str, most: usize) -> String {
-    if text.chars().count() <= most {
+    let letters: Vec<_> = text.chars().collect();
+    if letters.len() <= most {
         return text.to_owned();
     }
-    text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
+    let end = most.saturating_sub(1) / 2;
+    let begin = most.saturating_sub(1 + end);
+    let (begin, end) = (&letters[..begin], &letters[letters.len() - end..]);
+    begin.iter().chain(&['…']).chain(end).collect()
 }
 
 /// A round number at or above a value, to put at the top of an axis: 1, 2 or 5 times a power of ten.
@@ -118,6 +125,6 @@ mod tests {
     #[test]
     fn no_word_speaks_to_the_terminal() {
         assert_eq!(cell(&Cell::Text("a\u{1b}[2Jb".to_owned())), "a\u{fffd}[2Jb");
-        assert_eq!(shortened("abcdef", 4), "abc…");
+        assert_eq!(shortened("abcdefgh", 6), "abc…gh");
     }
 }

@@ -11,12 +11,14 @@ use whence_events::{Actor, Event, Metadata, StreamId, Timestamp, codec};
 
 use crate::support::whence;
 
-const KEY: &str = "abababababababababababababababababababababababababababababababab";
+pub(crate) const KEY: &str = "abababababababababababababababababababababababababababababababab";
 
 /// 2026-03-02, a Monday.
 const BEGIN: i64 = 1_772_409_600;
 
 const DAY: i64 = 86_400;
+
+const SOURCES: [&str; 6] = ["", "", "newsletter", "google", "instagram", "podcast"];
 
 /// The log, in files.
 pub(crate) struct Story {
@@ -27,7 +29,14 @@ impl Story {
     /// Of so many visitors.
     pub(crate) async fn of(visitors: u64) -> Self {
         let directory = TempDir::new().unwrap();
-        fill(&directory.path().join("data"), visitors).await;
+        fill(&directory.path().join("data"), visitors, &SOURCES).await;
+        Self { directory }
+    }
+
+    /// The same, where all come from one source.
+    pub(crate) async fn with_source(visitors: u64, source: &'static str) -> Self {
+        let directory = TempDir::new().unwrap();
+        fill(&directory.path().join("data"), visitors, &[source]).await;
         Self { directory }
     }
 
@@ -65,13 +74,14 @@ struct Fact {
     data: Value,
 }
 
-async fn fill(directory: &Path, users: u64) {
+async fn fill(directory: &Path, users: u64, sources: &[&str]) {
     std::fs::create_dir_all(directory).unwrap();
     let keys = Keys::derive(&MasterKey::parse(KEY).unwrap());
     let location = Location::Sqlite(directory.to_owned());
     let log = location.open(keys.fingerprint(), Clock::system()).await.unwrap();
     let mut dice = Dice(7);
-    let appends = (0..users).flat_map(|number| user(number, users, &mut dice)).collect::<Vec<_>>();
+    let appends =
+        (0..users).flat_map(|number| user(number, users, sources, &mut dice)).collect::<Vec<_>>();
     let appends = appends.into_iter().map(|(stream, facts)| log.append(append(&stream, facts)));
     for done in futures::future::join_all(appends).await {
         done.unwrap();
@@ -105,12 +115,12 @@ const SEALED: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8gISIjJCUmJygpKi
 const DIGEST: &str = "EBESExQVFhcYGRobHB0eHw";
 
 /// A landing, a login, an account and what it did: streams, in the order in which they were written.
-fn user(number: u64, of: u64, dice: &mut Dice) -> Vec<(String, Vec<Fact>)> {
+fn user(number: u64, of: u64, sources: &[&str], dice: &mut Dice) -> Vec<(String, Vec<Fact>)> {
     // More every week, fewer at weekends.
     let week = ((number * of).isqrt() * 9 / of).cast_signed();
     let weekday = dice.below(7).min(dice.below(8)).cast_signed();
     let at = BEGIN + (week * 7 + weekday) * DAY + dice.below(86_400).cast_signed();
-    let source = dice.of(&["", "", "newsletter", "google", "instagram", "podcast"]);
+    let source = dice.of(sources);
     let medium = source.and_then(|source| match source {
         "newsletter" => Some("email"),
         "google" => Some("cpc"),
