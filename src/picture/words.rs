@@ -119,7 +119,8 @@ mod tests {
         assert_eq!(number(Kind::Ratio, 0.12345), "12.3 %");
         let lengths = [0.0, 59.94, 61.0, 7_200.0, 270_000.0].map(seconds);
         assert_eq!(lengths, ["0.0 s", "59.9 s", "1 min 1 s", "2 h", "3 d 3 h"]);
-        assert_eq!([0.0, 3.0, 10.0, 11.0, 630.0].map(round_up), [1.0, 5.0, 10.0, 20.0, 1000.0]);
+        let tops = [0.0, 3.0, 10.0, 11.0, 630.0].map(|most| number(Kind::Count, round_up(most)));
+        assert_eq!(tops, ["1", "5", "10", "20", "1\u{202f}000"]);
     }
 
     #[test]
