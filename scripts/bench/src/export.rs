@@ -12,7 +12,7 @@ use crate::args::Args;
 use crate::machine;
 use crate::report::{Row, Table, rate};
 use crate::service::Log;
-use crate::stores::Kind;
+use crate::stores::{Kind, Place};
 
 /// Events of a page, as in the export.
 const PAGE: usize = 4096;
@@ -51,7 +51,7 @@ fn over(args: &Args, long: &Long, directory: &Path, table: &mut Table) -> anyhow
     let mut little = Row::new(name(&format!("most resident, {short} events as Parquet, MB")));
     let mut much = Row::new(name(&format!("most resident, {events} events as Parquet, MB")));
     for _ in 0..args.rounds {
-        reading.add(rate(events, read(long, args)?));
+        reading.add(rate(events, read(place, args)?));
         for (format, row) in FORMATS.iter().zip(&mut rates) {
             let (time, resident) = export(place.flags.iter(), format, events, directory)?;
             row.add(rate(events, time));
@@ -62,14 +62,16 @@ fn over(args: &Args, long: &Long, directory: &Path, table: &mut Table) -> anyhow
         }
     }
     let reference = table.reference(reading);
-    rates.into_iter().for_each(|row| table.subject(row, reference));
+    for row in rates {
+        table.subject(row, reference);
+    }
     let reference = table.reference(little);
     table.subject(much, reference);
     Ok(())
 }
 
-fn read(long: &Long, args: &Args) -> anyhow::Result<Duration> {
-    let log = Log::open(&long.place, args)?;
+fn read(place: &Place, args: &Args) -> anyhow::Result<Duration> {
+    let log = Log::open(place, args)?;
     let (begin, mut after) = (Instant::now(), 0);
     while let Some(last) = log.runtime.block_on(log.store.read_all(after, PAGE))?.last() {
         after = last.position;

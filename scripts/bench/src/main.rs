@@ -101,8 +101,8 @@ fn make_log(args: &Args, place: Place) -> anyhow::Result<Long> {
     let logins =
         if args.wants(Measure::Replay) { args.replay.div_ceil(EVENTS_OF_LOGIN) } else { 0 };
     let start = args.wants(Measure::Start) && place.kind == Kind::Sqlite;
-    let long = start || args.wants(Measure::Export);
-    let events = if long { args.events } else { 0 };
+    let many = start || args.wants(Measure::Export);
+    let events = if many { args.events } else { 0 };
     let users = args.sessions.max(logins).max(events.div_ceil(EVENTS_OF_USER)).max(1);
     let mut tokens = Vec::new();
     for (count, logins) in [(logins, logins), (users - logins, 0)] {
