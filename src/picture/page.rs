@@ -141,7 +141,8 @@ fn section_of_page(section: &Section) -> SectionOfPage {
     let view = section.view;
     let figures = section.tables.iter().enumerate();
     let figures = figures.map(|(at, (title, table))| {
-        let most = if view.measures().len() > 3 { MANY_BARS } else { BARS };
+        let several = matches!(view, View::Referrers | View::Creators | View::TimeToSignup);
+        let most = if several { MANY_BARS } else { BARS };
         let chart = Chart::of(view, table, most);
         let id = format!("{}-{at}", view.name());
         figure(title, table, (!chart.is_empty()).then(|| Drawing::of(&chart, &id, title)))

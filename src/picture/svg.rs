@@ -23,7 +23,7 @@ const NUMBERS: f64 = 70.0;
 const NOTES: f64 = 125.0;
 
 /// Characters of a label, which is as wide as the room in front of the bars.
-const LABEL: usize = 26;
+const LABEL: usize = 23;
 
 /// A field of a heat map.
 const FIELD: f64 = 22.0;

@@ -98,14 +98,18 @@ pub(super) fn shortened(text: &str, most: usize) -> String {
     begin.iter().chain(&['…']).chain(end).collect()
 }
 
-/// A round number at or above a value, to put at the top of an axis: 1, 2 or 5 times a power of ten.
-pub(super) fn round_up(value: f64) -> f64 {
-    if value <= 0.0 {
-        return 1.0;
+/// A round number at or above a count, to put at the top of an axis; half of it is whole, too.
+pub(super) fn round_up(count: f64) -> f64 {
+    if count <= 2.0 {
+        return 2.0;
     }
-    let power = 10_f64.powf(value.log10().floor());
-    let steps = [1.0, 2.0, 5.0, 10.0];
-    steps.iter().map(|step| step * power).find(|top| *top >= value).unwrap_or(value)
+    let power = 10_f64.powf(count.log10().floor());
+    let steps: &[f64] = if power < 10.0 {
+        &[2.0, 4.0, 6.0, 8.0, 10.0]
+    } else {
+        &[1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 10.0]
+    };
+    steps.iter().map(|step| step * power).find(|top| *top >= count).unwrap_or(count)
 }
 
 #[cfg(test)]
@@ -120,7 +124,7 @@ mod tests {
         let lengths = [0.0, 59.94, 61.0, 7_200.0, 270_000.0].map(seconds);
         assert_eq!(lengths, ["0.0 s", "59.9 s", "1 min 1 s", "2 h", "3 d 3 h"]);
         let tops = [0.0, 3.0, 10.0, 11.0, 630.0].map(|most| number(Kind::Count, round_up(most)));
-        assert_eq!(tops, ["1", "5", "10", "20", "1\u{202f}000"]);
+        assert_eq!(tops, ["2", "4", "10", "20", "800"]);
     }
 
     #[test]

@@ -98,6 +98,25 @@ fn what_has_no_room_is_one_bar_and_what_is_unknown_another() {
 }
 
 #[test]
+fn of_weeks_the_last_are_shown() {
+    let row = |week: i32, users| {
+        let numbers = [users, 1, users / 2].map(Cell::Count);
+        let rest = [Cell::Ratio(0.5), Cell::Unknown];
+        [Cell::Day(20_514 + 7 * week)].into_iter().chain(numbers).chain(rest).collect::<Vec<_>>()
+    };
+    let rows = (0..6_u8).map(|week| row(week.into(), u64::from(week) * 4)).collect();
+    let table = table(View::Viral, &[Column::new("cohort", Kind::Day)], rows);
+    let picture = draw(&table, &Chart::of(View::Viral, &table, 4), PLAIN);
+    let labels: Vec<_> = picture.lines().filter_map(|line| line.split("  ").next()).collect();
+    let labels: Vec<_> = labels.into_iter().filter(|label| !label.is_empty()).skip(1).collect();
+    assert_eq!(labels, ["3 earlier", "2026-03-23", "2026-03-30", "2026-04-06"], "{picture}");
+    assert!(
+        picture.contains(" 12 users\n") && picture.contains(" 20 users  k 0.50\n"),
+        "{picture}"
+    );
+}
+
+#[test]
 fn series_stand_below_one_another_and_shares_behind() {
     let row = |who: &str, counts: [u64; 3], rate| {
         let counts = counts.map(Cell::Count).into_iter();
