@@ -200,27 +200,34 @@ fn bars(table: &Table, spec: &Spec, places: &Places, most: usize) -> Bars {
         bars.retain(|bar| bar.values.iter().any(|value| *value != Some(0.0)));
     }
     if bars.len() > most.max(2) {
-        bars = with_rest(bars, most.max(2), kind);
+        let by_time = table.columns[0].kind == Kind::Day;
+        bars = with_rest(bars, most.max(2), kind, by_time);
     }
     Bars { series: spec.series.to_vec(), kind, bars }
 }
 
-/// The first ones and the unknown ones, and all others in one, which sums up what can be summed up.
-fn with_rest(bars: Vec<Bar>, most: usize, kind: Kind) -> Vec<Bar> {
-    let (aside, named): (Vec<_>, Vec<_>) = bars.into_iter().partition(|bar| bar.aside);
+/// The first ones, of weeks the last ones, and the unknown ones; and all others in one, which sums up
+/// what can be summed up.
+fn with_rest(bars: Vec<Bar>, most: usize, kind: Kind, by_time: bool) -> Vec<Bar> {
+    let (aside, mut named): (Vec<_>, Vec<_>) = bars.into_iter().partition(|bar| bar.aside);
     // Many unknown ones, of several dimensions, are told together.
     let places = most.saturating_sub(1 + usize::from(!aside.is_empty()));
-    let mut shown: Vec<_> = named.iter().take(places).cloned().collect();
-    let rest = &named[shown.len()..];
-    if !rest.is_empty() {
-        shown.push(summed(rest, format!("{} others", rest.len()), kind));
+    let hidden = named.len().saturating_sub(places);
+    if by_time && hidden > 0 {
+        let earlier: Vec<_> = named.drain(..hidden).collect();
+        named.insert(0, summed(&earlier, format!("{hidden} earlier"), kind));
+    } else if hidden > 0 {
+        let others = named.split_off(places);
+        named.push(summed(&others, format!("{hidden} others"), kind));
     }
     match &aside[..] {
         [] => {}
-        [one] => shown.push(one.clone()),
-        many => shown.push(summed(many, format!("{} partly {}", many.len(), words::UNKNOWN), kind)),
+        [one] => named.push(one.clone()),
+        many => {
+            named.push(summed(many, format!("{} partly {}", many.len(), words::UNKNOWN), kind));
+        }
     }
-    shown
+    named
 }
 
 fn summed(bars: &[Bar], label: String, kind: Kind) -> Bar {

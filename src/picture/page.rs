@@ -1,7 +1,7 @@
 //! One page with the charts and the tables of views, which loads nothing from anywhere.
 
 use askama::Template;
-use whence_projections::analytics::{Analytics, Cell, Dimension, Kind, Query, Table, View};
+use whence_projections::analytics::{Analytics, Cell, Column, Dimension, Kind, Query, Table, View};
 
 use super::chart::Chart;
 use super::svg::Drawing;
@@ -9,6 +9,9 @@ use super::words;
 
 /// Groups of bars in a chart.
 const BARS: usize = 12;
+
+/// The same where each group has several.
+const MANY_BARS: usize = 8;
 
 /// Rows of a table, beside those of what is unknown: a page is to be read.
 const ROWS: usize = 500;
@@ -112,7 +115,7 @@ pub fn page(sections: &[Section], scope: &str) -> askama::Result<String> {
         keys: keys(sections),
         sections: sections.iter().map(section_of_page).collect(),
     };
-    page.render()
+    Ok(page.render()? + "\n")
 }
 
 /// The way from landing to attribution, in numbers.
@@ -138,7 +141,9 @@ fn section_of_page(section: &Section) -> SectionOfPage {
     let view = section.view;
     let figures = section.tables.iter().enumerate();
     let figures = figures.map(|(at, (title, table))| {
-        let chart = Chart::of(view, table, BARS);
+        let several = matches!(view, View::Referrers | View::Creators | View::TimeToSignup);
+        let most = if several { MANY_BARS } else { BARS };
+        let chart = Chart::of(view, table, most);
         let id = format!("{}-{at}", view.name());
         figure(title, table, (!chart.is_empty()).then(|| Drawing::of(&chart, &id, title)))
     });
@@ -157,15 +162,8 @@ fn figure(title: &str, table: &Table, drawing: Option<Drawing>) -> Figure {
     // What is unknown is never left out.
     let kept =
         table.rows.iter().enumerate().filter(|(at, row)| *at < ROWS || row[0] == Cell::Unknown);
-    let row = |row: &Vec<Cell>| {
-        row.iter()
-            .zip(&table.columns)
-            .map(|(cell, column)| Shown {
-                text: words::named(column.name, cell),
-                exact: exact(cell),
-                class: if *cell == Cell::Unknown { "unknown" } else { class(column.kind) },
-            })
-            .collect()
+    let row = |row: &Vec<Cell>| -> Vec<Shown> {
+        row.iter().zip(&table.columns).map(|(cell, column)| shown(cell, *column)).collect()
     };
     let rows: Vec<Vec<Shown>> = kept.map(|(_, cells)| row(cells)).collect();
     Figure {
@@ -175,6 +173,16 @@ fn figure(title: &str, table: &Table, drawing: Option<Drawing>) -> Figure {
         more: table.rows.len() - rows.len(),
         rows,
     }
+}
+
+fn shown(cell: &Cell, column: Column) -> Shown {
+    let class = class(column.kind);
+    let (text, class) = match (cell, class) {
+        (Cell::Unknown, "") => (words::UNKNOWN.to_owned(), "unknown"),
+        (Cell::Unknown, class) => (words::NOTHING.to_owned(), class),
+        (cell, class) => (words::named(column.name, cell), class),
+    };
+    Shown { text, exact: exact(cell), class }
 }
 
 /// Of a number, all of its digits.

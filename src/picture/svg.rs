@@ -4,7 +4,7 @@ use askama::Template;
 use whence_projections::analytics::Kind;
 
 use super::chart::{Bars, Chart, Columns, Heat};
-use super::words::{day, number, round_up, shortened};
+use super::words::{NOTHING, day, number, round_up, shortened};
 
 /// Width of every chart; a page scales it.
 const WIDTH: f64 = 640.0;
@@ -19,10 +19,11 @@ const GAP: f64 = 12.0;
 
 /// Where bars begin, and what is kept free for the numbers behind them.
 const LABELS: f64 = 190.0;
-const NUMBERS: f64 = 150.0;
+const NUMBERS: f64 = 70.0;
+const NOTES: f64 = 125.0;
 
 /// Characters of a label, which is as wide as the room in front of the bars.
-const LABEL: usize = 28;
+const LABEL: usize = 23;
 
 /// A field of a heat map.
 const FIELD: f64 = 22.0;
@@ -132,7 +133,8 @@ impl Drawing {
         let Bars { series, kind, bars } = bars;
         let values = bars.iter().flat_map(|bar| &bar.values).filter_map(|value| *value);
         let most = values.fold(0.0, f64::max).max(f64::MIN_POSITIVE);
-        let room = WIDTH - LABELS - NUMBERS;
+        let noted = bars.iter().any(|bar| bar.note.is_some());
+        let room = WIDTH - LABELS - NUMBERS - if noted { NOTES } else { 0.0 };
         let mut y = 4.0;
         if series.len() > 1 {
             self.legend(series);
@@ -147,7 +149,7 @@ impl Drawing {
             for (at, value) in bar.values.iter().enumerate() {
                 let width =
                     value.map_or(0.0, |value| (room * value / most).max(f64::from(value > 0.0)));
-                let said = value.map_or_else(|| "–".to_owned(), |value| number(*kind, value));
+                let said = value.map_or_else(|| NOTHING.to_owned(), |value| number(*kind, value));
                 let aside = if bar.aside { " aside" } else { "" };
                 let says = format!("{}, {}: {said}", bar.label, series[at].replace('_', " "));
                 let class = format!("s{at}{aside}");

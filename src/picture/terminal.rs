@@ -5,7 +5,7 @@ use std::io::IsTerminal as _;
 use whence_projections::analytics::{Kind, Table};
 
 use super::chart::{Bars, Chart, Columns, Heat};
-use super::words::{day, number, round_up, shortened};
+use super::words::{NOTHING, day, number, round_up, shortened};
 
 /// What is drawn on.
 #[derive(Clone, Copy, Debug)]
@@ -178,7 +178,7 @@ fn draw_bars(bars: &Bars, canvas: Canvas) -> Vec<String> {
 /// What stands behind each bar of a group.
 fn said(kind: Kind, series: &[&str], bar: &super::chart::Bar) -> Vec<String> {
     let one = |(at, value): (usize, &Option<f64>)| {
-        let value = value.map_or_else(|| "–".to_owned(), |value| number(kind, value));
+        let value = value.map_or_else(|| NOTHING.to_owned(), |value| number(kind, value));
         let name = if series.len() > 1 {
             format!(" {}", series[at].replace('_', " "))
         } else {

@@ -27,6 +27,9 @@ pub(super) fn cell(cell: &Cell) -> String {
     }
 }
 
+/// What stands where there is nothing to count or to divide by.
+pub(super) const NOTHING: &str = "–";
+
 /// A cell of a named column. The viral coefficient is a ratio, but no share.
 pub(super) fn named(column: &str, value: &Cell) -> String {
     match value {
@@ -83,22 +86,30 @@ fn seconds(length: f64) -> String {
     }
 }
 
-/// At most so many characters, the last one saying that there are more.
+/// At most so many characters. Both ends stay: ids are told apart by the last, names by the first.
 pub(super) fn shortened(text: &str, most: usize) -> String {
-    if text.chars().count() <= most {
+    let letters: Vec<_> = text.chars().collect();
+    if letters.len() <= most {
         return text.to_owned();
     }
-    text.chars().take(most.saturating_sub(1)).chain(['…']).collect()
+    let end = most.saturating_sub(1) / 2;
+    let begin = most.saturating_sub(1 + end);
+    let (begin, end) = (&letters[..begin], &letters[letters.len() - end..]);
+    begin.iter().chain(&['…']).chain(end).collect()
 }
 
-/// A round number at or above a value, to put at the top of an axis: 1, 2 or 5 times a power of ten.
-pub(super) fn round_up(value: f64) -> f64 {
-    if value <= 0.0 {
-        return 1.0;
+/// A round number at or above a count, to put at the top of an axis; half of it is whole, too.
+pub(super) fn round_up(count: f64) -> f64 {
+    if count <= 2.0 {
+        return 2.0;
     }
-    let power = 10_f64.powf(value.log10().floor());
-    let steps = [1.0, 2.0, 5.0, 10.0];
-    steps.iter().map(|step| step * power).find(|top| *top >= value).unwrap_or(value)
+    let power = 10_f64.powf(count.log10().floor());
+    let steps: &[f64] = if power < 10.0 {
+        &[2.0, 4.0, 6.0, 8.0, 10.0]
+    } else {
+        &[1.0, 2.0, 3.0, 4.0, 6.0, 8.0, 10.0]
+    };
+    steps.iter().map(|step| step * power).find(|top| *top >= count).unwrap_or(count)
 }
 
 #[cfg(test)]
@@ -112,12 +123,13 @@ mod tests {
         assert_eq!(number(Kind::Ratio, 0.12345), "12.3 %");
         let lengths = [0.0, 59.94, 61.0, 7_200.0, 270_000.0].map(seconds);
         assert_eq!(lengths, ["0.0 s", "59.9 s", "1 min 1 s", "2 h", "3 d 3 h"]);
-        assert_eq!([0.0, 3.0, 10.0, 11.0, 630.0].map(round_up), [1.0, 5.0, 10.0, 20.0, 1000.0]);
+        let tops = [0.0, 3.0, 10.0, 11.0, 630.0].map(|most| number(Kind::Count, round_up(most)));
+        assert_eq!(tops, ["2", "4", "10", "20", "800"]);
     }
 
     #[test]
     fn no_word_speaks_to_the_terminal() {
         assert_eq!(cell(&Cell::Text("a\u{1b}[2Jb".to_owned())), "a\u{fffd}[2Jb");
-        assert_eq!(shortened("abcdef", 4), "abc…");
+        assert_eq!(shortened("abcdefgh", 6), "abc…gh");
     }
 }

@@ -17,3 +17,4 @@ mod reader;
 #[path = "../cli/support.rs"]
 #[expect(dead_code, reason = "helpers of other tests")]
 mod support;
+mod view;
