@@ -23,6 +23,8 @@ use crate::erasure::{self, EraseError, Erasure, Subject};
 use crate::geo::Geo;
 use crate::handle::{Context, Handler};
 use crate::mail::Mailer;
+use crate::proof::Signer;
+use crate::proof::keeper::{self, Keeper};
 use crate::records::Records;
 use crate::runner::{self, Progress};
 use crate::secrets::{Keys, new_correlation_id};
@@ -56,6 +58,8 @@ pub struct App {
     pub reads: Arc<ReadDb>,
     /// How far they are.
     pub progress: Arc<Progress>,
+    /// Signed statements of what the log holds.
+    pub checkpoints: Arc<Keeper>,
     /// Whose a request is.
     pub sessions: Sessions,
     /// Mail.
@@ -106,6 +110,8 @@ impl App {
         let observer = Sessions::observer(config.session_cache, reads.clone(), vault.open_keys());
         tokio::spawn(observer.clone().hear(store.tail()));
         let progress = runner::start(&store, reads.clone(), observer.clone());
+        let signer = Signer::new(&keys, &config.log_origin).context("--log-origin")?;
+        let checkpoints = Keeper::new(signer, reads.clone(), config.checkpoints.clone());
         let sessions = Sessions::new(&observer, vault.clone(), store.clone(), progress.clone());
         let handler = Handler::new(store.clone(), vault.clone(), clock.clone());
         let (recorder, queue) = TouchRecorder::bounded(TOUCH_QUEUE);
@@ -113,6 +119,7 @@ impl App {
             bearer: Bearer::new(&keys, &config.public_url)?,
             rules: Arc::new(config.rules.clone()),
             recorder,
+            checkpoints: Arc::new(checkpoints),
             limits: ClientLimits::new(&config),
             recent_logins: Cache::new(RECENT_LOGINS),
             desk: Arc::default(),
@@ -187,6 +194,7 @@ impl App {
             (Arc::downgrade(self), self.progress.clone(), self.store.tail());
         tokio::spawn(onboarding::work(desk, app, progress, tail));
         tokio::spawn(retention::work(Arc::downgrade(self), self.progress.clone()));
+        tokio::spawn(keeper::work(Arc::downgrade(&self.checkpoints), self.progress.clone()));
         tokio::spawn(touches::work(Arc::downgrade(self), queue));
         Ok(())
     }

@@ -9,8 +9,8 @@ use tracing_subscriber::EnvFilter;
 
 use crate::app::App;
 use crate::clock::Clock;
-use crate::config::{self, AuditArgs, CopyArgs, DoctorArgs, EraseArgs, ServeArgs};
-use crate::{audit, copy, demo, doctor, erasure, http};
+use crate::config::{self, AuditArgs, CopyArgs, DoctorArgs, EraseArgs, ServeArgs, VerifyArgs};
+use crate::{audit, copy, demo, doctor, erasure, http, verify};
 
 /// Passwordless login and attribution out of one append-only event log
 #[derive(Debug, Parser)]
@@ -34,6 +34,8 @@ enum Command {
     Audit(AuditArgs),
     /// Forget who a user was: keys destroyed, sessions ended, address released; cannot be undone
     Erase(EraseArgs),
+    /// Read the whole log again and say what was altered, removed, inserted, reordered or cut off
+    Verify(VerifyArgs),
 }
 
 /// Runs what the command line says.
@@ -57,6 +59,7 @@ pub fn run() -> anyhow::Result<()> {
         Command::Doctor(args) => runtime.block_on(doctor::run(*args)),
         Command::Audit(args) => runtime.block_on(audit::run(args)),
         Command::Erase(args) => runtime.block_on(erasure::run(args)),
+        Command::Verify(args) => runtime.block_on(verify::run(args.into_config()?)),
     }
 }
 

@@ -4,6 +4,7 @@
 //! [`Config`] what it means; what cannot work together is refused here, in one clear sentence.
 
 mod audit;
+mod checkpoints;
 mod cookies;
 mod copy;
 mod doctor;
@@ -13,6 +14,7 @@ mod flags;
 mod log;
 mod operate;
 mod operators;
+mod verify;
 
 use std::net::{IpAddr, SocketAddr};
 use std::path::Path;
@@ -37,11 +39,13 @@ pub use self::flags::{ModelArg, RecordArg, ServeArgs};
 pub use self::log::{LogArgs, LogConfig};
 pub use self::operate::{OperateArgs, Place, UserName};
 pub use self::operators::Operator;
+pub use self::verify::{VerifyArgs, VerifyConfig};
 use crate::clock::Clock;
 use crate::domain::rules::{RULES_VERSION, Rules};
 use crate::domain::touch::{Hosts, Model, Record, Window};
 use crate::geo::Geo;
 use crate::mail::{MailConfigError, Mailer, Sender};
+use crate::proof::keeper::Keeping;
 use crate::secrets::{Keys, MasterKey, sha256};
 use crate::store::{EventStore, Location};
 
@@ -90,6 +94,10 @@ pub struct Config {
     pub host_prefix: bool,
     /// Who may use the operators' API; nobody: it is closed.
     pub operators: Vec<Operator>,
+    /// What the log is called in its checkpoints.
+    pub log_origin: String,
+    /// Where and when checkpoints of the log are left; `None`: nowhere.
+    pub checkpoints: Option<Keeping>,
     /// The plan every account starts with.
     pub plan: String,
     /// How long an address is kept that nobody verified; none: for ever.
@@ -257,6 +265,8 @@ impl ServeArgs {
         let operators = operators::parse_all(&self.admin_token)?;
         let cookie_domain = self.cookie_domain(&public_url)?;
         let geo = self.geoip.as_deref().map_or_else(|| Ok(Geo::none()), Geo::open)?;
+        let log_origin = self.log_origin(&public_url)?;
+        let checkpoints = self.keeping(&store);
         let given_key = self.master_key.as_deref().map(given_master_key).transpose()?;
         let is_given = given_key.is_some();
         let master_key = find(given_key, store.directory())?.context(
@@ -285,6 +295,8 @@ impl ServeArgs {
             cookie_domain,
             host_prefix: self.host_cookie_prefix,
             operators,
+            log_origin,
+            checkpoints,
             plan: self.free_plan,
             keep_unverified: days(self.keep_unverified_days),
             session_cache: self.session_cache,

@@ -18,7 +18,7 @@ use crate::clock::Clock;
 use crate::config::CopyConfig;
 use crate::secrets::Keys;
 use crate::store::{Side, StoreError, Transfer};
-use progress::Progress;
+pub(crate) use progress::Progress;
 use summary::{LogSummary, VaultSummary};
 
 /// Events, or keys, in memory at a time, of each side.

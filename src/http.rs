@@ -12,6 +12,7 @@ mod frame;
 mod health;
 pub mod landing_cookies;
 pub mod limits;
+mod log;
 mod referrals;
 mod serve;
 mod session;
@@ -48,6 +49,10 @@ pub fn router(app: Arc<App>) -> Site {
         .route("/v1/referrals/code", post(slug::choose).delete(slug::give_up))
         .route("/api/v1/users/attribution", get(attribution::snapshot))
         .route("/.well-known/jwks.json", get(bearer::jwks))
+        .route("/v1/log/checkpoint", get(log::checkpoint))
+        .route("/v1/log/proof", get(log::proof))
+        .route("/v1/log/consistency", get(log::consistency))
+        .route("/v1/log/key", get(log::key))
         .nest("/v1/admin", admin::routes())
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))

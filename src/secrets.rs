@@ -88,6 +88,8 @@ pub struct Keys {
     pub wrapping: SealingKey,
     /// Seed of the Ed25519 key that signs bearer tokens.
     pub(crate) bearer_seed: [u8; 32],
+    /// Seed of the Ed25519 key that signs checkpoints of the log.
+    pub(crate) log_seed: [u8; 32],
 }
 
 impl Keys {
@@ -104,6 +106,7 @@ impl Keys {
             cookie: MacKey(hmac("landing cookie")),
             wrapping: SealingKey::new(&master.derive("subject key wrapping")),
             bearer_seed: master.derive("bearer token"),
+            log_seed: master.derive("log checkpoint"),
         }
     }
 

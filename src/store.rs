@@ -6,6 +6,7 @@
 
 #[cfg(feature = "kurrentdb")]
 mod kurrent;
+mod leaves;
 mod location;
 mod postgres;
 mod sqlite;
@@ -22,6 +23,7 @@ use whence_events::{Event, EventId, Metadata, Position, Recorded, StreamId, Time
 
 #[cfg(feature = "kurrentdb")]
 pub use kurrent::{KurrentOpenError, KurrentStore, KurrentUrl};
+pub use leaves::Leaves;
 pub use location::{Location, Side};
 pub use postgres::{OpenError as PostgresOpenError, PostgresStore, PostgresVault};
 pub use sqlite::{OpenError, SqliteStore};
@@ -76,6 +78,19 @@ pub trait EventStore: Send + Sync + 'static {
     /// # Errors
     /// [`StoreError::Unavailable`].
     async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Recorded>, StoreError>;
+
+    /// The same as [`EventStore::read_all`] gives, as leaves of the tree over the log: columns as they
+    /// stand there, not decoded. So an event that somebody has spoilt is one among others, where that
+    /// is possible; its leaf then has no bytes.
+    ///
+    /// # Errors
+    /// [`StoreError::Unavailable`].
+    async fn read_leaves(&self, after: Position, limit: usize) -> Result<Leaves, StoreError> {
+        let events = self.read_all(after, limit).await?;
+        let mut leaves = Leaves::default();
+        events.iter().for_each(|event| leaves.add(event.position, |out| event.write_leaf(out)));
+        Ok(leaves)
+    }
 
     /// Position of the last event; 0 when there is none.
     ///

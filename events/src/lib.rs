@@ -10,6 +10,7 @@ mod audit;
 pub mod codec;
 mod event;
 mod ids;
+mod leaf;
 mod mailbox;
 mod name;
 mod pii;
@@ -26,6 +27,7 @@ pub use ids::{
     CorrelationId, EmailAddress, EmailKey, EventId, Handle, Hash, InvalidId, Mac, ReferralCode,
     RequestId, SessionId, TouchId, UserId,
 };
+pub use leaf::Leaf;
 pub use mailbox::{
     CodeDeliveryFailed, CodeRejected, CodeVerified, LoginExpired, LoginLocked, LoginStarted,
     LoginThrottled, MailboxClaimed, MailboxEvent, MailboxForgotten, MailboxReleased,

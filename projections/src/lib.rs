@@ -9,7 +9,9 @@ mod attribution;
 mod change;
 mod duties;
 mod identity;
+pub mod log_tree;
 mod look;
+pub mod merkle;
 mod read_db;
 
 pub use attribution::{Invitee, ReferralOverview, Snapshot};
@@ -37,10 +39,20 @@ pub trait Projector: Send + Sync {
     /// The same events always give the same changes, however they are batched: whatever depends on
     /// time depends on the times in the events.
     fn project(&self, event: &Recorded, changes: &mut Vec<Change>);
+
+    /// Whether it is the one that folds whole runs, into the tree over the log.
+    fn is_log_tree(&self) -> bool {
+        false
+    }
 }
 
 /// Every projector, in no particular order: none depends on another's tables.
 #[must_use]
 pub fn projectors() -> Vec<Box<dyn Projector>> {
-    vec![Box::new(identity::Identity), Box::new(attribution::Attribution), Box::new(duties::Duties)]
+    vec![
+        Box::new(identity::Identity),
+        Box::new(attribution::Attribution),
+        Box::new(duties::Duties),
+        Box::new(log_tree::LogTree),
+    ]
 }

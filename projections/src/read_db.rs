@@ -4,6 +4,7 @@ mod apply;
 mod postgres;
 mod query;
 mod sqlite;
+mod tree;
 
 use std::path::Path;
 

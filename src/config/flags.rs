@@ -156,6 +156,39 @@ pub struct ServeArgs {
     )]
     pub(crate) admin_token: Vec<String>,
 
+    /// What the log is called in its checkpoints [default: the host of --public-url and /whence]
+    #[arg(long, env = "WHENCE_LOG_ORIGIN", value_name = "NAME")]
+    pub(crate) log_origin: Option<String>,
+
+    #[arg(
+        long,
+        env = "WHENCE_CHECKPOINTS",
+        value_name = "DIR",
+        help = "Directory for signed checkpoints of the log [default: checkpoints beside a sqlite \
+                log; none elsewhere]"
+    )]
+    pub(crate) checkpoints: Option<PathBuf>,
+
+    /// New events after which there is another checkpoint
+    #[arg(
+        long,
+        env = "WHENCE_CHECKPOINT_EVENTS",
+        default_value_t = 10_000,
+        value_name = "N",
+        value_parser = value_parser!(u64).range(1..)
+    )]
+    pub(crate) checkpoint_events: u64,
+
+    /// Seconds after which there is another checkpoint, when there is a new event
+    #[arg(
+        long,
+        env = "WHENCE_CHECKPOINT_SECONDS",
+        default_value_t = 60,
+        value_name = "N",
+        value_parser = value_parser!(u32).range(1..)
+    )]
+    pub(crate) checkpoint_seconds: u32,
+
     /// Plan every account starts with
     #[arg(long, env = "WHENCE_FREE_PLAN", default_value = "free", value_name = "NAME")]
     pub(crate) free_plan: String,

@@ -81,6 +81,11 @@ impl LogConfig {
         Keys::derive(&self.master_key)
     }
 
+    /// Where a service leaves signed checkpoints of a log in files, when it is not told otherwise.
+    pub(crate) fn checkpoints(&self) -> impl Iterator<Item = std::path::PathBuf> {
+        self.store.directory().map(|directory| directory.join("checkpoints")).into_iter()
+    }
+
     /// Opens the log for reading, also beside a service that runs on it.
     ///
     /// # Errors

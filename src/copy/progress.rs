@@ -1,4 +1,4 @@
-//! How far a copy is: a bar on a terminal, a line every few seconds elsewhere.
+//! How far a pass over a log is: a bar on a terminal, a line every few seconds elsewhere.
 
 use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
@@ -10,7 +10,7 @@ use whence_events::Position;
 const LINE_EVERY: Duration = Duration::from_secs(3);
 
 /// What is shown of one pass over a log. Only its owner writes to stderr meanwhile.
-pub(super) struct Progress {
+pub(crate) struct Progress {
     what: &'static str,
     /// Of the log that is read, for positions tell how far it is read in every kind of store.
     head: Position,
@@ -20,7 +20,7 @@ pub(super) struct Progress {
 }
 
 impl Progress {
-    pub(super) fn new(what: &'static str, head: Position) -> Self {
+    pub(crate) fn new(what: &'static str, head: Position) -> Self {
         let began = Instant::now();
         let bar = std::io::stderr().is_terminal().then(|| {
             let bar = ProgressBar::new(head);
@@ -32,7 +32,7 @@ impl Progress {
     }
 
     /// The event at `position`, the last of so many events, is done.
-    pub(super) fn at(&mut self, position: Position, events: u64) {
+    pub(crate) fn at(&mut self, position: Position, events: u64) {
         let rate = rate(events, self.began.elapsed());
         if let Some(bar) = &self.bar {
             bar.set_message(format!("{events} events, {rate}/s"));
@@ -46,7 +46,7 @@ impl Progress {
     }
 
     /// The pass is over, with so many events done.
-    pub(super) fn end(self, events: u64) {
+    pub(crate) fn end(self, events: u64) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }

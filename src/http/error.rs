@@ -16,6 +16,7 @@ use crate::domain::mailbox::MailboxRejection;
 use crate::domain::user::{SLUG_WINDOW, UserRejection};
 use crate::handle::HandleError;
 use crate::http::limits::RETRY_AFTER_SECONDS;
+use crate::proof::keeper::KeepError;
 use crate::sessions::SessionError;
 use crate::store::StoreError;
 
@@ -37,6 +38,8 @@ pub(crate) enum Problem {
     CsrfInvalid,
     /// Something in the path or the query of an operator's call, in a sentence.
     InvalidParameter(&'static str),
+    /// A number in the query is missing, none, or not possible.
+    InvalidQuery,
     NotFound,
     MethodNotAllowed,
     SlugInvalid,
@@ -98,6 +101,11 @@ impl Problem {
                 (S::FORBIDDEN, "csrf_invalid", "The CSRF token is not that of this session.")
             }
             Self::InvalidParameter(message) => (S::BAD_REQUEST, "invalid_parameter", message),
+            Self::InvalidQuery => (
+                S::BAD_REQUEST,
+                "invalid_query",
+                "The query asks for what cannot be: its numbers are whole, and from is 1 to to.",
+            ),
             Self::NotFound => (S::NOT_FOUND, "not_found", "There is nothing here."),
             Self::MethodNotAllowed => {
                 (S::METHOD_NOT_ALLOWED, "method_not_allowed", "This cannot be done here.")
@@ -145,6 +153,7 @@ impl Problem {
             | Self::CsrfMissing
             | Self::CsrfInvalid
             | Self::InvalidParameter(_)
+            | Self::InvalidQuery
             | Self::NotFound
             | Self::MethodNotAllowed
             | Self::SlugInvalid
@@ -177,6 +186,7 @@ impl Problem {
             | Self::CsrfMissing
             | Self::CsrfInvalid
             | Self::InvalidParameter(_)
+            | Self::InvalidQuery
             | Self::SlugInvalid
             | Self::SlugReserved
             | Self::SlugTaken => ("BAD_REQUEST", "error.bad_request"),
@@ -281,6 +291,18 @@ impl From<AuditError> for Problem {
             AuditError::NoSuchCode => Self::CodeNotFound,
             AuditError::Store(error) => error.into(),
             AuditError::Query(error) => error.into(),
+        }
+    }
+}
+
+impl From<KeepError> for Problem {
+    fn from(error: KeepError) -> Self {
+        tracing::error!(error = %chain(&error), "no checkpoint of the log");
+        match error {
+            KeepError::Shorter { .. } | KeepError::Reads(_) => Self::Unavailable,
+            KeepError::Contradiction(_) | KeepError::NotOurs { .. } | KeepError::File { .. } => {
+                Self::Internal
+            }
         }
     }
 }

@@ -105,6 +105,16 @@ impl Location {
         bail!("{flag} kurrentdb://...: this whence was built without KurrentDB")
     }
 
+    /// Whether positions have no gaps.
+    #[must_use]
+    pub fn is_dense(&self) -> bool {
+        match self {
+            Self::Sqlite(_) | Self::Postgres(_) => true,
+            #[cfg(feature = "kurrentdb")]
+            Self::KurrentDb(..) => false,
+        }
+    }
+
     /// The directory of a log that lives in files.
     #[must_use]
     pub fn directory(&self) -> Option<&Path> {

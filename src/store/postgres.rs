@@ -23,7 +23,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 use whence_events::{EventId, Mac, Position, Recorded, StreamId, Version};
 
-use super::{Append, Appended, Batch, EventStore, KeyRecord, KeyStore as _, StoreError};
+use super::{Append, Appended, Batch, EventStore, KeyRecord, KeyStore as _, Leaves, StoreError};
 use crate::clock::Clock;
 use crate::postgres::PostgresUrl;
 pub(super) use examine::{Parts, examine};
@@ -135,6 +135,10 @@ impl EventStore for PostgresStore {
 
     async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Recorded>, StoreError> {
         self.readers.all(after, limit).await
+    }
+
+    async fn read_leaves(&self, after: Position, limit: usize) -> Result<Leaves, StoreError> {
+        self.readers.leaves(after, limit).await
     }
 
     async fn head(&self) -> Result<Position, StoreError> {

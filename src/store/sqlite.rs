@@ -17,7 +17,7 @@ use async_trait::async_trait;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use whence_events::{EventId, Mac, Position, Recorded, StreamId, Version};
 
-use super::{Append, Appended, Batch, EventStore, KeyRecord, StoreError};
+use super::{Append, Appended, Batch, EventStore, KeyRecord, Leaves, StoreError};
 use crate::clock::Clock;
 pub(super) use examine::examine;
 pub use open::OpenError;
@@ -130,6 +130,10 @@ impl EventStore for SqliteStore {
 
     async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Recorded>, StoreError> {
         self.readers.all(after, limit)
+    }
+
+    async fn read_leaves(&self, after: Position, limit: usize) -> Result<Leaves, StoreError> {
+        self.readers.leaves(after, limit)
     }
 
     async fn head(&self) -> Result<Position, StoreError> {

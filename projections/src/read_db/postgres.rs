@@ -6,6 +6,7 @@ mod open;
 mod plan;
 mod query;
 mod sets;
+mod tiles;
 
 use std::time::Duration;
 

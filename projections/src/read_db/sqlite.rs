@@ -1,5 +1,7 @@
 //! Read models in a SQLite file.
 
+pub(super) mod tiles;
+
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -110,8 +112,12 @@ fn run(
     if after > done {
         return Err(ProjectError::TablesMoved(projector.name()));
     }
+    let new = &events[events.partition_point(|event| event.position <= done)..];
+    if projector.is_log_tree() {
+        tiles::grow(transaction, new)?;
+    }
     let mut changes = Vec::new();
-    for event in &events[events.partition_point(|event| event.position <= done)..] {
+    for event in new {
         projector.project(event, &mut changes);
         for change in changes.drain(..) {
             apply::change(transaction, change)?;
@@ -183,6 +189,7 @@ fn make_tables(transaction: &Transaction<'_>, projector: &dyn Projector) -> rusq
         "identity" => include_str!("../../sql/sqlite/identity.sql"),
         "attribution" => include_str!("../../sql/sqlite/attribution.sql"),
         "duties" => include_str!("../../sql/sqlite/duties.sql"),
+        "log-tree" => include_str!("../../sql/sqlite/log_tree.sql"),
         name => unreachable!("the projector {name} has no tables"),
     })?;
     let sql =

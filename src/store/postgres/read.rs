@@ -11,12 +11,12 @@ use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 use whence_events::codec::{self, CodecError};
 use whence_events::{
-    Actor, CorrelationId, EventId, InvalidId, Metadata, Position, Recorded, StreamId, Timestamp,
-    Version,
+    Actor, CorrelationId, EventId, InvalidId, Leaf, Metadata, Position, Recorded, StreamId,
+    Timestamp, Version,
 };
 
 use crate::postgres::said;
-use crate::store::StoreError;
+use crate::store::{Leaves, StoreError};
 
 /// How long a statement may take to begin to answer, and then to go on: no caller waits longer.
 const READ: Duration = Duration::from_secs(3);
@@ -56,6 +56,24 @@ impl Readers {
                    FROM log.events e JOIN log.streams s ON s.first = e.stream
                    WHERE e.position > $1 ORDER BY e.position LIMIT $2";
         self.query(sql, &[&clamped(after), &clamped(limit)], recorded).await
+    }
+
+    pub(super) async fn leaves(&self, after: Position, limit: usize) -> Result<Leaves, StoreError> {
+        // Also those whose stream is gone.
+        let sql = "SELECT e.position, s.name, e.version, e.event_id, e.type, e.data, e.occurred_at,
+                          e.recorded_at, e.correlation_id, e.causation_id, e.actor
+                   FROM log.events e LEFT JOIN log.streams s ON s.first = e.stream
+                   WHERE e.position > $1 ORDER BY e.position LIMIT $2";
+        let row = |row: &Row| {
+            let mut bytes = Vec::new();
+            // What cannot be read has no bytes.
+            let _ = leaf(row).map(|leaf| leaf.write(&mut bytes));
+            Ok((number(row, 0)?, bytes))
+        };
+        let rows = self.query(sql, &[&clamped(after), &clamped(limit)], row).await?;
+        let mut leaves = Leaves::default();
+        rows.iter().for_each(|(at, bytes)| leaves.add(*at, |out| out.extend_from_slice(bytes)));
+        Ok(leaves)
     }
 
     pub(super) async fn head(&self) -> Result<Position, StoreError> {
@@ -154,6 +172,21 @@ pub(super) fn clamped(number: impl TryInto<i64>) -> i64 {
 
 fn number(row: &Row, column: usize) -> Result<u64, ReadError> {
     Ok(row.try_get::<_, i64>(column)?.try_into()?)
+}
+
+fn leaf(row: &Row) -> Result<Leaf<'_>, tokio_postgres::Error> {
+    Ok(Leaf {
+        event_id: row.try_get(3)?,
+        stream: row.try_get(1)?,
+        version: row.try_get::<_, i64>(2)?.cast_unsigned(),
+        event_type: row.try_get(4)?,
+        occurred_at: row.try_get(6)?,
+        correlation_id: row.try_get(8)?,
+        causation_id: row.try_get(9)?,
+        actor: row.try_get(10)?,
+        recorded_at: row.try_get(7)?,
+        data: row.try_get::<_, &str>(5)?.as_bytes(),
+    })
 }
 
 fn recorded(row: &Row) -> Result<Recorded, ReadError> {

@@ -6,11 +6,11 @@ use std::sync::{Mutex, PoisonError};
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params};
 use uuid::Uuid;
 use whence_events::{
-    Actor, CorrelationId, EventId, Metadata, Position, Recorded, StreamId, Timestamp, Version,
-    codec,
+    Actor, CorrelationId, EventId, Leaf, Metadata, Position, Recorded, StreamId, Timestamp,
+    Version, codec,
 };
 
-use crate::store::{KeyRecord, StoreError};
+use crate::store::{KeyRecord, Leaves, StoreError};
 
 /// Connections for readers: as many as ever read at once, kept for the next.
 pub(super) struct Readers {
@@ -49,6 +49,23 @@ impl Readers {
         self.with(|connection| {
             let mut statement = connection.prepare_cached(sql)?;
             statement.query_map(params![clamped(after), clamped(limit)], recorded)?.collect()
+        })
+    }
+
+    pub(super) fn leaves(&self, after: Position, limit: usize) -> Result<Leaves, StoreError> {
+        // Also those whose stream is gone.
+        let sql = "SELECT e.position, s.name, e.version, e.event_id, e.type, e.data, e.occurred_at,
+                          e.recorded_at, e.correlation_id, e.causation_id, e.actor
+                   FROM events e LEFT JOIN streams s ON s.first = e.stream
+                   WHERE e.position > ?1 ORDER BY e.position LIMIT ?2";
+        self.with(|connection| {
+            let mut statement = connection.prepare_cached(sql)?;
+            let mut rows = statement.query(params![clamped(after), clamped(limit)])?;
+            let mut leaves = Leaves::default();
+            while let Some(row) = rows.next()? {
+                leaves.try_add(row.get(0)?, |out| leaf(row).map(|leaf| leaf.write(out)));
+            }
+            Ok(leaves)
         })
     }
 
@@ -121,6 +138,21 @@ fn recorded(row: &Row<'_>) -> rusqlite::Result<Recorded> {
             actor: parsed::<Actor>(row, 10)?,
         },
         recorded_at: Timestamp::from_micros(row.get(7)?),
+    })
+}
+
+fn leaf<'a>(row: &'a Row<'_>) -> rusqlite::Result<Leaf<'a>> {
+    Ok(Leaf {
+        event_id: row.get(3)?,
+        stream: row.get_ref(1)?.as_str()?,
+        version: row.get::<_, i64>(2)?.cast_unsigned(),
+        event_type: row.get_ref(4)?.as_str()?,
+        occurred_at: row.get(6)?,
+        correlation_id: row.get(8)?,
+        causation_id: row.get(9)?,
+        actor: row.get_ref(10)?.as_str()?,
+        recorded_at: row.get(7)?,
+        data: row.get_ref(5)?.as_bytes()?,
     })
 }
 

@@ -13,8 +13,10 @@ use whence_events::{Position, Recorded};
 use super::lead::Seat;
 use super::plan::Plan;
 use super::sets::Column;
+use super::tiles;
 use super::{APPLY, PostgresReadDb, ProjectError, read_checkpoints};
 use crate::Projector;
+use crate::log_tree::Tile;
 use crate::read_db::known;
 
 /// A statement and its parameters.
@@ -58,21 +60,32 @@ impl Seat {
         after: Position,
         events: &[Recorded],
     ) -> Result<(), ProjectError> {
+        let mut edge = self.edge.take();
         let done = if let Some(done) = self.done.take() {
             done
         } else {
+            edge = None;
             let checkpoints = read_checkpoints(&self.client, projectors).await?;
             checkpoints.iter().map(|checkpoint| checkpoint.position).collect()
         };
         let mut plan = Plan::default();
         let mut moves = Moves::default();
         let mut changes = Vec::new();
+        let mut tiles = Vec::new();
         for (projector, done) in projectors.iter().zip(&done) {
             let new = &events[events.partition_point(|event| event.position <= *done)..];
             let Some(last) = new.last() else { continue };
             // What lies between is nowhere then: the tables are not those this run was cut for.
             if after > *done {
                 return Err(ProjectError::TablesMoved(projector.name()));
+            }
+            if projector.is_log_tree() {
+                let mut tree = match edge.take() {
+                    Some(edge) => edge,
+                    None => tiles::edge(&self.client).await?,
+                };
+                tiles = tree.grow(new);
+                edge = Some(tree);
             }
             for event in new {
                 projector.project(event, &mut changes);
@@ -81,14 +94,20 @@ impl Seat {
             moves.add(projector.as_ref(), *done, last);
         }
         if !moves.names.is_empty() {
-            self.commit(&moves, &plan).await?;
+            self.commit(&moves, &plan, &tiles).await?;
         }
         let end = events.last().map_or(0, |event| event.position);
+        self.edge = edge;
         self.done = Some(done.into_iter().map(|done| done.max(end)).collect());
         Ok(())
     }
 
-    async fn commit(&self, moves: &Moves, plan: &Plan) -> Result<(), ProjectError> {
+    async fn commit(
+        &self,
+        moves: &Moves,
+        plan: &Plan,
+        changed: &[Tile],
+    ) -> Result<(), ProjectError> {
         // The checkpoints first: that holds off whoever else would write.
         let mut requests = vec![moves.request(&self.client).await?];
         for group in plan.groups() {
@@ -96,6 +115,10 @@ impl Seat {
                 let statement = self.client.prepare_cached(sql).await?;
                 requests.push(Request { statement, columns: (group.set.columns)(&group.changes) });
             }
+        }
+        if !changed.is_empty() {
+            let statement = self.client.prepare_cached(tiles::WRITE).await?;
+            requests.push(Request { statement, columns: tiles::columns(changed) });
         }
         let counts = send(&self.client, &requests).await?;
         if counts.first().is_none_or(|moved| *moved != moves.names.len() as u64) {

@@ -8,6 +8,7 @@ use tokio::time::timeout;
 use whence_events::Position;
 
 use super::{ANSWER, PostgresReadDb, ProjectError, open};
+use crate::log_tree::Edge;
 
 /// Held, for as long as its session lasts, by who projects.
 pub(crate) const PROJECTING: i64 = 0x7768_656e_6365_0002;
@@ -28,6 +29,8 @@ pub(super) struct Seat {
     pub(super) leads: bool,
     /// How far each projector is, in their order, as far as that is known.
     pub(super) done: Option<Vec<Position>>,
+    /// Where the log's tree grows; of no worth when `done` is not known.
+    pub(super) edge: Option<Edge>,
 }
 
 impl PostgresReadDb {
@@ -92,7 +95,7 @@ impl PostgresReadDb {
     async fn new_seat(&self) -> Result<Seat, ProjectError> {
         let client = Object::take(self.pool.get().await?);
         client.batch_execute(MAY_VANISH).await?;
-        Ok(Seat { client, leads: false, done: None })
+        Ok(Seat { client, leads: false, done: None, edge: None })
     }
 }
 

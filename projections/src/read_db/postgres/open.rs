@@ -72,6 +72,7 @@ fn tables(projector: &dyn Projector) -> String {
         "identity" => include_str!("../../../sql/postgres/identity.sql"),
         "attribution" => include_str!("../../../sql/postgres/attribution.sql"),
         "duties" => include_str!("../../../sql/postgres/duties.sql"),
+        "log-tree" => include_str!("../../../sql/postgres/log_tree.sql"),
         name => unreachable!("the projector {name} has no tables"),
     };
     old.chain([new.to_owned()]).collect()

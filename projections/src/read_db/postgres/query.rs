@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// The values of a statement's parameters.
-type Values<'a> = &'a [&'a (dyn ToSql + Sync)];
+pub(super) type Values<'a> = &'a [&'a (dyn ToSql + Sync)];
 
 impl PostgresReadDb {
     pub(in crate::read_db) async fn login(
@@ -246,7 +246,7 @@ impl PostgresReadDb {
         self.rows(sql, values).await?.iter().map(view).collect()
     }
 
-    async fn rows(&self, sql: &str, values: Values<'_>) -> Result<Vec<Row>, QueryError> {
+    pub(super) async fn rows(&self, sql: &str, values: Values<'_>) -> Result<Vec<Row>, QueryError> {
         let client = self.pool.get().await?;
         let answer = timeout(ANSWER, async {
             let statement = client.prepare_cached(sql).await?;

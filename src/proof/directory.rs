@@ -1,0 +1,75 @@
+//! Checkpoints in files, outside of the database: one a size, and `latest`.
+
+use std::fs::{DirBuilder, File};
+use std::io::{ErrorKind, Write as _};
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::{Path, PathBuf};
+
+use super::Checkpoint;
+
+/// What the name of a file begins with; the size follows, in twelve digits, so that names sort as sizes.
+const PREFIX: &str = "checkpoint-";
+
+/// The newest one again, under a name that stays.
+pub(super) const LATEST: &str = "latest";
+
+/// A note in a file, believed or not.
+#[derive(Clone, Debug)]
+pub struct NoteFile {
+    /// Where it is.
+    pub path: PathBuf,
+    /// What it holds.
+    pub note: String,
+}
+
+/// Writes a checkpoint beside those that are there. It is on disk when this returns.
+///
+/// # Errors
+/// When it cannot be written.
+pub fn store(directory: &Path, checkpoint: &Checkpoint, note: &str) -> std::io::Result<()> {
+    DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+    write(directory, &format!("{PREFIX}{:012}", checkpoint.size), note)?;
+    write(directory, LATEST, note)
+}
+
+/// Under its name it is there as a whole, or not at all.
+fn write(directory: &Path, name: &str, note: &str) -> std::io::Result<()> {
+    let unfinished = directory.join(format!(".{name}"));
+    let mut file = File::create(&unfinished)?;
+    file.write_all(note.as_bytes())?;
+    file.sync_all()?;
+    std::fs::rename(unfinished, directory.join(name))?;
+    File::open(directory)?.sync_all()
+}
+
+/// The newest checkpoint, when there is one.
+///
+/// # Errors
+/// When it cannot be read.
+pub fn latest(directory: &Path) -> std::io::Result<Option<String>> {
+    match std::fs::read_to_string(directory.join(LATEST)) {
+        Ok(note) => Ok(Some(note)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// All checkpoints in a directory, in the order of their names; or the one that is in a file.
+///
+/// # Errors
+/// When one cannot be read.
+pub fn read(path: &Path) -> std::io::Result<Vec<NoteFile>> {
+    let mut paths = vec![path.to_owned()];
+    if path.is_dir() {
+        let ours = |path: &PathBuf| {
+            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            name.starts_with(PREFIX) || name == LATEST
+        };
+        let entries = std::fs::read_dir(path)?.map(|entry| Ok(entry?.path()));
+        paths = entries.collect::<std::io::Result<Vec<_>>>()?;
+        paths.retain(ours);
+        paths.sort();
+    }
+    let file = |path: PathBuf| Ok(NoteFile { note: std::fs::read_to_string(&path)?, path });
+    paths.into_iter().map(file).collect()
+}

@@ -1,0 +1,59 @@
+//! Leaves of a run of the log: what the tree over it is made of.
+
+use whence_events::Position;
+
+/// Any number of leaves, their bytes one behind the other: a page of them costs two allocations.
+#[derive(Clone, Debug, Default)]
+pub struct Leaves {
+    bytes: Vec<u8>,
+    /// Of each leaf its event's position, and where its bytes end.
+    ends: Vec<(Position, usize)>,
+}
+
+impl Leaves {
+    /// Adds the leaf that `write` appends to what it is given.
+    pub fn add(&mut self, position: Position, write: impl FnOnce(&mut Vec<u8>)) {
+        write(&mut self.bytes);
+        self.ends.push((position, self.bytes.len()));
+    }
+
+    /// Adds the leaf that `write` appends, or one without bytes when it cannot.
+    pub(super) fn try_add<E>(
+        &mut self,
+        position: Position,
+        write: impl FnOnce(&mut Vec<u8>) -> Result<(), E>,
+    ) {
+        let begin = self.bytes.len();
+        if write(&mut self.bytes).is_err() {
+            self.bytes.truncate(begin);
+        }
+        self.ends.push((position, self.bytes.len()));
+    }
+
+    /// How many.
+    #[must_use]
+    pub fn len(&self) -> usize {
+        self.ends.len()
+    }
+
+    /// Whether there is none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.ends.is_empty()
+    }
+
+    /// Position of the last one.
+    #[must_use]
+    pub fn last(&self) -> Option<Position> {
+        self.ends.last().map(|(position, _)| *position)
+    }
+
+    /// Each with the position of its event.
+    pub fn iter(&self) -> impl Iterator<Item = (Position, &[u8])> {
+        let begins = std::iter::once(0).chain(self.ends.iter().map(|(_, end)| *end));
+        self.ends
+            .iter()
+            .zip(begins)
+            .map(|((position, end), begin)| (*position, &self.bytes[begin..*end]))
+    }
+}

@@ -1,0 +1,85 @@
+//! Evidence in a file.
+
+use serde_json::json;
+use tempfile::TempDir;
+use whence::bundle::{self, check_bytes};
+use whence::clock::Clock;
+use whence::proof::{Signer, Verifier};
+use whence::secrets::{Keys, MasterKey};
+use whence::store::Location;
+use whence_events::Recorded;
+
+use crate::log::{ORIGIN, checkpoint, fold, keys, signer, sqlite};
+
+/// The text of a bundle with these events of a fresh log.
+async fn written(of: impl Fn(&[Recorded]) -> Vec<Recorded>) -> anyhow::Result<(TempDir, String)> {
+    let log = sqlite().await;
+    let location = Location::Sqlite(log.path().join("data"));
+    let store = location.open_to_read(keys().fingerprint(), Clock::system()).await?;
+    let reads = location.open_reads().await?;
+    let events = of(&fold(&*store, &reads).await);
+    let over = checkpoint(&reads, 300).await;
+    let story = json!({ "what": "Ada came by \u{201c}a link\u{201d}", "when": [1.5, 1e21, -0.0] });
+    let text = bundle::write(&events, &reads, &over, &signer(), story).await?;
+    Ok((log, text))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bundle_is_believed_by_whoever_has_the_key() {
+    let some =
+        |events: &[Recorded]| vec![events[0].clone(), events[256].clone(), events[299].clone()];
+    let (log, text) = written(some).await.unwrap();
+    let path = log.path().join("evidence.json");
+    std::fs::write(&path, &text).unwrap();
+    let key = signer().verifier().clone();
+    let report = bundle::check(&path, Some(&key)).unwrap();
+    assert_eq!((report.events, report.checkpoint.size, report.key_was_given), (3, 300, true));
+    assert_eq!(report.story["what"], "Ada came by \u{201c}a link\u{201d}");
+    let alone = bundle::check(&path, None).unwrap();
+    assert_eq!((alone.key, alone.key_was_given), (key, false));
+    let nowhere = bundle::check(&log.path().join("none"), None).unwrap_err();
+    assert!(nowhere.to_string().starts_with("the bundle "), "{nowhere}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bundle_with_any_byte_altered_fails() {
+    let (_log, text) = written(|events| vec![events[41].clone()]).await.unwrap();
+    let bytes = text.into_bytes();
+    assert!(check_bytes(&bytes, None).is_ok());
+    for at in 0..bytes.len() {
+        for bit in [1, 2, 4, 8, 16, 32, 64, 128] {
+            let mut altered = bytes.clone();
+            altered[at] ^= bit;
+            assert!(check_bytes(&altered, None).is_err(), "bit {bit} of byte {at}");
+        }
+        let cut = [&bytes[..at], &bytes[at + 1..]].concat();
+        assert!(check_bytes(&cut, None).is_err(), "without byte {at}");
+        let longer = [&bytes[..at], b" ", &bytes[at..]].concat();
+        assert!(check_bytes(&longer, None).is_err(), "a space before byte {at}");
+    }
+    assert!(check_bytes(&[&bytes[..], b"\n"].concat(), None).is_err());
+    assert!(check_bytes(b"", None).is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bundle_of_somebody_elses_is_not_believed_with_the_key() {
+    let (_log, text) = written(|events| vec![events[41].clone()]).await.unwrap();
+    let stranger = Keys::derive(&MasterKey::generate());
+    let stranger = Signer::new(&stranger, ORIGIN).unwrap();
+    let no = check_bytes(text.as_bytes(), Some(stranger.verifier())).unwrap_err();
+    assert!(no.to_string().starts_with("it is of the key log.example.com/whence+"), "{no}");
+    let renamed: Verifier = signer().verifier().named("other.example.com").unwrap();
+    assert!(check_bytes(text.as_bytes(), Some(&renamed)).is_err());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn no_bundle_is_made_of_what_the_tree_does_not_hold() {
+    let other = |events: &[Recorded]| vec![Recorded { version: 9, ..events[41].clone() }];
+    let no = written(other).await.unwrap_err().to_string();
+    assert_eq!(
+        no,
+        "event 42 is not in the tree of the read models: they are behind, or it was changed"
+    );
+    let beyond = |events: &[Recorded]| vec![Recorded { position: 301, ..events[299].clone() }];
+    assert!(written(beyond).await.is_err());
+}
