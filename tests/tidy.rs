@@ -316,7 +316,13 @@ fn expectations_have_reasons() {
 #[test]
 fn every_variable_is_in_the_readme() {
     let readme = read("README.md");
-    let files = ["src/config/flags.rs", "src/config/copy.rs", "src/config/doctor.rs"];
+    let files = [
+        "src/config/flags.rs",
+        "src/config/copy.rs",
+        "src/config/doctor.rs",
+        "src/config/operate.rs",
+        "src/config/audit.rs",
+    ];
     let flags = files.map(read).concat();
     let variables: Vec<_> = flags.split("env = \"").skip(1).collect();
     // Commands share some.
