@@ -26,12 +26,12 @@ pub async fn bundle(
     positions: &BTreeSet<Position>,
     story: Value,
 ) -> anyhow::Result<String> {
-    let signed = keeper.checkpoint().await?;
+    let over = keeper.checkpoint().await?.checkpoint;
     let mut events = Vec::with_capacity(positions.len());
     for position in positions {
         events.push(at(records, *position).await?);
     }
-    bundle::write(&events, records.reads, &signed.checkpoint, signer, story).await
+    bundle::write(&events, records.reads, &over, signer, story).await
 }
 
 async fn at(records: Records<'_>, position: Position) -> anyhow::Result<Recorded> {

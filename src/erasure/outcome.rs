@@ -72,8 +72,14 @@ impl fmt::Display for Erasure {
         }
         let (sessions, touches) = (self.removed.sessions.len(), self.removed.touches);
         writeln!(f, "\nRemoved:")?;
-        writeln!(f, "  the keys of their e-mail address, name, IP addresses and user agents: what the")?;
-        writeln!(f, "  log holds of these can be read by nobody any more, whoever has the master key")?;
+        writeln!(
+            f,
+            "  the keys of their e-mail address, name, IP addresses and user agents: what the"
+        )?;
+        writeln!(
+            f,
+            "  log holds of these can be read by nobody any more, whoever has the master key"
+        )?;
         writeln!(f, "  sessions ended: {sessions}")?;
         writeln!(f, "  landings whose referring page is gone: {touches}")?;
         writeln!(f, "  the address itself is nobody's, and may sign up again as somebody new")?;
