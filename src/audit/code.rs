@@ -1,12 +1,11 @@
 //! One referral code: whose it is, what became of it, whom it brought.
 
-use std::collections::BTreeSet;
-
 use serde::{Deserialize, Serialize};
-use whence_events::{Event, Position, ReferralCode, StreamId, Timestamp, UserEvent, UserId};
+use whence_events::{Event, ReferralCode, StreamId, Timestamp, UserEvent, UserId};
 
 use super::AuditError;
 use super::decision::CodeThen;
+use super::evidence::Place;
 use super::line::Line;
 use super::personal::Show;
 use crate::records::Records;
@@ -40,8 +39,8 @@ pub struct Brought {
 impl CodeStory {
     /// The events that it is told from: what a proof of it has to hold.
     #[must_use]
-    pub fn positions(&self) -> BTreeSet<Position> {
-        self.timeline.iter().map(|line| line.position).collect()
+    pub fn places(&self) -> Vec<Place> {
+        self.timeline.iter().filter_map(Line::place).collect()
     }
 
     pub(super) async fn tell(

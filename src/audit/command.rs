@@ -1,17 +1,14 @@
 //! `whence audit`: on a log that no service has open, or by asking the service.
 
-use std::collections::BTreeSet;
-
 use anyhow::{Context as _, bail};
 use serde_json::json;
 use whence_events::{Actor, Position, ReferralCode, Refusal, UserId};
 
-use super::{CodeStory, Decisions, Range, Show, UserStory, evidence, show};
+use super::{CodeStory, Decisions, Place, Range, Show, UserStory, evidence, show};
 use crate::app::App;
 use crate::clock::Clock;
-use crate::config::{
-    AuditArgs, AuditCommand, Format, LogConfig, OperateArgs, Place, UserName, range,
-};
+use crate::config::Place as Where;
+use crate::config::{AuditArgs, AuditCommand, Format, LogConfig, OperateArgs, UserName, range};
 use crate::erasure::find;
 use crate::handle::Context;
 use crate::records::OpenRecords;
@@ -65,8 +62,8 @@ enum Desk {
 impl Desk {
     async fn open(args: OperateArgs) -> anyhow::Result<Self> {
         Ok(match args.into_place()? {
-            Place::Server(remote) => Self::Service(remote),
-            Place::Log(config, operator) => Self::here(&config, operator).await?,
+            Where::Server(remote) => Self::Service(remote),
+            Where::Log(config, operator) => Self::here(&config, operator).await?,
         })
     }
 
@@ -124,7 +121,7 @@ impl Desk {
             return remote.get_text(&format!("users/{user_id}/bundle"), &query).await;
         }
         let story = self.user(user, open_personal_data).await?;
-        self.bundle(&story.positions(), serde_json::to_value(&story)?).await
+        self.bundle(&story.places(), serde_json::to_value(&story)?).await
     }
 
     async fn code_bundle(&self, code: &ReferralCode) -> anyhow::Result<String> {
@@ -132,22 +129,18 @@ impl Desk {
             return remote.get_text(&format!("codes/{}/bundle", code.as_str()), &[]).await;
         }
         let story = self.code(code).await?;
-        self.bundle(&story.positions(), serde_json::to_value(&story)?).await
+        self.bundle(&story.places(), serde_json::to_value(&story)?).await
     }
 
     /// Of a log that is opened here.
-    async fn bundle(
-        &self,
-        positions: &BTreeSet<Position>,
-        story: serde_json::Value,
-    ) -> anyhow::Result<String> {
+    async fn bundle(&self, places: &[Place], story: serde_json::Value) -> anyhow::Result<String> {
         match self {
             Self::Service(_) => bail!("a service makes its bundles itself"),
             Self::Here(open, _) => {
                 // The tree of the log is in the tables.
                 open.project().await?;
                 let (signer, keeper) = (open.signer()?, open.keeper()?);
-                evidence::bundle(open.records(), &keeper, &signer, positions, story).await
+                evidence::bundle(open.records(), &keeper, &signer, places, story).await
             }
         }
     }

@@ -1,11 +1,10 @@
 //! A story and its events in a file that proves itself: `--bundle`, and `whence audit check`.
 
-use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::{Context as _, ensure};
 use serde_json::Value;
-use whence_events::{Position, Recorded};
+use whence_events::{StreamId, Version};
 
 use super::{CodeStory, UserStory};
 use crate::bundle::{self, Report};
@@ -13,6 +12,9 @@ use crate::proof::Signer;
 use crate::proof::keeper::Keeper;
 use crate::records::Records;
 use crate::say::say;
+
+/// Where an event stands. Not by its position: a log with gaps is read from behind an event only.
+pub type Place = (StreamId, Version);
 
 /// The text of a bundle: a story, the events that it is told from, and what shows each of them to be
 /// in the log, under a checkpoint that is signed now.
@@ -23,21 +25,17 @@ pub async fn bundle(
     records: Records<'_>,
     keeper: &Keeper,
     signer: &Signer,
-    positions: &BTreeSet<Position>,
+    places: &[Place],
     story: Value,
 ) -> anyhow::Result<String> {
     let over = keeper.checkpoint().await?.checkpoint;
-    let mut events = Vec::with_capacity(positions.len());
-    for position in positions {
-        events.push(at(records, *position).await?);
+    let mut events = Vec::with_capacity(places.len());
+    for (stream, version) in places {
+        let event = records.store.read_stream(stream, *version, 1).await?.pop();
+        events.push(event.with_context(|| format!("event {version} of {stream} is gone"))?);
     }
+    events.sort_by_key(|event| event.position);
     bundle::write(&events, records.reads, &over, signer, story).await
-}
-
-async fn at(records: Records<'_>, position: Position) -> anyhow::Result<Recorded> {
-    let next = records.store.read_all(position.saturating_sub(1), 1).await?;
-    let found = next.into_iter().next().filter(|event| event.position == position);
-    found.with_context(|| format!("event {position} is not in the log any more"))
 }
 
 /// Writes a bundle to a file that is not there yet: evidence replaces no evidence.

@@ -289,6 +289,9 @@ impl From<AuditError> for Problem {
         match error {
             AuditError::NoSuchUser => Self::UserNotFound,
             AuditError::NoSuchCode => Self::CodeNotFound,
+            AuditError::NoSuchPosition => {
+                Self::InvalidParameter("after is 0, or the position of an event.")
+            }
             AuditError::Store(error) => error.into(),
             AuditError::Query(error) => error.into(),
         }

@@ -22,8 +22,8 @@ fn unknown_flags_and_commands() {
     let output = whence(directory.path()).arg("server").output().unwrap();
     assert_eq!(
         String::from_utf8_lossy(&output.stderr),
-        "whence: unrecognized subcommand 'server'; tip: a similar subcommand exists: 'serve' \
-         (see --help)\n"
+        "whence: unrecognized subcommand 'server'; tip: some similar subcommands exist: \
+         'erase', 'serve' (see --help)\n"
     );
     assert_eq!(output.status.code(), Some(1));
     // Nothing said at all: help, and no success.

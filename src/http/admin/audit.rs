@@ -1,6 +1,5 @@
 //! Audits, as operators read them. Each look is on record before it is answered.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Json;
@@ -102,7 +101,7 @@ pub(super) async fn user_bundle(
     eyes: Result<Query<Eyes>, QueryRejection>,
 ) -> Result<Response, Problem> {
     let story = story(&operator, &app, &asked, &id, eyes).await?;
-    bundle(&app, &story.positions(), &story).await
+    bundle(&app, &story.places(), &story).await
 }
 
 /// `GET /v1/admin/codes/{code}/bundle`
@@ -114,24 +113,24 @@ pub(super) async fn code_bundle(
 ) -> Result<Response, Problem> {
     let app = state.0.clone();
     let Json(story) = code(operator, state, asked, path).await?;
-    bundle(&app, &story.positions(), &story).await
+    bundle(&app, &story.places(), &story).await
 }
 
 /// A story and its evidence, byte for byte as it is to be checked.
 async fn bundle(
     app: &App,
-    positions: &BTreeSet<Position>,
+    places: &[audit::Place],
     story: &impl Serialize,
 ) -> Result<Response, Problem> {
     // Proofs come out of the tables.
-    app.progress.wait_for(positions.last().copied().unwrap_or(0)).await;
+    app.progress.wait_for(app.store.head().await?).await;
     let failed = |error: anyhow::Error| {
         tracing::error!(error = format!("{error:#}"), "no bundle of a story");
         Problem::Unavailable
     };
     let signer = Signer::new(&app.keys, &app.config.log_origin).map_err(|e| failed(e.into()))?;
     let story = serde_json::to_value(story).map_err(|error| failed(error.into()))?;
-    let text = audit::bundle(app.records(), &app.checkpoints, &signer, positions, story).await;
+    let text = audit::bundle(app.records(), &app.checkpoints, &signer, places, story).await;
     Ok(([(CONTENT_TYPE, "application/json")], text.map_err(failed)?).into_response())
 }
 
