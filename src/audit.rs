@@ -8,6 +8,7 @@ mod code;
 mod command;
 mod decision;
 mod events;
+mod evidence;
 mod line;
 mod personal;
 mod referrals;
@@ -24,6 +25,7 @@ pub use code::{Brought, CodeStory};
 pub use command::run;
 pub use decision::{CodeThen, Decision, Explained};
 pub use events::{Events, Stored, Wanted};
+pub use evidence::{Place, bundle};
 pub use line::Line;
 pub use personal::Show;
 pub use referrals::{Decisions, Range};
@@ -44,6 +46,9 @@ pub enum AuditError {
     /// Nobody has this code.
     #[error("there is no such code")]
     NoSuchCode,
+    /// Nothing stands at the position to go on from.
+    #[error("there is no event at this position")]
+    NoSuchPosition,
     /// The log does not answer, or could not take who asks.
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -105,13 +110,14 @@ pub async fn code(
 /// Every referral decision of a time, after a position.
 ///
 /// # Errors
-/// When the store does not answer; then nothing is shown.
+/// [`AuditError`]; then nothing is shown.
 pub async fn referrals(
     records: Records<'_>,
     range: Range,
     after: Position,
     context: &Context,
-) -> Result<Decisions, StoreError> {
+) -> Result<Decisions, AuditError> {
+    check_position(records, after).await?;
     let decisions = Decisions::of(records, range, after).await?;
     record(records.handler, look(AuditSubject::Referrals, Show::Masked), context).await?;
     Ok(decisions)
@@ -120,13 +126,14 @@ pub async fn referrals(
 /// Events as they stand in the log.
 ///
 /// # Errors
-/// When the store does not answer; then nothing is shown.
+/// [`AuditError`]; then nothing is shown.
 pub async fn events(
     records: Records<'_>,
     wanted: &Wanted,
     show: Show,
     context: &Context,
-) -> Result<Events, StoreError> {
+) -> Result<Events, AuditError> {
+    check_position(records, wanted.after).await?;
     let events = Events::of(records, wanted, show).await?;
     record(records.handler, look(AuditSubject::Events, show), context).await?;
     Ok(events)
@@ -145,6 +152,14 @@ pub async fn find(
     let read = AuditRead { user_id: Some(user_id), ..look(AuditSubject::User, Show::Masked) };
     record(records.handler, read, context).await?;
     Ok(user_id)
+}
+
+/// A log can be read from its beginning, or from behind an event.
+async fn check_position(records: Records<'_>, after: Position) -> Result<(), AuditError> {
+    if after > 0 && records.store.event_at(after).await?.is_none() {
+        return Err(AuditError::NoSuchPosition);
+    }
+    Ok(())
 }
 
 fn look(subject: AuditSubject, show: Show) -> AuditRead {

@@ -2,7 +2,9 @@
 //! without one.
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use whence_events::{
@@ -15,6 +17,8 @@ use crate::clock::Clock;
 use crate::config::LogConfig;
 use crate::domain::mailbox::Mailbox;
 use crate::handle::Handler;
+use crate::proof::keeper::{Keeper, Keeping};
+use crate::proof::{Checkpoint, Signer, directory};
 use crate::secrets::Keys;
 use crate::store::{EventStore, OpenError, StoreError};
 use crate::vault::Vault;
@@ -42,8 +46,9 @@ pub struct OpenRecords {
     store: Arc<dyn EventStore>,
     vault: Arc<Vault>,
     handler: Handler,
-    reads: ReadDb,
+    reads: Arc<ReadDb>,
     keys: Keys,
+    checkpoints: Option<PathBuf>,
 }
 
 impl OpenRecords {
@@ -64,15 +69,45 @@ impl OpenRecords {
         let keys = config.keys();
         let vault = Arc::new(Vault::new(store.clone(), keys.wrapping.clone()));
         let handler = Handler::new(store.clone(), vault.clone(), clock);
-        let reads = config.open_reads().await?;
-        Ok(Self { store, vault, handler, reads, keys })
+        let reads = Arc::new(config.open_reads().await?);
+        let checkpoints = config.checkpoints().find(|directory| directory.is_dir());
+        Ok(Self { store, vault, handler, reads, keys, checkpoints })
     }
 
     /// As the commands want them.
     #[must_use]
     pub fn records(&self) -> Records<'_> {
-        let Self { store, vault, handler, reads, keys } = self;
+        let Self { store, vault, handler, reads, keys, .. } = self;
         Records { store: store.as_ref(), vault, handler, reads, keys }
+    }
+
+    /// Who signs for this log, under the name that its last checkpoint has.
+    ///
+    /// # Errors
+    /// One clear sentence.
+    pub fn signer(&self) -> anyhow::Result<Signer> {
+        let latest = match &self.checkpoints {
+            Some(path) => directory::latest(path)
+                .with_context(|| format!("checkpoints in {}", path.display()))?,
+            None => None,
+        };
+        let origin =
+            latest.as_deref().and_then(Checkpoint::origin_of).unwrap_or("localhost/whence");
+        Ok(Signer::new(&self.keys, origin)?)
+    }
+
+    /// What signs checkpoints that contradict none before.
+    ///
+    /// # Errors
+    /// One clear sentence.
+    pub fn keeper(&self) -> anyhow::Result<Keeper> {
+        let keeping = |directory: &PathBuf| Keeping {
+            directory: directory.clone(),
+            events: 1,
+            time: Duration::ZERO,
+        };
+        let keeping = self.checkpoints.as_ref().map(keeping);
+        Ok(Keeper::new(self.signer()?, self.reads.clone(), keeping))
     }
 
     /// Brings the tables up with the log, unless a service does that.

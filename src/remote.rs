@@ -46,11 +46,16 @@ impl Remote {
         path: &str,
         query: &[(&str, String)],
     ) -> anyhow::Result<T> {
-        let mut url = self.url(path)?;
-        if !query.is_empty() {
-            url.query_pairs_mut().extend_pairs(query);
-        }
-        self.answer(Method::GET, &url, Body::empty()).await
+        self.answer(Method::GET, &self.with(path, query)?, Body::empty()).await
+    }
+
+    /// Asks for something that is passed on as it is, byte for byte.
+    ///
+    /// # Errors
+    /// One clear sentence.
+    pub async fn get_text(&self, path: &str, query: &[(&str, String)]) -> anyhow::Result<String> {
+        let body = self.body(Method::GET, &self.with(path, query)?, Body::empty()).await?;
+        String::from_utf8(body).with_context(|| format!("{} answers no text", self.base))
     }
 
     /// Tells something to a place under `/v1/admin/`.
@@ -59,6 +64,14 @@ impl Remote {
     /// One clear sentence.
     pub async fn post<T: DeserializeOwned>(&self, path: &str, body: &Value) -> anyhow::Result<T> {
         self.answer(Method::POST, &self.url(path)?, body.to_string().into()).await
+    }
+
+    fn with(&self, path: &str, query: &[(&str, String)]) -> anyhow::Result<Url> {
+        let mut url = self.url(path)?;
+        if !query.is_empty() {
+            url.query_pairs_mut().extend_pairs(query);
+        }
+        Ok(url)
     }
 
     fn url(&self, path: &str) -> anyhow::Result<Url> {
@@ -72,13 +85,19 @@ impl Remote {
         url: &Url,
         body: Body,
     ) -> anyhow::Result<T> {
+        let body = self.body(method, url, body).await?;
+        serde_json::from_slice(&body)
+            .with_context(|| format!("{} answers something else than a whence service", self.base))
+    }
+
+    /// What comes back when all went well.
+    async fn body(&self, method: Method, url: &Url, body: Body) -> anyhow::Result<Vec<u8>> {
         let base = &self.base;
         let exchange = tokio::time::timeout(TIMEOUT, self.exchange(method, url, body)).await;
         let exchange = exchange.with_context(|| format!("{base} did not answer in time"))?;
         let (status, body) = exchange.with_context(|| format!("no answer from {base}"))?;
         if status.is_success() {
-            return serde_json::from_slice(&body)
-                .with_context(|| format!("{base} answers something else than a whence service"));
+            return Ok(body);
         }
         let said = serde_json::from_slice::<Value>(&body).unwrap_or_default();
         match said["message"].as_str() {

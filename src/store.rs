@@ -88,7 +88,9 @@ pub trait EventStore: Send + Sync + 'static {
     async fn read_leaves(&self, after: Position, limit: usize) -> Result<Leaves, StoreError> {
         let events = self.read_all(after, limit).await?;
         let mut leaves = Leaves::default();
-        events.iter().for_each(|event| leaves.add(event.position, |out| event.write_leaf(out)));
+        for event in &events {
+            leaves.add(event.position, |out| event.write_leaf(out));
+        }
         Ok(leaves)
     }
 

@@ -42,6 +42,8 @@ struct Outcome {
     /// Root and last position of those beginnings of the log that a checkpoint is about.
     roots: BTreeMap<u64, (Hash, Position)>,
     last: Position,
+    /// Whether positions have no gaps.
+    dense: bool,
     /// The first event whose position is not its number, where positions are dense.
     gap: Option<(u64, Position)>,
     differences: Vec<Difference>,
@@ -146,7 +148,6 @@ struct Comparison {
     outcome: Outcome,
     /// Sizes that a checkpoint is about, the largest first.
     sizes: Vec<u64>,
-    dense: bool,
     next_tile: u64,
     changed: Vec<Tile>,
 }
@@ -160,13 +161,14 @@ impl Comparison {
             tree: Edge::default(),
             roots: BTreeMap::new(),
             last: 0,
+            dense,
             gap: None,
             differences: Vec::new(),
             known,
             seconds: 0.0,
         };
         let changed = Vec::new();
-        let mut new = Self { diff: Diff::new(), outcome, sizes, dense, next_tile: 0, changed };
+        let mut new = Self { diff: Diff::new(), outcome, sizes, next_tile: 0, changed };
         new.note_root(0);
         new
     }
@@ -179,7 +181,7 @@ impl Comparison {
             self.changed.clear();
             self.diff.see(position, hash);
             let size = self.outcome.tree.size();
-            if self.dense && position != size && self.outcome.gap.is_none() {
+            if self.outcome.dense && position != size && self.outcome.gap.is_none() {
                 self.outcome.gap = Some((size, position));
             }
             self.outcome.last = position;

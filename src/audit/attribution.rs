@@ -24,8 +24,6 @@ pub struct Attribution {
     pub touches: Vec<TouchStory>,
     /// What was done since that bears on it.
     pub later: Vec<Line>,
-    /// Where the rules stand in the log.
-    pub rules_at: Vec<Position>,
 }
 
 /// Whence somebody came.
@@ -60,15 +58,11 @@ impl Attribution {
         show: Show,
     ) -> Result<Self, StoreError> {
         let mut decisions = vec![];
-        let mut rules_at = vec![];
         for decision in events.iter().filter_map(Decision::of) {
             let rules = records.stream(&StreamId::Rules(decision.rules_digest)).await?;
-            rules_at.extend(rules.iter().map(|rules| rules.position));
             decisions.push(Explained::of(records, decision, &rules).await?);
         }
-        rules_at.sort_unstable();
-        rules_at.dedup();
-        let mut story = Self { origin: None, decisions, touches: vec![], later: vec![], rules_at };
+        let mut story = Self { origin: None, decisions, touches: vec![], later: vec![] };
         let verdict = story.decision().map(Explained::verdict);
         let touch = |touch| TouchStory::of(touch, verdict.as_ref());
         story.touches = touches.iter().filter_map(touch).collect();

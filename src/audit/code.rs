@@ -5,6 +5,7 @@ use whence_events::{Event, ReferralCode, StreamId, Timestamp, UserEvent, UserId}
 
 use super::AuditError;
 use super::decision::CodeThen;
+use super::evidence::Place;
 use super::line::Line;
 use super::personal::Show;
 use crate::records::Records;
@@ -36,6 +37,12 @@ pub struct Brought {
 }
 
 impl CodeStory {
+    /// The events that it is told from: what a proof of it has to hold.
+    #[must_use]
+    pub fn places(&self) -> Vec<Place> {
+        self.timeline.iter().filter_map(Line::place).collect()
+    }
+
     pub(super) async fn tell(
         records: Records<'_>,
         code: &ReferralCode,

@@ -1,15 +1,14 @@
 //! `whence audit`: on a log that no service has open, or by asking the service.
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use serde_json::json;
 use whence_events::{Actor, Position, ReferralCode, Refusal, UserId};
 
-use super::{CodeStory, Decisions, Range, Show, UserStory, show};
+use super::{CodeStory, Decisions, Place, Range, Show, UserStory, evidence, show};
 use crate::app::App;
 use crate::clock::Clock;
-use crate::config::{
-    AuditArgs, AuditCommand, ListFormat, LogConfig, OperateArgs, Place, UserName, range,
-};
+use crate::config::Place as Where;
+use crate::config::{AuditArgs, AuditCommand, ListFormat, LogConfig, OperateArgs, UserName, range};
 use crate::erasure::find;
 use crate::handle::Context;
 use crate::records::OpenRecords;
@@ -23,18 +22,27 @@ use crate::secrets::new_correlation_id;
 /// One clear sentence.
 pub async fn run(args: AuditArgs) -> anyhow::Result<()> {
     match args.command {
-        AuditCommand::User { user, open_personal_data, operate } => {
+        AuditCommand::User { user, open_personal_data, bundle, operate } => {
             let user = UserName::parse(&user)?;
             let json = operate.json;
-            let story = Desk::open(*operate).await?.user(&user, open_personal_data).await?;
+            let desk = Desk::open(*operate).await?;
+            if let Some(path) = bundle {
+                return evidence::write(&path, &desk.user_bundle(&user, open_personal_data).await?);
+            }
+            let story = desk.user(&user, open_personal_data).await?;
             if json { say_json(&story) } else { say(&story.to_string()) }
         }
-        AuditCommand::Code { code, operate } => {
+        AuditCommand::Code { code, bundle, operate } => {
             let parsed = code.parse().ok().with_context(|| format!("{code}: no referral code"))?;
             let json = operate.json;
-            let story = Desk::open(*operate).await?.code(&parsed).await?;
+            let desk = Desk::open(*operate).await?;
+            if let Some(path) = bundle {
+                return evidence::write(&path, &desk.code_bundle(&parsed).await?);
+            }
+            let story = desk.code(&parsed).await?;
             if json { say_json(&story) } else { say(&story.to_string()) }
         }
+        AuditCommand::Check { file, key } => evidence::check(&file, key.as_deref()),
         AuditCommand::Referrals { from, to, format, operate } => {
             let range = range(from.as_deref(), to.as_deref())?;
             let format = if operate.json { ListFormat::Json } else { format };
@@ -54,8 +62,8 @@ enum Desk {
 impl Desk {
     async fn open(args: OperateArgs) -> anyhow::Result<Self> {
         Ok(match args.into_place()? {
-            Place::Server(remote) => Self::Service(remote),
-            Place::Log(config, operator) => Self::here(&config, operator).await?,
+            Where::Server(remote) => Self::Service(remote),
+            Where::Log(config, operator) => Self::here(&config, operator).await?,
         })
     }
 
@@ -98,6 +106,41 @@ impl Desk {
                 open.project().await?;
                 let now = Clock::system().now();
                 Ok(super::code(open.records(), code, now, Show::Masked, context).await?)
+            }
+        }
+    }
+
+    async fn user_bundle(
+        &self,
+        user: &UserName,
+        open_personal_data: bool,
+    ) -> anyhow::Result<String> {
+        if let Self::Service(remote) = self {
+            let user_id = self.find(user).await?;
+            let query = [("open_personal_data", open_personal_data.to_string())];
+            return remote.get_text(&format!("users/{user_id}/bundle"), &query).await;
+        }
+        let story = self.user(user, open_personal_data).await?;
+        self.bundle(&story.places(), serde_json::to_value(&story)?).await
+    }
+
+    async fn code_bundle(&self, code: &ReferralCode) -> anyhow::Result<String> {
+        if let Self::Service(remote) = self {
+            return remote.get_text(&format!("codes/{}/bundle", code.as_str()), &[]).await;
+        }
+        let story = self.code(code).await?;
+        self.bundle(&story.places(), serde_json::to_value(&story)?).await
+    }
+
+    /// Of a log that is opened here.
+    async fn bundle(&self, places: &[Place], story: serde_json::Value) -> anyhow::Result<String> {
+        match self {
+            Self::Service(_) => bail!("a service makes its bundles itself"),
+            Self::Here(open, _) => {
+                // The tree of the log is in the tables.
+                open.project().await?;
+                let (signer, keeper) = (open.signer()?, open.keeper()?);
+                evidence::bundle(open.records(), &keeper, &signer, places, story).await
             }
         }
     }

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use whence_events::{EventId, Position, Recorded, Timestamp, Version};
 
+use super::evidence::Place;
 use super::personal::Show;
 use super::words;
 use crate::records::Records;
@@ -31,6 +32,11 @@ pub struct Line {
 }
 
 impl Line {
+    /// Where it stands.
+    pub(super) fn place(&self) -> Option<Place> {
+        Some((self.stream.parse().ok()?, self.version))
+    }
+
     /// Of a stored event, as far as its personal data can be read.
     pub(super) async fn of(
         records: Records<'_>,

@@ -63,11 +63,14 @@ impl Decisions {
 }
 
 /// The last position before that time, found by halves: events stand in the order they were recorded.
+/// A log with gaps can be read from behind an event only, and is read from its beginning.
 async fn beginning(records: Records<'_>, time: Timestamp) -> Result<Position, StoreError> {
+    if records.store.event_at(1).await?.is_none() {
+        return Ok(0);
+    }
     let (mut low, mut high) = (0, records.store.head().await?);
     while low < high {
         let middle = low + (high - low) / 2;
-        // Positions need not be dense: the next one there is.
         match records.store.read_all(middle, 1).await?.first() {
             Some(event) if event.recorded_at < time => low = event.position,
             Some(_) | None => high = middle,

@@ -83,7 +83,10 @@ impl fmt::Display for Explained {
                 )?;
             }
             None => {
-                writeln!(f, "    by rules version {version}, whose settings {digest} are not here")?
+                writeln!(
+                    f,
+                    "    by rules version {version}, whose settings {digest} are not here"
+                )?;
             }
         }
         if decision.signals.is_empty() {
@@ -196,13 +199,14 @@ fn settings(rules: &RuleSettings) -> String {
     let window = rules.window_seconds / DAY;
     let grace = rules.grace_seconds / 3600;
     let strict = if rules.strict { "strict" } else { "not strict" };
-    let mut text = format!(
+    let text = format!(
         "window {window} days, new for {grace} hours, {strict}, velocity {} a day",
         rules.velocity_cap
     );
-    if !rules.blocked_countries.is_empty() {
-        let countries: Vec<_> = rules.blocked_countries.iter().map(|c| c.as_str()).collect();
-        text += &format!(", blocked {}", countries.join(" "));
+    if rules.blocked_countries.is_empty() {
+        return text;
     }
-    text
+    let countries: Vec<_> =
+        rules.blocked_countries.iter().map(whence_events::Country::as_str).collect();
+    format!("{text}, blocked {}", countries.join(" "))
 }

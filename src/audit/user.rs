@@ -1,15 +1,16 @@
 //! One user: who they were, who brought them and why, and all that happened.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, HashSet};
 
 use serde::{Deserialize, Serialize};
 use whence_events::{
-    EmailKey, Event, MailboxEvent, Position, Recorded, ReferralCode, StreamId, Timestamp, TouchId,
-    UserEvent, UserId,
+    EmailKey, Event, MailboxEvent, Recorded, ReferralCode, StreamId, Timestamp, TouchId, UserEvent,
+    UserId,
 };
 
 use super::AuditError;
 use super::attribution::Attribution;
+use super::evidence::Place;
 use super::line::Line;
 use super::personal::Show;
 use crate::records::Records;
@@ -35,9 +36,13 @@ pub struct UserStory {
 impl UserStory {
     /// The events that it is told from: what a proof of it has to hold.
     #[must_use]
-    pub fn positions(&self) -> BTreeSet<Position> {
-        let told = self.timeline.iter().chain(&self.attribution.later).map(|line| line.position);
-        told.chain(self.attribution.rules_at.iter().copied()).collect()
+    pub fn places(&self) -> Vec<Place> {
+        let told = self.timeline.iter().chain(&self.attribution.later).filter_map(Line::place);
+        let decisions = self.attribution.decisions.iter().filter(|made| made.rules.is_some());
+        let rules = decisions.map(|made| (StreamId::Rules(made.decision.rules_digest), 0));
+        // Some of it is in both lists; each is proved once.
+        let mut seen = HashSet::new();
+        told.chain(rules).filter(|place| seen.insert(place.clone())).collect()
     }
 
     pub(super) async fn tell(

@@ -1,5 +1,7 @@
 //! The flags of `whence audit`.
 
+use std::path::PathBuf;
+
 use anyhow::{Context as _, ensure};
 use clap::builder::BoolishValueParser;
 use clap::{Args, Subcommand, ValueEnum};
@@ -30,6 +32,9 @@ pub enum AuditCommand {
             value_parser = BoolishValueParser::new()
         )]
         open_personal_data: bool,
+        /// Write the story into this file instead, with the events and what proves them
+        #[arg(long, value_name = "FILE")]
+        bundle: Option<PathBuf>,
         /// Where, and as whom.
         #[command(flatten)]
         operate: Box<OperateArgs>,
@@ -39,9 +44,21 @@ pub enum AuditCommand {
         /// Referral code
         #[arg(value_name = "CODE")]
         code: String,
+        /// Write the story into this file instead, with the events and what proves them
+        #[arg(long, value_name = "FILE")]
+        bundle: Option<PathBuf>,
         /// Where, and as whom.
         #[command(flatten)]
         operate: Box<OperateArgs>,
+    },
+    /// Check a file that --bundle wrote, with the public key of the log alone, and show what is in it
+    Check {
+        /// The file
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
+        /// Verifier key of the log, NAME+ID+BASE64 [default: the one in the file, which proves less]
+        #[arg(long, value_name = "KEY")]
+        key: Option<String>,
     },
     /// Every referral decision of a time, one line each, and totals
     Referrals {

@@ -16,8 +16,12 @@ pub struct OperateArgs {
     #[command(flatten)]
     pub(crate) log: LogArgs,
 
-    /// Service to ask instead of opening the log, like https://login.example.com
-    #[arg(long, env = "WHENCE_SERVER", value_name = "URL")]
+    #[arg(
+        long,
+        env = "WHENCE_SERVER",
+        value_name = "URL",
+        help = "Service to ask instead of opening the log, like https://login.example.com"
+    )]
     pub(crate) server: Option<Url>,
 
     /// Token of yours for that service
@@ -69,6 +73,9 @@ impl OperateArgs {
         );
         let usable = matches!(server.scheme(), "http" | "https") && server.host().is_some();
         ensure!(usable, "--server {server}: not an http or https URL");
+        if server.scheme() == "http" && !super::is_this_machine(&server) {
+            eprintln!("whence: --server {server} is not https: the token travels in clear");
+        }
         let token = self.admin_token.context("--server needs --admin-token")?;
         Ok(Place::Server(Remote::new(server, operators::token_of(&token)?.to_owned())))
     }

@@ -26,7 +26,7 @@ pub struct VerifyArgs {
     pub(crate) checkpoint: Vec<PathBuf>,
 
     /// Verifier key of the checkpoints, NAME+ID+BASE64 [default: the one of the master key]
-    #[arg(long, env = "WHENCE_LOG_KEY", value_name = "KEY")]
+    #[arg(long, env = "WHENCE_KEY", value_name = "KEY")]
     pub(crate) key: Option<String>,
 }
 

@@ -21,7 +21,7 @@ pub async fn run(args: EraseArgs) -> anyhow::Result<()> {
     let json = args.operate.json;
     let erasure = match args.operate.into_place()? {
         Place::Server(remote) => at_service(&remote, &user).await?,
-        Place::Log(config, operator) => here(&config, operator, &user).await?,
+        Place::Log(config, operator) => Box::pin(here(&config, operator, &user)).await?,
     };
     if json { say_json(&erasure) } else { say(&erasure.to_string()) }
 }

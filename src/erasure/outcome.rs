@@ -74,9 +74,12 @@ impl fmt::Display for Erasure {
         writeln!(f, "\nRemoved:")?;
         writeln!(
             f,
-            "  the keys of their e-mail address, name, IP addresses and user agents: no copy"
+            "  the keys of their e-mail address, name, IP addresses and user agents: what the"
         )?;
-        writeln!(f, "  of the log can be read for them any more, whoever has the master key")?;
+        writeln!(
+            f,
+            "  log holds of these can be read by nobody any more, whoever has the master key"
+        )?;
         writeln!(f, "  sessions ended: {sessions}")?;
         writeln!(f, "  landings whose referring page is gone: {touches}")?;
         writeln!(f, "  the address itself is nobody's, and may sign up again as somebody new")?;
@@ -91,6 +94,6 @@ impl fmt::Display for Erasure {
         for code in &self.remains.codes {
             writeln!(f, "  their code {}, which nobody else can have", code.as_str())?;
         }
-        writeln!(f, "\nNot reached: backups, mails that were sent, exports, the logs of proxies.")
+        writeln!(f, "\nNot reached: backups made before, mails, exports, the logs of proxies.")
     }
 }

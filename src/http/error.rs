@@ -316,6 +316,20 @@ impl From<whence_projections::QueryError> for Problem {
     }
 }
 
+impl From<AuditError> for Problem {
+    fn from(error: AuditError) -> Self {
+        match error {
+            AuditError::NoSuchUser => Self::UserNotFound,
+            AuditError::NoSuchCode => Self::CodeNotFound,
+            AuditError::NoSuchPosition => {
+                Self::InvalidParameter("after is 0, or the position of an event.")
+            }
+            AuditError::Store(error) => error.into(),
+            AuditError::Query(error) => error.into(),
+        }
+    }
+}
+
 impl From<KeepError> for Problem {
     fn from(error: KeepError) -> Self {
         tracing::error!(error = %chain(&error), "no checkpoint of the log");
@@ -324,17 +338,6 @@ impl From<KeepError> for Problem {
             KeepError::Contradiction(_) | KeepError::NotOurs { .. } | KeepError::File { .. } => {
                 Self::Internal
             }
-        }
-    }
-}
-
-impl From<AuditError> for Problem {
-    fn from(error: AuditError) -> Self {
-        match error {
-            AuditError::NoSuchUser => Self::UserNotFound,
-            AuditError::NoSuchCode => Self::CodeNotFound,
-            AuditError::Store(error) => error.into(),
-            AuditError::Query(error) => error.into(),
         }
     }
 }

@@ -77,19 +77,24 @@ pub(super) async fn consistency(
 
 /// Which leaf the event at a position is. Waits until the tree has it, as long as any answer waits.
 async fn place(app: &App, position: Position) -> Result<(u64, Hash), Problem> {
-    let before = position.checked_sub(1).ok_or(Problem::NotFound)?;
-    let there = app.store.read_leaves(before, 1).await?;
-    let found = there.iter().find(|(there, _)| *there == position);
-    let leaf = found.map(|(_, bytes)| leaf_hash(bytes)).ok_or(Problem::NotFound)?;
+    app.store.event_at(position).await?.ok_or(Problem::NotFound)?;
     if !app.progress.wait_for(position).await {
         return Err(Problem::Unavailable);
     }
     let tile = app.reads.tile_holding(position).await?.ok_or(Problem::Unavailable)?;
-    let index = tile.index_of(leaf).ok_or_else(|| {
+    // A log is read from behind an event that is there: positions need not be dense.
+    let before = match tile.number.checked_sub(1) {
+        Some(before) => app.reads.tile(0, before).await?.ok_or(Problem::Unavailable)?.last,
+        None => 0,
+    };
+    let events = app.store.read_leaves(before, tile.len()).await?;
+    let found = events.iter().find(|(there, _)| *there == position);
+    let leaf = found.map(|(_, bytes)| leaf_hash(bytes));
+    let index = leaf.and_then(|leaf| Some((tile.index_of(leaf)?, leaf)));
+    index.ok_or_else(|| {
         tracing::error!(position, "the tree knows another event: run whence verify");
         Problem::Internal
-    })?;
-    Ok((index, leaf))
+    })
 }
 
 /// The size that was asked for, or that of a checkpoint of now.

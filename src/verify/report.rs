@@ -151,18 +151,18 @@ async fn told(
 ) -> anyhow::Result<String> {
     Ok(match difference {
         D::Altered { number, position } => {
-            let is = describe(log, position).await?;
+            let is = describe(log, position, outcome.dense).await?;
             format!("altered: event {number}, at position {position}, is not as it was: {is}")
         }
         D::Missing { number, after } => {
             format!("missing: event {number}, which stood behind position {after}, is gone")
         }
         D::Inserted { position, .. } => {
-            let is = describe(log, position).await?;
+            let is = describe(log, position, outcome.dense).await?;
             format!("inserted: the event at position {position} was not in the log: {is}")
         }
         D::Moved { number, position } => {
-            let is = describe(log, position).await?;
+            let is = describe(log, position, outcome.dense).await?;
             format!("reordered: what was event {number} stands at position {position}: {is}")
         }
         D::Cut { number, after } => {
@@ -178,10 +178,15 @@ async fn told(
 }
 
 /// What stands at a position now.
-async fn describe(log: &Arc<dyn EventStore>, position: Position) -> anyhow::Result<String> {
-    let page = log.read_leaves(position.saturating_sub(1), 1).await;
+async fn describe(log: &Arc<dyn EventStore>, at: Position, dense: bool) -> anyhow::Result<String> {
+    if !dense {
+        // Such a log can be read from behind an event only, and it is not known which that is.
+        let id = log.event_at(at).await.context("the log cannot be read")?;
+        return Ok(id.map_or_else(|| "it is gone again".to_owned(), |id| format!("its id is {id}")));
+    }
+    let page = log.read_leaves(at.saturating_sub(1), 1).await;
     let page = page.context("the log cannot be read")?;
-    let leaf = page.iter().find(|(there, _)| *there == position);
+    let leaf = page.iter().find(|(there, _)| *there == at);
     Ok(match leaf.and_then(|(_, bytes)| Leaf::parse(bytes)) {
         Some(leaf) => format!("{} at place {} of {}", leaf.event_type, leaf.version, leaf.stream),
         None => "it cannot be read".to_owned(),

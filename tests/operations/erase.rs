@@ -236,6 +236,57 @@ fn what_makes_no_sense_is_told_in_a_sentence_and_changes_nothing() {
     );
 }
 
+/// A bundle is made with the log or by the service, and checked with neither.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_story_can_be_taken_along_with_what_proves_it() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path();
+    let service = Service::start(path, &["--admin-token", TOKEN]);
+    let user = register(&service, path, "bob@example.com", &["/r/nobodys"]).await;
+    let url = format!("http://{}", service.address);
+    let server = ["--server", &url, "--admin-token", TOKEN];
+    let made =
+        run(path, &[&["audit", "user", &user, "--bundle", "served.json"], &server[..]].concat());
+    assert_eq!(made.out, "served.json holds the story and the evidence\n", "{}", made.wrong);
+    assert_eq!(service.stop().0, Some(0));
+    let made = run(path, &["audit", "user", "bob@example.com", "--bundle", "made.json"]);
+    assert_eq!(made.out, "made.json holds the story and the evidence\n", "{}", made.wrong);
+    let again = run(path, &["audit", "user", &user, "--bundle", "made.json"]);
+    assert_eq!(again.wrong, "whence: --bundle made.json: File exists (os error 17)\n");
+
+    // Elsewhere, where there is no log.
+    let elsewhere = TempDir::new().unwrap();
+    for name in ["served.json", "made.json"] {
+        let file = elsewhere.path().join(name);
+        std::fs::copy(path.join(name), &file).unwrap();
+        let checked = run(elsewhere.path(), &["audit", "check", name]);
+        assert_eq!(checked.code, Some(0), "{}", checked.wrong);
+        assert!(
+            checked.out.contains("each shown to be in the log localhost/whence")
+                || checked.out.contains("each shown to be in the log 127.0.0.1/whence"),
+            "{}",
+            checked.out
+        );
+        let story = format!("User {user}, b***@example.com\n");
+        assert!(checked.out.contains(&story), "{}", checked.out);
+        assert!(checked.out.contains("give it with --key"), "{}", checked.out);
+        let key = checked.out.split("signed by the key in the file, ").nth(1).unwrap();
+        let key = key.lines().next().unwrap();
+        let with_key = run(elsewhere.path(), &["audit", "check", name, "--key", key]);
+        assert!(with_key.out.contains("signed by the key that was given"), "{}", with_key.wrong);
+        let text = std::fs::read_to_string(&file).unwrap();
+        let altered = text.replacen("b***@example.com", "c***@example.com", 1);
+        std::fs::write(&file, altered).unwrap();
+        let refused = run(elsewhere.path(), &["audit", "check", name]);
+        assert_eq!(refused.code, Some(1));
+        assert!(
+            refused.wrong.contains(&format!("the bundle {name}: it was changed")),
+            "{}",
+            refused.wrong
+        );
+    }
+}
+
 /// `whence audit ... | head -n 0`
 #[test]
 fn a_reader_that_has_seen_enough_is_no_failure() {

@@ -19,8 +19,8 @@ async fn written(of: impl Fn(&[Recorded]) -> Vec<Recorded>) -> anyhow::Result<(T
     let reads = location.open_reads().await?;
     let events = of(&fold(&*store, &reads).await);
     let over = checkpoint(&reads, 300).await;
-    let story = json!({ "what": "Ada came by \u{201c}a link\u{201d}", "when": [1.5, 1e21, -0.0] });
-    let text = bundle::write(&events, &reads, &over, &signer(), story).await?;
+    let told = json!({ "what": "Ada came by \u{201c}a link\u{201d}", "when": [1.5, 1e21, -0.0] });
+    let text = bundle::write(&events, &reads, &over, &signer(), told).await?;
     Ok((log, text))
 }
 

@@ -159,7 +159,7 @@ async fn a_service_over_files_leaves_checkpoints_and_proves_what_it_holds() {
 async fn a_service_over_postgres_proves_what_it_holds() {
     let (directory, database) = (TempDir::new().unwrap(), database().await);
     let flags = ["--store", database.url(), "--master-key", KEY, "--checkpoints", "notes"];
-    let more = ["--checkpoint-seconds", "1"];
+    let more = ["--checkpoint-seconds", "1", "--log", "whence::cli=info"];
     let service = Service::start(directory.path(), &[&flags[..], &more].concat());
     appears(&directory.path().join("notes/latest"), 0);
     everything_is_proved(&service, &Location::parse(database.url(), None).unwrap()).await;
@@ -178,8 +178,9 @@ async fn a_service_over_kurrentdb_proves_what_it_holds() {
     let double = crate::kurrentdb_double::Double::single().await.unwrap();
     double.be_prompt();
     let url = double.url();
+    let log = ["--log", "whence::cli=info"];
     let flags = ["--store", &url, "--read-db", database.url(), "--master-key", KEY];
-    let service = Service::start(directory.path(), &flags);
+    let service = Service::start(directory.path(), &[&flags[..], &log].concat());
     let location = Location::parse(&url, Some(database.url())).unwrap();
     everything_is_proved(&service, &location).await;
     nonsense_is_refused(&service).await;

@@ -221,7 +221,7 @@ impl World {
             return;
         }
         if what.is_multiple_of(5) {
-            let forget = ForgetMailbox { now: self.log.now, keep: Duration::from_secs(60) };
+            let forget = ForgetMailbox { now: self.log.now, keep: Duration::from_mins(1) };
             self.log.run(mailbox, &MailboxCommand::Forget(forget));
         }
         let start = StartLogin {

@@ -297,6 +297,7 @@ async fn what_is_not_there_and_what_makes_no_sense_is_told() {
         ("events?limit=0", 400),
         ("events?limit=1001", 400),
         ("events?after=-1", 400),
+        ("events?after=999999999", 400),
         ("events?stream=elsewhere", 400),
     ];
     for (path, status) in wrong {

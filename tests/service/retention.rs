@@ -10,7 +10,7 @@ use crate::support::Server;
 const DAY: Duration = Duration::from_hours(24);
 
 /// Every address that a code was asked for, as far as it can be read, in order.
-async fn readable(server: &Server) -> Vec<Option<String>> {
+async fn readable(server: &Server) -> Vec<String> {
     let mut found = vec![];
     for recorded in server.log().await {
         let Event::Mailbox(MailboxEvent::LoginStarted(started)) = &recorded.event else { continue };
@@ -20,7 +20,7 @@ async fn readable(server: &Server) -> Vec<Option<String>> {
         let client: Option<Client> =
             server.app.vault.open(stream, version, "client", &started.client).await.unwrap();
         assert_eq!(email.is_some(), client.is_some());
-        found.push(email.map(|email| email.as_str().to_owned()));
+        found.push(email.map_or("gone".to_owned(), |email| email.as_str().to_owned()));
     }
     found
 }
@@ -32,10 +32,6 @@ async fn forgotten(server: &Server) -> usize {
     forgotten
 }
 
-fn some(address: &str) -> Option<String> {
-    Some(address.to_owned())
-}
-
 #[tokio::test]
 async fn an_address_that_nobody_verified_is_forgotten_after_thirty_days() {
     let server = Server::start().await;
@@ -43,14 +39,13 @@ async fn an_address_that_nobody_verified_is_forgotten_after_thirty_days() {
     let ada = server.signed_in("ada@example.com").await;
     // Of somebody who is known, a stranger may ask for codes.
     server.browser().start("ada@example.com").await;
-    server.pass(30 * DAY - Duration::from_secs(1));
+    server.pass(29 * DAY + Duration::from_secs(86_399));
     assert_eq!(forgotten(&server).await, 0);
-    let known = some("ada@example.com");
-    let all = [some("typo@example.com"), known.clone(), known.clone()];
-    assert_eq!(readable(&server).await, all);
+    let known = "ada@example.com";
+    assert_eq!(readable(&server).await, ["typo@example.com", known, known]);
     server.pass(Duration::from_secs(1));
     assert_eq!(forgotten(&server).await, 1);
-    assert_eq!(readable(&server).await, [None, known.clone(), known]);
+    assert_eq!(readable(&server).await, ["gone", known, known]);
     let before = server.log().await.len();
     assert_eq!(forgotten(&server).await, 0);
     assert_eq!(server.log().await.len(), before, "once");
@@ -70,13 +65,13 @@ async fn asking_again_keeps_it_for_longer_and_works_after_it_was_forgotten() {
     // Under the next key.
     let mut bob = server.browser();
     let request_id = bob.start("bob@example.com").await;
-    let again = some("bob@example.com");
-    assert_eq!(readable(&server).await, [None, None, again.clone()]);
+    let again = "bob@example.com";
+    assert_eq!(readable(&server).await, ["gone", "gone", again]);
     let code = server.code("bob@example.com");
     assert_eq!(bob.verify(&request_id, &code).await.status, 200);
     server.pass(1000 * DAY);
     assert_eq!(forgotten(&server).await, 0, "it is somebody's now");
-    assert_eq!(readable(&server).await.pop(), Some(again));
+    assert_eq!(readable(&server).await.pop().as_deref(), Some(again));
 }
 
 #[tokio::test]
@@ -96,7 +91,7 @@ async fn no_days_keep_it_for_ever() {
     server.browser().start("typo@example.com").await;
     server.pass(3650 * DAY);
     assert_eq!(forgotten(&server).await, 0);
-    assert_eq!(readable(&server).await, [some("typo@example.com")]);
+    assert_eq!(readable(&server).await, ["typo@example.com"]);
 }
 
 /// The key goes first and the event comes second: whatever happens in between is done again.
@@ -109,7 +104,7 @@ async fn what_is_interrupted_is_completed_by_the_next_round() {
     server.settle().await;
     faults.set(|call| matches!(call, Call::Append(_)));
     assert_eq!(server.app.forget_unverified_now().await, 0);
-    assert_eq!(readable(&server).await, [None], "gone, and not on record");
+    assert_eq!(readable(&server).await, ["gone"], "and not on record");
     faults.clear();
     assert_eq!(forgotten(&server).await, 1);
     let log = server.log().await;

@@ -5,7 +5,9 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
-use serde::Deserialize;
+use axum::response::{IntoResponse as _, Response};
+use http::header::CONTENT_TYPE;
+use serde::{Deserialize, Serialize};
 use whence_events::{Position, ReferralCode, StreamId};
 
 use super::Operator;
@@ -15,6 +17,7 @@ use crate::audit::{self, Attribution, CodeStory, Decisions, Line, Show, UserStor
 use crate::config;
 use crate::http::error::Problem;
 use crate::http::extract::Asked;
+use crate::proof::Signer;
 
 /// Events of a page, unless asked otherwise, and at most.
 const EVENTS: usize = 100;
@@ -87,6 +90,48 @@ pub(super) async fn code(
         code.parse().map_err(|_| Problem::InvalidParameter("This is not a referral code."))?;
     let context = asked.context(operator.actor());
     Ok(Json(audit::code(app.records(), &code, asked.now, Show::Masked, &context).await?))
+}
+
+/// `GET /v1/admin/users/{id}/bundle`
+pub(super) async fn user_bundle(
+    operator: Operator,
+    State(app): State<Arc<App>>,
+    asked: Asked,
+    Path(id): Path<String>,
+    eyes: Result<Query<Eyes>, QueryRejection>,
+) -> Result<Response, Problem> {
+    let story = story(&operator, &app, &asked, &id, eyes).await?;
+    bundle(&app, &story.places(), &story).await
+}
+
+/// `GET /v1/admin/codes/{code}/bundle`
+pub(super) async fn code_bundle(
+    operator: Operator,
+    state: State<Arc<App>>,
+    asked: Asked,
+    path: Path<String>,
+) -> Result<Response, Problem> {
+    let app = state.0.clone();
+    let Json(story) = code(operator, state, asked, path).await?;
+    bundle(&app, &story.places(), &story).await
+}
+
+/// A story and its evidence, byte for byte as it is to be checked.
+async fn bundle(
+    app: &App,
+    places: &[audit::Place],
+    story: &impl Serialize,
+) -> Result<Response, Problem> {
+    // Proofs come out of the tables.
+    app.progress.wait_for(app.store.head().await?).await;
+    let failed = |error: anyhow::Error| {
+        tracing::error!(error = format!("{error:#}"), "no bundle of a story");
+        Problem::Unavailable
+    };
+    let signer = Signer::new(&app.keys, &app.config.log_origin).map_err(|e| failed(e.into()))?;
+    let story = serde_json::to_value(story).map_err(|error| failed(error.into()))?;
+    let text = audit::bundle(app.records(), &app.checkpoints, &signer, places, story).await;
+    Ok(([(CONTENT_TYPE, "application/json")], text.map_err(failed)?).into_response())
 }
 
 /// A time, and how far it was read.

@@ -72,7 +72,9 @@ impl Readers {
         };
         let rows = self.query(sql, &[&clamped(after), &clamped(limit)], row).await?;
         let mut leaves = Leaves::default();
-        rows.iter().for_each(|(at, bytes)| leaves.add(*at, |out| out.extend_from_slice(bytes)));
+        for (position, bytes) in &rows {
+            leaves.add(*position, |out| out.extend_from_slice(bytes));
+        }
         Ok(leaves)
     }
 
