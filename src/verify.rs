@@ -13,7 +13,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Context as _, bail};
+use anyhow::{Context as _, bail, ensure};
 use tokio::sync::mpsc;
 use whence_events::{Hash, Position};
 use whence_projections::ReadDb;
@@ -63,13 +63,29 @@ pub async fn run(config: VerifyConfig) -> anyhow::Result<()> {
     let reads = config.log.open_reads().await?;
     // Before the log is read: what the tree knows by now is in the log, or it was there.
     let known = reads.tree_edge().await.context("the tree in the read models")?;
-    let outcome = compare(&log, &reads, known, &signed, config.log.store.is_dense()).await?;
+    let head = log.head().await.context("the log cannot be read")?;
+    let mut progress = Progress::new("verifying", head);
+    let dense = config.log.store.is_dense();
+    let mut show = |position, events| progress.at(position, events);
+    let outcome = compare(&log, &reads, known, &signed, dense, &mut show).await?;
+    progress.end(outcome.tree.size());
     findings.add_all(&log, &reads, &outcome, &signed).await?;
     say(&findings.to_string())?;
     if findings.is_empty() {
         return say(&report::summary(&outcome, &signed));
     }
     bail!("the log is not what it was: see above for what was found")
+}
+
+/// One pass over a log that is compared with its tree alone, for benchmarks. How many events it has.
+///
+/// # Errors
+/// What cannot be read, or that the two are not the same.
+pub async fn pass(log: &Arc<dyn EventStore>, reads: &ReadDb) -> anyhow::Result<u64> {
+    let known = reads.tree_edge().await.context("the tree in the read models")?;
+    let outcome = compare(log, reads, known, &[], false, &mut |_, _| ()).await?;
+    ensure!(outcome.differences.is_empty(), "the log is not what its tree says");
+    Ok(outcome.tree.size())
 }
 
 /// The checkpoints that are signed as they have to be.
@@ -106,22 +122,20 @@ async fn compare(
     known: Edge,
     signed: &[Signed],
     dense: bool,
+    show: &mut dyn FnMut(Position, u64),
 ) -> anyhow::Result<Outcome> {
-    let head = log.head().await.context("the log cannot be read")?;
     let (pages, mut queue) = mpsc::channel(2);
     let reading = tokio::spawn(read(log.clone(), pages));
-    let mut progress = Progress::new("verifying", head);
     let began = Instant::now();
     let mut comparison = Comparison::new(known.size(), signed, dense);
     while let Some(page) = queue.recv().await {
         let page = page.context("the log cannot be read")?;
         tokio::task::block_in_place(|| comparison.see(&page));
         comparison.hold_against(reads, false).await?;
-        progress.at(comparison.outcome.last, comparison.outcome.tree.size());
+        show(comparison.outcome.last, comparison.outcome.tree.size());
     }
     comparison.hold_against(reads, true).await?;
     reading.await.context("the reader of the log")?;
-    progress.end(comparison.outcome.tree.size());
     let Comparison { diff, mut outcome, .. } = comparison;
     outcome.differences = diff.differences();
     outcome.seconds = began.elapsed().as_secs_f64();
