@@ -15,9 +15,10 @@ mod schema;
 mod view;
 
 use std::io;
+use std::sync::Arc;
 
 use anyhow::{Context as _, ensure};
-use whence_events::Position;
+use whence_events::{Actor, AuditRead, AuditSubject, Position};
 use whence_projections::analytics::{AsOf, Query, View};
 
 pub use self::encoder::Format;
@@ -26,7 +27,12 @@ pub use self::events::{Exported, Range, export_events};
 pub(crate) use self::output::Output;
 pub use self::schema::{Field, FieldKind, Value};
 pub use self::view::{export_table, fields_of};
+use crate::app::App;
+use crate::audit;
+use crate::clock::Clock;
 use crate::config::{ExportConfig, LogConfig};
+use crate::handle::Handler;
+use crate::secrets::new_correlation_id;
 use crate::vault::Vault;
 
 /// What is exported.
@@ -36,8 +42,8 @@ pub enum What {
     Events {
         /// Which.
         range: EventRange,
-        /// Whether personal data goes out in clear.
-        open_personal_data: bool,
+        /// Who is shown personal data in clear; nobody: it stays sealed.
+        opened_by: Option<String>,
     },
     /// The answer of a view.
     View {
@@ -66,9 +72,7 @@ pub struct EventRange {
 pub async fn run(config: ExportConfig) -> anyhow::Result<()> {
     let ExportConfig { what, format, out, log } = config;
     let done = match what {
-        What::Events { range, open_personal_data } => {
-            events(&log, range, open_personal_data, format, &out).await
-        }
+        What::Events { range, opened_by } => events(&log, range, opened_by, format, &out).await,
         What::View { view, query, as_of } => {
             let store = log.open_to_read().await?;
             let table = crate::report::answer(&*store, view, query, as_of).await?;
@@ -89,23 +93,41 @@ const UNREADABLE: &str = "the log cannot be read";
 async fn events(
     log: &LogConfig,
     range: EventRange,
-    open_personal_data: bool,
+    opened_by: Option<String>,
     format: Format,
     out: &str,
 ) -> anyhow::Result<()> {
     let store = log.open_to_read().await?;
     let head = store.head().await.context(UNREADABLE)?;
     let range = existing(range, head)?;
-    let output = Output::create(out, open_personal_data)?;
-    let vault = open_personal_data.then(|| {
-        eprintln!("whence: this export holds personal data in clear: keep it as you keep the log");
-        Vault::new(store.clone(), log.keys().wrapping)
-    });
+    let output = Output::create(out, opened_by.is_some())?;
+    let vault = match opened_by {
+        None => None,
+        Some(operator) => {
+            put_on_record(log, operator).await?;
+            let warning = "this export holds personal data in clear: keep it as you keep the log";
+            eprintln!("whence: {warning}");
+            Some(Vault::new(store.clone(), log.keys().wrapping))
+        }
+    };
     let done = export_events(store, vault, range, format, output.writer()?).await;
     let done = done.with_context(|| output.cannot_write())?;
     output.complete()?;
     eprintln!("whence: {}", summary(done, range));
     Ok(())
+}
+
+/// Says in the log that somebody is shown the personal data of it: before they are, or not at all.
+async fn put_on_record(log: &LogConfig, operator: String) -> anyhow::Result<()> {
+    let clock = Clock::system();
+    let store = log.open(clock.clone()).await;
+    let store = store.context("an export of personal data is put on record before it begins")?;
+    let vault = Arc::new(Vault::new(store.clone(), log.keys().wrapping));
+    let handler = Handler::new(store, vault, clock);
+    let subject = AuditSubject::Events;
+    let read = AuditRead { subject, user_id: None, code: None, personal_data: true };
+    let context = App::context(new_correlation_id(), Actor::Operator(operator));
+    audit::record(&handler, read, &context).await.map(drop).context("it cannot be put on record")
 }
 
 /// The positions that were asked for, as far as there are any.

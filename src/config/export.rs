@@ -5,6 +5,7 @@ use clap::Args;
 use whence_events::Position;
 use whence_projections::analytics::{AsOf, Asked, Query, View};
 
+use super::operate::operator;
 use super::{LogArgs, LogConfig};
 use crate::export::{EventRange, Format, What};
 use crate::report;
@@ -51,6 +52,11 @@ pub struct ExportArgs {
     /// Add the personal data of events in clear, as far as it was not erased
     #[arg(long)]
     pub(crate) open_personal_data: bool,
+
+    /// Who you are, for the record of an export with personal data [default: your name on this
+    /// machine]
+    #[arg(long, env = "WHENCE_OPERATOR", value_name = "NAME")]
+    pub(crate) operator: Option<String>,
 
     /// Which log.
     #[command(flatten)]
@@ -102,8 +108,16 @@ impl ExportArgs {
                 from: position("--from", &self.from)?,
                 to: position("--to", &self.to)?,
             },
-            open_personal_data: self.open_personal_data,
+            opened_by: self.opened_by()?,
         })
+    }
+
+    /// Who is shown personal data, when anybody is.
+    fn opened_by(&self) -> anyhow::Result<Option<String>> {
+        if !self.open_personal_data {
+            return Ok(None);
+        }
+        operator(self.operator.clone()).map(Some)
     }
 
     fn view(&self) -> anyhow::Result<What> {

@@ -62,9 +62,7 @@ impl OperateArgs {
     /// One clear sentence.
     pub fn into_place(self) -> anyhow::Result<Place> {
         let Some(server) = self.server else {
-            let operator = self.operator.unwrap_or_else(name_on_this_machine);
-            operators::check_name(&operator).context("--operator")?;
-            return Ok(Place::Log(self.log.into_config()?, operator));
+            return Ok(Place::Log(self.log.into_config()?, operator(self.operator)?));
         };
         ensure!(
             self.operator.is_none(),
@@ -96,6 +94,13 @@ impl UserName {
             Err(_) => bail!("{text}: neither a user id nor an e-mail address"),
         }
     }
+}
+
+/// Who works on a log, as they call themselves, or as this machine knows them.
+pub(super) fn operator(given: Option<String>) -> anyhow::Result<String> {
+    let name = given.unwrap_or_else(name_on_this_machine);
+    operators::check_name(&name).context("--operator")?;
+    Ok(name)
 }
 
 /// The name that somebody is logged in with.

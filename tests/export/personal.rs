@@ -38,7 +38,8 @@ async fn nothing_personal_leaves_unless_it_is_asked_for() {
 #[tokio::test(flavor = "multi_thread")]
 async fn opened_it_stands_beside_the_data_and_erased_it_is_null() {
     let log = Log::sqlite().await;
-    let (file, said) = log.export("open.jsonl", &["--open-personal-data"]);
+    let flags = ["--open-personal-data", "--operator", "grace"];
+    let (file, said) = log.export("open.jsonl", &flags);
     assert!(
         said.starts_with(
             "whence: this export holds personal data in clear: keep it as you keep the log\n"
@@ -68,7 +69,12 @@ async fn opened_it_stands_beside_the_data_and_erased_it_is_null() {
     let sealed = read(&log.export("sealed.jsonl", &[]).0).rows;
     let without =
         |rows: &[Vec<Value>]| rows.iter().map(|row| row[..14].to_vec()).collect::<Vec<_>>();
-    assert_eq!(without(&rows), without(&sealed));
+    assert_eq!(without(&rows), without(&sealed[..rows.len()]));
+    // And who was shown it is on record, behind what they were shown.
+    let [read] = &sealed[rows.len()..] else { panic!("one event more") };
+    assert_eq!((&read[5], &read[8]), (&"AuditRead.v1".into(), &"operator:grace".into()));
+    assert_eq!(read[13]["subject"], "events");
+    assert_eq!(read[13]["personal_data"], true);
 }
 
 /// Whose stream it is; streams of all are anybody's.
@@ -95,4 +101,21 @@ async fn another_master_key_opens_nothing() {
         "whence: the log data/log.db was made with another master key\n"
     );
     assert!(output.stdout.is_empty());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_cannot_be_put_on_record_is_not_shown() {
+    let log = Log::sqlite().await;
+    let path = log.directory.path().join("data/log.db");
+    let fingerprint = crate::log::keys().fingerprint();
+    let service =
+        whence::store::SqliteStore::open(&path, fingerprint, whence::clock::Clock::system());
+    let service = service.unwrap();
+    log.refused(
+        &["--format", "csv", "--out", "open.csv", "--open-personal-data"],
+        "an export of personal data is put on record before it begins: the log data/log.db is in \
+         use by another whence process",
+    );
+    assert!(!log.directory.path().join("open.csv").exists());
+    drop(service);
 }
