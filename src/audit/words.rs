@@ -2,8 +2,8 @@
 
 use whence_events::{
     AttributionCaptured, AuditEvent, CodeStatus, DeliveryFailure, DeviceClass, Event, MailboxEvent,
-    NameEvent, ReferralCode, Refusal, RevokeReason, RulesEvent, Signal, StreamId, TouchRecorded,
-    UserEvent, Utm, Via,
+    NameEvent, ReferralCode, Refusal, RevokeReason, RulesEvent, SessionOpened, Signal, StreamId,
+    TouchRecorded, UserEvent, Utm, Via,
 };
 
 use super::personal::{Show, plain};
@@ -106,18 +106,7 @@ fn user(event: &UserEvent, show: Show) -> String {
             via(refused.via),
             refusal(refused.reason)
         ),
-        UserEvent::SessionOpened(opened) => {
-            let class = match opened.device_class {
-                Some(DeviceClass::Mobile) => "a phone",
-                Some(DeviceClass::Tablet) => "a tablet",
-                Some(DeviceClass::Desktop) => "a computer",
-                Some(DeviceClass::Tv) => "a television",
-                Some(DeviceClass::Other) | None => "a device",
-            };
-            let country = opened.country.map(|country| format!(" in {}", country.as_str()));
-            let from = show.client(&opened.device);
-            format!("logged in from {class}{}, {from}", country.unwrap_or_default())
-        }
+        UserEvent::SessionOpened(opened) => login(opened, show),
         UserEvent::SessionExtended(extended) => {
             format!("a session in use lasts until {}", extended.expires_at)
         }
@@ -154,6 +143,22 @@ fn user(event: &UserEvent, show: Show) -> String {
             format!("was erased, as {} asked", plain(&erased.requested_by))
         }
     }
+}
+
+fn login(opened: &SessionOpened, show: Show) -> String {
+    let class = match opened.device_class {
+        Some(DeviceClass::Mobile) => "a phone",
+        Some(DeviceClass::Tablet) => "a tablet",
+        Some(DeviceClass::Desktop) => "a computer",
+        Some(DeviceClass::Tv) => "a television",
+        Some(DeviceClass::Other) | None => "a device",
+    };
+    let country = opened.country.map(|country| format!(" in {}", country.as_str()));
+    format!(
+        "logged in from {class}{}, {}",
+        country.unwrap_or_default(),
+        show.client(&opened.device)
+    )
 }
 
 fn origin(origin: &AttributionCaptured, show: Show) -> String {

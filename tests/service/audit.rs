@@ -99,15 +99,8 @@ fn shown(story: &whence::audit::UserStory, names: &[(&str, &str)]) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-#[tokio::test]
-async fn the_story_says_why_this_referrer_and_not_another() {
-    let server = operated().await;
-    let (_, adas_id, ada) = referrer(&server, "ada@example.com").await;
-    let (_, eves_id, eve) = referrer(&server, "eve@example.com").await;
-    let (_, bobs_id) = bob(&server, &ada, &eve).await;
-    let answer = ask(&server, &format!("users/{bobs_id}")).await;
-    assert_eq!(answer.status, 200, "{}", answer.text);
-    let story = answer.json();
+#[track_caller]
+fn check_evidence(story: &Value, adas_id: UserId, eves_id: UserId) {
     let decision = &story["attribution"]["decisions"][0];
     assert_eq!(decision["referrer_id"], json!(adas_id));
     assert_eq!(decision["code_then"]["owner"], json!(adas_id));
@@ -117,6 +110,18 @@ async fn the_story_says_why_this_referrer_and_not_another() {
     let touches = story["attribution"]["touches"].as_array().unwrap();
     assert_eq!(touches[0]["decided_on"], true);
     assert_eq!(touches[1]["owner"], json!(eves_id));
+}
+
+#[tokio::test]
+async fn the_story_says_why_this_referrer_and_not_another() {
+    let server = operated().await;
+    let (_, adas_id, ada) = referrer(&server, "ada@example.com").await;
+    let (_, eves_id, eve) = referrer(&server, "eve@example.com").await;
+    let (_, bobs_id) = bob(&server, &ada, &eve).await;
+    let answer = ask(&server, &format!("users/{bobs_id}")).await;
+    assert_eq!(answer.status, 200, "{}", answer.text);
+    let story = answer.json();
+    check_evidence(&story, adas_id, eves_id);
     let story: whence::audit::UserStory = serde_json::from_value(story).unwrap();
     let (bobs_id, adas_id) = (bobs_id.to_string(), adas_id.to_string());
     let own = story.timeline.iter().find_map(|line| line.text.split_once("referral code "));
