@@ -65,7 +65,7 @@ pub enum AuditCommand {
         /// First day or moment, like 2026-01-31 or 2026-01-31T12:00:00Z [default: the beginning]
         #[arg(long, value_name = "TIME")]
         from: Option<String>,
-        /// Last day, that day included, or moment [default: now]
+        /// Up to here, which no longer counts: a day or a moment [default: now]
         #[arg(long, value_name = "TIME")]
         to: Option<String>,
         /// How it is printed
@@ -95,11 +95,11 @@ pub enum ListFormat {
 /// One clear sentence.
 pub(crate) fn range(from: Option<&str>, to: Option<&str>) -> anyhow::Result<Range> {
     let from = match from {
-        Some(text) => parse(text).with_context(|| not_a_time("from", text))?.0,
+        Some(text) => parse(text).with_context(|| not_a_time("from", text))?,
         None => Timestamp::from_micros(0),
     };
     let to = match to {
-        Some(text) => parse(text).with_context(|| not_a_time("to", text))?.1,
+        Some(text) => parse(text).with_context(|| not_a_time("to", text))?,
         None => Timestamp::from_micros(i64::MAX / 2),
     };
     ensure!(from < to, "the time from --from to --to is empty");
@@ -110,15 +110,13 @@ fn not_a_time(flag: &str, text: &str) -> String {
     format!("--{flag} {text}: not a time like 2026-01-31 or 2026-01-31T12:00:00Z")
 }
 
-/// The beginning of what is named, and its end: a day is as long as one, a moment ends where it
-/// begins.
-fn parse(text: &str) -> Option<(Timestamp, Timestamp)> {
+/// A moment, or the one that a day begins with.
+fn parse(text: &str) -> Option<Timestamp> {
     if let Ok(moment) = text.parse::<Timestamp>() {
-        return Some((moment, moment));
+        return Some(moment);
     }
     let day: chrono::NaiveDate = text.parse().ok()?;
-    let begins = Timestamp::from(day.and_hms_opt(0, 0, 0)?.and_utc());
-    Some((begins, begins + std::time::Duration::from_hours(24)))
+    Some(day.and_hms_opt(0, 0, 0)?.and_utc().into())
 }
 
 #[cfg(test)]
@@ -126,10 +124,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_day_is_all_of_it_and_a_moment_is_none_of_it() {
-        let both = range(Some("2026-01-31"), Some("2026-01-31")).unwrap();
-        assert_eq!(both.from.to_string(), "2026-01-31T00:00:00Z");
-        assert_eq!(both.to.to_string(), "2026-02-01T00:00:00Z");
+    fn a_range_begins_where_it_says_and_ends_before_what_it_says() {
+        let day = range(Some("2026-01-31"), Some("2026-02-01")).unwrap();
+        assert_eq!(day.from.to_string(), "2026-01-31T00:00:00.000000Z");
+        assert_eq!(day.to.to_string(), "2026-02-01T00:00:00.000000Z");
+        assert!(range(Some("2026-01-31"), Some("2026-01-31")).is_err());
         let moment = Some("2026-01-31T12:00:00Z");
         assert!(range(moment, moment).is_err());
         assert!(range(None, moment).is_ok() && range(moment, None).is_ok());

@@ -342,8 +342,8 @@ async fn decisions_of_a_time_are_those_and_no_others() {
     };
     assert_eq!(users("").await, made);
     assert_eq!(users("?from=2026-01-03").await, made[1..]);
-    assert_eq!(users("?to=2026-01-03").await, made[..2]);
-    assert_eq!(users("?from=2026-01-03&to=2026-01-04").await, made[1..3]);
+    assert_eq!(users("?to=2026-01-04").await, made[..2]);
+    assert_eq!(users("?from=2026-01-03&to=2026-01-05").await, made[1..3]);
     assert_eq!(users("?from=2026-01-03T00:00:00.000001Z").await, made[2..]);
     assert_eq!(users("?from=2027-01-01").await, []);
     let all = ask(&server, "referrals").await.json();
