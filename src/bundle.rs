@@ -5,7 +5,9 @@
 //! the SHA-256 of all that stands before it. So the check reads the file as bytes first, and believes
 //! what it says only when the seal does.
 
+use std::fmt;
 use std::path::Path;
+use std::sync::Arc;
 
 use anyhow::{Context as _, bail, ensure};
 use base64::Engine as _;
@@ -16,7 +18,9 @@ use uuid::Uuid;
 use whence_events::{Hash, Leaf, Position, Recorded};
 use whence_projections::ReadDb;
 
-use crate::proof::{Checkpoint, Signer, Verifier, includes};
+use crate::config::LogConfig;
+use crate::proof::keeper::{Keeper, Keeping};
+use crate::proof::{Checkpoint, Signer, Verifier, directory, includes};
 use crate::secrets::sha256;
 
 /// The version of the format.
@@ -76,6 +80,45 @@ pub struct Report {
     pub events: usize,
     /// What is told of them.
     pub story: Value,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { key, key_was_given, checkpoint, events, .. } = self;
+        let size = checkpoint.size;
+        write!(f, "unaltered: {events} events, each proved to be in the log of {size}, by {key}")?;
+        if !key_was_given {
+            f.write_str("; that key stands in the bundle itself: hold it against GET /v1/log/key")?;
+        }
+        Ok(())
+    }
+}
+
+/// As [`write`], under a checkpoint of now that follows from the last one in the directory of a log in
+/// files. `origin` is what the service calls its log; that checkpoint tells, when there is one.
+///
+/// # Errors
+/// As [`write`]; that the log contradicts its checkpoint, or that nothing tells its name.
+pub async fn of_log(
+    log: &LogConfig,
+    origin: Option<&str>,
+    reads: &Arc<ReadDb>,
+    events: &[Recorded],
+    story: Value,
+) -> anyhow::Result<String> {
+    let directory = log.checkpoints().next();
+    let last = directory.as_deref().map(directory::latest).transpose().context("checkpoints")?;
+    let last = last.flatten();
+    let named = last.as_deref().and_then(Checkpoint::origin_of);
+    let origin = origin.or(named).context(
+        "--log-origin has to be given: what the service calls its log, the part of GET /v1/log/key \
+         before the first +",
+    )?;
+    let signer =
+        || Signer::new(&log.keys(), origin).with_context(|| format!("--log-origin {origin}"));
+    let keeping = directory.map(Keeping::never);
+    let now = Keeper::new(signer()?, reads.clone(), keeping).checkpoint().await?;
+    write(events, reads, &now.checkpoint, &signer()?, story).await
 }
 
 /// The text of a bundle with these events, proved by the tree of the read models under a checkpoint

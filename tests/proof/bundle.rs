@@ -1,15 +1,18 @@
 //! Evidence in a file.
 
+use std::sync::Arc;
+
 use serde_json::json;
 use tempfile::TempDir;
 use whence::bundle::{self, check_bytes};
 use whence::clock::Clock;
-use whence::proof::{Signer, Verifier};
+use whence::config::LogConfig;
+use whence::proof::{Checkpoint, Signer, Verifier, directory};
 use whence::secrets::{Keys, MasterKey};
 use whence::store::Location;
 use whence_events::Recorded;
 
-use crate::log::{ORIGIN, checkpoint, fold, keys, signer, sqlite};
+use crate::log::{KEY, ORIGIN, checkpoint, fold, keys, signer, sqlite};
 
 /// The text of a bundle with these events of a fresh log.
 async fn written(of: impl Fn(&[Recorded]) -> Vec<Recorded>) -> anyhow::Result<(TempDir, String)> {
@@ -70,6 +73,45 @@ async fn a_bundle_of_somebody_elses_is_not_believed_with_the_key() {
     assert!(no.to_string().starts_with("it is of the key log.example.com/whence+"), "{no}");
     let renamed: Verifier = signer().verifier().named("other.example.com").unwrap();
     assert!(check_bytes(text.as_bytes(), Some(&renamed)).is_err());
+}
+
+/// What `whence audit --bundle` does.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_bundle_of_a_log_is_by_the_name_of_its_checkpoints_and_follows_from_them() {
+    let log = sqlite().await;
+    let config = LogConfig {
+        store: Location::Sqlite(log.path().join("data")),
+        master_key: MasterKey::parse(KEY).unwrap(),
+    };
+    let (store, reads) = (config.open_to_read().await.unwrap(), config.open_reads().await.unwrap());
+    let (reads, events) = (Arc::new(reads), store.read_all(40, 3).await.unwrap());
+    let made = |origin| bundle::of_log(&config, origin, &reads, &events, json!({}));
+    let report = check_bytes(made(None).await.unwrap().as_bytes(), None).unwrap();
+    assert_eq!((&report.key, report.events), (signer().verifier(), 3));
+    let said = report.to_string();
+    assert!(
+        said.starts_with("unaltered: 3 events, each proved to be in the log of 300, by "),
+        "{said}"
+    );
+    assert!(said.ends_with("hold it against GET /v1/log/key"), "{said}");
+    let other = check_bytes(made(Some("other.example.com")).await.unwrap().as_bytes(), None);
+    assert_eq!(other.unwrap().key.name(), "other.example.com");
+    let wrong = made(Some("our log")).await.unwrap_err().to_string();
+    assert_eq!(wrong, "--log-origin our log");
+
+    // A log that is shorter than what is signed.
+    let path = log.path().join("data/checkpoints");
+    let more = Checkpoint { size: 301, ..report.checkpoint };
+    directory::store(&path, &more, &more.sign(&signer())).unwrap();
+    let no = made(None).await.unwrap_err().to_string();
+    assert_eq!(no, "the tree has 300 leaves, and a checkpoint over 301 is signed");
+    let other = Checkpoint { size: 299, ..more };
+    directory::store(&path, &other, &other.sign(&signer())).unwrap();
+    let no = made(None).await.unwrap_err().to_string();
+    assert!(no.starts_with("the log contradicts its own checkpoint over 299 events"), "{no}");
+    std::fs::remove_dir_all(path).unwrap();
+    let no = made(None).await.unwrap_err().to_string();
+    assert!(no.starts_with("--log-origin has to be given: "), "{no}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
