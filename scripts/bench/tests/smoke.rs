@@ -10,6 +10,14 @@ const ROWS: &[&str] = &[
     "SQLite itself, one upsert an event",
     "ReadDb::apply alone",
     "log read, decoded and applied",
+    "SQLite itself, every column of every event read",
+    "a view in memory, applying alone",
+    "replay identity attribution",
+    "replay, all projections",
+    "report signups",
+    "export events --format parquet",
+    "verify",
+    "resident at most, MB: ",
     "ready over an empty log, ms",
     "ready over a log of ",
     "resident after start, MB",
@@ -95,4 +103,12 @@ fn other_stores_stand_beside_the_files() {
         assert!(done > 0, "{line}");
         assert_eq!(done, number(line, "users"), "{line}");
     }
+}
+
+#[test]
+fn memory_is_measured_over_logs_of_two_lengths_when_it_is_asked_for() {
+    let text = quick(&["--only", "memory"]);
+    let lines: Vec<_> = text.lines().filter(|line| line.contains("verify, ")).collect();
+    assert_eq!(lines.len(), 2, "{text}");
+    assert!(lines.iter().all(|line| !line.contains(" 0.0 ")), "{text}");
 }
