@@ -202,8 +202,11 @@ impl Keeper {
         let signed = self.sign(state).await?;
         let (path, size) = (keeping.directory.clone(), signed.checkpoint.size);
         let store = move || directory::store(&path, &signed.checkpoint, &signed.note);
-        let stored =
-            tokio::task::spawn_blocking(store).await.unwrap_or_else(|panic| Err(panic.into()));
+        let stored = match tokio::task::spawn_blocking(store).await {
+            // The service ends, and leaves the next one something to do.
+            Err(stopped) if stopped.is_cancelled() => return Ok(()),
+            done => done.unwrap_or_else(|panic| Err(panic.into())),
+        };
         let path = keeping.directory.clone();
         stored.map_err(|source| KeepError::File { path, source })?;
         state.stored = Some((size, Instant::now()));

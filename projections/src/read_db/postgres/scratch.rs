@@ -40,11 +40,15 @@ impl PostgresScratch {
     ) -> Result<(Self, PostgresReadDb), ProjectError> {
         let (pool, schema) = (live.pool.clone(), Schema::Scratch(purpose));
         let tables = PostgresReadDb::over(pool.clone(), schema, projectors);
-        if tables.lead().await? {
-            Ok((Self { pool, schema }, tables))
-        } else {
-            Err(ProjectError::RebuildUnderWay)
+        // More than once: the lock of one that has just ended is free a moment later, when the server
+        // has noticed.
+        for _ in 0..TRIES {
+            if tables.lead().await? {
+                return Ok((Self { pool, schema }, tables));
+            }
+            tokio::time::sleep(PAUSE).await;
         }
+        Err(ProjectError::RebuildUnderWay)
     }
 
     /// A connection of its own. Dropped in the middle of a transaction it takes that with it.
