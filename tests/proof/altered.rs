@@ -237,3 +237,19 @@ async fn bad_input_gets_one_sentence() {
     let none = verify(&["--store", "sqlite:data", "--checkpoint", "none"]);
     assert!(none.starts_with("whence: the checkpoint none: "), "{none}");
 }
+
+/// Written by a newer version of whence, it is read like any other: its bytes are all that counts.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_event_of_a_type_that_nobody_knows_here_is_no_alteration() {
+    let log = sqlite().await;
+    tamper(
+        &log,
+        "log.db",
+        "INSERT INTO events
+         SELECT 301, stream, 3, randomblob(16), 'FromTheFuture.v1', '{}', occurred_at, recorded_at,
+                correlation_id, causation_id, actor
+         FROM events WHERE position = 300",
+    );
+    let (well, said) = verify_sqlite(&log);
+    assert!(well && said.starts_with("unaltered: 301 events, "), "{said}");
+}
