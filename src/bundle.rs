@@ -94,11 +94,11 @@ impl fmt::Display for Report {
     }
 }
 
-/// As [`write`], under a checkpoint of now that follows from the last one in the directory of a log in
+/// As [`write()`], under a checkpoint of now that follows from the last one in the directory of a log in
 /// files. `origin` is what the service calls its log; that checkpoint tells, when there is one.
 ///
 /// # Errors
-/// As [`write`]; that the log contradicts its checkpoint, or that nothing tells its name.
+/// As [`write()`]; that the log contradicts its checkpoint, or that nothing tells its name.
 pub async fn of_log(
     log: &LogConfig,
     origin: Option<&str>,

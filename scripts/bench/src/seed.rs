@@ -10,8 +10,9 @@ use whence::vault::Vault;
 use whence_events::{
     Actor, AttributionCaptured, ClickIds, Client, CodeKind, CodeVerified, Consent, DeviceClass,
     EmailAddress, Event, LoginStarted, Mac, MailboxClaimed, MailboxEvent, Metadata, NameEvent,
-    NameReserved, Pii, Provider, ReferralCodeIssued, SessionKind, SessionOpened, StreamId,
-    SubscriptionProvisioned, Timestamp, UserEvent, UserId, UserRegistered, WelcomeEmailSent,
+    NameReserved, Pii, Provider, ReferralCode, ReferralCodeIssued, SessionKind, SessionOpened,
+    StreamId, SubscriptionProvisioned, Timestamp, UserEvent, UserId, UserRegistered,
+    WelcomeEmailSent,
 };
 
 use crate::service::Log;
@@ -57,7 +58,8 @@ impl Seeder<'_> {
             let mailbox = StreamId::Mailbox(self.log.keys.email_key(&email));
             self.append(mailbox, login_events(user_id, &email, &client, now)).await?;
         }
-        let code = secrets::new_referral_code();
+        // Of a million random ones two may well be the same.
+        let code: ReferralCode = format!("{number:08}").parse()?;
         let mut events = registration_events(&self.log.keys, &email, client, &token, now);
         events.extend([
             ReferralCodeIssued { code: code.clone(), kind: CodeKind::Primary }.into(),
