@@ -99,6 +99,7 @@ impl LogConfig {
     /// # Errors
     /// One clear sentence.
     pub async fn open(&self, clock: Clock) -> anyhow::Result<Arc<dyn EventStore>> {
+        self.store.insist_on_a_log().await?;
         self.store.open(self.keys().fingerprint(), clock).await
     }
 

@@ -169,12 +169,29 @@ impl Location {
         fingerprint: Mac,
         clock: Clock,
     ) -> anyhow::Result<Arc<dyn EventStore>> {
+        self.insist_on_a_log().await?;
         if let Self::Sqlite(directory) = self {
-            let path = directory.join("log.db");
-            ensure!(path.exists(), "there is no log in {}", directory.display());
-            return Ok(Arc::new(SqliteStore::open_to_read(&path, fingerprint)?));
+            let store = SqliteStore::open_to_read(&directory.join("log.db"), fingerprint)?;
+            return Ok(Arc::new(store));
         }
         self.open(fingerprint, clock).await
+    }
+
+    /// For commands that work on a log that is there: opening would make one.
+    ///
+    /// # Errors
+    /// One sentence: there is none, or nobody can tell.
+    pub async fn insist_on_a_log(&self) -> anyhow::Result<()> {
+        match self {
+            Self::Sqlite(directory) => {
+                let there = directory.join("log.db").exists();
+                ensure!(there, "there is no log in {}", directory.display());
+            }
+            Self::Postgres(url) => drop(CopyLock::look(url, "log.head").await?),
+            #[cfg(feature = "kurrentdb")]
+            Self::KurrentDb(_, keys) => drop(CopyLock::look(keys, "vault.subject_keys").await?),
+        }
+        Ok(())
     }
 
     /// Opens one side of a copy. The source has to be there; the target is made where it is not, and

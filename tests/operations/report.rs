@@ -275,3 +275,25 @@ fn the_history_has_every_kind_of_event_that_views_look_at() {
     }
     assert!(!events().iter().any(|recorded| matches!(recorded.event, Event::Unknown { .. })));
 }
+
+/// Opening a log makes one where there is none; these commands are about one that is there.
+#[tokio::test(flavor = "multi_thread")]
+async fn nothing_is_made_in_a_database_without_a_log() {
+    let (directory, database) = (TempDir::new().unwrap(), database().await);
+    for command in [
+        &["report", "funnel"][..],
+        &["export", "events", "--format", "csv"],
+        &["verify"],
+        &["replay"],
+        &["audit", "code", "abc"],
+        &["erase", "ada@example.com"],
+    ] {
+        let flags = ["--store", database.url(), "--master-key", KEY];
+        let refused = run(directory.path(), &[command, &flags].concat()).unwrap_err();
+        assert!(refused.contains("there is no log in the database"), "{command:?}: {refused}");
+    }
+    let url = whence::postgres::PostgresUrl::parse(database.url()).unwrap();
+    let (client, _driver) = url.connect(&[]).await.unwrap();
+    let schemas = "SELECT count(*) FROM pg_namespace WHERE nspname IN ('log', 'vault', 'read')";
+    assert_eq!(client.query_one(schemas, &[]).await.unwrap().get::<_, i64>(0), 0);
+}
