@@ -132,8 +132,10 @@ impl Sessions {
         id: SessionId,
         now: Timestamp,
     ) -> Result<Option<Arc<Session>>, SessionError> {
-        // Another node may have ended it meanwhile.
+        // Another node may have ended it meanwhile. What is remembered is of before that: once the log
+        // is heard of again, it must not answer before this cache has been told what came.
         if !self.store.in_touch() {
+            self.cache.clear();
             return Err(Behind.into());
         }
         let entry = match self.cache.get(&id) {
