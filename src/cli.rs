@@ -130,33 +130,36 @@ async fn serve(mut args: ServeArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// What a command that takes long says when it was stopped and leaves something to go on with.
+const GOES_ON: &str = "stopped; the same command goes on where this one was";
+
 /// Ctrl-C leaves what was copied so far; what is on its way then is taken wholly or not at all.
 async fn copy_stores(args: CopyArgs) -> anyhow::Result<()> {
     let config = args.into_config()?;
-    let stop = told_to_stop().context("cannot listen for signals")?;
-    tokio::select! {
-        done = copy::run(config) => done,
-        () = stop => bail!("stopped; the same command goes on where this one was"),
-    }
+    unless_stopped(Box::pin(copy::run(config)), GOES_ON).await
 }
 
 /// Ctrl-C leaves the tables in use as they are; what was folded so far is gone on with.
 async fn rebuild(args: ReplayArgs) -> anyhow::Result<()> {
     let config = args.into_config()?;
-    let stop = told_to_stop().context("cannot listen for signals")?;
-    tokio::select! {
-        done = replay::run(config) => done,
-        () = stop => bail!("stopped; the same command goes on where this one was"),
-    }
+    unless_stopped(Box::pin(replay::run(config)), GOES_ON).await
 }
 
 /// Ctrl-C leaves no file behind.
 async fn export_log(args: ExportArgs) -> anyhow::Result<()> {
     let config = args.into_config()?;
+    unless_stopped(Box::pin(export::run(config)), "stopped before the export was complete").await
+}
+
+/// Works until it is done or somebody stops it, and says so then.
+async fn unless_stopped(
+    work: impl Future<Output = anyhow::Result<()>>,
+    stopped: &'static str,
+) -> anyhow::Result<()> {
     let stop = told_to_stop().context("cannot listen for signals")?;
     tokio::select! {
-        done = export::run(config) => done,
-        () = stop => bail!("stopped before the export was complete"),
+        done = work => done,
+        () = stop => bail!(stopped),
     }
 }
 

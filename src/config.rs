@@ -44,7 +44,7 @@ pub use self::log::{LogArgs, LogConfig};
 pub use self::operate::{OperateArgs, Place, UserName};
 pub use self::operators::Operator;
 pub use self::replay::{ReplayArgs, ReplayConfig};
-pub use self::report::{Format, QuestionArgs, ReportArgs};
+pub use self::report::{Format, ReportArgs, ViewArgs};
 pub use self::verify::{VerifyArgs, VerifyConfig};
 use crate::clock::Clock;
 use crate::domain::rules::{RULES_VERSION, Rules};

@@ -21,6 +21,7 @@ use anyhow::{Context as _, ensure};
 use whence_events::{Actor, AuditRead, AuditSubject, Position};
 use whence_projections::analytics::{AsOf, Query, View};
 
+pub(crate) use self::csv::quoted;
 pub use self::encoder::Format;
 pub use self::event_row::EVENT_FIELDS;
 pub use self::events::{Exported, Range, export_events};

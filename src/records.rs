@@ -11,7 +11,7 @@ use whence_events::{
     EmailAddress, EmailKey, Event, MailboxEvent, Position, Recorded, StreamId, TouchId, UserId,
     Version,
 };
-use whence_projections::{ProjectError, QueryError, ReadDb};
+use whence_projections::{Checkpoint as TableCheckpoint, ProjectError, QueryError, ReadDb};
 
 use crate::clock::Clock;
 use crate::config::LogConfig;
@@ -258,6 +258,5 @@ enum TablesError {
 
 /// How far all of the tables are.
 async fn lowest(reads: &ReadDb) -> Result<Position, ProjectError> {
-    let checkpoints = reads.checkpoints().await?;
-    Ok(checkpoints.iter().map(|checkpoint| checkpoint.position).min().unwrap_or(0))
+    Ok(TableCheckpoint::lowest(&reads.checkpoints().await?))
 }

@@ -163,7 +163,7 @@ impl<'a> Replay<'a> {
     /// When the tables do not answer.
     pub async fn begins_behind(&self) -> Result<Position, RebuildError> {
         let checkpoints = self.scratch.checkpoints().await?;
-        Ok(checkpoints.iter().map(|checkpoint| checkpoint.position).min().unwrap_or(0))
+        Ok(Checkpoint::lowest(&checkpoints))
     }
 
     /// Folds, compares, catches up, swaps, and removes what is no longer needed.
@@ -302,7 +302,7 @@ impl<'a> Replay<'a> {
 }
 
 /// The first that is not of this log: whose event is not where it says.
-async fn first_foreign(
+pub(crate) async fn first_foreign(
     store: &Arc<dyn EventStore>,
     checkpoints: &[Checkpoint],
 ) -> Result<Option<&'static str>, StoreError> {

@@ -13,6 +13,7 @@ use whence_projections::analytics::{
 
 use crate::config::{Format, ReportArgs};
 use crate::picture::{self, Canvas, Chart};
+use crate::say::say;
 use crate::store::{EventStore, StoreError};
 
 pub use print::{as_csv, as_text};
@@ -46,7 +47,7 @@ pub enum ReportError {
 /// One clear sentence.
 pub async fn run(args: ReportArgs) -> anyhow::Result<()> {
     if args.list {
-        return print::to_stdout(&list());
+        return say(&list());
     }
     if let Some(file) = &args.html {
         return pages::write(&args, file).await;
@@ -57,7 +58,7 @@ pub async fn run(args: ReportArgs) -> anyhow::Result<()> {
     };
     // All that can be wrong with the question, before the log is opened.
     let view = View::parse(name)?;
-    let mut question = args.question.asked();
+    let mut question = args.asked();
     if args.chart && view == View::Signups {
         // A picture of eight dimensions at once is none; their table is.
         question.by.get_or_insert_with(|| "day".to_owned());
@@ -68,9 +69,9 @@ pub async fn run(args: ReportArgs) -> anyhow::Result<()> {
     let table = answer(&*log, view, query, as_of).await?;
     if args.chart {
         let chart = Chart::of(view, &table, CHARTED);
-        return print::to_stdout(&picture::draw(&table, &chart, Canvas::of_stdout()));
+        return say(&picture::draw(&table, &chart, Canvas::of_stdout()));
     }
-    print::to_stdout(&match args.format {
+    say(&match args.format {
         Format::Table => as_text(&table),
         Format::Csv => as_csv(&table),
         Format::Json => format!("{}\n", table.to_json()),

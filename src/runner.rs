@@ -17,7 +17,7 @@ use whence_events::{Position, Recorded};
 use whence_projections::{Checkpoint, ProjectError, ReadDb};
 
 use crate::causes::chain;
-use crate::replay::RebuildError;
+use crate::replay::{RebuildError, first_foreign};
 use crate::store::{Batch, EventStore, StoreError};
 pub use renew::{LastRebuild, Rebuilding};
 
@@ -156,7 +156,7 @@ where
         // The tables have the last word: a database that crashed may have brought back ones that
         // are older than what this node knows of them.
         let checkpoints = reads.checkpoints().await;
-        checkpoints.is_ok_and(|checkpoints| lowest(&checkpoints) >= head)
+        checkpoints.is_ok_and(|checkpoints| Checkpoint::lowest(&checkpoints) >= head)
     } else {
         progress.wait_for(head).await
     };
@@ -265,21 +265,14 @@ impl<O: Observer> Runner<O> {
             self.reads.reset().await?;
             self.progress.reached(0);
         } else {
-            self.progress.reached(lowest(&checkpoints));
+            self.progress.reached(Checkpoint::lowest(&checkpoints));
         }
         Ok(leads)
     }
 
     async fn belong_to_this_log(&self, checkpoints: &[Checkpoint]) -> Result<bool, Trouble> {
-        for checkpoint in checkpoints {
-            let Some(store) = self.store.upgrade() else { return Ok(true) };
-            if checkpoint.position > 0
-                && store.event_at(checkpoint.position).await? != checkpoint.event_id
-            {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+        let Some(store) = self.store.upgrade() else { return Ok(true) };
+        Ok(first_foreign(&store, checkpoints).await?.is_none())
     }
 
     /// Writes the tables, until something goes wrong or somebody else does it.
@@ -316,7 +309,7 @@ impl<O: Observer> Runner<O> {
     async fn is_as_it_was(&self, leads: bool) -> Result<bool, ProjectError> {
         let known = self.progress.projected();
         let same = self.reads.lead().await? == leads;
-        Ok(same && lowest(&self.reads.checkpoints().await?) >= known)
+        Ok(same && Checkpoint::lowest(&self.reads.checkpoints().await?) >= known)
     }
 
     /// Keeps up with the tables that another node writes, until it stops doing so.
@@ -387,7 +380,7 @@ impl<O: Observer> Runner<O> {
         if pending.is_empty() {
             return Ok(());
         }
-        let there = lowest(&self.reads.checkpoints().await?);
+        let there = Checkpoint::lowest(&self.reads.checkpoints().await?);
         let arrived = pending.partition_point(|event| event.position <= there);
         if arrived > 0 {
             let arrived: Vec<_> = pending.drain(..arrived).collect();
@@ -483,8 +476,4 @@ async fn next(tail: &mut broadcast::Receiver<Batch>) -> Result<Brought, Over> {
 
 fn at(event: &Recorded) -> Position {
     event.position
-}
-
-fn lowest(checkpoints: &[Checkpoint]) -> Position {
-    checkpoints.iter().map(|checkpoint| checkpoint.position).min().unwrap_or(0)
 }

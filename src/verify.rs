@@ -8,12 +8,11 @@ mod diff;
 mod report;
 
 use std::collections::BTreeMap;
-use std::io::{ErrorKind, Write as _};
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Instant;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, bail};
 use tokio::sync::mpsc;
 use whence_events::{Hash, Position};
 use whence_projections::ReadDb;
@@ -23,6 +22,7 @@ use whence_projections::merkle::leaf_hash;
 use crate::config::VerifyConfig;
 use crate::copy::Progress;
 use crate::proof::{Checkpoint, NoteFile, Signer, Verifier, directory};
+use crate::say::say;
 use crate::store::{EventStore, Leaves, StoreError};
 use diff::{Diff, Difference};
 use report::Findings;
@@ -75,17 +75,6 @@ pub async fn run(config: VerifyConfig) -> anyhow::Result<()> {
         return say(&report::summary(&outcome, &signed));
     }
     bail!("the log is not what it was: see above for what was found")
-}
-
-/// One pass over a log that is compared with its tree alone, for benchmarks. How many events it has.
-///
-/// # Errors
-/// What cannot be read, or that the two are not the same.
-pub async fn pass(log: &Arc<dyn EventStore>, reads: &ReadDb) -> anyhow::Result<u64> {
-    let known = reads.tree_edge().await.context("the tree in the read models")?;
-    let outcome = compare(log, reads, known, &[], false, &mut |_, _| ()).await?;
-    ensure!(outcome.differences.is_empty(), "the log is not what its tree says");
-    Ok(outcome.tree.size())
 }
 
 /// The checkpoints that are signed as they have to be.
@@ -234,14 +223,5 @@ impl Comparison {
                 return Ok(());
             }
         }
-    }
-}
-
-/// On stdout; a reader that has gone away has heard enough.
-fn say(text: &str) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() != ErrorKind::BrokenPipe => Err(error).context("stdout"),
-        Ok(()) | Err(_) => Ok(()),
     }
 }

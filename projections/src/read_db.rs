@@ -46,6 +46,14 @@ pub struct Checkpoint {
     pub event_id: Option<EventId>,
 }
 
+impl Checkpoint {
+    /// How far all of them are; 0 when there are none.
+    #[must_use]
+    pub fn lowest(checkpoints: &[Self]) -> Position {
+        checkpoints.iter().map(|checkpoint| checkpoint.position).min().unwrap_or(0)
+    }
+}
+
 /// Why the tables did not move on.
 #[derive(Debug, thiserror::Error)]
 pub enum ProjectError {

@@ -3,10 +3,10 @@
 use anyhow::{Context as _, ensure};
 use clap::Args;
 use whence_events::Position;
-use whence_projections::analytics::{AsOf, Asked, Query, View};
+use whence_projections::analytics::{AsOf, Query, View};
 
 use super::operate::operator;
-use super::{LogArgs, LogConfig};
+use super::{LogArgs, LogConfig, ViewArgs};
 use crate::export::{EventRange, Format, What};
 use crate::report;
 
@@ -29,21 +29,9 @@ pub struct ExportArgs {
     #[arg(long, value_name = "POSITION")]
     pub(crate) to: Option<String>,
 
-    /// What to group a view by, with commas between
-    #[arg(long, value_name = "DIMENSION,...")]
-    pub(crate) by: Option<String>,
-
-    /// Count only this in a view, such as channel=Direct. Repeatable
-    #[arg(long = "where", value_name = "DIMENSION=VALUE")]
-    pub(crate) filters: Vec<String>,
-
-    /// Read the log up to here only for a view: a position, a day (what came before it), or a time
-    #[arg(long, value_name = "TIME|POSITION")]
-    pub(crate) as_of: Option<String>,
-
-    /// Whose days and weeks a view has: a name of the IANA database [default: UTC]
-    #[arg(long, value_name = "ZONE")]
-    pub(crate) timezone: Option<String>,
+    /// What is asked of a view.
+    #[command(flatten)]
+    pub(crate) question: ViewArgs,
 
     /// File to write, which appears when it is complete; -: stdout
     #[arg(long, default_value = "-", value_name = "FILE")]
@@ -89,10 +77,10 @@ impl ExportArgs {
 
     fn events(&self) -> anyhow::Result<What> {
         let of_views = [
-            ("--by", self.by.is_some()),
-            ("--where", !self.filters.is_empty()),
-            ("--as-of", self.as_of.is_some()),
-            ("--timezone", self.timezone.is_some()),
+            ("--by", self.question.by.is_some()),
+            ("--where", !self.question.filters.is_empty()),
+            ("--as-of", self.question.as_of.is_some()),
+            ("--timezone", self.question.timezone.is_some()),
         ];
         for (flag, given) in of_views {
             ensure!(!given, "{flag} is for a view, not for events");
@@ -124,15 +112,9 @@ impl ExportArgs {
         let view =
             View::parse(&self.what).map_err(|error| anyhow::anyhow!("{error}; and events"))?;
         ensure!(!self.open_personal_data, "--open-personal-data is for events: no view has any");
-        let asked = Asked {
-            from: self.from.clone(),
-            to: self.to.clone(),
-            by: self.by.clone(),
-            filters: self.filters.clone(),
-            timezone: self.timezone.clone(),
-        };
+        let asked = self.question.asked(self.from.as_ref(), self.to.as_ref());
         let query = Query::parse(view, &asked)?;
-        let as_of: AsOf = report::as_of(self.as_of.as_deref(), query.zone)?;
+        let as_of: AsOf = report::as_of(self.question.as_of.as_deref(), query.zone)?;
         Ok(What::View { view, query, as_of })
     }
 }

@@ -12,9 +12,17 @@ pub struct ReportArgs {
     #[arg(value_name = "VIEW")]
     pub(crate) view: Option<String>,
 
-    /// What is asked of it.
+    /// Count from here on: a day, or a time like 2026-03-01T12:00:00Z
+    #[arg(long, value_name = "TIME")]
+    pub(crate) from: Option<String>,
+
+    /// Count up to here, which no longer counts: a day, or a time
+    #[arg(long, value_name = "TIME")]
+    pub(crate) to: Option<String>,
+
+    /// What else is asked of it.
     #[command(flatten)]
-    pub(crate) question: QuestionArgs,
+    pub(crate) question: ViewArgs,
 
     /// How to print it
     #[arg(long, value_enum, default_value_t = Format::Table)]
@@ -37,30 +45,22 @@ pub struct ReportArgs {
     pub(crate) log: LogArgs,
 }
 
-/// What can be asked of a view.
+/// What can be asked of a view besides a time.
 #[derive(Args, Clone, Debug, Default)]
-pub struct QuestionArgs {
-    /// Count from here on: a day, or a time like 2026-03-01T12:00:00Z
-    #[arg(long, value_name = "TIME")]
-    pub(crate) from: Option<String>,
-
-    /// Count up to here, which no longer counts: a day, or a time
-    #[arg(long, value_name = "TIME")]
-    pub(crate) to: Option<String>,
-
-    /// What to group by instead of what the view has by itself, with commas between
+pub struct ViewArgs {
+    /// What to group a view by instead of what it has by itself, with commas between
     #[arg(long, value_name = "DIMENSION,...")]
     pub(crate) by: Option<String>,
 
-    /// Count only this, such as channel=Direct; `country=` is where nothing is known. Repeatable
+    /// Count only this in a view, such as channel=Direct; `country=` is where nothing is known. Repeatable
     #[arg(long = "where", value_name = "DIMENSION=VALUE")]
     pub(crate) filters: Vec<String>,
 
-    /// Read the log up to here only: a position, a day (what came before it), or a time
+    /// Read the log up to here only for a view: a position, a day (what came before it), or a time
     #[arg(long, value_name = "TIME|POSITION")]
     pub(crate) as_of: Option<String>,
 
-    /// Whose days and weeks: a name of the IANA database [default: UTC]
+    /// Whose days and weeks a view has: a name of the IANA database [default: UTC]
     #[arg(long, value_name = "ZONE")]
     pub(crate) timezone: Option<String>,
 }
@@ -76,13 +76,21 @@ pub enum Format {
     Json,
 }
 
-impl QuestionArgs {
+impl ReportArgs {
     /// As the views take it; `as_of` is for who reads the log.
     #[must_use]
     pub fn asked(&self) -> Asked {
+        self.question.asked(self.from.as_ref(), self.to.as_ref())
+    }
+}
+
+impl ViewArgs {
+    /// The same for a time.
+    #[must_use]
+    pub fn asked(&self, from: Option<&String>, to: Option<&String>) -> Asked {
         Asked {
-            from: self.from.clone(),
-            to: self.to.clone(),
+            from: from.cloned(),
+            to: to.cloned(),
             by: self.by.clone(),
             filters: self.filters.clone(),
             timezone: self.timezone.clone(),

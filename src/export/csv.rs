@@ -42,7 +42,8 @@ impl CsvWriter {
     }
 }
 
-fn quoted(text: &str) -> Cow<'_, str> {
+/// A field that holds this text.
+pub(crate) fn quoted(text: &str) -> Cow<'_, str> {
     if text.is_empty() || text.contains([',', '"', '\r', '\n']) {
         format!("\"{}\"", text.replace('"', "\"\"")).into()
     } else {

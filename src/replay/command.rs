@@ -1,7 +1,5 @@
 //! `whence replay`, for people: how far it is on stderr, what became of it on stdout.
 
-use std::io::Write as _;
-
 use anyhow::bail;
 use whence_events::Position;
 use whence_projections::Purpose;
@@ -9,6 +7,7 @@ use whence_projections::Purpose;
 use super::{BATCH, Outcome, Replay, Step, named};
 use crate::config::ReplayConfig;
 use crate::copy::progress::Progress;
+use crate::say::say;
 
 /// Rebuilds or checks, and says what it found.
 ///
@@ -61,14 +60,6 @@ fn lines(purpose: Purpose, outcomes: &[Outcome]) -> String {
         }
     }
     lines.into_iter().map(|line| line + "\n").collect()
-}
-
-/// Whoever closed stdout wants to hear no more.
-fn say(text: &str) -> std::io::Result<()> {
-    match std::io::stdout().write_all(text.as_bytes()) {
-        Err(error) if error.kind() == std::io::ErrorKind::BrokenPipe => Ok(()),
-        done => done,
-    }
 }
 
 /// One bar, or lines, for all passes over the log.

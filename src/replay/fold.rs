@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use whence_events::{Position, Recorded};
-use whence_projections::Scratch;
+use whence_projections::{Checkpoint, Scratch};
 
 use super::RebuildError;
 use crate::store::{EventStore, StoreError};
@@ -28,8 +28,7 @@ impl Fold<'_> {
         watch: &mut (dyn FnMut(Position, u64) + Send),
     ) -> Result<u64, RebuildError> {
         let checkpoints = self.scratch.checkpoints().await?;
-        let lowest = checkpoints.iter().map(|checkpoint| checkpoint.position).min();
-        let (mut after, mut events) = (lowest.unwrap_or(0), 0);
+        let (mut after, mut events) = (Checkpoint::lowest(&checkpoints), 0);
         if after >= self.head {
             return Ok(0);
         }

@@ -10,7 +10,7 @@ use crate::picture::{page, sections};
 
 /// Writes the page into a file, which appears when it is complete.
 pub(super) async fn write(args: &ReportArgs, file: &str) -> anyhow::Result<()> {
-    let question = args.question.asked();
+    let question = args.asked();
     let views = match &args.view {
         Some(name) => vec![View::parse(name)?],
         None => View::ALL.to_vec(),
@@ -39,8 +39,8 @@ fn scope(args: &ReportArgs) -> String {
     let asked = &args.question;
     let zone = asked.timezone.as_deref().unwrap_or("UTC");
     let mut parts = vec![format!("Days and weeks are those of {zone}")];
-    parts.extend(asked.from.as_ref().map(|from| format!("counted from {from} on")));
-    parts.extend(asked.to.as_ref().map(|to| format!("counted up to {to}")));
+    parts.extend(args.from.as_ref().map(|from| format!("counted from {from} on")));
+    parts.extend(args.to.as_ref().map(|to| format!("counted up to {to}")));
     parts.extend(asked.filters.iter().map(|filter| format!("only {filter}")));
     format!("{}.", parts.join(", "))
 }

@@ -1,8 +1,8 @@
 //! Tables as text.
 
-use std::io::{ErrorKind, Write as _};
-
 use whence_projections::analytics::{Cell, Column, Kind, Table};
+
+use crate::export::quoted;
 
 /// What people read where nothing is known.
 const UNKNOWN: &str = "(unknown)";
@@ -54,31 +54,13 @@ pub fn as_csv(table: &Table) -> String {
     let header: Vec<_> = table.columns.iter().map(|column| column.name).collect();
     let mut text = format!("{}\r\n", header.join(","));
     for row in &table.rows {
-        let fields: Vec<_> = row
-            .iter()
-            .map(|cell| cell.to_text().map_or_else(String::new, |t| quoted(&t)))
-            .collect();
+        let field = |text: String| quoted(&text).into_owned();
+        let fields = row.iter().map(|cell| cell.to_text().map_or_else(String::new, field));
+        let fields: Vec<_> = fields.collect();
         text += &fields.join(",");
         text += "\r\n";
     }
     text
-}
-
-fn quoted(text: &str) -> String {
-    if text.is_empty() || text.contains([',', '"', '\r', '\n']) {
-        format!("\"{}\"", text.replace('"', "\"\""))
-    } else {
-        text.to_owned()
-    }
-}
-
-/// Writes all of it. A reader who has seen enough is no failure.
-pub(super) fn to_stdout(text: &str) -> anyhow::Result<()> {
-    let mut out = std::io::stdout().lock();
-    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
-        Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),
-        result => Ok(result?),
-    }
 }
 
 #[cfg(test)]

@@ -25,7 +25,6 @@ struct Subject {
     log: Log,
     apply: Row,
     whole: Row,
-    verify: Row,
 }
 
 /// Measures over the first `--replay` events of each log.
@@ -40,8 +39,7 @@ pub(crate) fn measure(args: &Args, longs: &[Long], stores: &Stores) -> anyhow::R
         };
         let (apply, whole) = ("ReadDb::apply alone", "log read, decoded and applied");
         let (apply, whole) = (Row::new(name(apply)), Row::new(name(whole)));
-        let verify = Row::new(name("whence verify: log read, hashed, compared (bar: 500000)"));
-        Ok(Subject { kind, log: Log::open(&long.place, args)?, apply, whole, verify })
+        Ok(Subject { kind, log: Log::open(&long.place, args)?, apply, whole })
     };
     let mut subjects = longs.iter().map(open).collect::<anyhow::Result<Vec<_>>>()?;
     for round in 0..args.rounds {
@@ -52,16 +50,14 @@ pub(crate) fn measure(args: &Args, longs: &[Long], stores: &Stores) -> anyhow::R
             let replayed = replay(&subject.log, &config, args.replay)?;
             subject.apply.add(rate(replayed.events, replayed.applying));
             subject.whole.add(rate(replayed.events, replayed.applying + replayed.reading));
-            subject.verify.add(verify(&subject.log, &config)?);
         }
     }
     let title = format!("replay of {} events: events a second (bar: 300000)", args.replay);
     let mut table = Table::new(title);
     let reference = table.reference(engine);
-    for Subject { apply, whole, verify, .. } in subjects {
+    for Subject { apply, whole, .. } in subjects {
         table.subject(apply, reference);
         table.subject(whole, reference);
-        table.subject(verify, reference);
     }
     Ok(table)
 }
@@ -91,14 +87,6 @@ fn replay(log: &Log, config: &Config, limit: usize) -> anyhow::Result<Replayed> 
         after = last.position;
     }
     Ok(replayed)
-}
-
-/// The whole log against the tree in these read models, which may be of its beginning.
-fn verify(log: &Log, config: &Config) -> anyhow::Result<f64> {
-    let reads: ReadDb = log.runtime.block_on(config.store.open_reads())?;
-    let begin = Instant::now();
-    let events = log.runtime.block_on(whence::verify::pass(&log.store, &reads))?;
-    Ok(rate(usize::try_from(events)?, begin.elapsed()))
 }
 
 fn upserts(path: &Path, events: usize) -> rusqlite::Result<f64> {
