@@ -1,25 +1,23 @@
 //! The HTTP side: the route table, what surrounds every request, and the server.
 
 mod admin;
-mod analytics;
 mod attribution;
-pub(crate) mod bearer;
+mod bearer;
 mod client;
 pub mod cookies;
+pub mod device;
 mod email_login;
 pub(crate) mod error;
 mod extract;
 mod frame;
 mod health;
-pub mod landing_cookies;
+pub mod landing;
 pub mod limits;
-mod log;
+mod log_proof;
 mod referrals;
 mod serve;
 mod session;
 mod session_cookies;
-mod slug;
-pub mod touch;
 
 use std::sync::Arc;
 
@@ -29,7 +27,7 @@ use axum::routing::{get, post};
 use crate::app::App;
 use crate::domain::touch::{Rules, Visitor};
 use error::Problem;
-use touch::{ClientFacts, Landing, LandingSettings};
+use landing::{ClientFacts, Landing, LandingSettings};
 
 pub use frame::Site;
 pub use serve::serve;
@@ -47,45 +45,45 @@ pub fn router(app: Arc<App>) -> Site {
         .route("/v1/auth/token", post(bearer::token))
         .route("/v1/referrals/me", get(referrals::me))
         .route("/v1/referrals/invitees", get(referrals::invitees))
-        .route("/v1/referrals/code", post(slug::choose).delete(slug::give_up))
+        .route("/v1/referrals/code", post(referrals::slug::choose).delete(referrals::slug::give_up))
         .route("/api/v1/users/attribution", get(attribution::snapshot))
         .route("/.well-known/jwks.json", get(bearer::jwks))
-        .route("/v1/log/checkpoint", get(log::checkpoint))
-        .route("/v1/log/proof", get(log::proof))
-        .route("/v1/log/consistency", get(log::consistency))
-        .route("/v1/log/key", get(log::key))
+        .route("/v1/log/checkpoint", get(log_proof::checkpoint))
+        .route("/v1/log/proof", get(log_proof::proof))
+        .route("/v1/log/consistency", get(log_proof::consistency))
+        .route("/v1/log/key", get(log_proof::key))
         .nest("/v1/admin", admin::routes())
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .fallback(async || Problem::NotFound)
         .with_state(app.clone())
-        .merge(touch::routes(landing));
+        .merge(landing::routes(landing));
     Site::new(routes, app)
 }
 
 /// The pick-up of landings, as a service's settings have it: around pages of your own, put a
-/// [`touch::TouchLayer`] over it.
+/// [`landing::TouchLayer`] over it.
 #[must_use]
 pub fn landing(app: &App) -> Landing {
     let config = &app.config;
-    let origins = config.allowed_origins.iter().map(|origin| origin.as_str().to_owned());
+    let origins = config.listening.allowed_origins.iter().map(|origin| origin.as_str().to_owned());
     let mut rules = Rules {
-        model: config.model,
-        window: config.window,
-        record: config.record_touches,
-        excluded_hosts: config.excluded_hosts.clone(),
+        model: config.referrals.model,
+        window: config.referrals.window,
+        record: config.landing.record_touches,
+        excluded_hosts: config.landing.excluded_hosts.clone(),
         ..Rules::default()
     };
-    if let Some(host) = config.public_url.host_str() {
+    if let Some(host) = config.listening.public_url.host_str() {
         rules.own_hosts.add(host);
     }
     let settings = LandingSettings {
         rules,
         cookies: config.landing_cookies(),
-        landing_url: config.landing_url.clone(),
+        landing_url: config.landing.landing_url.clone(),
         allowed_origins: origins.collect(),
     };
-    let (config, geo) = (config.clone(), app.geo.clone());
+    let (config, geo) = (config.clone(), app.config.landing.geo.clone());
     let lens = move |parts: &http::request::Parts| {
         let facts = client::ClientFacts::of(parts, &config, &geo);
         ClientFacts {
@@ -96,9 +94,9 @@ pub fn landing(app: &App) -> Landing {
                 country: facts.country,
                 ..Visitor::default()
             },
-            https: config.https(),
+            https: config.listening.https(),
         }
     };
-    let key = app.keys.cookie.clone();
+    let key = app.engine.keys.cookie.clone();
     Landing::new(settings, key, app.clock.clone(), app.recorder.clone(), Arc::new(lens))
 }

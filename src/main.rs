@@ -9,7 +9,7 @@ fn main() -> ExitCode {
     match whence::cli::run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("whence: {}", whence::cli::sentence(&error));
+            eprintln!("whence: {}", whence::infra::errors::sentence(&error));
             ExitCode::FAILURE
         }
     }

@@ -4,6 +4,7 @@
 //! backend makes the append durable, keeps one commit order, and tells whoever tails the log. The
 //! contract is on the methods; `tests/store_contract/` holds every backend to it.
 
+pub mod findings;
 #[cfg(feature = "kurrentdb")]
 mod kurrent;
 mod leaves;

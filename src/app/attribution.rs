@@ -12,12 +12,12 @@ use whence_events::{
 use whence_projections::QueryError;
 
 use crate::app::App;
-use crate::causes::chain;
 use crate::domain::name::Name;
 use crate::domain::referral::{Attempt, CodeFacts, CodeLookup};
 use crate::domain::rules::RULES_VERSION;
 use crate::domain::touch::{FirstTouch, RefCode, registrable_domain};
 use crate::domain::user::{Account, EMAIL_VERSION, IssuedCode, User};
+use crate::infra::errors::with_causes;
 use crate::store::StoreError;
 
 /// Referrers of referrers that are looked at: far more than anybody has.
@@ -28,7 +28,7 @@ const VELOCITY_WINDOW: Duration = Duration::from_hours(24);
 
 /// What a visitor's landing cookies say.
 #[derive(Clone, Debug, Default)]
-pub struct Brought {
+pub struct LandingCookies {
     /// The code.
     pub ref_code: Option<RefCode>,
     /// The first touch.
@@ -66,7 +66,7 @@ impl App {
         country: Option<Country>,
         now: Timestamp,
     ) -> AttributionCaptured {
-        let window = self.config.window.length();
+        let window = self.config.referrals.window.length();
         let touch = first_touch.filter(|touch| now.since(touch.touched_at) <= window);
         let creator = match touch.and_then(|touch| touch.creator.as_ref()) {
             Some(handle) => self.creator(handle).await,
@@ -100,9 +100,10 @@ impl App {
     /// The creator behind a handle. One that cannot be looked up now counts as nobody: a first
     /// touch never fails a login.
     pub(crate) async fn creator(&self, handle: &Handle) -> Option<UserId> {
-        let name = self.handler.load::<Name>(&StreamId::Handle(handle.clone())).await.ok()?;
+        let name =
+            self.engine.handler.load::<Name>(&StreamId::Handle(handle.clone())).await.ok()?;
         let owner = name.state.owner?;
-        let user = self.handler.load::<User>(&StreamId::User(owner)).await.ok()?;
+        let user = self.engine.handler.load::<User>(&StreamId::User(owner)).await.ok()?;
         (user.state.is_active() && user.state.handles.contains(handle)).then_some(owner)
     }
 
@@ -111,9 +112,9 @@ impl App {
         &self,
         code: &ReferralCode,
     ) -> Result<Option<(UserId, IssuedCode)>, StoreError> {
-        let name = self.handler.load::<Name>(&StreamId::code(code)).await?;
+        let name = self.engine.handler.load::<Name>(&StreamId::code(code)).await?;
         let Some(owner) = name.state.owner else { return Ok(None) };
-        let user = self.handler.load::<User>(&StreamId::User(owner)).await?;
+        let user = self.engine.handler.load::<User>(&StreamId::User(owner)).await?;
         // Reserved and not yet issued counts as unknown: nobody has been given it.
         Ok(user.state.code(code).map(|issued| (owner, issued.clone())))
     }
@@ -122,14 +123,14 @@ impl App {
     pub(crate) async fn attempt(
         &self,
         candidate: Candidate<'_>,
-        brought: &Brought,
+        brought: &LandingCookies,
         via: Via,
         now: Timestamp,
     ) -> Attempt {
         let lookup = match brought.ref_code.as_ref().and_then(RefCode::code) {
             None => CodeLookup::Unknown,
             Some(code) => self.look_up(code, candidate, now).await.unwrap_or_else(|error| {
-                tracing::error!(error = %chain(&error), "a referral code could not be looked up");
+                tracing::error!(error = %with_causes(&error), "a referral code could not be looked up");
                 CodeLookup::Failed
             }),
         };
@@ -137,7 +138,7 @@ impl App {
         Attempt {
             now,
             via,
-            rules: self.rules.clone(),
+            rules: self.config.referrals.rules.clone(),
             cookie: brought.ref_code.clone(),
             lookup,
             country: candidate.country,
@@ -158,7 +159,7 @@ impl App {
             return Ok(CodeLookup::Unknown);
         };
         let stream = StreamId::User(owner);
-        let user = self.handler.load::<User>(&stream).await?.state;
+        let user = self.engine.handler.load::<User>(&stream).await?.state;
         let (email, device) = match &user.account {
             Some(account) => self.open_account(&stream, account).await?,
             None => (None, None),
@@ -178,7 +179,11 @@ impl App {
             user_is_ancestor: self.is_ancestor(candidate.user_id, &user).await?,
             same_network: device.as_ref().is_some_and(|d| same_network(d, candidate.client)),
             same_ip_and_ua: same_ip && same_agent,
-            credited_today: self.reads.credited_since(owner, now - VELOCITY_WINDOW).await?,
+            credited_today: self
+                .engine
+                .read_db
+                .credited_since(owner, now - VELOCITY_WINDOW)
+                .await?,
         }))
     }
 
@@ -187,9 +192,11 @@ impl App {
         stream: &StreamId,
         account: &Account,
     ) -> Result<(Option<EmailAddress>, Option<Client>), StoreError> {
-        let email = self.vault.open(stream, EMAIL_VERSION, "email", &account.email).await?;
+        let email = self.engine.vault.open(stream, EMAIL_VERSION, "email", &account.email).await?;
         let device = match &account.last_device {
-            Some((device, version)) => self.vault.open(stream, *version, "device", device).await?,
+            Some((device, version)) => {
+                self.engine.vault.open(stream, *version, "device", device).await?
+            }
             None => None,
         };
         Ok((email, device))
@@ -203,7 +210,8 @@ impl App {
                 None => return Ok(false),
                 Some(id) if id == ancestor => return Ok(true),
                 Some(id) => {
-                    referrer = self.handler.load::<User>(&StreamId::User(id)).await?.state.referrer;
+                    referrer =
+                        self.engine.handler.load::<User>(&StreamId::User(id)).await?.state.referrer;
                 }
             }
         }
@@ -211,7 +219,7 @@ impl App {
     }
 
     fn is_disposable(&self, email: &EmailAddress) -> bool {
-        let domains = &self.config.disposable_domains;
+        let domains = &self.config.referrals.disposable_domains;
         let listed = |domain: &str| domains.binary_search_by(|d| d.as_str().cmp(domain)).is_ok();
         let domain = email.domain();
         listed(domain) || domain.match_indices('.').any(|(dot, _)| listed(&domain[dot + 1..]))

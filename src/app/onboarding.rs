@@ -17,15 +17,15 @@ use whence_events::{
 use whence_projections::{Onboarding, UndecidedReferral};
 
 use crate::app::App;
-use crate::app::attribution::{Brought, Candidate};
-use crate::causes::chain;
+use crate::app::attribution::{Candidate, LandingCookies};
 use crate::domain::name::{Name, NameTaken, ReserveName};
 use crate::domain::touch::{PlantedCode, RefCode};
 use crate::domain::user::{EMAIL_VERSION, User, UserCommand, UserRejection};
-use crate::handle::{Context, HandleError};
-use crate::mail::Mail;
-use crate::runner::Progress;
-use crate::secrets::new_referral_code;
+use crate::engine::handler::{Context, HandleError};
+use crate::engine::progress::Progress;
+use crate::infra::errors::with_causes;
+use crate::infra::mail::Mail;
+use crate::infra::random::new_referral_code;
 use crate::store::{Batch, StoreError};
 
 /// Users onboarded at a time.
@@ -48,7 +48,7 @@ const MAX_CODES: usize = 8;
 
 /// Onboards until the service is dropped.
 pub(crate) async fn work(
-    desk: Arc<Desk>,
+    onboarder: Arc<Onboarder>,
     app: Weak<App>,
     progress: Arc<Progress>,
     mut tail: broadcast::Receiver<Batch>,
@@ -70,18 +70,18 @@ pub(crate) async fn work(
                 Err(RecvError::Lagged(_)) => {}
                 Err(RecvError::Closed) => return,
             },
-            Ok(place) = desk.places.acquire(), if !queue.is_empty() => {
+            Ok(place) = onboarder.places.acquire(), if !queue.is_empty() => {
                 drop(place);
                 let Some(app) = app.upgrade() else { return };
                 if let Some((user_id, event_id)) = queue.pop_front() {
-                    desk.clone().onboard(app, user_id, Known::Registered(event_id)).await;
+                    onboarder.clone().onboard(app, user_id, Trigger::Registered(event_id)).await;
                 }
             }
             _ = sweep.tick() => {
                 let Some(app) = app.upgrade() else { return };
                 // Asked now: a condition of the branch would be as old as the last batch.
                 if progress.leads() {
-                    desk.sweep(&app).await;
+                    onboarder.sweep(&app).await;
                 }
             }
         }
@@ -99,13 +99,13 @@ fn registrations(batch: &[Recorded]) -> impl Iterator<Item = (UserId, EventId)> 
 }
 
 /// Who is being onboarded.
-pub(crate) struct Desk {
+pub(crate) struct Onboarder {
     places: Arc<Semaphore>,
     /// So that a sweep does not send a mail that is just being sent.
     busy: Mutex<HashSet<UserId>>,
 }
 
-impl Default for Desk {
+impl Default for Onboarder {
     fn default() -> Self {
         Self { places: Arc::new(Semaphore::new(AT_A_TIME)), busy: Mutex::default() }
     }
@@ -113,7 +113,7 @@ impl Default for Desk {
 
 /// Why somebody is onboarded.
 #[derive(Clone, Copy)]
-enum Known {
+enum Trigger {
     /// By this event.
     Registered(EventId),
     /// The read model says that it is due; so many welcome mails had failed when it did.
@@ -121,74 +121,78 @@ enum Known {
 }
 
 /// Somebody who is being onboarded.
-struct Busy {
+struct InProgress {
     user_id: UserId,
-    desk: Arc<Desk>,
+    onboarder: Arc<Onboarder>,
 }
 
-impl Drop for Busy {
+impl Drop for InProgress {
     fn drop(&mut self) {
-        self.desk.busy.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.user_id);
+        self.onboarder.busy.lock().unwrap_or_else(PoisonError::into_inner).remove(&self.user_id);
     }
 }
 
-impl Desk {
+impl Onboarder {
     /// Starts an onboarding, once there is a place.
-    async fn onboard(self: Arc<Self>, app: Arc<App>, user_id: UserId, known: Known) {
+    async fn onboard(self: Arc<Self>, app: Arc<App>, user_id: UserId, trigger: Trigger) {
         if !self.busy.lock().unwrap_or_else(PoisonError::into_inner).insert(user_id) {
             return;
         }
         // Given back however the task ends.
-        let busy = Busy { user_id, desk: self.clone() };
+        let busy = InProgress { user_id, onboarder: self.clone() };
         // Places are never closed; without one it goes on all the same.
         let place = self.places.clone().acquire_owned().await;
         tokio::spawn(async move {
             let _held = (busy, place);
-            if let Err(error) = steps(&app, user_id, known).await {
-                tracing::warn!(error = %chain(&error), "an onboarding is not complete yet");
+            if let Err(error) = steps(&app, user_id, trigger).await {
+                tracing::warn!(error = %with_causes(&error), "an onboarding is not complete yet");
             }
         });
     }
 
     async fn sweep(self: &Arc<Self>, app: &Arc<App>) {
         let now = app.clock.now();
-        match app.reads.onboardings(SWEEP).await {
+        match app.engine.read_db.onboardings(SWEEP).await {
             Ok(due) => {
                 for Onboarding { user_id, welcome_failed, tried_at, .. } in due {
                     let settle = SETTLE * 2_u32.pow(u32::from(welcome_failed.min(10)));
                     if now.since(tried_at) >= settle {
-                        let known = Known::Due { welcome_failed };
-                        self.clone().onboard(app.clone(), user_id, known).await;
+                        let trigger = Trigger::Due { welcome_failed };
+                        self.clone().onboard(app.clone(), user_id, trigger).await;
                     }
                 }
             }
             Err(error) => tracing::error!(%error, "the read models do not answer"),
         }
-        let undecided = app.reads.undecided_referrals(SWEEP).await.unwrap_or_default();
+        let undecided = app.engine.read_db.undecided_referrals(SWEEP).await.unwrap_or_default();
         for referral in undecided.into_iter().filter(|r| now.since(r.refused_at) >= SETTLE) {
             if let Err(error) = app.decide_again(&referral).await {
-                tracing::warn!(error = %chain(&error), "a referral is still undecided");
+                tracing::warn!(error = %with_causes(&error), "a referral is still undecided");
             }
         }
     }
 }
 
 /// All steps, each of which does nothing when it was done before.
-async fn steps(app: &App, user_id: UserId, known: Known) -> Result<(), HandleError<UserRejection>> {
-    let cause = match known {
-        Known::Registered(event_id) => Some(event_id),
-        Known::Due { welcome_failed } => {
+async fn steps(
+    app: &App,
+    user_id: UserId,
+    trigger: Trigger,
+) -> Result<(), HandleError<UserRejection>> {
+    let cause = match trigger {
+        Trigger::Registered(event_id) => Some(event_id),
+        Trigger::Due { welcome_failed } => {
             // The row may be older than an attempt that ended since: then nothing is due yet.
-            let user = app.handler.load::<User>(&StreamId::User(user_id)).await;
+            let user = app.engine.handler.load::<User>(&StreamId::User(user_id)).await;
             if user.map_err(HandleError::Store)?.state.welcome.failed != welcome_failed {
                 return Ok(());
             }
             None
         }
     };
-    let context = App::system_context(cause);
+    let context = Context::of_system(cause);
     let code = app.issue_primary_code(user_id, &context).await?;
-    let plan = UserCommand::ProvisionSubscription { plan: app.config.plan.clone() };
+    let plan = UserCommand::ProvisionSubscription { plan: app.config.accounts.plan.clone() };
     app.run_user(user_id, &plan, &context).await?;
     welcome(app, user_id, code, &context).await
 }
@@ -200,16 +204,16 @@ async fn welcome(
     context: &Context,
 ) -> Result<(), HandleError<UserRejection>> {
     let stream = StreamId::User(user_id);
-    let user = app.handler.recent::<User>(&stream).await.map_err(HandleError::Store)?.state;
+    let user = app.engine.handler.recent::<User>(&stream).await.map_err(HandleError::Store)?.state;
     let Some(account) = user.account.as_ref().filter(|_| !user.welcome.is_over()) else {
         return Ok(());
     };
-    let opened = app.vault.open(&stream, EMAIL_VERSION, "email", &account.email).await;
+    let opened = app.engine.vault.open(&stream, EMAIL_VERSION, "email", &account.email).await;
     let Some(email) = opened.map_err(HandleError::Store)? else { return Ok(()) };
     let sent = match code {
         Some(code) => {
             let mail = Mail::Welcome {
-                site: app.config.site.clone(),
+                site: app.config.mail.site.clone(),
                 link: app.link(&code),
                 reference: user_id.to_string(),
             };
@@ -226,13 +230,13 @@ impl App {
     /// Does now what is done every few seconds anyway: goes on with onboardings and referrals that
     /// were left. Onboardings are started, not waited for.
     pub async fn sweep_now(self: &Arc<Self>) {
-        self.desk.sweep(self).await;
+        self.onboarder.sweep(self).await;
     }
 
     /// A short link with this code.
     #[must_use]
     pub fn link(&self, code: &str) -> String {
-        format!("{}/r/{code}", self.config.public_url.as_str().trim_end_matches('/'))
+        format!("{}/r/{code}", self.config.listening.public_url.as_str().trim_end_matches('/'))
     }
 
     /// The user's primary code, made if there is none.
@@ -243,13 +247,18 @@ impl App {
     ) -> Result<Option<String>, HandleError<UserRejection>> {
         let stream = StreamId::User(user_id);
         for _ in 0..MAX_CODES {
-            let user =
-                self.handler.recent::<User>(&stream).await.map_err(HandleError::Store)?.state;
+            let user = self
+                .engine
+                .handler
+                .recent::<User>(&stream)
+                .await
+                .map_err(HandleError::Store)?
+                .state;
             if let Some(issued) = user.codes.iter().find(|code| code.kind == CodeKind::Primary) {
                 return Ok(Some(issued.code.as_str().to_owned()));
             }
             let code = new_referral_code();
-            self.handler.expect_empty::<Name>(StreamId::code(&code));
+            self.engine.handler.expect_empty::<Name>(StreamId::code(&code));
             match self.reserve(&StreamId::code(&code), user_id, context).await {
                 Ok(()) => {}
                 Err(HandleError::Rejected(NameTaken)) => continue,
@@ -269,7 +278,7 @@ impl App {
         owner: UserId,
         context: &Context,
     ) -> Result<(), HandleError<NameTaken>> {
-        self.handler.run::<Name>(name, &ReserveName { owner }, context).await.map(drop)
+        self.engine.handler.run::<Name>(name, &ReserveName { owner }, context).await.map(drop)
     }
 
     /// Runs a command on a user and says whether it changed anything.
@@ -279,7 +288,8 @@ impl App {
         command: &UserCommand,
         context: &Context,
     ) -> Result<bool, HandleError<UserRejection>> {
-        let done = self.handler.run::<User>(&StreamId::User(user_id), command, context).await?;
+        let done =
+            self.engine.handler.run::<User>(&StreamId::User(user_id), command, context).await?;
         Ok(!done.events.is_empty())
     }
 
@@ -287,11 +297,13 @@ impl App {
     async fn decide_again(&self, referral: &UndecidedReferral) -> Result<(), StoreError> {
         let user_id = referral.user_id;
         let stream = StreamId::User(user_id);
-        let user = self.handler.recent::<User>(&stream).await?.state;
+        let user = self.engine.handler.recent::<User>(&stream).await?.state;
         let Some(account) = &user.account else { return Ok(()) };
-        let email = self.vault.open(&stream, EMAIL_VERSION, "email", &account.email).await?;
+        let email = self.engine.vault.open(&stream, EMAIL_VERSION, "email", &account.email).await?;
         let device = match &account.last_device {
-            Some((device, version)) => self.vault.open(&stream, *version, "device", device).await?,
+            Some((device, version)) => {
+                self.engine.vault.open(&stream, *version, "device", device).await?
+            }
             None => None,
         };
         let (Some(email), client) = (email, device.unwrap_or_default()) else { return Ok(()) };
@@ -302,13 +314,13 @@ impl App {
             }
             _ => RefCode::Bare(code),
         };
-        let brought = Brought { ref_code: Some(ref_code), first_touch: None };
+        let brought = LandingCookies { ref_code: Some(ref_code), first_touch: None };
         let candidate =
             Candidate { user_id, email: &email, client: &client, country: account.last_country };
         // As of then: the user must not lose by the time that it took us.
         let attempt = self.attempt(candidate, &brought, referral.via, referral.refused_at).await;
         let command = UserCommand::AttributeReferral { user_id, attempt: Box::new(attempt) };
-        match self.run_user(user_id, &command, &Self::system_context(None)).await {
+        match self.run_user(user_id, &command, &Context::of_system(None)).await {
             Err(HandleError::Store(error)) => Err(error),
             Ok(_) | Err(HandleError::Rejected(_)) => Ok(()),
         }
@@ -323,7 +335,8 @@ impl App {
         user_id: UserId,
         handle: whence_events::Handle,
     ) -> anyhow::Result<()> {
-        let context = Self::context(crate::secrets::new_correlation_id(), Actor::System);
+        let context =
+            Context::of_request(crate::infra::random::new_correlation_id(), Actor::System);
         self.reserve(&StreamId::Handle(handle.clone()), user_id, &context).await?;
         self.run_user(user_id, &UserCommand::ClaimHandle { handle }, &context).await?;
         Ok(())
@@ -340,7 +353,7 @@ impl App {
         reason: &str,
     ) -> anyhow::Result<()> {
         let disable = UserCommand::DisableReferralCode { code, reason: reason.to_owned() };
-        self.run_user(user_id, &disable, &Self::system_context(None)).await?;
+        self.run_user(user_id, &disable, &Context::of_system(None)).await?;
         Ok(())
     }
 }

@@ -11,10 +11,10 @@ use futures::StreamExt as _;
 use whence_events::{EmailKey, StreamId};
 
 use crate::app::App;
-use crate::causes::chain;
 use crate::domain::mailbox::{ForgetMailbox, Mailbox, MailboxCommand, MailboxRejection};
-use crate::handle::HandleError;
-use crate::runner::Progress;
+use crate::engine::handler::{Context, HandleError};
+use crate::engine::progress::Progress;
+use crate::infra::errors::with_causes;
 
 /// Between two rounds.
 const ROUND_EVERY: Duration = Duration::from_mins(10);
@@ -43,9 +43,9 @@ impl App {
     /// Does now what is done every few minutes anyway: forgets addresses that nobody verified in
     /// time. How many.
     pub async fn forget_unverified_now(&self) -> usize {
-        let Some(keep) = self.config.keep_unverified else { return 0 };
+        let Some(keep) = self.config.accounts.keep_unverified else { return 0 };
         let now = self.clock.now();
-        let due = match self.reads.unverified_mailboxes(now - keep, ROUND).await {
+        let due = match self.engine.read_db.unverified_mailboxes(now - keep, ROUND).await {
             Ok(due) => due,
             Err(error) => {
                 tracing::error!(%error, "the read models do not answer");
@@ -56,7 +56,7 @@ impl App {
         let forget = |key| async move {
             let forgotten = self.forget(key, command).await;
             forgotten.unwrap_or_else(|error| {
-                tracing::warn!(error = %chain(&error), "an address is not forgotten yet");
+                tracing::warn!(error = %with_causes(&error), "an address is not forgotten yet");
                 false
             })
         };
@@ -72,13 +72,14 @@ impl App {
     ) -> Result<bool, HandleError<MailboxRejection>> {
         let stream = StreamId::Mailbox(key);
         // The row may be older than what happened since.
-        let mailbox = self.handler.load::<Mailbox>(&stream).await.map_err(HandleError::Store)?;
+        let mailbox =
+            self.engine.handler.load::<Mailbox>(&stream).await.map_err(HandleError::Store)?;
         if mailbox.state.forgettable(&command).is_none() {
             return Ok(false);
         }
-        self.vault.destroy(&stream).await.map_err(HandleError::Store)?;
+        self.engine.vault.destroy(&stream).await.map_err(HandleError::Store)?;
         let forget = MailboxCommand::Forget(command);
-        self.handler.run::<Mailbox>(&stream, &forget, &Self::system_context(None)).await?;
+        self.engine.handler.run::<Mailbox>(&stream, &forget, &Context::of_system(None)).await?;
         Ok(true)
     }
 }

@@ -7,9 +7,10 @@ use tokio::sync::mpsc;
 use whence_events::{CodeStatus, Pii, StreamId, TouchRecorded};
 
 use crate::app::App;
-use crate::causes::chain;
 use crate::domain::touch::recorded::RecordedOnce;
 use crate::domain::touch::{RecordedTouch, RefParam, registrable_domain};
+use crate::engine::handler::Context;
+use crate::infra::errors::with_causes;
 
 /// Touches recorded at a time, so that they share commits.
 const AT_A_TIME: usize = 64;
@@ -99,8 +100,8 @@ async fn record(app: &Arc<App>, touch: RecordedTouch) {
         deduplicated: touch.deduplicated,
         fetch_site: touch.fetch_site,
     };
-    let context = App::system_context(None);
-    if let Err(error) = app.handler.run::<RecordedOnce>(&stream, &recorded, &context).await {
-        tracing::error!(error = %chain(&error), "a touch could not be recorded");
+    let context = Context::of_system(None);
+    if let Err(error) = app.engine.handler.run::<RecordedOnce>(&stream, &recorded, &context).await {
+        tracing::error!(error = %with_causes(&error), "a touch could not be recorded");
     }
 }

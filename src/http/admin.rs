@@ -1,18 +1,16 @@
 //! The operators' API, under `/v1/admin`: for whoever holds a token (`X-Admin-Token`).
 
+mod analytics;
 mod audit;
+mod operator;
 mod projections;
 mod users;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::extract::FromRequestParts;
 use axum::routing::{get, post};
-use http::request::Parts;
-use whence_events::Actor;
 
-use super::error::Problem;
 use crate::app::App;
 
 /// Its routes.
@@ -30,32 +28,5 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/referrals", get(audit::referrals))
         .route("/events", get(audit::events))
         .route("/users/{id}/erase", post(users::erase))
-        .route("/analytics/{view}", get(super::analytics::view))
-}
-
-/// Somebody whose token was right.
-pub(super) struct Operator {
-    pub(super) name: String,
-}
-
-impl Operator {
-    /// How the log calls them.
-    pub(super) fn actor(&self) -> Actor {
-        Actor::Operator(self.name.clone())
-    }
-}
-
-impl FromRequestParts<Arc<App>> for Operator {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
-        let operators = &app.config.operators;
-        if operators.is_empty() {
-            return Err(Problem::AdminTokenUnset);
-        }
-        let token = parts.headers.get("x-admin-token").ok_or(Problem::AdminTokenInvalid)?;
-        let operator = operators.iter().find(|operator| operator.has(token.as_bytes()));
-        let operator = operator.ok_or(Problem::AdminTokenInvalid)?;
-        Ok(Self { name: operator.name.clone() })
-    }
+        .route("/analytics/{view}", get(analytics::view))
 }

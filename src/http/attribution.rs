@@ -22,14 +22,14 @@ use super::client::ClientFacts;
 use super::email_login::clear_ref_code_cookie;
 use super::error::Problem;
 use super::extract::{Asked, session_token};
-use super::landing_cookies::{read_first_touch, read_ref_code};
 use crate::app::App;
-use crate::app::attribution::{Brought, Candidate};
-use crate::causes::chain;
+use crate::app::attribution::{Candidate, LandingCookies};
+use crate::app::sessions::Session;
 use crate::domain::user::{ATTRIBUTION_VERSION, User, UserCommand, UserRejection};
-use crate::handle::HandleError;
-use crate::secrets::sha256;
-use crate::sessions::Session;
+use crate::engine::handler::HandleError;
+use crate::http::landing::cookies::{read_first_touch, read_ref_code};
+use crate::infra::errors::with_causes;
+use crate::infra::hash::sha256;
 
 /// `POST /v1/auth/attribute`: 200 with a reason, or 401, and nothing else. The body is not read.
 pub(super) async fn attribute(
@@ -43,7 +43,7 @@ pub(super) async fn attribute(
     let decided = match app.sessions.get(&token, asked.now).await {
         Ok(Some(session)) => decide(&app, &session, &headers, &asked, &facts).await,
         Ok(None) => return Err(Problem::Unauthenticated),
-        Err(error) => Err(Undecided::Failed(chain(&error))),
+        Err(error) => Err(Undecided::Failed(with_causes(&error))),
     };
     let (body, keep_cookie) = match decided {
         Ok(()) => (json!({ "attributed": true }), false),
@@ -77,9 +77,9 @@ async fn decide(
     asked: &Asked,
     facts: &ClientFacts,
 ) -> Result<(), Undecided> {
-    let brought = Brought {
-        ref_code: read_ref_code(&app.keys.cookie, headers),
-        first_touch: read_first_touch(&app.keys.cookie, headers),
+    let brought = LandingCookies {
+        ref_code: read_ref_code(&app.engine.keys.cookie, headers),
+        first_touch: read_first_touch(&app.engine.keys.cookie, headers),
     };
     let user_id = session.user.user_id;
     let candidate = Candidate {
@@ -92,7 +92,7 @@ async fn decide(
     let command = UserCommand::AttributeReferral { user_id, attempt };
     let context = asked.context(Actor::Owner);
     let stream = StreamId::User(user_id);
-    let done = match app.handler.run::<User>(&stream, &command, &context).await {
+    let done = match app.engine.handler.run::<User>(&stream, &command, &context).await {
         Ok(done) => done,
         // Undecided, and nothing new on record: perhaps nothing at all.
         Err(HandleError::Rejected(UserRejection::NotAttributed(Refusal::InternalError))) => {
@@ -101,7 +101,7 @@ async fn decide(
         Err(HandleError::Rejected(UserRejection::NotAttributed(reason))) => {
             return Err(Undecided::Refused(reason));
         }
-        Err(error) => return Err(Undecided::Failed(chain(&error))),
+        Err(error) => return Err(Undecided::Failed(with_causes(&error))),
     };
     app.progress.wait_for(done.position).await;
     match done.events.first() {
@@ -119,7 +119,7 @@ pub(super) async fn snapshot(
     asked: Asked,
 ) -> Result<Response, Problem> {
     let user_id = session.user.user_id;
-    let snapshot = app.reads.snapshot(user_id).await?.ok_or(Problem::UserNotFound)?;
+    let snapshot = app.engine.read_db.snapshot(user_id).await?.ok_or(Problem::UserNotFound)?;
     let is_final = is_final(&app, &snapshot, asked.now);
     let data = SnapshotBody::of(&app, user_id, snapshot).await?;
     let body = serde_json::to_vec(&json!({ "success": true, "data": data }))
@@ -133,7 +133,7 @@ pub(super) async fn snapshot(
 /// Whether nothing in the snapshot can change any more: a referral is there, or would come too late
 /// and none waits to be decided.
 fn is_final(app: &App, snapshot: &Snapshot, now: Timestamp) -> bool {
-    let grace = Duration::from_secs(app.rules.settings.grace_seconds);
+    let grace = Duration::from_secs(app.config.referrals.rules.settings.grace_seconds);
     let late = now > snapshot.created_at + grace;
     snapshot.referred_by.is_some() || (late && !snapshot.undecided)
 }
@@ -176,7 +176,10 @@ impl SnapshotBody {
         let stream = StreamId::User(user_id);
         let first_referrer_url = match &snapshot.first_referrer_url {
             Some(url) => {
-                app.vault.open(&stream, ATTRIBUTION_VERSION, "first_referrer_url", url).await?
+                app.engine
+                    .vault
+                    .open(&stream, ATTRIBUTION_VERSION, "first_referrer_url", url)
+                    .await?
             }
             None => None,
         };

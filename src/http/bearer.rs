@@ -13,7 +13,7 @@ use serde_json::json;
 use super::error::Problem;
 use super::extract::{Asked, SignedIn, check_csrf};
 use crate::app::App;
-use crate::sessions::Session;
+use crate::app::sessions::Session;
 
 /// A request with an access token whose session is in use.
 pub(super) struct BearerUser(pub(super) Arc<Session>);
@@ -25,12 +25,14 @@ impl FromRequestParts<Arc<App>> for BearerUser {
         let now = app.clock.now();
         let token = bearer_token(&parts.headers).ok_or(Problem::InvalidCredentials)?;
         let (user_id, session_id) =
-            app.bearer.check(token, now).ok_or(Problem::InvalidCredentials)?;
+            app.access_tokens.check(token, now).ok_or(Problem::InvalidCredentials)?;
         let session = app.sessions.find(session_id, now).await?;
         match session.filter(|session| session.user.user_id == user_id) {
             Some(session) => Ok(Self(session)),
             // The token is right: either its session ended, or its user is gone.
-            None if app.reads.user(user_id).await?.is_some() => Err(Problem::InvalidCredentials),
+            None if app.engine.read_db.user(user_id).await?.is_some() => {
+                Err(Problem::InvalidCredentials)
+            }
             None => Err(Problem::UserNotFound),
         }
     }
@@ -49,10 +51,11 @@ pub(super) async fn token(
     asked: Asked,
 ) -> Result<Response, Problem> {
     check_csrf(&headers, &app, &token)?;
-    let (access_token, expires_in) = app.bearer.issue(&session, asked.now).map_err(|error| {
-        tracing::error!(%error, "an access token could not be signed");
-        Problem::Internal
-    })?;
+    let (access_token, expires_in) =
+        app.access_tokens.issue(&session, asked.now).map_err(|error| {
+            tracing::error!(%error, "an access token could not be signed");
+            Problem::Internal
+        })?;
     Ok(Json(json!({
         "access_token": access_token,
         "token_type": "Bearer",
@@ -64,5 +67,6 @@ pub(super) async fn token(
 /// `GET /.well-known/jwks.json` (RFC 7517, RFC 8037)
 pub(super) async fn jwks(State(app): State<Arc<App>>) -> Response {
     let caching = HeaderValue::from_static("public, max-age=3600");
-    ([(CACHE_CONTROL, caching)], Json(json!({ "keys": [app.bearer.public_key()] }))).into_response()
+    ([(CACHE_CONTROL, caching)], Json(json!({ "keys": [app.access_tokens.public_key()] })))
+        .into_response()
 }

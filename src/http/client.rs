@@ -7,9 +7,9 @@ use http::{HeaderMap, header};
 use whence_events::{Client, Country, DeviceClass};
 
 use super::limits::MAX_USER_AGENT;
-use crate::config::Config;
-use crate::device;
-use crate::geo::Geo;
+use crate::app::config::Config;
+use crate::http::device;
+use crate::infra::geo::Geo;
 
 /// Proxies in one forwarded header that are looked at.
 const MAX_HOPS: usize = 32;
@@ -41,12 +41,12 @@ impl ClientFacts {
 pub(super) fn address(parts: &Parts, config: &Config) -> (Option<IpAddr>, bool) {
     let Some(Peer(peer)) = parts.extensions.get::<Peer>() else { return (None, false) };
     let peer = peer.ip().to_canonical();
-    if !config.trusts(peer) {
+    if !config.listening.trusts(peer) {
         return (Some(peer), false);
     }
     // Each proxy appends whom it spoke to: the last address that is none of ours is the client.
     let hops = forwarded(&parts.headers);
-    let client = hops.iter().find(|hop| !config.trusts(**hop)).or(hops.last());
+    let client = hops.iter().find(|hop| !config.listening.trusts(**hop)).or(hops.last());
     (Some(client.copied().unwrap_or(peer)), true)
 }
 

@@ -17,20 +17,21 @@ use whence_events::{
 use super::client::ClientFacts;
 use super::error::Problem;
 use super::extract::{Asked, Body, refuse_cross_site};
-use super::landing_cookies::{clear_ref_code, read_first_touch, read_ref_code};
 use super::session::UserBody;
 use super::session_cookies;
 use crate::app::App;
-use crate::app::attribution::{Brought, Candidate};
+use crate::app::attribution::{Candidate, LandingCookies};
+use crate::app::sessions::SessionError;
 use crate::domain::mailbox::{
     CODE_LIFETIME, Mailbox, MailboxCommand, MailboxRejection, StartLogin, VerifyCode,
 };
 use crate::domain::user::{OpenSession, SESSION_IDLE, User, UserCommand};
-use crate::handle::HandleError;
-use crate::mail::Mail;
-use crate::runner::look_twice;
-use crate::secrets::{OneTimeCode, SessionToken, new_request_id, new_user_id};
-use crate::sessions::SessionError;
+use crate::engine::handler::HandleError;
+use crate::engine::progress::query_after_log;
+use crate::http::landing::cookies::{clear_ref_code, read_first_touch, read_ref_code};
+use crate::infra::mail::Mail;
+use crate::infra::random::{new_request_id, new_user_id};
+use crate::infra::tokens::{OneTimeCode, SessionToken};
 
 /// Body of a start. A field that is missing is empty.
 #[derive(Deserialize)]
@@ -58,19 +59,19 @@ pub(super) async fn start(
     let email = EmailAddress::parse(body.email.as_deref().unwrap_or_default())
         .map_err(|_| Problem::InvalidEmail)?;
     let now = asked.now;
-    let limited = app.limits.start(facts.client.ip, now);
+    let limited = app.rate_limits.start(facts.client.ip, now);
     limited.map_err(|until| Problem::rate_limited(now, until))?;
     let (request_id, code) = (new_request_id(), OneTimeCode::generate());
-    let stream = StreamId::Mailbox(app.keys.email_key(&email));
+    let stream = StreamId::Mailbox(app.engine.keys.email_key(&email));
     let command = MailboxCommand::StartLogin(StartLogin {
         now,
         request_id,
         email: email.clone(),
-        code_mac: app.keys.code_mac(request_id, &code),
+        code_mac: code.mac(request_id, &app.engine.keys),
         client: facts.client.clone(),
     });
     let context = asked.context(Actor::Visitor);
-    let done = match app.handler.run::<Mailbox>(&stream, &command, &context).await {
+    let done = match app.engine.handler.run::<Mailbox>(&stream, &command, &context).await {
         Err(HandleError::Rejected(MailboxRejection::Throttled { until })) => {
             return Err(Problem::rate_limited(now, until));
         }
@@ -86,15 +87,15 @@ pub(super) async fn start(
     }
     // The login is on record; without its mail it is worth nothing, and the caller is told.
     let mail = Mail::LoginCode {
-        site: app.config.site.clone(),
+        site: app.config.mail.site.clone(),
         code: code.as_str().into(),
         minutes: u32::try_from(CODE_LIFETIME.as_secs() / 60).unwrap_or(10),
         asked_from: asked_from(&facts),
-        code_in_subject: app.config.code_in_subject,
+        code_in_subject: app.config.mail.code_in_subject,
     };
     if let Err(reason) = app.mailer.send(&email, &mail).await {
         let failed = MailboxCommand::FailDelivery { request_id, reason };
-        app.handler.run::<Mailbox>(&stream, &failed, &context).await?;
+        app.engine.handler.run::<Mailbox>(&stream, &failed, &context).await?;
         return Err(Problem::Internal);
     }
     Ok(Json(json!({ "request_id": request_id })).into_response())
@@ -113,15 +114,15 @@ pub(super) async fn verify(
     let request_id: RequestId =
         body.request_id.unwrap_or_default().parse().map_err(|_| Problem::InvalidRequest)?;
     let code = OneTimeCode::parse(&body.code.unwrap_or_default()).ok_or(Problem::InvalidCode)?;
-    let limited = app.limits.verify(facts.client.ip, asked.now);
+    let limited = app.rate_limits.verify(facts.client.ip, asked.now);
     limited.map_err(|until| Problem::rate_limited(asked.now, until))?;
     // 1. The address's stream: is the code right, and whose is the address?
     let verified = verify_code(&app, &asked, request_id, &code).await?;
     // 2. The user's stream: register if new, open the session. A process that dies between the two
     //    leaves an address that belongs to a user who registers at the next login.
-    let brought = Brought {
-        ref_code: read_ref_code(&app.keys.cookie, &headers),
-        first_touch: read_first_touch(&app.keys.cookie, &headers),
+    let brought = LandingCookies {
+        ref_code: read_ref_code(&app.engine.keys.cookie, &headers),
+        first_touch: read_first_touch(&app.engine.keys.cookie, &headers),
     };
     let opened = open_session(&app, &asked, facts, &verified, &brought).await;
     let (token, mut response) = opened.map_err(|_| Problem::SessionIssueFailed)?;
@@ -138,7 +139,7 @@ pub(super) async fn verify(
 
 /// `ref_code` taken back: its decision is on record.
 pub(super) fn clear_ref_code_cookie(app: &App) -> HeaderValue {
-    clear_ref_code(&app.config.landing_cookies(), app.config.https())
+    clear_ref_code(&app.config.landing_cookies(), app.config.listening.https())
 }
 
 /// A proven address.
@@ -159,18 +160,18 @@ async fn verify_code(
     let command = MailboxCommand::VerifyCode(VerifyCode {
         now: asked.now,
         request_id,
-        code_mac: app.keys.code_mac(request_id, code),
+        code_mac: code.mac(request_id, &app.engine.keys),
         fresh_user: new_user_id(),
     });
     let context = asked.context(Actor::Visitor);
-    let done = app.handler.run::<Mailbox>(&stream, &command, &context).await?;
+    let done = app.engine.handler.run::<Mailbox>(&stream, &command, &context).await?;
     for event in &done.events {
         match event {
             MailboxEvent::CodeRejected(_) => return Err(Problem::InvalidCode),
             MailboxEvent::LoginExpired(_) => return Err(Problem::InvalidRequest),
             // By the id that was made above.
             MailboxEvent::MailboxClaimed(claimed) => {
-                app.handler.expect_empty::<User>(StreamId::User(claimed.user_id));
+                app.engine.handler.expect_empty::<User>(StreamId::User(claimed.user_id));
             }
             MailboxEvent::CodeVerified(_)
             | MailboxEvent::LoginStarted(_)
@@ -183,7 +184,7 @@ async fn verify_code(
     }
     let user_id = done.state.owner.ok_or(Problem::Internal)?;
     let (sealed, version) = done.state.email.as_ref().ok_or(Problem::InvalidRequest)?;
-    let email = app.vault.open(&stream, *version, "email", sealed).await?;
+    let email = app.engine.vault.open(&stream, *version, "email", sealed).await?;
     // Its key was destroyed while the login was under way: the next one has another key.
     Ok(Verified { user_id, email_key, email: email.ok_or(Problem::InvalidRequest)? })
 }
@@ -193,9 +194,11 @@ async fn find_login(app: &App, request_id: RequestId) -> Result<Option<EmailKey>
     if let Some(email_key) = app.recent_logins.get(&request_id) {
         return Ok(Some(email_key));
     }
-    let query =
-        move || async move { app.reads.login(request_id).await.map_err(SessionError::from) };
-    Ok(look_twice(app.store.as_ref(), &app.reads, &app.progress, query).await?)
+    let query = move || async move {
+        app.engine.read_db.login(request_id).await.map_err(SessionError::from)
+    };
+    Ok(query_after_log(app.engine.store.as_ref(), &app.engine.read_db, &app.progress, query)
+        .await?)
 }
 
 async fn open_session(
@@ -203,7 +206,7 @@ async fn open_session(
     asked: &Asked,
     facts: ClientFacts,
     verified: &Verified,
-    brought: &Brought,
+    brought: &LandingCookies,
 ) -> Result<(SessionToken, Response), Problem> {
     let ClientFacts { client, device_class, country } = facts;
     let (user_id, email) = (verified.user_id, &verified.email);
@@ -231,9 +234,10 @@ async fn open_session(
         country,
     }));
     let stream = StreamId::User(user_id);
-    let done = app.handler.run::<User>(&stream, &command, &asked.context(Actor::Owner)).await;
+    let done =
+        app.engine.handler.run::<User>(&stream, &command, &asked.context(Actor::Owner)).await;
     let done = done.map_err(|error| {
-        tracing::error!(error = %crate::causes::chain(&error), "no session after a verified code");
+        tracing::error!(error = %crate::infra::errors::with_causes(&error), "no session after a verified code");
         Problem::SessionIssueFailed
     })?;
     let is_new = done.events.iter().any(|event| matches!(event, UserEvent::UserRegistered(_)));

@@ -10,14 +10,14 @@ use http::{HeaderValue, StatusCode};
 use serde_json::json;
 use whence_events::{CorrelationId, Timestamp};
 
-use crate::audit::AuditError;
-use crate::causes::chain;
+use crate::app::sessions::SessionError;
 use crate::domain::mailbox::MailboxRejection;
 use crate::domain::user::{SLUG_WINDOW, UserRejection};
-use crate::handle::HandleError;
+use crate::engine::handler::HandleError;
+use crate::engine::proof::checkpointer::CheckpointError;
 use crate::http::limits::RETRY_AFTER_SECONDS;
-use crate::proof::keeper::KeepError;
-use crate::sessions::SessionError;
+use crate::infra::errors::with_causes;
+use crate::insight::audit::AuditError;
 use crate::store::StoreError;
 
 /// Everything that clients can be told.
@@ -297,14 +297,14 @@ pub(super) fn render(response: Response, family: Family, id: CorrelationId) -> R
 
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
-        tracing::error!(error = %chain(&error), "the event store did not do it");
+        tracing::error!(error = %with_causes(&error), "the event store did not do it");
         Self::Unavailable
     }
 }
 
 impl From<SessionError> for Problem {
     fn from(error: SessionError) -> Self {
-        tracing::error!(error = %chain(&error), "a session could not be looked up");
+        tracing::error!(error = %with_causes(&error), "a session could not be looked up");
         Self::Unavailable
     }
 }
@@ -330,14 +330,14 @@ impl From<AuditError> for Problem {
     }
 }
 
-impl From<KeepError> for Problem {
-    fn from(error: KeepError) -> Self {
-        tracing::error!(error = %chain(&error), "no checkpoint of the log");
+impl From<CheckpointError> for Problem {
+    fn from(error: CheckpointError) -> Self {
+        tracing::error!(error = %with_causes(&error), "no checkpoint of the log");
         match error {
-            KeepError::Shorter { .. } | KeepError::Reads(_) => Self::Unavailable,
-            KeepError::Contradiction(_) | KeepError::NotOurs { .. } | KeepError::File { .. } => {
-                Self::Internal
-            }
+            CheckpointError::Shorter { .. } | CheckpointError::Reads(_) => Self::Unavailable,
+            CheckpointError::Contradiction(_)
+            | CheckpointError::NotOurs { .. }
+            | CheckpointError::File { .. } => Self::Internal,
         }
     }
 }

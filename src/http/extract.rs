@@ -15,9 +15,10 @@ use super::error::Problem;
 use super::limits::{BODY_TIMEOUT, MAX_BODY};
 use super::session_cookies;
 use crate::app::App;
-use crate::handle::Context;
-use crate::secrets::{SessionToken, new_correlation_id};
-use crate::sessions::Session;
+use crate::app::sessions::Session;
+use crate::engine::handler::Context;
+use crate::infra::random::new_correlation_id;
+use crate::infra::tokens::SessionToken;
 
 /// The request's id, put there by the outermost layer.
 #[derive(Clone, Copy, Debug)]
@@ -32,7 +33,7 @@ pub(super) struct Asked {
 impl Asked {
     /// A context for a command on behalf of `actor`.
     pub(super) fn context(&self, actor: Actor) -> Context {
-        App::context(self.id, actor)
+        Context::of_request(self.id, actor)
     }
 }
 
@@ -48,7 +49,7 @@ impl FromRequestParts<Arc<App>> for ClientFacts {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
-        Ok(Self::of(parts, &app.config, &app.geo))
+        Ok(Self::of(parts, &app.config, &app.config.landing.geo))
     }
 }
 
@@ -114,7 +115,11 @@ pub(super) fn check_csrf(
     refuse_cross_site(headers)?;
     let sent = headers.get("x-csrf-token").ok_or(Problem::CsrfMissing)?;
     let sent = sent.to_str().map_err(|_| Problem::CsrfInvalid)?;
-    if app.keys.csrf_token(token).matches(sent) { Ok(()) } else { Err(Problem::CsrfInvalid) }
+    if token.csrf_token(&app.engine.keys).matches(sent) {
+        Ok(())
+    } else {
+        Err(Problem::CsrfInvalid)
+    }
 }
 
 /// Fetch Metadata (W3C): browsers say so when another site's page makes the call.

@@ -20,7 +20,7 @@ use super::error::{self, Family, Problem};
 use super::extract::RequestIdentity;
 use super::limits::REQUEST_TIMEOUT;
 use crate::app::App;
-use crate::secrets::new_correlation_id;
+use crate::infra::random::new_correlation_id;
 
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const CSRF_TOKEN: HeaderName = HeaderName::from_static("x-csrf-token");
@@ -55,13 +55,14 @@ impl Site {
             }
         };
         let mut response = error::render(response, family, id);
-        set_headers(response.headers_mut(), id, self.app.config.https());
+        set_headers(response.headers_mut(), id, self.app.config.listening.https());
         response
     }
 }
 
 fn with_cors(routes: Router, app: &App) -> Router {
-    let origins: Vec<_> = app.config.allowed_origins.iter().map(|o| o.0.clone()).collect();
+    let origins: Vec<_> =
+        app.config.listening.allowed_origins.iter().map(|o| o.0.clone()).collect();
     if origins.is_empty() {
         return routes;
     }

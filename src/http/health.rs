@@ -21,7 +21,7 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> Response {
         let body = json!({ "status": "unavailable", "reason": reason });
         (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()
     };
-    let Ok(head) = app.store.head().await else {
+    let Ok(head) = app.engine.store.head().await else {
         return not("the event store does not answer".to_owned());
     };
     if let Some(stopped) = app.progress.stopped() {
@@ -30,7 +30,7 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> Response {
         let how_far = how_far.unwrap_or_default();
         return not(format!("the read models do not move on: {stopped}{how_far}"));
     }
-    if !app.store.in_touch() {
+    if !app.engine.store.in_touch() {
         return not("this node has lost touch with the log".to_owned());
     }
     // What was committed when it was asked is in the tables within the time that a request waits.

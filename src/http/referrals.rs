@@ -1,5 +1,7 @@
 //! A user as a referrer.
 
+pub(super) mod slug;
+
 use std::sync::Arc;
 
 use axum::Json;
@@ -29,7 +31,7 @@ pub(super) async fn me(
         inviter_display: Option<String>,
         attributed_at: Option<Timestamp>,
     }
-    let overview = app.reads.referral_overview(session.user.user_id).await?;
+    let overview = app.engine.read_db.referral_overview(session.user.user_id).await?;
     let inviter_display = match overview.inviter {
         Some(inviter) => display_name(&app, inviter).await?,
         None => None,
@@ -63,11 +65,11 @@ pub(super) async fn invitees(
     let limit = number(&query, "limit").filter(|n| (1..=MAX_PAGE).contains(n)).unwrap_or(PAGE);
     let offset = number(&query, "offset").filter(|n| *n <= MAX_OFFSET).unwrap_or(0);
     let mut items = Vec::new();
-    for invitee in app.reads.invitees(session.user.user_id, limit, offset).await? {
+    for invitee in app.engine.read_db.invitees(session.user.user_id, limit, offset).await? {
         let display_name = match &invitee.display_name {
             Some((name, version)) => {
                 let stream = StreamId::User(invitee.user_id);
-                app.vault.open(&stream, *version, "display_name", name).await?
+                app.engine.vault.open(&stream, *version, "display_name", name).await?
             }
             None => None,
         };
@@ -84,8 +86,8 @@ fn number(query: &str, name: &str) -> Option<u64> {
 }
 
 async fn display_name(app: &App, user_id: UserId) -> Result<Option<String>, Problem> {
-    let Some(user) = app.reads.user(user_id).await? else { return Ok(None) };
+    let Some(user) = app.engine.read_db.user(user_id).await? else { return Ok(None) };
     let Some(name) = &user.display_name else { return Ok(None) };
     let stream = StreamId::User(user_id);
-    Ok(app.vault.open(&stream, user.display_name_version, "display_name", name).await?)
+    Ok(app.engine.vault.open(&stream, user.display_name_version, "display_name", name).await?)
 }

@@ -15,10 +15,11 @@ use super::error::Problem;
 use super::extract::{Asked, SignedIn, check_csrf, refuse_cross_site, session_token};
 use super::session_cookies;
 use crate::app::App;
+use crate::app::sessions;
+use crate::app::sessions::Session;
 use crate::domain::user::{User, UserCommand, needs_extension};
-use crate::handle::HandleError;
-use crate::secrets::SessionToken;
-use crate::sessions::{self, Session};
+use crate::engine::handler::HandleError;
+use crate::infra::tokens::SessionToken;
 
 /// A user as the console family shows them.
 #[derive(Serialize)]
@@ -99,7 +100,8 @@ async fn extend(
 ) {
     let command = UserCommand::ExtendSession { now: asked.now, session_id: session.session_id };
     let stream = StreamId::User(session.user.user_id);
-    let done = app.handler.run::<User>(&stream, &command, &asked.context(Actor::Owner)).await;
+    let done =
+        app.engine.handler.run::<User>(&stream, &command, &asked.context(Actor::Owner)).await;
     let Some(whence_events::UserEvent::SessionExtended(extended)) =
         done.ok().and_then(|done| done.events.into_iter().next())
     else {
@@ -137,7 +139,7 @@ async fn end(app: &App, token: &SessionToken, asked: &Asked) -> Result<(), Probl
     let command =
         UserCommand::RevokeSession { session_id: session.session_id, reason: RevokeReason::Logout };
     let stream = StreamId::User(session.user.user_id);
-    match app.handler.run::<User>(&stream, &command, &asked.context(Actor::Owner)).await {
+    match app.engine.handler.run::<User>(&stream, &command, &asked.context(Actor::Owner)).await {
         Ok(done) => {
             // So that the next request, on whatever connection, finds it gone, also when the read
             // models do not make it in time.

@@ -6,17 +6,17 @@ use http::HeaderValue;
 use whence_events::Timestamp;
 
 use crate::app::App;
-use crate::config::Config;
-use crate::secrets::SessionToken;
+use crate::app::config::Config;
+use crate::infra::tokens::SessionToken;
 
 /// Name of the session cookie.
 pub(super) fn session_name(config: &Config) -> &'static str {
-    if config.host_prefix { "__Host-nl_session" } else { "nl_session" }
+    if config.landing.host_prefix { "__Host-nl_session" } else { "nl_session" }
 }
 
 /// Name of the CSRF cookie.
 fn csrf_name(config: &Config) -> &'static str {
-    if config.host_prefix { "__Host-nl_csrf" } else { "nl_csrf" }
+    if config.landing.host_prefix { "__Host-nl_csrf" } else { "nl_csrf" }
 }
 
 /// Both cookies for a session that lasts until `expires_at`.
@@ -28,7 +28,7 @@ pub(super) fn set(
 ) -> [HeaderValue; 2] {
     let seconds = expires_at.as_seconds().saturating_sub(now.as_seconds()).max(0);
     let age = Duration::seconds(seconds);
-    let csrf = app.keys.csrf_token(token);
+    let csrf = token.csrf_token(&app.engine.keys);
     pair(&app.config, &token.to_text(), csrf.as_str(), age)
 }
 
@@ -41,7 +41,7 @@ fn pair(config: &Config, session: &str, csrf: &str, age: Duration) -> [HeaderVal
     let line = |name, value: &str, http_only| {
         let cookie = Cookie::build((name, value.to_owned()))
             .http_only(http_only)
-            .secure(config.https())
+            .secure(config.listening.https())
             .same_site(SameSite::Lax)
             .path("/")
             .max_age(age)

@@ -23,7 +23,7 @@ use tokio::task::AbortHandle;
 use whence_events::{EventId, Position, Recorded, StreamId, Version};
 
 use super::{Append, Appended, Batch, EventStore, KeyRecord, KeyStore, StoreError};
-use crate::clock::Clock;
+use crate::infra::clock::Clock;
 use append::{Appender, UnderWay};
 pub(super) use examine::examine;
 use link::{Failure, Link, Opened};

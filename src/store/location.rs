@@ -16,9 +16,9 @@ use super::sqlite;
 use super::{EventStore, PostgresStore, SqliteStore, Transfer};
 #[cfg(feature = "kurrentdb")]
 use super::{KurrentStore, KurrentUrl, PostgresVault, kurrent::KurrentTransfer};
-use crate::clock::Clock;
-use crate::doctor::{Findings, Knowledge};
-use crate::postgres::PostgresUrl;
+use crate::infra::clock::Clock;
+use crate::infra::postgres::PostgresUrl;
+use crate::store::findings::{ExamineContext, Findings};
 
 /// Where a log and its read models live.
 #[derive(Clone, Debug)]
@@ -169,7 +169,7 @@ impl Location {
         fingerprint: Mac,
         clock: Clock,
     ) -> anyhow::Result<Arc<dyn EventStore>> {
-        self.insist_on_a_log().await?;
+        self.ensure_log_exists().await?;
         if let Self::Sqlite(directory) = self {
             let store = SqliteStore::open_to_read(&directory.join("log.db"), fingerprint)?;
             return Ok(Arc::new(store));
@@ -181,7 +181,7 @@ impl Location {
     ///
     /// # Errors
     /// One sentence: there is none, or nobody can tell.
-    pub async fn insist_on_a_log(&self) -> anyhow::Result<()> {
+    pub async fn ensure_log_exists(&self) -> anyhow::Result<()> {
         match self {
             Self::Sqlite(directory) => {
                 let there = directory.join("log.db").exists();
@@ -235,16 +235,16 @@ impl Location {
     }
 
     /// Looks at log, vault and read models, and changes nothing.
-    pub async fn examine(&self, knowledge: &Knowledge, findings: &mut Findings) {
+    pub async fn examine(&self, context: &ExamineContext, findings: &mut Findings) {
         match self {
-            Self::Sqlite(directory) => sqlite::examine(directory, knowledge, findings),
+            Self::Sqlite(directory) => sqlite::examine(directory, context, findings),
             Self::Postgres(url) => {
-                postgres::examine(url, postgres::Parts::All, knowledge, findings).await;
+                postgres::examine(url, postgres::Parts::All, context, findings).await;
             }
             #[cfg(feature = "kurrentdb")]
             Self::KurrentDb(url, keys) => {
-                kurrent::examine(url, keys, knowledge, findings).await;
-                postgres::examine(keys, postgres::Parts::Vault, knowledge, findings).await;
+                kurrent::examine(url, keys, context, findings).await;
+                postgres::examine(keys, postgres::Parts::Vault, context, findings).await;
             }
         }
     }
@@ -253,7 +253,7 @@ impl Location {
     ///
     /// # Errors
     /// One sentence.
-    pub async fn open_reads(&self) -> anyhow::Result<ReadDb> {
+    pub async fn open_read_db(&self) -> anyhow::Result<ReadDb> {
         if let Some(url) = self.database() {
             let pool = url.pool(READERS, &READ_SETTINGS);
             return ReadDb::postgres(pool)
@@ -267,9 +267,9 @@ impl Location {
     ///
     /// # Errors
     /// One sentence.
-    pub async fn open_reads_beside(&self) -> anyhow::Result<ReadDb> {
+    pub async fn open_read_db_shared(&self) -> anyhow::Result<ReadDb> {
         match self.database() {
-            Some(_) => self.open_reads().await,
+            Some(_) => self.open_read_db().await,
             None => self.open_file(ReadDb::sqlite_beside),
         }
     }

@@ -24,8 +24,8 @@ use tokio::time::{Instant, timeout};
 use whence_events::{EventId, Mac, Position, Recorded, StreamId, Version};
 
 use super::{Append, Appended, Batch, EventStore, KeyRecord, KeyStore as _, Leaves, StoreError};
-use crate::clock::Clock;
-use crate::postgres::PostgresUrl;
+use crate::infra::clock::Clock;
+use crate::infra::postgres::PostgresUrl;
 pub(super) use examine::{Parts, examine};
 use listen::{Listener, Teller};
 pub use open::OpenError;
@@ -83,7 +83,7 @@ impl PostgresStore {
         let readers = Readers::new(pool.clone());
         let teller = Arc::new(Teller::new(readers.clone(), end.position));
         let (jobs, queue) = mpsc::channel(QUEUE);
-        let node = crate::secrets::new_event_id().to_string();
+        let node = crate::infra::random::new_event_id().to_string();
         let listener = Listener::new(url.clone(), node.clone(), teller.clone());
         let vault = PostgresVault::over(pool, clock.clone());
         let sequencer =

@@ -18,7 +18,7 @@ use tokio::sync::{broadcast, mpsc, oneshot};
 use whence_events::{EventId, Mac, Position, Recorded, StreamId, Version};
 
 use super::{Append, Appended, Batch, EventStore, KeyRecord, Leaves, StoreError};
-use crate::clock::Clock;
+use crate::infra::clock::Clock;
 pub(super) use examine::examine;
 pub use open::OpenError;
 use read::Readers;

@@ -6,9 +6,9 @@ use std::time::Duration;
 
 use tokio::net::TcpListener;
 use whence::app::App;
-use whence::clock::Clock;
-use whence::config::Config;
-use whence::mail::Mailer;
+use whence::app::config::Config;
+use whence::infra::clock::Clock;
+use whence::infra::mail::Mailer;
 use whence::store::{EventStore, OpenError};
 use whence_events::{EmailAddress, Recorded};
 use whence_projections::ReadDb;
@@ -34,7 +34,7 @@ pub(crate) async fn open(config: &Config, clock: &Clock) -> Arc<dyn EventStore> 
 
 /// A log of some users who logged in, and read models that are up with it; closed again.
 pub(crate) async fn made(config: &Config, clock: &Clock) -> Vec<Recorded> {
-    let mailer = Mailer::open("memory", &config.sender).unwrap();
+    let mailer = Mailer::open("memory", &config.mail.sender).unwrap();
     let store = open(config, clock).await;
     let app = App::open_with(config.clone(), clock.clone(), mailer, store).await.unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -49,16 +49,16 @@ pub(crate) async fn made(config: &Config, clock: &Clock) -> Vec<Recorded> {
         client.verify(&request_id, &code, &Cookies::new()).await.unwrap();
     }
     until("everybody is onboarded", async || {
-        let rows = app.reads.dump().await.unwrap();
+        let rows = app.engine.read_db.dump().await.unwrap();
         rows.iter().filter(|row| row.starts_with("referral_codes: ")).count() == 8
-            && app.reads.onboardings(1).await.unwrap().is_empty()
+            && app.engine.read_db.onboardings(1).await.unwrap().is_empty()
     })
     .await;
     serving.abort();
     drop((client, app));
     // Nobody has the log, nor writes the tables, any more.
     let store = open(config, clock).await;
-    let reads = config.store.open_reads().await.unwrap();
+    let reads = config.storage.store.open_read_db().await.unwrap();
     until("nobody leads", async || reads.lead().await.unwrap()).await;
     let events = store.read_all(0, 10_000).await.unwrap();
     reads.apply(&events).await.unwrap();

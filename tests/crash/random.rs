@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures::future::join_all;
-use whence::clock::Clock;
+use whence::infra::clock::Clock;
 
 use crate::client::Client;
 use crate::home::Home;
@@ -58,7 +58,7 @@ impl Drop for Process {
 
 /// At most a second.
 fn some_moment() -> Duration {
-    let random = u16::from_le_bytes(whence::secrets::random_bytes());
+    let random = u16::from_le_bytes(whence::infra::random::random_bytes());
     Duration::from_millis(u64::from(random) % 1000)
 }
 
@@ -107,7 +107,7 @@ async fn onboardings_end(directory: Home) {
     server.settle().await;
     until("every onboarding is over", async || {
         server.app.sweep_now().await;
-        server.app.reads.onboardings(1).await.unwrap().is_empty()
+        server.app.engine.read_db.onboardings(1).await.unwrap().is_empty()
     })
     .await;
     let events = server.log().await;

@@ -8,7 +8,7 @@ use crate::log;
 use crate::support::Server;
 
 /// A stopped service with some history, and the rows it had.
-async fn history() -> (Home, whence::clock::Clock, Vec<String>) {
+async fn history() -> (Home, whence::infra::clock::Clock, Vec<String>) {
     let server = Server::start().await;
     let mut ada = server.signed_in("ada@example.com").await;
     let code = server.onboarded(&mut ada).await;
@@ -21,7 +21,7 @@ async fn history() -> (Home, whence::clock::Clock, Vec<String>) {
     }
     drop(ada);
     server.settle().await;
-    let rows = server.app.reads.dump().await.unwrap();
+    let rows = server.app.engine.read_db.dump().await.unwrap();
     let (directory, clock) = server.stop().await;
     (directory, clock, rows)
 }
@@ -42,7 +42,8 @@ async fn heals(what: &str, damage: impl FnOnce(&Path)) {
     let server = Server::at(directory, clock, &[], |store| store).await;
     server.settle().await;
     assert_eq!(server.app.progress.stopped(), None, "{what}");
-    let now = server.app.reads.dump().await.unwrap_or_else(|error| panic!("{what}: {error}"));
+    let now =
+        server.app.engine.read_db.dump().await.unwrap_or_else(|error| panic!("{what}: {error}"));
     assert_eq!(now, rows, "{what}");
     assert_eq!(rows, log::rebuilt(&events).await, "{what}");
     let mut browser = server.signed_in("u7@example.com").await;
@@ -74,7 +75,7 @@ async fn a_truncated_file_is_made_anew() {
 async fn a_file_of_garbage_is_made_anew() {
     let garbage = |bytes: &mut [u8]| {
         for chunk in bytes.chunks_mut(64) {
-            let random: [u8; 64] = whence::secrets::random_bytes();
+            let random: [u8; 64] = whence::infra::random::random_bytes();
             chunk.copy_from_slice(&random[..chunk.len()]);
         }
     };

@@ -5,9 +5,9 @@
 use std::process::{Command, Stdio};
 
 use tempfile::TempDir;
-use whence::clock::Clock;
-use whence::replay::{Replay, Step};
-use whence::secrets::{Keys, MasterKey};
+use whence::engine::rebuild::{Replay, Step};
+use whence::infra::clock::Clock;
+use whence::infra::keys::{Keys, MasterKey};
 use whence::store::Location;
 use whence_projections::{Purpose, ReadDb, projectors};
 
@@ -44,7 +44,7 @@ async fn child() {
     let location = Location::parse(store, None).unwrap();
     let fingerprint = Keys::derive(&MasterKey::parse(KEY).unwrap()).fingerprint();
     let log = location.open_to_read(fingerprint, Clock::manual(START)).await.unwrap();
-    let reads = location.open_reads_beside().await.unwrap();
+    let reads = location.open_read_db_shared().await.unwrap();
     let replay = Replay::open(&log, &reads, Purpose::Rebuild, &names(), 20).await.unwrap();
     let mut watch = |at: Step| {
         if format!("{at:?}").starts_with(step) {
@@ -64,7 +64,7 @@ fn new(rows: &[String]) -> [bool; 2] {
 }
 
 async fn dies_at_each_step(store: &str, spoil: impl AsyncFn()) {
-    let config = whence::config::Config::from_flags([
+    let config = whence::app::config::Config::from_flags([
         "--store",
         store,
         "--master-key",
@@ -87,7 +87,7 @@ async fn dies_at_each_step(store: &str, spoil: impl AsyncFn()) {
             .unwrap();
         until("the child dies", async || child.try_wait().unwrap().is_some()).await;
         assert!(!child.wait().unwrap().success(), "{step}: it did not die");
-        let reads = config.store.open_reads().await.unwrap();
+        let reads = config.storage.store.open_read_db().await.unwrap();
         let rows = reads.dump().await.unwrap();
         assert_eq!(new(&rows), [swapped > 0, false], "{step}");
         rebuild_again(&config, &reads, &clock).await;
@@ -97,9 +97,9 @@ async fn dies_at_each_step(store: &str, spoil: impl AsyncFn()) {
 }
 
 /// A database notices a moment later that a process is gone.
-async fn rebuild_again(config: &whence::config::Config, reads: &ReadDb, clock: &Clock) {
-    let fingerprint = Keys::derive(&config.master_key).fingerprint();
-    let log = config.store.open_to_read(fingerprint, clock.clone()).await.unwrap();
+async fn rebuild_again(config: &whence::app::config::Config, reads: &ReadDb, clock: &Clock) {
+    let fingerprint = Keys::derive(&config.storage.master_key).fingerprint();
+    let log = config.storage.store.open_to_read(fingerprint, clock.clone()).await.unwrap();
     until("it is rebuilt", async || {
         match Replay::open(&log, reads, Purpose::Rebuild, &names(), 20).await {
             Ok(replay) => replay.rebuild(&mut |_| ()).await.is_ok(),

@@ -12,9 +12,9 @@ use async_trait::async_trait;
 use tokio::net::TcpListener;
 use tokio::sync::broadcast;
 use whence::app::App;
-use whence::clock::Clock;
-use whence::config::Config;
-use whence::mail::{Mailer, Sender};
+use whence::app::config::Config;
+use whence::infra::clock::Clock;
+use whence::infra::mail::{Mailer, Sender};
 use whence::store::{Append, Appended, Batch, EventStore, KeyRecord, StoreError};
 use whence_events::{
     Event, EventId, MailboxEvent, Position, Recorded, StreamId, UserEvent, Version,
@@ -217,7 +217,7 @@ async fn dies(when: &str, at: &str) {
     server.settle().await;
     until("everybody is onboarded", async || {
         server.app.sweep_now().await;
-        server.app.reads.onboardings(1).await.unwrap().is_empty()
+        server.app.engine.read_db.onboardings(1).await.unwrap().is_empty()
     })
     .await;
     let events = server.log().await;
@@ -238,7 +238,7 @@ async fn dies(when: &str, at: &str) {
     assert_eq!(steps, once, "{when} {at}");
     assert!(events.iter().any(|recorded| matches!(&recorded.event,
         Event::User(event) if matches!(event.as_ref(), UserEvent::ReferralAttributed(_)))));
-    assert_eq!(server.app.reads.dump().await.unwrap(), log::rebuilt(&events).await);
+    assert_eq!(server.app.engine.read_db.dump().await.unwrap(), log::rebuilt(&events).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

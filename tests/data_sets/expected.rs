@@ -1,6 +1,6 @@
 //! The class a person would give a device of uap-core, from its family, brand and model alone.
 //!
-//! Blind to the user agent, and written before the rules of `whence::device`, so that agreement
+//! Blind to the user agent, and written before the rules of `whence::http::device`, so that agreement
 //! means something. Where the two then disagreed, entries were corrected here only for what the
 //! device is (a Galaxy Tab under one carrier's number) or is not (a web site that uap-core takes
 //! for a phone). Brands that sold both phones and tablets under names which do not tell them

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use http::HeaderMap;
 use ipnet::IpNet;
-use whence::geo::Geo;
+use whence::infra::geo::Geo;
 
 use crate::shared_data;
 

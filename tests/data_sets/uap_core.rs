@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use http::{HeaderMap, HeaderValue, header::USER_AGENT};
-use whence::device;
+use whence::http::device;
 use whence_events::DeviceClass;
 use yaml_rust2::YamlLoader;
 

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use tempfile::TempDir;
-use whence::export::{EVENT_FIELDS, FieldKind};
+use whence::insight::export::{EVENT_FIELDS, FieldKind};
 
 use crate::expected::{COLUMNS, json_row, text_row};
 use crate::log::{Log, STRANGE};
@@ -55,7 +55,7 @@ async fn a_log_in_kurrentdb() {
 /// Columns are only ever added, behind these: whoever reads them by place or by name goes on reading.
 #[test]
 fn the_schema_stays() {
-    let text = |field: &whence::export::Field| {
+    let text = |field: &whence::insight::export::Field| {
         let kind = match field.kind {
             FieldKind::Integer => "integer",
             FieldKind::Number => "number",

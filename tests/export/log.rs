@@ -5,10 +5,11 @@ use std::process::Output;
 use std::sync::Arc;
 
 use tempfile::TempDir;
-use whence::clock::Clock;
-use whence::secrets::{Keys, MasterKey, new_correlation_id, new_event_id};
+use whence::engine::vault::Vault;
+use whence::infra::clock::Clock;
+use whence::infra::keys::{Keys, MasterKey};
+use whence::infra::random::{new_correlation_id, new_event_id};
 use whence::store::{Append, EventStore, Location, NewEvent};
-use whence::vault::Vault;
 use whence_events::{Actor, EmailAddress, Event, Metadata, Recorded, StreamId, Timestamp, codec};
 
 use crate::support::whence;
@@ -178,7 +179,7 @@ async fn append(
     let mut new = vec![];
     for (version, mut event) in (length..).zip(events) {
         event.visit_pii(&mut |field, slot| slot.set_clear(clear(field, person).as_bytes()));
-        Vault::seal(&key, stream, version, &mut event);
+        key.seal(stream, version, &mut event);
         let metadata = Metadata {
             occurred_at: Timestamp::from_micros(1_773_500_966_535_897 + version.cast_signed()),
             correlation_id: new_correlation_id(),

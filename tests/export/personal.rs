@@ -109,7 +109,7 @@ async fn what_cannot_be_put_on_record_is_not_shown() {
     let path = log.directory.path().join("data/log.db");
     let fingerprint = crate::log::keys().fingerprint();
     let service =
-        whence::store::SqliteStore::open(&path, fingerprint, whence::clock::Clock::system());
+        whence::store::SqliteStore::open(&path, fingerprint, whence::infra::clock::Clock::system());
     let service = service.unwrap();
     log.refused(
         &["--format", "csv", "--out", "open.csv", "--open-personal-data"],

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use tempfile::TempDir;
-use whence::export::{Format, export_table, fields_of};
+use whence::insight::export::{Format, export_table, fields_of};
 use whence_projections::analytics::{Cell, Column, Kind, Table, View};
 
 use crate::reader::read;

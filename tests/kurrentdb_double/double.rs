@@ -17,7 +17,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tokio::net::TcpListener;
 use tokio::sync::{broadcast, watch};
-use whence::clock::Clock;
+use whence::infra::clock::Clock;
 
 use log::Log;
 use node::Node;

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use whence::clock::Clock;
+use whence::infra::clock::Clock;
 
 use super::wire::{self, Expected, Proposed};
 

@@ -11,13 +11,13 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue, SET_COOKIE};
 use reqwest::{Client, Method, Response};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
-use whence::clock::Clock;
 use whence::domain::touch::{FirstTouch, Hosts, RecordedTouch, RefCode, Rules, Visitor};
-use whence::http::landing_cookies::{CookieSettings, decode_first_touch, decode_ref_code};
-use whence::http::touch::{
+use whence::http::landing::cookies::{CookieSettings, decode_first_touch, decode_ref_code};
+use whence::http::landing::{
     ClientFacts, Landing, LandingSettings, TouchLayer, TouchRecorder, routes,
 };
-use whence::secrets::MacKey;
+use whence::infra::clock::Clock;
+use whence::infra::keys::MacKey;
 use whence_events::{Country, DeviceClass, Timestamp};
 
 pub(crate) const NOW: Timestamp = Timestamp::from_micros(1_790_000_000_000_000);

@@ -7,9 +7,9 @@ use std::time::Duration;
 
 use tempfile::TempDir;
 use tokio_postgres::NoTls;
-use whence::clock::Clock;
-use whence::config::Config;
-use whence::secrets::MasterKey;
+use whence::app::config::Config;
+use whence::infra::clock::Clock;
+use whence::infra::keys::MasterKey;
 use whence_events::Recorded;
 
 use crate::client::{Client, Cookies};
@@ -119,7 +119,7 @@ impl Cluster {
     /// The tables are what the log gives from its beginning.
     pub(crate) async fn check_tables(&self, node: &Node) -> Vec<Recorded> {
         node.client.ready().await;
-        let reads = self.config().store.open_reads().await.unwrap();
+        let reads = self.config().store.open_read_db().await.unwrap();
         // Nobody asks for anything any more, but an onboarding may be under way.
         for _ in 0..20 {
             let events = self.log().await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use whence::app::App;
-use whence::clock::Clock;
+use whence::infra::clock::Clock;
 use whence_events::{Event, StreamId, UserEvent};
 
 use crate::client::Cookies;

@@ -104,7 +104,7 @@ async fn tables_that_a_crash_took_back_deny_nothing() {
             node.client.ready().await;
         }
         let rows =
-            async || cluster.config().store.open_reads().await.unwrap().dump().await.unwrap();
+            async || cluster.config().store.open_read_db().await.unwrap().dump().await.unwrap();
         let before = rows().await;
         server.run("kill").await;
         let comes_back = async {

@@ -1,7 +1,7 @@
 //! Whole copies between all kinds of stores.
 
 use tempfile::TempDir;
-use whence::secrets::new_user_id;
+use whence::infra::random::new_user_id;
 use whence::store::{Side, StoreError};
 use whence_events::StreamId;
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use reqwest::Client;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use whence::clock::Clock;
+use whence::infra::clock::Clock;
 use whence::store::EventStore;
 use whence_events::{Event, Recorded, StreamId, UserEvent};
 
@@ -53,7 +53,7 @@ async fn me(service: &Service, cookies: &str) -> Value {
 async fn tables(store: &str) -> Vec<String> {
     let config = config(store);
     let log = config.open_log(Clock::system()).await.unwrap();
-    let reads = config.store.open_reads().await.unwrap();
+    let reads = config.storage.store.open_read_db().await.unwrap();
     let head = log.head().await.unwrap();
     let there = reads.checkpoints().await.unwrap();
     assert!(there.iter().all(|checkpoint| checkpoint.position == head), "{there:?} of {head}");

@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use whence::clock::Clock;
-use whence::config::Config;
-use whence::secrets::{Keys, MasterKey, new_correlation_id, new_event_id, new_user_id};
+use whence::app::config::Config;
+use whence::infra::clock::Clock;
+use whence::infra::keys::{Keys, MasterKey};
+use whence::infra::random::{new_correlation_id, new_event_id, new_user_id};
 use whence::store::{Append, Location, NewEvent, NewKey, Side, StoredKey, Transfer};
 use whence_events::{Actor, Event, Metadata, Recorded, StreamId, Timestamp};
 

@@ -8,8 +8,8 @@ use std::time::Duration;
 use reqwest::Client;
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use whence::clock::Clock;
-use whence::secrets::{new_correlation_id, new_event_id, new_request_id};
+use whence::infra::clock::Clock;
+use whence::infra::random::{new_correlation_id, new_event_id, new_request_id};
 use whence::store::{Append, Location, NewEvent};
 use whence_events::{
     Actor, EmailKey, LoginStarted, Mac, MailboxEvent, Metadata, Pii, Sealed, StreamId, Timestamp,
@@ -56,7 +56,7 @@ async fn seed(location: &Location, logins: usize) {
         store.append(Append { stream, expected_length, events, new_key: None }).await.unwrap();
         expected_length += 1000;
     }
-    let reads = location.open_reads().await.unwrap();
+    let reads = location.open_read_db().await.unwrap();
     assert!(reads.lead().await.unwrap());
     reads.apply(&store.read_all(0, logins).await.unwrap()).await.unwrap();
 }
@@ -288,7 +288,7 @@ async fn of_several_nodes_one_rebuilds_tables_of_another_version() {
     let path = directory.path();
     let location = Location::parse(database.url(), None).unwrap();
     seed(&location, 3000).await;
-    let reads = location.open_reads().await.unwrap();
+    let reads = location.open_read_db().await.unwrap();
     let before = of_users(&reads).await;
     let earlier = "UPDATE read.checkpoints SET version = 0 WHERE projector = 'identity';
                    DROP INDEX read.login_requests_by_end";

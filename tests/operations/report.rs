@@ -4,7 +4,7 @@ use std::path::Path;
 use std::process::Stdio;
 
 use tempfile::TempDir;
-use whence::clock::Clock;
+use whence::infra::clock::Clock;
 use whence::store::{Append, Location, NewEvent};
 use whence_events::{Event, Recorded, StreamId, Timestamp};
 use whence_projections::analytics::View;
@@ -209,7 +209,10 @@ async fn an_event_of_a_newer_version_is_named_and_what_was_before_it_can_be_had(
     let expected = all(here, "sqlite:one", &[]);
     let location = Location::Sqlite(here.join("one"));
     let store = location.open(keys().fingerprint(), Clock::system()).await.unwrap();
-    store.append(append(&StreamId::User(whence::secrets::new_user_id()), 0, 1)).await.unwrap();
+    store
+        .append(append(&StreamId::User(whence::infra::random::new_user_id()), 0, 1))
+        .await
+        .unwrap();
     drop(store);
     let position = half + 1;
     for view in View::ALL {
@@ -292,7 +295,7 @@ async fn nothing_is_made_in_a_database_without_a_log() {
         let refused = run(directory.path(), &[command, &flags].concat()).unwrap_err();
         assert!(refused.contains("there is no log in the database"), "{command:?}: {refused}");
     }
-    let url = whence::postgres::PostgresUrl::parse(database.url()).unwrap();
+    let url = whence::infra::postgres::PostgresUrl::parse(database.url()).unwrap();
     let (client, _driver) = url.connect(&[]).await.unwrap();
     let schemas = "SELECT count(*) FROM pg_namespace WHERE nspname IN ('log', 'vault', 'read')";
     assert_eq!(client.query_one(schemas, &[]).await.unwrap().get::<_, i64>(0), 0);

@@ -4,8 +4,9 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
-use whence::clock::Clock;
-use whence::secrets::{Keys, MasterKey, new_correlation_id, new_event_id};
+use whence::infra::clock::Clock;
+use whence::infra::keys::{Keys, MasterKey};
+use whence::infra::random::{new_correlation_id, new_event_id};
 use whence::store::{Append, Location, NewEvent};
 use whence_events::{Actor, Event, Metadata, StreamId, Timestamp, codec};
 

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use whence::picture::{Canvas, Chart, draw};
+use whence::insight::charts::{Canvas, Chart, draw};
 use whence_projections::analytics::{Cell, Column, Kind, Table, View};
 
 use crate::story::Story;

@@ -163,10 +163,10 @@ async fn where_the_tree_was_made_anew_checkpoints_tell_between_which_two_it_was(
     std::fs::remove_file(directory.path().join("data/read.db")).unwrap();
     let location = whence::store::Location::Sqlite(directory.path().join("data"));
     let store = location
-        .open_to_read(crate::log::keys().fingerprint(), whence::clock::Clock::system())
+        .open_to_read(crate::log::keys().fingerprint(), whence::infra::clock::Clock::system())
         .await
         .unwrap();
-    let reads = location.open_reads().await.unwrap();
+    let reads = location.open_read_db().await.unwrap();
     crate::log::fold(&*store, &reads).await;
     drop(reads);
     let (well, said) = verify_sqlite(&directory);
@@ -218,7 +218,8 @@ async fn a_checkpoint_that_is_not_signed_by_the_key_is_told() {
     let other = "log.example.com/whence+a9e7e0ea+AW6WVK2Ds9Nn5ZzhvIZWQtXH3RvvFCQYHGq7y5hY+8Nk";
     let (well, said) = verify(log.path(), &["--store", "sqlite:data", "--key", other]);
     assert!(!well && said.starts_with("whence: --key: not a verifier key"), "{said}");
-    let elsewhere = whence::proof::Verifier::new(crate::log::ORIGIN, [7; 32]).unwrap().to_string();
+    let elsewhere =
+        whence::engine::proof::Verifier::new(crate::log::ORIGIN, [7; 32]).unwrap().to_string();
     let (well, said) = verify(log.path(), &["--store", "sqlite:data", "--key", &elsewhere]);
     assert!(
         !well && said.contains("it is not signed by the key of log.example.com/whence"),

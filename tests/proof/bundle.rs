@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use serde_json::json;
 use tempfile::TempDir;
-use whence::bundle::{self, check_bytes};
-use whence::clock::Clock;
-use whence::config::LogConfig;
-use whence::proof::{Checkpoint, Signer, Verifier, directory};
-use whence::secrets::{Keys, MasterKey};
+use whence::engine::log_config::LogConfig;
+use whence::engine::proof::{Checkpoint, Signer, Verifier, directory};
+use whence::infra::clock::Clock;
+use whence::infra::keys::{Keys, MasterKey};
+use whence::insight::bundle;
+use whence::insight::bundle::check_bytes;
 use whence::store::Location;
 use whence_events::Recorded;
 
@@ -19,7 +20,7 @@ async fn written(of: impl Fn(&[Recorded]) -> Vec<Recorded>) -> anyhow::Result<(T
     let log = sqlite().await;
     let location = Location::Sqlite(log.path().join("data"));
     let store = location.open_to_read(keys().fingerprint(), Clock::system()).await?;
-    let reads = location.open_reads().await?;
+    let reads = location.open_read_db().await?;
     let events = of(&fold(&*store, &reads).await);
     let over = checkpoint(&reads, 300).await;
     let told = json!({ "what": "Ada came by \u{201c}a link\u{201d}", "when": [1.5, 1e21, -0.0] });
@@ -83,10 +84,14 @@ async fn a_bundle_of_a_log_is_by_the_name_of_its_checkpoints_and_follows_from_th
         store: Location::Sqlite(log.path().join("data")),
         master_key: MasterKey::parse(KEY).unwrap(),
     };
-    let (store, reads) = (config.open_to_read().await.unwrap(), config.open_reads().await.unwrap());
+    let (store, reads) =
+        (config.open_to_read().await.unwrap(), config.open_read_db().await.unwrap());
     let (reads, events) = (Arc::new(reads), store.read_all(40, 3).await.unwrap());
-    let made = |origin| bundle::of_log(&config, origin, &reads, &events, json!({}));
-    let report = check_bytes(made(None).await.unwrap().as_bytes(), None).unwrap();
+    let made = async || {
+        let now = config.checkpointer(reads.clone())?.checkpoint().await?;
+        bundle::write(&events, &reads, &now.checkpoint, &config.signer()?, json!({})).await
+    };
+    let report = check_bytes(made().await.unwrap().as_bytes(), None).unwrap();
     assert_eq!((&report.key, report.events), (signer().verifier(), 3));
     let said = report.to_string();
     assert!(
@@ -94,24 +99,20 @@ async fn a_bundle_of_a_log_is_by_the_name_of_its_checkpoints_and_follows_from_th
         "{said}"
     );
     assert!(said.ends_with("hold it against GET /v1/log/key"), "{said}");
-    let other = check_bytes(made(Some("other.example.com")).await.unwrap().as_bytes(), None);
-    assert_eq!(other.unwrap().key.name(), "other.example.com");
-    let wrong = made(Some("our log")).await.unwrap_err().to_string();
-    assert_eq!(wrong, "--log-origin our log");
 
     // A log that is shorter than what is signed.
     let path = log.path().join("data/checkpoints");
     let more = Checkpoint { size: 301, ..report.checkpoint };
     directory::store(&path, &more, &more.sign(&signer())).unwrap();
-    let no = made(None).await.unwrap_err().to_string();
+    let no = made().await.unwrap_err().to_string();
     assert_eq!(no, "the tree has 300 leaves, and a checkpoint over 301 is signed");
     let other = Checkpoint { size: 299, ..more };
     directory::store(&path, &other, &other.sign(&signer())).unwrap();
-    let no = made(None).await.unwrap_err().to_string();
+    let no = made().await.unwrap_err().to_string();
     assert!(no.starts_with("the log contradicts its own checkpoint over 299 events"), "{no}");
     std::fs::remove_dir_all(path).unwrap();
-    let no = made(None).await.unwrap_err().to_string();
-    assert!(no.starts_with("--log-origin has to be given: "), "{no}");
+    let unnamed = check_bytes(made().await.unwrap().as_bytes(), None).unwrap();
+    assert_eq!(unnamed.key.name(), "localhost/whence");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -3,11 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
-use whence::clock::Clock;
-use whence::proof::{Checkpoint, Signer, directory};
-use whence::secrets::{
-    Keys, MasterKey, new_correlation_id, new_event_id, new_request_id, new_user_id,
-};
+use whence::engine::proof::{Checkpoint, Signer, directory};
+use whence::infra::clock::Clock;
+use whence::infra::keys::{Keys, MasterKey};
+use whence::infra::random::{new_correlation_id, new_event_id, new_request_id, new_user_id};
 use whence::store::{Append, EventStore, Location, NewEvent};
 use whence_events::{
     Actor, CodeVerified, Event, MailboxEvent, Metadata, Recorded, StreamId, Timestamp,
@@ -68,7 +67,7 @@ pub(crate) async fn make(location: &Location, checkpoints: &Path) {
     for _ in 0..EVENTS / 3 {
         store.append(append(&StreamId::User(new_user_id()), 3)).await.unwrap();
     }
-    let reads = location.open_reads().await.unwrap();
+    let reads = location.open_read_db().await.unwrap();
     fold(&*store, &reads).await;
     for size in SIGNED {
         sign(&reads, size, checkpoints).await;

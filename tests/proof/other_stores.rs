@@ -75,15 +75,15 @@ async fn a_log_that_was_copied_into_kurrentdb_keeps_its_checkpoints() {
 
     let location = Location::parse(&url, Some(beside.url())).unwrap();
     let fingerprint = crate::log::keys().fingerprint();
-    let store = location.open(fingerprint, whence::clock::Clock::system()).await.unwrap();
-    let reads = location.open_reads().await.unwrap();
+    let store = location.open(fingerprint, whence::infra::clock::Clock::system()).await.unwrap();
+    let reads = location.open_read_db().await.unwrap();
     let events = crate::log::fold(&*store, &reads).await;
     let (well, said) = verify(log.path(), &flags);
     assert!(well && said.contains("a tree of 300 leaves, 3 checkpoints"), "{said}");
 
     // As when events of its streams were put there by other hands.
     let metadata = double.last_metadata(&events[0].stream.to_string()).unwrap();
-    let stream = whence_events::StreamId::User(whence::secrets::new_user_id()).to_string();
+    let stream = whence_events::StreamId::User(whence::infra::random::new_user_id()).to_string();
     double.write(&stream, "CodeVerified.v1", &metadata, r#"{"request_id":"0"}"#);
     let said = verify(log.path(), &flags).1;
     assert!(said.contains("cannot be read"), "{said}");

@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::Value;
 use tempfile::TempDir;
-use whence::proof::{Checkpoint, Verifier, continues, includes};
+use whence::engine::proof::{Checkpoint, Verifier, continues, includes};
 use whence::store::Location;
 use whence_events::Hash;
 
@@ -67,7 +67,8 @@ async fn everything_is_proved(service: &Service, location: &Location) {
     for n in 0..5 {
         start_login(service, &format!("ada{n}@example.com")).await;
     }
-    let store = location.open_to_read(keys().fingerprint(), whence::clock::Clock::system()).await;
+    let store =
+        location.open_to_read(keys().fingerprint(), whence::infra::clock::Clock::system()).await;
     let events = store.unwrap().read_leaves(0, 1000).await.unwrap();
     assert!(events.len() as u64 > old.size, "there are new events");
     for (index, (position, bytes)) in (0..).zip(events.iter()) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use whence::domain::referral::{Attempt, CodeFacts, CodeLookup};
 use whence::domain::rules::Rules;
 use whence::domain::touch::{PlantedCode, RefCode};
-use whence::secrets::new_touch_id;
+use whence::infra::random::new_touch_id;
 use whence_events::{Mac, RuleSettings, UserId, Via};
 
 use super::{SLUGS, World, code};

@@ -5,18 +5,19 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tempfile::TempDir;
-use whence::clock::Clock;
 use whence::domain::mailbox::{ForgetMailbox, Mailbox, MailboxCommand, StartLogin, VerifyCode};
 use whence::domain::name::{Name, ReserveName};
 use whence::domain::touch::recorded::RecordedOnce;
 use whence::domain::user::{OpenSession, User, UserCommand};
 use whence::domain::{Decider, Stamp};
-use whence::secrets::{
-    Keys, MasterKey, new_correlation_id, new_event_id, new_request_id, new_touch_id, new_user_id,
-    random_bytes,
+use whence::engine::vault::Vault;
+use whence::infra::clock::Clock;
+use whence::infra::keys::{Keys, MasterKey};
+use whence::infra::random::{
+    new_correlation_id, new_event_id, new_request_id, new_touch_id, new_user_id, random_bytes,
 };
+use whence::infra::sealing::SubjectKey;
 use whence::store::SqliteStore;
-use whence::vault::{SubjectKey, Vault};
 use whence_events::*;
 
 use self::attempts::attempt;
@@ -97,7 +98,7 @@ impl Log {
                 let key = self.vault.key_for_append(&stream.id, 0);
                 futures::executor::block_on(key).unwrap().0
             });
-            Vault::seal(&key, &stream.id, stream.length, &mut event);
+            key.seal(&stream.id, stream.length, &mut event);
             let stamp = Stamp { at: self.now, version: stream.length };
             let state = std::mem::take(&mut stream.state);
             stream.state = state.evolve(D::event(&event).unwrap(), stamp);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures::future::join_all;
 use futures::poll;
 use tokio_postgres::NoTls;
-use whence::secrets::random_bytes;
+use whence::infra::random::random_bytes;
 use whence_events::{BillingCustomerLinked, Position, Recorded, StreamId, UserEvent};
 use whence_projections::{ProjectError, ReadDb};
 

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use whence::replay::{BATCH, Outcome, RebuildError, Replay, Step};
-use whence::secrets::random_bytes;
+use whence::engine::rebuild::{BATCH, Outcome, RebuildError, Replay, Step};
+use whence::infra::random::random_bytes;
 use whence::store::EventStore;
 use whence_events::{Event, Recorded};
 use whence_projections::{ProjectError, Purpose, ReadDb, projectors};

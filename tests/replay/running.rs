@@ -4,9 +4,11 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, Weak, mpsc};
 
 use tempfile::TempDir;
-use whence::clock::Clock;
-use whence::runner::{self, Observer, Progress};
-use whence::secrets::{new_correlation_id, new_event_id, new_request_id, random_bytes};
+use whence::engine::progress::Progress;
+use whence::engine::runner;
+use whence::engine::runner::Observer;
+use whence::infra::clock::Clock;
+use whence::infra::random::{new_correlation_id, new_event_id, new_request_id, random_bytes};
 use whence::store::{Append, EventStore, NewEvent, SqliteStore};
 use whence_events::{
     Actor, CodeVerified, Event, MailboxEvent, Metadata, Position, Recorded, StreamId, Timestamp,

@@ -46,7 +46,7 @@ async fn an_operator_has_read_models_rebuilt() {
     let mut ada = server.signed_in("ada@example.com").await;
     server.onboarded(&mut ada).await;
     server.settle().await;
-    let rows = server.app.reads.dump().await.unwrap();
+    let rows = server.app.engine.read_db.dump().await.unwrap();
     let client = reqwest::Client::new();
     let url = format!("{}/v1/admin/projections", server.url);
     let list = async || -> serde_json::Value {
@@ -68,7 +68,7 @@ async fn an_operator_has_read_models_rebuilt() {
 
     assert_eq!(rebuild("identity", "another-token-of-22-chars").await.0, 401);
     assert_eq!(rebuild("nonsense", TOKEN).await.0, 404);
-    let scratch = server.app.reads.scratch(whence_projections::Purpose::Rebuild, &["identity"]);
+    let scratch = server.app.engine.read_db.scratch(whence_projections::Purpose::Rebuild, &["identity"]);
     let scratch = scratch.await.unwrap();
     let (status, refused) = rebuild("identity", TOKEN).await;
     assert_eq!((status, &refused["error"]), (409, &json!("rebuild_under_way")));
@@ -86,10 +86,10 @@ async fn an_operator_has_read_models_rebuilt() {
     let after = list().await;
     let expected = json!({ "projections": ["identity"], "error": null });
     assert_eq!((&after["last_rebuild"], &after["rebuilding"]), (&expected, &json!(null)));
-    assert_eq!(server.app.reads.dump().await.unwrap(), rows);
+    assert_eq!(server.app.engine.read_db.dump().await.unwrap(), rows);
     // And the service goes on in the new tables.
     server.signed_in("bob@example.com").await;
     server.settle().await;
     assert_eq!(server.app.progress.stopped(), None);
-    assert!(server.app.reads.dump().await.unwrap().len() > rows.len());
+    assert!(server.app.engine.read_db.dump().await.unwrap().len() > rows.len());
 }

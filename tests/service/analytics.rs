@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::json;
-use whence::secrets::{new_correlation_id, new_event_id, new_user_id};
+use whence::infra::random::{new_correlation_id, new_event_id, new_user_id};
 use whence::store::{Append, NewEvent};
 use whence_events::{Actor, Event, Metadata, StreamId};
 
@@ -118,7 +118,7 @@ async fn an_event_of_a_newer_version_stops_the_report_and_not_the_service() {
     let server = server().await;
     journey(&server).await;
     let before = ask(&server, "signups").await.json()["rows"].clone();
-    let head = server.app.store.head().await.unwrap();
+    let head = server.app.engine.store.head().await.unwrap();
     let strange = NewEvent {
         event_id: new_event_id(),
         event: Event::Unknown { event_type: "UserTeleported.v3".into() },
@@ -132,7 +132,7 @@ async fn an_event_of_a_newer_version_stops_the_report_and_not_the_service() {
     };
     let stream = StreamId::User(new_user_id());
     let append = Append { stream, expected_length: 0, events: vec![strange], new_key: None };
-    let position = server.app.store.append(append).await.unwrap().last();
+    let position = server.app.engine.store.append(append).await.unwrap().last();
     let answer = ask(&server, "signups").await;
     assert_eq!((answer.status, &*answer.error()), (500, "unknown_event"));
     let message = answer.json()["message"].as_str().unwrap().to_owned();

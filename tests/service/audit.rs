@@ -74,7 +74,7 @@ async fn bob(server: &Server, ada: &str, eve: &str) -> (Browser, UserId) {
 }
 
 /// The text of a story, with what is different every time replaced.
-fn shown(story: &whence::audit::UserStory, names: &[(&str, &str)]) -> String {
+fn shown(story: &whence::insight::audit::UserStory, names: &[(&str, &str)]) -> String {
     let mut text = story.to_string();
     for (name, shown) in names {
         text = text.replace(name, shown);
@@ -122,7 +122,7 @@ async fn the_story_says_why_this_referrer_and_not_another() {
     assert_eq!(answer.status, 200, "{}", answer.text);
     let story = answer.json();
     check_evidence(&story, adas_id, eves_id);
-    let story: whence::audit::UserStory = serde_json::from_value(story).unwrap();
+    let story: whence::insight::audit::UserStory = serde_json::from_value(story).unwrap();
     let (bobs_id, adas_id) = (bobs_id.to_string(), adas_id.to_string());
     let own = story.timeline.iter().find_map(|line| line.text.split_once("referral code "));
     let own = own.unwrap().1.to_owned();
@@ -357,7 +357,7 @@ async fn an_event_of_a_newer_version_is_shown_as_unknown_and_hides_nothing() {
     let (_, adas_id, _) = referrer(&server, "ada@example.com").await;
     server.settle().await;
     let stream = StreamId::User(adas_id);
-    let length = server.app.store.read_stream(&stream, 0, 100).await.unwrap().len() as u64;
+    let length = server.app.engine.store.read_stream(&stream, 0, 100).await.unwrap().len() as u64;
     let event = NewEvent {
         event_id: EventId(uuid::Uuid::from_u128(1)),
         event: Event::Unknown { event_type: "MoonPhaseNoted.v7".into() },
@@ -371,7 +371,7 @@ async fn an_event_of_a_newer_version_is_shown_as_unknown_and_hides_nothing() {
     };
     let append =
         Append { stream: stream.clone(), expected_length: length, events: vec![event], new_key: None };
-    server.app.store.append(append).await.unwrap();
+    server.app.engine.store.append(append).await.unwrap();
     let story = ask(&server, &format!("users/{adas_id}")).await;
     assert_eq!(story.status, 200, "{}", story.text);
     let story = story.json();

@@ -85,7 +85,7 @@ async fn clients(server: &Server) -> Vec<Client> {
     for recorded in server.log().await {
         if let Event::Mailbox(MailboxEvent::LoginStarted(started)) = &recorded.event {
             let (stream, version) = (&recorded.stream, recorded.version);
-            let client = server.app.vault.open(stream, version, "client", &started.client).await;
+            let client = server.app.engine.vault.open(stream, version, "client", &started.client).await;
             clients.push(client.unwrap().unwrap());
         }
     }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use serde_json::{Value, json};
-use whence::erasure::{Run, Subject};
+use whence::app::erasure::{Run, Subject};
 use whence_events::{Event, Pii, StreamId, TouchId, UserEvent, UserId};
 
 use crate::broken::Faults;
@@ -55,7 +55,7 @@ async fn came_by_link(server: &Server, code: &str, email: &str) -> (Browser, Use
 }
 
 async fn is_live(server: &Server, stream: StreamId) -> bool {
-    let key = server.app.store.read_key(&stream).await.unwrap();
+    let key = server.app.engine.store.read_key(&stream).await.unwrap();
     key.is_some_and(|key| key.wrapped.is_some())
 }
 
@@ -66,7 +66,7 @@ async fn pages(server: &Server) -> Vec<Option<String>> {
         if let Event::Touch(touch) = &recorded.event
             && let Some(url) = &touch.touch().referrer_url
         {
-            let opened = server.app.vault.open(&recorded.stream, 0, "referrer_url", url).await;
+            let opened = server.app.engine.vault.open(&recorded.stream, 0, "referrer_url", url).await;
             pages.push(opened.unwrap());
         }
     }
@@ -113,13 +113,13 @@ async fn whoever_is_erased_is_nobody_and_what_they_did_to_others_stays() {
     assert_eq!(invitees["items"][0]["display_name"], Value::Null);
     assert_eq!(carol.get("/v1/auth/me").await.status, 200);
     server.settle().await;
-    let snapshot = server.app.reads.snapshot(carols_id).await.unwrap().unwrap();
+    let snapshot = server.app.engine.read_db.snapshot(carols_id).await.unwrap().unwrap();
     assert_eq!(snapshot.referred_by, Some(bobs_id));
 
     // The tables have nothing of bob but ids.
-    let bob_in_tables = server.app.reads.user(bobs_id).await.unwrap();
+    let bob_in_tables = server.app.engine.read_db.user(bobs_id).await.unwrap();
     assert_eq!(bob_in_tables, None);
-    let snapshot = server.app.reads.snapshot(bobs_id).await.unwrap().unwrap();
+    let snapshot = server.app.engine.read_db.snapshot(bobs_id).await.unwrap().unwrap();
     assert_eq!(snapshot.first_referrer_url, None);
     assert_eq!((snapshot.utm_source, snapshot.first_landing_page), (None, None));
 
@@ -240,10 +240,10 @@ async fn an_erasure_that_is_interrupted_anywhere_is_completed_by_running_it_agai
         assert!(!is_live(&server, StreamId::User(user_id)).await);
         assert!(pages(&server).await.iter().all(Option::is_none), "after {survived} calls");
         let email = whence_events::EmailAddress::parse(&email).unwrap();
-        let mailbox = server.app.records().mailbox(server.app.keys.email_key(&email)).await;
+        let mailbox = server.app.engine.mailbox(server.app.engine.keys.email_key(&email)).await;
         let mailbox = mailbox.unwrap();
         assert_eq!((mailbox.owner, mailbox.released_by), (None, Some(user_id)));
-        assert!(!is_live(&server, StreamId::Mailbox(server.app.keys.email_key(&email))).await);
+        assert!(!is_live(&server, StreamId::Mailbox(server.app.engine.keys.email_key(&email))).await);
         assert_eq!((again.removed.sessions.len(), again.removed.touches), (1, 2));
         let third = server.app.erase_user(user_id, "grace").await.unwrap();
         assert_eq!(third.run, Run::Already);
@@ -268,11 +268,11 @@ async fn an_address_of_somebody_who_never_registered_can_be_released_by_its_name
     assert_eq!(bob.verify(&request_id, &code).await.status, 500);
     faults.clear();
     let email = whence_events::EmailAddress::parse("bob@example.com").unwrap();
-    let records = server.app.records();
-    let user_id = records.user_of(&email).await.unwrap().expect("it was claimed");
+    let engine = &server.app.engine;
+    let user_id = engine.user_of(&email).await.unwrap().expect("it was claimed");
     assert!(server.app.erase_user(user_id, "grace").await.is_err(), "by id, there is nobody");
-    let subject = Subject { user_id, email_key: Some(server.app.keys.email_key(&email)) };
-    let context = whence::app::App::system_context(None);
+    let subject = Subject { user_id, email_key: Some(server.app.engine.keys.email_key(&email)) };
+    let context = whence::engine::handler::Context::of_system(None);
     let erased = server.app.erase(subject, &context).await.unwrap();
     assert_eq!(erased.erased_at, None);
     let new = log_in(&server, &mut bob, "bob@example.com").await;
@@ -292,7 +292,7 @@ async fn nothing_that_is_stored_has_the_user_in_it_before_or_after() {
     let streams = [StreamId::User(user_id), server.log().await[1].stream.clone()];
     let mut keys = vec![];
     for stream in &streams {
-        keys.push(server.app.store.read_key(stream).await.unwrap().unwrap().wrapped.unwrap());
+        keys.push(server.app.engine.store.read_key(stream).await.unwrap().unwrap().wrapped.unwrap());
     }
     let traces: [&[u8]; 4] =
         [b"bobby.tables", b"203.0.113.77", b"Bobs-Peculiar-Browser", b"private-page"];
@@ -325,6 +325,6 @@ async fn nothing_that_is_stored_has_the_user_in_it_before_or_after() {
     });
     let sealed = registered.unwrap();
     assert!(matches!(sealed, Pii::Sealed(_)));
-    let opened = server.app.vault.open(&streams[0], 0, "email", &sealed).await.unwrap();
+    let opened = server.app.engine.vault.open(&streams[0], 0, "email", &sealed).await.unwrap();
     assert_eq!(opened, None);
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use insta::assert_snapshot;
 use tempfile::TempDir;
-use whence::mail::Mailer;
+use whence::infra::mail::Mailer;
 use whence_events::{Event, MailboxEvent};
 
 use crate::broken::{Faults, Late, down, unwritten, users_unwritten, written};

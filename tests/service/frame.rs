@@ -218,7 +218,7 @@ async fn it_says_whether_it_is_alive_and_ready() {
     browser.start("ada@example.com").await;
     server.settle().await;
     let ready = browser.get("/readyz").await;
-    let head = server.app.store.head().await.unwrap();
+    let head = server.app.engine.store.head().await.unwrap();
     let expected = format!(r#"200 {{"status":"ok","head":{head},"projected":{head}}}"#);
     assert_eq!(ready.shown(), expected);
 }

@@ -177,7 +177,7 @@ async fn a_welcome_mail_is_tried_again_later_and_later_and_given_up() {
             .await;
         server.settle().await;
     }
-    assert!(server.app.reads.onboardings(10).await.unwrap().is_empty(), "given up");
+    assert!(server.app.engine.read_db.onboardings(10).await.unwrap().is_empty(), "given up");
     mails.work();
     server.pass(Duration::from_hours(24));
     server.app.sweep_now().await;

@@ -221,7 +221,7 @@ async fn after_logout_is_answered_me_is_401_however_far_behind_the_tables_are() 
     assert_eq!(other.get("/v1/auth/me").await.status, 200);
     stalled.store(true, Ordering::SeqCst);
     assert_eq!(browser.post("/v1/auth/logout", "").await.status, 200);
-    assert!(server.app.progress.projected() < server.app.store.head().await.unwrap());
+    assert!(server.app.progress.projected() < server.app.engine.store.head().await.unwrap());
     assert_eq!(other.get("/v1/auth/me").await.status, 401);
 }
 

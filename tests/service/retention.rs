@@ -16,9 +16,9 @@ async fn readable(server: &Server) -> Vec<String> {
         let Event::Mailbox(MailboxEvent::LoginStarted(started)) = &recorded.event else { continue };
         let (stream, version) = (&recorded.stream, recorded.version);
         let email: Option<EmailAddress> =
-            server.app.vault.open(stream, version, "email", &started.email).await.unwrap();
+            server.app.engine.vault.open(stream, version, "email", &started.email).await.unwrap();
         let client: Option<Client> =
-            server.app.vault.open(stream, version, "client", &started.client).await.unwrap();
+            server.app.engine.vault.open(stream, version, "client", &started.client).await.unwrap();
         assert_eq!(email.is_some(), client.is_some());
         found.push(email.map_or("gone".to_owned(), |email| email.as_str().to_owned()));
     }

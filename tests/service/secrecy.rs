@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use tempfile::TempDir;
 use tracing_subscriber::fmt::MakeWriter;
-use whence::mail::Mailer;
+use whence::infra::mail::Mailer;
 
 use crate::broken::{Faults, down, unwritten};
 use crate::login::wrong;

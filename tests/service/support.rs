@@ -7,9 +7,9 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use whence::app::App;
-use whence::clock::Clock;
-use whence::config::Config;
-use whence::mail::{Mailer, Sender};
+use whence::app::config::Config;
+use whence::infra::clock::Clock;
+use whence::infra::mail::{Mailer, Sender};
 use whence::store::{EventStore, OpenError};
 use whence_events::{EmailAddress, Recorded, Timestamp};
 
@@ -137,7 +137,7 @@ impl Server {
 
     /// Every event there is.
     pub async fn log(&self) -> Vec<Recorded> {
-        self.app.store.read_all(0, 100_000).await.unwrap()
+        self.app.engine.store.read_all(0, 100_000).await.unwrap()
     }
 
     /// The stored types of every event there is.
@@ -147,7 +147,7 @@ impl Server {
 
     /// Until the read models have everything that is in the log now.
     pub async fn settle(&self) {
-        let head = self.app.store.head().await.unwrap();
+        let head = self.app.engine.store.head().await.unwrap();
         assert!(self.app.progress.wait_for(head).await);
     }
 
@@ -155,7 +155,7 @@ impl Server {
     pub async fn onboarded(&self, browser: &mut Browser) -> String {
         for _ in 0..500 {
             let overview = browser.get("/v1/referrals/me").await;
-            let welcomed = self.app.reads.onboardings(100).await.unwrap().is_empty();
+            let welcomed = self.app.engine.read_db.onboardings(100).await.unwrap().is_empty();
             if let (Some(code), true) = (overview.json()["primary_code"].as_str(), welcomed) {
                 return code.to_owned();
             }

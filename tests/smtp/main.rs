@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use whence::mail::{Limits, Mail, Mailer, Sender};
+use whence::infra::mail::{Limits, Mail, Mailer, Sender};
 use whence_events::EmailAddress;
 
 mod misbehaving;

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
-use whence::mail::{Mailer, Sender};
+use whence::infra::mail::{Mailer, Sender};
 use whence_events::DeliveryFailure::{self, Deferred, Rejected, TimedOut, Unreachable, Untrusted};
 
 use crate::{address, limits, login_code, mailer};

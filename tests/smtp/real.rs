@@ -9,7 +9,7 @@ use futures::future::join_all;
 use mail_parser::{Message, MessageParser, MimeHeaders as _};
 use mailin_embedded::response::{AUTH_OK, INTERNAL_ERROR, INVALID_CREDENTIALS, NO_MAILBOX, OK};
 use mailin_embedded::{AuthMechanism, Handler, Response, Server, SslConfig};
-use whence::mail::Limits;
+use whence::infra::mail::Limits;
 use whence_events::DeliveryFailure;
 
 use crate::{address, limits, login_code, mailer};

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use futures::future::join_all;
 use tokio::sync::broadcast::error::RecvError;
-use whence::secrets::new_event_id;
+use whence::infra::random::new_event_id;
 use whence::store::{Append, Appended, EventStore, NewEvent, StoreError};
 use whence_events::{Actor, EventId, Metadata, Position, Recorded, StreamId, Timestamp};
 
@@ -202,7 +202,7 @@ pub(crate) async fn the_same_ids_at_another_place_conflict(backend: &dyn Backend
 
 pub(crate) async fn streams_do_not_see_each_other(backend: &dyn Backend) {
     let store = backend.open().await;
-    let uuid = whence::secrets::new_user_id().0;
+    let uuid = whence::infra::random::new_user_id().0;
     let name = &uuid.simple().to_string()[16..];
     // Names that differ in their family only, and in their spelling only.
     let streams = [

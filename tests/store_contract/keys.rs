@@ -3,9 +3,10 @@
 
 use std::sync::Arc;
 
-use whence::secrets::{Keys, MasterKey, new_event_id};
+use whence::engine::vault::Vault;
+use whence::infra::keys::{Keys, MasterKey};
+use whence::infra::random::new_event_id;
 use whence::store::{Append, EventStore, KeyRecord, NewEvent, NewKey, StoreError};
-use whence::vault::Vault;
 use whence_events::{
     EmailAddress, EmailKey, Event, Pii, Provider, StreamId, UserEvent, UserRegistered,
 };
@@ -140,7 +141,7 @@ async fn register(
     };
     let mut event: Event = UserEvent::from(registered).into();
     let (key, new_key) = vault.key_for_append(stream, version).await.unwrap();
-    Vault::seal(&key, stream, version, &mut event);
+    key.seal(stream, version, &mut event);
     let new = NewEvent::new(new_event_id(), event.clone(), metadata()).unwrap();
     let (stream, events) = (stream.clone(), vec![new]);
     store.append(Append { stream, expected_length: version, events, new_key }).await.unwrap();

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use async_trait::async_trait;
-use whence::clock::Clock;
+use whence::infra::clock::Clock;
 use whence::store::{
     EventStore, KeyPut, KeyRecord, KeyStore, KurrentOpenError, KurrentStore, NewKey, StoreError,
 };

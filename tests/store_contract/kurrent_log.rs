@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use whence::clock::Clock;
-use whence::secrets::new_event_id;
+use whence::infra::clock::Clock;
+use whence::infra::random::new_event_id;
 use whence::store::{
     Append, Appended, EventStore, KeyPut, KeyStore as _, NewEvent, NewKey, StoreError,
 };

@@ -9,7 +9,7 @@ use futures::future::join_all;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
-use whence::clock::Clock;
+use whence::infra::clock::Clock;
 use whence::store::{Append, Appended, EventStore, KurrentOpenError, StoreError};
 use whence_events::{EventId, Position, Recorded, StreamId};
 

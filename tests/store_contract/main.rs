@@ -26,7 +26,7 @@ mod sqlite_open;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use whence::secrets::{new_correlation_id, new_event_id, new_request_id, new_user_id};
+use whence::infra::random::{new_correlation_id, new_event_id, new_request_id, new_user_id};
 use whence::store::{Append, EventStore, NewEvent};
 use whence_events::{
     Actor, CodeVerified, Event, EventId, MailboxEvent, Metadata, Position, StreamId, Timestamp,

@@ -7,8 +7,8 @@ use futures::future::join_all;
 use tokio::sync::OnceCell;
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{AsyncMessage, Client, NoTls};
-use whence::clock::Clock;
-use whence::postgres::PostgresUrl;
+use whence::infra::clock::Clock;
+use whence::infra::postgres::PostgresUrl;
 use whence::store::{
     Append, EventStore, KeyPut, KeyRecord, KeyStore as _, NewKey, PostgresOpenError, PostgresStore,
     PostgresVault, StoreError,

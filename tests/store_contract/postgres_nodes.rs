@@ -5,8 +5,8 @@ use std::sync::Arc;
 use futures::future::join_all;
 use tokio::sync::broadcast::Receiver;
 use tokio::sync::broadcast::error::RecvError;
-use whence::clock::Clock;
-use whence::postgres::PostgresUrl;
+use whence::infra::clock::Clock;
+use whence::infra::postgres::PostgresUrl;
 use whence::store::{Appended, Batch, EventStore, PostgresStore, StoreError};
 use whence_events::{Recorded, Timestamp};
 

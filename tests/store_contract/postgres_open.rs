@@ -1,8 +1,8 @@
 //! Opening a log in Postgres: what cannot be opened is refused in one sentence and left as it was.
 
 use futures::future::join_all;
-use whence::clock::Clock;
-use whence::postgres::PostgresUrl;
+use whence::infra::clock::Clock;
+use whence::infra::postgres::PostgresUrl;
 use whence::store::{PostgresOpenError as OpenError, PostgresStore, PostgresVault};
 use whence_events::Mac;
 

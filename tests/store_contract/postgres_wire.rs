@@ -9,7 +9,7 @@ use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
-use whence::postgres::PostgresUrl;
+use whence::infra::postgres::PostgresUrl;
 use whence::store::{Appended, EventStore as _, StoreError};
 
 use crate::database::script;

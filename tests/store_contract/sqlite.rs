@@ -6,7 +6,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use rusqlite::Connection;
 use tempfile::TempDir;
-use whence::clock::Clock;
+use whence::infra::clock::Clock;
 use whence::store::{Append, EventStore, NewKey, OpenError, SqliteStore};
 use whence_events::{Mac, Timestamp};
 

@@ -5,8 +5,8 @@ use std::io::Write as _;
 use std::path::Path;
 
 use rusqlite::Connection;
-use whence::clock::Clock;
-use whence::secrets::sha256;
+use whence::infra::clock::Clock;
+use whence::infra::hash::sha256;
 use whence::store::{EventStore as _, OpenError, SqliteStore, StoreError};
 use whence_events::Mac;
 

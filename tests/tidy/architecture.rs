@@ -1,6 +1,102 @@
 //! ARCHITECTURE.md's invariants: who may know and do what.
 
+use std::collections::BTreeSet;
+
 use crate::source::{Source, none, places, read, rust};
+
+/// The floors of `src`, the ground first. A module uses those below it, and modules of one floor do not
+/// know each other.
+const FLOORS: &[&[&str]] =
+    &[&["domain", "infra"], &["store"], &["engine"], &["app", "insight"], &["http"], &["cli"]];
+
+#[test]
+fn a_floor_uses_only_floors_below_it() {
+    let floor = |name: &str| FLOORS.iter().position(|floor| floor.contains(&name));
+    let mut found = Vec::new();
+    for file in rust("src") {
+        let room = file.path.trim_start_matches("src/").split(['/', '.']).next().unwrap_or("");
+        let Some(here) = floor(room) else { continue };
+        for (number, line) in file.code() {
+            for rest in line.split("crate::").skip(1) {
+                let used = rest.split(|c: char| !c.is_alphanumeric() && c != '_').next();
+                let used = used.unwrap_or("");
+                if used.is_empty() {
+                    found.push(format!("{}:{number}: one path a line, not `crate::{{`", file.path));
+                } else if used != room && floor(used).is_none_or(|there| there >= here) {
+                    found.push(format!("{}:{number}: {room} uses {used}", file.path));
+                }
+            }
+        }
+    }
+    none(&found, "a floor uses only floors below it");
+}
+
+#[test]
+fn src_has_these_rooms() {
+    let rooms: BTreeSet<String> = FLOORS.concat().into_iter().map(str::to_owned).collect();
+    let mut found = BTreeSet::new();
+    for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src")).unwrap() {
+        let name = entry.unwrap().file_name().into_string().unwrap();
+        found.insert(name.trim_end_matches(".rs").to_owned());
+    }
+    found.retain(|name| name != "lib" && name != "main");
+    assert_eq!(found, rooms, "src has one folder a room, and FLOORS names each");
+}
+
+#[test]
+fn lib_rs_names_the_floors_in_reading_order() {
+    let text = read("src/lib.rs");
+    let named = text.lines().filter_map(|line| {
+        let module = line.strip_prefix("pub mod ")?.strip_suffix(';')?;
+        Some(module.to_owned())
+    });
+    let reexported = text.lines().filter_map(|line| {
+        let name = line.strip_prefix("pub use whence_domain as ")?.strip_suffix(';')?;
+        Some(name.to_owned())
+    });
+    let named: Vec<String> = reexported.chain(named).collect();
+    assert_eq!(named, FLOORS.concat());
+}
+
+#[test]
+fn only_cli_knows_clap_the_environment_and_the_terminal() {
+    let mut files = rust("src");
+    files.retain(|file| {
+        let program = file.path.starts_with("src/cli") || file.path == "src/main.rs";
+        // The names of formats are words of the command line as well.
+        !program && file.path != "src/insight/export/encoder.rs"
+    });
+    let words = [
+        "clap::",
+        "env::var",
+        "println!",
+        "eprintln!",
+        "print!(",
+        "eprint!(",
+        "stdout()",
+        "stderr()",
+        "indicatif",
+        "terminal_size",
+        "is_terminal",
+    ];
+    none(&places(&files, &words), "the terminal and the command line are the business of src/cli");
+}
+
+#[test]
+fn standard_output_has_one_writer() {
+    let mut files = rust("src/cli");
+    files.retain(|file| file.path != "src/cli/terminal/stdout.rs");
+    let found =
+        places(&files, &[" println!", " print!(", "(println!", "stdout().lock", "stdout(),"]);
+    none(&found, "src/cli/terminal/stdout.rs writes to standard output");
+}
+
+#[test]
+fn a_command_owns_its_flags() {
+    let mut files = rust("src");
+    files.retain(|file| !file.path.starts_with("src/cli"));
+    none(&places(&files, &["derive(Args", "env = \""]), "flags are defined under src/cli");
+}
 
 #[test]
 fn the_domain_is_pure() {
@@ -40,14 +136,15 @@ fn the_domain_is_pure() {
 }
 
 #[test]
-fn only_handle_appends() {
+fn only_the_handler_appends() {
+    let home = "src/engine/handler.rs";
     let mut files = rust("src");
-    files.retain(|file| file.path != "src/handle.rs" && !file.path.starts_with("src/store"));
+    files.retain(|file| file.path != home && !file.path.starts_with("src/store"));
     // What another log decided already: `whence copy`, and nothing else.
-    let others: Vec<_> = files.iter().filter(|file| file.path != "src/copy.rs").collect();
+    let others: Vec<_> = files.iter().filter(|file| file.path != "src/engine/copy.rs").collect();
     let imports = others.iter().filter(|file| file.text.contains(".import("));
     let imports: Vec<_> = imports.map(|file| file.path.clone()).collect();
-    none(&imports, "only copy.rs imports into a log");
+    none(&imports, "only engine/copy.rs imports into a log");
     let appends = |place: &String| {
         // Header maps, paths and vectors append too.
         let (path, rest) = place.split_once(':').unwrap();
@@ -58,8 +155,8 @@ fn only_handle_appends() {
     };
     let found: Vec<_> = places(&files, &[".append(", "Append {"]);
     let found: Vec<_> = found.into_iter().filter(appends).collect();
-    none(&found, "only handle.rs appends to the log");
-    assert!(read("src/handle.rs").contains(".append("), "this test looks for the wrong thing");
+    none(&found, "only engine/handler.rs appends to the log");
+    assert!(read(home).contains(".append("), "this test looks for the wrong thing");
 }
 
 #[test]
@@ -73,14 +170,14 @@ fn projections_know_neither_log_nor_http() {
 }
 
 #[test]
-fn only_config_reads_the_environment() {
+fn one_file_reads_the_environment() {
     let mut files = rust("src");
     files.extend(rust("events/src"));
     files.extend(rust("projections/src"));
-    files.retain(|file| !file.path.starts_with("src/config"));
+    files.retain(|file| file.path != "src/cli/flags/environment.rs");
     let words =
         ["env::var", "env::vars", "env::args", "from_env(", "try_from_default_env", "dotenv"];
-    none(&places(&files, &words), "only src/config.rs and src/config/ read the environment");
+    none(&places(&files, &words), "only src/cli/flags/environment.rs reads the environment");
 }
 
 #[test]
@@ -90,9 +187,12 @@ fn time_and_chance_have_one_home_each() {
         let all = ["src", "events/src", "projections/src"].into_iter().flat_map(rust);
         all.filter(|file| file.path != home).collect()
     };
-    none(&places(&without("src/clock.rs"), &["Utc::now(", "SystemTime::now("]), "src/clock.rs");
     none(
-        &places(&without("src/secrets.rs"), &["rand::", "Uuid::new_v4(", "Uuid::now_v7("]),
-        "src/secrets.rs",
+        &places(&without("src/infra/clock.rs"), &["Utc::now(", "SystemTime::now("]),
+        "src/infra/clock.rs",
+    );
+    none(
+        &places(&without("src/infra/random.rs"), &["rand::", "Uuid::new_v4(", "Uuid::now_v7("]),
+        "src/infra/random.rs",
     );
 }

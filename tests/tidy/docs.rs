@@ -7,7 +7,7 @@ use crate::source::{read, rust};
 #[test]
 fn every_variable_is_in_the_readme() {
     let readme = read("README.md");
-    let flags: String = rust("src/config").into_iter().map(|file| file.text).collect();
+    let flags: String = rust("src/cli").into_iter().map(|file| file.text).collect();
     let variables: Vec<_> = flags.split("env = \"").skip(1).collect();
     // Commands share some.
     let variables: BTreeSet<_> =
@@ -26,7 +26,7 @@ fn every_variable_is_in_the_readme() {
 fn every_route_is_in_the_readme() {
     let readme = read("README.md");
     let mut routes = 0;
-    for file in ["src/http.rs", "src/http/touch.rs"] {
+    for file in ["src/http.rs", "src/http/landing.rs"] {
         let code = read(file);
         for rest in code.split(".route(").skip(1) {
             let path = rest.split('"').nth(1).unwrap();

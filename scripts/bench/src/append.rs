@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
-use whence::secrets;
+use whence::infra::keys;
 use whence::store::{Append, EventStore, NewEvent};
 use whence_events::{Actor, Event, Metadata, StreamId, SubscriptionProvisioned, UserEvent};
 

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use rusqlite::{Connection, params};
 use tokio_postgres::{Client, Statement};
-use whence::secrets;
+use whence::infra::keys;
 use whence_events::StreamId;
 
 use crate::report::rate;

@@ -121,7 +121,7 @@ impl Subject {
             request: Vec::new(),
         })?;
         if service::drain(runtime, &self.app, DRAIN)?.is_none() {
-            self.left = runtime.block_on(self.app.reads.onboardings(1_000_000))?.len();
+            self.left = runtime.block_on(self.app.engine.read_db.onboardings(1_000_000))?.len();
         }
         // From the same moment on as the load, but for the time it took to connect.
         let until_onboarded = begin.elapsed().max(done.time);

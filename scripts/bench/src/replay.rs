@@ -7,7 +7,7 @@ use anyhow::Context as _;
 use rusqlite::{Connection, params};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
-use whence::config::Config;
+use whence::app::config::Config;
 use whence_projections::ReadDb;
 
 use crate::Long;
@@ -70,7 +70,7 @@ struct Replayed {
 
 fn replay(log: &Log, config: &Config, limit: usize) -> anyhow::Result<Replayed> {
     let runtime: &Runtime = &log.runtime;
-    let reads: ReadDb = runtime.block_on(config.store.open_reads())?;
+    let reads: ReadDb = runtime.block_on(config.storage.store.open_read_db())?;
     runtime.block_on(reads.lead())?.then_some(()).context("somebody else writes the tables")?;
     let mut replayed = Replayed { events: 0, reading: Duration::ZERO, applying: Duration::ZERO };
     let mut after = 0;

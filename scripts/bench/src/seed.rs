@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use futures::{StreamExt as _, TryStreamExt as _};
 use whence::domain::user::{SESSION_IDLE, SESSION_MAX};
-use whence::secrets::{self, SessionToken};
+use whence::engine::vault::Vault;
+use whence::infra::keys;
+use whence::infra::tokens::SessionToken;
 use whence::store::{Append, EventStore, NewEvent};
-use whence::vault::Vault;
 use whence_events::{
     Actor, AttributionCaptured, ClickIds, Client, CodeKind, CodeVerified, Consent, DeviceClass,
     EmailAddress, Event, LoginStarted, Mac, MailboxClaimed, MailboxEvent, Metadata, NameEvent,
@@ -83,7 +84,7 @@ impl Seeder<'_> {
         let mut any_sealed = false;
         for (event, version) in events.into_iter().zip(0..) {
             let mut event = event.into();
-            Vault::seal(&key, &stream, version, &mut event);
+            key.seal(&stream, version, &mut event);
             event.visit_pii(&mut |_, _| any_sealed = true);
             let metadata = Metadata {
                 occurred_at: self.log.clock.now(),

@@ -8,10 +8,10 @@ use anyhow::Context as _;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use whence::app::App;
-use whence::clock::Clock;
-use whence::config::Config;
-use whence::mail::Mailer;
-use whence::secrets::Keys;
+use whence::app::config::Config;
+use whence::infra::clock::Clock;
+use whence::infra::keys::Keys;
+use whence::infra::mail::Mailer;
 use whence::store::EventStore;
 
 use crate::args::Args;
@@ -37,7 +37,7 @@ impl Log {
     /// Opens or makes the log in a place.
     pub(crate) fn open(place: &Place, args: &Args) -> anyhow::Result<Self> {
         let config = Config::from_flags(place.flags.iter().map(String::as_str))?;
-        let (clock, keys) = (Clock::system(), Keys::derive(&config.master_key));
+        let (clock, keys) = (Clock::system(), Keys::derive(&config.storage.master_key));
         let runtime = runtime(args.server_threads)?;
         let begin = Instant::now();
         let store = loop {
@@ -55,7 +55,7 @@ impl Log {
     /// be open at a time as long as only one of them is written to.
     pub(crate) fn serve(&self, session_cache: usize) -> anyhow::Result<(Arc<App>, SocketAddr)> {
         let config = Config { session_cache, ..self.config.clone() };
-        let mailer = Mailer::open("memory", &config.sender)?;
+        let mailer = Mailer::open("memory", &config.mail.sender)?;
         self.runtime.block_on(async {
             let app =
                 App::open_with(config, self.clock.clone(), mailer, self.store.clone()).await?;
@@ -95,9 +95,9 @@ pub(crate) fn drain(
 ) -> anyhow::Result<Option<u64>> {
     let begin = Instant::now();
     while begin.elapsed() < longest {
-        let head = runtime.block_on(app.store.head())?;
+        let head = runtime.block_on(app.engine.store.head())?;
         if app.progress.projected() >= head
-            && runtime.block_on(app.reads.onboardings(1))?.is_empty()
+            && runtime.block_on(app.engine.read_db.onboardings(1))?.is_empty()
         {
             return Ok(Some(head));
         }

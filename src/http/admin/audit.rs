@@ -10,14 +10,14 @@ use http::header::CONTENT_TYPE;
 use serde::{Deserialize, Serialize};
 use whence_events::{Position, ReferralCode, StreamId};
 
-use super::Operator;
+use super::operator::Operator;
 use super::users::user_id;
 use crate::app::App;
-use crate::audit::{self, Attribution, CodeStory, Decisions, Line, Show, UserStory, Wanted};
-use crate::config;
+use crate::engine::proof::Signer;
 use crate::http::error::Problem;
 use crate::http::extract::Asked;
-use crate::proof::Signer;
+use crate::insight::audit;
+use crate::insight::audit::{Attribution, CodeStory, Decisions, Line, Show, UserStory, Wanted};
 
 /// Events of a page, unless asked otherwise, and at most.
 const EVENTS: usize = 100;
@@ -76,7 +76,7 @@ async fn story(
         eyes.map_err(|_| Problem::InvalidParameter("open_personal_data is true or false."))?;
     let show = Show::open_if(eyes.open_personal_data);
     let context = asked.context(operator.actor());
-    Ok(audit::user(app.records(), user_id, show, &context).await?)
+    Ok(audit::user(&app.engine, user_id, show, &context).await?)
 }
 
 /// `GET /v1/admin/codes/{code}`
@@ -89,7 +89,7 @@ pub(super) async fn code(
     let code: ReferralCode =
         code.parse().map_err(|_| Problem::InvalidParameter("This is not a referral code."))?;
     let context = asked.context(operator.actor());
-    Ok(Json(audit::code(app.records(), &code, asked.now, Show::Masked, &context).await?))
+    Ok(Json(audit::code(&app.engine, &code, asked.now, Show::Masked, &context).await?))
 }
 
 /// `GET /v1/admin/users/{id}/bundle`
@@ -123,14 +123,15 @@ async fn bundle(
     story: &impl Serialize,
 ) -> Result<Response, Problem> {
     // Proofs come out of the tables.
-    app.progress.wait_for(app.store.head().await?).await;
+    app.progress.wait_for(app.engine.store.head().await?).await;
     let failed = |error: anyhow::Error| {
         tracing::error!(error = format!("{error:#}"), "no bundle of a story");
         Problem::Unavailable
     };
-    let signer = Signer::new(&app.keys, &app.config.log_origin).map_err(|e| failed(e.into()))?;
+    let signer = Signer::new(&app.engine.keys, &app.config.checkpoints.log_origin)
+        .map_err(|e| failed(e.into()))?;
     let story = serde_json::to_value(story).map_err(|error| failed(error.into()))?;
-    let text = audit::bundle(app.records(), &app.checkpoints, &signer, places, story).await;
+    let text = audit::bundle(&app.engine, &app.checkpointer, &signer, places, story).await;
     Ok(([(CONTENT_TYPE, "application/json")], text.map_err(failed)?).into_response())
 }
 
@@ -151,11 +152,11 @@ pub(super) async fn referrals(
     time: Result<Query<Time>, QueryRejection>,
 ) -> Result<Json<Decisions>, Problem> {
     let Query(time) = time.map_err(|_| Problem::InvalidParameter("after is a position."))?;
-    let range = config::range(time.from.as_deref(), time.to.as_deref()).map_err(|_| {
+    let range = audit::range(time.from.as_deref(), time.to.as_deref()).map_err(|_| {
         Problem::InvalidParameter("from and to are days or moments (RFC 3339), from before to.")
     })?;
     let context = asked.context(operator.actor());
-    Ok(Json(audit::referrals(app.records(), range, time.after, &context).await?))
+    Ok(Json(audit::referrals(&app.engine, range, time.after, &context).await?))
 }
 
 /// Which events.
@@ -186,5 +187,5 @@ pub(super) async fn events(
     let stream = stream.map_err(|_| Problem::InvalidParameter("This is no stream of ours."))?;
     let wanted = Wanted { after: which.after, limit, stream, event_type: which.event_type };
     let context = asked.context(operator.actor());
-    Ok(Json(audit::events(app.records(), &wanted, Show::Masked, &context).await?))
+    Ok(Json(audit::events(&app.engine, &wanted, Show::Masked, &context).await?))
 }

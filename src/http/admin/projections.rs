@@ -9,17 +9,18 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use whence_projections::Purpose;
 
-use super::Operator;
+use super::operator::Operator;
 use crate::app::App;
-use crate::causes::chain;
+use crate::engine::progress::{LastRebuild, Rebuilding};
+use crate::engine::rebuild;
+use crate::engine::rebuild::{BATCH, RebuildError, Replay};
 use crate::http::error::Problem;
-use crate::replay::{self, BATCH, RebuildError, Replay};
-use crate::runner::{LastRebuild, Rebuilding};
+use crate::infra::errors::with_causes;
 
 /// `GET /v1/admin/projections`: how far each projector is, and what is rebuilt by this node.
 pub(super) async fn list(_: Operator, State(app): State<Arc<App>>) -> Result<Json<Value>, Problem> {
-    let head = app.store.head().await?;
-    let checkpoints = app.reads.checkpoints().await.map_err(|error| {
+    let head = app.engine.store.head().await?;
+    let checkpoints = app.engine.read_db.checkpoints().await.map_err(|error| {
         tracing::error!(%error, "the read models do not answer");
         Problem::Unavailable
     })?;
@@ -60,7 +61,7 @@ pub(super) async fn rebuild(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
-    let names = replay::named(&[name]).map_err(|_| Problem::NotFound)?;
+    let names = rebuild::named(&[name]).map_err(|_| Problem::NotFound)?;
     let (begun, whether) = oneshot::channel();
     tracing::info!(operator = operator.name, "{}: a rebuild was asked for", names.join(", "));
     let answer = json!({ "rebuilding": names });
@@ -79,19 +80,20 @@ async fn work(
     begun: oneshot::Sender<Result<(), Problem>>,
 ) {
     let purpose = Purpose::Rebuild;
-    let replay = match Replay::open(&app.store, &app.reads, purpose, &names, BATCH).await {
-        Ok(replay) => replay,
-        Err(error) => {
-            let _ = begun.send(Err(problem(&error)));
-            return;
-        }
-    };
+    let replay =
+        match Replay::open(&app.engine.store, &app.engine.read_db, purpose, &names, BATCH).await {
+            Ok(replay) => replay,
+            Err(error) => {
+                let _ = begun.send(Err(problem(&error)));
+                return;
+            }
+        };
     let mut noted = app.progress.note_rebuild(&names);
     let _ = begun.send(Ok(()));
     let done = replay.rebuild(&mut |step| noted.at(step)).await;
     match &done {
         Ok(_) => tracing::info!("{}: the tables are rebuilt", names.join(", ")),
-        Err(error) => tracing::error!(error = %chain(error), "a rebuild stopped"),
+        Err(error) => tracing::error!(error = %with_causes(error), "a rebuild stopped"),
     }
     noted.ended(done.err().map(|error| error.to_string()));
 }
@@ -100,6 +102,6 @@ fn problem(error: &RebuildError) -> Problem {
     if let RebuildError::UnderWay(_) = error {
         return Problem::RebuildUnderWay;
     }
-    tracing::error!(error = %chain(error), "a rebuild cannot begin");
+    tracing::error!(error = %with_causes(error), "a rebuild cannot begin");
     Problem::Unavailable
 }

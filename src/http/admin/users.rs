@@ -8,9 +8,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use whence_events::{EmailAddress, UserId};
 
-use super::Operator;
+use super::operator::Operator;
 use crate::app::App;
-use crate::erasure::{EraseError, Erasure, Subject};
+use crate::app::erasure::{EraseError, Erasure, Subject};
 use crate::http::error::Problem;
 use crate::http::extract::{Asked, Body};
 
@@ -29,7 +29,7 @@ pub(super) async fn find(
 ) -> Result<Json<Value>, Problem> {
     let email = EmailAddress::parse(&body.email).map_err(|_| Problem::InvalidEmail)?;
     let context = asked.context(operator.actor());
-    let user_id = crate::audit::find(app.records(), &email, &context).await?;
+    let user_id = crate::insight::audit::find(&app.engine, &email, &context).await?;
     Ok(Json(json!({ "user_id": user_id })))
 }
 

@@ -6,8 +6,8 @@ use whence_projections::{look_postgres, look_who_leads};
 
 use super::link::{Link, Opened};
 use super::{KurrentUrl, PATIENCE, read, record, settings};
-use crate::doctor::{Findings, Knowledge, Level};
-use crate::postgres::{PostgresUrl, said};
+use crate::infra::postgres::{PostgresUrl, said};
+use crate::store::findings::{ExamineContext, Findings, Level};
 
 /// Events behind the tables that are counted at most.
 const COUNTED: usize = 10_000;
@@ -20,7 +20,7 @@ const MOMENT: std::time::Duration = std::time::Duration::from_millis(100);
 pub(in crate::store) async fn examine(
     url: &KurrentUrl,
     reads: &PostgresUrl,
-    knowledge: &Knowledge,
+    context: &ExamineContext,
     findings: &mut Findings,
 ) {
     let check = "connection";
@@ -46,7 +46,7 @@ pub(in crate::store) async fn examine(
         }
         Some(last) => {
             let created = record::created(last.get_original_event());
-            findings.last_event(created, knowledge.clock.now());
+            findings.last_event(created, context.clock.now());
             let position = record::position(last).unwrap_or(0);
             findings.ok("positions", format!("the log ends at {position}"));
         }

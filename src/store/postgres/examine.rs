@@ -10,9 +10,9 @@ use whence_projections::{Found, look_postgres, look_who_leads};
 
 use super::open::{LOG, OLDEST_SERVER, VAULT};
 use super::read::clamped;
-use crate::doctor::{Findings, Knowledge, Level};
-use crate::postgres::{PostgresUrl, said};
-use crate::vault::opens;
+use crate::infra::postgres::{PostgresUrl, said};
+use crate::infra::sealing::opens;
+use crate::store::findings::{ExamineContext, Findings, Level};
 
 /// Events at the end of the log, and keys, that are looked at.
 const TAIL: i64 = 1000;
@@ -35,7 +35,7 @@ pub(in crate::store) enum Parts {
 pub(in crate::store) async fn examine(
     url: &PostgresUrl,
     parts: Parts,
-    knowledge: &Knowledge,
+    context: &ExamineContext,
     findings: &mut Findings,
 ) {
     let check = "connection";
@@ -50,7 +50,7 @@ pub(in crate::store) async fn examine(
     };
     findings.ok(check, format!("Postgres at {url} answers"));
     let mut patient = Patient { client: &client, parts, findings };
-    if let Err(error) = patient.look(url, knowledge).await {
+    if let Err(error) = patient.look(url, context).await {
         let found = format!("the database {url} cannot be examined: {}", said(&error));
         findings.bad(Level::Fail, "database", found, "see the log of the server");
     }
@@ -63,9 +63,9 @@ struct Patient<'a> {
 }
 
 impl Patient<'_> {
-    async fn look(&mut self, url: &PostgresUrl, knowledge: &Knowledge) -> Result<(), Error> {
+    async fn look(&mut self, url: &PostgresUrl, context: &ExamineContext) -> Result<(), Error> {
         self.server().await?;
-        self.clock(knowledge).await?;
+        self.clock(context).await?;
         self.durability().await?;
         let ours = "SELECT to_regclass('vault.migrations') IS NOT NULL,
                            EXISTS (SELECT FROM pg_namespace WHERE nspname IN ('log', 'vault'))";
@@ -87,10 +87,10 @@ impl Patient<'_> {
         if !self.migrations().await? {
             return Ok(());
         }
-        self.keys(knowledge).await?;
+        self.keys(context).await?;
         if self.parts == Parts::All {
             self.triggers().await?;
-            let head = self.positions(knowledge).await?;
+            let head = self.positions(context).await?;
             self.read_models(head).await?;
         } else {
             self.leader().await?;
@@ -123,12 +123,12 @@ impl Patient<'_> {
         Ok(())
     }
 
-    async fn clock(&mut self, knowledge: &Knowledge) -> Result<(), Error> {
+    async fn clock(&mut self, context: &ExamineContext) -> Result<(), Error> {
         let sql = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
         // Half of the way there and back.
-        let before = knowledge.clock.now().as_micros();
+        let before = context.clock.now().as_micros();
         let row = self.client.query_one(sql, &[]).await?;
-        let after = knowledge.clock.now().as_micros();
+        let after = context.clock.now().as_micros();
         let there: i64 = row.try_get(0)?;
         self.findings.clock("the clock of Postgres", there - (before + (after - before) / 2));
         Ok(())
@@ -143,7 +143,7 @@ impl Patient<'_> {
         let check = "durability";
         let (flushed, whole): (bool, bool) = (row.try_get(0)?, row.try_get(1)?);
         if !flushed {
-            let found = "fsync is off: a crash of the machine takes what was acknowledged";
+            let found = "fsync is off: a crash of the machine takes what was accontextd";
             self.findings.bad(Level::Fail, check, found, "set fsync = on and restart Postgres");
         }
         if !whole {
@@ -196,8 +196,8 @@ impl Patient<'_> {
         Ok(known)
     }
 
-    async fn keys(&mut self, knowledge: &Knowledge) -> Result<(), Error> {
-        let Some(keys) = &knowledge.keys else { return Ok(()) };
+    async fn keys(&mut self, context: &ExamineContext) -> Result<(), Error> {
+        let Some(keys) = &context.keys else { return Ok(()) };
         let sql = "SELECT value FROM vault.about WHERE name = 'master_key'";
         let row = self.client.query_opt(sql, &[]).await?;
         let made_with = row.map(|row| row.try_get::<_, Vec<u8>>(0)).transpose()?;
@@ -265,7 +265,7 @@ impl Patient<'_> {
         }
     }
 
-    async fn positions(&mut self, knowledge: &Knowledge) -> Result<Position, Error> {
+    async fn positions(&mut self, context: &ExamineContext) -> Result<Position, Error> {
         // One statement sees one moment of the log.
         let sql = "SELECT h.position, h.recorded_at, count(t.position),
                           coalesce(min(t.position), 1), coalesce(max(t.position), 0)
@@ -278,7 +278,7 @@ impl Patient<'_> {
         let gaps = last + 1 - first != count;
         self.findings.positions(head.cast_unsigned(), last.cast_unsigned(), gaps);
         let latest = Timestamp::from_micros(row.try_get(1)?);
-        self.findings.last_event(latest, knowledge.clock.now());
+        self.findings.last_event(latest, context.clock.now());
         Ok(head.cast_unsigned())
     }
 

@@ -9,8 +9,8 @@ use tokio_postgres::AsyncMessage;
 use whence_events::{Position, Recorded};
 
 use super::read::Readers;
-use crate::causes::chain;
-use crate::postgres::PostgresUrl;
+use crate::infra::errors::with_causes;
+use crate::infra::postgres::PostgresUrl;
 use crate::store::{Batch, OUT_OF_TOUCH, StoreError};
 
 /// Batches a reader of the tail may be behind before it has to read the log.
@@ -58,7 +58,7 @@ impl Teller {
     pub(super) async fn tell(&self, before: Position, mut events: Vec<Recorded>) {
         let mut told = self.told.lock().await;
         if let Err(error) = self.catch_up(&mut told, before).await {
-            tracing::warn!(error = %chain(&error), "the tail is behind the log");
+            tracing::warn!(error = %with_causes(&error), "the tail is behind the log");
             return;
         }
         // The listener may have seen them in the log already.
@@ -127,7 +127,7 @@ impl Listener {
     pub(super) async fn run(self) {
         loop {
             if let Err(error) = self.listen().await {
-                tracing::warn!(error = %chain(&error), "the log cannot be listened to");
+                tracing::warn!(error = %with_causes(&error), "the log cannot be listened to");
             }
             sleep(PAUSE).await;
         }
@@ -174,8 +174,8 @@ fn of_another_node(payload: &str, node: &str) -> Option<Position> {
 #[derive(Debug, thiserror::Error)]
 enum ListenError {
     #[error(transparent)]
-    Connect(#[from] crate::postgres::ConnectError),
-    #[error("{}", crate::postgres::said(.0))]
+    Connect(#[from] crate::infra::postgres::ConnectError),
+    #[error("{}", crate::infra::postgres::said(.0))]
     Postgres(#[from] tokio_postgres::Error),
     #[error(transparent)]
     Store(#[from] StoreError),

@@ -5,7 +5,7 @@ use tokio_postgres::{Client, Transaction};
 use whence_events::{Mac, Position, Timestamp};
 
 use super::read::clamped;
-use crate::postgres::{ConnectError, Driven, PostgresUrl, said};
+use crate::infra::postgres::{ConnectError, Driven, PostgresUrl, said};
 
 /// The oldest server that its makers still look after.
 pub(super) const OLDEST_SERVER: i32 = 140_000;

@@ -15,7 +15,7 @@ use whence_events::{
     Timestamp, Version,
 };
 
-use crate::postgres::said;
+use crate::infra::postgres::said;
 use crate::store::{Leaves, StoreError};
 
 /// How long a statement may take to begin to answer, and then to go on: no caller waits longer.

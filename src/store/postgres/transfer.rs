@@ -9,7 +9,7 @@ use whence_events::{Position, Recorded, Timestamp};
 use super::columns::EventColumns;
 use super::read::{ReadError, clamped};
 use super::{PostgresStore, PostgresVault, SETTINGS};
-use crate::postgres::{ConnectError, Driven, PostgresUrl, said};
+use crate::infra::postgres::{ConnectError, Driven, PostgresUrl, said};
 use crate::store::{EventStore, KeyPlace, StoreError, StoredKey, Transfer};
 
 /// Held, for as long as its session lasts, by who copies into this database.

@@ -8,8 +8,8 @@ use whence_events::{Mac, StreamId};
 use super::SETTINGS;
 use super::open::{self, OpenError};
 use super::read::{ReadError, Readers};
-use crate::clock::Clock;
-use crate::postgres::PostgresUrl;
+use crate::infra::clock::Clock;
+use crate::infra::postgres::PostgresUrl;
 use crate::store::{KeyPut, KeyRecord, KeyStore, NewKey, StoreError};
 
 /// Connections of a vault that has its pool to itself.

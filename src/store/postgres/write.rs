@@ -12,8 +12,8 @@ use whence_events::{StreamId, Version};
 
 use super::listen::Teller;
 use super::read::Readers;
-use crate::clock::Clock;
-use crate::postgres::PostgresUrl;
+use crate::infra::clock::Clock;
+use crate::infra::postgres::PostgresUrl;
 use crate::store::{Append, Appended, StoreError};
 use connection::{Committed, WriteError, Writing};
 

@@ -10,8 +10,8 @@ use whence_events::{EventId, Position, Timestamp};
 use whence_projections::{Found, look_sqlite};
 
 use super::open::{APPLICATION_ID, MIGRATIONS, OLDEST_SQLITE};
-use crate::doctor::{Findings, Knowledge, Level};
-use crate::vault::opens;
+use crate::infra::sealing::opens;
+use crate::store::findings::{ExamineContext, Findings, Level};
 
 /// Events at the end of the log, and keys, that are looked at.
 const TAIL: u64 = 1000;
@@ -21,7 +21,11 @@ const KEYS: u64 = 50;
 const LOOKS: usize = 20;
 const MOMENT: std::time::Duration = std::time::Duration::from_millis(100);
 
-pub(in crate::store) fn examine(directory: &Path, knowledge: &Knowledge, findings: &mut Findings) {
+pub(in crate::store) fn examine(
+    directory: &Path,
+    context: &ExamineContext,
+    findings: &mut Findings,
+) {
     let version = rusqlite::version();
     if rusqlite::version_number() < OLDEST_SQLITE {
         let found = format!("SQLite {version} can corrupt a log");
@@ -37,7 +41,7 @@ pub(in crate::store) fn examine(directory: &Path, knowledge: &Knowledge, finding
     }
     permissions(directory, findings);
     let is_served = lock(&path, findings);
-    if let Err(error) = log(&path, is_served, knowledge, findings) {
+    if let Err(error) = log(&path, is_served, context, findings) {
         let found = format!("{} cannot be read: {error}", path.display());
         findings.bad(Level::Fail, "log", found, "restore it from a backup when it is damaged");
     }
@@ -76,7 +80,7 @@ fn lock(path: &Path, findings: &mut Findings) -> bool {
 fn log(
     path: &Path,
     is_served: bool,
-    knowledge: &Knowledge,
+    context: &ExamineContext,
     findings: &mut Findings,
 ) -> rusqlite::Result<()> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
@@ -85,14 +89,14 @@ fn log(
     if !migrations(&connection, findings)? {
         return Ok(());
     }
-    keys(&connection, knowledge, findings)?;
+    keys(&connection, context, findings)?;
     triggers(&connection, findings)?;
     durability(&connection, findings)?;
     let head = positions(&connection, findings)?;
     let sql = "SELECT recorded_at FROM events ORDER BY position DESC LIMIT 1";
     let latest: Option<i64> = connection.query_row(sql, [], |row| row.get(0)).optional()?;
     let latest = latest.map_or(Timestamp::default(), Timestamp::from_micros);
-    findings.last_event(latest, knowledge.clock.now());
+    findings.last_event(latest, context.clock.now());
     read_models(&connection, path, is_served, head, findings)
 }
 
@@ -123,10 +127,10 @@ fn migrations(connection: &Connection, findings: &mut Findings) -> rusqlite::Res
 
 fn keys(
     connection: &Connection,
-    knowledge: &Knowledge,
+    context: &ExamineContext,
     findings: &mut Findings,
 ) -> rusqlite::Result<()> {
-    let Some(keys) = &knowledge.keys else { return Ok(()) };
+    let Some(keys) = &context.keys else { return Ok(()) };
     let sql = "SELECT value FROM about WHERE name = 'master_key'";
     let made_with: Option<Vec<u8>> = connection.query_row(sql, [], |row| row.get(0)).optional()?;
     let check = "master key";

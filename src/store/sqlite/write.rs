@@ -6,7 +6,7 @@ use whence_events::{EventId, Position, Recorded, StreamId, Timestamp, Version};
 
 use super::read::clamped;
 use super::transfer::{self, Import};
-use crate::clock::Clock;
+use crate::infra::clock::Clock;
 use crate::store::{Append, Appended, Batch, NewKey, StoreError, StoredKey};
 
 /// Jobs in one transaction at most: bounds the time the first of them waits for the last.

@@ -49,7 +49,7 @@ async fn a_refusal_that_is_on_record_is_decided_again_by_the_sweep() {
     assert_eq!(attributed.len(), 1);
     assert!(attributed[0].touch_id.is_some());
     server.settle().await;
-    assert!(server.app.reads.undecided_referrals(10).await.unwrap().is_empty());
+    assert!(server.app.engine.read_db.undecided_referrals(10).await.unwrap().is_empty());
 }
 
 #[tokio::test]
@@ -138,12 +138,12 @@ async fn deciding_again_comes_to_an_end() {
     assert_eq!(attribute(&mut bob).await.json()["reason"], "internal_error");
     faults.clear();
     server.settle().await;
-    assert_eq!(server.app.reads.undecided_referrals(10).await.unwrap().len(), 1);
+    assert_eq!(server.app.engine.read_db.undecided_referrals(10).await.unwrap().len(), 1);
     server.pass(Duration::from_mins(1));
     server.app.sweep_now().await;
-    let head = server.app.store.head().await.unwrap();
+    let head = server.app.engine.store.head().await.unwrap();
     until("projected", async || server.app.progress.projected() >= head).await;
-    assert!(server.app.reads.undecided_referrals(10).await.unwrap().is_empty());
+    assert!(server.app.engine.read_db.undecided_referrals(10).await.unwrap().is_empty());
     let reasons: Vec<_> = decisions(&server, bob_id).await.1.iter().map(|r| r.reason).collect();
     assert_eq!(reasons, [Refusal::UnknownCode, Refusal::InternalError, Refusal::UnknownCode]);
 }

@@ -1,6 +1,6 @@
 //! What a server keeps, in a double of KurrentDB and a Postgres database of its own.
 
-use whence::clock::Clock;
+use whence::infra::clock::Clock;
 
 use crate::double::Double;
 

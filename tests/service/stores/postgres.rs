@@ -1,8 +1,8 @@
 //! What a server keeps, in a Postgres database of its own.
 
 use tokio_postgres::{NoTls, SimpleQueryMessage};
-use whence::clock::Clock;
-use whence::secrets::MasterKey;
+use whence::infra::clock::Clock;
+use whence::infra::keys::MasterKey;
 
 use crate::postgres::{Database, database};
 

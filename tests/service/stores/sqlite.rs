@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use tempfile::TempDir;
-use whence::clock::Clock;
+use whence::infra::clock::Clock;
 
 /// What is there before a server starts and after it stopped.
 pub struct Home {

@@ -13,7 +13,7 @@ use whence_events::{Position, Timestamp, Version};
 use super::super::SETTINGS;
 use super::super::columns::EventColumns;
 use super::super::read::clamped;
-use crate::postgres::{ConnectError, Driven, PostgresUrl, said};
+use crate::infra::postgres::{ConnectError, Driven, PostgresUrl, said};
 use crate::store::{Append, NewEvent};
 
 /// How long a batch may take: longer than it may wait for the lock of the head row, so that the

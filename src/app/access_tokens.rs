@@ -1,0 +1,172 @@
+//! AccessTokens tokens of the portal family: JWT, signed with Ed25519 and nothing else.
+
+use std::time::Duration;
+
+use anyhow::Context as _;
+use aws_lc_rs::signature::{Ed25519KeyPair, KeyPair as _};
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use jsonwebtoken::{Algorithm, DecodingKey, EncodingKey, Header, Validation};
+use serde::{Deserialize, Serialize};
+use url::Url;
+use uuid::Uuid;
+use whence_events::{SessionId, Timestamp, UserId};
+
+use crate::app::sessions::Session;
+use crate::infra::hash::sha256;
+use crate::infra::keys::Keys;
+use crate::infra::random::new_correlation_id;
+
+/// How long an access token is good for.
+pub const ACCESS_LIFETIME: Duration = Duration::from_mins(15);
+
+/// Longest token that is looked at, in bytes.
+const MAX_TOKEN: usize = 4096;
+
+/// Makes and checks access tokens.
+pub struct AccessTokens {
+    key_id: String,
+    public: String,
+    signing: EncodingKey,
+    checking: DecodingKey,
+    validation: Validation,
+    issuer: String,
+}
+
+/// What a token says (RFC 7519).
+#[derive(Debug, Serialize, Deserialize)]
+struct Claims {
+    iss: String,
+    aud: String,
+    sub: Uuid,
+    sid: Uuid,
+    iat: i64,
+    exp: i64,
+    jti: Uuid,
+}
+
+impl AccessTokens {
+    /// For tokens issued by, and good at, `public_url`.
+    ///
+    /// # Errors
+    /// Never for a key that was derived.
+    pub fn new(keys: &Keys, public_url: &Url) -> anyhow::Result<Self> {
+        let pair = Ed25519KeyPair::from_seed_unchecked(&keys.bearer_seed).context("bearer key")?;
+        let document = pair.to_pkcs8v1().context("bearer key")?;
+        let public = URL_SAFE_NO_PAD.encode(pair.public_key().as_ref());
+        let issuer = public_url.as_str().trim_end_matches('/').to_owned();
+        // One algorithm, whatever the token's header asks for.
+        let mut validation = Validation::new(Algorithm::EdDSA);
+        validation.set_audience(&[&issuer]);
+        validation.set_issuer(&[&issuer]);
+        validation.set_required_spec_claims(&["exp", "aud", "iss", "sub"]);
+        // By our clock, below.
+        validation.validate_exp = false;
+        // RFC 7638: members in this order, no white space.
+        let thumbprint = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{public}"}}"#);
+        Ok(Self {
+            key_id: URL_SAFE_NO_PAD.encode(sha256(thumbprint.as_bytes()).0),
+            signing: EncodingKey::from_ed_der(document.as_ref()),
+            checking: DecodingKey::from_ed_der(pair.public_key().as_ref()),
+            public,
+            validation,
+            issuer,
+        })
+    }
+
+    /// A token for a session, and for how many seconds it is good: no longer than the session can be.
+    ///
+    /// # Errors
+    /// When it cannot be signed.
+    pub fn issue(
+        &self,
+        session: &Session,
+        now: Timestamp,
+    ) -> Result<(String, i64), jsonwebtoken::errors::Error> {
+        let expires_at = (now + ACCESS_LIFETIME).min(session.absolute_expires_at);
+        let claims = Claims {
+            iss: self.issuer.clone(),
+            aud: self.issuer.clone(),
+            sub: session.user.user_id.0,
+            sid: session.session_id.0,
+            iat: now.as_seconds(),
+            exp: expires_at.as_seconds(),
+            jti: new_correlation_id().0,
+        };
+        let header = Header { kid: Some(self.key_id.clone()), ..Header::new(Algorithm::EdDSA) };
+        let token = jsonwebtoken::encode(&header, &claims, &self.signing)?;
+        Ok((token, claims.exp - claims.iat))
+    }
+
+    /// The public key as a JSON Web Key (RFC 7517, RFC 8037).
+    #[must_use]
+    pub fn public_key(&self) -> serde_json::Value {
+        serde_json::json!({
+            "kty": "OKP",
+            "crv": "Ed25519",
+            "x": self.public,
+            "kid": self.key_id,
+            "alg": "EdDSA",
+            "use": "sig",
+        })
+    }
+
+    /// Whose token it is, if it is one of ours and in time.
+    #[must_use]
+    pub fn check(&self, token: &str, now: Timestamp) -> Option<(UserId, SessionId)> {
+        if token.len() > MAX_TOKEN {
+            return None;
+        }
+        let data = jsonwebtoken::decode::<Claims>(token, &self.checking, &self.validation).ok()?;
+        let ours = data.header.kid.as_deref() == Some(&self.key_id);
+        let claims = data.claims;
+        let in_time = now.as_seconds() < claims.exp;
+        (ours && in_time).then_some((UserId(claims.sub), SessionId(claims.sid)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::infra::keys::MasterKey;
+
+    fn bearer() -> AccessTokens {
+        let keys = Keys::derive(&MasterKey::parse(&"07".repeat(32)).unwrap());
+        AccessTokens::new(&keys, &Url::parse("https://id.example.com/").unwrap()).unwrap()
+    }
+
+    fn claims(bearer: &AccessTokens) -> Claims {
+        Claims {
+            iss: bearer.issuer.clone(),
+            aud: bearer.issuer.clone(),
+            sub: Uuid::from_u128(1),
+            sid: Uuid::from_u128(2),
+            iat: 1_000,
+            exp: 1_900,
+            jti: Uuid::from_u128(3),
+        }
+    }
+
+    /// What becomes of a token with the right signature.
+    fn checked(change: impl FnOnce(&mut Header, &mut Claims)) -> bool {
+        let bearer = bearer();
+        let kid = Some(bearer.key_id.clone());
+        let mut header = Header { kid, ..Header::new(Algorithm::EdDSA) };
+        let mut claims = claims(&bearer);
+        change(&mut header, &mut claims);
+        let token = jsonwebtoken::encode(&header, &claims, &bearer.signing).unwrap();
+        let now = Timestamp::from_micros(1_500_000_000);
+        bearer.check(&token, now) == Some((UserId(claims.sub), SessionId(claims.sid)))
+    }
+
+    #[test]
+    fn a_right_signature_is_not_enough() {
+        assert!(checked(|_, _| {}));
+        assert!(!checked(|header, _| header.kid = None));
+        assert!(!checked(|header, _| header.kid = Some("other".to_owned())));
+        assert!(!checked(|_, claims| claims.iss = "https://id.example.com/".to_owned()));
+        assert!(!checked(|_, claims| claims.aud = "https://other.example.com".to_owned()));
+        assert!(checked(|_, claims| claims.exp = 1_501));
+        assert!(!checked(|_, claims| claims.exp = 1_500));
+    }
+}

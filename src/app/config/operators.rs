@@ -1,0 +1,106 @@
+//! Who may use the operators' API.
+
+use anyhow::{Context as _, ensure};
+use whence_events::Hash;
+
+use crate::infra::hash::sha256;
+
+/// The shortest token that is taken: 128 random bits in base64 have 22 characters.
+const SHORTEST: usize = 20;
+
+/// Somebody with a token.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Operator {
+    /// How the log calls them.
+    pub name: String,
+    /// SHA-256 of their token.
+    token: Hash,
+}
+
+impl Operator {
+    /// `TOKEN`, or `NAME=TOKEN`.
+    pub(crate) fn parse(text: &str) -> anyhow::Result<Self> {
+        let (name, token) = split(text);
+        check_name(name).context("--admin-token")?;
+        let printable = token.bytes().all(|byte| byte.is_ascii_graphic());
+        ensure!(printable, "--admin-token of {name}: printable ASCII without blanks");
+        ensure!(
+            token.len() >= SHORTEST,
+            "--admin-token of {name}: at least {SHORTEST} characters, such as `openssl rand -hex 32` \
+             prints"
+        );
+        Ok(Self { name: name.to_owned(), token: sha256(token.as_bytes()) })
+    }
+
+    /// Whether it is their token, in a time that does not tell how much of it is right.
+    #[must_use]
+    pub fn has(&self, token: &[u8]) -> bool {
+        self.token.same_as(&sha256(token))
+    }
+}
+
+/// A name and a token. A token may end in `=`, as base64 does; a name is there only before one.
+fn split(text: &str) -> (&str, &str) {
+    let is_name = |name: &str| !name.is_empty() && name.chars().all(is_of_a_name);
+    match text.split_once('=') {
+        Some((name, token)) if is_name(name) && !token.trim_matches('=').is_empty() => {
+            (name, token)
+        }
+        Some(_) | None => ("admin", text),
+    }
+}
+
+/// The token to send, of one that may be written as a service is told it.
+pub(crate) fn token_of(text: &str) -> anyhow::Result<&str> {
+    let (_, token) = split(text);
+    let one = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
+    ensure!(one && !token.contains(','), "--admin-token: one token, in printable ASCII");
+    Ok(token)
+}
+
+/// What the log may call somebody.
+pub(crate) fn check_name(name: &str) -> anyhow::Result<()> {
+    ensure!(name.len() <= 64, "a name has at most 64 characters");
+    let plain = !name.is_empty() && name.chars().all(is_of_a_name);
+    ensure!(plain, "a name is of letters, digits and . _ - @");
+    Ok(())
+}
+
+/// All operators; each name once.
+pub(crate) fn parse_all(texts: &[String]) -> anyhow::Result<Vec<Operator>> {
+    let mut operators: Vec<Operator> = Vec::with_capacity(texts.len());
+    for text in texts {
+        let operator = Operator::parse(text)?;
+        let known = operators.iter().any(|known| known.name == operator.name);
+        ensure!(!known, "--admin-token: {} is there twice", operator.name);
+        operators.push(operator);
+    }
+    Ok(operators)
+}
+
+fn is_of_a_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '@')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_may_have_a_name_and_may_end_in_equals_signs() {
+        let token = "c2VjcmV0c2VjcmV0c2VjcmV0cw==";
+        assert_eq!(Operator::parse(token).unwrap().name, "admin");
+        let named = Operator::parse(&format!("grace={token}")).unwrap();
+        assert_eq!(named.name, "grace");
+        assert!(named.has(token.as_bytes()) && !named.has(b"another"));
+    }
+
+    #[test]
+    fn weak_or_doubled_tokens_are_refused() {
+        assert!(Operator::parse("short").is_err());
+        assert!(Operator::parse("grace=short").is_err());
+        assert!(Operator::parse(&"with blank ".repeat(4)).is_err());
+        let twice = ["a=01234567890123456789".to_owned(), "a=98765432109876543210".to_owned()];
+        assert!(parse_all(&twice).is_err());
+    }
+}

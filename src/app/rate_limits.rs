@@ -1,0 +1,119 @@
+//! How much one client address may ask for.
+
+use std::net::IpAddr;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use quick_cache::sync::Cache;
+use whence_events::Timestamp;
+
+use crate::app::config::LimitConfig;
+
+/// Client networks whose requests are counted, at a time.
+const CLIENTS: usize = 50_000;
+
+/// The time in which they are counted.
+const CLIENT_WINDOW: Duration = Duration::from_hours(1);
+
+/// What one client address (IPv6: one /64) may do in an hour. In this process only: it slows a
+/// flood down; the limits that must hold are decided on the streams.
+pub(crate) struct RateLimits {
+    starts: Limit,
+    verifies: Limit,
+}
+
+/// So many in an hour.
+pub(crate) struct Limit {
+    most: u32,
+    counts: Cache<IpAddr, Arc<Mutex<Count>>>,
+}
+
+struct Count {
+    since: Timestamp,
+    requests: u32,
+}
+
+impl RateLimits {
+    pub(crate) fn new(limits: &LimitConfig) -> Self {
+        let (starts, verifies) = (limits.starts_per_client, limits.verifies_per_client);
+        Self { starts: Limit::new(starts), verifies: Limit::new(verifies) }
+    }
+
+    /// Counts a request for a code.
+    ///
+    /// # Errors
+    /// When to ask again.
+    pub(crate) fn start(&self, client: Option<IpAddr>, now: Timestamp) -> Result<(), Timestamp> {
+        self.starts.count(client, now)
+    }
+
+    /// Counts a code that is tried.
+    ///
+    /// # Errors
+    /// When to try again.
+    pub(crate) fn verify(&self, client: Option<IpAddr>, now: Timestamp) -> Result<(), Timestamp> {
+        self.verifies.count(client, now)
+    }
+}
+
+impl Limit {
+    /// At most so many; 0: any number.
+    pub(crate) fn new(most: u32) -> Self {
+        Self { most, counts: Cache::new(CLIENTS) }
+    }
+
+    /// Counts one more.
+    ///
+    /// # Errors
+    /// When there is one more.
+    pub(crate) fn count(&self, client: Option<IpAddr>, now: Timestamp) -> Result<(), Timestamp> {
+        // A client on this machine is a proxy that tells nobody's address, or the operator.
+        let Some(client) = client.filter(|ip| !ip.is_loopback() && self.most > 0) else {
+            return Ok(());
+        };
+        let count = Count { since: now, requests: 0 };
+        let fresh = || Ok::<_, std::convert::Infallible>(Arc::new(Mutex::new(count)));
+        let Ok(count) = self.counts.get_or_insert_with(&network(client), fresh);
+        let mut count = count.lock().unwrap_or_else(PoisonError::into_inner);
+        if count.since + CLIENT_WINDOW <= now {
+            *count = Count { since: now, requests: 0 };
+        }
+        if count.requests >= self.most {
+            return Err(count.since + CLIENT_WINDOW);
+        }
+        count.requests += 1;
+        Ok(())
+    }
+}
+
+/// One subscriber has a whole /64.
+fn network(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V6(v6) => {
+            let [a, b, c, d, ..] = v6.segments();
+            IpAddr::from([a, b, c, d, 0, 0, 0, 0])
+        }
+        v4 @ IpAddr::V4(_) => v4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_network_is_counted_for_an_hour() {
+        let limit = Limit { most: 2, counts: Cache::new(10) };
+        let at = |seconds| Timestamp::from_micros(1_000_000_000) + Duration::from_secs(seconds);
+        let ip = |text: &str| Some(text.parse().unwrap());
+        assert!(limit.count(ip("2001:db8::1"), at(0)).is_ok());
+        assert!(limit.count(ip("2001:db8::2"), at(1)).is_ok());
+        assert_eq!(limit.count(ip("2001:db8::3"), at(2)), Err(at(3600)));
+        assert!(limit.count(ip("2001:db8:0:1::3"), at(2)).is_ok(), "another network");
+        assert!(limit.count(ip("2001:db8::3"), at(3600)).is_ok(), "another hour");
+        for _ in 0..5 {
+            assert!(limit.count(ip("127.0.0.1"), at(0)).is_ok(), "this machine");
+            assert!(limit.count(None, at(0)).is_ok(), "nobody");
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! One file a command: its flags, whose docs are its help, and its run.
+
+pub(super) mod audit;
+pub(super) mod copy;
+pub(super) mod demo;
+pub(super) mod doctor;
+pub(super) mod erase;
+pub(super) mod export;
+pub(super) mod replay;
+pub(super) mod report;
+pub(super) mod serve;
+pub(super) mod verify;

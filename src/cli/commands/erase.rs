@@ -1,0 +1,65 @@
+//! `whence erase`: on a log that no service has open, or by asking the service.
+
+use anyhow::Context as _;
+use clap::Args;
+use serde_json::json;
+use whence_events::{Actor, StreamId};
+
+use crate::app::erasure::{Erasure, Subject, erase};
+use crate::cli::admin_client::AdminClient;
+use crate::cli::flags::operate::{OperateArgs, Target, UserName};
+use crate::cli::terminal::stdout::{print, print_json};
+use crate::engine::Engine;
+use crate::engine::handler::Context;
+use crate::engine::log_config::LogConfig;
+use crate::infra::random::new_correlation_id;
+
+/// Flags of `whence erase`.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct EraseArgs {
+    /// User id or e-mail address
+    #[arg(value_name = "USER")]
+    pub(crate) user: String,
+
+    /// Where, and as whom.
+    #[command(flatten)]
+    pub(crate) operate: OperateArgs,
+}
+
+/// Erases a user and says what is gone and what is left.
+pub(crate) async fn run(args: EraseArgs) -> anyhow::Result<()> {
+    let user = UserName::parse(&args.user)?;
+    let json = args.operate.json;
+    let erasure = match args.operate.into_target()? {
+        Target::Server(client) => at_service(&client, &user).await?,
+        Target::Log(config, operator) => Box::pin(here(&config, operator, &user)).await?,
+    };
+    if json { print_json(&erasure) } else { print(&erasure) }
+}
+
+async fn at_service(client: &AdminClient, user: &UserName) -> anyhow::Result<Erasure> {
+    let user_id = match user {
+        UserName::Id(id) => *id,
+        UserName::Email(email) => client.find_user(email).await?,
+    };
+    client.post(&format!("users/{user_id}/erase"), &json!({})).await
+}
+
+async fn here(config: &LogConfig, operator: String, user: &UserName) -> anyhow::Result<Erasure> {
+    let engine = Engine::open(config).await?;
+    let subject = match user {
+        UserName::Id(user_id) => Subject { user_id: *user_id, email_key: None },
+        UserName::Email(email) => {
+            let user_id = engine.user_of(email).await?;
+            let user_id = user_id.context("there is no user with this address")?;
+            Subject { user_id, email_key: Some(engine.keys.email_key(email)) }
+        }
+    };
+    let context = Context::of_request(new_correlation_id(), Actor::Operator(operator));
+    let erasure = erase(&engine, subject, &context).await?;
+    if let Err(error) = engine.project().await {
+        let stream = StreamId::User(subject.user_id);
+        eprintln!("whence: {stream} is erased, and the read models follow later: {error:#}");
+    }
+    Ok(erasure)
+}

@@ -1,0 +1,247 @@
+//! `whence export`: events, or what a view answers, as a file.
+
+use std::sync::Arc;
+
+use anyhow::{Context as _, ensure};
+use clap::Args;
+use whence_events::{Actor, AuditRead, AuditSubject, Position};
+use whence_projections::analytics::{AsOf, Query, View};
+
+use super::report::ViewArgs;
+use crate::cli::flags::log::LogArgs;
+use crate::cli::flags::operate::operator;
+use crate::cli::terminal::output_file::{OutputFile, is_gone};
+use crate::cli::terminal::stop::unless_stopped;
+use crate::engine::handler::{Context, Handler};
+use crate::engine::log_config::LogConfig;
+use crate::engine::vault::Vault;
+use crate::infra::clock::Clock;
+use crate::infra::random::new_correlation_id;
+use crate::insight::audit;
+use crate::insight::export::{Exported, Format, Range, UNREADABLE, export_events, export_table};
+use crate::insight::report::{answer, as_of};
+
+/// Flags of `whence export`. What is exported and where to is no setting: it has no variables.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ExportArgs {
+    /// events, or a view of `whence report`
+    #[arg(value_name = "WHAT")]
+    pub(crate) what: String,
+
+    /// How to write it
+    #[arg(long)]
+    pub(crate) format: Format,
+
+    /// First position, where an earlier export says that the next goes on; of a view, a time
+    #[arg(long, value_name = "POSITION")]
+    pub(crate) from: Option<String>,
+
+    /// Last position [default: the end of the log]; of a view, a time
+    #[arg(long, value_name = "POSITION")]
+    pub(crate) to: Option<String>,
+
+    /// What is asked of a view.
+    #[command(flatten)]
+    pub(crate) question: ViewArgs,
+
+    /// File to write, which appears when it is complete; -: stdout
+    #[arg(long, default_value = "-", value_name = "FILE")]
+    pub(crate) out: String,
+
+    /// Add the personal data of events in clear, as far as it was not erased
+    #[arg(long)]
+    pub(crate) open_personal_data: bool,
+
+    /// Who you are, for the record of an export with personal data [default: your name on this
+    /// machine]
+    #[arg(long, env = "WHENCE_OPERATOR", value_name = "NAME")]
+    pub(crate) operator: Option<String>,
+
+    /// Which log.
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
+}
+
+/// What is exported, and where to.
+#[derive(Clone, Debug)]
+pub(crate) struct ExportConfig {
+    /// What.
+    pub(crate) what: What,
+    /// How to write it.
+    pub(crate) format: Format,
+    /// A file, or `-`.
+    pub(crate) out: String,
+    /// Out of which log.
+    pub(crate) log: LogConfig,
+}
+
+impl ExportArgs {
+    /// What the flags mean. Touches nothing.
+    ///
+    /// # Errors
+    /// One clear sentence.
+    fn into_config(self) -> anyhow::Result<ExportConfig> {
+        ensure!(self.format.is_there(), "--format parquet: this whence was built without Parquet");
+        let what = if self.what == "events" { self.events()? } else { self.view()? };
+        Ok(ExportConfig { what, format: self.format, out: self.out, log: self.log.into_config()? })
+    }
+
+    fn events(&self) -> anyhow::Result<What> {
+        let of_views = [
+            ("--by", self.question.by.is_some()),
+            ("--where", !self.question.filters.is_empty()),
+            ("--as-of", self.question.as_of.is_some()),
+            ("--timezone", self.question.timezone.is_some()),
+        ];
+        for (flag, given) in of_views {
+            ensure!(!given, "{flag} is for a view, not for events");
+        }
+        let position = |flag: &str, text: &Option<String>| -> anyhow::Result<Option<Position>> {
+            let parse = |text: &String| {
+                text.parse().with_context(|| format!("{flag} {text}: not a position"))
+            };
+            text.as_ref().map(parse).transpose()
+        };
+        Ok(What::Events {
+            range: EventRange {
+                from: position("--from", &self.from)?,
+                to: position("--to", &self.to)?,
+            },
+            opened_by: self.opened_by()?,
+        })
+    }
+
+    /// Who is shown personal data, when anybody is.
+    fn opened_by(&self) -> anyhow::Result<Option<String>> {
+        if !self.open_personal_data {
+            return Ok(None);
+        }
+        operator(self.operator.clone()).map(Some)
+    }
+
+    fn view(&self) -> anyhow::Result<What> {
+        let view =
+            View::parse(&self.what).map_err(|error| anyhow::anyhow!("{error}; and events"))?;
+        ensure!(!self.open_personal_data, "--open-personal-data is for events: no view has any");
+        let asked = self.question.asked(self.from.as_ref(), self.to.as_ref());
+        let query = Query::parse(view, &asked)?;
+        let as_of: AsOf = as_of(self.question.as_of.as_deref(), query.zone)?;
+        Ok(What::View { view, query, as_of })
+    }
+}
+
+/// What is exported.
+#[derive(Clone, Debug)]
+pub(crate) enum What {
+    /// Events of the log.
+    Events {
+        /// Which.
+        range: EventRange,
+        /// Who is shown personal data in clear; nobody: it stays sealed.
+        opened_by: Option<String>,
+    },
+    /// The answer of a view.
+    View {
+        /// Which.
+        view: View,
+        /// What is asked of it.
+        query: Query,
+        /// Where the log ends.
+        as_of: AsOf,
+    },
+}
+
+/// The positions that were asked for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct EventRange {
+    /// The first; `None`: the first there is.
+    pub(crate) from: Option<Position>,
+    /// The last; `None`: that of the log.
+    pub(crate) to: Option<Position>,
+}
+
+/// Exports what was asked for. A reader that goes away is no failure; Ctrl-C leaves no file behind.
+pub(crate) async fn run(args: ExportArgs) -> anyhow::Result<()> {
+    let config = args.into_config()?;
+    unless_stopped(Box::pin(export(config)), "stopped before the export was complete").await
+}
+
+async fn export(config: ExportConfig) -> anyhow::Result<()> {
+    let ExportConfig { what, format, out, log } = config;
+    let done = match what {
+        What::Events { range, opened_by } => events(&log, range, opened_by, format, &out).await,
+        What::View { view, query, as_of } => {
+            let store = log.open_to_read().await?;
+            let table = answer(&*store, view, query, as_of).await?;
+            let output = OutputFile::create(&out, false)?;
+            let written = export_table(&table, format, output.writer()?);
+            written.with_context(|| output.cannot_write()).and_then(|()| output.complete())
+        }
+    };
+    match done {
+        Err(error) if is_gone(&error) => Ok(()),
+        done => done,
+    }
+}
+
+/// Exports events, and says on stderr how to go on from there.
+async fn events(
+    log: &LogConfig,
+    range: EventRange,
+    opened_by: Option<String>,
+    format: Format,
+    out: &str,
+) -> anyhow::Result<()> {
+    let store = log.open_to_read().await?;
+    let head = store.head().await.context(UNREADABLE)?;
+    let range = existing(range, head)?;
+    let output = OutputFile::create(out, opened_by.is_some())?;
+    let vault = match opened_by {
+        None => None,
+        Some(operator) => {
+            put_on_record(log, operator).await?;
+            let warning = "this export holds personal data in clear: keep it as you keep the log";
+            eprintln!("whence: {warning}");
+            Some(Vault::new(store.clone(), log.keys().wrapping))
+        }
+    };
+    let done = export_events(store, vault, range, format, output.writer()?).await;
+    let done = done.with_context(|| output.cannot_write())?;
+    output.complete()?;
+    eprintln!("whence: {}", summary(done, range));
+    Ok(())
+}
+
+/// Says in the log that somebody is shown the personal data of it: before they are, or not at all.
+async fn put_on_record(log: &LogConfig, operator: String) -> anyhow::Result<()> {
+    let clock = Clock::system();
+    let store = log.open(clock.clone()).await;
+    let store = store.context("an export of personal data is put on record before it begins")?;
+    let vault = Arc::new(Vault::new(store.clone(), log.keys().wrapping));
+    let handler = Handler::new(store, vault, clock);
+    let subject = AuditSubject::Events;
+    let read = AuditRead { subject, user_id: None, code: None, personal_data: true };
+    let context = Context::of_request(new_correlation_id(), Actor::Operator(operator));
+    audit::record(&handler, read, &context).await.map(drop).context("it cannot be put on record")
+}
+
+/// The positions that were asked for, as far as there are any.
+fn existing(asked: EventRange, head: Position) -> anyhow::Result<Range> {
+    let from = asked.from.unwrap_or(1).max(1);
+    let next = head.saturating_add(1);
+    ensure!(from <= next, "--from {from}: the log ends at {head}, so go on from {next} at most");
+    let to = asked.to.unwrap_or(head);
+    ensure!(to <= head, "--to {to}: the log ends at {head}");
+    ensure!(asked.to.is_none_or(|to| from <= to), "--from {from} lies behind --to {to}");
+    Ok(Range { from, to })
+}
+
+fn summary(done: Exported, range: Range) -> String {
+    let Exported { events, last } = done;
+    match last {
+        Some(last) => {
+            format!("{events} events, the last at position {last}; --from {} goes on", last + 1)
+        }
+        None => format!("no event at or behind position {0}; --from {0} goes on", range.from),
+    }
+}

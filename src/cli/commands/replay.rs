@@ -1,0 +1,121 @@
+//! `whence replay`: rebuilds read models, or checks them. How far it is goes to stderr, what became of it
+//! to stdout.
+
+use anyhow::bail;
+use clap::Args;
+use clap::builder::BoolishValueParser;
+use whence_events::Position;
+use whence_projections::Purpose;
+
+use crate::cli::flags::log::LogArgs;
+use crate::cli::terminal::progress::ProgressLine;
+use crate::cli::terminal::stdout::print;
+use crate::cli::terminal::stop::{GOES_ON, unless_stopped};
+use crate::engine::rebuild::{BATCH, Outcome, Replay, Step, named};
+
+/// Flags of `whence replay`. Each has an environment variable of the same name.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ReplayArgs {
+    /// Which read models, such as identity [default: all of them]
+    #[arg(value_name = "PROJECTION")]
+    projections: Vec<String>,
+
+    /// Only compare: tell which rows are not as the log has them, and change nothing
+    #[arg(long, env = "WHENCE_CHECK", value_parser = BoolishValueParser::new())]
+    check: bool,
+
+    #[command(flatten)]
+    log: LogArgs,
+}
+
+/// Rebuilds or checks, and says what it found. Ctrl-C leaves the tables in use as they are; the next run
+/// goes on with what was folded so far.
+pub(crate) async fn run(args: ReplayArgs) -> anyhow::Result<()> {
+    unless_stopped(Box::pin(replay(args)), GOES_ON).await
+}
+
+async fn replay(args: ReplayArgs) -> anyhow::Result<()> {
+    let log = args.log.into_config()?;
+    let names = named(&args.projections)?;
+    let store = log.open_to_read().await?;
+    let read_db = log.open_read_db().await?;
+    let purpose = if args.check { Purpose::Check } else { Purpose::Rebuild };
+    let replay = Replay::open(&store, &read_db, purpose, &names, BATCH).await?;
+    let mut shown = ShownReplay { from: replay.begins_behind().await?, ..ShownReplay::default() };
+    let mut watch = |step| shown.show(step);
+    let outcomes = match purpose {
+        Purpose::Rebuild => replay.rebuild(&mut watch).await,
+        Purpose::Check => replay.check(&mut watch).await,
+    };
+    shown.end();
+    let outcomes = outcomes?;
+    print(lines(purpose, &outcomes))?;
+    verdict(purpose, &outcomes)
+}
+
+/// Fails when a check found differences, or could not compare everything.
+fn verdict(purpose: Purpose, outcomes: &[Outcome]) -> anyhow::Result<()> {
+    let different: u64 =
+        outcomes.iter().filter_map(|o| o.differences.as_ref()).map(|d| d.count).sum();
+    let uncompared = outcomes.iter().filter(|outcome| outcome.differences.is_none()).count();
+    match purpose {
+        Purpose::Check if different > 0 => {
+            bail!("rows that differ from the log: {different}; `whence replay` rebuilds them")
+        }
+        Purpose::Check if uncompared > 0 => bail!("not everything could be compared"),
+        Purpose::Check | Purpose::Rebuild => Ok(()),
+    }
+}
+
+fn lines(purpose: Purpose, outcomes: &[Outcome]) -> String {
+    let mut lines = Vec::new();
+    for Outcome { checkpoint, differences } in outcomes {
+        let (name, position) = (checkpoint.projector, checkpoint.position);
+        let done = match purpose {
+            Purpose::Rebuild => format!("{name:<12} rebuilt up to {position}"),
+            Purpose::Check => format!("{name:<12} checked at {position}"),
+        };
+        let Some(found) = differences else {
+            lines.push(format!("{done}: of another version or behind, and not compared"));
+            continue;
+        };
+        lines.push(format!("{done}: {} rows compared, {} differed", found.rows, found.count));
+        lines.extend(found.first.iter().map(|line| format!("  {line}")));
+        let more = found.count - found.first.len() as u64;
+        if more > 0 {
+            lines.push(format!("  and {more} more"));
+        }
+    }
+    lines.into_iter().map(|line| line + "\n").collect()
+}
+
+/// One bar, or lines, for all passes over the log.
+#[derive(Default)]
+struct ShownReplay {
+    /// Where an earlier run got.
+    from: Position,
+    progress: Option<(Position, ProgressLine)>,
+    events: u64,
+}
+
+impl ShownReplay {
+    fn show(&mut self, step: Step) {
+        match step {
+            Step::Folded { position, head, events } => {
+                // A later pass may have more before it, never less to show.
+                self.progress.take_if(|(end, _)| *end < head);
+                let new = || (head, ProgressLine::new("folding", head).from(self.from));
+                let (_, progress) = self.progress.get_or_insert_with(new);
+                progress.at(position, events);
+                self.events = events;
+            }
+            Step::Comparing(_) | Step::Held(_) | Step::Replaced(_) | Step::Swapped(_) => {}
+        }
+    }
+
+    fn end(self) {
+        if let Some((_, progress)) = self.progress {
+            progress.end(self.events);
+        }
+    }
+}

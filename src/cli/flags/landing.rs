@@ -1,0 +1,117 @@
+//! The flags of `whence serve` about landings and cookies.
+
+use std::path::PathBuf;
+
+use anyhow::{Context as _, ensure};
+use clap::builder::BoolishValueParser;
+use clap::{Args, ValueEnum};
+use url::Url;
+
+use super::urls::base_url;
+use crate::app::config::{CookieDomain, LandingConfig};
+use crate::domain::touch::{Hosts, Record};
+use crate::infra::geo::Geo;
+
+/// Flags about landings and cookies.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct LandingArgs {
+    /// Page that short links lead to [default: --public-url]
+    #[arg(long, env = "WHENCE_LANDING_URL", value_name = "URL")]
+    pub(super) landing_url: Option<Url>,
+
+    /// Which landings leave an event
+    #[arg(long, env = "WHENCE_RECORD_TOUCHES", default_value = "campaign", value_name = "WHICH")]
+    pub(super) record_touches: RecordArg,
+
+    /// Host that is never where a visitor came from (payment, sign-in); repeatable
+    #[arg(long, env = "WHENCE_EXCLUDED_REFERRER", value_name = "HOST", value_delimiter = ',')]
+    pub(super) excluded_referrer: Vec<String>,
+
+    /// Domain of the landing cookies [default: the host that set them alone]
+    #[arg(long, env = "WHENCE_COOKIE_DOMAIN", value_name = "DOMAIN")]
+    pub(super) cookie_domain: Option<String>,
+
+    #[arg(
+        long,
+        env = "WHENCE_HOST_COOKIE_PREFIX",
+        value_parser = BoolishValueParser::new(),
+        help = "Call the session cookies __Host-nl_session and __Host-nl_csrf; needs https"
+    )]
+    pub(super) host_cookie_prefix: bool,
+
+    /// Country database in MaxMind's format (.mmdb)
+    #[arg(long, env = "WHENCE_GEOIP", value_name = "FILE")]
+    pub(super) geoip: Option<PathBuf>,
+}
+
+/// `--record-touches`
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum RecordArg {
+    /// Direct visits as well
+    All,
+    /// Those with a code, campaign, creator, click id or foreign referrer
+    Campaign,
+    /// None
+    None,
+}
+
+impl From<RecordArg> for Record {
+    fn from(arg: RecordArg) -> Self {
+        match arg {
+            RecordArg::All => Self::All,
+            RecordArg::Campaign => Self::Campaign,
+            RecordArg::None => Self::None,
+        }
+    }
+}
+
+impl LandingArgs {
+    /// Returns the page that short links lead to.
+    pub(super) fn landing_url(&self, public_url: &Url) -> anyhow::Result<Url> {
+        match &self.landing_url {
+            Some(url) => base_url(url, "--landing-url"),
+            None => Ok(public_url.clone()),
+        }
+    }
+
+    /// Refuses names of cookies that browsers would not take.
+    pub(super) fn check_prefix(&self, public_url: &Url) -> anyhow::Result<()> {
+        let needs_https = self.host_cookie_prefix && public_url.scheme() != "https";
+        ensure!(!needs_https, "--host-cookie-prefix needs an https --public-url");
+        Ok(())
+    }
+
+    pub(super) fn into_config(
+        self,
+        public_url: &Url,
+        landing_url: Url,
+    ) -> anyhow::Result<LandingConfig> {
+        let cookie_domain = self.cookie_domain(public_url)?;
+        let geo = self.geoip.as_deref().map_or_else(|| Ok(Geo::none()), Geo::open)?;
+        Ok(LandingConfig {
+            landing_url,
+            record_touches: self.record_touches.into(),
+            excluded_hosts: Hosts::new(self.excluded_referrer.iter().map(String::as_str)),
+            cookie_domain,
+            host_prefix: self.host_cookie_prefix,
+            geo,
+        })
+    }
+
+    /// A domain that is not above this host would make browsers drop the cookies without a word
+    /// (RFC 6265, section 5.3).
+    fn cookie_domain(&self, public_url: &Url) -> anyhow::Result<Option<CookieDomain>> {
+        let Some(text) = self.cookie_domain.as_deref() else { return Ok(None) };
+        let domain = CookieDomain::parse(text)
+            .with_context(|| format!("--cookie-domain {text}: not a host name"))?;
+        let name = text.trim().trim_start_matches('.').to_ascii_lowercase();
+        let host = public_url.host_str().unwrap_or("");
+        let covers = host == name || host.ends_with(&format!(".{name}"));
+        ensure!(
+            covers,
+            "--cookie-domain {text}: browsers take no cookie for it from {host}, the host of \
+             --public-url"
+        );
+        Ok(Some(domain))
+    }
+}

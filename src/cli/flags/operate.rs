@@ -1,0 +1,113 @@
+//! The flags of commands that operators run on a log, or have a running service run.
+
+use anyhow::{Context as _, bail, ensure};
+use clap::Args;
+use clap::builder::BoolishValueParser;
+use url::Url;
+use whence_events::{EmailAddress, UserId};
+
+use super::environment::name_on_this_machine;
+use super::log::LogArgs;
+use super::urls::is_this_machine;
+use crate::app::config::operators;
+use crate::cli::admin_client::AdminClient;
+use crate::engine::log_config::LogConfig;
+
+/// Where to work, and as whom.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct OperateArgs {
+    /// The log, when no service runs on it.
+    #[command(flatten)]
+    pub(crate) log: LogArgs,
+
+    #[arg(
+        long,
+        env = "WHENCE_SERVER",
+        value_name = "URL",
+        help = "Service to ask instead of opening the log, like https://login.example.com"
+    )]
+    pub(crate) server: Option<Url>,
+
+    /// Token of yours for that service
+    #[arg(long, env = "WHENCE_ADMIN_TOKEN", value_name = "TOKEN", hide_env_values = true)]
+    pub(crate) admin_token: Option<String>,
+
+    /// Who you are, for the record of a log that is opened here [default: your name on this machine]
+    #[arg(long, env = "WHENCE_OPERATOR", value_name = "NAME")]
+    pub(crate) operator: Option<String>,
+
+    /// Print JSON
+    #[arg(long, env = "WHENCE_JSON", value_parser = BoolishValueParser::new())]
+    pub(crate) json: bool,
+}
+
+/// Where to work.
+#[derive(Clone)]
+pub(crate) enum Target {
+    /// A service does it, and knows who asks by the token.
+    Server(AdminClient),
+    /// A log that is opened here, and who does it.
+    Log(LogConfig, String),
+}
+
+/// A user, as operators name them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum UserName {
+    /// By their id.
+    Id(UserId),
+    /// By their address.
+    Email(EmailAddress),
+}
+
+impl OperateArgs {
+    /// What the flags mean. Touches nothing.
+    ///
+    /// # Errors
+    /// One clear sentence.
+    pub(crate) fn into_target(self) -> anyhow::Result<Target> {
+        let Some(server) = self.server else {
+            return Ok(Target::Log(self.log.into_config()?, operator(self.operator)?));
+        };
+        ensure!(
+            self.operator.is_none(),
+            "--operator is for a log that is opened here: a service knows its operators by their \
+             tokens"
+        );
+        let usable = matches!(server.scheme(), "http" | "https") && server.host().is_some();
+        ensure!(usable, "--server {server}: not an http or https URL");
+        if server.scheme() == "http" && !is_this_machine(&server) {
+            eprintln!("whence: --server {server} is not https: the token travels in clear");
+        }
+        let token = self.admin_token.context("--server needs --admin-token")?;
+        Ok(Target::Server(AdminClient::new(server, operators::token_of(&token)?.to_owned())))
+    }
+}
+
+impl UserName {
+    /// An id or an address.
+    ///
+    /// # Errors
+    /// One clear sentence.
+    pub(crate) fn parse(text: &str) -> anyhow::Result<Self> {
+        if text.contains('@') {
+            let email = EmailAddress::parse(text).ok();
+            return email.map(Self::Email).with_context(|| format!("{text}: no e-mail address"));
+        }
+        match text.parse() {
+            Ok(id) => Ok(Self::Id(id)),
+            Err(_) => bail!("{text}: neither a user id nor an e-mail address"),
+        }
+    }
+}
+
+/// Who works on a log, as they call themselves, or as this machine knows them.
+pub(crate) fn operator(given: Option<String>) -> anyhow::Result<String> {
+    let name = given.unwrap_or_else(default_operator);
+    operators::check_name(&name).context("--operator")?;
+    Ok(name)
+}
+
+fn default_operator() -> String {
+    let name = name_on_this_machine().filter(|name| operators::check_name(name).is_ok());
+    name.unwrap_or_else(|| "unnamed".to_owned())
+}

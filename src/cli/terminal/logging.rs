@@ -1,0 +1,21 @@
+//! Log lines on standard error.
+
+use std::io::IsTerminal as _;
+
+use anyhow::Context as _;
+use tracing_subscriber::EnvFilter;
+
+use crate::cli::flags::environment::no_color;
+
+/// Starts logging to standard error: lines for people on a terminal, JSON elsewhere.
+pub(crate) fn init_tracing(filter: &str) -> anyhow::Result<()> {
+    let parsed = EnvFilter::try_new(filter)
+        .with_context(|| format!("--log {filter}: not a filter like info or whence=debug,info"))?;
+    let builder = tracing_subscriber::fmt().with_env_filter(parsed).with_writer(std::io::stderr);
+    if std::io::stderr().is_terminal() {
+        builder.with_ansi(!no_color()).init();
+    } else {
+        builder.json().init();
+    }
+    Ok(())
+}

@@ -1,0 +1,87 @@
+//! Where an export goes: a file that appears when it is complete, or a stream.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use tempfile::NamedTempFile;
+
+/// Where an export goes. Dropped before it is complete, it leaves no file behind.
+pub(crate) enum OutputFile {
+    /// `-`
+    Stdout,
+    /// A pipe or a device, which cannot be replaced by a file.
+    Special { name: PathBuf, file: File },
+    /// A file of another name until it is complete.
+    File { name: PathBuf, unfinished: NamedTempFile },
+}
+
+impl OutputFile {
+    /// Opens it. `private`: for this user's eyes only.
+    pub(crate) fn create(name: &str, private: bool) -> anyhow::Result<Self> {
+        if name == "-" {
+            return Ok(Self::Stdout);
+        }
+        // Behind a link, so that the link stays.
+        let path = std::fs::canonicalize(name).unwrap_or_else(|_| name.into());
+        Self::open(path, private).with_context(|| format!("cannot write {name}"))
+    }
+
+    fn open(name: PathBuf, private: bool) -> io::Result<Self> {
+        match name.metadata() {
+            Ok(there) if there.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
+            Ok(there) if !there.is_file() => {
+                let file = OpenOptions::new().write(true).open(&name)?;
+                return Ok(Self::Special { name, file });
+            }
+            Ok(_) | Err(_) => {}
+        }
+        // Beside it, for only there it can be given the name in one step.
+        let directory = name.parent().filter(|parent| !parent.as_os_str().is_empty());
+        let mode = if private { 0o600 } else { 0o666 };
+        let make =
+            |path: &Path| OpenOptions::new().write(true).create_new(true).mode(mode).open(path);
+        let unfinished = tempfile::Builder::new()
+            .prefix(".whence-export-")
+            .make_in(directory.unwrap_or(Path::new(".")), make)?;
+        Ok(Self::File { name, unfinished })
+    }
+
+    /// What to write to.
+    pub(crate) fn writer(&self) -> anyhow::Result<Box<dyn Write + Send>> {
+        let file = match self {
+            Self::Stdout => return Ok(Box::new(io::stdout())),
+            Self::Special { file, .. } => file.try_clone(),
+            Self::File { unfinished, .. } => unfinished.as_file().try_clone(),
+        };
+        Ok(Box::new(file.with_context(|| self.cannot_write())?))
+    }
+
+    /// All of it was written: it gets its name, once it is on disk.
+    pub(crate) fn complete(self) -> anyhow::Result<()> {
+        let cannot_write = self.cannot_write();
+        let Self::File { name, unfinished } = self else { return Ok(()) };
+        let done = unfinished.as_file().sync_all();
+        done.and_then(|()| unfinished.persist(name).map_err(|error| error.error))
+            .map(drop)
+            .context(cannot_write)
+    }
+
+    /// What an error in writing is about.
+    pub(crate) fn cannot_write(&self) -> String {
+        match self {
+            Self::Stdout => "cannot write the export".to_owned(),
+            Self::Special { name, .. } | Self::File { name, .. } => {
+                format!("cannot write {}", name.display())
+            }
+        }
+    }
+}
+
+/// Whether the reader has closed its end: `whence export ... | head` is no mistake.
+pub(crate) fn is_gone(error: &anyhow::Error) -> bool {
+    let mut causes = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>());
+    causes.any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+}

@@ -1,0 +1,395 @@
+//! The one command loop: read, fold, decide, append; again when the stream moved.
+//!
+//! Only this file appends. Append is the commit point: what `decide` said is durable when it
+//! returns, and everything after it can be repeated.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use quick_cache::sync::Cache;
+use tokio::sync::{Mutex, MutexGuard};
+use tokio::time::Instant;
+use whence_events::{
+    Actor, CorrelationId, Event, EventId, Metadata, Position, StreamId, Timestamp, Version,
+};
+
+use crate::domain::audit::Audit;
+use crate::domain::mailbox::Mailbox;
+use crate::domain::name::Name;
+use crate::domain::rules::AdoptedRules;
+use crate::domain::touch::recorded::RecordedOnce;
+use crate::domain::user::User;
+use crate::domain::{Decider, Stamp};
+use crate::engine::vault::Vault;
+use crate::infra::clock::Clock;
+use crate::infra::random::{new_correlation_id, new_event_id};
+use crate::infra::sealing::SubjectKey;
+use crate::store::{Append, Appended, EventStore, NewEvent, StoreError};
+
+/// How often a command is decided anew because its stream moved, before the caller is told no.
+/// Commands of this process on one stream take turns, so only other nodes can move it.
+const MAX_CONFLICTS: u32 = 16;
+
+/// How often an append is repeated, with the same event ids, when the store did not answer.
+const MAX_REPEATS: u32 = 2;
+
+/// A repeat does not begin later than this after the first try: somebody waits.
+const REPEAT_WITHIN: Duration = Duration::from_secs(6);
+
+/// Events read at a time while folding a stream.
+const PAGE: usize = 256;
+
+/// Folded states kept at most, of each family.
+const CACHED_STATES: usize = 8192;
+
+/// Turns for commands on one stream: streams share them, which only ever costs a wait.
+const STREAM_LOCKS: usize = 1024;
+
+/// Runs commands.
+pub struct Handler {
+    store: Arc<dyn EventStore>,
+    vault: Arc<Vault>,
+    clock: Clock,
+    stream_locks: Box<[Mutex<()>]>,
+    mailboxes: Folded<Mailbox>,
+    users: Folded<User>,
+    names: Folded<Name>,
+    rules: Folded<AdoptedRules>,
+    touches: Folded<RecordedOnce>,
+    audit: Folded<Audit>,
+}
+
+/// Folded states by stream. Only ever an optimisation: append checks the length it assumes, and
+/// whatever is not followed by an append looks at the log for what came since.
+type Folded<D> = Cache<StreamId, State<D>>;
+
+/// A stream's state and length.
+pub struct State<D> {
+    /// The fold of its events; personal fields as stored.
+    pub state: Arc<D>,
+    /// How many events that is.
+    pub length: Version,
+}
+
+/// Who asks, in what connection.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// The request all of it belongs to.
+    pub correlation_id: CorrelationId,
+    /// The event that led to it.
+    pub causation_id: Option<EventId>,
+    /// On whose behalf.
+    pub actor: Actor,
+}
+
+impl Context {
+    /// Returns the context of a request, on behalf of `actor`.
+    #[must_use]
+    pub fn of_request(correlation_id: CorrelationId, actor: Actor) -> Self {
+        Self { correlation_id, causation_id: None, actor }
+    }
+
+    /// Returns the context of what whence does without being asked, because of an event or of time.
+    #[must_use]
+    pub fn of_system(causation_id: Option<EventId>) -> Self {
+        Self { correlation_id: new_correlation_id(), causation_id, actor: Actor::System }
+    }
+}
+
+/// What a command did.
+pub struct Decided<D: Decider> {
+    /// The events, personal fields clear; empty when there was nothing to do.
+    pub events: Vec<D::Event>,
+    /// The state after them.
+    pub state: Arc<D>,
+    /// Position of the last one; 0 when there was nothing to do.
+    pub position: Position,
+}
+
+/// Why a command did nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum HandleError<R: std::error::Error> {
+    /// The domain said no.
+    #[error(transparent)]
+    Rejected(R),
+    /// The store did not take it.
+    #[error(transparent)]
+    Store(StoreError),
+}
+
+impl Handler {
+    /// Over a log and its vault.
+    #[must_use]
+    pub fn new(store: Arc<dyn EventStore>, vault: Arc<Vault>, clock: Clock) -> Self {
+        Self {
+            store,
+            vault,
+            clock,
+            stream_locks: (0..STREAM_LOCKS).map(|_| Mutex::default()).collect(),
+            mailboxes: Cache::new(CACHED_STATES),
+            users: Cache::new(CACHED_STATES),
+            names: Cache::new(CACHED_STATES),
+            // Written once and not read again.
+            rules: Cache::new(1),
+            touches: Cache::new(1),
+            // One stream, of which only the length matters.
+            audit: Cache::new(1),
+        }
+    }
+
+    /// Decides a command on a stream and appends what it decides.
+    ///
+    /// # Errors
+    /// [`HandleError::Rejected`]: nothing changed. [`HandleError::Store`]: the store was not there,
+    /// or the stream kept moving; the same command may be tried again.
+    pub(crate) async fn run<D: Cached>(
+        &self,
+        stream: &StreamId,
+        command: &D::Command,
+        context: &Context,
+    ) -> Result<Decided<D>, HandleError<D::Rejection>> {
+        let _lock = self.lock_stream(stream).await;
+        let mut conflicts = 0;
+        loop {
+            // 1. Fold the stream.
+            let remembered = D::cache(self).get(stream);
+            let is_remembered = remembered.is_some();
+            let mut current = match remembered {
+                Some(known) => known,
+                None => self.load::<D>(stream).await.map_err(HandleError::Store)?,
+            };
+            // 2. Decide.
+            let mut decided = current.state.decide(command);
+            if is_remembered && !matches!(&decided, Ok(events) if !events.is_empty()) {
+                // Nothing to append, so nothing would tell that another node has moved the stream.
+                let assumed = current.length;
+                current = self.load::<D>(stream).await.map_err(HandleError::Store)?;
+                if current.length != assumed {
+                    decided = current.state.decide(command);
+                }
+            }
+            let events = decided.map_err(HandleError::Rejected)?;
+            if events.is_empty() {
+                return Ok(Decided { events, state: current.state, position: 0 });
+            }
+            // 3. Seal and append.
+            match self.append(stream, &current, &events, context).await {
+                // 4. Durable now. The cache may forget it, the process may die: the log knows.
+                Ok((state, position)) => {
+                    let length = current.length + events.len() as u64;
+                    D::cache(self).insert(stream.clone(), State { state: state.clone(), length });
+                    return Ok(Decided { events, state, position });
+                }
+                // 5. Another node was faster: look again. Nothing was written.
+                Err(StoreError::Conflict { .. }) if conflicts < MAX_CONFLICTS => {
+                    conflicts += 1;
+                    D::cache(self).remove(stream);
+                    self.vault.invalidate(stream);
+                }
+                Err(error) => {
+                    D::cache(self).remove(stream);
+                    return Err(HandleError::Store(error));
+                }
+            }
+        }
+    }
+
+    /// The state of a stream as it was a moment ago: another node may have moved it since. For
+    /// whatever ends in a command on that stream, which notices.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub(crate) async fn recent<D: Cached>(
+        &self,
+        stream: &StreamId,
+    ) -> Result<State<D>, StoreError> {
+        match D::cache(self).get(stream) {
+            Some(known) => Ok(known),
+            None => self.load(stream).await,
+        }
+    }
+
+    /// Takes a stream to be empty that is named by an id made a moment ago: saves a look at the log.
+    /// Should it not be, the first append to it notices.
+    pub(crate) fn expect_empty<D: Cached>(&self, stream: StreamId) {
+        D::cache(self).insert(stream, State { state: Arc::default(), length: 0 });
+    }
+
+    /// The state of a stream, every event of which was acknowledged before being in it.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub(crate) async fn load<D: Cached>(&self, stream: &StreamId) -> Result<State<D>, StoreError> {
+        let known = D::cache(self).get(stream);
+        let known_length = known.as_ref().map_or(0, |known| known.length);
+        let (mut state, mut length) =
+            known.map_or_else(Default::default, |known| (D::clone(&known.state), known.length));
+        loop {
+            let page = self.store.read_stream(stream, length, PAGE).await?;
+            for recorded in &page {
+                let at = recorded.metadata.occurred_at;
+                let event = D::event(&recorded.event).ok_or_else(|| unreadable(recorded))?;
+                state = state.evolve(event, Stamp { at, version: recorded.version });
+            }
+            length += page.len() as u64;
+            if page.len() < PAGE {
+                break;
+            }
+        }
+        let loaded = State { state: Arc::new(state), length };
+        // An empty stream is cheap to look at again; a flood of them must not push others out.
+        if length > known_length {
+            D::cache(self).insert(stream.clone(), loaded.clone());
+        }
+        Ok(loaded)
+    }
+
+    /// Seals, encodes and appends; the state after the events, and the position of the last.
+    async fn append<D: Decider>(
+        &self,
+        stream: &StreamId,
+        current: &State<D>,
+        events: &[D::Event],
+        context: &Context,
+    ) -> Result<(Arc<D>, Position), StoreError> {
+        let occurred_at = self.clock.now();
+        let mut key: Option<(SubjectKey, _)> = None;
+        let mut state = D::clone(&current.state);
+        let mut new_events = Vec::with_capacity(events.len());
+        for (event, version) in events.iter().zip(current.length..) {
+            let mut sealed: Event = event.clone().into();
+            if has_clear_fields(&mut sealed) {
+                if key.is_none() {
+                    key = Some(self.vault.key_for_append(stream, current.length).await?);
+                }
+                if let Some((key, _)) = &key {
+                    key.seal(stream, version, &mut sealed);
+                }
+            }
+            let event = D::event(&sealed).ok_or_else(|| StoreError::unavailable(WrongFamily))?;
+            state = state.evolve(event, Stamp { at: occurred_at, version });
+            let new = NewEvent::new(new_event_id(), sealed, metadata(context, occurred_at));
+            new_events.push(new.map_err(StoreError::unavailable)?);
+        }
+        let append = Append {
+            stream: stream.clone(),
+            expected_length: current.length,
+            events: new_events,
+            new_key: key.as_mut().and_then(|(_, new)| new.take()),
+        };
+        let appended = self.append_with_retry(append).await?;
+        if let Some((key, _)) = key {
+            self.vault.cache(stream, key);
+        }
+        Ok((Arc::new(state), appended.last()))
+    }
+
+    /// Repeats an append whose answer did not come. The event ids make that safe: what was written
+    /// is found, what was not is written.
+    async fn append_with_retry(&self, append: Append) -> Result<Appended, StoreError> {
+        let since = Instant::now();
+        let mut repeats = 0;
+        loop {
+            match self.store.append(append.clone()).await {
+                Err(StoreError::Unavailable(_))
+                    if repeats < MAX_REPEATS && since.elapsed() < REPEAT_WITHIN =>
+                {
+                    repeats += 1;
+                }
+                answer => return answer,
+            }
+        }
+    }
+
+    async fn lock_stream(&self, stream: &StreamId) -> MutexGuard<'_, ()> {
+        use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+        let mut hasher = DefaultHasher::new();
+        stream.hash(&mut hasher);
+        let slot = hasher.finish() % (self.stream_locks.len() as u64);
+        self.stream_locks[usize::try_from(slot).unwrap_or(0)].lock().await
+    }
+}
+
+/// A family of streams whose folded states are cached.
+pub(crate) trait Cached: Decider {
+    /// Its cache.
+    fn cache(handler: &Handler) -> &Folded<Self>;
+}
+
+impl Cached for Mailbox {
+    fn cache(handler: &Handler) -> &Folded<Self> {
+        &handler.mailboxes
+    }
+}
+
+impl Cached for User {
+    fn cache(handler: &Handler) -> &Folded<Self> {
+        &handler.users
+    }
+}
+
+impl Cached for Name {
+    fn cache(handler: &Handler) -> &Folded<Self> {
+        &handler.names
+    }
+}
+
+impl Cached for AdoptedRules {
+    fn cache(handler: &Handler) -> &Folded<Self> {
+        &handler.rules
+    }
+}
+
+impl Cached for Audit {
+    fn cache(handler: &Handler) -> &Folded<Self> {
+        &handler.audit
+    }
+}
+
+impl Cached for RecordedOnce {
+    fn cache(handler: &Handler) -> &Folded<Self> {
+        &handler.touches
+    }
+}
+
+impl<D> Clone for State<D> {
+    fn clone(&self) -> Self {
+        Self { state: self.state.clone(), length: self.length }
+    }
+}
+
+fn metadata(context: &Context, occurred_at: Timestamp) -> Metadata {
+    Metadata {
+        occurred_at,
+        correlation_id: context.correlation_id,
+        causation_id: context.causation_id,
+        actor: context.actor.clone(),
+    }
+}
+
+fn has_clear_fields(event: &mut Event) -> bool {
+    let mut clear = false;
+    event.visit_pii(&mut |_, slot| clear |= slot.sealed().is_none());
+    clear
+}
+
+/// An event that does not belong where it stands: written by a newer version, or not by us.
+fn unreadable(recorded: &whence_events::Recorded) -> StoreError {
+    StoreError::unavailable(UnknownEvent {
+        event_type: recorded.event.event_type().to_owned(),
+        position: recorded.position,
+    })
+}
+
+/// A stream holds an event that this version cannot fold.
+#[derive(Debug, thiserror::Error)]
+#[error("event {position} is of the unknown type {event_type}")]
+struct UnknownEvent {
+    event_type: String,
+    position: Position,
+}
+
+/// A decider made an event of another family, which its types rule out.
+#[derive(Debug, thiserror::Error)]
+#[error("an event of another family")]
+struct WrongFamily;

@@ -1,0 +1,41 @@
+//! Proof that the log is unaltered: signed statements of what it held, and how they are checked.
+//!
+//! The tree itself is in the read models (`whence_projections::log_tree`). Here are the signatures:
+//! notes and checkpoints as C2SP has them, so that others' tools can read them.
+
+mod checkpoint;
+pub mod checkpointer;
+pub mod directory;
+mod note;
+
+use ct_merkle::{ConsistencyProof, InclusionProof, RootHash};
+use whence_events::Hash;
+use whence_projections::merkle;
+
+pub use checkpoint::Checkpoint;
+pub use directory::NoteFile;
+pub use note::{NoteError, Signer, Verifier};
+
+/// Whether `path` shows a leaf with these bytes to be the one at `index` of this tree.
+#[must_use]
+pub fn includes(tree: &Checkpoint, leaf: &[u8], index: u64, path: &[Hash]) -> bool {
+    let path = path.iter().flat_map(|node| node.0).collect();
+    index < tree.size
+        && InclusionProof::try_from_bytes(path)
+            .is_ok_and(|proof| root(tree).verify_inclusion(&leaf, index, &proof).is_ok())
+}
+
+/// Whether `path` shows the one tree to be the beginning of the other.
+#[must_use]
+pub fn continues(new: &Checkpoint, old: &Checkpoint, path: &[Hash]) -> bool {
+    if old.size == 0 {
+        return old.root == merkle::root_of(&[]) && path.is_empty();
+    }
+    let path = path.iter().flat_map(|node| node.0).collect();
+    ConsistencyProof::try_from_bytes(path)
+        .is_ok_and(|proof| root(new).verify_consistency(&root(old), &proof).is_ok())
+}
+
+fn root(tree: &Checkpoint) -> RootHash<sha2::Sha256> {
+    RootHash::new(tree.root.0.into(), tree.size)
+}

@@ -1,0 +1,228 @@
+//! A service's own checkpoints: signs them, leaves them outside of the database, and never signs one
+//! that contradicts the last.
+
+use std::path::PathBuf;
+use std::sync::{Arc, Weak};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Mutex;
+use whence_events::Hash;
+use whence_projections::{QueryError, ReadDb};
+
+use super::{Checkpoint, NoteError, Signer, Verifier, continues, directory};
+use crate::engine::progress::Progress;
+use crate::infra::errors::with_causes;
+
+/// How often is looked whether a checkpoint is due.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// When a checkpoint is due, and where it is left.
+#[derive(Clone, Debug)]
+pub struct CheckpointPolicy {
+    /// Outside of the database.
+    pub directory: PathBuf,
+    /// After so many new events.
+    pub events: u64,
+    /// After so long, when there is a new event.
+    pub time: Duration,
+}
+
+/// Signs what the log holds.
+pub struct Checkpointer {
+    signer: Signer,
+    reads: Arc<ReadDb>,
+    policy: Option<CheckpointPolicy>,
+    state: Mutex<State>,
+}
+
+#[derive(Default)]
+struct State {
+    /// The last one that was signed here, or that was found in the directory.
+    last: Option<Signed>,
+    /// Events that the last one in the directory is over, and when it was put there.
+    stored: Option<(u64, Instant)>,
+    /// What was said last of why there is none.
+    trouble: Option<String>,
+}
+
+/// A checkpoint and its note.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Signed {
+    /// What it says.
+    pub checkpoint: Checkpoint,
+    /// The note.
+    pub note: String,
+}
+
+/// Why nothing is signed.
+#[derive(Debug, thiserror::Error)]
+pub enum CheckpointError {
+    /// The tree does not begin with what was signed.
+    #[error(
+        "the log contradicts its own checkpoint over {0} events, which is signed: nothing is signed \
+         any more; run whence verify"
+    )]
+    Contradiction(u64),
+    /// The tree is shorter than what was signed: the read models are behind, or the log was cut.
+    #[error("the tree has {size} leaves, and a checkpoint over {signed} is signed")]
+    Shorter {
+        /// Leaves of the tree.
+        size: u64,
+        /// Events of the checkpoint.
+        signed: u64,
+    },
+    /// The last checkpoint in the directory is not ours.
+    #[error("the checkpoint {}: {source}", .path.display())]
+    NotOurs {
+        /// Which.
+        path: PathBuf,
+        /// Why not.
+        source: NoteError,
+    },
+    /// A checkpoint cannot be read or written.
+    #[error("checkpoints in {}: {source}", .path.display())]
+    File {
+        /// Where.
+        path: PathBuf,
+        /// Why not.
+        source: std::io::Error,
+    },
+    /// The read models.
+    #[error(transparent)]
+    Reads(#[from] QueryError),
+}
+
+impl Checkpointer {
+    /// One that leaves its checkpoints somewhere, or only tells them.
+    #[must_use]
+    pub fn new(signer: Signer, reads: Arc<ReadDb>, policy: Option<CheckpointPolicy>) -> Self {
+        Self { signer, reads, policy, state: Mutex::default() }
+    }
+
+    /// The key that its checkpoints are signed by.
+    #[must_use]
+    pub fn verifier(&self) -> &Verifier {
+        self.signer.verifier()
+    }
+
+    /// A checkpoint over all that the tree holds now.
+    ///
+    /// # Errors
+    /// Why none is signed.
+    pub async fn checkpoint(&self) -> Result<Signed, CheckpointError> {
+        self.sign(&mut *self.state.lock().await).await
+    }
+
+    /// Signs in turns, so that each follows from the one before.
+    async fn sign(&self, state: &mut State) -> Result<Signed, CheckpointError> {
+        if state.last.is_none() {
+            state.last = self.latest()?;
+        }
+        let edge = self.reads.tree_edge().await?;
+        let (size, root) = (edge.size(), edge.root());
+        if let Some(last) = &state.last {
+            // Under the name that the log has now; it may have had another.
+            let same = Checkpoint { origin: self.verifier().name().to_owned(), size, root };
+            if last.checkpoint == same {
+                return Ok(last.clone());
+            }
+            self.follows(&last.checkpoint, size, root).await?;
+        }
+        let checkpoint = Checkpoint { origin: self.verifier().name().to_owned(), size, root };
+        let note = checkpoint.sign(&self.signer);
+        Ok(state.last.insert(Signed { checkpoint, note }).clone())
+    }
+
+    /// Insists on the tree beginning with what was signed.
+    async fn follows(
+        &self,
+        last: &Checkpoint,
+        size: u64,
+        root: Hash,
+    ) -> Result<(), CheckpointError> {
+        if size < last.size {
+            return Err(CheckpointError::Shorter { size, signed: last.size });
+        }
+        let new = Checkpoint { origin: last.origin.clone(), size, root };
+        let path = match last.size {
+            0 => Some(vec![]),
+            signed => self.reads.tree_consistency(signed, size).await?,
+        };
+        let proved = path.is_some_and(|path| continues(&new, last, &path));
+        if proved { Ok(()) } else { Err(CheckpointError::Contradiction(last.size)) }
+    }
+
+    /// The last one in the directory. The log may have had another name then; the key is the same.
+    fn latest(&self) -> Result<Option<Signed>, CheckpointError> {
+        let Some(policy) = &self.policy else { return Ok(None) };
+        let path = policy.directory.clone();
+        let note = match directory::latest(&path) {
+            Ok(Some(note)) => note,
+            Ok(None) => return Ok(None),
+            Err(source) => return Err(CheckpointError::File { path, source }),
+        };
+        let origin = Checkpoint::origin_of(&note).unwrap_or_default();
+        let opened = self.verifier().named(origin).and_then(|key| Checkpoint::open(&note, &key));
+        let path = path.join(directory::LATEST);
+        let checkpoint = opened.map_err(|source| CheckpointError::NotOurs { path, source })?;
+        Ok(Some(Signed { checkpoint, note }))
+    }
+
+    /// Leaves a checkpoint in the directory when one is due. What goes wrong is said once, and stops
+    /// nothing else.
+    async fn store_due(&self, policy: &CheckpointPolicy) {
+        let mut state = self.state.lock().await;
+        match self.try_to_store(policy, &mut state).await {
+            Ok(()) => state.trouble = None,
+            Err(error) => {
+                let trouble = with_causes(&error);
+                if state.trouble.as_ref() != Some(&trouble) {
+                    tracing::error!(error = %trouble, "no checkpoint of the log");
+                }
+                state.trouble = Some(trouble);
+            }
+        }
+    }
+
+    async fn try_to_store(
+        &self,
+        policy: &CheckpointPolicy,
+        state: &mut State,
+    ) -> Result<(), CheckpointError> {
+        let size = self.reads.tree_edge().await?.size();
+        let due = match state.stored {
+            Some((stored, at)) => {
+                let new = size.saturating_sub(stored);
+                new >= policy.events || new > 0 && at.elapsed() >= policy.time
+            }
+            None => size > 0,
+        };
+        if !due {
+            return Ok(());
+        }
+        let signed = self.sign(state).await?;
+        let (path, size) = (policy.directory.clone(), signed.checkpoint.size);
+        let store = move || directory::store(&path, &signed.checkpoint, &signed.note);
+        let stored = match tokio::task::spawn_blocking(store).await {
+            // The service ends, and leaves the next one something to do.
+            Err(stopped) if stopped.is_cancelled() => return Ok(()),
+            done => done.unwrap_or_else(|panic| Err(panic.into())),
+        };
+        let path = policy.directory.clone();
+        stored.map_err(|source| CheckpointError::File { path, source })?;
+        state.stored = Some((size, Instant::now()));
+        Ok(())
+    }
+}
+
+/// Leaves checkpoints while this node leads, until its checkpointer is gone.
+pub async fn work(checkpointer: Weak<Checkpointer>, progress: Arc<Progress>) {
+    let mut look = tokio::time::interval(LOOK_EVERY);
+    loop {
+        look.tick().await;
+        let Some(checkpointer) = checkpointer.upgrade() else { return };
+        if let (true, Some(policy)) = (progress.leads(), &checkpointer.policy) {
+            checkpointer.store_due(policy).await;
+        }
+    }
+}

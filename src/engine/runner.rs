@@ -1,0 +1,358 @@
+//! Tails the log and keeps the read models up with it.
+//!
+//! It takes committed batches from memory, reads the log only to catch up, applies, and wakes whoever
+//! waits for a position. Of several nodes on one database one does that; the others follow, tell
+//! their caches what was committed, and take over when that one is gone. An event that cannot be
+//! applied stops it, loudly: nothing is skipped, and `/readyz` says which event it was.
+
+mod renew;
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Weak};
+use std::time::Duration;
+
+use tokio::sync::broadcast;
+use tokio::sync::broadcast::error::{RecvError, TryRecvError};
+use whence_events::{Position, Recorded};
+use whence_projections::{Checkpoint, ProjectError, ReadDb};
+
+use crate::engine::progress::Progress;
+use crate::engine::rebuild::{RebuildError, first_foreign};
+use crate::infra::errors::with_causes;
+use crate::store::{Batch, EventStore, StoreError};
+
+/// Events applied in one transaction at most, while live and while catching up.
+const MAX_APPLY: usize = 4096;
+
+/// Between attempts when log or read models do not answer.
+const RETRY_PAUSE: Duration = Duration::from_millis(200);
+
+/// How often a node asks whether it writes the tables: how long they stand still when the one that
+/// did is gone.
+const LOOK_EVERY: Duration = Duration::from_millis(500);
+
+/// How often a node looks how far the tables are, while they are behind what it knows of.
+const POLL_EVERY: Duration = Duration::from_millis(4);
+
+/// Events that a following node keeps until they are in the tables: some 100 MB.
+const MAX_PENDING: usize = 100_000;
+
+/// What wants to know of events besides the tables.
+pub trait Observer: Send + Sync + 'static {
+    /// Events are committed, and not yet in the tables.
+    fn committed(&self, events: &[Recorded]);
+    /// Events are in the tables.
+    fn projected(&self, events: &[Recorded]) -> impl Future<Output = ()> + Send;
+    /// Events were committed, nobody says which.
+    fn lost(&self);
+}
+
+/// Starts the runner. It ends when the store is dropped.
+pub fn start(
+    store: &Arc<dyn EventStore>,
+    reads: Arc<ReadDb>,
+    observer: impl Observer,
+) -> Arc<Progress> {
+    let progress = Arc::new(Progress::default());
+    // Before the first read, so that nothing falls between the log and its tail.
+    let tail = store.tail();
+    let store = Arc::downgrade(store);
+    let runner = Runner { store, reads, observer, progress: progress.clone() };
+    tokio::spawn(runner.run(tail));
+    progress
+}
+
+struct Runner<O> {
+    /// Weak: the tail ends when everybody else has let go of the store.
+    store: Weak<dyn EventStore>,
+    reads: Arc<ReadDb>,
+    observer: O,
+    progress: Arc<Progress>,
+}
+
+/// Why a round did not move on.
+#[derive(Debug, thiserror::Error)]
+enum Trouble {
+    #[error(transparent)]
+    Project(#[from] ProjectError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    Rebuild(#[from] RebuildError),
+}
+
+/// The tail is over: everybody has let go of the store.
+struct Over;
+
+/// What the tail brought.
+enum Brought {
+    /// Batches in one, and where the first of them begins.
+    Events { after: Position, events: Vec<Recorded> },
+    /// More than it could keep; the log has it.
+    TooMuch,
+    /// Nothing, for a while.
+    Nothing,
+}
+
+impl<O: Observer> Runner<O> {
+    async fn run(self, mut tail: broadcast::Receiver<Batch>) {
+        loop {
+            let trouble = match self.resume(&mut tail).await {
+                Ok(Ok(true)) => self.project(&mut tail).await,
+                Ok(Ok(false)) => self.follow(&mut tail).await,
+                Ok(Err(trouble)) => Ok(Some(trouble)),
+                Err(Over) => Err(Over),
+            };
+            match trouble {
+                Ok(None) => {}
+                Ok(Some(trouble)) => {
+                    tracing::error!(error = %with_causes(&trouble), "the read models do not move on");
+                    self.progress.stop(trouble.to_string());
+                    if let Err(Over) = self.pause(&mut tail).await {
+                        return;
+                    }
+                }
+                Err(Over) => return,
+            }
+        }
+    }
+
+    /// Goes on where the tables are, having made those of another version anew. Whether this node
+    /// writes them.
+    async fn resume(
+        &self,
+        tail: &mut broadcast::Receiver<Batch>,
+    ) -> Result<Result<bool, Trouble>, Over> {
+        let leads = match self.look().await {
+            Ok(true) => self.renew(tail).await?,
+            other => other,
+        };
+        Ok(match leads {
+            Ok(true) => self.catch_up().await.map(|()| true),
+            other => other,
+        }
+        .inspect(|_| self.progress.works()))
+    }
+
+    /// Where the tables are; those of another log are emptied. Whether this node writes them.
+    async fn look(&self) -> Result<bool, Trouble> {
+        let leads = self.reads.lead().await?;
+        self.progress.leads.send_replace(Some(leads));
+        let checkpoints = self.reads.checkpoints().await?;
+        if leads && !self.belong_to_this_log(&checkpoints).await? {
+            tracing::warn!("the read models belong to another log and are made anew");
+            self.reads.reset().await?;
+            self.progress.reached(0);
+        } else {
+            self.progress.reached(Checkpoint::lowest(&checkpoints));
+        }
+        Ok(leads)
+    }
+
+    async fn belong_to_this_log(&self, checkpoints: &[Checkpoint]) -> Result<bool, Trouble> {
+        let Some(store) = self.store.upgrade() else { return Ok(true) };
+        Ok(first_foreign(&store, checkpoints).await?.is_none())
+    }
+
+    /// Writes the tables, until something goes wrong or somebody else does it.
+    async fn project(
+        &self,
+        tail: &mut broadcast::Receiver<Batch>,
+    ) -> Result<Option<Trouble>, Over> {
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        loop {
+            let brought = tokio::select! {
+                brought = next(tail) => brought?,
+                _ = look.tick() => Brought::Nothing,
+            };
+            let done = match brought {
+                Brought::Events { after, events } => self.live(after, &events).await,
+                Brought::TooMuch => self.catch_up().await,
+                Brought::Nothing => match self.is_as_it_was(true).await {
+                    Ok(true) => Ok(()),
+                    Ok(false) => return Ok(None),
+                    Err(error) => Err(error.into()),
+                },
+            };
+            match done {
+                Ok(()) => {}
+                // Rebuilt ones are in their place, and further.
+                Err(Trouble::Project(ProjectError::TablesMoved(_))) => return Ok(None),
+                Err(trouble) => return Ok(Some(trouble)),
+            }
+        }
+    }
+
+    /// Whether this node leads or follows as before, over tables that did not go back: those of a
+    /// database that crashed may, and so do those that whoever leads has emptied.
+    async fn is_as_it_was(&self, leads: bool) -> Result<bool, ProjectError> {
+        let known = self.progress.projected();
+        let same = self.reads.lead().await? == leads;
+        Ok(same && Checkpoint::lowest(&self.reads.checkpoints().await?) >= known)
+    }
+
+    /// Keeps up with the tables that another node writes, until it stops doing so.
+    async fn follow(&self, tail: &mut broadcast::Receiver<Batch>) -> Result<Option<Trouble>, Over> {
+        // What the tail told already may not be in the tables yet.
+        let mut pending = VecDeque::new();
+        if let Err(trouble) = self.read_on(&mut pending).await {
+            return Ok(Some(trouble));
+        }
+        let mut look = tokio::time::interval(LOOK_EVERY);
+        loop {
+            let poll = tokio::time::sleep(POLL_EVERY);
+            let brought = tokio::select! {
+                biased;
+                brought = next(tail) => Some(brought?),
+                () = poll, if !pending.is_empty() => None,
+                _ = look.tick() => Some(Brought::Nothing),
+            };
+            let done = match brought {
+                Some(Brought::Events { after, events }) => {
+                    let last = pending.back().map_or(self.progress.projected(), at);
+                    if after <= last && pending.len() < MAX_PENDING {
+                        self.observer.committed(&events);
+                        pending.extend(events.into_iter().filter(|event| event.position > last));
+                        Ok(())
+                    } else {
+                        self.read_on(&mut pending).await
+                    }
+                }
+                Some(Brought::TooMuch) => self.read_on(&mut pending).await,
+                Some(Brought::Nothing) => match self.is_as_it_was(false).await {
+                    Ok(true) => Ok(()),
+                    Ok(false) => return Ok(None),
+                    Err(error) => Err(error.into()),
+                },
+                None => Ok(()),
+            };
+            let done = match done {
+                Ok(()) => self.settle(&mut pending).await,
+                Err(trouble) => Err(trouble),
+            };
+            if let Err(trouble) = done {
+                return Ok(Some(trouble));
+            }
+        }
+    }
+
+    /// What lies in the log behind all that is pending, or, when that is too much to keep, nothing:
+    /// what is not known is then forgotten instead.
+    async fn read_on(&self, pending: &mut VecDeque<Recorded>) -> Result<(), Trouble> {
+        loop {
+            let last = pending.back().map_or(self.progress.projected(), at);
+            let events = self.read(last, MAX_APPLY).await?;
+            if events.is_empty() {
+                return Ok(());
+            }
+            self.observer.committed(&events);
+            if pending.len() >= MAX_PENDING {
+                self.observer.lost();
+                pending.clear();
+            }
+            pending.extend(events);
+        }
+    }
+
+    /// Tells what has arrived in the tables meanwhile.
+    async fn settle(&self, pending: &mut VecDeque<Recorded>) -> Result<(), Trouble> {
+        if pending.is_empty() {
+            return Ok(());
+        }
+        let there = Checkpoint::lowest(&self.reads.checkpoints().await?);
+        let arrived = pending.partition_point(|event| event.position <= there);
+        if arrived > 0 {
+            let arrived: Vec<_> = pending.drain(..arrived).collect();
+            self.observer.projected(&arrived).await;
+        }
+        if there > self.progress.projected() {
+            self.progress.reached(there);
+        }
+        Ok(())
+    }
+
+    /// Between attempts: the tables stand still, the caches do not.
+    async fn pause(&self, tail: &mut broadcast::Receiver<Batch>) -> Result<(), Over> {
+        self.hear_during(tail, tokio::time::sleep(RETRY_PAUSE)).await
+    }
+
+    /// Applies what the tail brought, and what lies before it when something was missed.
+    async fn live(&self, after: Position, events: &[Recorded]) -> Result<(), Trouble> {
+        self.observer.committed(events);
+        if after > self.progress.projected() {
+            return self.catch_up().await;
+        }
+        self.apply(after, events).await
+    }
+
+    async fn catch_up(&self) -> Result<(), Trouble> {
+        loop {
+            let after = self.progress.projected();
+            let events = self.read(after, MAX_APPLY).await?;
+            if events.is_empty() {
+                return Ok(());
+            }
+            self.observer.committed(&events);
+            self.apply(after, &events).await?;
+        }
+    }
+
+    async fn apply(&self, after: Position, events: &[Recorded]) -> Result<(), Trouble> {
+        let applied = self.reads.apply_after(after, events).await;
+        // What lies before an unknown event is in the tables, and whoever waits for it is told.
+        let done = match &applied {
+            Ok(()) => events,
+            Err(ProjectError::UnknownEvent { position, .. }) => {
+                &events[..events.partition_point(|event| event.position < *position)]
+            }
+            Err(
+                ProjectError::Sqlite(_)
+                | ProjectError::Damaged(_)
+                | ProjectError::Postgres(_)
+                | ProjectError::Pool(_)
+                | ProjectError::TimedOut
+                | ProjectError::NotLeading
+                | ProjectError::TablesMoved(_)
+                | ProjectError::RebuildUnderWay
+                | ProjectError::InUse(_)
+                | ProjectError::Lock { .. },
+            ) => &[],
+        };
+        self.observer.projected(done).await;
+        if let Some(last) = done.last()
+            && last.position > self.progress.projected()
+        {
+            self.progress.reached(last.position);
+        }
+        Ok(applied?)
+    }
+
+    async fn read(&self, after: Position, limit: usize) -> Result<Vec<Recorded>, StoreError> {
+        match self.store.upgrade() {
+            Some(store) => store.read_all(after, limit).await,
+            None => Ok(vec![]),
+        }
+    }
+}
+
+/// Whatever the tail has, as one.
+async fn next(tail: &mut broadcast::Receiver<Batch>) -> Result<Brought, Over> {
+    let first = match tail.recv().await {
+        Ok(batch) => batch,
+        Err(RecvError::Lagged(_)) => return Ok(Brought::TooMuch),
+        Err(RecvError::Closed) => return Err(Over),
+    };
+    let (after, mut events) = (first.after, first.events.to_vec());
+    while events.len() < MAX_APPLY {
+        match tail.try_recv() {
+            Ok(batch) => events.extend(batch.events.iter().cloned()),
+            Err(TryRecvError::Lagged(_)) => return Ok(Brought::TooMuch),
+            Err(TryRecvError::Empty | TryRecvError::Closed) => break,
+        }
+    }
+    Ok(Brought::Events { after, events })
+}
+
+fn at(event: &Recorded) -> Position {
+    event.position
+}

@@ -1,0 +1,78 @@
+//! Tables of another version, rebuilt while they go on answering.
+
+use tokio::sync::broadcast;
+use whence_projections::Purpose;
+
+use super::{Brought, LOOK_EVERY, Observer, Over, Runner, Trouble, next};
+use crate::engine::rebuild::{BATCH, Outcome, RebuildError, Replay};
+use crate::store::Batch;
+
+impl<O: Observer> Runner<O> {
+    /// Makes the tables of another version anew beside them. Until they are there, all tables stand
+    /// still and the caches do not. Whether this node still writes them.
+    pub(super) async fn renew(
+        &self,
+        tail: &mut broadcast::Receiver<Batch>,
+    ) -> Result<Result<bool, Trouble>, Over> {
+        let outdated = match self.reads.outdated().await {
+            Ok(outdated) if outdated.is_empty() => return Ok(Ok(true)),
+            Ok(outdated) => outdated,
+            Err(error) => return Ok(Err(error.into())),
+        };
+        let names = outdated.join(", ");
+        tracing::warn!("{names}: the tables are of another version and are rebuilt");
+        self.progress.stop(format!("{names}: the tables are of another version and are rebuilt"));
+        let rebuilding = self.hear_during(tail, Box::pin(self.rebuild(&outdated))).await?;
+        if let Ok(true) = rebuilding {
+            tracing::info!("{names}: the tables are rebuilt");
+        }
+        Ok(rebuilding)
+    }
+
+    /// Whether it is done: not when another node writes the tables by now.
+    async fn rebuild(&self, names: &[&'static str]) -> Result<bool, Trouble> {
+        let Some(store) = self.store.upgrade() else { return Ok(false) };
+        let rebuilding = async {
+            let purpose = Purpose::Rebuild;
+            let replay = Replay::open(&store, &self.reads, purpose, names, BATCH).await?;
+            let mut noted = self.progress.note_rebuild(names);
+            replay.rebuild(&mut |step| noted.at(step)).await
+        };
+        tokio::select! {
+            done = rebuilding => {
+                let _: Vec<Outcome> = done.map_err(|error: RebuildError| Trouble::from(error))?;
+                Ok(true)
+            }
+            lost = self.until_it_leads_no_more() => lost,
+        }
+    }
+
+    /// Who writes the tables says so every now and then, or the lock is lost.
+    async fn until_it_leads_no_more(&self) -> Result<bool, Trouble> {
+        loop {
+            tokio::time::sleep(LOOK_EVERY).await;
+            if !self.reads.lead().await? {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// Tells the caches what is committed while something else is done.
+    pub(super) async fn hear_during<F: Future>(
+        &self,
+        tail: &mut broadcast::Receiver<Batch>,
+        work: F,
+    ) -> Result<F::Output, Over> {
+        let mut work = std::pin::pin!(work);
+        loop {
+            tokio::select! {
+                brought = next(tail) => match brought? {
+                    Brought::Events { events, .. } => self.observer.committed(&events),
+                    Brought::TooMuch => self.observer.lost(),
+                    Brought::Nothing => {}
+                },
+                done = &mut work => return Ok(done),
+            }
+        }
+    }
+}

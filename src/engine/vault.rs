@@ -1,0 +1,206 @@
+//! Subject keys: personal fields are sealed under them, and erased by destroying them.
+//!
+//! The subject of a field is the stream it stands in. A sealed field is one byte that says which key
+//! of the subject it needs, a nonce, the ciphertext and its tag; its stream, version and name are
+//! authenticated with it, so that it opens nowhere else.
+
+use std::sync::Arc;
+
+use quick_cache::sync::Cache;
+use whence_events::{Event, Personal, Pii, PiiSlot, StreamId, Version};
+
+use crate::infra::sealing::{SealingKey, SubjectKey};
+use crate::store::{EventStore, NewKey, StoreError};
+
+/// Keys kept open at most: some 100 bytes each.
+const OPEN_KEYS: usize = 20_000;
+
+/// Contended streams kept in mind at most.
+const CONTENDED: usize = 1_000;
+
+/// Subjects that are being erased kept in mind at most.
+const ERASED: usize = 10_000;
+
+/// Opens and seals personal fields.
+pub struct Vault {
+    store: Arc<dyn EventStore>,
+    wrapping: SealingKey,
+    open: Arc<OpenKeys>,
+    /// Streams that another node was seen to append to: their keys are asked for, not made.
+    contended: Cache<StreamId, ()>,
+}
+
+/// Keys in memory.
+pub struct OpenKeys {
+    keys: Cache<StreamId, SubjectKey>,
+    /// Subjects whose key is destroyed, or about to be by another node: it is not kept.
+    erased: Cache<StreamId, ()>,
+}
+
+impl Vault {
+    /// The vault beside a log.
+    #[must_use]
+    pub fn new(store: Arc<dyn EventStore>, wrapping: SealingKey) -> Self {
+        let open = OpenKeys { keys: Cache::new(OPEN_KEYS), erased: Cache::new(ERASED) };
+        Self { store, wrapping, open: Arc::new(open), contended: Cache::new(CONTENDED) }
+    }
+
+    /// The key to seal the next events of a stream with. Where there is none it is made, and has to
+    /// be appended with them; call [`Vault::cache`] once it was.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn key_for_append(
+        &self,
+        subject: &StreamId,
+        length: Version,
+    ) -> Result<(SubjectKey, Option<NewKey>), StoreError> {
+        // An empty stream has no key, unless somebody died between making one and appending.
+        if length == 0 && self.contended.get(subject).is_none() {
+            return Ok(self.make(subject, 0));
+        }
+        if let Some(key) = self.open.keys.get(subject) {
+            return Ok((key, None));
+        }
+        Ok(match self.store.read_key(subject).await? {
+            None => self.make(subject, 0),
+            Some(record) => match self.unwrap(subject, record.generation, record.wrapped) {
+                Some(key) => (key, None),
+                None => self.make(subject, record.generation + 1),
+            },
+        })
+    }
+
+    /// Somebody else appended to a stream: what is known of its key may be over.
+    pub fn invalidate(&self, subject: &StreamId) {
+        self.open.keys.remove(subject);
+        self.contended.insert(subject.clone(), ());
+    }
+
+    /// A key that is in the store now.
+    pub fn cache(&self, subject: &StreamId, key: SubjectKey) {
+        self.open.cache(subject, key);
+    }
+
+    /// What is in memory, for who hears of erasures. It does not hold the store.
+    #[must_use]
+    pub fn open_keys(&self) -> Arc<OpenKeys> {
+        self.open.clone()
+    }
+
+    /// Destroys the key of a subject: its sealed fields open nowhere from now on.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn destroy(&self, subject: &StreamId) -> Result<(), StoreError> {
+        self.open.evict(subject);
+        self.store.destroy_key(subject).await
+    }
+
+    /// The value of a sealed field; `None` when its key was destroyed.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn open<T: Personal + Clone>(
+        &self,
+        subject: &StreamId,
+        version: Version,
+        field: &str,
+        pii: &Pii<T>,
+    ) -> Result<Option<T>, StoreError> {
+        let Pii::Sealed(sealed) = pii else {
+            return Ok(pii.clear().cloned());
+        };
+        let Some(key) = self.key(subject).await? else {
+            return Ok(None);
+        };
+        let mut slot = pii.clone();
+        match key.open(subject, version, field, sealed) {
+            Some(bytes) => slot.set_clear(&bytes),
+            None => slot.set_erased(),
+        }
+        Ok(slot.clear().cloned())
+    }
+
+    /// Opens every sealed field of an event in place; one whose key was destroyed becomes erased.
+    ///
+    /// # Errors
+    /// When the store does not answer.
+    pub async fn open_event(
+        &self,
+        subject: &StreamId,
+        version: Version,
+        event: &mut Event,
+    ) -> Result<(), StoreError> {
+        let mut any_sealed = false;
+        event.visit_pii(&mut |_, slot| any_sealed |= slot.sealed().is_some());
+        if !any_sealed {
+            return Ok(());
+        }
+        let key = self.key(subject).await?;
+        event.visit_pii(&mut |field, slot| {
+            let Some(sealed) = slot.sealed() else { return };
+            match key.and_then(|key| key.open(subject, version, field, sealed)) {
+                Some(bytes) => slot.set_clear(&bytes),
+                None => slot.set_erased(),
+            }
+        });
+        Ok(())
+    }
+
+    async fn key(&self, subject: &StreamId) -> Result<Option<SubjectKey>, StoreError> {
+        if let Some(key) = self.open.keys.get(subject) {
+            return Ok(Some(key));
+        }
+        let Some(record) = self.store.read_key(subject).await? else {
+            return Ok(None);
+        };
+        let key = self.unwrap(subject, record.generation, record.wrapped);
+        if let Some(key) = key {
+            self.cache(subject, key);
+        }
+        Ok(key)
+    }
+
+    fn make(&self, subject: &StreamId, generation: u32) -> (SubjectKey, Option<NewKey>) {
+        let key = SubjectKey::generate(generation);
+        let wrapped = key.wrap(&self.wrapping, subject);
+        (key, Some(NewKey { generation, wrapped }))
+    }
+
+    fn unwrap(
+        &self,
+        subject: &StreamId,
+        generation: u32,
+        wrapped: Option<Vec<u8>>,
+    ) -> Option<SubjectKey> {
+        SubjectKey::unwrap(&self.wrapping, subject, generation, &wrapped?)
+    }
+}
+
+impl OpenKeys {
+    fn cache(&self, subject: &StreamId, key: SubjectKey) {
+        // The one event of a touch is written already; and who erases a user on another node could
+        // not tell here which touches were theirs.
+        if matches!(subject, StreamId::Touch(_)) {
+            return;
+        }
+        self.keys.insert(subject.clone(), key);
+        // Looked at after it was put there: of this and an erasure one sees the other.
+        if self.erased.get(subject).is_some() {
+            self.keys.remove(subject);
+        }
+    }
+
+    /// A subject is erased, here or by another node, which may be about to destroy the key: what is
+    /// read of it from now on is not kept.
+    pub fn evict(&self, subject: &StreamId) {
+        self.erased.insert(subject.clone(), ());
+        self.keys.remove(subject);
+    }
+
+    /// Nobody knows which subjects were erased.
+    pub fn evict_all(&self) {
+        self.keys.clear();
+    }
+}

@@ -1,0 +1,201 @@
+//! Device class of a request, by its client hints, the CDN in front of us, or its user agent.
+
+mod user_agent;
+
+use http::HeaderMap;
+use whence_events::DeviceClass;
+
+/// The class of the device that sent these headers, or `None` when they say nothing about it.
+///
+/// The first of these that answers: `Sec-CH-UA-Form-Factors`, `Sec-CH-UA-Mobile`, what a CDN says
+/// (only with `trust_cdn`: a CDN in front of us overwrites these headers; without one they are the
+/// client's word), the user agent.
+///
+/// An iPad whose Safari asks for desktop pages sends the headers of a Mac, and is a desktop here.
+///
+/// # Examples
+///
+/// ```
+/// use http::{HeaderMap, HeaderValue, header::USER_AGENT};
+/// use whence_events::DeviceClass;
+///
+/// let safari = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15";
+/// let headers = HeaderMap::from_iter([(USER_AGENT, HeaderValue::from_static(safari))]);
+/// assert_eq!(whence::http::device::classify(&headers, false), Some(DeviceClass::Mobile));
+/// ```
+#[must_use]
+pub fn classify(headers: &HeaderMap, trust_cdn: bool) -> Option<DeviceClass> {
+    form_factors(headers)
+        .or_else(|| mobile_hint(headers))
+        .or_else(|| if trust_cdn { cdn(headers) } else { None })
+        .or_else(|| user_agent::classify(headers.get(http::header::USER_AGENT)?.as_bytes()))
+}
+
+/// `Sec-CH-UA-Form-Factors` (User-Agent Client Hints, section 3.3): a list of quoted words. The
+/// first one with a class of its own decides, because a folding phone may list two; the rest
+/// (`Automotive`, `XR`, `EInk`, `Watch`) only when they stand alone.
+fn form_factors(headers: &HeaderMap) -> Option<DeviceClass> {
+    let listed = text(headers, "sec-ch-ua-form-factors")?;
+    let classes = || listed.split(',').filter_map(|item| form_factor(item.trim()));
+    classes().find(|class| *class != DeviceClass::Other).or_else(|| classes().next())
+}
+
+fn form_factor(item: &str) -> Option<DeviceClass> {
+    const CLASSES: [(&str, DeviceClass); 7] = [
+        ("mobile", DeviceClass::Mobile),
+        ("tablet", DeviceClass::Tablet),
+        ("desktop", DeviceClass::Desktop),
+        ("automotive", DeviceClass::Other),
+        ("xr", DeviceClass::Other),
+        ("eink", DeviceClass::Other),
+        ("watch", DeviceClass::Other),
+    ];
+    let word = item.trim_matches('"');
+    CLASSES.into_iter().find_map(|(name, class)| word.eq_ignore_ascii_case(name).then_some(class))
+}
+
+/// `Sec-CH-UA-Mobile`: `?1` is a phone. `?0` is a tablet, a television or a desktop, so it is left
+/// to the user agent to tell them apart, and alone is no answer: the field is never corrected
+/// later, and a null is better there than a guess.
+fn mobile_hint(headers: &HeaderMap) -> Option<DeviceClass> {
+    (text(headers, "sec-ch-ua-mobile")?.trim() == "?1").then_some(DeviceClass::Mobile)
+}
+
+/// What CloudFront or Cloudflare found. CloudFront may set several to `true` (a tablet is often a
+/// mobile viewer too), so the narrower ones are asked first.
+fn cdn(headers: &HeaderMap) -> Option<DeviceClass> {
+    const CLOUDFRONT: [(&str, DeviceClass); 4] = [
+        ("cloudfront-is-smarttv-viewer", DeviceClass::Tv),
+        ("cloudfront-is-tablet-viewer", DeviceClass::Tablet),
+        ("cloudfront-is-mobile-viewer", DeviceClass::Mobile),
+        ("cloudfront-is-desktop-viewer", DeviceClass::Desktop),
+    ];
+    let cloudfront = CLOUDFRONT.into_iter().find_map(|(name, class)| {
+        text(headers, name)?.trim().eq_ignore_ascii_case("true").then_some(class)
+    });
+    cloudfront.or_else(|| {
+        let class = DeviceClass::parse(&text(headers, "cf-device-type")?.trim().to_lowercase())?;
+        // Cloudflare knows three words; another one is not from Cloudflare.
+        matches!(class, DeviceClass::Mobile | DeviceClass::Tablet | DeviceClass::Desktop)
+            .then_some(class)
+    })
+}
+
+fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
+    headers.get(name)?.to_str().ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use http::{HeaderName, HeaderValue};
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const IPHONE: (&str, &str) =
+        ("user-agent", "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) Mobile/15E148");
+    const WINDOWS: (&str, &str) =
+        ("user-agent", "Mozilla/5.0 (Windows NT 10.0; Win64; x64) Chrome/131.0.0.0 Safari/537.36");
+
+    fn headers(pairs: &[(&str, &str)]) -> HeaderMap {
+        pairs
+            .iter()
+            .map(|(name, value)| {
+                let name: HeaderName = name.parse().expect("a header name");
+                (name, HeaderValue::from_str(value).expect("a header value"))
+            })
+            .collect()
+    }
+
+    /// The class when the CDN is not trusted, and when it is.
+    #[track_caller]
+    fn both(pairs: &[(&str, &str)]) -> [Option<&'static str>; 2] {
+        let headers = headers(pairs);
+        [false, true].map(|trust_cdn| classify(&headers, trust_cdn).map(DeviceClass::as_str))
+    }
+
+    #[test]
+    fn form_factors_come_first() {
+        let hint = |value| {
+            both(&[("sec-ch-ua-form-factors", value), ("sec-ch-ua-mobile", "?1"), WINDOWS])[0]
+        };
+        assert_eq!(hint(r#""Tablet""#), Some("tablet"));
+        assert_eq!(hint(r#""Desktop""#), Some("desktop"));
+        assert_eq!(hint(r#""XR""#), Some("other"));
+        assert_eq!(hint(r#""Automotive", "Tablet""#), Some("tablet"));
+        assert_eq!(hint(r#""EInk" , "Watch""#), Some("other"));
+        // Nothing known in the list: the next header is asked.
+        assert_eq!(hint(r#""Toaster""#), Some("mobile"));
+        assert_eq!(hint(""), Some("mobile"));
+    }
+
+    #[test]
+    fn the_mobile_hint_decides_only_when_set() {
+        assert_eq!(both(&[("sec-ch-ua-mobile", "?1"), WINDOWS])[0], Some("mobile"));
+        assert_eq!(both(&[("sec-ch-ua-mobile", "?0"), WINDOWS])[0], Some("desktop"));
+        assert_eq!(both(&[("sec-ch-ua-mobile", "?0"), IPHONE])[0], Some("mobile"));
+        assert_eq!(both(&[("sec-ch-ua-mobile", "?0")])[0], None);
+    }
+
+    #[test]
+    fn a_cdn_is_believed_only_when_trusted() {
+        let tv = ("cloudfront-is-smarttv-viewer", "true");
+        assert_eq!(both(&[tv, WINDOWS]), [Some("desktop"), Some("tv")]);
+        let cloudflare = ("cf-device-type", "tablet");
+        assert_eq!(both(&[cloudflare, WINDOWS]), [Some("desktop"), Some("tablet")]);
+        assert_eq!(both(&[cloudflare]), [None, Some("tablet")]);
+        assert_eq!(both(&[("cf-device-type", "tv"), IPHONE]), [Some("mobile"); 2]);
+        // Client hints are the browser's own word, and stay first.
+        assert_eq!(both(&[tv, ("sec-ch-ua-mobile", "?1")]), [Some("mobile"); 2]);
+    }
+
+    #[test]
+    fn a_tablet_that_cloudfront_calls_mobile_too_is_a_tablet() {
+        let said = [
+            ("cloudfront-is-desktop-viewer", "false"),
+            ("cloudfront-is-mobile-viewer", "true"),
+            ("cloudfront-is-smarttv-viewer", "false"),
+            ("cloudfront-is-tablet-viewer", "true"),
+        ];
+        assert_eq!(both(&said)[1], Some("tablet"));
+    }
+
+    #[test]
+    fn nothing_known_is_no_class() {
+        for user_agent in ["", " ", "Mozilla/5.0", "\u{0}x", "(((", "ÿþ", "a a a a", "-"] {
+            let mut headers = HeaderMap::new();
+            if let Ok(value) = HeaderValue::from_bytes(user_agent.as_bytes()) {
+                headers.insert("user-agent", value);
+            }
+            assert_eq!(classify(&headers, true), None, "{user_agent:?}");
+        }
+        assert_eq!(classify(&HeaderMap::new(), true), None);
+    }
+
+    #[test]
+    fn only_the_first_512_bytes_of_a_user_agent_count() {
+        // The cut falls inside a two-byte character.
+        let long = "é".repeat(300) + " iPhone";
+        assert_eq!(both(&[("user-agent", &long)])[0], None);
+        let early = "iPhone ".to_owned() + &"é ".repeat(20_000);
+        assert_eq!(both(&[("user-agent", &early)])[0], Some("mobile"));
+    }
+
+    proptest! {
+        #[test]
+        fn no_header_makes_it_panic(
+            values in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..700), 4),
+        ) {
+            let names =
+                ["sec-ch-ua-form-factors", "sec-ch-ua-mobile", "cf-device-type", "user-agent"];
+            let headers = names
+                .into_iter()
+                .zip(values)
+                .filter_map(|(name, value)| {
+                    Some((name.parse::<HeaderName>().ok()?, HeaderValue::from_bytes(&value).ok()?))
+                })
+                .collect();
+            let _ = classify(&headers, true);
+        }
+    }
+}

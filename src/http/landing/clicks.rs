@@ -1,0 +1,121 @@
+//! Which clicks are the same one.
+
+use std::time::Duration;
+
+use quick_cache::sync::{Cache, EntryAction, EntryResult};
+use whence_events::{Mac, ReferralCode, Timestamp};
+
+use super::ClientFacts;
+use crate::infra::keys::MacKey;
+
+/// How long the same client on the same code is one click.
+const ONE_CLICK: Duration = Duration::from_hours(1);
+
+/// How many clicks are remembered: about 10 MB when full. What is forgotten early counts twice.
+const MAX_CLICKS: usize = 100_000;
+
+/// The clicks of the last hour, on this node. No address is in it, only a hash under a key that is
+/// made at start and known to nobody.
+pub(super) struct Clicks {
+    key: MacKey,
+    seen: Cache<Mac, Timestamp>,
+}
+
+impl Clicks {
+    pub(super) fn new() -> Self {
+        Self { key: MacKey::generate(), seen: Cache::new(MAX_CLICKS) }
+    }
+
+    /// Whether this client was on this code within the hour; if not, the hour begins. It does not
+    /// begin again with each click, so that a steady visitor counts once an hour.
+    pub(super) fn seen(&self, code: &ReferralCode, client: &ClientFacts, now: Timestamp) -> bool {
+        // Without an address all clients of one browser version would be one.
+        let Some(ip) = client.ip else {
+            return false;
+        };
+        let agent = client.user_agent.as_deref().unwrap_or("");
+        let click = self.key.sign("click", &format!("{}\n{ip}\n{agent}", code.folded()));
+        // Atomic: of two clicks at once, one is the first.
+        let entry = self.seen.entry(&click, None, |_, since| {
+            let again = now.since(*since) < ONE_CLICK;
+            if !again {
+                *since = now;
+            }
+            EntryAction::Retain(again)
+        });
+        match entry {
+            EntryResult::Retained(again) => again,
+            EntryResult::Vacant(guard) | EntryResult::Replaced(guard, _) => {
+                let _ = guard.insert(now);
+                false
+            }
+            EntryResult::Removed(..) | EntryResult::Timeout => false,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn client(ip: &str, user_agent: &str) -> ClientFacts {
+        ClientFacts {
+            ip: ip.parse().ok(),
+            user_agent: Some(user_agent.to_owned()),
+            ..ClientFacts::default()
+        }
+    }
+
+    fn code(code: &str) -> ReferralCode {
+        code.parse().unwrap()
+    }
+
+    #[test]
+    fn same_code_address_and_agent_within_the_hour_are_one_click() {
+        let clicks = Clicks::new();
+        let start = Timestamp::from_micros(1);
+        let me = client("192.0.2.1", "a");
+        assert!(!clicks.seen(&code("abc"), &me, start));
+        assert!(clicks.seen(&code("ABC"), &me, start + Duration::from_secs(3599)));
+        for (ip, agent, other) in
+            [("192.0.2.2", "a", "abc"), ("192.0.2.1", "b", "abc"), ("192.0.2.1", "a", "abd")]
+        {
+            assert!(!clicks.seen(&code(other), &client(ip, agent), start));
+        }
+    }
+
+    #[test]
+    fn an_hour_after_the_first_click_the_next_one_counts() {
+        let clicks = Clicks::new();
+        let (me, abc) = (client("192.0.2.1", "a"), code("abc"));
+        let minutes = |m| Timestamp::from_micros(1) + Duration::from_mins(m);
+        let seen = [0, 40, 60, 70, 119, 120].map(|m| clicks.seen(&abc, &me, minutes(m)));
+        assert_eq!(seen, [false, true, false, true, true, false]);
+    }
+
+    #[test]
+    fn clients_without_an_address_are_never_taken_for_one() {
+        let clicks = Clicks::new();
+        let nobody = ClientFacts::default();
+        let now = Timestamp::from_micros(1);
+        assert!(!clicks.seen(&code("abc"), &nobody, now));
+        assert!(!clicks.seen(&code("abc"), &nobody, now));
+    }
+
+    #[test]
+    fn of_many_clicks_at_once_one_counts() {
+        let clicks = Clicks::new();
+        let (me, abc) = (client("192.0.2.1", "a"), code("abc"));
+        let first = std::sync::atomic::AtomicU32::new(0);
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| {
+                    if !clicks.seen(&abc, &me, Timestamp::from_micros(1)) {
+                        first.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+                    }
+                });
+            }
+        });
+        assert_eq!(first.into_inner(), 1);
+    }
+}

@@ -1,0 +1,169 @@
+//! The referral code that a user chooses.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use http::HeaderMap;
+use serde::Deserialize;
+use serde_json::json;
+use whence_events::{Actor, CodeKind, ReferralCode, StreamId};
+
+use crate::app::App;
+use crate::domain::name::{Name, NameTaken, ReserveName};
+use crate::domain::user::{User, UserCommand, UserRejection};
+use crate::engine::handler::HandleError;
+use crate::http::error::Problem;
+use crate::http::extract::{Asked, Body, SignedIn, check_csrf};
+
+/// What nobody may be called: it could be taken for the service's own word.
+const RESERVED: &[&str] = &[
+    "about",
+    "account",
+    "admin",
+    "administrator",
+    "api",
+    "app",
+    "auth",
+    "billing",
+    "blog",
+    "code",
+    "contact",
+    "creator",
+    "creators",
+    "docs",
+    "help",
+    "home",
+    "invite",
+    "legal",
+    "login",
+    "logout",
+    "mail",
+    "me",
+    "none",
+    "null",
+    "official",
+    "privacy",
+    "ref",
+    "referral",
+    "referrals",
+    "root",
+    "security",
+    "settings",
+    "signup",
+    "staff",
+    "status",
+    "support",
+    "system",
+    "team",
+    "terms",
+    "test",
+    "undefined",
+    "user",
+    "users",
+    "v1",
+    "webmaster",
+    "whence",
+    "www",
+];
+
+#[derive(Deserialize)]
+pub(crate) struct SlugBody {
+    #[serde(default)]
+    slug: Option<String>,
+}
+
+/// `POST /v1/referrals/code`
+pub(crate) async fn choose(
+    State(app): State<Arc<App>>,
+    SignedIn { session, token }: SignedIn,
+    headers: HeaderMap,
+    asked: Asked,
+    Body(body): Body<SlugBody>,
+) -> Result<Response, Problem> {
+    check_csrf(&headers, &app, &token)?;
+    let code = parse_slug(body.slug.as_deref().unwrap_or_default())?;
+    let (user_id, now) = (session.user.user_id, asked.now);
+    let stream = StreamId::User(user_id);
+    // Before the name is taken for ever: would the user's own stream refuse it?
+    let user = app.engine.handler.load::<User>(&stream).await?.state;
+    user.may_choose_code(now).map_err(|rejection| too_many(rejection, &asked))?;
+    let context = asked.context(Actor::Owner);
+    let reserve = ReserveName { owner: user_id };
+    match app.engine.handler.run::<Name>(&StreamId::code(&code), &reserve, &context).await {
+        Ok(_) => {}
+        Err(HandleError::Rejected(NameTaken)) => return Err(Problem::SlugTaken),
+        Err(HandleError::Store(error)) => return Err(error.into()),
+    }
+    let kind = CodeKind::Custom;
+    let issue = UserCommand::IssueReferralCode { now, code: code.clone(), kind };
+    let done = match app.engine.handler.run::<User>(&stream, &issue, &context).await {
+        Err(HandleError::Rejected(rejection)) => return Err(too_many(rejection, &asked)),
+        done => done?,
+    };
+    app.progress.wait_for(done.position).await;
+    let link = app.link(code.as_str());
+    Ok(Json(json!({ "code": { "code": code, "kind": kind, "link": link } })).into_response())
+}
+
+/// `DELETE /v1/referrals/code`: the chosen code in use attributes nothing from now on.
+pub(crate) async fn give_up(
+    State(app): State<Arc<App>>,
+    SignedIn { session, token }: SignedIn,
+    headers: HeaderMap,
+    asked: Asked,
+) -> Result<Response, Problem> {
+    check_csrf(&headers, &app, &token)?;
+    let stream = StreamId::User(session.user.user_id);
+    let user = app.engine.handler.load::<User>(&stream).await?.state;
+    if let Some(current) = user.current_code(CodeKind::Custom) {
+        let (code, reason) = (current.code.clone(), "owner".to_owned());
+        let disable = UserCommand::DisableReferralCode { code, reason };
+        match app.engine.handler.run::<User>(&stream, &disable, &asked.context(Actor::Owner)).await
+        {
+            // Another call was faster.
+            Err(HandleError::Rejected(UserRejection::NoSuchCode)) => {}
+            done => {
+                app.progress.wait_for(done?.position).await;
+            }
+        }
+    }
+    Ok(Json(json!({ "ok": true })).into_response())
+}
+
+fn too_many(rejection: UserRejection, asked: &Asked) -> Problem {
+    if let UserRejection::TooManyCodes { until } = rejection {
+        return Problem::rate_limited(asked.now, until);
+    }
+    HandleError::Rejected(rejection).into()
+}
+
+/// 3 to 32 of `[a-z0-9-]`, not `-` at the ends, in any case and with white space around it.
+fn parse_slug(text: &str) -> Result<ReferralCode, Problem> {
+    let slug = text.trim().to_ascii_lowercase();
+    if slug.len() < 3 || slug.ends_with('-') {
+        return Err(Problem::SlugInvalid);
+    }
+    let code = slug.parse().map_err(|_| Problem::SlugInvalid)?;
+    if RESERVED.contains(&slug.as_str()) { Err(Problem::SlugReserved) } else { Ok(code) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slug_is_plain_and_not_one_of_ours() {
+        assert_eq!(parse_slug(" Ada-1 ").unwrap().as_str(), "ada-1");
+        for bad in ["", "ab", "-ada", "ada-", "a_b", "a b", "adä", &"x".repeat(33)] {
+            assert_eq!(parse_slug(bad), Err(Problem::SlugInvalid), "{bad}");
+        }
+        assert_eq!(parse_slug("Admin"), Err(Problem::SlugReserved));
+    }
+
+    #[test]
+    fn the_reserved_words_are_sorted_and_could_be_chosen() {
+        assert!(RESERVED.is_sorted());
+    }
+}

@@ -1,0 +1,164 @@
+//! The master key, and the keys that derive from it by HKDF (RFC 5869): one label a purpose, so that no
+//! key serves two purposes.
+
+use std::fmt;
+
+use aws_lc_rs::hkdf::{HKDF_SHA256, KeyType, Salt};
+use aws_lc_rs::hmac;
+use whence_events::{EmailAddress, EmailKey, Mac};
+
+use crate::infra::hash::mac;
+use crate::infra::random::random_bytes;
+use crate::infra::sealing::SealingKey;
+
+/// The key everything else derives from. Whoever has it can read all personal data.
+#[derive(Clone, PartialEq, Eq)]
+pub struct MasterKey([u8; 32]);
+
+impl MasterKey {
+    /// A fresh one.
+    #[must_use]
+    pub fn generate() -> Self {
+        Self(random_bytes())
+    }
+
+    /// 64 hexadecimal digits, surrounding white space ignored.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let text = text.trim();
+        if text.len() != 64 || !text.bytes().all(|b| b.is_ascii_hexdigit()) {
+            return None;
+        }
+        let mut key = [0; 32];
+        for (byte, digits) in key.iter_mut().zip(text.as_bytes().chunks(2)) {
+            *byte = u8::from_str_radix(std::str::from_utf8(digits).ok()?, 16).ok()?;
+        }
+        Some(Self(key))
+    }
+
+    /// The form that [`MasterKey::parse`] reads: for the key file only.
+    #[must_use]
+    pub fn to_hex(&self) -> String {
+        use std::fmt::Write as _;
+        self.0.iter().fold(String::with_capacity(64), |mut hex, byte| {
+            let _ = write!(hex, "{byte:02x}");
+            hex
+        })
+    }
+
+    fn derive<const N: usize>(&self, purpose: &str) -> [u8; N] {
+        struct Length(usize);
+        impl KeyType for Length {
+            fn len(&self) -> usize {
+                self.0
+            }
+        }
+        let mut key = [0; N];
+        Salt::new(HKDF_SHA256, b"whence")
+            .extract(&self.0)
+            .expand(&[purpose.as_bytes()], Length(N))
+            .and_then(|okm| okm.fill(&mut key))
+            .expect("HKDF gives any length up to 8160 bytes");
+        key
+    }
+}
+
+impl fmt::Debug for MasterKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MasterKey(..)")
+    }
+}
+
+/// The purpose keys of one master key.
+#[derive(Clone)]
+pub struct Keys {
+    email_index: hmac::Key,
+    pub(super) code: hmac::Key,
+    pub(super) csrf: hmac::Key,
+    check: hmac::Key,
+    /// Signs the cookies of a landing.
+    pub cookie: MacKey,
+    /// Wraps subject keys.
+    pub wrapping: SealingKey,
+    /// Seed of the Ed25519 key that signs bearer tokens.
+    pub(crate) bearer_seed: [u8; 32],
+    /// Seed of the Ed25519 key that signs checkpoints of the log.
+    pub(crate) log_seed: [u8; 32],
+}
+
+impl Keys {
+    /// All of them.
+    #[must_use]
+    pub fn derive(master: &MasterKey) -> Self {
+        let hmac = |purpose| hmac::Key::new(hmac::HMAC_SHA256, &master.derive::<32>(purpose));
+        Self {
+            // The one key that can never change: it names the mailbox streams.
+            email_index: hmac("email index"),
+            code: hmac("one-time code"),
+            csrf: hmac("csrf"),
+            check: hmac("check"),
+            cookie: MacKey(hmac("landing cookie")),
+            wrapping: SealingKey::new(&master.derive("subject key wrapping")),
+            bearer_seed: master.derive("bearer token"),
+            log_seed: master.derive("log checkpoint"),
+        }
+    }
+
+    /// A value that says, without telling anything else, whether two master keys are the same.
+    #[must_use]
+    pub fn fingerprint(&self) -> Mac {
+        mac(&self.check, &[b"whence"])
+    }
+
+    /// The name of an address in the log.
+    #[must_use]
+    pub fn email_key(&self, email: &EmailAddress) -> EmailKey {
+        EmailKey(mac(&self.email_index, &[email.as_str().as_bytes()]).0)
+    }
+}
+
+impl fmt::Debug for Keys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Keys(..)")
+    }
+}
+
+/// A key that signs short texts.
+#[derive(Clone)]
+pub struct MacKey(hmac::Key);
+
+impl MacKey {
+    /// A fresh one, which nobody else has.
+    #[must_use]
+    pub fn generate() -> Self {
+        Self(hmac::Key::new(hmac::HMAC_SHA256, &random_bytes::<32>()))
+    }
+
+    /// HMAC-SHA-256 cut to 128 bits over `domain`, a zero byte and `text`: a signature made for one
+    /// purpose says nothing in another.
+    #[must_use]
+    pub fn sign(&self, domain: &str, text: &str) -> Mac {
+        mac(&self.0, &[domain.as_bytes(), &[0], text.as_bytes()])
+    }
+}
+
+impl fmt::Debug for MacKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("MacKey(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_master_key_has_one_spelling_and_is_never_shown() {
+        let key = MasterKey::generate();
+        assert_eq!(MasterKey::parse(&format!(" {}\n", key.to_hex())), Some(key.clone()));
+        assert!(MasterKey::parse("00").is_none());
+        assert!(MasterKey::parse(&"zz".repeat(32)).is_none());
+        assert!(MasterKey::parse(&"+f".repeat(32)).is_none());
+        assert_eq!(format!("{key:?}"), "MasterKey(..)");
+    }
+}

@@ -1,0 +1,159 @@
+//! Sealing of personal data: AES-256-GCM, one key a subject.
+//!
+//! The subject of a field is the stream that it is in. A sealed field is one byte that says which key of
+//! the subject it needs, a nonce, the ciphertext and its tag. Its stream, version and name are
+//! authenticated with it, so that it opens nowhere else.
+
+use std::fmt;
+
+use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
+use whence_events::{Event, Sealed, StreamId, Version};
+
+use crate::infra::random::random_bytes;
+
+/// An AES-256-GCM key. Nonces are random (96 bits), so one key seals at most 2^32 values
+/// (NIST SP 800-38D, 8.3); a subject has a few thousand, the wrapping key one for each subject.
+#[derive(Clone)]
+pub struct SealingKey(std::sync::Arc<LessSafeKey>);
+
+impl SealingKey {
+    /// From its 32 bytes.
+    #[must_use]
+    pub fn new(bytes: &[u8; 32]) -> Self {
+        let key = UnboundKey::new(&AES_256_GCM, bytes).expect("32 bytes are an AES-256 key");
+        Self(std::sync::Arc::new(LessSafeKey::new(key)))
+    }
+
+    /// Nonce, ciphertext and tag; 28 bytes longer than `clear`.
+    #[must_use]
+    pub fn seal(&self, aad: &[u8], clear: &[u8]) -> Vec<u8> {
+        let nonce: [u8; 12] = random_bytes();
+        let mut sealed = Vec::with_capacity(clear.len() + 28);
+        sealed.extend_from_slice(&nonce);
+        sealed.extend_from_slice(clear);
+        let tag = self
+            .0
+            .seal_in_place_separate_tag(
+                Nonce::assume_unique_for_key(nonce),
+                Aad::from(aad),
+                &mut sealed[12..],
+            )
+            .expect("a field is shorter than the 64 GiB that GCM takes");
+        sealed.extend_from_slice(tag.as_ref());
+        sealed
+    }
+
+    /// What was sealed; `None` when key, place or bytes are not the same.
+    #[must_use]
+    pub fn open(&self, aad: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
+        let (nonce, rest) = sealed.split_at_checked(12)?;
+        let mut buffer = rest.to_vec();
+        let nonce = Nonce::try_assume_unique_for_key(nonce).ok()?;
+        let length = self.0.open_in_place(nonce, Aad::from(aad), &mut buffer).ok()?.len();
+        buffer.truncate(length);
+        Some(buffer)
+    }
+}
+
+impl fmt::Debug for SealingKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SealingKey(..)")
+    }
+}
+
+/// The key of one subject, which is a stream: every personal field in it is sealed under this key.
+#[derive(Clone, Copy)]
+pub struct SubjectKey {
+    generation: u32,
+    bytes: [u8; 32],
+}
+
+impl SubjectKey {
+    /// Returns a fresh key. `generation` counts the keys that the subject had before.
+    #[must_use]
+    pub fn generate(generation: u32) -> Self {
+        Self { generation, bytes: random_bytes() }
+    }
+
+    /// Returns this key sealed under the wrapping key, as the vault stores it.
+    #[must_use]
+    pub fn wrap(&self, wrapping: &SealingKey, subject: &StreamId) -> Vec<u8> {
+        wrapping.seal(&place(subject, self.generation.into(), "key"), &self.bytes)
+    }
+
+    /// Returns the key out of its wrapping, or `None` when another master key wrapped it or it is
+    /// damaged.
+    #[must_use]
+    pub fn unwrap(
+        wrapping: &SealingKey,
+        subject: &StreamId,
+        generation: u32,
+        wrapped: &[u8],
+    ) -> Option<Self> {
+        let bytes = wrapping.open(&place(subject, generation.into(), "key"), wrapped)?;
+        Some(Self { generation, bytes: bytes.try_into().ok()? })
+    }
+
+    /// Seals every clear field of an event for its place in the log.
+    pub fn seal(&self, subject: &StreamId, version: Version, event: &mut Event) {
+        let cipher = SealingKey::new(&self.bytes);
+        event.visit_pii(&mut |field, slot| {
+            if let Some(clear) = slot.clear_bytes() {
+                let mut sealed = vec![generation_byte(self.generation)];
+                sealed.extend(cipher.seal(&place(subject, version, field), &clear));
+                slot.set_sealed(Sealed(sealed.into()));
+            }
+        });
+    }
+
+    /// Returns the bytes of a sealed field, or `None` when they were sealed under another key of the
+    /// subject or for another place.
+    #[must_use]
+    pub fn open(
+        &self,
+        subject: &StreamId,
+        version: Version,
+        field: &str,
+        sealed: &Sealed,
+    ) -> Option<Vec<u8>> {
+        let (generation, sealed) = sealed.0.split_first()?;
+        // Another key of the subject sealed it, and that one was destroyed.
+        if *generation != generation_byte(self.generation) {
+            return None;
+        }
+        SealingKey::new(&self.bytes).open(&place(subject, version, field), sealed)
+    }
+}
+
+/// Returns whether the key of a subject, as the vault stores it, opens with a wrapping key.
+#[must_use]
+pub fn opens(wrapping: &SealingKey, subject: &str, generation: u32, wrapped: &[u8]) -> bool {
+    subject
+        .parse()
+        .is_ok_and(|subject| SubjectKey::unwrap(wrapping, &subject, generation, wrapped).is_some())
+}
+
+/// Returns what is authenticated with a field, so that it opens nowhere else.
+fn place(subject: &StreamId, version: Version, field: &str) -> Vec<u8> {
+    format!("{subject}/{version}/{field}").into_bytes()
+}
+
+fn generation_byte(generation: u32) -> u8 {
+    generation.to_le_bytes()[0]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sealed_bytes_open_only_in_their_place() {
+        let key = SealingKey::new(&random_bytes());
+        let sealed = key.seal(b"here", b"secret");
+        assert_eq!(key.open(b"here", &sealed).as_deref(), Some(&b"secret"[..]));
+        assert!(key.open(b"there", &sealed).is_none());
+        assert!(key.open(b"here", &sealed[..sealed.len() - 1]).is_none());
+        assert!(key.open(b"here", b"").is_none());
+        assert!(SealingKey::new(&random_bytes()).open(b"here", &sealed).is_none());
+    }
+}

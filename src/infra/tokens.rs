@@ -1,0 +1,181 @@
+//! One-time codes and the tokens of sessions: made, parsed and hashed here, and never shown in a log.
+
+use std::fmt;
+
+use aws_lc_rs::hmac;
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use uuid::Uuid;
+use whence_events::{Hash, Mac, RequestId, SessionId};
+
+use crate::infra::hash::{mac, sha256};
+use crate::infra::keys::Keys;
+use crate::infra::random::{new_uuid_v7, random_bytes, six_digit_number};
+
+/// A one-time code: 6 digits, uniform.
+#[derive(Clone, PartialEq, Eq)]
+pub struct OneTimeCode([u8; 6]);
+
+impl OneTimeCode {
+    /// A fresh one, uniform over 000000 to 999999.
+    #[must_use]
+    pub fn generate() -> Self {
+        let number = six_digit_number();
+        Self::parse(&format!("{number:06}")).expect("six digits")
+    }
+
+    /// Exactly six ASCII digits; spaces around and inside are ignored, for people paste them.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut digits = text.bytes().filter(|b| *b != b' ');
+        let mut code = [0; 6];
+        for digit in &mut code {
+            *digit = digits.next().filter(u8::is_ascii_digit)?;
+        }
+        if digits.next().is_some() || text.len() > 16 { None } else { Some(Self(code)) }
+    }
+
+    /// The digits.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or("")
+    }
+
+    /// Returns what the log keeps of this code: a MAC over it and the request that it belongs to.
+    #[must_use]
+    pub fn mac(&self, request: RequestId, keys: &Keys) -> Mac {
+        mac(&keys.code, &[request.0.as_bytes(), self.as_str().as_bytes()])
+    }
+}
+
+impl fmt::Debug for OneTimeCode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("OneTimeCode(..)")
+    }
+}
+
+/// A session's token: its public id and a secret of 256 bits.
+///
+/// The id finds the session, the secret proves it: the log and the tables keep SHA-256 of the secret
+/// only, and the look-up by id leaks nothing about it by its timing.
+#[derive(Clone, PartialEq, Eq)]
+pub struct SessionToken {
+    /// The session.
+    pub id: SessionId,
+    secret: [u8; 32],
+}
+
+impl SessionToken {
+    /// A fresh one.
+    #[must_use]
+    pub fn generate() -> Self {
+        Self { id: SessionId(new_uuid_v7()), secret: random_bytes() }
+    }
+
+    /// 64 characters of base64url, as [`SessionToken::to_text`] writes them.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut bytes = [0; 48];
+        if text.len() != 64 || URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).ok()? != 48 {
+            return None;
+        }
+        let (id, secret) = bytes.split_at(16);
+        let id = SessionId(Uuid::from_slice(id).ok()?);
+        Some(Self { id, secret: secret.try_into().ok()? })
+    }
+
+    /// For a `Set-Cookie` line only.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        URL_SAFE_NO_PAD.encode(self.to_bytes())
+    }
+
+    /// What is stored of the secret.
+    #[must_use]
+    pub fn hash(&self) -> Hash {
+        sha256(&self.secret)
+    }
+
+    /// Returns the CSRF token of this session. It can be checked even for a session that is gone.
+    #[must_use]
+    pub fn csrf_token(&self, keys: &Keys) -> CsrfToken {
+        let tag = hmac::sign(&keys.csrf, &self.to_bytes());
+        CsrfToken(URL_SAFE_NO_PAD.encode(tag))
+    }
+
+    fn to_bytes(&self) -> [u8; 48] {
+        let mut bytes = [0; 48];
+        bytes[..16].copy_from_slice(self.id.0.as_bytes());
+        bytes[16..].copy_from_slice(&self.secret);
+        bytes
+    }
+}
+
+impl fmt::Debug for SessionToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SessionToken({}, ..)", self.id)
+    }
+}
+
+/// The double-submit token of a session (OWASP: signed, bound to the session).
+pub struct CsrfToken(String);
+
+impl CsrfToken {
+    /// For the readable cookie.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether `text` is this token, in constant time.
+    #[must_use]
+    pub fn matches(&self, text: &str) -> bool {
+        aws_lc_rs::constant_time::verify_slices_are_equal(self.0.as_bytes(), text.as_bytes())
+            .is_ok()
+    }
+}
+
+impl fmt::Debug for CsrfToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("CsrfToken(..)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::infra::keys::MasterKey;
+
+    #[test]
+    fn a_code_is_six_digits_however_it_is_pasted() {
+        assert_eq!(OneTimeCode::parse(" 012 345 ").unwrap().as_str(), "012345");
+        for bad in ["", "12345", "1234567", "12345a", "１２３４５６", "-12345"] {
+            assert!(OneTimeCode::parse(bad).is_none(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn codes_are_spread_over_their_whole_range() {
+        let first: std::collections::BTreeSet<u8> =
+            (0..500).map(|_| OneTimeCode::generate().as_str().as_bytes()[0]).collect();
+        assert_eq!(first.len(), 10, "every first digit comes up");
+    }
+
+    #[test]
+    fn a_token_round_trips_and_nothing_else_is_one() {
+        let token = SessionToken::generate();
+        let text = token.to_text();
+        assert_eq!(SessionToken::parse(&text), Some(token));
+        for bad in ["", "abc", &text[1..], &format!("{text}A"), &text.replace(&text[..1], "=")] {
+            assert!(SessionToken::parse(bad).is_none());
+        }
+    }
+
+    #[test]
+    fn a_csrf_token_belongs_to_one_session() {
+        let keys = Keys::derive(&MasterKey::generate());
+        let (mine, yours) = (SessionToken::generate(), SessionToken::generate());
+        assert!(mine.csrf_token(&keys).matches(mine.csrf_token(&keys).as_str()));
+        assert!(!mine.csrf_token(&keys).matches(yours.csrf_token(&keys).as_str()));
+    }
+}

@@ -1,0 +1,282 @@
+//! Every event in plain words, one line each.
+
+use whence_events::{
+    AttributionCaptured, AuditEvent, CodeStatus, DeliveryFailure, DeviceClass, Event, MailboxEvent,
+    NameEvent, ReferralCode, Refusal, RevokeReason, RulesEvent, SessionOpened, Signal, StreamId,
+    TouchRecorded, UserEvent, Utm, Via,
+};
+
+use super::personal::{Show, plain};
+
+/// What happened, and to which name where the event does not say.
+pub(super) fn at(stream: &StreamId, event: &Event, show: Show) -> String {
+    match (stream, event) {
+        (StreamId::Code(name), Event::Name(NameEvent::NameReserved(reserved))) => {
+            format!("the code {} was taken for user {}, for ever", name.as_str(), reserved.owner)
+        }
+        (StreamId::Handle(name), Event::Name(NameEvent::NameReserved(reserved))) => {
+            format!("the handle {name} was taken for user {}, for ever", reserved.owner)
+        }
+        (_, event) => self::event(event, show),
+    }
+}
+
+/// What happened.
+pub(super) fn event(event: &Event, show: Show) -> String {
+    match event {
+        Event::Mailbox(event) => mailbox(event, show),
+        Event::User(event) => user(event, show),
+        Event::Name(NameEvent::NameReserved(reserved)) => {
+            format!("the name was taken for user {}, for ever", reserved.owner)
+        }
+        Event::Touch(event) => touch(&event.touch(), show),
+        Event::Rules(RulesEvent::RulesAdopted(adopted)) => {
+            format!(
+                "rules {} of version {} came into force",
+                adopted.digest, adopted.settings.rules_version
+            )
+        }
+        Event::Audit(AuditEvent::AuditRead(read)) => {
+            let data = if read.personal_data { ", personal data in clear" } else { "" };
+            let user = read.user_id.map(|id| format!(" {id}")).unwrap_or_default();
+            let code = read.code.as_ref().map(|code| format!(" {}", code.as_str()));
+            format!("an audit was read: {}{user}{}{data}", read.subject, code.unwrap_or_default())
+        }
+        Event::Unknown { event_type } => {
+            format!("unknown: a newer version of whence wrote an event of the type {event_type}")
+        }
+    }
+}
+
+fn mailbox(event: &MailboxEvent, show: Show) -> String {
+    match event {
+        MailboxEvent::LoginStarted(started) => format!(
+            "a login code was made for {}, asked for from {}",
+            show.email(&started.email),
+            show.client(&started.client)
+        ),
+        MailboxEvent::LoginThrottled(throttled) => {
+            format!("too many codes were asked for; no more until {}", throttled.until)
+        }
+        MailboxEvent::CodeDeliveryFailed(failed) => {
+            format!("the mail with the code did not go out: {}", delivery(failed.reason))
+        }
+        MailboxEvent::CodeRejected(rejected) => {
+            format!("a wrong code was tried, number {} of its login", rejected.attempt)
+        }
+        MailboxEvent::LoginLocked(locked) => match (locked.request_id, locked.until) {
+            (Some(_), _) => "the login was locked after too many wrong codes".into(),
+            (None, Some(until)) => format!("the address takes no codes until {until}"),
+            (None, None) => "the address takes no codes until somebody unlocks it".into(),
+        },
+        MailboxEvent::LoginExpired(_) => "the login was over before its code came".into(),
+        MailboxEvent::CodeVerified(_) => "the right code came: the address is proved".into(),
+        MailboxEvent::MailboxClaimed(claimed) => {
+            format!("the address belongs to user {} from now on", claimed.user_id)
+        }
+        MailboxEvent::MailboxReleased(released) => {
+            format!("the address belongs to user {} no more, and to nobody", released.user_id)
+        }
+        MailboxEvent::MailboxForgotten(_) => {
+            "nobody proved the address in time: it was forgotten".into()
+        }
+    }
+}
+
+fn user(event: &UserEvent, show: Show) -> String {
+    match event {
+        UserEvent::UserRegistered(registered) => {
+            let name = registered.display_name.as_ref();
+            let name = name.map(|name| format!(", called {}", show.name(name)));
+            let email = show.email(&registered.email);
+            format!("registered with {email}{}", name.unwrap_or_default())
+        }
+        UserEvent::AttributionCapturedV1(_) | UserEvent::AttributionCaptured(_) => {
+            event.origin().map(|origin| self::origin(&origin, show)).unwrap_or_default()
+        }
+        UserEvent::ReferralAttributed(referral) => format!(
+            "the referral was decided {}: referred by user {} with code {}",
+            via(referral.via),
+            referral.referrer_id,
+            referral.code.as_str()
+        ),
+        UserEvent::ReferralRefused(refused) => format!(
+            "a referral {} was refused {}: {}",
+            code(refused.code.as_ref()),
+            via(refused.via),
+            refusal(refused.reason)
+        ),
+        UserEvent::SessionOpened(opened) => login(opened, show),
+        UserEvent::SessionExtended(extended) => {
+            format!("a session in use lasts until {}", extended.expires_at)
+        }
+        UserEvent::RefreshRotated(_) => "a refresh token was exchanged for its successor".into(),
+        UserEvent::SessionRevoked(revoked) => {
+            format!("session {} ended: {}", revoked.session_id, revocation(revoked.reason))
+        }
+        UserEvent::ReferralCodeIssued(issued) => {
+            format!("got the {} referral code {}", issued.kind, issued.code.as_str())
+        }
+        UserEvent::ReferralCodeDisabled(disabled) => format!(
+            "referral code {} was disabled ({}): it attributes nothing any more",
+            disabled.code.as_str(),
+            plain(&disabled.reason)
+        ),
+        UserEvent::SubscriptionProvisioned(given) => format!("got the plan {}", plain(&given.plan)),
+        UserEvent::WelcomeEmailSent(_) => "the welcome mail went out".into(),
+        UserEvent::WelcomeEmailFailed(failed) => {
+            let (attempt, reason) = (failed.attempt, delivery(failed.reason));
+            format!("the welcome mail did not go out, attempt {attempt}: {reason}")
+        }
+        UserEvent::ProfileUpdated(updated) => {
+            let name = updated.display_name.as_ref();
+            let name = name.map_or_else(|| "nothing".into(), |name| show.name(name));
+            format!("is called {name} from now on")
+        }
+        UserEvent::CreatorHandleClaimed(claimed) => {
+            format!("became the creator {}", claimed.handle)
+        }
+        UserEvent::BillingCustomerLinked(linked) => {
+            format!("billing knows them as {}", plain(&linked.billing_customer_id))
+        }
+        UserEvent::UserErased(erased) => {
+            format!("was erased, as {} asked", plain(&erased.requested_by))
+        }
+    }
+}
+
+fn login(opened: &SessionOpened, show: Show) -> String {
+    let class = match opened.device_class {
+        Some(DeviceClass::Mobile) => "a phone",
+        Some(DeviceClass::Tablet) => "a tablet",
+        Some(DeviceClass::Desktop) => "a computer",
+        Some(DeviceClass::Tv) => "a television",
+        Some(DeviceClass::Other) | None => "a device",
+    };
+    let country = opened.country.map(|country| format!(" in {}", country.as_str()));
+    format!(
+        "logged in from {class}{}, {}",
+        country.unwrap_or_default(),
+        show.client(&opened.device)
+    )
+}
+
+fn origin(origin: &AttributionCaptured, show: Show) -> String {
+    let Some(page) = &origin.first_landing_page else {
+        return "came from nowhere that is known".into();
+    };
+    let utm = Utm {
+        source: origin.utm_source.clone(),
+        medium: origin.utm_medium.clone(),
+        campaign: origin.utm_campaign.clone(),
+        term: origin.utm_term.clone(),
+        content: origin.utm_content.clone(),
+    };
+    let referrer = origin.first_referrer_url.as_ref().map(|url| show.url(url));
+    let (landed, utm) = (landing(page, referrer), campaign(&utm));
+    format!("where they came from was frozen: {landed}{utm}")
+}
+
+fn touch(touch: &TouchRecorded, show: Show) -> String {
+    let referrer = touch.referrer_url.as_ref().map(|url| show.url(url));
+    let (landed, utm) = (landing(&touch.landing_page, referrer), campaign(&touch.utm));
+    let code = match touch.code_status {
+        CodeStatus::None => ", without a referral code".to_owned(),
+        CodeStatus::Known => format!(" with {}", self::code(touch.code.as_ref())),
+        CodeStatus::Unknown => format!(" with {}, never issued", self::code(touch.code.as_ref())),
+        CodeStatus::Malformed => " with something that is no referral code".to_owned(),
+    };
+    let bot = if touch.bot { "; it was a bot" } else { "" };
+    let again = if touch.deduplicated { "; counted before, within the hour" } else { "" };
+    format!("{landed}{code}{utm}{bot}{again}")
+}
+
+/// A landing page and where its visitor came from.
+pub(super) fn landing(page: &str, referrer: Option<String>) -> String {
+    let from = referrer.map(|referrer| format!(" from {referrer}")).unwrap_or_default();
+    format!("landed on {}{from}", plain(page))
+}
+
+/// Campaign parameters, those that there are.
+pub(super) fn campaign(utm: &Utm) -> String {
+    let Utm { source, medium, campaign, term, content } = utm;
+    let named = [
+        ("source", source),
+        ("medium", medium),
+        ("campaign", campaign),
+        ("term", term),
+        ("content", content),
+    ];
+    let parts = named.into_iter().filter_map(|(name, value)| Some((name, value.as_ref()?)));
+    let parts: Vec<_> = parts.map(|(name, value)| format!("{name} {}", plain(value))).collect();
+    if parts.is_empty() { String::new() } else { format!(" ({})", parts.join(", ")) }
+}
+
+fn code(code: Option<&ReferralCode>) -> String {
+    code.map_or_else(|| "without a code".into(), |code| format!("code {}", code.as_str()))
+}
+
+pub(super) fn via(via: Via) -> &'static str {
+    match via {
+        Via::Verify => "at the login",
+        Via::Attribute => "by the attribute call",
+        Via::Admin => "by an operator",
+    }
+}
+
+/// Why an attempt did not attribute.
+pub(crate) fn refusal(reason: Refusal) -> &'static str {
+    match reason {
+        Refusal::AlreadyAttributed => "they had been attributed before, and that is for ever",
+        Refusal::NoCookie => "there was nothing to decide on",
+        Refusal::InvalidCookie => "the cookie was not one that this service had signed",
+        Refusal::UnknownCode => "the code was never issued",
+        Refusal::CodeInactive => "the code had been disabled before it was picked up",
+        Refusal::ReferrerIneligible => "the owner of the code was erased",
+        Refusal::WindowExpired => "the code had been picked up longer ago than the window allows",
+        Refusal::NotNewUser => {
+            "the account was there before the code was picked up, or for too long"
+        }
+        Refusal::SelfReferral => "the owner of the code is the user, or has the same address",
+        Refusal::CircularReferral => "the user had referred the owner of the code",
+        Refusal::BlockedByPolicy => "strict rules: velocity, disposable address or blocked country",
+        Refusal::InternalError => "it could not be decided then, and is tried again",
+    }
+}
+
+/// What was noticed.
+pub(super) fn signal(signal: Signal) -> &'static str {
+    match signal {
+        Signal::SameNetwork => "user and referrer share a network",
+        Signal::SameIpAndUa => "user and referrer share an IP address and a user agent",
+        Signal::DisposableEmail => "the mail domain is disposable",
+        Signal::Velocity => "the referrer was credited unusually often in 24 hours",
+        Signal::PaidClickId => "the touch carried an advertiser's click id",
+        Signal::BotTouch => "the touch was made by a bot",
+        Signal::FastConversion => "less than ten seconds from touch to registration",
+        Signal::CountryMismatch => "touch and registration came from different countries",
+        Signal::UnsignedCookie => "the cookie was a bare code, without time or signature",
+    }
+}
+
+fn revocation(reason: RevokeReason) -> &'static str {
+    match reason {
+        RevokeReason::Logout => "logged out",
+        RevokeReason::Revoked => "ended from another session",
+        RevokeReason::RevokedAll => "all sessions were ended",
+        RevokeReason::TokenReuse => "a refresh token was used twice",
+        RevokeReason::Erased => "the user was erased",
+        RevokeReason::Admin => "an operator ended it",
+    }
+}
+
+fn delivery(reason: DeliveryFailure) -> &'static str {
+    match reason {
+        DeliveryFailure::Rejected => "the mail server refused it",
+        DeliveryFailure::Deferred => "the mail server could not take it then",
+        DeliveryFailure::Unreachable => "the mail server could not be reached",
+        DeliveryFailure::TimedOut => "the mail server did not answer in time",
+        DeliveryFailure::Untrusted => "TLS or the password of the mail server failed",
+        DeliveryFailure::Local => "it could not be written",
+    }
+}

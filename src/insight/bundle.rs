@@ -1,0 +1,252 @@
+//! Evidence in a file: events as they are stored, what shows each to be in the log, and a story told of
+//! them; all of it signed. It is checked with the log's public key alone.
+//!
+//! The file is JSON, and every byte of it counts. Its last member is `seal`: a signed note that holds
+//! the SHA-256 of all that stands before it. So the check reads the file as bytes first, and believes
+//! what it says only when the seal does.
+
+use std::fmt;
+use std::path::Path;
+
+use anyhow::{Context as _, bail, ensure};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use uuid::Uuid;
+use whence_events::{Hash, Leaf, Position, Recorded};
+use whence_projections::ReadDb;
+
+use crate::engine::proof::{Checkpoint, Signer, Verifier, includes};
+use crate::infra::hash::sha256;
+
+/// The version of the format.
+const FORMAT: u32 = 1;
+
+/// Largest file that is checked, in bytes.
+const MAX_FILE: u64 = 1 << 30;
+
+/// What stands between the body and the seal.
+const SEAL: &str = ",\n  \"seal\": ";
+
+/// What a bundle says, but for its seal.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body {
+    whence_bundle: u32,
+    key: String,
+    checkpoint: String,
+    events: Vec<ProvenEvent>,
+    story: Value,
+}
+
+/// An event, column by column, and what shows it to be in the log.
+#[derive(Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ProvenEvent {
+    /// Which leaf of the tree it is.
+    index: u64,
+    position: Position,
+    event_id: Uuid,
+    stream: String,
+    version: u64,
+    #[serde(rename = "type")]
+    event_type: String,
+    /// Microseconds since 1970.
+    occurred_at: i64,
+    recorded_at: i64,
+    correlation_id: Uuid,
+    causation_id: Option<Uuid>,
+    actor: String,
+    /// The exact bytes, as text.
+    data: String,
+    /// From the leaf up, in base64.
+    inclusion: Vec<String>,
+}
+
+/// What a check found to be so.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Report {
+    /// The key all of it is signed by.
+    pub key: Verifier,
+    /// Whether that key was given, and not only found in the file.
+    pub key_was_given: bool,
+    /// What the log held when the bundle was made.
+    pub checkpoint: Checkpoint,
+    /// How many events are in the bundle, each shown to be in the log.
+    pub events: usize,
+    /// What is told of them.
+    pub story: Value,
+}
+
+impl fmt::Display for Report {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { key, key_was_given, checkpoint, events, .. } = self;
+        let size = checkpoint.size;
+        write!(f, "unaltered: {events} events, each proved to be in the log of {size}, by {key}")?;
+        if !key_was_given {
+            f.write_str("; that key stands in the bundle itself: hold it against GET /v1/log/key")?;
+        }
+        Ok(())
+    }
+}
+
+/// The text of a bundle with these events, proved by the tree of the read models under a checkpoint
+/// that covers all of them.
+///
+/// # Errors
+/// One sentence: an event is not in the tree (the read models are behind, or were changed).
+pub async fn write(
+    events: &[Recorded],
+    reads: &ReadDb,
+    checkpoint: &Checkpoint,
+    signer: &Signer,
+    story: Value,
+) -> anyhow::Result<String> {
+    let mut evidence = Vec::with_capacity(events.len());
+    for event in events {
+        let index = index_of(reads, event).await?;
+        let path = reads.tree_inclusion(index, checkpoint.size).await?;
+        let path = path.context("the checkpoint is of a smaller log than the bundle")?;
+        let item = ProvenEvent::new(event, index, &path)?;
+        ensure!(item.is_in(checkpoint)?, "event {} is not what the tree says", event.position);
+        evidence.push(item);
+    }
+    let body = Body {
+        whence_bundle: FORMAT,
+        key: signer.verifier().to_string(),
+        checkpoint: checkpoint.sign(signer),
+        events: evidence,
+        story,
+    };
+    let text = serde_json::to_string_pretty(&body)?;
+    let text = text.strip_suffix("\n}").context("a bundle is an object")?;
+    let seal = signer.sign(&sealed(signer.verifier(), text));
+    Ok(format!("{text}{SEAL}{}\n}}\n", serde_json::to_string(&seal)?))
+}
+
+/// Which leaf of the tree an event is.
+async fn index_of(reads: &ReadDb, event: &Recorded) -> anyhow::Result<u64> {
+    let mut bytes = Vec::new();
+    event.write_leaf(&mut bytes);
+    let leaf = whence_projections::merkle::leaf_hash(&bytes);
+    let tile = reads.tile_holding(event.position).await?;
+    let tile = tile.filter(|tile| event.position <= tile.last);
+    tile.and_then(|tile| tile.index_of(leaf)).with_context(|| {
+        format!(
+            "event {} is not in the tree of the read models: they are behind, or it was changed",
+            event.position
+        )
+    })
+}
+
+/// Checks a bundle in a file: with this key, or with the one that is in it.
+///
+/// # Errors
+/// One sentence: what is wrong with it.
+pub fn check(path: &Path, key: Option<&Verifier>) -> anyhow::Result<Report> {
+    let wrong = || format!("the bundle {}", path.display());
+    let size = std::fs::metadata(path).with_context(wrong)?.len();
+    ensure!(size <= MAX_FILE, "the bundle {} is larger than {MAX_FILE} bytes", path.display());
+    let bytes = std::fs::read(path).with_context(wrong)?;
+    check_bytes(&bytes, key).with_context(wrong)
+}
+
+/// Checks the bytes of a bundle, as [`check`] does those of a file.
+///
+/// # Errors
+/// One sentence: what is wrong with it.
+pub fn check_bytes(bytes: &[u8], key: Option<&Verifier>) -> anyhow::Result<Report> {
+    let file = std::str::from_utf8(bytes).context("it is not a bundle")?;
+    let (text, seal) = split(file).context("it is not a bundle, or its end was changed")?;
+    let body: Body = serde_json::from_str(&format!("{text}\n}}"))
+        .context("it is not a bundle of a form that this version knows")?;
+    ensure!(body.whence_bundle == FORMAT, "its format is {}, unknown here", body.whence_bundle);
+    let found: Verifier = body.key.parse().context("its key")?;
+    if let Some(key) = key {
+        ensure!(*key == found, "it is of the key {found}, not of {key}");
+    }
+    let stated = found.open(&seal).context("it was changed, or its seal was")?;
+    ensure!(stated == sealed(&found, text), "it was changed: its seal is over other bytes");
+    ensure!(is_plain(&seal, stated), "its seal was changed");
+    let checkpoint = Checkpoint::open(&body.checkpoint, &found).context("its checkpoint")?;
+    for event in &body.events {
+        if !event.is_in(&checkpoint)? {
+            bail!("event {} was not in the log of the checkpoint", event.position);
+        }
+    }
+    let (events, story) = (body.events.len(), body.story);
+    Ok(Report { key: found, key_was_given: key.is_some(), checkpoint, events, story })
+}
+
+/// What is sealed, and the seal; none when the file does not end in one, written as it is written.
+fn split(file: &str) -> Option<(&str, String)> {
+    let (text, end) = file.rsplit_once(SEAL)?;
+    let seal: String = serde_json::from_str(end.strip_suffix("\n}\n")?).ok()?;
+    let same = serde_json::to_string(&seal).ok()? + "\n}\n" == end;
+    same.then_some((text, seal))
+}
+
+/// The text of the seal. Its second line is no number: it is no checkpoint.
+fn sealed(key: &Verifier, text: &str) -> String {
+    format!(
+        "{}\nwhence bundle {FORMAT}\n{}\n",
+        key.name(),
+        STANDARD.encode(sha256(text.as_bytes()).0)
+    )
+}
+
+/// Whether a note has one signature and no more.
+fn is_plain(note: &str, text: &str) -> bool {
+    note.lines().count() == text.lines().count() + 2
+}
+
+impl ProvenEvent {
+    fn new(event: &Recorded, index: u64, path: &[Hash]) -> anyhow::Result<Self> {
+        let data = std::str::from_utf8(&event.data);
+        let metadata = &event.metadata;
+        Ok(Self {
+            index,
+            position: event.position,
+            event_id: event.event_id.0,
+            stream: event.stream.to_string(),
+            version: event.version,
+            event_type: event.event.event_type().to_owned(),
+            occurred_at: metadata.occurred_at.as_micros(),
+            recorded_at: event.recorded_at.as_micros(),
+            correlation_id: metadata.correlation_id.0,
+            causation_id: metadata.causation_id.map(|id| id.0),
+            actor: metadata.actor.to_string(),
+            data: data.with_context(|| format!("event {} is no text", event.position))?.to_owned(),
+            inclusion: path.iter().map(|node| STANDARD.encode(node.0)).collect(),
+        })
+    }
+
+    /// Whether these very columns are in the tree of the checkpoint.
+    fn is_in(&self, checkpoint: &Checkpoint) -> anyhow::Result<bool> {
+        let node = |text: &String| {
+            let bytes = STANDARD.decode(text).ok()?;
+            Some(Hash(bytes.try_into().ok()?))
+        };
+        let path: Option<Vec<_>> = self.inclusion.iter().map(node).collect();
+        let path = path.with_context(|| format!("the proof of event {}", self.position))?;
+        let mut bytes = Vec::new();
+        self.leaf().write(&mut bytes);
+        Ok(includes(checkpoint, &bytes, self.index, &path))
+    }
+
+    fn leaf(&self) -> Leaf<'_> {
+        Leaf {
+            event_id: self.event_id,
+            stream: &self.stream,
+            version: self.version,
+            event_type: &self.event_type,
+            occurred_at: self.occurred_at,
+            correlation_id: self.correlation_id,
+            causation_id: self.causation_id,
+            actor: &self.actor,
+            recorded_at: self.recorded_at,
+            data: self.data.as_bytes(),
+        }
+    }
+}

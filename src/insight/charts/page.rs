@@ -1,0 +1,202 @@
+//! One page with the charts and the tables of views, which loads nothing from anywhere.
+
+use askama::Template;
+use whence_projections::analytics::{Analytics, Cell, Column, Dimension, Kind, Query, Table, View};
+
+use super::chart::Chart;
+use super::labels;
+use super::svg::Drawing;
+
+/// Groups of bars in a chart.
+const BARS: usize = 12;
+
+/// The same where each group has several.
+const MANY_BARS: usize = 8;
+
+/// Rows of a table, beside those of what is unknown: a page is to be read.
+const ROWS: usize = 500;
+
+/// How accounts are grouped, one picture each, unless a grouping is asked for.
+const SIGNUPS_BY: [Dimension; 8] = [
+    Dimension::Day,
+    Dimension::Channel,
+    Dimension::Source,
+    Dimension::Medium,
+    Dimension::Campaign,
+    Dimension::Country,
+    Dimension::Device,
+    Dimension::LandingPage,
+];
+
+/// A view with its answers.
+#[derive(Clone, Debug)]
+pub struct Section {
+    /// Which view.
+    pub view: View,
+    /// Its answers, each with what tells it apart from the others.
+    pub tables: Vec<(String, Table)>,
+}
+
+/// The answers of views, as they stand on a page.
+#[must_use]
+pub fn sections(analytics: &Analytics, views: &[View], query: &Query) -> Vec<Section> {
+    let section = |view: &View| {
+        let view = *view;
+        let by_itself = view != View::Signups || query.by.is_some();
+        let tables = if by_itself {
+            vec![(view.title().to_owned(), analytics.table(view, query))]
+        } else {
+            let by = |one: Dimension| {
+                let query = Query { by: Some(vec![one]), ..query.clone() };
+                let name = one.name().replace('_', " ");
+                (format!("{} by {name}", view.title()), analytics.table(view, &query))
+            };
+            SIGNUPS_BY.map(by).into()
+        };
+        Section { view, tables }
+    };
+    views.iter().map(section).collect()
+}
+
+#[derive(Template)]
+#[template(path = "page.html")]
+struct Page {
+    as_of: String,
+    scope: String,
+    keys: Vec<Key>,
+    sections: Vec<SectionOfPage>,
+}
+
+/// One of the numbers above all.
+struct Key {
+    name: &'static str,
+    shown: String,
+}
+
+struct SectionOfPage {
+    name: &'static str,
+    title: &'static str,
+    about: &'static str,
+    figures: Vec<Figure>,
+}
+
+struct Figure {
+    title: String,
+    /// `None`: there is nothing to draw.
+    drawing: Option<Drawing>,
+    columns: Vec<Heading>,
+    rows: Vec<Vec<Shown>>,
+    /// How many rows stand only in an export.
+    more: usize,
+}
+
+struct Heading {
+    name: String,
+    class: &'static str,
+}
+
+/// A cell: for people, and exactly.
+struct Shown {
+    text: String,
+    exact: Option<String>,
+    class: &'static str,
+}
+
+/// The page. `scope` says what was asked.
+///
+/// # Errors
+/// None that is known; the template's own.
+pub fn page(sections: &[Section], scope: &str) -> askama::Result<String> {
+    let tables = sections.iter().flat_map(|section| &section.tables);
+    let as_of = tables.map(|(_, table)| table.as_of).max().unwrap_or(0);
+    let page = Page {
+        as_of: labels::cell(&Cell::Count(as_of)),
+        scope: scope.to_owned(),
+        keys: keys(sections),
+        sections: sections.iter().map(section_of_page).collect(),
+    };
+    Ok(page.render()? + "\n")
+}
+
+/// The way from landing to attribution, in numbers.
+fn keys(sections: &[Section]) -> Vec<Key> {
+    let funnel = sections.iter().find(|section| section.view == View::Funnel);
+    let Some((_, table)) = funnel.and_then(|section| section.tables.first()) else { return vec![] };
+    let count = |stage: &str| {
+        let of = |row: &&Vec<Cell>| row.contains(&Cell::Text(stage.to_owned()));
+        let counts = table.rows.iter().filter(of).flatten();
+        counts.map(|cell| if let Cell::Count(count) = cell { *count } else { 0 }).sum::<u64>()
+    };
+    let stages = [
+        ("landings", "landing"),
+        ("codes asked for", "code_requested"),
+        ("signups", "registered"),
+        ("attributed", "attributed"),
+    ];
+    let key = |(name, stage)| Key { name, shown: labels::cell(&Cell::Count(count(stage))) };
+    stages.map(key).into()
+}
+
+fn section_of_page(section: &Section) -> SectionOfPage {
+    let view = section.view;
+    let figures = section.tables.iter().enumerate();
+    let figures = figures.map(|(at, (title, table))| {
+        let several = matches!(view, View::Referrers | View::Creators | View::TimeToSignup);
+        let most = if several { MANY_BARS } else { BARS };
+        let chart = Chart::of(view, table, most);
+        let id = format!("{}-{at}", view.name());
+        figure(title, table, (!chart.is_empty()).then(|| Drawing::of(&chart, &id, title)))
+    });
+    SectionOfPage {
+        name: view.name(),
+        title: view.title(),
+        about: view.about(),
+        figures: figures.collect(),
+    }
+}
+
+fn figure(title: &str, table: &Table, drawing: Option<Drawing>) -> Figure {
+    let heading =
+        |(name, kind): (&str, Kind)| Heading { name: name.replace('_', " "), class: class(kind) };
+    let columns = table.columns.iter().map(|column| heading((column.name, column.kind)));
+    // What is unknown is never left out.
+    let kept =
+        table.rows.iter().enumerate().filter(|(at, row)| *at < ROWS || row[0] == Cell::Unknown);
+    let row = |row: &Vec<Cell>| -> Vec<Shown> {
+        row.iter().zip(&table.columns).map(|(cell, column)| shown(cell, *column)).collect()
+    };
+    let rows: Vec<Vec<Shown>> = kept.map(|(_, cells)| row(cells)).collect();
+    Figure {
+        title: title.to_owned(),
+        drawing,
+        columns: columns.collect(),
+        more: table.rows.len() - rows.len(),
+        rows,
+    }
+}
+
+fn shown(cell: &Cell, column: Column) -> Shown {
+    let class = class(column.kind);
+    let (text, class) = match (cell, class) {
+        (Cell::Unknown, "") => (labels::UNKNOWN.to_owned(), "unknown"),
+        (Cell::Unknown, class) => (labels::NOTHING.to_owned(), class),
+        (cell, class) => (labels::named(column.name, cell), class),
+    };
+    Shown { text, exact: exact(cell), class }
+}
+
+/// Of a number, all of its digits.
+fn exact(cell: &Cell) -> Option<String> {
+    match cell {
+        Cell::Count(count) => Some(count.to_string()),
+        Cell::Ratio(number) | Cell::Seconds(number) => Some(number.to_string()),
+        Cell::Unknown | Cell::Text(_) | Cell::Day(_) => None,
+    }
+}
+
+fn class(kind: Kind) -> &'static str {
+    match kind {
+        Kind::Text | Kind::Day => "",
+        Kind::Count | Kind::Ratio | Kind::Seconds => "n",
+    }
+}

@@ -1,0 +1,100 @@
+//! Tables as text.
+
+use whence_projections::analytics::{Cell, Column, Kind, Table};
+
+use crate::insight::export::quoted;
+
+/// What people read where nothing is known.
+const UNKNOWN: &str = "(unknown)";
+
+/// What they read where there is nothing to divide by, or nothing to measure.
+const NOTHING: &str = "-";
+
+/// For people: aligned, with what it is and how far it goes.
+#[must_use]
+pub fn as_text(table: &Table) -> String {
+    let header: Vec<String> = table.columns.iter().map(|column| column.name.to_owned()).collect();
+    let rows: Vec<Vec<String>> =
+        table.rows.iter().map(|row| row.iter().zip(&table.columns).map(shown).collect()).collect();
+    let width = |at: usize| {
+        let cells = rows.iter().chain([&header]).map(|row| row[at].chars().count());
+        cells.max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..header.len()).map(width).collect();
+    let mut text = format!("{}, as of position {}\n", table.title, table.as_of);
+    for row in [&header].into_iter().chain(&rows) {
+        text += &line(row, &table.columns, &widths);
+    }
+    text
+}
+
+fn line(row: &[String], columns: &[Column], widths: &[usize]) -> String {
+    let padded =
+        row.iter().zip(columns).zip(widths).map(|((cell, column), width)| match column.kind {
+            Kind::Text | Kind::Day => format!("{cell:<width$}"),
+            Kind::Count | Kind::Ratio | Kind::Seconds => format!("{cell:>width$}"),
+        });
+    let line = padded.collect::<Vec<_>>().join("  ");
+    format!("{}\n", line.trim_end())
+}
+
+/// A visitor chose some of these words: none of them may speak to the terminal.
+fn shown((cell, column): (&Cell, &Column)) -> String {
+    let unknown = match column.kind {
+        Kind::Text | Kind::Day | Kind::Count => UNKNOWN,
+        Kind::Ratio | Kind::Seconds => NOTHING,
+    };
+    let text = cell.to_text().unwrap_or_else(|| unknown.to_owned());
+    text.replace(char::is_control, "\u{fffd}")
+}
+
+/// RFC 4180 with a header. A field that is empty is unknown, and `""` an empty text.
+#[must_use]
+pub fn as_csv(table: &Table) -> String {
+    let header: Vec<_> = table.columns.iter().map(|column| column.name).collect();
+    let mut text = format!("{}\r\n", header.join(","));
+    for row in &table.rows {
+        let field = |text: String| quoted(&text).into_owned();
+        let fields = row.iter().map(|cell| cell.to_text().map_or_else(String::new, field));
+        let fields: Vec<_> = fields.collect();
+        text += &fields.join(",");
+        text += "\r\n";
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn table() -> Table {
+        let text = |text: &str| Cell::Text(text.to_owned());
+        Table {
+            name: "signups",
+            title: "Signups",
+            columns: vec![Column::new("source", Kind::Text), Column::new("signups", Kind::Count)],
+            rows: vec![
+                vec![text("a,\"b\"\n"), Cell::Count(10)],
+                vec![text(""), Cell::Count(2)],
+                vec![Cell::Unknown, Cell::Count(1)],
+            ],
+            as_of: 7,
+        }
+    }
+
+    #[test]
+    fn csv_keeps_every_value_apart() {
+        let expected = "source,signups\r\n\"a,\"\"b\"\"\n\",10\r\n\"\",2\r\n,1\r\n";
+        assert_eq!(as_csv(&table()), expected);
+    }
+
+    #[test]
+    fn a_table_for_people_is_aligned_and_says_nothing_to_the_terminal() {
+        let expected = "Signups, as of position 7\n\
+                        source     signups\n\
+                        a,\"b\"\u{fffd}          10\n\
+                        \u{20}                2\n\
+                        (unknown)        1\n";
+        assert_eq!(as_text(&table()), expected);
+    }
+}

@@ -1,0 +1,213 @@
+//! What the doctor finds.
+
+use serde::Serialize;
+use whence_events::{EventId, Position, Timestamp};
+use whence_projections::Found;
+
+use crate::infra::clock::Clock;
+use crate::infra::keys::Keys;
+
+/// What is known before a store is examined.
+pub struct ExamineContext {
+    /// The master key, when there is one yet.
+    pub keys: Option<Keys>,
+    /// The time.
+    pub clock: Clock,
+}
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Level {
+    /// As it should be.
+    Ok,
+    /// The service runs, and somebody should know.
+    Warn,
+    /// The service does not run, or promises what it does not keep.
+    Fail,
+}
+
+/// One thing that was looked at. Nothing in it is secret.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// How bad it is.
+    pub level: Level,
+    /// What was looked at, in a word or two.
+    pub check: &'static str,
+    /// What was found.
+    pub found: String,
+    /// What to do about it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub advice: Option<&'static str>,
+}
+
+/// All that was found, in the order it was looked at.
+#[derive(Clone, Debug, Default)]
+pub struct Findings(pub Vec<Finding>);
+
+impl Findings {
+    /// As it should be.
+    pub fn ok(&mut self, check: &'static str, found: impl Into<String>) {
+        self.0.push(Finding { level: Level::Ok, check, found: found.into(), advice: None });
+    }
+
+    /// Not as it should be.
+    pub fn bad(
+        &mut self,
+        level: Level,
+        check: &'static str,
+        found: impl Into<String>,
+        advice: &'static str,
+    ) {
+        self.0.push(Finding { level, check, found: found.into(), advice: Some(advice) });
+    }
+
+    /// The worst of them.
+    #[must_use]
+    pub fn worst(&self) -> Level {
+        self.0.iter().map(|finding| finding.level).max().unwrap_or(Level::Ok)
+    }
+
+    /// How far a clock elsewhere is from the one here, in microseconds.
+    pub fn clock(&mut self, whose: &str, ahead: i64) {
+        let level = match ahead.unsigned_abs() {
+            0..1_000_000 => Level::Ok,
+            1_000_000..30_000_000 => Level::Warn,
+            _ => Level::Fail,
+        };
+        let (sign, apart) = (if ahead < 0 { '-' } else { '+' }, ahead.unsigned_abs());
+        let (seconds, millis) = (apart / 1_000_000, apart / 1_000 % 1_000);
+        let found = format!("{whose} is {sign}{seconds}.{millis:03} s from the clock here");
+        if level == Level::Ok {
+            self.ok("clock", found);
+        } else {
+            self.bad(level, "clock", found, "let both machines follow the same time servers");
+        }
+    }
+
+    /// The last event of a log against the clock here. An old one says nothing.
+    pub fn last_event(&mut self, recorded_at: Timestamp, now: Timestamp) {
+        let ahead = recorded_at.as_micros() - now.as_micros();
+        if ahead > 0 {
+            self.clock("the last event of the log", ahead);
+        }
+    }
+
+    /// A sample of the wrapped keys of a vault whose fingerprint is that of the master key.
+    pub fn subject_keys(&mut self, seen: usize, damaged: usize) {
+        let check = "master key";
+        if damaged == 0 {
+            let found = format!("it is that of the vault, and opens {seen} of {seen} keys");
+            self.ok(check, found);
+        } else {
+            let found =
+                format!("it is that of the vault, but {damaged} of {seen} keys do not open");
+            self.bad(Level::Fail, check, found, "restore the vault from a backup");
+        }
+    }
+
+    /// Whether the end of a log has a position for each of its events.
+    pub fn positions(&mut self, head: Position, last: Position, gaps: bool) {
+        if head == last && !gaps {
+            self.ok("positions", format!("the log ends at {head}, without a gap"));
+        } else {
+            let found = if gaps {
+                format!("there is a gap among the last events before {last}")
+            } else {
+                format!("the head is said to be {head}, and the last event is {last}")
+            };
+            let advice = "somebody changed the log: stop the service and restore a backup";
+            self.bad(Level::Fail, "positions", found, advice);
+        }
+    }
+
+    /// How far the tables of a projector are. `there`: the event that the log has at the place where
+    /// they are; `behind`: how many events lie behind that.
+    pub fn projector(&mut self, found: &Found, there: Option<EventId>, behind: u64) {
+        let checkpoint = &found.checkpoint;
+        let (name, position) = (checkpoint.projector, checkpoint.position);
+        let check = "read models";
+        if position > 0 && there != checkpoint.event_id {
+            let found = format!("{name} is of another log, or of events that this one lost");
+            self.bad(Level::Warn, check, found, "serve makes the tables anew");
+        } else if !found.current {
+            let found = format!("{name} is of another version");
+            self.bad(Level::Warn, check, found, "serve makes the tables anew");
+        } else if behind > 0 {
+            let found = format!("{name} is {behind} events behind the log, at {position}");
+            let advice = "see /readyz and the log of the service; without one, start it";
+            self.bad(Level::Warn, check, found, advice);
+        } else {
+            self.ok(check, format!("{name} is up with the log, at {position}"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use whence_projections::Checkpoint;
+
+    use super::*;
+
+    #[track_caller]
+    fn one(look: impl FnOnce(&mut Findings)) -> (Level, String) {
+        let mut findings = Findings::default();
+        look(&mut findings);
+        let [finding] = &findings.0[..] else { panic!("{findings:?}") };
+        assert_eq!(finding.advice.is_none(), finding.level == Level::Ok);
+        (finding.level, finding.found.clone())
+    }
+
+    #[test]
+    fn clocks_may_be_a_second_apart_and_never_thirty() {
+        let second = 1_000_000;
+        for sign in [1, -1] {
+            for (apart, level) in [
+                (0, Level::Ok),
+                (second - 1, Level::Ok),
+                (second, Level::Warn),
+                (30 * second - 1, Level::Warn),
+                (30 * second, Level::Fail),
+            ] {
+                let (found, said) = one(|findings| findings.clock("it", sign * apart));
+                assert_eq!(found, level, "{said}");
+            }
+        }
+        let (_, said) = one(|findings| findings.clock("the server", -1_250_000));
+        assert_eq!(said, "the server is -1.250 s from the clock here");
+    }
+
+    #[test]
+    fn a_log_from_the_future_is_told_and_an_old_one_is_not() {
+        let at = Timestamp::from_micros;
+        let told = one(|findings| findings.last_event(at(90_000_000), at(20_000_000)));
+        assert_eq!(told.0, Level::Fail);
+        let mut findings = Findings::default();
+        findings.last_event(at(1), at(90_000_000));
+        assert!(findings.0.is_empty());
+    }
+
+    #[test]
+    fn positions_have_no_gaps() {
+        assert_eq!(one(|findings| findings.positions(7, 7, false)).0, Level::Ok);
+        assert_eq!(one(|findings| findings.positions(8, 7, false)).0, Level::Fail);
+        assert_eq!(one(|findings| findings.positions(7, 7, true)).0, Level::Fail);
+    }
+
+    #[test]
+    fn tables_are_held_against_the_log() {
+        let id = EventId(uuid::Uuid::from_u128(1));
+        let checkpoint =
+            Checkpoint { projector: "identity", version: 1, position: 5, event_id: Some(id) };
+        let found = Found { checkpoint, current: true };
+        let up = one(|findings| findings.projector(&found, Some(id), 0));
+        assert_eq!(up, (Level::Ok, "identity is up with the log, at 5".into()));
+        let behind = one(|findings| findings.projector(&found, Some(id), 3));
+        assert_eq!(behind, (Level::Warn, "identity is 3 events behind the log, at 5".into()));
+        let (level, said) = one(|findings| findings.projector(&found, None, 0));
+        assert!(level == Level::Warn && said.contains("another log"), "{said}");
+        let old = Found { current: false, ..found };
+        let (level, said) = one(|findings| findings.projector(&old, Some(id), 0));
+        assert!(level == Level::Warn && said.contains("another version"), "{said}");
+    }
+}
