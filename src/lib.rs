@@ -17,7 +17,6 @@ pub mod copy;
 mod demo;
 pub mod device;
 pub mod doctor;
-pub mod domain;
 pub mod erasure;
 pub mod export;
 pub mod geo;
@@ -38,3 +37,5 @@ pub mod sessions;
 pub mod store;
 pub mod vault;
 pub mod verify;
+
+pub use whence_domain as domain;

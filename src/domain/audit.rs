@@ -34,7 +34,7 @@ mod tests {
     use whence_events::AuditSubject;
 
     use super::*;
-    use crate::domain::spec::{given, user};
+    use crate::spec::{given, user};
 
     #[test]
     fn every_look_is_on_record_also_the_same_one_again() {

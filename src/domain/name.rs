@@ -50,7 +50,7 @@ impl Decider for Name {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::spec::{given, user};
+    use crate::spec::{given, user};
 
     fn reserved(by: u8) -> NameEvent {
         NameReserved { owner: user(by) }.into()

@@ -235,13 +235,13 @@ pub(super) mod tests {
     use whence_events::{Mac, RuleSettings};
 
     use super::*;
-    use crate::domain::spec::{START, after, touch, user};
-    use crate::domain::touch::PlantedCode;
+    use crate::spec::{START, after, touch, user};
+    use crate::touch::PlantedCode;
 
     const DAY: u64 = 86_400;
 
     /// Registered a day after [`START`], touched an hour before.
-    pub(in crate::domain) fn attempt() -> Attempt {
+    pub(crate) fn attempt() -> Attempt {
         Attempt {
             now: after(DAY),
             via: Via::Verify,

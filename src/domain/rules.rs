@@ -57,7 +57,7 @@ impl Decider for AdoptedRules {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::spec::given;
+    use crate::spec::given;
 
     #[test]
     fn settings_are_put_on_record_once() {

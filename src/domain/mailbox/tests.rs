@@ -1,5 +1,5 @@
 use super::*;
-use crate::domain::spec::{START, after, given, request, user};
+use crate::spec::{START, after, given, request, user};
 
 const RIGHT: Mac = Mac([1; 16]);
 const WRONG: Mac = Mac([2; 16]);

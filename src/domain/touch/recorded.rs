@@ -2,8 +2,8 @@
 
 use whence_events::{Event, TouchEvent, TouchRecorded};
 
-use crate::domain::rules::NeverRejected;
-use crate::domain::{Decider, Stamp};
+use crate::rules::NeverRejected;
+use crate::{Decider, Stamp};
 
 /// Whether the touch is on record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

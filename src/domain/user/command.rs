@@ -6,7 +6,7 @@ use whence_events::{
     UserId,
 };
 
-use crate::domain::referral::Attempt;
+use crate::referral::Attempt;
 
 /// What can be asked of an account.
 #[derive(Clone, Debug)]

@@ -4,8 +4,8 @@ use whence_events::{
 };
 
 use super::*;
-use crate::domain::referral::tests::attempt;
-use crate::domain::spec::{START, after, given, session, user};
+use crate::referral::tests::attempt;
+use crate::spec::{START, after, given, session, user};
 
 const DAY: u64 = 86_400;
 
@@ -184,13 +184,13 @@ fn refusals_on_record_are_bounded() {
     for n in 0..MAX_REFUSALS {
         history = history.and([refused(&format!("nope-{n}"), Refusal::UnknownCode)]);
     }
-    let one_more = Attempt { lookup: crate::domain::referral::CodeLookup::Unknown, ..attempt() };
+    let one_more = Attempt { lookup: crate::referral::CodeLookup::Unknown, ..attempt() };
     history.when(attribute(one_more)).rejected(UserRejection::NotAttributed(Refusal::UnknownCode));
 }
 
 #[test]
 fn an_undecided_attempt_can_always_be_ended() {
-    let unknown = || Attempt { lookup: crate::domain::referral::CodeLookup::Unknown, ..attempt() };
+    let unknown = || Attempt { lookup: crate::referral::CodeLookup::Unknown, ..attempt() };
     let code = unknown().cookie.unwrap().code().unwrap().as_str().to_owned();
     let mut history = given::<User>([]).at(after(DAY)).and([registered()]);
     // It said so before, and the record is full: neither keeps the end off the record.
