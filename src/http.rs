@@ -27,7 +27,7 @@ use axum::Router;
 use axum::routing::{get, post};
 
 use crate::app::App;
-use crate::domain::touch::{Rules, Visitor};
+use crate::domain::touch::{LandingRules, Visitor};
 use error::Problem;
 use touch::{ClientFacts, Landing, LandingSettings};
 
@@ -69,12 +69,12 @@ pub fn router(app: Arc<App>) -> Site {
 pub fn landing(app: &App) -> Landing {
     let config = &app.config;
     let origins = config.allowed_origins.iter().map(|origin| origin.as_str().to_owned());
-    let mut rules = Rules {
+    let mut rules = LandingRules {
         model: config.model,
         window: config.window,
         record: config.record_touches,
         excluded_hosts: config.excluded_hosts.clone(),
-        ..Rules::default()
+        ..LandingRules::default()
     };
     if let Some(host) = config.public_url.host_str() {
         rules.own_hosts.add(host);

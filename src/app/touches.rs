@@ -8,7 +8,7 @@ use whence_events::{CodeStatus, Pii, StreamId, TouchRecorded};
 
 use crate::app::App;
 use crate::causes::chain;
-use crate::domain::touch::recorded::RecordedOnce;
+use crate::domain::touch::stream::TouchStream;
 use crate::domain::touch::{RecordedTouch, RefParam, registrable_domain};
 
 /// Touches recorded at a time, so that they share commits.
@@ -100,7 +100,7 @@ async fn record(app: &Arc<App>, touch: RecordedTouch) {
         fetch_site: touch.fetch_site,
     };
     let context = App::system_context(None);
-    if let Err(error) = app.handler.run::<RecordedOnce>(&stream, &recorded, &context).await {
+    if let Err(error) = app.handler.run::<TouchStream>(&stream, &recorded, &context).await {
         tracing::error!(error = %chain(&error), "a touch could not be recorded");
     }
 }

@@ -1,8 +1,8 @@
-//! The decisions: pure, synchronous, without clock, randomness or IO.
+//! The decisions of whence: pure, synchronous, without clock, randomness or IO.
 //!
-//! A stream's state is the fold of its events by `evolve`; a command on it is decided by `decide`.
-//! Whatever a decision depends on besides the state (the time, fresh ids, facts looked up elsewhere)
-//! arrives inside the command. Each file owns one noun.
+//! The state of a stream is the fold of its events by [`Decider::evolve`]; [`Decider::decide`]
+//! decides a command in that state. Everything else that a decision depends on (the time, fresh
+//! ids, facts looked up elsewhere) is part of the command. Each module is about one noun.
 
 pub mod audit;
 pub mod mailbox;
@@ -16,34 +16,33 @@ pub mod user;
 
 use whence_events::{Event, Timestamp, Version};
 
-/// The state of one stream, and the rules that live in it.
+/// The state of one stream, with the rules that hold within it.
 pub trait Decider: Default + Clone + Send + Sync + 'static {
-    /// What can be asked of it.
+    /// The commands that it decides.
     type Command: Sync;
-    /// What can have happened.
+    /// The events of its stream.
     type Event: Clone + Into<Event> + Send + Sync;
-    /// Why it says no.
+    /// The reasons why it rejects a command.
     type Rejection: std::error::Error + Send;
 
-    /// The event, when it is of this family.
+    /// Returns the event of this family; `None` for an event of another one.
     fn event(event: &Event) -> Option<&Self::Event>;
 
-    /// The state after one more event.
+    /// Returns the state after one more event.
     #[must_use]
-    fn evolve(self, event: &Self::Event, stamp: Stamp) -> Self;
+    fn evolve(self, event: &Self::Event, context: EventContext) -> Self;
 
-    /// What happens when `command` comes in this state; nothing, when it changes nothing.
+    /// Returns the events that `command` leads to in this state; none when it changes nothing.
     ///
-    /// # Errors
-    /// Why it does not happen. Nothing changes.
+    /// A rejected command changes nothing.
     fn decide(&self, command: &Self::Command) -> Result<Vec<Self::Event>, Self::Rejection>;
 }
 
-/// When and where in its stream an event happened.
+/// The time of an event and its position in its stream.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Stamp {
-    /// When, by the node that decided it.
+pub struct EventContext {
+    /// The time of the event, by the clock of the node that decided it.
     pub at: Timestamp,
-    /// Place in the stream.
+    /// The position of the event in its stream.
     pub version: Version,
 }

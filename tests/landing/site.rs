@@ -12,7 +12,7 @@ use reqwest::{Client, Method, Response};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
 use whence::clock::Clock;
-use whence::domain::touch::{FirstTouch, Hosts, RecordedTouch, RefCode, Rules, Visitor};
+use whence::domain::touch::{FirstTouch, Hosts, LandingRules, RecordedTouch, RefCode, Visitor};
 use whence::http::landing_cookies::{CookieSettings, decode_first_touch, decode_ref_code};
 use whence::http::touch::{
     ClientFacts, Landing, LandingSettings, TouchLayer, TouchRecorder, routes,
@@ -41,10 +41,10 @@ pub(crate) struct Site {
 
 impl Site {
     pub(crate) async fn start() -> Self {
-        Self::with(Rules::default(), 100).await
+        Self::with(LandingRules::default(), 100).await
     }
 
-    pub(crate) async fn with(mut rules: Rules, queue: usize) -> Self {
+    pub(crate) async fn with(mut rules: LandingRules, queue: usize) -> Self {
         rules.excluded_hosts = Hosts::new(["pay.test"]);
         let settings = LandingSettings {
             rules,
