@@ -25,7 +25,7 @@ use axum::Router;
 use axum::routing::{get, post};
 
 use crate::app::App;
-use crate::domain::touch::{Rules, Visitor};
+use crate::domain::touch::{LandingRules, Visitor};
 use error::Problem;
 use landing::{ClientFacts, Landing, LandingSettings};
 
@@ -67,12 +67,12 @@ pub fn router(app: Arc<App>) -> Site {
 pub fn landing(app: &App) -> Landing {
     let config = &app.config;
     let origins = config.listening.allowed_origins.iter().map(|origin| origin.as_str().to_owned());
-    let mut rules = Rules {
+    let mut rules = LandingRules {
         model: config.referrals.model,
         window: config.referrals.window,
         record: config.landing.record_touches,
         excluded_hosts: config.landing.excluded_hosts.clone(),
-        ..Rules::default()
+        ..LandingRules::default()
     };
     if let Some(host) = config.listening.public_url.host_str() {
         rules.own_hosts.add(host);

@@ -14,7 +14,7 @@
 //! - [`http`]: the API.
 //! - [`cli`]: the program.
 
-pub mod domain;
+pub use whence_domain as domain;
 pub mod infra;
 
 pub mod store;

@@ -1,4 +1,4 @@
-//! Who looked into the log: the one stream `audit`.
+//! The events of the single stream `audit`, which records who read the log.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,22 +6,22 @@ use crate::event::stream_family;
 use crate::{AuditSubject, ReferralCode, UserId};
 
 stream_family! {
-    /// Facts about the audit itself.
+    /// The events of the audit stream.
     AuditEvent {
         AuditRead = "AuditRead.v1" [],
     }
 }
 
-/// Somebody was shown an audit. Who, is the event's actor; when, its time.
+/// An audit was shown to the actor of this event, at the time of the event.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AuditRead {
-    /// What was asked for.
+    /// The kind of subject that was asked for.
     pub subject: AuditSubject,
-    /// The user it was about.
+    /// The user that the audit was about.
     pub user_id: Option<UserId>,
-    /// The code it was about, as it was asked for.
+    /// The code that the audit was about, in the spelling of the request.
     pub code: Option<ReferralCode>,
-    /// Whether personal data was shown in clear.
+    /// Whether personal data was shown in the clear.
     pub personal_data: bool,
 }

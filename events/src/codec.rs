@@ -1,8 +1,9 @@
-//! Event to stored bytes and back. Upcasts of old versions live here and nowhere else.
+//! The codec between events and stored bytes, and the only place where old versions are upcast.
 //!
-//! A stored type is `Name.vN`. A change of shape is a new version: it is added to the family's list,
-//! where the old one stays, and who reads asks for the newest shape here. The old one is not replaced
-//! while it is decoded: a copy of the log and a proof about it need the type that the bytes are of.
+//! A stored type is `Name.vN`. A change of shape is a new version: it is added to the list of the
+//! family, the old version stays in it, and a reader gets the newest shape from this module.
+//! Decoding does not replace the old version: a copy of the log and a proof about it need the
+//! stored type.
 
 use std::borrow::Cow;
 
@@ -11,31 +12,28 @@ use crate::{
     RulesEvent, TouchEvent, TouchRecorded, TouchRecordedV1, UserEvent,
 };
 
-/// Why an event has no bytes, or bytes no event.
+/// The reason why an event cannot be encoded or bytes cannot be decoded.
 #[derive(Debug, thiserror::Error)]
 pub enum CodecError {
-    /// A personal field was clear or erased, or the event is of a type nobody knows.
+    /// A personal field was clear or erased, or the type of the event is unknown.
     #[error("{event_type} cannot be written: {source}")]
     NotWritable {
         /// The stored type.
         event_type: String,
-        /// What was wrong.
+        /// The error of the JSON library.
         source: serde_json::Error,
     },
-    /// The bytes are not those of this type.
+    /// The bytes are not an event of this type.
     #[error("stored {event_type} cannot be read: {source}")]
     Malformed {
         /// The stored type.
         event_type: String,
-        /// What was wrong.
+        /// The error of the JSON library.
         source: serde_json::Error,
     },
 }
 
-/// The bytes to store.
-///
-/// # Errors
-/// [`CodecError::NotWritable`] when a personal field is not sealed, or the event is unknown.
+/// Returns the bytes to store.
 pub fn encode(event: &Event) -> Result<Vec<u8>, CodecError> {
     let bytes = match event {
         Event::Mailbox(event) => event.encode(),
@@ -52,10 +50,7 @@ pub fn encode(event: &Event) -> Result<Vec<u8>, CodecError> {
     })
 }
 
-/// The event of stored bytes; [`Event::Unknown`] when this version does not know the type.
-///
-/// # Errors
-/// [`CodecError::Malformed`] when the type is known and the bytes are not of it.
+/// Returns the event of stored bytes; [`Event::Unknown`] when this version does not know the type.
 pub fn decode(event_type: &str, data: &[u8]) -> Result<Event, CodecError> {
     let known = MailboxEvent::decode(event_type, data)
         .map(|event| event.map(Event::from))
@@ -157,13 +152,13 @@ impl From<TouchRecordedV1> for TouchRecorded {
 }
 
 impl UserEvent {
-    /// The origin, when it is one, in whatever version.
+    /// Returns the attribution snapshot in its newest version; `None` for any other event.
     #[must_use]
-    pub fn origin(&self) -> Option<Cow<'_, AttributionCaptured>> {
+    pub fn snapshot(&self) -> Option<Cow<'_, AttributionCaptured>> {
         if let Self::AttributionCapturedV1(old) = self {
             Some(Cow::Owned(old.clone().into()))
-        } else if let Self::AttributionCaptured(origin) = self {
-            Some(Cow::Borrowed(origin))
+        } else if let Self::AttributionCaptured(captured) = self {
+            Some(Cow::Borrowed(captured))
         } else {
             None
         }
@@ -171,7 +166,7 @@ impl UserEvent {
 }
 
 impl TouchEvent {
-    /// The touch, in whatever version.
+    /// Returns the touch in its newest version.
     #[must_use]
     pub fn touch(&self) -> Cow<'_, TouchRecorded> {
         match self {
@@ -181,7 +176,7 @@ impl TouchEvent {
     }
 }
 
-/// Every stored type this version knows.
+/// Returns every stored type that this version knows.
 pub fn known_types() -> impl Iterator<Item = &'static str> {
     let families = [
         MailboxEvent::TYPES,
@@ -194,7 +189,7 @@ pub fn known_types() -> impl Iterator<Item = &'static str> {
     families.into_iter().flatten().copied()
 }
 
-/// The JSON Schema of every stored type.
+/// Returns the JSON Schema of every stored type.
 #[cfg(feature = "schema")]
 #[must_use]
 pub fn schemas() -> Vec<(&'static str, schemars::Schema)> {

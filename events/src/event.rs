@@ -1,32 +1,32 @@
-//! All events, and what one stream family declares.
+//! The enum of all events, and the macro that declares a stream family.
 
 use crate::{AuditEvent, MailboxEvent, NameEvent, PiiSlot, RulesEvent, TouchEvent, UserEvent};
 
-/// Anything that can stand in the log.
+/// Any event of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event {
-    /// On a mailbox stream.
+    /// An event of a mailbox stream.
     Mailbox(MailboxEvent),
-    /// On a user stream.
+    /// An event of a user stream.
     User(Box<UserEvent>),
-    /// On a name stream.
+    /// An event of a name stream.
     Name(NameEvent),
-    /// On a touch stream.
+    /// An event of a touch stream.
     Touch(Box<TouchEvent>),
-    /// On a rules stream.
+    /// An event of a rules stream.
     Rules(RulesEvent),
-    /// On the audit stream.
+    /// An event of the audit stream.
     Audit(AuditEvent),
-    /// Of a type that this version does not know, as a newer one wrote it. It stops projectors and
-    /// is shown as unknown in an audit; it is never taken for another event.
+    /// An event of a type that this version does not know, because a newer one wrote it. It stops
+    /// projectors and is shown as unknown in an audit; it is never taken for another event.
     Unknown {
-        /// Its stored type.
+        /// The stored type.
         event_type: String,
     },
 }
 
 impl Event {
-    /// The stored type, such as `LoginStarted.v1`.
+    /// Returns the stored type, such as `LoginStarted.v1`.
     #[must_use]
     pub fn event_type(&self) -> &str {
         match self {
@@ -40,7 +40,7 @@ impl Event {
         }
     }
 
-    /// Shows every personal field to `visit`, with its name.
+    /// Calls `visit` with the name and the slot of every personal field.
     pub fn visit_pii(&mut self, visit: &mut dyn FnMut(&'static str, &mut dyn PiiSlot)) {
         match self {
             Self::Mailbox(event) => event.visit_pii(visit),
@@ -55,9 +55,9 @@ impl Event {
 }
 
 /// Declares the events of a stream family: the enum, the stored type of each variant, its personal
-/// fields in brackets (`?` behind an optional one), and its bytes.
+/// fields in brackets (an optional one followed by `?`), and its bytes.
 ///
-/// One line adds an event type everywhere: the codec, the sealing and the schemas follow from it.
+/// One line adds an event type to the codec, the sealing and the schemas.
 macro_rules! stream_family {
     ($(#[$doc:meta])* $family:ident {
         $($name:ident = $type:literal [$($pii:tt)*],)+
@@ -70,21 +70,21 @@ macro_rules! stream_family {
         )+ }
 
         impl $family {
-            /// The stored types of this family.
+            /// All stored types of this family.
             pub const TYPES: &'static [&'static str] = &[$($type),+];
 
-            /// The stored type.
+            /// Returns the stored type.
             #[must_use]
             pub const fn event_type(&self) -> &'static str {
                 match self { $(Self::$name(_) => $type,)+ }
             }
 
-            /// The bytes to store.
+            /// Returns the bytes to store.
             pub(crate) fn encode(&self) -> serde_json::Result<Vec<u8>> {
                 match self { $(Self::$name(data) => serde_json::to_vec(data),)+ }
             }
 
-            /// The event of stored bytes; `None` when the type is not of this family.
+            /// Returns the event of stored bytes; `None` when the type is not of this family.
             pub(crate) fn decode(event_type: &str, data: &[u8]) -> Option<serde_json::Result<Self>> {
                 match event_type {
                     $($type => Some(serde_json::from_slice(data).map(Self::$name)),)+
@@ -106,7 +106,7 @@ macro_rules! stream_family {
                 )+ }
             }
 
-            /// The JSON Schema of every type.
+            /// Returns the JSON Schema of every type.
             #[cfg(feature = "schema")]
             pub(crate) fn schemas() -> Vec<(&'static str, schemars::Schema)> {
                 vec![$(($type, schemars::schema_for!($name)),)+]

@@ -1,4 +1,4 @@
-//! Names of things: newtypes that can only be made by parsing.
+//! Identifiers: newtypes that can only be made by parsing.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,12 +8,12 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use uuid::Uuid;
 
-/// A text that is not the id it was taken for.
+/// The error of a text that is not a valid identifier; it holds the name of the type.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("not a valid {0}")]
 pub struct InvalidId(pub &'static str);
 
-/// Text in JSON, by way of `Display` and `FromStr`.
+/// Implements JSON as text, through `Display` and `FromStr`.
 macro_rules! text_serde {
     ($name:ident, $schema:tt) => {
         impl Serialize for $name {
@@ -56,7 +56,7 @@ macro_rules! uuid_id {
 
         impl FromStr for $name {
             type Err = InvalidId;
-            /// The hyphenated form of 36 characters, in any case, and no other.
+            /// Parses the hyphenated form of 36 characters, in any case, and no other form.
             fn from_str(text: &str) -> Result<Self, InvalidId> {
                 let uuid = Uuid::try_parse(text).map_err(|_| InvalidId(stringify!($name)))?;
                 if text.len() == 36 { Ok(Self(uuid)) } else { Err(InvalidId(stringify!($name))) }
@@ -68,17 +68,17 @@ macro_rules! uuid_id {
 }
 
 uuid_id! {
-    /// An account.
+    /// The id of an account.
     UserId,
-    /// A login request: 122 random bits, the capability to try codes.
+    /// The id of a login request: 122 random bits, which grant the right to try codes.
     RequestId,
-    /// A session.
+    /// The id of a session.
     SessionId,
-    /// A recorded landing.
+    /// The id of a touch.
     TouchId,
-    /// A stored event (`UUIDv7`).
+    /// The id of a stored event (`UUIDv7`).
     EventId,
-    /// What ties together all that one request caused.
+    /// The id that all events caused by one request share.
     CorrelationId,
 }
 
@@ -89,7 +89,7 @@ macro_rules! byte_id {
         pub struct $name(pub [u8; $len]);
 
         impl $name {
-            /// Whether both are the same, in a time that does not depend on where they differ.
+            /// Returns whether both are equal, in a time that does not depend on where they differ.
             #[must_use]
             pub fn same_as(&self, other: &Self) -> bool {
                 let difference = self.0.iter().zip(other.0).fold(0, |all, (a, b)| all | (a ^ b));
@@ -122,13 +122,13 @@ macro_rules! byte_id {
 }
 
 byte_id! {
-    /// HMAC-SHA-256 cut to 128 bits (RFC 2104, section 5: at least half of the hash).
+    /// An HMAC-SHA-256 cut to 128 bits (RFC 2104, section 5: at least half of the hash).
     Mac[16],
-    /// SHA-256.
+    /// A SHA-256 hash.
     Hash[32],
 }
 
-/// HMAC of a normalised e-mail address, first 128 bits: the address's name in the log.
+/// The first 128 bits of the HMAC of a normalised e-mail address, which names it in the log.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct EmailKey(pub [u8; 16]);
 
@@ -154,7 +154,7 @@ impl FromStr for EmailKey {
 
 text_serde!(EmailKey, { "type": "string", "pattern": "^[0-9a-f]{32}$" });
 
-/// A normalised e-mail address: trimmed, lower case, a dot-atom at a domain name.
+/// A normalised e-mail address: trimmed, in lower case, a dot-atom at a domain name.
 ///
 /// The syntax is that of the HTML standard's valid e-mail address, with the lengths of RFC 5321
 /// (64 octets before the `@`, 254 in all), no empty atoms, and at least two domain labels.
@@ -162,10 +162,7 @@ text_serde!(EmailKey, { "type": "string", "pattern": "^[0-9a-f]{32}$" });
 pub struct EmailAddress(Box<str>);
 
 impl EmailAddress {
-    /// Trims, lower-cases, then validates.
-    ///
-    /// # Errors
-    /// When it is no deliverable address by the rules above.
+    /// Trims and lower-cases the text, then validates it by the rules above.
     pub fn parse(text: &str) -> Result<Self, InvalidId> {
         let text = text.trim().to_lowercase();
         let (local, domain) = text.rsplit_once('@').ok_or(InvalidId("e-mail address"))?;
@@ -173,21 +170,21 @@ impl EmailAddress {
         if valid { Ok(Self(text.into())) } else { Err(InvalidId("e-mail address")) }
     }
 
-    /// The whole address.
+    /// Returns the whole address.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// What follows the `@`.
+    /// Returns the part after the `@`.
     #[must_use]
     pub fn domain(&self) -> &str {
         self.0.rsplit_once('@').map_or("", |(_, domain)| domain)
     }
 
-    /// The address that tells people apart: without `+tag`, and without dots where the provider
-    /// ignores them (gmail.com, and googlemail.com which is the same). For the self-referral rule
-    /// only: mail goes to, and accounts belong to, the address as it was typed.
+    /// Returns the address that identifies a person: without `+tag`, and without dots where the
+    /// provider ignores them (gmail.com, and googlemail.com which is the same). It serves the
+    /// self-referral rule only: mail goes to, and accounts belong to, the address as it was typed.
     #[must_use]
     pub fn person(&self) -> String {
         let (local, domain) = self.0.rsplit_once('@').unwrap_or((&self.0, ""));
@@ -227,18 +224,18 @@ fn valid_domain(domain: &str) -> bool {
     domain.contains('.') && last_is_name && domain.split('.').all(label)
 }
 
-/// A referral code as issued or as it came in: 2 to 32 of `[A-Za-z0-9-]`, not starting with `-`.
+/// A referral code as issued or as received: 2 to 32 of `[A-Za-z0-9-]`, not starting with `-`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ReferralCode(Box<str>);
 
 impl ReferralCode {
-    /// As issued.
+    /// Returns the code in its own spelling.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// The form codes are compared in: lower case.
+    /// Returns the code in lower case, the form in which codes are compared.
     #[must_use]
     pub fn folded(&self) -> Self {
         Self(self.0.to_ascii_lowercase().into())
@@ -263,12 +260,12 @@ impl fmt::Display for ReferralCode {
 
 text_serde!(ReferralCode, { "type": "string", "pattern": "^[A-Za-z0-9][A-Za-z0-9-]{1,31}$" });
 
-/// A creator's handle: 2 to 32 of `[a-z0-9_.-]`, starting with a letter or digit, lower-cased.
+/// A creator's handle in lower case: 2 to 32 of `[a-z0-9_.-]`, starting with a letter or digit.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Handle(Box<str>);
 
 impl Handle {
-    /// The handle, lower case.
+    /// Returns the handle, in lower case.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

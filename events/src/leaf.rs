@@ -1,8 +1,9 @@
-//! What a stored event comes to in the tree over the log: its leaf.
+//! The leaf of a stored event in the Merkle tree over the log.
 //!
-//! A leaf is every column of the event but its position: a log that was copied keeps its proofs, also
-//! into a store that counts otherwise. The order of the log is the order of the leaves. Numbers are
-//! big-endian; a text is preceded by its length in bytes, so that no two events give the same leaf.
+//! A leaf holds every column of the event but its position: a copied log keeps its proofs, even in
+//! a store that numbers positions differently. The order of the log is the order of the leaves.
+//! Numbers are big-endian; a text is preceded by its length in bytes, so that no two events give
+//! the same leaf.
 //!
 //! | bytes | what |
 //! |---|---|
@@ -25,10 +26,10 @@ use uuid::Uuid;
 
 use crate::Recorded;
 
-/// The version of the format, its first byte.
+/// The version of the format, which is the first byte of a leaf.
 const FORMAT: u8 = 1;
 
-/// The columns of a stored event, none of them decoded.
+/// The columns of a stored event, not decoded.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[expect(missing_docs, reason = "fields are named as the columns")]
 pub struct Leaf<'a> {
@@ -61,7 +62,7 @@ impl<'a> Leaf<'a> {
         write_counted(out, |out| out.extend_from_slice(self.data));
     }
 
-    /// The columns that [`Leaf::write`] wrote; `None` when these are other bytes.
+    /// Returns the columns that [`Leaf::write`] wrote; `None` when the bytes are not a leaf.
     #[must_use]
     pub fn parse(bytes: &'a [u8]) -> Option<Self> {
         let mut rest = Rest(bytes);
@@ -105,7 +106,7 @@ impl Recorded {
     }
 }
 
-/// Appends what `write` writes, and its length before it.
+/// Appends what `write` writes, preceded by its length.
 fn write_counted(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     let begin = out.len();
     out.extend_from_slice(&[0; 4]);
@@ -114,7 +115,7 @@ fn write_counted(out: &mut Vec<u8>, write: impl FnOnce(&mut Vec<u8>)) {
     out[begin..begin + 4].copy_from_slice(&length.to_be_bytes());
 }
 
-/// What is left to be parsed.
+/// The bytes that are left to parse.
 struct Rest<'a>(&'a [u8]);
 
 impl<'a> Rest<'a> {
@@ -143,7 +144,7 @@ mod tests {
     use super::*;
     use crate::{Actor, CorrelationId, EventId, Metadata, StreamId, Timestamp, codec};
 
-    /// An event whose columns all differ.
+    /// Returns an event whose columns all differ.
     fn event(causation_id: Option<EventId>) -> Recorded {
         let data = br#"{"request_id":"00000000-0000-4000-8000-000000000005"}"#;
         Recorded {
@@ -169,7 +170,7 @@ mod tests {
         bytes
     }
 
-    /// Stored proofs depend on it: these bytes never change.
+    /// Stored proofs depend on these bytes: they never change.
     #[test]
     fn the_bytes_of_a_leaf_are_pinned() {
         let mut expected = Vec::new();

@@ -1,10 +1,11 @@
-//! The facts whence keeps, and their bytes.
+//! The events that whence stores, and their bytes.
 //!
-//! One enum per stream family ([`MailboxEvent`], [`UserEvent`], [`NameEvent`], [`TouchEvent`],
-//! [`RulesEvent`], [`AuditEvent`]), gathered in [`Event`]; the envelope they are stored in ([`Recorded`]); the types
-//! their fields are made of; and the [`codec`] between an event and its stored bytes.
+//! The crate has one enum per stream family ([`MailboxEvent`], [`UserEvent`], [`NameEvent`],
+//! [`TouchEvent`], [`RulesEvent`], [`AuditEvent`]), joined in [`Event`]; the envelope that an event
+//! is stored in ([`Recorded`]); the types that its fields are made of; and the [`codec`] between an
+//! event and its stored bytes.
 //!
-//! No IO, no async, no clock, no randomness: everything here is a value.
+//! It has no IO, no async, no clock and no randomness: everything here is a value.
 
 mod audit;
 pub mod codec;
@@ -19,7 +20,7 @@ mod rules;
 mod time;
 mod touch;
 mod user;
-mod words;
+mod vocabulary;
 
 pub use audit::{AuditEvent, AuditRead};
 pub use event::Event;
@@ -45,7 +46,7 @@ pub use user::{
     SubscriptionProvisioned, UserErased, UserEvent, UserRegistered, WelcomeEmailFailed,
     WelcomeEmailSent,
 };
-pub use words::{
+pub use vocabulary::{
     AuditSubject, CodeKind, CodeStatus, Consent, Country, DeliveryFailure, DeviceClass, FetchSite,
     Provider, ReferrerKind, Refusal, RevokeReason, SessionKind, Signal, Via,
 };

@@ -1,4 +1,4 @@
-//! What happens to an e-mail address: stream `mailbox-{email_key}`.
+//! The events of one e-mail address: stream `mailbox-{email_key}`.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use crate::event::stream_family;
 use crate::{Client, DeliveryFailure, EmailAddress, Mac, Pii, RequestId, Timestamp, UserId};
 
 stream_family! {
-    /// Facts about one e-mail address.
+    /// The events of a mailbox stream.
     MailboxEvent {
         LoginStarted = "LoginStarted.v1" [email, client],
         LoginThrottled = "LoginThrottled.v1" [],
@@ -21,98 +21,100 @@ stream_family! {
     }
 }
 
-/// A code was made.
+/// A login was started and its code was generated.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LoginStarted {
-    /// The capability to try codes.
+    /// The id of the login, which grants the right to try codes.
     pub request_id: RequestId,
-    /// Where the code was sent.
+    /// The address that the code was sent to.
     pub email: Pii<EmailAddress>,
-    /// HMAC over request id and code; the code itself is stored nowhere.
+    /// The HMAC over request id and code; the code itself is stored nowhere.
     pub code_mac: Mac,
-    /// From here on the code is worth nothing.
+    /// The time from which the code is no longer valid.
     pub expires_at: Timestamp,
-    /// Whether a device that had logged in to this address before asked.
+    /// Whether the request came from a device that had logged in to this address before; always
+    /// `false`, because no command recognises devices yet.
     pub known_device: bool,
-    /// Who asked.
+    /// The network client that asked for the code.
     pub client: Pii<Client>,
 }
 
-/// Codes were asked for too often; at most one a window.
+/// Codes were requested too often; recorded at most once per window.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LoginThrottled {
-    /// When the next code may be asked for.
+    /// The time from which the next code may be requested.
     pub until: Timestamp,
 }
 
-/// The mail with the code did not go out.
+/// The mail with the code could not be sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CodeDeliveryFailed {
-    /// The login it was for.
+    /// The login that the code was for.
     pub request_id: RequestId,
-    /// In which way.
+    /// The class of the failure.
     pub reason: DeliveryFailure,
 }
 
-/// A wrong code was compared.
+/// A wrong code was tried.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CodeRejected {
-    /// The login it was tried on.
+    /// The login that the code was tried on.
     pub request_id: RequestId,
-    /// Which wrong code of this login it was, from 1.
+    /// The number of this wrong code within the login, from 1.
     pub attempt: u8,
 }
 
-/// No more codes are compared, for one login or for the address.
+/// Codes are no longer compared, for one login or for the whole address.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LoginLocked {
-    /// The login with too many wrong codes; `null`: the whole address.
+    /// The login with too many wrong codes; `null`: the whole address, which no command locks yet.
     pub request_id: Option<RequestId>,
-    /// Until when; `null`: for ever, or until somebody unlocks it.
+    /// The end of the lock; `null`: it has no end.
     pub until: Option<Timestamp>,
 }
 
-/// A login was seen to be too old. Written once, so that no clock that is set back reopens it.
+/// A login was found to be expired. It is recorded once, so that a clock which is set back does not
+/// reopen the login.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LoginExpired {
-    /// The login.
+    /// The id of the login.
     pub request_id: RequestId,
 }
 
-/// The right code came; it is consumed.
+/// The right code was entered, and is consumed by it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CodeVerified {
-    /// The login.
+    /// The id of the login.
     pub request_id: RequestId,
 }
 
-/// First verified login: the address belongs to this user from now on.
+/// The first login was verified: the address belongs to this user from now on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MailboxClaimed {
-    /// Its owner.
+    /// The owner of the address.
     pub user_id: UserId,
 }
 
-/// The address belongs to nobody again.
+/// The address no longer belongs to a user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MailboxReleased {
-    /// Its owner until now.
+    /// The owner of the address until now.
     pub user_id: UserId,
 }
 
-/// Nobody verified the address in time: the key that its logins were sealed under is destroyed.
+/// The address was not verified in time: the key that its logins were sealed under is destroyed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MailboxForgotten {
-    /// When a code was last asked for.
+    /// The time at which a code was last requested.
     pub asked_at: Timestamp,
 }

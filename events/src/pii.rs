@@ -1,4 +1,4 @@
-//! Personal data: clear in memory, sealed at rest, or erased.
+//! Personal data: in the clear in memory, sealed at rest, or erased.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -10,52 +10,52 @@ use serde_json::Value;
 
 use crate::EmailAddress;
 
-/// A personal datum.
+/// A personal value.
 ///
-/// Only the sealed form can be written: serialising a clear one is an error, so that no path of the
-/// program can put a clear one into the log by mistake. `Debug` never shows the value.
+/// Only the sealed form can be written: serialising a clear value is an error, so that no path of
+/// the program can put one into the log by mistake. `Debug` never shows the value.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Pii<T> {
-    /// Readable, in memory only.
+    /// The readable value, which exists in memory only.
     Clear(T),
-    /// Encrypted under the key of its subject.
+    /// The value encrypted under the key of its subject.
     Sealed(Sealed),
-    /// The key of its subject was destroyed.
+    /// A value that is lost because the key of its subject was destroyed.
     Erased,
 }
 
-/// Ciphertext of one field, opaque to everything but the vault.
+/// The ciphertext of one field, opaque to everything but the vault.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Sealed(pub Box<[u8]>);
 
-/// A type that can be personal: it has bytes to seal.
+/// A type of personal value, which has bytes to seal.
 pub trait Personal: Sized {
-    /// The bytes that are sealed.
+    /// Returns the bytes that are sealed.
     fn to_bytes(&self) -> Vec<u8>;
-    /// The value back from its bytes; `None` when they are not of this type.
+    /// Returns the value of the bytes; `None` when they are not of this type.
     fn from_bytes(bytes: &[u8]) -> Option<Self>;
-    /// The value for whoever may see it: a text, or an object of texts.
+    /// Returns the value for display to authorised readers: a text, or an object of texts.
     fn to_json(&self) -> Value;
 }
 
-/// One personal field of an event, whatever its type: what the vault walks over.
+/// One personal field of an event, whatever its type, as the vault visits it.
 pub trait PiiSlot {
-    /// The bytes to seal, when the field is clear.
+    /// Returns the bytes to seal, when the field is clear.
     fn clear_bytes(&self) -> Option<Vec<u8>>;
-    /// The value for whoever may see it, when the field is clear.
+    /// Returns the value for display to authorised readers, when the field is clear.
     fn clear_json(&self) -> Option<Value>;
-    /// The ciphertext, when the field is sealed.
+    /// Returns the ciphertext, when the field is sealed.
     fn sealed(&self) -> Option<&Sealed>;
-    /// Puts ciphertext in.
+    /// Replaces the field with ciphertext.
     fn set_sealed(&mut self, sealed: Sealed);
-    /// Puts the opened bytes in; bytes that are not of this type count as erased.
+    /// Replaces the field with the opened bytes; bytes that are not of this type count as erased.
     fn set_clear(&mut self, bytes: &[u8]);
-    /// Marks it erased.
+    /// Marks the field as erased.
     fn set_erased(&mut self);
 }
 
 impl<T> Pii<T> {
-    /// The value, when it is clear.
+    /// Returns the value, when it is clear.
     pub fn clear(&self) -> Option<&T> {
         match self {
             Self::Clear(value) => Some(value),
@@ -141,12 +141,12 @@ impl<T> schemars::JsonSchema for Pii<T> {
     }
 }
 
-/// The network client behind a request.
+/// The network client that sent a request.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Client {
-    /// Its address, as far as trusted proxies tell.
+    /// The IP address, as trusted proxies report it.
     pub ip: Option<IpAddr>,
-    /// Its `User-Agent`, at most 512 bytes.
+    /// The `User-Agent` header, at most 512 bytes.
     #[serde(rename = "ua")]
     pub user_agent: Option<String>,
 }

@@ -1,4 +1,4 @@
-//! The envelope.
+//! The envelope that an event is stored in.
 
 use std::fmt;
 use std::str::FromStr;
@@ -9,37 +9,37 @@ use crate::{
     TouchId, UserId,
 };
 
-/// Place of an event in the whole log: commit order, from 1 on. Not every log leaves no gaps.
+/// The position of an event in the whole log, in commit order from 1. Some stores leave gaps.
 pub type Position = u64;
 
-/// Place of an event in its stream, from 0, without gaps.
+/// The position of an event in its stream, from 0, without gaps.
 pub type Version = u64;
 
-/// The name of a stream. Each business rule lives inside one stream.
+/// The name of a stream. Each business rule holds within one stream.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum StreamId {
-    /// One e-mail address.
+    /// The stream of an e-mail address.
     Mailbox(EmailKey),
-    /// One account.
+    /// The stream of an account.
     User(UserId),
-    /// One referral code, folded.
+    /// The stream of a referral code, in lower case.
     Code(ReferralCode),
-    /// One creator handle.
+    /// The stream of a creator handle.
     Handle(Handle),
-    /// One recorded landing.
+    /// The stream of a touch.
     Touch(TouchId),
-    /// One set of rule settings.
+    /// The stream of a set of rule settings.
     Rules(Mac),
-    /// Who looked into the log.
+    /// The single stream that records who read the log.
     Audit,
 }
 
 impl StreamId {
-    /// What the names of each family begin with: what to ask for of a log that others write to, too.
+    /// The prefixes of the stream names, by which our streams are found in a log that others share.
     pub const PREFIXES: [&str; 7] =
         ["mailbox-", "user-", "name-code-", "name-handle-", "touch-", "rules-", "audit"];
 
-    /// The stream of a referral code, however it is spelt.
+    /// Returns the stream of a referral code, whatever its case.
     #[must_use]
     pub fn code(code: &ReferralCode) -> Self {
         Self::Code(code.folded())
@@ -81,16 +81,16 @@ impl FromStr for StreamId {
     }
 }
 
-/// On whose behalf an event was written.
+/// The party on whose behalf an event was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Actor {
-    /// Somebody who has proved nothing yet.
+    /// A visitor who has not proved an identity.
     Visitor,
-    /// The signed-in user whose stream it is.
+    /// The signed-in user whom the stream belongs to.
     Owner,
-    /// whence itself.
+    /// The service itself.
     System,
-    /// A named operator.
+    /// An operator, by name.
     Operator(String),
 }
 
@@ -120,36 +120,36 @@ impl FromStr for Actor {
     }
 }
 
-/// What is known about an event besides what happened.
+/// The metadata of an event: what is known besides what happened.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Metadata {
-    /// When it happened, by the clock of the node that decided it.
+    /// The time at which it happened, by the clock of the node that decided it.
     pub occurred_at: Timestamp,
-    /// The request it belongs to.
+    /// The id that all events of the same request share.
     pub correlation_id: CorrelationId,
-    /// The event that led to it.
+    /// The event that caused this one.
     pub causation_id: Option<EventId>,
-    /// On whose behalf.
+    /// The party on whose behalf the event was written.
     pub actor: Actor,
 }
 
-/// A stored event.
+/// A stored event with its envelope.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recorded {
-    /// Place in the log.
+    /// The position in the log.
     pub position: Position,
-    /// Its stream.
+    /// The stream that the event belongs to.
     pub stream: StreamId,
-    /// Place in the stream.
+    /// The position in the stream.
     pub version: Version,
-    /// Its id.
+    /// The id of the event.
     pub event_id: EventId,
-    /// What happened; personal fields sealed.
+    /// The event itself, with its personal fields sealed.
     pub event: Event,
-    /// The exact stored bytes.
+    /// The bytes of the event, exactly as stored.
     pub data: Arc<[u8]>,
-    /// What else is known.
+    /// The metadata of the event.
     pub metadata: Metadata,
-    /// When the log took it.
+    /// The time at which the store committed it.
     pub recorded_at: Timestamp,
 }

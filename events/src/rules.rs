@@ -1,4 +1,4 @@
-//! The rule settings that decisions name by digest: stream `rules-{digest}`.
+//! The events of a set of rule settings, which decisions name by digest: stream `rules-{digest}`.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,38 +6,38 @@ use crate::event::stream_family;
 use crate::{Country, Mac};
 
 stream_family! {
-    /// Facts about one set of rule settings.
+    /// The events of a rules stream.
     RulesEvent {
         RulesAdopted = "RulesAdopted.v1" [],
     }
 }
 
-/// Decisions with this digest were made by these settings; written before the first of them.
+/// A set of rule settings was adopted. It is recorded before the first decision with its digest.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RulesAdopted {
-    /// The first half of SHA-256 over the settings' JSON.
+    /// The first half of the SHA-256 over the JSON of the settings.
     pub digest: Mac,
-    /// The settings.
+    /// The settings that were adopted.
     pub settings: RuleSettings,
 }
 
-/// All that the referral decision depends on besides the facts of a case.
+/// The settings that the referral decision depends on, besides the facts of a case.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RuleSettings {
-    /// Version of the rules in the code.
+    /// The version of the rules in the program.
     pub rules_version: u16,
-    /// How long after its touch a code still counts.
+    /// The time after its touch in which a code still counts, in seconds.
     pub window_seconds: u64,
-    /// How long after registration an account still counts as new.
+    /// The time after registration in which an account still counts as new, in seconds.
     pub grace_seconds: u64,
-    /// Whether `blocked_by_policy` exists.
+    /// Whether strict mode is on, in which attempts can be refused as `blocked_by_policy`.
     pub strict: bool,
-    /// Strict: the most attributions of one referrer in 24 hours.
+    /// The number of attributions of one referrer in 24 hours from which strict mode refuses.
     pub velocity_cap: u32,
-    /// Strict: countries that are refused, sorted.
+    /// The countries that strict mode refuses, sorted.
     pub blocked_countries: Vec<Country>,
-    /// Half of SHA-256 over the list of disposable mail domains; `null`: no list.
+    /// The first half of the SHA-256 over the list of disposable mail domains; `null`: no list.
     pub disposable_domains: Option<Mac>,
 }

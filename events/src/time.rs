@@ -1,4 +1,4 @@
-//! Moments.
+//! Timestamps.
 
 use std::fmt;
 use std::ops::{Add, Sub};
@@ -8,50 +8,50 @@ use std::time::Duration;
 use chrono::{DateTime, Datelike as _, SecondsFormat, Timelike as _, Utc};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A moment in UTC, in whole microseconds since 1970-01-01; RFC 3339 in JSON.
+/// A point in time in UTC, in whole microseconds since 1970-01-01; RFC 3339 in JSON.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Timestamp(i64);
 
 impl Timestamp {
-    /// 0000-01-01T00:00:00Z
+    /// The start of the year 0, 0000-01-01T00:00:00Z.
     const YEAR_0: Self = Self(-62_167_219_200_000_000);
 
-    /// 9999-12-31T23:59:59.999999Z
+    /// The end of the year 9999, 9999-12-31T23:59:59.999999Z.
     const YEAR_9999_END: Self = Self(253_402_300_799_999_999);
 
-    /// From microseconds since 1970-01-01T00:00:00Z.
+    /// Makes a timestamp of microseconds since 1970-01-01T00:00:00Z.
     #[must_use]
     pub const fn from_micros(micros: i64) -> Self {
         Self(micros)
     }
 
-    /// Microseconds since 1970-01-01T00:00:00Z.
+    /// Returns the microseconds since 1970-01-01T00:00:00Z.
     #[must_use]
     pub const fn as_micros(self) -> i64 {
         self.0
     }
 
-    /// Whole seconds since 1970-01-01T00:00:00Z (rounded down), as JWT and cookies count.
+    /// Returns the whole seconds since 1970-01-01T00:00:00Z, rounded down, as in JWTs and cookies.
     #[must_use]
     pub const fn as_seconds(self) -> i64 {
         self.0.div_euclid(1_000_000)
     }
 
-    /// How long after `earlier` this is; zero when it is not after it.
+    /// Returns the time that passed since `earlier`; zero when this is not after it.
     #[must_use]
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_micros(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
 
-    /// RFC 3339 with milliseconds, as the portal family writes its dates.
+    /// Returns RFC 3339 with milliseconds, the format of dates on the platform.
     #[must_use]
     pub fn to_rfc3339_millis(self) -> String {
         self.to_chrono().to_rfc3339_opts(SecondsFormat::Millis, true)
     }
 
     fn to_chrono(self) -> DateTime<Utc> {
-        // RFC 3339 writes the years 0000 to 9999, and a reader refuses any other. Outside of them is
-        // only a forged value: clamp, so that no stored event has a time that cannot be read back.
+        // RFC 3339 has the years 0000 to 9999, and a reader refuses any other. A value outside of
+        // them is forged: clamp it, so that no stored event has a time that cannot be read back.
         let micros = self.0.clamp(Self::YEAR_0.0, Self::YEAR_9999_END.0);
         DateTime::from_timestamp_micros(micros).unwrap_or(DateTime::<Utc>::UNIX_EPOCH)
     }
@@ -98,8 +98,8 @@ impl fmt::Display for Timestamp {
     }
 }
 
-/// Writes a number right-aligned into its place, which holds zeros. Every event and every answer has
-/// times, and a general formatter costs ten times as much.
+/// Writes a number right-aligned into `place`, which holds zeros. Every event and every response
+/// has timestamps, and a general formatter costs ten times as much.
 fn put(place: &mut [u8], mut value: u32) {
     for digit in place.iter_mut().rev() {
         *digit = b'0' + u8::try_from(value % 10).unwrap_or(0);

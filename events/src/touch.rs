@@ -1,4 +1,4 @@
-//! A recorded landing: stream `touch-{touch_id}`, one event.
+//! The event of a touch: stream `touch-{touch_id}`, which holds one event.
 
 use std::collections::BTreeMap;
 
@@ -11,112 +11,114 @@ use crate::{
 };
 
 stream_family! {
-    /// Facts about one landing.
+    /// The events of a touch stream.
     TouchEvent {
         TouchRecordedV1 = "TouchRecorded.v1" [referrer_url?],
         TouchRecorded = "TouchRecorded.v2" [referrer_url?],
     }
 }
 
-/// The five campaign parameters of a landing, as they stood in its query.
+/// The five campaign parameters of a landing, as given in its query.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Utm {
-    /// `utm_source`
+    /// The parameter `utm_source`.
     pub source: Option<String>,
-    /// `utm_medium`
+    /// The parameter `utm_medium`.
     pub medium: Option<String>,
-    /// `utm_campaign`
+    /// The parameter `utm_campaign`.
     pub campaign: Option<String>,
-    /// `utm_term`
+    /// The parameter `utm_term`.
     pub term: Option<String>,
-    /// `utm_content`
+    /// The parameter `utm_content`.
     pub content: Option<String>,
 }
 
-/// Advertisers' click ids by parameter name (`gclid`, `fbclid`, ...).
+/// The click ids of advertisers by parameter name (`gclid`, `fbclid`, ...).
 pub type ClickIds = BTreeMap<String, String>;
 
-/// A visitor landed.
+/// A touch was recorded: a visitor landed on a page.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct TouchRecorded {
-    /// The code of `?ref=`, when well-formed.
+    /// The code of the `?ref=` parameter, when it is well-formed.
     pub code: Option<ReferralCode>,
-    /// What that code was.
+    /// The status of the `?ref=` parameter.
     pub code_status: CodeStatus,
-    /// The code's owner, when it is known.
+    /// The owner of the code, when the code was issued.
     pub owner: Option<UserId>,
-    /// Evidence: further well-formed codes of the same query, which count for nothing; at most 4.
+    /// Further well-formed codes of the same query, at most 4, kept as evidence without effect.
     pub other_codes: Vec<ReferralCode>,
-    /// Path of the page.
+    /// The path of the page.
     pub landing_page: String,
-    /// The `Referer`, when it is another site's.
+    /// The `Referer` header, when it names another site.
     pub referrer_url: Option<Pii<String>>,
-    /// Registrable domain of that address, by the public suffix list; of an app, its name.
+    /// The registrable domain of the referrer, by the public suffix list; the name of an app.
     pub referrer_domain: Option<String>,
-    /// What the `Referer` was: why the address is, or is not, here.
+    /// The kind of the `Referer`, which explains why its address is or is not recorded.
     pub referrer_kind: ReferrerKind,
-    /// The visitor's first touch, this one or an earlier: what ties the touches of one visitor together.
+    /// The visitor's first touch, this one or an earlier one, which all touches of a visitor share.
     pub first_touch_id: Option<TouchId>,
-    /// Campaign parameters.
+    /// The campaign parameters.
     pub utm: Utm,
-    /// Advertisers' click ids.
+    /// The click ids of advertisers.
     pub click_ids: ClickIds,
-    /// The creator whose page it was, when known.
+    /// The creator whose page it was, when the handle is claimed.
     pub creator_id: Option<UserId>,
-    /// Kind of device.
+    /// The kind of device.
     pub device_class: Option<DeviceClass>,
-    /// Country of the address.
+    /// The country of the IP address.
     pub country: Option<Country>,
-    /// Whether it was a bot.
+    /// Whether the visitor was a bot; always `false`, because bots are not detected yet.
     pub bot: bool,
-    /// Rules that said so; 0: no bot rules were in force.
+    /// The version of the bot rules; 0: none were in force.
     pub bot_rules_version: u16,
-    /// What the visitor agreed to.
+    /// The consent of the visitor.
     pub consent: Consent,
-    /// Same code, address and user agent within the hour: not counted as another click.
+    /// Whether it repeats a touch of the last hour with the same code, address and user agent, and
+    /// is therefore not counted as a click.
     pub deduplicated: bool,
-    /// `Sec-Fetch-Site` of the request.
+    /// The `Sec-Fetch-Site` header of the request.
     pub fetch_site: Option<FetchSite>,
 }
 
-/// A visitor landed, as the first version wrote it. It is read as the second.
+/// A touch was recorded, in the first version of the event. It is read as the second.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema), schemars(rename = "TouchRecorded"))]
 pub struct TouchRecordedV1 {
-    /// The code of `?ref=`, when well-formed.
+    /// The code of the `?ref=` parameter, when it is well-formed.
     pub code: Option<ReferralCode>,
-    /// What that code was.
+    /// The status of the `?ref=` parameter.
     pub code_status: CodeStatus,
-    /// The code's owner, when it is known.
+    /// The owner of the code, when the code was issued.
     pub owner: Option<UserId>,
-    /// Evidence: further well-formed codes of the same query, which count for nothing; at most 4.
+    /// Further well-formed codes of the same query, at most 4, kept as evidence without effect.
     pub other_codes: Vec<ReferralCode>,
-    /// Path of the page.
+    /// The path of the page.
     pub landing_page: String,
-    /// The `Referer`, when it is another site's.
+    /// The `Referer` header, when it names another site.
     pub referrer_url: Option<Pii<String>>,
-    /// What the `Referer` was: why the address is, or is not, here.
+    /// The kind of the `Referer`, which explains why its address is or is not recorded.
     pub referrer_kind: ReferrerKind,
-    /// Campaign parameters.
+    /// The campaign parameters.
     pub utm: Utm,
-    /// Advertisers' click ids.
+    /// The click ids of advertisers.
     pub click_ids: ClickIds,
-    /// The creator whose page it was, when known.
+    /// The creator whose page it was, when the handle is claimed.
     pub creator_id: Option<UserId>,
-    /// Kind of device.
+    /// The kind of device.
     pub device_class: Option<DeviceClass>,
-    /// Country of the address.
+    /// The country of the IP address.
     pub country: Option<Country>,
-    /// Whether it was a bot.
+    /// Whether the visitor was a bot; always `false`, because bots are not detected yet.
     pub bot: bool,
-    /// Rules that said so; 0: no bot rules were in force.
+    /// The version of the bot rules; 0: none were in force.
     pub bot_rules_version: u16,
-    /// What the visitor agreed to.
+    /// The consent of the visitor.
     pub consent: Consent,
-    /// Same code, address and user agent within the hour: not counted as another click.
+    /// Whether it repeats a touch of the last hour with the same code, address and user agent, and
+    /// is therefore not counted as a click.
     pub deduplicated: bool,
-    /// `Sec-Fetch-Site` of the request.
+    /// The `Sec-Fetch-Site` header of the request.
     pub fetch_site: Option<FetchSite>,
 }

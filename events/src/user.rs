@@ -1,4 +1,4 @@
-//! What happens to an account: stream `user-{user_id}`.
+//! The events of an account: stream `user-{user_id}`.
 
 use serde::{Deserialize, Serialize};
 
@@ -10,7 +10,7 @@ use crate::{
 };
 
 stream_family! {
-    /// Facts about one account.
+    /// The events of a user stream.
     UserEvent {
         UserRegistered = "UserRegistered.v1" [email, display_name?],
         AttributionCapturedV1 = "AttributionCaptured.v1" [first_referrer_url?],
@@ -33,60 +33,62 @@ stream_family! {
     }
 }
 
-/// First event of the stream.
+/// The user registered; this is the first event of the stream.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UserRegistered {
-    /// The address they proved.
+    /// The address that the user proved to own.
     pub email: Pii<EmailAddress>,
-    /// The address's name in the log.
+    /// The key that names the address in the log.
     pub email_key: EmailKey,
-    /// How they want to be called.
+    /// The name that the user wants to be shown.
     pub display_name: Option<Pii<String>>,
-    /// How they proved it.
+    /// The way in which the user proved to own the address.
     pub provider: Provider,
 }
 
-/// Whence they came: once, in the same append as [`UserRegistered`], nulls included and frozen.
+/// The attribution snapshot was taken: once, in the same append as [`UserRegistered`]. Its fields
+/// never change, `null`s included.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct AttributionCaptured {
-    /// `Referer` of the first touch.
+    /// The `Referer` of the first touch.
     pub first_referrer_url: Option<Pii<String>>,
-    /// Registrable domain of that `Referer`, by the public suffix list: what is counted, where the
-    /// address itself is personal. Of an app, its name.
+    /// The registrable domain of that `Referer`, by the public suffix list, or the name of an app.
+    /// It can be counted, while the address itself is personal.
     pub referrer_domain: Option<String>,
-    /// Path of the first touch.
+    /// The path of the first touch.
     pub first_landing_page: Option<String>,
-    /// Of the first touch.
+    /// The parameter `utm_source` of the first touch.
     pub utm_source: Option<String>,
-    /// Of the first touch.
+    /// The parameter `utm_medium` of the first touch.
     pub utm_medium: Option<String>,
-    /// Of the first touch.
+    /// The parameter `utm_campaign` of the first touch.
     pub utm_campaign: Option<String>,
-    /// Of the first touch.
+    /// The parameter `utm_term` of the first touch.
     pub utm_term: Option<String>,
-    /// Of the first touch.
+    /// The parameter `utm_content` of the first touch.
     pub utm_content: Option<String>,
-    /// Advertisers' click ids of the first touch.
+    /// The click ids of advertisers of the first touch.
     pub click_ids: ClickIds,
     /// The creator on whose page the first touch was.
     pub acquired_via_creator_id: Option<UserId>,
-    /// Kind of device of the request that registered.
+    /// The kind of device of the request that registered the user.
     pub registration_device: Option<DeviceClass>,
-    /// Country of the request that registered.
+    /// The country of the request that registered the user.
     pub registration_country: Option<Country>,
-    /// The first touch.
+    /// The id of the first touch.
     pub touch_id: Option<TouchId>,
-    /// When it was.
+    /// The time of the first touch.
     pub touched_at: Option<Timestamp>,
-    /// What the visitor had agreed to.
+    /// The consent of the visitor at the first touch.
     pub consent: Consent,
-    /// Version of the rules.
+    /// The version of the attribution rules.
     pub rules_version: u16,
 }
 
-/// Whence they came, as the first version wrote it: without a domain. It is read as the second.
+/// The attribution snapshot was taken, in the first version of the event: without a domain. It is
+/// read as the second.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(
     feature = "schema",
@@ -94,235 +96,235 @@ pub struct AttributionCaptured {
     schemars(rename = "AttributionCaptured")
 )]
 pub struct AttributionCapturedV1 {
-    /// `Referer` of the first touch.
+    /// The `Referer` of the first touch.
     pub first_referrer_url: Option<Pii<String>>,
-    /// Path of the first touch.
+    /// The path of the first touch.
     pub first_landing_page: Option<String>,
-    /// Of the first touch.
+    /// The parameter `utm_source` of the first touch.
     pub utm_source: Option<String>,
-    /// Of the first touch.
+    /// The parameter `utm_medium` of the first touch.
     pub utm_medium: Option<String>,
-    /// Of the first touch.
+    /// The parameter `utm_campaign` of the first touch.
     pub utm_campaign: Option<String>,
-    /// Of the first touch.
+    /// The parameter `utm_term` of the first touch.
     pub utm_term: Option<String>,
-    /// Of the first touch.
+    /// The parameter `utm_content` of the first touch.
     pub utm_content: Option<String>,
-    /// Advertisers' click ids of the first touch.
+    /// The click ids of advertisers of the first touch.
     pub click_ids: ClickIds,
     /// The creator on whose page the first touch was.
     pub acquired_via_creator_id: Option<UserId>,
-    /// Kind of device of the request that registered.
+    /// The kind of device of the request that registered the user.
     pub registration_device: Option<DeviceClass>,
-    /// Country of the request that registered.
+    /// The country of the request that registered the user.
     pub registration_country: Option<Country>,
-    /// The first touch.
+    /// The id of the first touch.
     pub touch_id: Option<TouchId>,
-    /// When it was.
+    /// The time of the first touch.
     pub touched_at: Option<Timestamp>,
-    /// What the visitor had agreed to.
+    /// The consent of the visitor at the first touch.
     pub consent: Consent,
-    /// Version of the rules.
+    /// The version of the attribution rules.
     pub rules_version: u16,
 }
 
-/// Who referred them: at most once, ever.
+/// The user was attributed to a referrer; this happens at most once.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ReferralAttributed {
-    /// The owner of the code as of the touch.
+    /// The owner of the code at the time of the touch.
     pub referrer_id: UserId,
-    /// The code as issued.
+    /// The code in the spelling in which it was issued.
     pub code: ReferralCode,
-    /// Its kind.
+    /// The kind of the code.
     pub code_kind: CodeKind,
-    /// When the code was picked up; `null`: an unsigned cookie does not say.
+    /// The time at which the visitor got the code; `null`: the cookie was unsigned.
     pub touched_at: Option<Timestamp>,
-    /// The landing, when the cookie names it.
+    /// The touch, when the cookie names it.
     pub touch_id: Option<TouchId>,
-    /// Where it was decided.
+    /// The call that made the decision.
     pub via: Via,
-    /// Version of the rules.
+    /// The version of the attribution rules.
     pub rules_version: u16,
-    /// The settings in force: stream `rules-{digest}`.
+    /// The digest of the settings in force, which stream `rules-{digest}` holds.
     pub rules_digest: Mac,
-    /// What was noticed.
+    /// The signals that were noticed.
     pub signals: Vec<Signal>,
 }
 
-/// An attempt that did not attribute.
+/// An attempt to attribute the user was refused.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ReferralRefused {
-    /// The code, when there was a well-formed one.
+    /// The code of the attempt, when it was well-formed.
     pub code: Option<ReferralCode>,
-    /// The first rule that said no.
+    /// The first rule that refused it.
     pub reason: Refusal,
-    /// Where it was decided.
+    /// The call that made the decision.
     pub via: Via,
-    /// Version of the rules.
+    /// The version of the attribution rules.
     pub rules_version: u16,
-    /// The settings in force: stream `rules-{digest}`.
+    /// The digest of the settings in force, which stream `rules-{digest}` holds.
     pub rules_digest: Mac,
-    /// What was noticed.
+    /// The signals that were noticed.
     pub signals: Vec<Signal>,
-    /// What it was decided on.
+    /// The facts that the refusal is based on.
     pub evidence: Evidence,
 }
 
-/// What a refusal was decided on; only what was known is written.
+/// The facts that a refusal is based on; only known ones are written.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct Evidence {
-    /// Owner of the code.
+    /// The owner of the code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<UserId>,
-    /// The landing.
+    /// The id of the touch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub touch_id: Option<TouchId>,
-    /// When the code was picked up.
+    /// The time at which the visitor got the code.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub touched_at: Option<Timestamp>,
 }
 
-/// A verified code opened a session.
+/// A session was opened with a verified code.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SessionOpened {
-    /// Its id, which is also the public half of its token.
+    /// The id of the session, which is also the public half of its token.
     pub session_id: SessionId,
-    /// SHA-256 of the secret half of its token.
+    /// The SHA-256 of the secret half of the token.
     pub token_hash: Hash,
-    /// What carries it.
+    /// The kind of credential that carries the session.
     pub kind: SessionKind,
-    /// End, unless extended.
+    /// The end of the session, unless it is extended.
     pub expires_at: Timestamp,
-    /// End, whatever happens.
+    /// The end of the session beyond which it cannot be extended.
     pub absolute_expires_at: Timestamp,
-    /// Who opened it.
+    /// The network client that opened the session.
     pub device: Pii<Client>,
-    /// Kind of device.
+    /// The kind of device.
     pub device_class: Option<DeviceClass>,
-    /// Country of the address.
+    /// The country of the IP address.
     pub country: Option<Country>,
 }
 
-/// Sliding renewal.
+/// A session in use was extended.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SessionExtended {
-    /// The session.
+    /// The id of the session.
     pub session_id: SessionId,
-    /// Its new end, unless extended again.
+    /// The new end of the session, unless it is extended again.
     pub expires_at: Timestamp,
 }
 
-/// A refresh token was exchanged for its successor.
+/// A refresh token was exchanged for its successor. No command writes it yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RefreshRotated {
-    /// The session.
+    /// The id of the session.
     pub session_id: SessionId,
-    /// SHA-256 of the successor.
+    /// The SHA-256 of the successor.
     pub refresh_hash: Hash,
-    /// The session's new end.
+    /// The new end of the session.
     pub expires_at: Timestamp,
 }
 
-/// A session ended before its time.
+/// A session was ended before it expired.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SessionRevoked {
-    /// The session.
+    /// The id of the session.
     pub session_id: SessionId,
-    /// Why.
+    /// The reason for which it was ended.
     pub reason: RevokeReason,
 }
 
-/// The user owns a referral code.
+/// A referral code was issued to the user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ReferralCodeIssued {
-    /// As issued.
+    /// The code in the spelling in which it was issued.
     pub code: ReferralCode,
-    /// Its kind.
+    /// The kind of the code.
     pub kind: CodeKind,
 }
 
-/// The code attributes no touch after this moment; its owner and history stay.
+/// A referral code was disabled: it attributes no touch from now on; its owner and history stay.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ReferralCodeDisabled {
-    /// As issued.
+    /// The code in the spelling in which it was issued.
     pub code: ReferralCode,
-    /// Why, in a word.
+    /// The reason for which it was disabled, as a keyword.
     pub reason: String,
 }
 
-/// Onboarding gave the user a plan.
+/// A subscription was provisioned: onboarding gave the user a plan.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SubscriptionProvisioned {
-    /// Its name.
+    /// The name of the plan.
     pub plan: String,
 }
 
-/// The welcome mail went out.
+/// The welcome mail was sent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct WelcomeEmailSent {
-    /// Which attempt did it, from 1.
+    /// The number of the attempt that succeeded, from 1.
     pub attempt: u8,
 }
 
-/// The welcome mail did not go out.
+/// An attempt to send the welcome mail failed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct WelcomeEmailFailed {
-    /// In which way.
+    /// The class of the failure.
     pub reason: DeliveryFailure,
-    /// Which attempt, from 1.
+    /// The number of the attempt that failed, from 1.
     pub attempt: u8,
 }
 
 impl WelcomeEmailFailed {
-    /// The attempt after which no other is made. Tables are folded by it, so that a change of it is
-    /// one of their version too.
+    /// The number of the last attempt. A read model is folded by it, so that changing it requires a
+    /// new version of that read model.
     pub const LAST_ATTEMPT: u8 = 5;
 }
 
-/// The user changed how they are shown.
+/// The user changed their public profile. No command writes it yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct ProfileUpdated {
-    /// How they want to be called.
+    /// The name that the user wants to be shown.
     pub display_name: Option<Pii<String>>,
-    /// Their picture.
+    /// The address of the user's picture.
     pub avatar_url: Option<String>,
 }
 
-/// `/creators/{handle}` is a landing page of this user.
+/// A creator handle was claimed: `/creators/{handle}` is a landing page of this user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct CreatorHandleClaimed {
-    /// Lower case.
+    /// The handle, in lower case.
     pub handle: Handle,
 }
 
-/// The platform's billing knows the user by this id.
+/// The user was linked to a customer of the platform's billing. No command writes it yet.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct BillingCustomerLinked {
-    /// The id there.
+    /// The id of the customer in the billing system.
     pub billing_customer_id: String,
 }
 
-/// Last event: the subject key is gone.
+/// The user was erased: this is the last event, and the subject key is destroyed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct UserErased {
-    /// Who asked for it.
+    /// The party who requested the erasure.
     pub requested_by: String,
-    /// How it was asked for.
+    /// The way in which the erasure was requested.
     pub mode: String,
 }

@@ -116,7 +116,7 @@ impl Projector for Attribution {
 fn user_change(user_id: UserId, event: &UserEvent, at: Timestamp) -> Option<Change> {
     match event {
         UserEvent::AttributionCapturedV1(_) | UserEvent::AttributionCaptured(_) => {
-            let origin = Box::new(event.origin()?.into_owned());
+            let origin = Box::new(event.snapshot()?.into_owned());
             Some(Change::OriginAdded { user_id, origin, at })
         }
         UserEvent::ReferralAttributed(referral) => Some(Change::Referred {

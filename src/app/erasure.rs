@@ -168,7 +168,7 @@ impl Known {
         match event {
             UserEvent::UserRegistered(registered) => self.email_key = Some(registered.email_key),
             UserEvent::AttributionCapturedV1(_) | UserEvent::AttributionCaptured(_) => {
-                self.touches.extend(event.origin().and_then(|origin| origin.touch_id));
+                self.touches.extend(event.snapshot().and_then(|origin| origin.touch_id));
             }
             UserEvent::ReferralAttributed(referral) => {
                 self.touches.extend(referral.touch_id);

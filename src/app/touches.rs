@@ -7,7 +7,7 @@ use tokio::sync::mpsc;
 use whence_events::{CodeStatus, Pii, StreamId, TouchRecorded};
 
 use crate::app::App;
-use crate::domain::touch::recorded::RecordedOnce;
+use crate::domain::touch::stream::TouchStream;
 use crate::domain::touch::{RecordedTouch, RefParam, registrable_domain};
 use crate::engine::handler::Context;
 use crate::infra::errors::with_causes;
@@ -101,7 +101,7 @@ async fn record(app: &Arc<App>, touch: RecordedTouch) {
         fetch_site: touch.fetch_site,
     };
     let context = Context::of_system(None);
-    if let Err(error) = app.engine.handler.run::<RecordedOnce>(&stream, &recorded, &context).await {
+    if let Err(error) = app.engine.handler.run::<TouchStream>(&stream, &recorded, &context).await {
         tracing::error!(error = %with_causes(&error), "a touch could not be recorded");
     }
 }

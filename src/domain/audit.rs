@@ -1,11 +1,11 @@
-//! Who looked into the log: every look is on record, one after the other.
+//! The audit stream: every read access to the log is recorded, one after the other.
 
 use whence_events::{AuditEvent, AuditRead, Event};
 
 use super::rules::NeverRejected;
-use super::{Decider, Stamp};
+use super::{Decider, EventContext};
 
-/// The state of the audit: nothing has to be known to write one more look down.
+/// The state of the audit stream, which is empty: every read access can be recorded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Audit;
 
@@ -18,7 +18,7 @@ impl Decider for Audit {
         if let Event::Audit(event) = event { Some(event) } else { None }
     }
 
-    fn evolve(self, event: &AuditEvent, _: Stamp) -> Self {
+    fn evolve(self, event: &AuditEvent, _: EventContext) -> Self {
         match event {
             AuditEvent::AuditRead(_) => self,
         }
@@ -34,17 +34,17 @@ mod tests {
     use whence_events::AuditSubject;
 
     use super::*;
-    use crate::domain::spec::{given, user};
+    use crate::spec::{given, user};
 
     #[test]
-    fn every_look_is_on_record_also_the_same_one_again() {
-        let look = || AuditRead {
+    fn every_read_is_recorded_also_when_repeated() {
+        let read = || AuditRead {
             subject: AuditSubject::User,
             user_id: Some(user(1)),
             code: None,
             personal_data: false,
         };
-        given::<Audit>([]).when(look()).then([look().into()]);
-        given::<Audit>([look().into()]).when(look()).then([look().into()]);
+        given::<Audit>([]).when(read()).then([read().into()]);
+        given::<Audit>([read().into()]).when(read()).then([read().into()]);
     }
 }

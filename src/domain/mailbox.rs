@@ -1,4 +1,4 @@
-//! An e-mail address: how often codes go out, how often they may be guessed, whose it is.
+//! An e-mail address: how often codes are sent, how often they may be tried, and who owns it.
 
 #[cfg(test)]
 mod tests;
@@ -11,126 +11,126 @@ use whence_events::{
     MailboxForgotten, MailboxReleased, Pii, RequestId, Timestamp, UserId, Version,
 };
 
-use super::{Decider, Stamp};
+use super::{Decider, EventContext};
 
-/// How long a code is worth something (NIST SP 800-63B-4, 3.1.3.2: at most 10 minutes).
+/// The time for which a code is valid (NIST SP 800-63B-4, 3.1.3.2: at most 10 minutes).
 pub const CODE_LIFETIME: Duration = Duration::from_mins(10);
 
-/// Codes an address gets in [`START_WINDOW`].
+/// The number of codes that an address gets within [`START_WINDOW`].
 pub const MAX_STARTS: usize = 5;
 
 /// The window in which codes are counted.
 pub const START_WINDOW: Duration = Duration::from_hours(1);
 
-/// Wrong codes that are compared on one request.
+/// The number of wrong codes that can be tried on one login.
 pub const MAX_ATTEMPTS: u8 = 5;
 
-/// The state of an address.
+/// The state of an e-mail address.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Mailbox {
-    /// Whose it is.
+    /// The user who owns the address.
     pub owner: Option<UserId>,
-    /// Whose it was last, when that user was erased.
+    /// The last owner, when the address was released because that user was erased.
     pub released_by: Option<UserId>,
-    /// The address itself, sealed, and the version of the event it stands in.
+    /// The address itself, sealed, and the version of the event that holds it.
     pub email: Option<(Pii<EmailAddress>, Version)>,
-    /// When codes went out, the last [`MAX_STARTS`] of them.
+    /// The times of the last [`MAX_STARTS`] codes.
     starts: Vec<Timestamp>,
-    /// A throttling that is already recorded.
+    /// The end of the throttling that is already recorded.
     throttled_until: Option<Timestamp>,
-    /// The address as a whole takes no codes before this.
+    /// The end of the lock of the whole address.
     locked_until: Option<Timestamp>,
-    /// Logins that are not long over.
-    requests: Vec<(RequestId, Request)>,
+    /// The logins that are live or ended recently.
+    logins: Vec<(RequestId, LoginState)>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Request {
+enum LoginState {
     Live { code_mac: Mac, expires_at: Timestamp, wrong: u8 },
     Consumed,
     Locked,
     Expired,
 }
 
-/// What can be asked of an address.
+/// A command on an address.
 #[derive(Clone, Debug)]
 pub enum MailboxCommand {
-    /// Make a code.
+    /// Starts a login with a fresh code.
     StartLogin(StartLogin),
-    /// The code did not go out.
+    /// Records that the code could not be sent.
     FailDelivery {
-        /// The login.
+        /// The id of the login.
         request_id: RequestId,
-        /// In which way.
+        /// The class of the failure.
         reason: DeliveryFailure,
     },
-    /// Try a code.
+    /// Tries a code.
     VerifyCode(VerifyCode),
-    /// Its owner is gone or moved on.
+    /// Releases the address from its owner.
     Release {
-        /// The owner until now.
+        /// The owner of the address until now.
         user_id: UserId,
     },
-    /// Nobody's, and nobody proved it to be theirs: its key is destroyed.
+    /// Forgets an address that has no owner and was not verified in time; its key is destroyed.
     Forget(ForgetMailbox),
 }
 
-/// Make a code.
+/// The command that starts a login with a fresh code.
 #[derive(Clone, Debug)]
 pub struct StartLogin {
-    /// Now.
+    /// The current time.
     pub now: Timestamp,
-    /// A fresh id.
+    /// A fresh id for the login.
     pub request_id: RequestId,
-    /// The address.
+    /// The address that the code is sent to.
     pub email: EmailAddress,
-    /// MAC of a fresh code.
+    /// The MAC of the fresh code.
     pub code_mac: Mac,
-    /// Who asks.
+    /// The network client that asks for the code.
     pub client: Client,
 }
 
-/// Try a code.
+/// The command that tries a code.
 #[derive(Clone, Debug)]
 pub struct VerifyCode {
-    /// Now.
+    /// The current time.
     pub now: Timestamp,
-    /// The login.
+    /// The id of the login.
     pub request_id: RequestId,
-    /// MAC of the code that came.
+    /// The MAC of the code that was entered.
     pub code_mac: Mac,
-    /// A fresh id, for an address that belongs to nobody yet.
+    /// A fresh user id, which is used when the address has no owner yet.
     pub fresh_user: UserId,
 }
 
-/// Forget an address that nobody verified.
+/// The command that forgets an address which was not verified in time.
 #[derive(Clone, Copy, Debug)]
 pub struct ForgetMailbox {
-    /// Now.
+    /// The current time.
     pub now: Timestamp,
-    /// How long an address is kept after its last code was asked for.
+    /// The time for which an address is kept after its last code was requested.
     pub keep: Duration,
 }
 
-/// Why an address says no.
+/// The reason why an address rejects a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MailboxRejection {
-    /// Too many codes; the refusal is already on record.
+    /// Too many codes were requested, and that is already recorded.
     #[error("too many codes were asked for; the next one at {until}")]
     Throttled {
-        /// When the next code may be asked for.
+        /// The time from which the next code may be requested.
         until: Timestamp,
     },
-    /// No such login, or long over.
+    /// The login does not exist, or ended long ago.
     #[error("there is no such login")]
     UnknownRequest,
-    /// Too late.
+    /// The login has expired.
     #[error("the login expired")]
     Expired,
-    /// Too many wrong codes.
+    /// The login is locked after too many wrong codes.
     #[error("the login is locked")]
     Locked,
-    /// The code worked once.
+    /// The code was used before.
     #[error("the code was used already")]
     AlreadyConsumed,
 }
@@ -144,28 +144,30 @@ impl Decider for Mailbox {
         if let Event::Mailbox(event) = event { Some(event) } else { None }
     }
 
-    fn evolve(mut self, event: &MailboxEvent, stamp: Stamp) -> Self {
+    fn evolve(mut self, event: &MailboxEvent, context: EventContext) -> Self {
         match event {
             MailboxEvent::LoginStarted(started) => {
-                self.email = Some((started.email.clone(), stamp.version));
-                self.start(started, stamp.at);
+                self.email = Some((started.email.clone(), context.version));
+                self.start(started, context.at);
             }
             MailboxEvent::LoginThrottled(throttled) => self.throttled_until = Some(throttled.until),
             MailboxEvent::CodeDeliveryFailed(_) => {}
             MailboxEvent::CodeRejected(rejected) => {
-                if let Some(Request::Live { wrong, .. }) = self.request_mut(rejected.request_id) {
+                if let Some(LoginState::Live { wrong, .. }) = self.login_mut(rejected.request_id) {
                     *wrong = rejected.attempt;
                 }
             }
             MailboxEvent::LoginLocked(locked) => match locked.request_id {
-                Some(request) => self.close(request, Request::Locked),
+                Some(request_id) => self.close(request_id, LoginState::Locked),
                 None => {
                     self.locked_until = locked.until.or(Some(Timestamp::from_micros(i64::MAX)));
                 }
             },
-            MailboxEvent::LoginExpired(expired) => self.close(expired.request_id, Request::Expired),
-            MailboxEvent::CodeVerified(done) => {
-                self.close(done.request_id, Request::Consumed);
+            MailboxEvent::LoginExpired(expired) => {
+                self.close(expired.request_id, LoginState::Expired);
+            }
+            MailboxEvent::CodeVerified(verified) => {
+                self.close(verified.request_id, LoginState::Consumed);
                 self.locked_until = None;
             }
             MailboxEvent::MailboxClaimed(claimed) => self.owner = Some(claimed.user_id),
@@ -186,7 +188,7 @@ impl Decider for Mailbox {
                 Ok(vec![CodeDeliveryFailed { request_id: *request_id, reason: *reason }.into()])
             }
             MailboxCommand::VerifyCode(command) => self.verify_code(command),
-            // Somebody else's by now, or nobody's: then there is nothing to release.
+            // The address has another owner by now, or none: then there is nothing to release.
             MailboxCommand::Release { user_id } if self.owner != Some(*user_id) => Ok(vec![]),
             MailboxCommand::Release { user_id } => {
                 Ok(self.ended_by(MailboxReleased { user_id: *user_id }))
@@ -205,7 +207,7 @@ impl Mailbox {
         let mut recent = self.starts.iter().filter(|start| **start + START_WINDOW > now);
         if recent.clone().count() >= MAX_STARTS {
             let until = recent.next().map_or(now, |first| *first + START_WINDOW);
-            // On record once a window, so that nobody can fill the log by asking.
+            // Recorded once per window, so that repeated requests cannot fill the log.
             return match self.throttled_until {
                 Some(recorded) if recorded > now => Err(MailboxRejection::Throttled { until }),
                 _ => Ok(vec![LoginThrottled { until }.into()]),
@@ -226,12 +228,14 @@ impl Mailbox {
 
     fn verify_code(&self, command: &VerifyCode) -> Result<Vec<MailboxEvent>, MailboxRejection> {
         let request_id = command.request_id;
-        let (code_mac, expires_at, wrong) = match self.request(request_id) {
+        let (code_mac, expires_at, wrong) = match self.login(request_id) {
             None => return Err(MailboxRejection::UnknownRequest),
-            Some(Request::Consumed) => return Err(MailboxRejection::AlreadyConsumed),
-            Some(Request::Locked) => return Err(MailboxRejection::Locked),
-            Some(Request::Expired) => return Err(MailboxRejection::Expired),
-            Some(Request::Live { code_mac, expires_at, wrong }) => (code_mac, *expires_at, *wrong),
+            Some(LoginState::Consumed) => return Err(MailboxRejection::AlreadyConsumed),
+            Some(LoginState::Locked) => return Err(MailboxRejection::Locked),
+            Some(LoginState::Expired) => return Err(MailboxRejection::Expired),
+            Some(LoginState::Live { code_mac, expires_at, wrong }) => {
+                (code_mac, *expires_at, *wrong)
+            }
         };
         if self.locked_until.is_some_and(|until| command.now < until) {
             return Err(MailboxRejection::Locked);
@@ -254,55 +258,57 @@ impl Mailbox {
         Ok(events)
     }
 
-    /// When a code was last asked for, if the address is to be forgotten: it belongs to nobody, was
-    /// kept for as long as it may be, and is not forgotten yet.
+    /// Returns the time at which a code was last requested, if the address is to be forgotten: it
+    /// has no owner, was kept for as long as it may be, and is not forgotten yet.
     #[must_use]
     pub fn forgettable(&self, command: &ForgetMailbox) -> Option<Timestamp> {
         self.email.as_ref().filter(|_| self.owner.is_none())?;
         self.starts.last().copied().filter(|asked_at| *asked_at + command.keep <= command.now)
     }
 
-    /// Logins under way are sealed under a key that goes: they end, so that their codes are answered
-    /// with "start again".
+    /// Returns the events that end all live logins, followed by `last`.
+    ///
+    /// The live logins are sealed under a key that is destroyed: they end, so that their codes are
+    /// answered with "start again".
     fn ended_by(&self, last: impl Into<MailboxEvent>) -> Vec<MailboxEvent> {
-        let live = self.requests.iter().filter(|(_, request)| match request {
-            Request::Live { .. } => true,
-            Request::Consumed | Request::Locked | Request::Expired => false,
+        let live = self.logins.iter().filter(|(_, login)| match login {
+            LoginState::Live { .. } => true,
+            LoginState::Consumed | LoginState::Locked | LoginState::Expired => false,
         });
         let ended = live.map(|(request_id, _)| LoginExpired { request_id: *request_id }.into());
         ended.chain([last.into()]).collect()
     }
 
     fn start(&mut self, started: &LoginStarted, at: Timestamp) {
-        // Whoever asks for one that was dropped is told the same as for one that is over.
-        self.requests.retain(|(_, request)| match request {
-            Request::Live { expires_at, .. } => *expires_at + START_WINDOW > at,
-            Request::Consumed | Request::Locked | Request::Expired => true,
+        // A dropped login and one that ended long ago get the same answer.
+        self.logins.retain(|(_, login)| match login {
+            LoginState::Live { expires_at, .. } => *expires_at + START_WINDOW > at,
+            LoginState::Consumed | LoginState::Locked | LoginState::Expired => true,
         });
-        // A start is dropped with its request: the limit keeps both lists this short.
-        if self.requests.len() > 2 * MAX_STARTS {
-            self.requests.remove(0);
+        // A start is dropped together with its login: the limit bounds both lists.
+        if self.logins.len() > 2 * MAX_STARTS {
+            self.logins.remove(0);
         }
         if self.starts.len() >= MAX_STARTS {
             self.starts.remove(0);
         }
         self.starts.push(at);
         let (code_mac, expires_at) = (started.code_mac, started.expires_at);
-        let live = Request::Live { code_mac, expires_at, wrong: 0 };
-        self.requests.push((started.request_id, live));
+        let live = LoginState::Live { code_mac, expires_at, wrong: 0 };
+        self.logins.push((started.request_id, live));
     }
 
-    fn request(&self, id: RequestId) -> Option<&Request> {
-        self.requests.iter().find(|(known, _)| *known == id).map(|(_, request)| request)
+    fn login(&self, id: RequestId) -> Option<&LoginState> {
+        self.logins.iter().find(|(known, _)| *known == id).map(|(_, login)| login)
     }
 
-    fn request_mut(&mut self, id: RequestId) -> Option<&mut Request> {
-        self.requests.iter_mut().find(|(known, _)| *known == id).map(|(_, request)| request)
+    fn login_mut(&mut self, id: RequestId) -> Option<&mut LoginState> {
+        self.logins.iter_mut().find(|(known, _)| *known == id).map(|(_, login)| login)
     }
 
-    fn close(&mut self, id: RequestId, end: Request) {
-        if let Some(request) = self.request_mut(id) {
-            *request = end;
+    fn close(&mut self, id: RequestId, end: LoginState) {
+        if let Some(login) = self.login_mut(id) {
+            *login = end;
         }
     }
 }

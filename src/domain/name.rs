@@ -1,24 +1,24 @@
-//! A name (referral code, creator handle) has one owner, for ever.
+//! A name (referral code or creator handle), which keeps its owner permanently.
 
 use whence_events::{Event, NameEvent, NameReserved, UserId};
 
-use super::{Decider, Stamp};
+use super::{Decider, EventContext};
 
 /// The state of a name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Name {
-    /// Who has it.
+    /// The user who owns the name.
     pub owner: Option<UserId>,
 }
 
-/// Take the name.
+/// The command that reserves the name.
 #[derive(Clone, Copy, Debug)]
 pub struct ReserveName {
-    /// For whom.
+    /// The user who is to own the name.
     pub owner: UserId,
 }
 
-/// Somebody else has it.
+/// The rejection of a name that another user owns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("the name is taken")]
 pub struct NameTaken;
@@ -32,7 +32,7 @@ impl Decider for Name {
         if let Event::Name(event) = event { Some(event) } else { None }
     }
 
-    fn evolve(self, event: &NameEvent, _: Stamp) -> Self {
+    fn evolve(self, event: &NameEvent, _: EventContext) -> Self {
         match event {
             NameEvent::NameReserved(NameReserved { owner }) => Self { owner: Some(*owner) },
         }
@@ -50,7 +50,7 @@ impl Decider for Name {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::spec::{given, user};
+    use crate::spec::{given, user};
 
     fn reserved(by: u8) -> NameEvent {
         NameReserved { owner: user(by) }.into()
@@ -67,7 +67,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_has_one_owner_for_ever() {
+    fn a_name_keeps_its_owner() {
         given::<Name>([reserved(1)]).when(ReserveName { owner: user(2) }).rejected(NameTaken);
     }
 }

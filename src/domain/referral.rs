@@ -1,7 +1,7 @@
 //! The referral decision, rules version 1: one table, first match wins.
 //!
-//! A wrong refusal costs a referrer money and makes a dispute; a doubtful acceptance can be held for
-//! review. So signals are recorded and, outside strict mode, never refuse.
+//! A wrong refusal costs a referrer money and causes a dispute; a doubtful acceptance can be held
+//! for review. Signals are therefore recorded and, outside strict mode, never refuse.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,70 +14,70 @@ use whence_events::{
 use super::rules::{RULES_VERSION, Rules};
 use super::touch::RefCode;
 
-/// From touch to registration in less than this is noticed.
+/// The time between touch and registration below which a signal is recorded.
 const FAST_CONVERSION: Duration = Duration::from_secs(10);
 
-/// What looking the code up gave.
+/// The result of looking a code up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CodeLookup {
-    /// There was no code to look up, or it was never issued.
+    /// The code was never issued, or there was none to look up.
     Unknown,
-    /// It could not be looked up now.
+    /// The lookup failed.
     Failed,
-    /// It was issued.
+    /// The code was issued.
     Found(CodeFacts),
 }
 
-/// What is known about a code, its owner, and the owner and the user together.
+/// The facts about a code, its owner, and the relation of owner and user.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "facts, each by itself yes or no")]
+#[expect(clippy::struct_excessive_bools, reason = "facts, each of them yes or no")]
 pub struct CodeFacts {
-    /// As issued.
+    /// The code in the spelling in which it was issued.
     pub code: ReferralCode,
-    /// Its kind.
+    /// The kind of the code.
     pub kind: CodeKind,
-    /// Whose it is.
+    /// The owner of the code.
     pub owner: UserId,
-    /// When it was issued: no touch of it can be older.
+    /// The time at which the code was issued: no touch of it can be older.
     pub issued_at: Timestamp,
-    /// When it was disabled.
+    /// The time at which the code was disabled.
     pub disabled_at: Option<Timestamp>,
-    /// Whether its owner can be credited: neither erased nor suspended.
+    /// Whether the owner can be credited, being neither erased nor suspended.
     pub owner_eligible: bool,
     /// Whether owner and user have the same normalised address.
     pub same_person: bool,
     /// Whether the user referred the owner, directly or through others.
     pub user_is_ancestor: bool,
-    /// Whether owner and user come from one network.
+    /// Whether owner and user share a network.
     pub same_network: bool,
-    /// Whether owner and user come from one address with one user agent.
+    /// Whether owner and user share an IP address and a user agent.
     pub same_ip_and_ua: bool,
-    /// How often the owner was credited in the last 24 hours.
+    /// The number of attributions of the owner in the last 24 hours.
     pub credited_today: u32,
 }
 
-/// One attempt to attribute a user, with all it is decided on.
+/// One attempt to attribute a user, with all the facts that it is decided on.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Attempt {
-    /// Now.
+    /// The current time.
     pub now: Timestamp,
-    /// Where it is made.
+    /// The call that makes the attempt.
     pub via: Via,
     /// The rules in force.
     pub rules: Arc<Rules>,
-    /// The visitor's `ref_code`; none: no cookie came.
+    /// The visitor's `ref_code` cookie; `None` when the request carried none.
     pub cookie: Option<RefCode>,
-    /// What is known about it.
+    /// The result of looking its code up.
     pub lookup: CodeLookup,
-    /// Country of the request that is decided on.
+    /// The country of the request that makes the attempt.
     pub country: Option<Country>,
-    /// Country of the touch.
+    /// The country of the touch.
     pub touch_country: Option<Country>,
     /// Whether the touch carried an advertiser's click id.
     pub paid_click: bool,
-    /// Whether the touch was a bot's.
+    /// Whether the touch was made by a bot.
     pub bot_touch: bool,
-    /// Whether the user's mail domain is disposable.
+    /// Whether the mail domain of the user is disposable.
     pub disposable_email: bool,
 }
 
@@ -95,21 +95,21 @@ impl Attempt {
     }
 }
 
-/// The user an attempt is about.
+/// The user that an attempt is about.
 #[derive(Clone, Copy, Debug)]
 pub struct Referee {
-    /// Who.
+    /// The id of the user.
     pub user_id: UserId,
-    /// Since when.
+    /// The time of the registration.
     pub registered_at: Timestamp,
-    /// Whether they were attributed before.
+    /// Whether the user was attributed before.
     pub attributed: bool,
 }
 
-/// Decides: the event to record, or the refusal that leaves none.
+/// Decides an attempt: returns the event to record, or the refusal that is not recorded.
 ///
-/// # Errors
-/// [`Refusal::NoCookie`], and [`Refusal::AlreadyAttributed`] without a code: there was no attempt.
+/// [`Refusal::NoCookie`], and [`Refusal::AlreadyAttributed`] without a code, are not recorded,
+/// because no attempt was made.
 pub fn decide(referee: Referee, attempt: &Attempt) -> Result<UserEvent, Refusal> {
     match verdict(referee, attempt) {
         Ok(facts) => Ok(ReferralAttributed {
@@ -150,7 +150,7 @@ fn refused(referee: Referee, attempt: &Attempt, reason: Refusal) -> ReferralRefu
     }
 }
 
-/// The table, in its order.
+/// Returns the facts of the code, or the first rule of the table that refuses.
 fn verdict(referee: Referee, attempt: &Attempt) -> Result<&CodeFacts, Refusal> {
     if referee.attributed {
         return Err(Refusal::AlreadyAttributed);
@@ -235,13 +235,13 @@ pub(super) mod tests {
     use whence_events::{Mac, RuleSettings};
 
     use super::*;
-    use crate::domain::spec::{START, after, touch, user};
-    use crate::domain::touch::PlantedCode;
+    use crate::spec::{START, after, touch, user};
+    use crate::touch::PlantedCode;
 
     const DAY: u64 = 86_400;
 
-    /// Registered a day after [`START`], touched an hour before.
-    pub(in crate::domain) fn attempt() -> Attempt {
+    /// Returns an attempt of a user who registered a day after [`START`], an hour after the touch.
+    pub(crate) fn attempt() -> Attempt {
         Attempt {
             now: after(DAY),
             via: Via::Verify,
@@ -364,7 +364,7 @@ pub(super) mod tests {
     fn row_10_already_attributed_comes_before_everything() {
         let attributed = Referee { attributed: true, ..referee() };
         refuses(Refusal::AlreadyAttributed, attributed, &found(|f| f.owner_eligible = false));
-        // A second call without a cookie is stable, and leaves nothing behind.
+        // A second call without a cookie gets the same answer, and is not recorded.
         let again = with(|a| a.cookie = None);
         assert_eq!(decide(attributed, &again), Err(Refusal::AlreadyAttributed));
     }
@@ -391,7 +391,7 @@ pub(super) mod tests {
         let inactive = found(|f| f.disabled_at = Some(after(touched)));
         refuses(Refusal::CodeInactive, referee(), &inactive);
         attributes(referee(), &found(|f| f.disabled_at = Some(after(touched + 1))));
-        // Nobody knows when a bare cookie was planted: it counts as of now.
+        // A bare cookie does not say when it was planted: it counts as of now.
         let mut bare_cookie = found(|f| f.disabled_at = Some(after(touched + 1)));
         bare_cookie.cookie = Some(bare());
         refuses(Refusal::CodeInactive, referee(), &bare_cookie);
@@ -422,7 +422,7 @@ pub(super) mod tests {
         // Older than the grace.
         attributes(referee(), &with(|a| a.now = after(2 * DAY)));
         refuses(Refusal::NotNewUser, referee(), &with(|a| a.now = after(2 * DAY + 1)));
-        // Older than the code, whose touch nobody dated.
+        // Older than the code, when the touch has no date.
         let mut undated = found(|f| f.issued_at = after(DAY + 1));
         undated.cookie = Some(bare());
         refuses(Refusal::NotNewUser, referee(), &undated);

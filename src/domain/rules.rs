@@ -1,32 +1,33 @@
-//! The rule settings in force: every decision names them by digest, the log keeps what they were.
+//! The rule settings in force: every decision names them by digest, and the log keeps their
+//! content.
 
 use whence_events::{Event, Mac, RuleSettings, RulesAdopted, RulesEvent};
 
-use super::{Decider, Stamp};
+use super::{Decider, EventContext};
 
-/// Version of the rules in `referral.rs`.
+/// The version of the rules in `referral.rs`.
 pub const RULES_VERSION: u16 = 1;
 
-/// Settings, and the digest that names them.
+/// Rule settings, and the digest that names them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rules {
-    /// The settings.
+    /// The settings that the digest names.
     pub settings: RuleSettings,
-    /// Half of SHA-256 over their JSON.
+    /// The first half of the SHA-256 over their JSON.
     pub digest: Mac,
 }
 
-/// Whether settings are on record.
+/// The state of a rules stream: whether the settings are recorded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct AdoptedRules {
     adopted: bool,
 }
 
-/// Put settings on record.
+/// The command that records settings.
 #[derive(Clone, Debug)]
 pub struct AdoptRules(pub Rules);
 
-/// Nothing keeps rules from being adopted.
+/// The rejection of commands that are never rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NeverRejected {}
 
@@ -39,7 +40,7 @@ impl Decider for AdoptedRules {
         if let Event::Rules(event) = event { Some(event) } else { None }
     }
 
-    fn evolve(self, event: &RulesEvent, _: Stamp) -> Self {
+    fn evolve(self, event: &RulesEvent, _: EventContext) -> Self {
         match event {
             RulesEvent::RulesAdopted(_) => Self { adopted: true },
         }
@@ -57,10 +58,10 @@ impl Decider for AdoptedRules {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::domain::spec::given;
+    use crate::spec::given;
 
     #[test]
-    fn settings_are_put_on_record_once() {
+    fn settings_are_recorded_once() {
         let settings = RuleSettings {
             rules_version: RULES_VERSION,
             window_seconds: 1,

@@ -1,4 +1,4 @@
-//! Given these events, when that command comes, then this happens.
+//! A vocabulary for tests: given these events, when that command comes, then these events happen.
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -6,36 +6,37 @@ use std::time::Duration;
 use uuid::Uuid;
 use whence_events::{RequestId, SessionId, Timestamp, TouchId, UserId};
 
-use super::{Decider, Stamp};
+use super::{Decider, EventContext};
 
-/// A history on the way to a command. Events happen a second apart from [`START`] on, unless
-/// [`Given::at`] says when.
+/// A history that a command is decided in. Its events are a second apart from [`START`] on, unless
+/// [`Given::at`] sets their time.
 pub(crate) struct Given<D> {
     state: D,
     now: Timestamp,
     version: u64,
 }
 
-/// When the first event of a history happens: 2026-01-01T00:00:00Z.
+/// The time of the first event of a history: 2026-01-01T00:00:00Z.
 pub(crate) const START: Timestamp = Timestamp::from_micros(1_767_225_600_000_000);
 
-/// A history.
+/// Returns a history of these events.
 pub(crate) fn given<D: Decider>(events: impl IntoIterator<Item = D::Event>) -> Given<D> {
     Given { state: D::default(), now: START, version: 0 }.and(events)
 }
 
 impl<D: Decider> Given<D> {
-    /// More history.
+    /// Adds events to the history.
     pub(crate) fn and(mut self, events: impl IntoIterator<Item = D::Event>) -> Self {
         for event in events {
-            self.state = self.state.evolve(&event, Stamp { at: self.now, version: self.version });
+            self.state =
+                self.state.evolve(&event, EventContext { at: self.now, version: self.version });
             self.now = self.now + Duration::from_secs(1);
             self.version += 1;
         }
         self
     }
 
-    /// The next event happens then.
+    /// Sets the time of the next event.
     pub(crate) fn at(mut self, now: Timestamp) -> Self {
         self.now = now;
         self
@@ -51,7 +52,7 @@ impl<D: Decider> Given<D> {
     }
 }
 
-/// What came of a command.
+/// The result of a command.
 pub(crate) struct When<D: Decider>(Result<Vec<D::Event>, D::Rejection>);
 
 impl<D: Decider> When<D>
@@ -95,7 +96,7 @@ fn id(n: u8) -> Uuid {
     Uuid::from_bytes([n; 16])
 }
 
-/// So long after [`START`].
+/// Returns the time `seconds` after [`START`].
 pub(crate) fn after(seconds: u64) -> Timestamp {
     START + Duration::from_secs(seconds)
 }

@@ -1,12 +1,12 @@
-//! What a landing means: the landing table of the attribution rules, as a pure function.
+//! The landing table of the attribution rules, as a pure function.
 //!
-//! It runs in three steps, so that the many requests that are no landing cost next to nothing:
-//! [`Navigation::check`] looks at the kind of request, [`arrive`] at the page and the visitor's
-//! cookies, and [`Arrival::touch`] adds what had to be looked up or made.
+//! It runs in three steps, so that the many requests that are not landings cost next to nothing:
+//! [`Navigation::check`] examines the kind of request, [`arrive`] the page and the visitor's
+//! cookies, and [`Arrival::touch`] adds what had to be looked up or generated.
 
 mod page;
-pub mod recorded;
 mod referrer;
+pub mod stream;
 #[cfg(test)]
 mod tests;
 
@@ -20,57 +20,57 @@ use whence_events::{
 pub use page::MAX_OTHER_CODES;
 pub use referrer::{Hosts, registrable_domain, same_host};
 
-/// What a request says about why it was made.
+/// The parts of a request that tell for what purpose it was made.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Navigation<'a> {
-    /// The method.
+    /// The HTTP method.
     pub method: &'a str,
-    /// `Sec-Fetch-Mode`
+    /// The `Sec-Fetch-Mode` header.
     pub fetch_mode: Option<&'a str>,
-    /// `Sec-Fetch-Dest`
+    /// The `Sec-Fetch-Dest` header.
     pub fetch_dest: Option<&'a str>,
-    /// `Sec-Fetch-Site`
+    /// The `Sec-Fetch-Site` header.
     pub fetch_site: Option<&'a str>,
-    /// `Sec-Purpose`, `Purpose`, `X-Purpose` and `X-Moz`, in any order.
+    /// The headers `Sec-Purpose`, `Purpose`, `X-Purpose` and `X-Moz`, in any order.
     pub purposes: [Option<&'a str>; 4],
 }
 
-/// The facts of a request that may be a landing.
+/// A request for a page, which may be a landing.
 #[derive(Clone, Debug)]
-pub struct Request<'a> {
-    /// Why it was made.
+pub struct PageRequest<'a> {
+    /// The parts that tell for what purpose it was made.
     pub navigation: Navigation<'a>,
-    /// Path of the page.
+    /// The path of the page.
     pub path: &'a str,
-    /// Query of the page, without the question mark.
+    /// The query of the page, without the question mark.
     pub query: &'a str,
-    /// The `Referer`.
+    /// The `Referer` header.
     pub referrer: Option<&'a str>,
-    /// Host that the page was asked of.
+    /// The host that the request was sent to.
     pub host: Option<&'a str>,
     /// The visitor's `ref_code` cookie.
     pub ref_code: Option<RefCode>,
-    /// The visitor's `whence_touch` cookie, when its signature is right.
+    /// The visitor's `whence_touch` cookie, when its signature is valid.
     pub first_touch: Option<FirstTouch>,
-    /// What the visitor agreed to.
+    /// The consent of the visitor.
     pub consent: Consent,
-    /// Now.
+    /// The current time.
     pub now: Timestamp,
 }
 
-/// What a `ref_code` cookie says.
+/// The content of a `ref_code` cookie.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RefCode {
-    /// Planted and signed by whence.
+    /// A code that whence planted and signed.
     Signed(PlantedCode),
-    /// A bare code, as other systems plant it: believed, and marked as unsigned.
+    /// A bare code, as other systems plant it: it is accepted, and marked as unsigned.
     Bare(ReferralCode),
-    /// Bad shape or bad signature.
+    /// A cookie with a bad shape or a bad signature.
     Invalid,
 }
 
 impl RefCode {
-    /// The code, when there is a well-formed one.
+    /// Returns the code, when it is well-formed.
     #[must_use]
     pub fn code(&self) -> Option<&ReferralCode> {
         match self {
@@ -80,7 +80,7 @@ impl RefCode {
         }
     }
 
-    /// The landing, as far as whence signed for it.
+    /// Returns the planted code, when it is signed.
     #[must_use]
     pub fn planted(&self) -> Option<&PlantedCode> {
         match self {
@@ -90,83 +90,85 @@ impl RefCode {
     }
 }
 
-/// A code that a visitor carries.
+/// A referral code that was planted in a visitor's cookie.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlantedCode {
-    /// As it stood in the link.
+    /// The code in the spelling of the link.
     pub code: ReferralCode,
-    /// When the window began.
+    /// The time of the touch, at which the attribution window begins.
     pub touched_at: Timestamp,
-    /// The landing it came from.
+    /// The id of the touch that the code came from.
     pub touch_id: TouchId,
 }
 
-/// Whence a visitor first came: one tuple, what was not known then included.
+/// The first touch of a visitor, as the `whence_touch` cookie holds it. The fields belong together:
+/// one that was unknown at that touch stays unknown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FirstTouch {
-    /// The landing.
+    /// The id of the touch.
     pub touch_id: TouchId,
-    /// When it was.
+    /// The time of the touch.
     pub touched_at: Timestamp,
-    /// Path of the page.
+    /// The path of the page.
     pub landing_page: String,
-    /// The `Referer`, when it was another site's.
+    /// The `Referer` header, when it named another site.
     pub referrer_url: Option<String>,
-    /// Campaign parameters.
+    /// The campaign parameters.
     pub utm: Utm,
-    /// Advertisers' click ids.
+    /// The click ids of advertisers.
     pub click_ids: ClickIds,
     /// The creator whose page it was.
     pub creator: Option<Handle>,
-    /// Country of the address.
+    /// The country of the IP address.
     pub country: Option<Country>,
-    /// What the visitor had agreed to.
+    /// The consent of the visitor at that time.
     pub consent: Consent,
 }
 
-/// The operator's choices.
+/// The operator's settings for landings.
 #[derive(Clone, Debug, Default)]
-pub struct Rules {
-    /// Which code wins.
+pub struct LandingRules {
+    /// The attribution model, which tells which code wins.
     pub model: Model,
-    /// How long a touch counts.
+    /// The attribution window.
     pub window: Window,
-    /// Which landings become events.
+    /// The landings that are recorded as events.
     pub record: Record,
-    /// Hosts of the platform itself.
+    /// The hosts of the platform itself.
     pub own_hosts: Hosts,
-    /// Hosts that visitors pass through on their way back (payment, OAuth).
+    /// The hosts that visitors pass through on their way back (payment, OAuth).
     pub excluded_hosts: Hosts,
 }
 
-/// Which code wins when another one comes while one is live.
+/// The attribution model: which code wins when a visitor who carries one brings another.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Model {
-    /// The one that was there.
+    /// The code that the visitor carries.
     #[default]
     First,
-    /// The one that came.
+    /// The new code.
     Last,
 }
 
-/// Which landings become events. The cookies are the same in each case.
+/// The landings that are recorded as events. The cookies are the same in each case.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Record {
-    /// Direct first visits as well.
+    /// All landings, direct first visits included.
     All,
-    /// Those with a code, a campaign, a creator or another site's link.
+    /// The landings with a code, a campaign, a creator or a link from another site.
     #[default]
     Campaign,
-    /// None.
+    /// No landing.
     None,
 }
 
-/// How long a touch counts: whole days, 1 to 400 (browsers keep no cookie longer).
+/// The attribution window, for which a touch counts: 1 to 400 whole days (browsers keep no cookie
+/// longer).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Window(u16);
 
 impl Window {
-    /// `None` outside of 1 to 400.
+    /// Returns a window of `days` days; `None` outside of 1 to 400.
     #[must_use]
     pub const fn from_days(days: u16) -> Option<Self> {
         match days {
@@ -175,7 +177,7 @@ impl Window {
         }
     }
 
-    /// Its length.
+    /// Returns the length of the window.
     #[must_use]
     pub const fn length(self) -> Duration {
         Duration::from_secs(self.0 as u64 * 86_400)
@@ -192,27 +194,27 @@ impl Default for Window {
     }
 }
 
-/// Why a request is no touch. Each is counted.
+/// The reason why a request is not a touch. There is a counter for each.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ignored {
-    /// Not a GET.
+    /// The method is not GET.
     NotGet,
-    /// The browser fetched the page ahead of a visit that may never be made.
+    /// The browser fetched the page ahead of a visit that may never happen.
     Speculative,
-    /// A frame, an image, a script: planting a code there is cookie stuffing.
+    /// The request is for a frame, an image or a script: planting a code there is cookie stuffing.
     NotTopLevel,
-    /// A visitor who is known already, on an ordinary page.
+    /// A visitor with a live first touch viewed an ordinary page.
     PageView,
-    /// The visitor refused to be followed.
+    /// The visitor denied consent.
     Refused,
 }
 
 impl Ignored {
-    /// Every reason, in order of declaration.
+    /// All reasons, in order of declaration.
     pub const ALL: [Self; 5] =
         [Self::NotGet, Self::Speculative, Self::NotTopLevel, Self::PageView, Self::Refused];
 
-    /// The name of its counter.
+    /// Returns the name of the counter.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -225,19 +227,19 @@ impl Ignored {
     }
 }
 
-/// What stood in `?ref=`.
+/// The `?ref=` parameter of a page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RefParam {
-    /// There was none.
+    /// The parameter is absent.
     Absent,
-    /// Not a code.
+    /// The parameter is not a well-formed code.
     Malformed,
-    /// A code, whether it was issued or not.
+    /// A well-formed code, issued or not.
     Code(ReferralCode),
 }
 
 impl RefParam {
-    /// The code, when there is one.
+    /// Returns the code, when it is well-formed.
     #[must_use]
     pub fn code(&self) -> Option<&ReferralCode> {
         match self {
@@ -247,71 +249,69 @@ impl RefParam {
     }
 }
 
-/// What is known of the client, and only worth finding out for a touch.
+/// The facts about a visitor that are only worth looking up for a touch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Visitor {
-    /// Kind of device.
+    /// The kind of device.
     pub device_class: Option<DeviceClass>,
-    /// Country of the address.
+    /// The country of the IP address.
     pub country: Option<Country>,
-    /// Whether it is a bot.
+    /// Whether the visitor is a bot.
     pub bot: bool,
-    /// Rules that said so; 0: no bot rules were in force.
+    /// The version of the bot rules; 0: none were in force.
     pub bot_rules_version: u16,
 }
 
-/// A landing as it goes to whoever writes it into the log, who looks up what the code is, who owns
-/// it and who the creator is.
+/// A touch that is to be recorded. Before it is written to the log, the status and the owner of its
+/// code and the creator are looked up.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RecordedTouch {
-    /// The landing.
+    /// The id of the touch.
     pub touch_id: TouchId,
-    /// The visitor's first: this one, or the one that they carry.
+    /// The visitor's first touch: this one, or the one in the visitor's cookie.
     pub first_touch_id: TouchId,
-    /// When it was.
+    /// The time of the touch.
     pub occurred_at: Timestamp,
-    /// What stood in `?ref=`.
+    /// The `?ref=` parameter of a page.
     pub referral: RefParam,
     /// Further well-formed codes of the same query, at most [`MAX_OTHER_CODES`].
     pub other_codes: Vec<ReferralCode>,
     /// The creator whose page it was.
     pub creator: Option<Handle>,
-    /// Path of the page.
+    /// The path of the page.
     pub landing_page: String,
-    /// The `Referer` in the clear, when it is another site's.
+    /// The `Referer` header in the clear, when it names another site.
     pub referrer_url: Option<String>,
-    /// What the `Referer` was.
+    /// The kind of the `Referer`.
     pub referrer_kind: ReferrerKind,
-    /// Campaign parameters.
+    /// The campaign parameters.
     pub utm: Utm,
-    /// Advertisers' click ids.
+    /// The click ids of advertisers.
     pub click_ids: ClickIds,
-    /// What is known of the client.
+    /// The facts about the visitor.
     pub visitor: Visitor,
-    /// What the visitor agreed to.
+    /// The consent of the visitor.
     pub consent: Consent,
-    /// Not another click. Decided outside: it takes a memory of the last hour.
+    /// Whether it is a repetition that is not counted as a click. The caller decides that, because
+    /// it takes a memory of the last hour.
     pub deduplicated: bool,
-    /// `Sec-Fetch-Site`
+    /// The `Sec-Fetch-Site` header.
     pub fetch_site: Option<FetchSite>,
 }
 
-/// What a touch leads to.
+/// The effects of a touch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Touch {
-    /// The `ref_code` cookie to set.
+    /// The content of the `ref_code` cookie to set.
     pub plant_code: Option<PlantedCode>,
-    /// The `whence_touch` cookie to set.
+    /// The content of the `whence_touch` cookie to set.
     pub plant_first: Option<FirstTouch>,
-    /// The event to record.
+    /// The touch to record.
     pub record: Option<RecordedTouch>,
 }
 
 impl Navigation<'_> {
-    /// Whether somebody went to a page with this, and sees it as the whole page.
-    ///
-    /// # Errors
-    /// Why it is no such request.
+    /// Checks that the request is a visitor's navigation to a whole page.
     pub fn check(&self) -> Result<(), Ignored> {
         if self.method != "GET" {
             return Err(Ignored::NotGet);
@@ -331,10 +331,10 @@ impl Navigation<'_> {
     }
 }
 
-/// A landing whose meaning is clear, before the visitor is looked at.
+/// A landing that is decided, before the facts about the visitor are looked up.
 #[derive(Clone, Debug)]
 pub struct Arrival {
-    found: page::Found,
+    found: page::PageFacts,
     referrer: referrer::Referrer,
     landing_page: String,
     fetch_site: Option<FetchSite>,
@@ -346,11 +346,8 @@ pub struct Arrival {
     recorded: bool,
 }
 
-/// What a request means.
-///
-/// # Errors
-/// Why it is no touch.
-pub fn arrive(request: &Request<'_>, rules: &Rules) -> Result<Arrival, Ignored> {
+/// Decides what a request means: a landing, or the reason why it is ignored.
+pub fn arrive(request: &PageRequest<'_>, rules: &LandingRules) -> Result<Arrival, Ignored> {
     request.navigation.check()?;
     if request.consent == Consent::Denied {
         return Err(Ignored::Refused);
@@ -381,8 +378,12 @@ pub fn arrive(request: &Request<'_>, rules: &Rules) -> Result<Arrival, Ignored> 
     })
 }
 
-/// A code is planted unless it would take the place of another that is still live.
-fn plants_code(code: Option<&ReferralCode>, request: &Request<'_>, rules: &Rules) -> bool {
+/// Returns whether the code is planted: unless it would replace another one that is still live.
+fn plants_code(
+    code: Option<&ReferralCode>,
+    request: &PageRequest<'_>,
+    rules: &LandingRules,
+) -> bool {
     let Some(code) = code else {
         return false;
     };
@@ -391,7 +392,7 @@ fn plants_code(code: Option<&ReferralCode>, request: &Request<'_>, rules: &Rules
             let live = rules.window.holds(held.touched_at, request.now);
             live.then_some(&held.code)
         }
-        // It does not say since when; the browser drops it when its time is over.
+        // It does not say when it was planted; the browser drops it when its window is over.
         Some(RefCode::Bare(held)) => Some(held),
         Some(RefCode::Invalid) | None => None,
     };
@@ -402,14 +403,14 @@ fn plants_code(code: Option<&ReferralCode>, request: &Request<'_>, rules: &Rules
 }
 
 impl Arrival {
-    /// The code of the link, when it is well-formed.
+    /// Returns the code of the link, when it is well-formed.
     #[must_use]
     pub fn code(&self) -> Option<&ReferralCode> {
         self.found.referral.code()
     }
 
-    /// The cookies and the event. A bot gets the same cookies: a person misjudged as a bot must not
-    /// lose their referrer the credit.
+    /// Returns the cookies to set and the touch to record. A bot gets the same cookies: a person
+    /// misjudged as a bot must not cost the referrer the credit.
     #[must_use]
     pub fn touch(self, touch_id: TouchId, visitor: Visitor) -> Touch {
         let code = self.found.referral.code().filter(|_| self.plants_code);

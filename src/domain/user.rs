@@ -1,4 +1,4 @@
-//! An account: registered once, its origin frozen once, its sessions, its codes.
+//! An account: its registration, its attribution snapshot, its sessions and its codes.
 
 mod command;
 #[cfg(test)]
@@ -15,58 +15,60 @@ use whence_events::{
 };
 
 use super::referral::{self, Attempt, Referee};
-use super::{Decider, Stamp};
+use super::{Decider, EventContext};
 pub use command::{OpenSession, UserCommand, UserRejection};
 
-/// A session that nobody uses for this long ends.
+/// The time after which an unused session ends.
 pub const SESSION_IDLE: Duration = Duration::from_hours(30 * 24);
 
-/// A session ends after this, however much it is used (NIST SP 800-63B-4, 2.1.3).
+/// The time after which a session ends, however much it is used (NIST SP 800-63B-4, 2.1.3).
 pub const SESSION_MAX: Duration = Duration::from_hours(90 * 24);
 
-/// Welcome mails are tried this often.
+/// The number of attempts to send the welcome mail.
 pub const MAX_WELCOME_ATTEMPTS: u8 = WelcomeEmailFailed::LAST_ATTEMPT;
 
-/// Codes a user may choose in [`SLUG_WINDOW`]: names are kept for ever, so nobody may hoard them.
+/// The number of codes that a user may choose within [`SLUG_WINDOW`]: names are kept permanently,
+/// so that hoarding them has to be prevented.
 pub const MAX_SLUGS: usize = 3;
 
-/// The time in which chosen codes are counted.
+/// The window in which chosen codes are counted.
 pub const SLUG_WINDOW: Duration = Duration::from_hours(24);
 
-/// Refused attempts on record for one user: a visitor who plants cookies cannot fill the log.
+/// The number of refused attempts that are recorded for one user, so that a visitor who plants
+/// cookies cannot fill the log.
 const MAX_REFUSALS: usize = 32;
 
 /// The state of an account.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct User {
-    /// Who they are, once registered.
+    /// The account, once registered.
     pub account: Option<Account>,
-    /// Who referred them.
+    /// The user who referred this one.
     pub referrer: Option<UserId>,
-    /// Their codes, in order of issue.
+    /// The referral codes, in order of issue.
     pub codes: Vec<IssuedCode>,
-    /// Their creator handles.
+    /// The creator handles.
     pub handles: Vec<Handle>,
-    /// Whether onboarding gave them a plan.
+    /// Whether onboarding gave the user a plan.
     pub subscribed: bool,
-    /// How far the welcome mail got.
+    /// The progress of the welcome mail.
     pub welcome: Welcome,
-    /// Whether they are gone.
+    /// Whether the user was erased.
     pub erased: bool,
     sessions: Vec<Session>,
     refusals: Vec<(Option<ReferralCode>, Refusal)>,
 }
 
-/// Who somebody is.
+/// The account of a registered user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
-    /// Since when.
+    /// The time of the registration.
     pub registered_at: Timestamp,
-    /// Sealed, in event [`EMAIL_VERSION`].
+    /// The address, sealed in the event [`EMAIL_VERSION`].
     pub email: Pii<EmailAddress>,
-    /// The address's name in the log.
+    /// The key that names the address in the log.
     pub email_key: EmailKey,
-    /// The device of the last session, sealed, and the version of the event it stands in.
+    /// The device of the last session, sealed, and the version of the event that holds it.
     pub last_device: Option<(Pii<Client>, Version)>,
     /// The country of the last session.
     pub last_country: Option<Country>,
@@ -75,33 +77,33 @@ pub struct Account {
 /// The version of the event that holds the address: the first one.
 pub const EMAIL_VERSION: Version = 0;
 
-/// The version of the event that holds the first touch: the second one.
+/// The version of the event that holds the attribution snapshot: the second one.
 pub const ATTRIBUTION_VERSION: Version = 1;
 
 /// A referral code of a user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IssuedCode {
-    /// As issued.
+    /// The code in the spelling in which it was issued.
     pub code: ReferralCode,
-    /// Its kind.
+    /// The kind of the code.
     pub kind: CodeKind,
-    /// When.
+    /// The time at which the code was issued.
     pub issued_at: Timestamp,
-    /// When it was disabled.
+    /// The time at which the code was disabled.
     pub disabled_at: Option<Timestamp>,
 }
 
-/// How far the welcome mail got.
+/// The progress of the welcome mail.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Welcome {
-    /// Attempts that failed.
+    /// The number of attempts that failed.
     pub failed: u8,
-    /// Whether it went out.
+    /// Whether the mail was sent.
     pub sent: bool,
 }
 
 impl Welcome {
-    /// Whether nothing more is to be done.
+    /// Returns whether no further attempt is to be made.
     #[must_use]
     pub fn is_over(self) -> bool {
         self.sent || self.failed >= MAX_WELCOME_ATTEMPTS
@@ -124,11 +126,11 @@ impl Decider for User {
         if let Event::User(event) = event { Some(event) } else { None }
     }
 
-    fn evolve(mut self, event: &UserEvent, stamp: Stamp) -> Self {
+    fn evolve(mut self, event: &UserEvent, context: EventContext) -> Self {
         match event {
             UserEvent::UserRegistered(registered) => {
                 self.account = Some(Account {
-                    registered_at: stamp.at,
+                    registered_at: context.at,
                     email: registered.email.clone(),
                     email_key: registered.email_key,
                     last_device: None,
@@ -139,7 +141,7 @@ impl Decider for User {
             UserEvent::ReferralRefused(refused) => {
                 self.refusals.push((refused.code.clone(), refused.reason));
             }
-            UserEvent::SessionOpened(opened) => self.open(opened, stamp),
+            UserEvent::SessionOpened(opened) => self.open(opened, context),
             UserEvent::SessionExtended(extended) => {
                 if let Some(session) =
                     self.sessions.iter_mut().find(|s| s.id == extended.session_id)
@@ -153,12 +155,12 @@ impl Decider for User {
             UserEvent::ReferralCodeIssued(issued) => self.codes.push(IssuedCode {
                 code: issued.code.clone(),
                 kind: issued.kind,
-                issued_at: stamp.at,
+                issued_at: context.at,
                 disabled_at: None,
             }),
             UserEvent::ReferralCodeDisabled(disabled) => {
                 for code in self.codes.iter_mut().filter(|code| code.code == disabled.code) {
-                    code.disabled_at = code.disabled_at.or(Some(stamp.at));
+                    code.disabled_at = code.disabled_at.or(Some(context.at));
                 }
             }
             UserEvent::SubscriptionProvisioned(_) => self.subscribed = true,
@@ -212,20 +214,20 @@ impl Decider for User {
 }
 
 impl User {
-    /// Whether the user can be credited with referrals.
+    /// Returns whether the user can be credited with referrals.
     #[must_use]
     pub fn is_active(&self) -> bool {
         self.account.is_some() && !self.erased
     }
 
-    /// The user's code, however it is spelt, as it was last issued.
+    /// Returns the user's code, whatever its case, as it was last issued.
     #[must_use]
     pub fn code(&self, code: &ReferralCode) -> Option<&IssuedCode> {
         let folded = code.folded();
         self.codes.iter().rev().find(|issued| issued.code.folded() == folded)
     }
 
-    /// The code in use of this kind.
+    /// Returns the code of this kind that is in use.
     #[must_use]
     pub fn current_code(&self, kind: CodeKind) -> Option<&IssuedCode> {
         self.codes.iter().rev().find(|code| code.kind == kind && code.disabled_at.is_none())
@@ -242,11 +244,11 @@ impl User {
                 provider: Provider::Email,
             };
             events.push(registered.into());
-            events.push(command.origin.clone().into());
+            events.push(command.snapshot.clone().into());
         }
         let registered_at = self.account.as_ref().map_or(now, |account| account.registered_at);
         if let Some(attempt) = &command.attempt {
-            // An attempt never fails a login: one that leaves nothing to record leaves nothing.
+            // An attempt never makes a login fail: one that is not to be recorded is dropped.
             let decided = self.attribute(command.user_id, registered_at, attempt);
             events.extend(decided.unwrap_or_default());
         }
@@ -277,7 +279,8 @@ impl User {
             let about_it = |(code, _): &&(Option<ReferralCode>, _)| *code == refused.code;
             let last = self.refusals.iter().rev().find(about_it).map(|(_, reason)| *reason);
             let full = self.refusals.len() >= MAX_REFUSALS;
-            // What ends an undecided attempt is recorded always, else it would never end.
+            // The decision that ends an undecided attempt is always recorded, or it would never
+            // end.
             let known = last == Some(refused.reason);
             if known || (full && last != Some(Refusal::InternalError)) {
                 return Err(UserRejection::NotAttributed(refused.reason));
@@ -308,10 +311,10 @@ impl User {
         now: Timestamp,
     ) -> Result<Vec<UserEvent>, UserRejection> {
         let known = match kind {
-            // One, for ever.
+            // One, permanently.
             CodeKind::Primary => self.codes.iter().any(|known| known.kind == kind),
-            // The newest one is in use, the older ones stay aliases. One that was disabled, or is
-            // not the newest any more, can be taken up again.
+            // The newest one is in use, the older ones remain as aliases. One that was disabled, or
+            // is no longer the newest, can be issued again.
             CodeKind::Custom => {
                 self.current_code(kind).is_some_and(|current| current.code == *code)
             }
@@ -322,10 +325,7 @@ impl User {
         Ok(unless(known, ReferralCodeIssued { code: code.clone(), kind }))
     }
 
-    /// Whether the user may choose one more code.
-    ///
-    /// # Errors
-    /// [`UserRejection::TooManyCodes`]
+    /// Checks that the user may choose one more code.
     pub fn may_choose_code(&self, now: Timestamp) -> Result<(), UserRejection> {
         let chosen = self.codes.iter().filter(|code| code.kind == CodeKind::Custom);
         let recent = chosen.map(|code| code.issued_at + SLUG_WINDOW).filter(|end| *end > now);
@@ -367,21 +367,21 @@ impl User {
         self.sessions.iter().find(|s| s.id == id).ok_or(UserRejection::NoSuchSession)
     }
 
-    fn open(&mut self, opened: &SessionOpened, stamp: Stamp) {
-        self.sessions.retain(|session| session.expires_at > stamp.at);
+    fn open(&mut self, opened: &SessionOpened, context: EventContext) {
+        self.sessions.retain(|session| session.expires_at > context.at);
         self.sessions.push(Session {
             id: opened.session_id,
             expires_at: opened.expires_at,
             absolute_expires_at: opened.absolute_expires_at,
         });
         if let Some(account) = &mut self.account {
-            account.last_device = Some((opened.device.clone(), stamp.version));
+            account.last_device = Some((opened.device.clone(), context.version));
             account.last_country = opened.country;
         }
     }
 }
 
-/// Whether a session that ends at `expires_at` is in the second half of its idle time.
+/// Returns whether a session that ends at `expires_at` is in the second half of its idle time.
 #[must_use]
 pub fn needs_extension(expires_at: Timestamp, now: Timestamp) -> bool {
     expires_at.since(now) < SESSION_IDLE / 2

@@ -17,9 +17,9 @@ use crate::domain::audit::Audit;
 use crate::domain::mailbox::Mailbox;
 use crate::domain::name::Name;
 use crate::domain::rules::AdoptedRules;
-use crate::domain::touch::recorded::RecordedOnce;
+use crate::domain::touch::stream::TouchStream;
 use crate::domain::user::User;
-use crate::domain::{Decider, Stamp};
+use crate::domain::{Decider, EventContext};
 use crate::engine::vault::Vault;
 use crate::infra::clock::Clock;
 use crate::infra::random::{new_correlation_id, new_event_id};
@@ -55,7 +55,7 @@ pub struct Handler {
     users: Folded<User>,
     names: Folded<Name>,
     rules: Folded<AdoptedRules>,
-    touches: Folded<RecordedOnce>,
+    touches: Folded<TouchStream>,
     audit: Folded<Audit>,
 }
 
@@ -229,7 +229,7 @@ impl Handler {
             for recorded in &page {
                 let at = recorded.metadata.occurred_at;
                 let event = D::event(&recorded.event).ok_or_else(|| unreadable(recorded))?;
-                state = state.evolve(event, Stamp { at, version: recorded.version });
+                state = state.evolve(event, EventContext { at, version: recorded.version });
             }
             length += page.len() as u64;
             if page.len() < PAGE {
@@ -267,7 +267,7 @@ impl Handler {
                 }
             }
             let event = D::event(&sealed).ok_or_else(|| StoreError::unavailable(WrongFamily))?;
-            state = state.evolve(event, Stamp { at: occurred_at, version });
+            state = state.evolve(event, EventContext { at: occurred_at, version });
             let new = NewEvent::new(new_event_id(), sealed, metadata(context, occurred_at));
             new_events.push(new.map_err(StoreError::unavailable)?);
         }
@@ -346,7 +346,7 @@ impl Cached for Audit {
     }
 }
 
-impl Cached for RecordedOnce {
+impl Cached for TouchStream {
     fn cache(handler: &Handler) -> &Folded<Self> {
         &handler.touches
     }

@@ -224,7 +224,7 @@ async fn open_session(
         user_id,
         email: email.clone(),
         email_key: verified.email_key,
-        origin,
+        snapshot: origin,
         attempt,
         session_id: token.id,
         token_hash: token.hash(),

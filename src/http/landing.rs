@@ -24,7 +24,9 @@ use url::Url;
 use whence_events::Consent;
 
 use crate::app::rate_limits::Limit;
-use crate::domain::touch::{self, Arrival, Ignored, Navigation, Request, Rules, Visitor};
+use crate::domain::touch::{
+    self, Arrival, Ignored, LandingRules, Navigation, PageRequest, Visitor,
+};
 use crate::http::landing::cookies::{
     CookieSettings, read_first_touch, read_ref_code, set_first_touch, set_ref_code,
 };
@@ -59,7 +61,7 @@ pub type ClientLens = Arc<dyn Fn(&Parts) -> ClientFacts + Send + Sync>;
 #[derive(Clone, Debug)]
 pub struct LandingSettings {
     /// The rules. Their own hosts need not name those of the fields below.
-    pub rules: Rules,
+    pub rules: LandingRules,
     /// How the cookies are set; the window is that of the rules.
     pub cookies: CookieSettings,
     /// Where short links lead.
@@ -137,7 +139,7 @@ impl Landing {
     ) -> Option<Arrival> {
         // Before any signature is checked: most requests are no landing.
         let arrival = navigation.check().and_then(|()| {
-            let request = Request {
+            let request = PageRequest {
                 navigation,
                 path: page.path,
                 query: page.query,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use reqwest::Method;
 use reqwest::header::HeaderValue;
-use whence::domain::touch::{Ignored, Model, Record, RefParam, Rules, Window};
+use whence::domain::touch::{Ignored, LandingRules, Model, Record, RefParam, Window};
 use whence_events::{FetchSite, ReferrerKind};
 
 use whence::http::limits::TOUCHES_PER_CLIENT;
@@ -42,7 +42,7 @@ async fn a_visit_with_a_code_gets_both_cookies_and_the_page() {
 
 #[tokio::test]
 async fn over_https_the_cookies_are_secure_for_the_window() {
-    let rules = Rules { window: Window::from_days(7).unwrap(), ..Rules::default() };
+    let rules = LandingRules { window: Window::from_days(7).unwrap(), ..LandingRules::default() };
     let site = Site::with(rules, 10).await;
     let answer = site.visit("/?ref=abc", &[("x-forwarded-proto", "https")]).await;
     for line in answer.headers().get_all("set-cookie") {
@@ -103,7 +103,7 @@ async fn the_same_code_again_restarts_the_window_and_is_no_other_click() {
 #[tokio::test]
 async fn the_first_code_stays_and_in_the_other_model_the_last() {
     for (model, winner) in [(Model::First, None), (Model::Last, Some("new"))] {
-        let rules = Rules { model, ..Rules::default() };
+        let rules = LandingRules { model, ..LandingRules::default() };
         let mut site = Site::with(rules, 10).await;
         let old = jar(&site.visit("/?ref=old", &[]).await);
         site.clock.set(NOW + 29 * DAY);
@@ -139,7 +139,7 @@ async fn an_ordinary_page_view_is_left_alone() {
 
 #[tokio::test]
 async fn a_direct_first_visit_is_recorded_on_demand() {
-    let rules = Rules { record: Record::All, ..Rules::default() };
+    let rules = LandingRules { record: Record::All, ..LandingRules::default() };
     let mut site = Site::with(rules, 10).await;
     site.visit("/", &[]).await;
     assert_eq!(site.recorded().referral, RefParam::Absent);
@@ -240,7 +240,7 @@ async fn absurd_headers_do_not_fail_a_page() {
 
 #[tokio::test]
 async fn what_overflows_is_counted_and_the_cookies_are_set_all_the_same() {
-    let mut site = Site::with(Rules::default(), 2).await;
+    let mut site = Site::with(LandingRules::default(), 2).await;
     for _ in 0..5 {
         let answer = site.visit("/?ref=abc", &[]).await;
         assert_eq!(site.planted(&answer).as_deref(), Some("abc"));
@@ -256,7 +256,7 @@ async fn what_overflows_is_counted_and_the_cookies_are_set_all_the_same() {
 
 #[tokio::test]
 async fn one_client_cannot_fill_the_log() {
-    let mut site = Site::with(Rules::default(), 1000).await;
+    let mut site = Site::with(LandingRules::default(), 1000).await;
     for n in 0..=TOUCHES_PER_CLIENT {
         let answer = site.visit(&format!("/?ref=code-{n}"), &[]).await;
         assert!(site.planted(&answer).is_some());

@@ -11,7 +11,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue, SET_COOKIE};
 use reqwest::{Client, Method, Response};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
-use whence::domain::touch::{FirstTouch, Hosts, RecordedTouch, RefCode, Rules, Visitor};
+use whence::domain::touch::{FirstTouch, Hosts, LandingRules, RecordedTouch, RefCode, Visitor};
 use whence::http::landing::cookies::{CookieSettings, decode_first_touch, decode_ref_code};
 use whence::http::landing::{
     ClientFacts, Landing, LandingSettings, TouchLayer, TouchRecorder, routes,
@@ -41,10 +41,10 @@ pub(crate) struct Site {
 
 impl Site {
     pub(crate) async fn start() -> Self {
-        Self::with(Rules::default(), 100).await
+        Self::with(LandingRules::default(), 100).await
     }
 
-    pub(crate) async fn with(mut rules: Rules, queue: usize) -> Self {
+    pub(crate) async fn with(mut rules: LandingRules, queue: usize) -> Self {
         rules.excluded_hosts = Hosts::new(["pay.test"]);
         let settings = LandingSettings {
             rules,

@@ -7,9 +7,9 @@ use std::time::Duration;
 use tempfile::TempDir;
 use whence::domain::mailbox::{ForgetMailbox, Mailbox, MailboxCommand, StartLogin, VerifyCode};
 use whence::domain::name::{Name, ReserveName};
-use whence::domain::touch::recorded::RecordedOnce;
+use whence::domain::touch::stream::TouchStream;
 use whence::domain::user::{OpenSession, User, UserCommand};
-use whence::domain::{Decider, Stamp};
+use whence::domain::{Decider, EventContext};
 use whence::engine::vault::Vault;
 use whence::infra::clock::Clock;
 use whence::infra::keys::{Keys, MasterKey};
@@ -99,9 +99,9 @@ impl Log {
                 futures::executor::block_on(key).unwrap().0
             });
             key.seal(&stream.id, stream.length, &mut event);
-            let stamp = Stamp { at: self.now, version: stream.length };
+            let context = EventContext { at: self.now, version: stream.length };
             let state = std::mem::take(&mut stream.state);
-            stream.state = state.evolve(D::event(&event).unwrap(), stamp);
+            stream.state = state.evolve(D::event(&event).unwrap(), context);
             let metadata = Metadata {
                 occurred_at: self.now,
                 correlation_id: new_correlation_id(),
@@ -207,7 +207,7 @@ impl World {
             deduplicated: what.is_multiple_of(7),
             fetch_site: None,
         };
-        let mut stream = Stream::<RecordedOnce>::new(StreamId::Touch(new_touch_id()));
+        let mut stream = Stream::<TouchStream>::new(StreamId::Touch(new_touch_id()));
         self.log.run(&mut stream, &touch);
     }
 
@@ -270,7 +270,7 @@ impl World {
             user_id,
             email: address(n),
             email_key: EmailKey([u8::try_from(n).unwrap(); 16]),
-            origin: origin(now),
+            snapshot: snapshot(now),
             attempt,
             session_id,
             token_hash: Hash(random_bytes()),
@@ -374,7 +374,7 @@ impl World {
     }
 }
 
-fn origin(now: Timestamp) -> AttributionCaptured {
+fn snapshot(now: Timestamp) -> AttributionCaptured {
     AttributionCaptured {
         first_referrer_url: Some(Pii::Clear(format!("https://{DOMAIN}/page"))),
         referrer_domain: None,

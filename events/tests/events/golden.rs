@@ -1,4 +1,4 @@
-//! Stored examples: what was written once can be read for ever.
+//! Stored examples: what was written once stays readable.
 
 use serde_json::Value;
 use whence_events::codec::{decode, encode, known_types};
@@ -32,7 +32,7 @@ fn stored_examples_are_read_and_written_as_the_same_bytes() {
     }
 }
 
-/// An example that leaves a field out says nothing about how that field is spelt.
+/// An example without a field would not pin the spelling of that field.
 #[test]
 fn stored_examples_leave_nothing_out() {
     for (event_type, schema) in whence_events::codec::schemas() {

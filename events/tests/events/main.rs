@@ -1,4 +1,4 @@
-//! The stored bytes: they are read for ever, described by schemas, and never take anything down.
+//! The stored bytes: they stay readable, are described by schemas, and never crash a reader.
 
 mod golden;
 mod properties;
@@ -7,12 +7,12 @@ mod strategies;
 
 use std::path::{Path, PathBuf};
 
-/// A folder of this crate.
+/// Returns the path of a folder of this crate.
 fn folder(name: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
 }
 
-/// The names in a folder of this crate that end in `.json`, without that, sorted.
+/// Returns the sorted names of the `.json` files in a folder of this crate, without the ending.
 #[expect(clippy::unwrap_used, reason = "a helper of tests: no folder, no test")]
 fn stems(name: &str) -> Vec<String> {
     let entries = std::fs::read_dir(folder(name)).unwrap();
@@ -23,7 +23,7 @@ fn stems(name: &str) -> Vec<String> {
     stems
 }
 
-/// The stored example of a type.
+/// Returns the stored example of a type.
 #[expect(clippy::unwrap_used, reason = "a helper of tests: no file, no test")]
 fn golden_bytes(event_type: &str) -> Vec<u8> {
     std::fs::read(folder("tests/golden").join(format!("{event_type}.json"))).unwrap()

@@ -1,4 +1,4 @@
-//! What holds for any event and for any bytes.
+//! Properties of any event and of any bytes.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -79,7 +79,7 @@ proptest! {
         let _ = decode(event_type, &data);
     }
 
-    /// Bytes near to right ones reach further into the reader than arbitrary ones.
+    /// Almost valid bytes reach further into the reader than arbitrary ones.
     #[test]
     fn damaged_bytes_of_a_known_type_never_panic(
         event_type in select(known_types().collect::<Vec<_>>()),
@@ -97,7 +97,7 @@ proptest! {
         prop_assert!(malformed, "a cut event was read");
     }
 
-    /// An event with a time that cannot be read back would be lost for ever.
+    /// An event with a time that cannot be read back would be lost permanently.
     #[test]
     fn any_moment_that_is_written_can_be_read(micros in any::<i64>()) {
         let written = Timestamp::from_micros(micros).to_string();
@@ -165,7 +165,7 @@ fn debug_output_shows_no_personal_datum_and_no_mac() {
 const ADDRESS: &str = "ada@example.com";
 const AGENT: &str = "Mozilla/5.0 (secret)";
 
-/// Makes a field clear, whatever its type.
+/// Makes a field of any type clear.
 fn make_clear(slot: &mut dyn PiiSlot) {
     let client: &[u8] = br#"{"ip":"203.0.113.9","ua":"Mozilla/5.0 (secret)"}"#;
     for bytes in [ADDRESS.as_bytes(), client] {

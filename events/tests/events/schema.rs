@@ -1,4 +1,4 @@
-//! The published schemas: those of the code, and those that stored events follow.
+//! The published schemas equal those of the code, and stored events follow them.
 
 use boon::{Compiler, SchemaIndex, Schemas};
 use serde_json::{Value, json};
@@ -6,8 +6,8 @@ use whence_events::codec::{known_types, schemas};
 
 use crate::{folder, golden_bytes, stems};
 
-/// Nothing here may ask the environment for leave to overwrite a file, so whoever changed an event
-/// looks at the new schema and renames it.
+/// A new schema is written next to the old one and never over it: the author of a change reviews the
+/// new schema and renames the file.
 #[test]
 fn the_committed_schemas_are_those_of_the_code() {
     let mut stale = vec![];

@@ -1,4 +1,4 @@
-//! Any event that can be stored.
+//! Strategies for any event that can be stored.
 
 use proptest::collection::{btree_map, vec};
 use proptest::option;
@@ -6,19 +6,19 @@ use proptest::prelude::*;
 use proptest::sample::select;
 use whence_events::*;
 
-/// A strategy for every type there is, by its name.
+/// Returns a strategy for every stored type, by its name.
 pub(crate) fn all() -> Vec<(&'static str, BoxedStrategy<Event>)> {
     [mailbox(), account(), sessions(), referrals(), onboarding(), others()].concat()
 }
 
-/// Any event.
+/// Returns a strategy for any event.
 pub(crate) fn event() -> impl Strategy<Value = Event> {
     proptest::strategy::Union::new(all().into_iter().map(|(_, strategy)| strategy))
 }
 
 type Named = Vec<(&'static str, BoxedStrategy<Event>)>;
 
-/// What a struct is stored as: one without a number is the newest of its name.
+/// Returns the stored type of a struct: one without a number is the newest version of its name.
 fn stored_type(name: &str) -> &'static str {
     let (name, version) = match name.rsplit_once('V').filter(|(_, number)| number.len() == 1) {
         Some((name, number)) => (name, format!(".v{number}")),
@@ -30,7 +30,7 @@ fn stored_type(name: &str) -> &'static str {
     known.into_iter().rfind(of_name).expect("a stored type of this name")
 }
 
-/// Pairs types with strategies, from the fields of each.
+/// Pairs types with strategies, which are made of the fields of each type.
 macro_rules! events {
     ($($name:ident { $($field:ident: $strategy:expr,)+ })+) => {
         vec![$((
@@ -47,7 +47,7 @@ macro_rules! events {
     (@names $field:ident, $($rest:ident,)+) => { ($field, events!(@names $($rest,)+)) };
 }
 
-/// From one event's fields to the event.
+/// Makes a strategy for an event of the strategies for its fields.
 trait IntoEvent {
     fn into_event(self) -> Event;
 }
@@ -262,7 +262,7 @@ fn others() -> Named {
     }
 }
 
-/// Whatever the vault made of the field, the codec does not look into it.
+/// Returns any ciphertext: the codec does not read the content of a sealed field.
 fn sealed<T: std::fmt::Debug + 'static>() -> impl Strategy<Value = Pii<T>> {
     vec(any::<u8>(), 0..80).prop_map(|bytes| Pii::Sealed(Sealed(bytes.into())))
 }
@@ -287,7 +287,7 @@ fn hash() -> impl Strategy<Value = Hash> {
     any::<[u8; 32]>().prop_map(Hash)
 }
 
-/// The years that RFC 3339 can write: 0000 to 9999.
+/// Returns times within the years of RFC 3339, 0000 to 9999.
 fn time() -> impl Strategy<Value = Timestamp> {
     (-62_167_219_200_000_000_i64..253_402_300_800_000_000).prop_map(Timestamp::from_micros)
 }
@@ -301,7 +301,7 @@ fn handle() -> impl Strategy<Value = Handle> {
 }
 
 fn country() -> impl Strategy<Value = Country> {
-    "[A-Z]{2}".prop_filter_map("nobody knows where", |text| Country::parse(&text))
+    "[A-Z]{2}".prop_filter_map("an unknown country", |text| Country::parse(&text))
 }
 
 fn click_ids() -> impl Strategy<Value = ClickIds> {

@@ -143,7 +143,7 @@ impl Analytics {
                 self.step(Stage::Registered, at);
             }
             UserEvent::AttributionCapturedV1(_) | UserEvent::AttributionCaptured(_) => {
-                if let Some(origin) = event.origin() {
+                if let Some(origin) = event.snapshot() {
                     self.origin(user_id, &origin);
                 }
             }

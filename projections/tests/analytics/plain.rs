@@ -139,7 +139,7 @@ pub(crate) fn accounts(events: &[Recorded]) -> Vec<Account> {
         if !matches!(**event, UserEvent::UserRegistered(_)) {
             continue;
         }
-        let origin = of(*id).find_map(|(event, _)| event.origin().map(Cow::into_owned)).unwrap();
+        let origin = of(*id).find_map(|(event, _)| event.snapshot().map(Cow::into_owned)).unwrap();
         let old = of(*id).any(|(event, _)| matches!(event, UserEvent::AttributionCapturedV1(_)));
         let attributed_to = of(*id).find_map(|(event, _)| match event {
             UserEvent::ReferralAttributed(event) => Some(event.referrer_id),

@@ -1,4 +1,4 @@
-//! Appends of 300-byte events, against the engines themselves with the same schema.
+//! Measures appends of 300-byte events, against the databases themselves with the same schema.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -9,77 +9,79 @@ use whence::store::{Append, EventStore, NewEvent};
 use whence_events::{Actor, Event, Metadata, StreamId, SubscriptionProvisioned, UserEvent};
 
 use crate::args::Args;
-use crate::engine::{BYTES, EVENTS_OF_STREAM, Engine, TIME};
-use crate::load::Done;
-use crate::machine::Used;
-use crate::report::{Row, Table, float};
+use crate::kind::StoreKind;
+use crate::machine::Usage;
+use crate::numbers::float;
+use crate::outcome::Outcome;
+use crate::raw::{DATA_BYTES, EVENTS_OF_STREAM, OCCURRED_AT, RawDatabase};
+use crate::report::{Row, Table};
 use crate::service::Log;
-use crate::size::Work;
-use crate::stores::{Kind, Place, Stores};
+use crate::size::DatabaseWork;
+use crate::stores::{Stores, Target};
 
-/// Events of an append of several.
+/// The number of events in an append of several.
 const SEVERAL: usize = 4;
 
-/// A store, and its engine where there is one.
-struct Subject {
-    kind: Kind,
+/// A store, and its database if there is one.
+struct AppendSubject {
+    kind: StoreKind,
     log: Log,
-    engine: Option<(Engine, Vec<(usize, Row)>)>,
+    database: Option<(RawDatabase, Vec<(usize, Row)>)>,
     stores: Vec<Shape>,
-    place: Place,
-    /// Of the engine.
-    _raw: Place,
+    target: Target,
+    /// The store of the raw database.
+    _database_target: Target,
 }
 
-/// Appends of so many events each, so many in flight.
+/// A load of appends: the events of each and the number in flight.
 struct Shape {
     in_flight: usize,
     events: usize,
     row: Row,
     appends: usize,
-    work: Work,
+    work: DatabaseWork,
 }
 
-/// Measures each engine at batches of 1, of 100 and of what is in flight; and each store.
+/// Measures each store, and each database at batches of 1, of 100 and of the events in flight.
 pub(crate) fn measure(args: &Args, stores: &Stores) -> anyhow::Result<Table> {
     let mut subjects = Vec::new();
     for kind in &args.store {
         subjects.push(open(args, stores, *kind, true)?);
-        if *kind == Kind::KurrentdbDouble {
+        if *kind == StoreKind::KurrentdbDouble {
             subjects.push(open(args, stores, *kind, false)?);
         }
     }
     for _ in 0..args.rounds {
-        for Subject { log, engine, stores, place, .. } in &mut subjects {
-            if let Some((engine, rows)) = engine {
+        for AppendSubject { log, database, stores, target, .. } in &mut subjects {
+            if let Some((database, rows)) = database {
                 for (batch, row) in rows {
-                    row.add(engine.round(log, *batch, args.round() / 2)?);
+                    row.add(database.round(log, *batch, args.round() / 2)?);
                 }
             }
             for Shape { in_flight, events, row, appends, work } in stores {
-                let (worked, before) = (Work::now(place, log)?, Used::now());
+                let (worked, before) = (DatabaseWork::now(target, log)?, Usage::now());
                 let done =
                     store_round(&log.runtime, &log.store, *in_flight, *events, args.round())?;
-                row.add_many(&done, *events, Used::now().since(before));
+                row.add_many(&done, *events, Usage::now().since(before));
                 *appends += done.count;
-                work.add(worked, Work::now(place, log)?);
+                work.add(worked, DatabaseWork::now(target, log)?);
             }
         }
     }
     let mut table = Table::new(
-        "appends, durable but for the double's: events a second (bars: half the engine at the same \
+        "appends, durable but for the double's: events a second (bars: half the database at the same \
          batch; Postgres 50000 at 64 in flight)",
     );
-    for Subject { kind, engine, stores, .. } in subjects {
-        let rows = engine.map_or_else(Vec::new, |(_, rows)| rows);
+    for AppendSubject { kind, database, stores, .. } in subjects {
+        let rows = database.map_or_else(Vec::new, |(_, rows)| rows);
         let references: Vec<_> =
             rows.into_iter().map(|(batch, row)| (batch, table.reference(row))).collect();
         for Shape { in_flight, events, row, appends, work } in stores {
             let same = references.iter().find(|(batch, _)| *batch == in_flight * events);
-            if kind != Kind::Sqlite {
+            if kind != StoreKind::Sqlite {
                 table.note(row.cpu());
             }
-            if kind == Kind::Postgres {
+            if kind == StoreKind::Postgres {
                 let appends = float(appends);
                 table.note(format!(
                     "    {:.0} appends a sync, {:.0} bytes of WAL each",
@@ -98,24 +100,32 @@ pub(crate) fn measure(args: &Args, stores: &Stores) -> anyhow::Result<Table> {
     Ok(table)
 }
 
-fn open(args: &Args, stores: &Stores, kind: Kind, prompt: bool) -> anyhow::Result<Subject> {
-    let (raw, place) = (stores.make_as(kind, prompt)?, stores.make_as(kind, prompt)?);
-    let log = Log::open(&place, args)?;
+fn open(
+    args: &Args,
+    stores: &Stores,
+    kind: StoreKind,
+    prompt: bool,
+) -> anyhow::Result<AppendSubject> {
+    let (raw, target) = (stores.make_as(kind, prompt)?, stores.make_as(kind, prompt)?);
+    let log = Log::open(&target, args)?;
     let several = |in_flight: &usize| [(*in_flight, 1), (*in_flight, SEVERAL)];
     let (batches, shapes, name): (Vec<usize>, Vec<_>, _) = match kind {
-        Kind::Sqlite if args.store.len() == 1 => {
+        StoreKind::Sqlite if args.store.len() == 1 => {
             let alone = args.in_flight.iter().map(|in_flight| (*in_flight, 1)).collect();
             ([1, 100].into_iter().chain(args.in_flight.clone()).collect(), alone, String::new())
         }
-        Kind::Sqlite | Kind::Postgres => {
+        StoreKind::Sqlite | StoreKind::Postgres => {
             let shapes: Vec<_> = args.in_flight.iter().flat_map(several).collect();
             let batches = shapes.iter().map(|(in_flight, events)| in_flight * events);
             let batches = [1, 100].into_iter().chain(batches).collect();
-            let name =
-                if kind == Kind::Sqlite { String::new() } else { format!("{}: ", kind.name()) };
+            let name = if kind == StoreKind::Sqlite {
+                String::new()
+            } else {
+                format!("{}: ", kind.name())
+            };
             (batches, shapes, name)
         }
-        Kind::KurrentdbDouble => {
+        StoreKind::KurrentdbDouble => {
             let widest = args.in_flight.first().copied().unwrap_or(1);
             let acks = if prompt { "acks at once" } else { "acks delayed" };
             (Vec::new(), vec![(1, 1), (widest, 1)], format!("{}, {acks}: ", kind.name()))
@@ -124,38 +134,38 @@ fn open(args: &Args, stores: &Stores, kind: Kind, prompt: bool) -> anyhow::Resul
     let mut batches = batches;
     batches.sort_unstable();
     batches.dedup();
-    let engine = if batches.is_empty() { None } else { Some(Engine::open(&raw, &log)?) };
+    let database = if batches.is_empty() { None } else { Some(RawDatabase::open(&raw, &log)?) };
     let row = |batch| (batch, Row::new(format!("{} itself, {batch} a commit", kind.name())));
     let shape = |(in_flight, events)| {
         let each = if events == 1 { String::new() } else { format!(", {events} events each") };
         let row = Row::new(format!("{name}append, {in_flight} in flight{each}"));
-        Shape { in_flight, events, row, appends: 0, work: Work::default() }
+        Shape { in_flight, events, row, appends: 0, work: DatabaseWork::default() }
     };
-    Ok(Subject {
+    Ok(AppendSubject {
         kind,
         log,
-        engine: engine.map(|engine| (engine, batches.into_iter().map(row).collect())),
+        database: database.map(|database| (database, batches.into_iter().map(row).collect())),
         stores: shapes.into_iter().map(shape).collect(),
-        place,
-        _raw: raw,
+        target,
+        _database_target: raw,
     })
 }
 
-/// So many callers, each of which appends so many events, again and again.
+/// Runs `in_flight` callers, each of which appends `events` events repeatedly.
 fn store_round(
     runtime: &Runtime,
     store: &Arc<dyn EventStore>,
     in_flight: usize,
     events: usize,
     time: Duration,
-) -> anyhow::Result<Done> {
+) -> anyhow::Result<Outcome> {
     let begin = Instant::now();
     let callers =
         (0..in_flight).map(|_| runtime.spawn(caller(store.clone(), events, begin + time)));
     let joined = runtime.block_on(futures::future::try_join_all(callers.collect::<Vec<_>>()))?;
     let mut latencies = joined.into_iter().collect::<anyhow::Result<Vec<_>>>()?.concat();
     latencies.sort_unstable();
-    Ok(Done { count: latencies.len(), time: begin.elapsed(), latencies })
+    Ok(Outcome { count: latencies.len(), time: begin.elapsed(), latencies })
 }
 
 async fn caller(
@@ -163,7 +173,7 @@ async fn caller(
     events: usize,
     end: Instant,
 ) -> anyhow::Result<Vec<Duration>> {
-    let plan = "x".repeat(BYTES - r#"{"plan":""}"#.len());
+    let plan = "x".repeat(DATA_BYTES - r#"{"plan":""}"#.len());
     let event = Event::from(UserEvent::from(SubscriptionProvisioned { plan }));
     let (mut latencies, mut length) = (Vec::new(), 0);
     let mut stream = StreamId::User(secrets::new_user_id());
@@ -174,7 +184,7 @@ async fn caller(
         }
         let new = |_| {
             let metadata = Metadata {
-                occurred_at: whence_events::Timestamp::from_micros(TIME),
+                occurred_at: whence_events::Timestamp::from_micros(OCCURRED_AT),
                 correlation_id: secrets::new_correlation_id(),
                 causation_id: None,
                 actor: Actor::Owner,

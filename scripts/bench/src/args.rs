@@ -1,11 +1,11 @@
-//! What can be chosen about a run.
+//! The command-line flags of the benchmark.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Parser, ValueEnum};
 
-use crate::stores::Kind;
+use crate::kind::StoreKind;
 
 /// Measures whence against bare references, in turns, on one machine in one run.
 ///
@@ -18,9 +18,9 @@ pub(crate) struct Args {
     #[arg(long, value_name = "WHAT", value_delimiter = ',')]
     pub(crate) only: Vec<Measure>,
 
-    /// Stores to measure, beside each other
-    #[arg(long, value_enum, default_values_t = [Kind::Sqlite], value_delimiter = ',', value_name = "STORE")]
-    pub(crate) store: Vec<Kind>,
+    /// Stores to measure, next to each other
+    #[arg(long, value_enum, default_values_t = [StoreKind::Sqlite], value_delimiter = ',', value_name = "STORE")]
+    pub(crate) store: Vec<StoreKind>,
 
     /// Rounds of each measure
     #[arg(long, default_value_t = 5, value_name = "N")]
@@ -30,11 +30,11 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 3.0, value_name = "S")]
     pub(crate) seconds: f64,
 
-    /// Sessions that `me` is asked for
+    /// Sessions that `me` is requested for
     #[arg(long, default_value_t = 200_000, value_name = "N")]
     pub(crate) sessions: usize,
 
-    /// Events in the log that is started over, at least
+    /// Events in the log that a service starts over, at least
     #[arg(long, default_value_t = 1_000_000, value_name = "N")]
     pub(crate) events: usize,
 
@@ -50,7 +50,7 @@ pub(crate) struct Args {
     #[arg(long, default_values_t = [100_000, 10_000_000], value_delimiter = ',', value_name = "N")]
     pub(crate) memory: Vec<usize>,
 
-    /// Connections that ask for `me`
+    /// Connections that request `me`
     #[arg(long, default_value_t = 64, value_name = "N")]
     pub(crate) connections: usize,
 
@@ -76,28 +76,28 @@ pub(crate) struct Args {
     pub(crate) quick: bool,
 }
 
-/// Something that can be measured by itself.
+/// A measurement that can be selected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Measure {
-    /// Who am I, against a server that only says "ok"
+    /// Requests of `me`, against a server that only answers "ok"
     Me,
     /// Whole logins of new users
     Login,
     /// Appends, against SQLite itself
     Append,
-    /// Read models made anew, against upserts in SQLite itself
+    /// Replay into read models, against upserts in SQLite itself
     Replay,
     /// Start-up over a long log, and memory
     Start,
-    /// Read models, views, exports and proofs made of a log, each by its command
+    /// Replay, report, export and verification of a log, each by its command
     Derive,
-    /// How much memory those take over a short log and over a long one; only when it is asked for
+    /// Memory of those commands over a short log and over a long one; only when selected
     Memory,
 }
 
 impl Args {
-    /// The sizes of `--quick` where that was asked for.
-    pub(crate) fn settled(self) -> Self {
+    /// Returns the flags with the sizes of `--quick`, if that is given.
+    pub(crate) fn with_quick_sizes(self) -> Self {
         if !self.quick {
             return self;
         }
@@ -115,13 +115,13 @@ impl Args {
         }
     }
 
-    /// Whether this was asked for.
+    /// Returns whether a measurement is selected.
     pub(crate) fn wants(&self, measure: Measure) -> bool {
         let is_by_default = self.only.is_empty() && measure != Measure::Memory;
         is_by_default || self.only.contains(&measure)
     }
 
-    /// How long a round lasts.
+    /// Returns the duration of a round.
     pub(crate) fn round(&self) -> Duration {
         Duration::from_secs_f64(self.seconds.clamp(0.01, 600.0))
     }

@@ -1,4 +1,5 @@
-//! A minimal HTTP/1.1 client: one request at a time over one connection, as little work as possible.
+//! A minimal HTTP/1.1 client: one request at a time over one connection, with as little work as
+//! possible.
 
 use std::io::{Error, ErrorKind, Result};
 use std::net::SocketAddr;
@@ -6,13 +7,13 @@ use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-/// A connection that is kept.
+/// A persistent connection.
 pub(crate) struct Connection {
     stream: TcpStream,
     buffer: Vec<u8>,
 }
 
-/// What came back.
+/// The answer to a request.
 pub(crate) struct Answer<'a> {
     pub(crate) status: u16,
     head: &'a [u8],
@@ -26,7 +27,7 @@ impl Connection {
         Ok(Self { stream, buffer: vec![0; 16 * 1024] })
     }
 
-    /// Sends a whole request and reads a whole answer, which has to tell its length.
+    /// Sends a whole request and reads a whole answer, which has to state its length.
     pub(crate) async fn call(&mut self, request: &[u8]) -> Result<Answer<'_>> {
         self.stream.write_all(request).await?;
         let mut filled = 0;
@@ -35,7 +36,7 @@ impl Connection {
             if read == 0 {
                 return Err(ErrorKind::UnexpectedEof.into());
             }
-            // The blank line may begin in what was there before.
+            // The blank line may begin in what was read before.
             let from = filled.saturating_sub(3);
             filled += read;
             if let Some(head) = find(&self.buffer[from..filled], b"\r\n\r\n") {
@@ -62,12 +63,12 @@ impl Connection {
 }
 
 impl Answer<'_> {
-    /// The body, to be shown when it was not expected.
+    /// Returns the body as text, for an error message.
     pub(crate) fn text(&self) -> std::borrow::Cow<'_, str> {
         String::from_utf8_lossy(self.body)
     }
 
-    /// The value of a cookie that is set.
+    /// Returns the value of a cookie that the answer sets.
     pub(crate) fn cookie(&self, name: &[u8]) -> Option<&[u8]> {
         let mut rest = self.head;
         while let Some((line, after)) = cut(rest) {
@@ -81,7 +82,7 @@ impl Answer<'_> {
     }
 }
 
-/// The value of a header; hyper writes names in lower case.
+/// Returns the value of a header; hyper writes names in lower case.
 fn header<'a>(head: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let mut rest = head;
     while let Some((line, after)) = cut(rest) {
@@ -93,7 +94,7 @@ fn header<'a>(head: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     None
 }
 
-/// A line, and what follows it.
+/// Returns the first line and the rest.
 fn cut(head: &[u8]) -> Option<(&[u8], &[u8])> {
     let end = find(head, b"\r\n")?;
     Some((&head[..end], &head[end + 2..]))

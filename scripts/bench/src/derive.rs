@@ -1,5 +1,5 @@
-//! What is made of a log: read models, views, exports, proofs. Each is the command that a user
-//! would give, in a process of its own, timed as a whole.
+//! Measures what is derived from a log: read models, reports, exports and proofs. Each is made by
+//! the command that a user would run, in a process of its own, timed as a whole.
 
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -10,21 +10,23 @@ use rusqlite::{Connection, OpenFlags};
 use tempfile::TempDir;
 use whence_projections::analytics::{Analytics, Asked, Query, View};
 
-use crate::Long;
 use crate::args::Args;
+use crate::kind::StoreKind;
+use crate::long_log::LongLog;
 use crate::machine;
-use crate::report::{Row, Table, float, rate};
+use crate::numbers::{float, rate};
+use crate::report::{Row, Table};
 use crate::seed;
 use crate::service::Log;
-use crate::stores::{Kind, Place, Stores};
+use crate::stores::{Stores, Target};
 
-/// Between two looks at the memory of a command.
-const LOOK: Duration = Duration::from_millis(2);
+/// The time between two readings of a command's memory.
+const POLL_INTERVAL: Duration = Duration::from_millis(2);
 
-/// Events read at a time for the view in memory.
+/// The number of events that are read at a time for the view in memory.
 const PAGE: usize = 16_384;
 
-/// What is run over a log, and the bar for it in events a second.
+/// The commands that are run over a log: name, arguments, and the bar in events per second.
 const COMMANDS: [(&str, &[&str], Option<u32>); 5] = [
     ("replay identity attribution", &["replay", "identity", "attribution"], Some(300_000)),
     ("replay, all projections", &["replay"], None),
@@ -33,14 +35,14 @@ const COMMANDS: [(&str, &[&str], Option<u32>); 5] = [
     ("verify", &["verify"], Some(500_000)),
 ];
 
-/// Measures over a long log of each kind of store.
-pub(crate) fn measure(args: &Args, longs: &[Long]) -> anyhow::Result<Table> {
+/// Measures the commands over a long log of each kind of store.
+pub(crate) fn measure(args: &Args, longs: &[LongLog]) -> anyhow::Result<Table> {
     let events = longs.iter().map(|long| long.events).max().unwrap_or(0);
     let title = format!("made of a log of {events} events: events a second, start to exit");
     let mut table = Table::new(title);
     let mut reference = None;
     for long in longs {
-        let mut rows = Rows::new(&long.place);
+        let mut rows = Rows::new(&long.target);
         for _ in 0..args.rounds {
             rows.round(args, long)?;
         }
@@ -49,23 +51,23 @@ pub(crate) fn measure(args: &Args, longs: &[Long]) -> anyhow::Result<Table> {
     Ok(table)
 }
 
-/// How much memory the commands take at most, over a short log and over a long one.
+/// Measures the peak memory of the commands over a short log and over a long one.
 pub(crate) fn memory(args: &Args, stores: &Stores) -> anyhow::Result<Table> {
     let sizes: Vec<_> = args.memory.iter().map(ToString::to_string).collect();
     let title = format!("resident memory at most, MB, over logs of {} events", sizes.join(" and "));
     let mut table = Table::new(title);
     let mut references = Vec::new();
     for size in &args.memory {
-        let place = stores.make(Kind::Sqlite)?;
-        let log = Log::open(&place, args)?;
+        let target = stores.make(StoreKind::Sqlite)?;
+        let log = Log::open(&target, args)?;
         let users = size.div_ceil(seed::EVENTS_OF_LOGIN);
         log.runtime.block_on(seed::seed(&log, users, users))?;
         let (app, _) = log.serve(1)?;
-        let events = crate::service::drain(&log.runtime, &app, crate::CATCH_UP)?;
+        let events = crate::service::drain(&log.runtime, &app, crate::long_log::CATCH_UP_TIMEOUT)?;
         let events = events.context("the read models do not catch up")?;
         drop((app, log));
         for (nth, (name, command, _)) in COMMANDS.iter().enumerate() {
-            let done = run(&place, command)?;
+            let done = run(&target, command)?;
             let mut row = Row::new(format!("{name}, {events} events"));
             row.add(done.peak_mb);
             match references.get(nth) {
@@ -78,43 +80,45 @@ pub(crate) fn memory(args: &Args, stores: &Stores) -> anyhow::Result<Table> {
 }
 
 struct Rows {
-    kind: Kind,
-    /// Every row of the log out of SQLite, and nothing done with it.
-    engine: Row,
-    /// The view alone, of events that are in memory.
+    kind: StoreKind,
+    /// The row of reading the whole log from SQLite, without using it.
+    reading: Row,
+    /// The row of the view alone, over events in memory.
     view: Row,
     commands: Vec<Row>,
     peaks: Vec<f64>,
 }
 
 impl Rows {
-    fn new(place: &Place) -> Self {
-        let name = |what: &str| match place.kind {
-            Kind::Sqlite => what.to_owned(),
-            Kind::Postgres | Kind::KurrentdbDouble => format!("{}: {what}", place.kind.name()),
+    fn new(target: &Target) -> Self {
+        let name = |what: &str| match target.kind {
+            StoreKind::Sqlite => what.to_owned(),
+            StoreKind::Postgres | StoreKind::KurrentdbDouble => {
+                format!("{}: {what}", target.kind.name())
+            }
         };
         let named = |(what, _, bar): &(&str, &[&str], Option<u32>)| match bar {
             Some(bar) => Row::new(name(&format!("{what} (bar: {bar})"))),
             None => Row::new(name(what)),
         };
         Self {
-            kind: place.kind,
-            engine: Row::new("SQLite itself, every column of every event read"),
+            kind: target.kind,
+            reading: Row::new("SQLite itself, every column of every event read"),
             view: Row::new(name("a view in memory, applying alone (bar: 1000000)")),
             commands: COMMANDS.iter().map(named).collect(),
             peaks: vec![0.0; COMMANDS.len()],
         }
     }
 
-    fn round(&mut self, args: &Args, long: &Long) -> anyhow::Result<()> {
+    fn round(&mut self, args: &Args, long: &LongLog) -> anyhow::Result<()> {
         let events = usize::try_from(long.events)?;
-        if self.kind == Kind::Sqlite {
-            self.engine.add(read_all(long.place.directory())?);
+        if self.kind == StoreKind::Sqlite {
+            self.reading.add(read_all(long.target.directory())?);
         }
-        self.view.add(fold(args, &long.place)?);
+        self.view.add(fold(args, &long.target)?);
         let rows = self.commands.iter_mut().zip(&mut self.peaks);
         for ((row, peak), (_, command, _)) in rows.zip(COMMANDS) {
-            let done = run(&long.place, command)?;
+            let done = run(&long.target, command)?;
             row.add(rate(events, done.time));
             *peak = peak.max(done.peak_mb);
         }
@@ -122,8 +126,8 @@ impl Rows {
     }
 
     fn fill(self, table: &mut Table, reference: &mut Option<f64>) {
-        if self.kind == Kind::Sqlite {
-            *reference = Some(table.reference(self.engine));
+        if self.kind == StoreKind::Sqlite {
+            *reference = Some(table.reference(self.reading));
         }
         let peaks: Vec<_> = COMMANDS
             .iter()
@@ -140,14 +144,14 @@ impl Rows {
     }
 }
 
-/// How a command went.
-struct Done {
+/// The duration and the peak memory of a command.
+struct CommandRun {
     time: Duration,
     peak_mb: f64,
 }
 
-/// Runs `whence` as a user would.
-fn run(place: &Place, command: &[&str]) -> anyhow::Result<Done> {
+/// Runs a command of `whence` as a user would.
+fn run(target: &Target, command: &[&str]) -> anyhow::Result<CommandRun> {
     let folder = TempDir::new()?;
     let begin = Instant::now();
     let mut whence = Command::new(std::env::current_exe()?);
@@ -156,22 +160,22 @@ fn run(place: &Place, command: &[&str]) -> anyhow::Result<Done> {
         whence.arg("--out").arg(folder.path().join("events"));
     }
     let log = std::fs::File::create(folder.path().join("stderr"))?;
-    let mut child = whence.args(&place.flags).stdout(Stdio::null()).stderr(log).spawn()?;
+    let mut child = whence.args(&target.flags).stdout(Stdio::null()).stderr(log).spawn()?;
     let mut peak_mb: f64 = 0.0;
     let status = loop {
         peak_mb = peak_mb.max(machine::resident_mb(child.id()));
         match child.try_wait()? {
             Some(status) => break status,
-            None => std::thread::sleep(LOOK),
+            None => std::thread::sleep(POLL_INTERVAL),
         }
     };
     let time = begin.elapsed();
-    let said = std::fs::read_to_string(folder.path().join("stderr"))?;
-    ensure!(status.success(), "whence {}: {said}", command.join(" "));
-    Ok(Done { time, peak_mb })
+    let stderr = std::fs::read_to_string(folder.path().join("stderr"))?;
+    ensure!(status.success(), "whence {}: {stderr}", command.join(" "));
+    Ok(CommandRun { time, peak_mb })
 }
 
-/// Reads every event out of the file, and throws it away: events a second.
+/// Reads every event from the file and discards it; returns the events per second.
 fn read_all(directory: &Path) -> anyhow::Result<f64> {
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     let connection = Connection::open_with_flags(directory.join("log.db"), flags)?;
@@ -192,9 +196,10 @@ fn read_all(directory: &Path) -> anyhow::Result<f64> {
     Ok(rate(count, begin.elapsed()))
 }
 
-/// Folds all events into the facts of a view, reading and decoding not counted: events a second.
-fn fold(args: &Args, place: &Place) -> anyhow::Result<f64> {
-    let log = Log::open(place, args)?;
+/// Folds all events into the facts of a view; returns the events per second, not counting the time
+/// to read and decode them.
+fn fold(args: &Args, target: &Target) -> anyhow::Result<f64> {
+    let log = Log::open(target, args)?;
     let mut analytics = Analytics::new(&[View::Signups]);
     let (mut after, mut count, mut time) = (0, 0, Duration::ZERO);
     loop {

@@ -1,4 +1,4 @@
-//! The load generator: a closed loop over kept connections, on threads of its own.
+//! The load generator: a closed loop over persistent connections, on threads of its own.
 
 use std::net::SocketAddr;
 use std::sync::Barrier;
@@ -8,12 +8,13 @@ use anyhow::Context as _;
 use futures::future::try_join_all;
 
 use crate::client::Connection;
+use crate::outcome::Outcome;
 
-/// How hard, and for how long.
+/// The size and the duration of a load.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Load {
     pub(crate) address: SocketAddr,
-    /// Where every other connection goes instead.
+    /// The second address, which every other connection goes to.
     pub(crate) other: Option<SocketAddr>,
     pub(crate) connections: usize,
     pub(crate) threads: usize,
@@ -22,45 +23,24 @@ pub(crate) struct Load {
 
 impl Load {
     fn address_of(&self, number: usize) -> SocketAddr {
-        // By pairs: each thread has every other number, and is to have connections to both.
+        // In pairs: each thread has every other number, and should have connections to both.
         let other = self.other.filter(|_| number / 2 % 2 == 1);
         other.unwrap_or(self.address)
     }
 }
 
-/// What one connection does again and again.
-pub(crate) trait Work {
-    /// One operation, or nothing when there is no more to do. An error ends the run: the service is
-    /// expected to answer as it should.
+/// The operation that one connection repeats.
+pub(crate) trait Operation {
+    /// Runs the operation once; returns `None` when there is nothing left to do. An error ends the
+    /// run, because the service is expected to answer correctly.
     async fn once(&mut self, connection: &mut Connection) -> anyhow::Result<Option<()>>;
 }
 
-/// What was done.
-#[derive(Debug, Default)]
-pub(crate) struct Done {
-    /// Operations.
-    pub(crate) count: usize,
-    /// From the first to the end of the last.
-    pub(crate) time: Duration,
-    /// Of each operation, sorted.
-    pub(crate) latencies: Vec<Duration>,
-}
-
-impl Done {
-    /// Operations a second.
-    pub(crate) fn rate(&self) -> f64 {
-        crate::report::rate(self.count, self.time)
-    }
-
-    /// The latency that this share of all operations stays below.
-    pub(crate) fn percentile(&self, percent: usize) -> Duration {
-        let index = (self.latencies.len() * percent / 100).min(self.latencies.len().max(1) - 1);
-        self.latencies.get(index).copied().unwrap_or_default()
-    }
-}
-
-/// Runs a load. `make` gives the work of each connection.
-pub(crate) fn run<W: Work>(load: Load, make: impl Fn(usize) -> W + Sync) -> anyhow::Result<Done> {
+/// Runs a load. `make` returns the operation of each connection.
+pub(crate) fn run<O: Operation>(
+    load: Load,
+    make: impl Fn(usize) -> O + Sync,
+) -> anyhow::Result<Outcome> {
     let threads = load.threads.clamp(1, load.connections.max(1));
     let ready = Barrier::new(threads);
     let parts: Vec<_> = std::thread::scope(|scope| {
@@ -77,9 +57,9 @@ pub(crate) fn run<W: Work>(load: Load, make: impl Fn(usize) -> W + Sync) -> anyh
         let join = |handle: std::io::Result<std::thread::ScopedJoinHandle<'_, _>>| {
             handle?.join().map_err(|_| anyhow::anyhow!("the load generator panicked"))?
         };
-        handles.into_iter().map(join).collect::<anyhow::Result<Vec<Done>>>()
+        handles.into_iter().map(join).collect::<anyhow::Result<Vec<Outcome>>>()
     })?;
-    let mut done = Done::default();
+    let mut done = Outcome::default();
     for part in parts {
         done.count += part.count;
         done.time = done.time.max(part.time);
@@ -89,39 +69,39 @@ pub(crate) fn run<W: Work>(load: Load, make: impl Fn(usize) -> W + Sync) -> anyh
     Ok(done)
 }
 
-fn on_thread<W: Work>(
+fn on_thread<O: Operation>(
     load: Load,
     numbers: &[usize],
     ready: &Barrier,
-    make: &(impl Fn(usize) -> W + Sync),
-) -> anyhow::Result<Done> {
+    make: &(impl Fn(usize) -> O + Sync),
+) -> anyhow::Result<Outcome> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let connections = runtime.block_on(try_join_all(
         numbers.iter().map(|number| connected(load.address_of(*number), make(*number))),
     ));
-    // Also when this thread failed: the others must not wait for ever.
+    // Also when this thread failed: the others must not wait endlessly.
     ready.wait();
     let begin = Instant::now();
-    let loops = connections?
-        .into_iter()
-        .map(|(connection, work)| async move { repeat(connection, work, begin + load.time).await });
+    let loops = connections?.into_iter().map(|(connection, operation)| async move {
+        repeat(connection, operation, begin + load.time).await
+    });
     let latencies = runtime.block_on(try_join_all(loops))?.concat();
-    Ok(Done { count: latencies.len(), time: begin.elapsed(), latencies })
+    Ok(Outcome { count: latencies.len(), time: begin.elapsed(), latencies })
 }
 
-async fn connected<W>(address: SocketAddr, work: W) -> anyhow::Result<(Connection, W)> {
-    Ok((Connection::open(address).await.context("no connection")?, work))
+async fn connected<O>(address: SocketAddr, operation: O) -> anyhow::Result<(Connection, O)> {
+    Ok((Connection::open(address).await.context("no connection")?, operation))
 }
 
-async fn repeat<W: Work>(
+async fn repeat<O: Operation>(
     mut connection: Connection,
-    mut work: W,
+    mut operation: O,
     end: Instant,
 ) -> anyhow::Result<Vec<Duration>> {
     let mut latencies = Vec::new();
     let mut begin = Instant::now();
     while begin < end {
-        if work.once(&mut connection).await?.is_none() {
+        if operation.once(&mut connection).await?.is_none() {
             break;
         }
         let now = Instant::now();

@@ -1,4 +1,4 @@
-//! Whole logins of new users: start, the code out of the mail, verify.
+//! Measures whole logins of new users: start, read the code from the mail, verify.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -10,20 +10,22 @@ use whence_events::EmailAddress;
 
 use crate::args::Args;
 use crate::client::Connection;
-use crate::load::{self, Load, Work};
-use crate::machine::Used;
+use crate::kind::StoreKind;
+use crate::load::{self, Load, Operation};
+use crate::machine::Usage;
 use crate::me::Bare;
-use crate::report::{Row, Table, float, rate};
+use crate::numbers::{float, rate};
+use crate::report::{Row, Table};
 use crate::seed::USER_AGENT;
 use crate::service::{self, Log};
 use crate::size::{self, Size};
-use crate::stores::{Kind, Place, Stores};
+use crate::stores::{Stores, Target};
 
-/// For onboarding to end after a round, at most.
-const DRAIN: Duration = Duration::from_secs(20);
+/// The time in which onboarding has to end after a round.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// A service that people log in to, so many at a time.
-struct Subject {
+/// A service that users log in to, `in_flight` at a time.
+struct LoginSubject {
     in_flight: usize,
     app: Arc<App>,
     address: SocketAddr,
@@ -31,12 +33,12 @@ struct Subject {
     left: usize,
     acknowledged: Row,
     onboarded: Row,
-    work: size::Work,
+    work: size::DatabaseWork,
     log: Log,
-    place: Place,
+    target: Target,
 }
 
-/// Measures each number of logins in flight on a log of its own, in each store.
+/// Measures each number of logins in flight, on a log of its own in each store.
 pub(crate) fn measure(args: &Args, stores: &Stores) -> anyhow::Result<Table> {
     let bare = service::runtime(args.server_threads)?;
     let bare_address = service::serve_bare(&bare)?;
@@ -55,10 +57,10 @@ pub(crate) fn measure(args: &Args, stores: &Stores) -> anyhow::Result<Table> {
             threads: args.load_threads,
             time,
         };
-        let before = Used::now();
+        let before = Usage::now();
         let done =
             load::run(to(bare_address, args.connections, args.round() / 4), |_| Bare::new())?;
-        yardstick.add_load(&done, Used::now().since(before));
+        yardstick.add_load(&done, Usage::now().since(before));
         for subject in &mut subjects {
             let load = to(subject.address, subject.in_flight, args.round());
             subject.round(load, round)?;
@@ -70,16 +72,16 @@ pub(crate) fn measure(args: &Args, stores: &Stores) -> anyhow::Result<Table> {
     );
     let reference = table.reference(yardstick);
     let files = |in_flight| {
-        let same = |subject: &&Subject| {
-            subject.place.kind == Kind::Sqlite && subject.in_flight == in_flight
+        let same = |subject: &&LoginSubject| {
+            subject.target.kind == StoreKind::Sqlite && subject.in_flight == in_flight
         };
         subjects.iter().find(same).map(|subject| [&subject.acknowledged, &subject.onboarded])
     };
     let files = |in_flight| files(in_flight).map(|rows| rows.map(Row::median));
     let references: Vec<_> = subjects.iter().map(|subject| files(subject.in_flight)).collect();
     for (subject, same) in subjects.into_iter().zip(references) {
-        let of = same.filter(|_| subject.place.kind != Kind::Sqlite);
-        subject.tell(&mut table, of.unwrap_or([reference; 2]))?;
+        let of = same.filter(|_| subject.target.kind != StoreKind::Sqlite);
+        subject.add_rows(&mut table, of.unwrap_or([reference; 2]))?;
     }
     if args.store.len() > 1 {
         table.note("ratios of the other stores are to SQLite's row of the same name");
@@ -87,15 +89,20 @@ pub(crate) fn measure(args: &Args, stores: &Stores) -> anyhow::Result<Table> {
     Ok(table)
 }
 
-fn open(args: &Args, stores: &Stores, kind: Kind, in_flight: usize) -> anyhow::Result<Subject> {
-    let place = stores.make(kind)?;
-    let log = Log::open(&place, args)?;
+fn open(
+    args: &Args,
+    stores: &Stores,
+    kind: StoreKind,
+    in_flight: usize,
+) -> anyhow::Result<LoginSubject> {
+    let target = stores.make(kind)?;
+    let log = Log::open(&target, args)?;
     let (app, address) = log.serve(100_000)?;
     let name = match kind {
-        Kind::Sqlite => String::new(),
-        Kind::Postgres | Kind::KurrentdbDouble => format!("{}: ", kind.name()),
+        StoreKind::Sqlite => String::new(),
+        StoreKind::Postgres | StoreKind::KurrentdbDouble => format!("{}: ", kind.name()),
     };
-    Ok(Subject {
+    Ok(LoginSubject {
         in_flight,
         app,
         address,
@@ -103,47 +110,49 @@ fn open(args: &Args, stores: &Stores, kind: Kind, in_flight: usize) -> anyhow::R
         left: 0,
         acknowledged: Row::new(format!("{name}logins, {in_flight} in flight, until answered")),
         onboarded: Row::new(format!("{name}logins, {in_flight} in flight, until onboarded")),
-        work: size::Work::default(),
+        work: size::DatabaseWork::default(),
         log,
-        place,
+        target,
     })
 }
 
-impl Subject {
+impl LoginSubject {
     fn round(&mut self, load: Load, round: usize) -> anyhow::Result<()> {
         let runtime = &self.log.runtime;
-        let worked = size::Work::now(&self.place, &self.log)?;
-        let (before, begin) = (Used::now(), Instant::now());
+        let worked = size::DatabaseWork::now(&self.target, &self.log)?;
+        let (before, begin) = (Usage::now(), Instant::now());
         let done = load::run(load, |number| Visitor {
             app: self.app.clone(),
             name: format!("u{number}-r{round}"),
             count: 0,
             request: Vec::new(),
         })?;
-        if service::drain(runtime, &self.app, DRAIN)?.is_none() {
+        if service::drain(runtime, &self.app, DRAIN_TIMEOUT)?.is_none() {
             self.left = runtime.block_on(self.app.engine.read_db.onboardings(1_000_000))?.len();
         }
-        // From the same moment on as the load, but for the time it took to connect.
+        // Measured from the same moment as the load, except for the time it took to connect.
         let until_onboarded = begin.elapsed().max(done.time);
-        let used = Used::now().since(before);
-        self.work.add(worked, size::Work::now(&self.place, &self.log)?);
+        let used = Usage::now().since(before);
+        self.work.add(worked, size::DatabaseWork::now(&self.target, &self.log)?);
         self.onboarded.add(rate(done.count, until_onboarded));
         self.logins += done.count;
         self.acknowledged.add_load_until(&done, until_onboarded, used);
         Ok(())
     }
 
-    /// Puts rows and notes into the table.
-    fn tell(self, table: &mut Table, references: [f64; 2]) -> anyhow::Result<()> {
-        let size = Size::of(&self.place, &self.log)?;
+    /// Adds rows and notes to the table.
+    fn add_rows(self, table: &mut Table, references: [f64; 2]) -> anyhow::Result<()> {
+        let size = Size::of(&self.target, &self.log)?;
         let each = |sum: f64| sum / float(self.logins.max(1));
         let left = match self.left {
             0 => String::new(),
             left => format!(", {left} onboardings left"),
         };
-        let name = match self.place.kind {
-            Kind::Sqlite => String::new(),
-            kind @ (Kind::Postgres | Kind::KurrentdbDouble) => format!("{}: ", kind.name()),
+        let name = match self.target.kind {
+            StoreKind::Sqlite => String::new(),
+            kind @ (StoreKind::Postgres | StoreKind::KurrentdbDouble) => {
+                format!("{}: ", kind.name())
+            }
         };
         table.note(format!(
             "{name}{} in flight: {} logins done, {} users registered, {} events, {:.0} bytes of log a login{left}",
@@ -155,8 +164,8 @@ impl Subject {
         ));
         let parts = size.parts.iter().map(|(name, bytes)| format!("{name} {:.0}", each(*bytes)));
         table.note(format!("    of which {}", parts.collect::<Vec<_>>().join(", ")));
-        if self.place.url.is_some() {
-            let size::Work { wal, transactions, syncs } = self.work;
+        if self.target.url.is_some() {
+            let size::DatabaseWork { wal, transactions, syncs } = self.work;
             table.note(format!(
                 "    a login in Postgres: {:.1} transactions, {:.0} bytes of WAL, {:.2} syncs",
                 each(transactions),
@@ -171,7 +180,7 @@ impl Subject {
     }
 }
 
-/// Logs in again and again, each time with a new address.
+/// A visitor who logs in repeatedly, each time with a new address.
 struct Visitor {
     app: Arc<App>,
     name: String,
@@ -193,7 +202,7 @@ impl Visitor {
     }
 }
 
-impl Work for Visitor {
+impl Operation for Visitor {
     async fn once(&mut self, connection: &mut Connection) -> anyhow::Result<Option<()>> {
         let email = format!("{}-{}@users.example.com", self.name, self.count);
         self.count += 1;

@@ -1,4 +1,4 @@
-//! What the kernel tells about this machine and its processes.
+//! The kernel's figures about this machine and its processes.
 
 use std::fs::read_to_string;
 use std::path::Path;
@@ -6,16 +6,16 @@ use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// The process of the database server.
+/// The process id of the database server.
 static DATABASE: OnceLock<u32> = OnceLock::new();
 
-/// What threads of load generators that are over have used, in nanoseconds.
+/// The CPU time of finished load generator threads, in nanoseconds.
 static GENERATORS: AtomicU64 = AtomicU64::new(0);
 
 /// The unit of `/proc/stat`.
 const JIFFY: Duration = Duration::from_millis(10);
 
-/// One line on what the figures were taken on.
+/// Returns one line about the machine that the figures are taken on.
 pub(crate) fn line(directory: &Path) -> String {
     let cores = std::thread::available_parallelism().map_or(0, std::num::NonZero::get);
     let info = read_to_string("/proc/cpuinfo").unwrap_or_default();
@@ -30,7 +30,7 @@ pub(crate) fn line(directory: &Path) -> String {
     )
 }
 
-/// The type of the file system that holds a directory: on tmpfs, a sync costs nothing.
+/// Returns the type of the file system that holds a directory: on tmpfs, a sync costs nothing.
 pub(crate) fn file_system(directory: &Path) -> String {
     let mounts = read_to_string("/proc/mounts").unwrap_or_default();
     let mounts = mounts.lines().filter_map(|line| {
@@ -41,39 +41,39 @@ pub(crate) fn file_system(directory: &Path) -> String {
     holds.max_by_key(|(point, _)| point.len()).map_or("?", |(_, kind)| kind).to_owned()
 }
 
-/// From now on the parent of this process, which is the database server, counts as a server, and so
-/// do all processes it started.
+/// Counts the parent of a backend process, which is the database server, and all processes that it
+/// started as a server from now on.
 pub(crate) fn count_children_of_parent_of(backend: u32) {
     if let Some((parent, _)) = stat(&backend.to_string()) {
         let _ = DATABASE.set(parent);
     }
 }
 
-/// To be called by each thread of a load generator at its end.
+/// Adds the CPU time of this load generator thread; each of them calls it at its end.
 pub(crate) fn generator_ends() {
     let nanos = nanos(Path::new("/proc/thread-self"));
     GENERATORS.fetch_add(nanos, Ordering::Relaxed);
 }
 
-/// What was used so far.
+/// The CPU time that was used up to some moment.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Used {
-    /// Time on a core, of whence.
+pub(crate) struct Usage {
+    /// The CPU time of whence.
     pub(crate) whence: Duration,
-    /// Of the KurrentDB double.
+    /// The CPU time of the KurrentDB double.
     pub(crate) double: Duration,
-    /// Of the database server.
+    /// The CPU time of the database server.
     pub(crate) database: Duration,
-    /// Of load generators that are over.
+    /// The CPU time of finished load generators.
     pub(crate) generators: Duration,
-    /// Of everything on this machine.
+    /// The CPU time of everything on this machine.
     pub(crate) machine: Duration,
-    /// How often the threads of whence went to sleep.
+    /// The number of times that threads of whence went to sleep.
     pub(crate) sleeps: u64,
 }
 
-impl Used {
-    /// Up to now.
+impl Usage {
+    /// Returns the usage up to now.
     pub(crate) fn now() -> Self {
         let mut used = Self {
             database: database(),
@@ -98,12 +98,12 @@ impl Used {
         used
     }
 
-    /// By all that is measured.
+    /// Returns the CPU time of everything that is measured.
     pub(crate) fn servers(&self) -> Duration {
         self.whence + self.double + self.database
     }
 
-    /// What was used since then.
+    /// Returns the usage since `before`.
     pub(crate) fn since(self, before: Self) -> Self {
         Self {
             whence: self.whence.saturating_sub(before.whence),
@@ -115,7 +115,7 @@ impl Used {
         }
     }
 
-    /// Both together.
+    /// Returns the sum of both.
     pub(crate) fn and(self, other: Self) -> Self {
         Self {
             whence: self.whence + other.whence,
@@ -128,7 +128,7 @@ impl Used {
     }
 }
 
-/// By the database server: what it and its processes use, and what those used that are gone.
+/// Returns the CPU time of the database server and its processes, finished ones included.
 fn database() -> Duration {
     let Some(server) = DATABASE.get() else { return Duration::ZERO };
     let gone = stat(&server.to_string()).map_or(Duration::ZERO, |(_, gone)| gone);
@@ -142,17 +142,17 @@ fn database() -> Duration {
     gone + Duration::from_nanos(nanos)
 }
 
-/// The parent of a process, and what its children used that are gone.
+/// Returns the parent of a process, and the CPU time of its finished children.
 fn stat(process: &str) -> Option<(u32, Duration)> {
     process.parse::<u32>().ok()?;
     let text = read_to_string(format!("/proc/{process}/stat")).ok()?;
-    // Its name, in brackets, may have blanks in it.
+    // Its name, in brackets, may contain blanks.
     let fields: Vec<_> = text.rsplit_once(')')?.1.split_whitespace().collect();
     let jiffies = fields.get(13)?.parse::<u32>().ok()? + fields.get(14)?.parse::<u32>().ok()?;
     Some((fields.get(1)?.parse().ok()?, JIFFY * jiffies))
 }
 
-/// Time that all cores were busy.
+/// Returns the time that all cores were busy.
 fn machine() -> Duration {
     let text = read_to_string("/proc/stat").unwrap_or_default();
     let fields = text.lines().next().unwrap_or_default().split_whitespace().skip(1);
@@ -162,13 +162,13 @@ fn machine() -> Duration {
     JIFFY * jiffies
 }
 
-/// Time that a thread was on a core.
+/// Returns the CPU time of a thread, in nanoseconds.
 fn nanos(thread: &Path) -> u64 {
     let schedule = read_to_string(thread.join("schedstat")).unwrap_or_default();
     schedule.split(' ').next().and_then(|text| text.parse().ok()).unwrap_or(0)
 }
 
-/// Resident memory of a process, in MB.
+/// Returns the resident memory of a process, in MB.
 pub(crate) fn resident_mb(process: u32) -> f64 {
     let status = read_to_string(format!("/proc/{process}/status")).unwrap_or_default();
     let kb = field(&status, "VmRSS").and_then(|text| text.split(' ').next()?.parse::<f64>().ok());

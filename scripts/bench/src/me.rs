@@ -1,4 +1,4 @@
-//! `GET /v1/auth/me` of random sessions, against a server that only says "ok".
+//! Measures `GET /v1/auth/me` of random sessions, against a server that only answers "ok".
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -7,31 +7,31 @@ use std::time::Duration;
 use anyhow::ensure;
 use whence::app::App;
 
-use crate::Long;
 use crate::args::Args;
 use crate::client::Connection;
-use crate::load::{self, Load, Work};
-use crate::machine::Used;
+use crate::kind::StoreKind;
+use crate::load::{self, Load, Operation};
+use crate::long_log::LongLog;
+use crate::machine::Usage;
 use crate::report::{Row, Table};
 use crate::seed::{TokenText, USER_AGENT};
 use crate::service::{self, Log};
-use crate::stores::Kind;
 
-/// The session cache that `whence serve` has unless told otherwise.
+/// The session cache that `whence serve` has by default.
 const DEFAULT_CACHE: usize = 100_000;
 
-/// For the read models to catch up, and for every session to be asked for once, at most.
-const DRAIN: Duration = Duration::from_mins(10);
+/// The time in which the read models have to catch up, and every session is requested once.
+const DRAIN_TIMEOUT: Duration = Duration::from_mins(10);
 
-/// Services over a log, and the row of each.
-struct Subject<'a> {
+/// The nodes of a service over one log, and their row.
+struct MeSubject<'a> {
     row: Row,
     addresses: [SocketAddr; 2],
     tokens: &'a [TokenText],
 }
 
-/// Measures over logs that hold sessions.
-pub(crate) fn measure(args: &Args, longs: &[Long]) -> anyhow::Result<Table> {
+/// Measures requests over logs that hold sessions.
+pub(crate) fn measure(args: &Args, longs: &[LongLog]) -> anyhow::Result<Table> {
     let bare = service::runtime(args.server_threads)?;
     let bare_address = service::serve_bare(&bare)?;
     let mut nodes = Vec::new();
@@ -46,9 +46,9 @@ pub(crate) fn measure(args: &Args, longs: &[Long]) -> anyhow::Result<Table> {
         threads: args.load_threads,
         time: args.round(),
     };
-    for Subject { addresses, tokens, .. } in &subjects {
+    for MeSubject { addresses, tokens, .. } in &subjects {
         for address in addresses {
-            load::run(Load { time: DRAIN, ..to([*address; 2]) }, |number| {
+            load::run(Load { time: DRAIN_TIMEOUT, ..to([*address; 2]) }, |number| {
                 let sessions = (number..tokens.len()).step_by(args.connections);
                 EachOnce { asker: Asker::new(tokens, number), sessions }
             })?;
@@ -56,13 +56,13 @@ pub(crate) fn measure(args: &Args, longs: &[Long]) -> anyhow::Result<Table> {
     }
     let mut yardstick = Row::new("bare axum GET /");
     for _ in 0..args.rounds {
-        let before = Used::now();
+        let before = Usage::now();
         let done = load::run(to([bare_address; 2]), |_| Bare::new())?;
-        yardstick.add_load(&done, Used::now().since(before));
-        for Subject { row, addresses, tokens } in &mut subjects {
-            let before = Used::now();
+        yardstick.add_load(&done, Usage::now().since(before));
+        for MeSubject { row, addresses, tokens } in &mut subjects {
+            let before = Usage::now();
             let done = load::run(to(*addresses), |connection| Asker::new(tokens, connection))?;
-            row.add_load(&done, Used::now().since(before));
+            row.add_load(&done, Usage::now().since(before));
         }
     }
     let mut table = Table::new(format!(
@@ -73,7 +73,7 @@ pub(crate) fn measure(args: &Args, longs: &[Long]) -> anyhow::Result<Table> {
     for subject in subjects {
         table.subject(subject.row, reference);
     }
-    if longs.iter().any(|long| long.place.kind != Kind::Sqlite) {
+    if longs.iter().any(|long| long.target.kind != StoreKind::Sqlite) {
         table.note(
             "two nodes: two services over one database, in one process, on runtimes of their own",
         );
@@ -81,21 +81,21 @@ pub(crate) fn measure(args: &Args, longs: &[Long]) -> anyhow::Result<Table> {
     Ok(table)
 }
 
-/// Services over a log, whose read models are up with it. Opened logs are put into `nodes`.
+/// Opens services over a log and lets their read models catch up. Opened logs are added to `nodes`.
 fn open<'a>(
     args: &Args,
-    long: &'a Long,
+    long: &'a LongLog,
     nodes: &mut Vec<(Log, Arc<App>)>,
-) -> anyhow::Result<Vec<Subject<'a>>> {
+) -> anyhow::Result<Vec<MeSubject<'a>>> {
     let tokens = &long.tokens[..];
-    let subject = |name: String, addresses| Subject { row: Row::new(name), addresses, tokens };
+    let subject = |name: String, addresses| MeSubject { row: Row::new(name), addresses, tokens };
     let sessions = tokens.len();
-    let first = Log::open(&long.place, args)?;
-    // A cache drops a few before it is quite full.
+    let first = Log::open(&long.target, args)?;
+    // A cache evicts a few entries before it is completely full.
     let (app, address) = first.serve(sessions * 2)?;
-    service::drain(&first.runtime, &app, DRAIN)?;
-    Ok(match long.place.kind {
-        Kind::Sqlite => {
+    service::drain(&first.runtime, &app, DRAIN_TIMEOUT)?;
+    Ok(match long.target.kind {
+        StoreKind::Sqlite => {
             let (few, few_address) = first.serve(DEFAULT_CACHE)?;
             nodes.extend([(first, app)]);
             let all = subject(format!("me, {sessions} sessions, all in the cache"), [address; 2]);
@@ -105,10 +105,10 @@ fn open<'a>(
                 subject(format!("me, cache of {DEFAULT_CACHE} as by default"), [few_address; 2]),
             ]
         }
-        kind @ (Kind::Postgres | Kind::KurrentdbDouble) => {
-            let second = Log::open(&long.place, args)?;
+        kind @ (StoreKind::Postgres | StoreKind::KurrentdbDouble) => {
+            let second = Log::open(&long.target, args)?;
             let (other_app, other) = second.serve(sessions * 2)?;
-            service::drain(&second.runtime, &other_app, DRAIN)?;
+            service::drain(&second.runtime, &other_app, DRAIN_TIMEOUT)?;
             nodes.extend([(first, app), (second, other_app)]);
             let name = |where_from| format!("{}: me, {sessions} cached, {where_from}", kind.name());
             vec![
@@ -119,7 +119,7 @@ fn open<'a>(
     })
 }
 
-/// Asks the bare server.
+/// The operation on the bare server.
 pub(crate) struct Bare(Vec<u8>);
 
 impl Bare {
@@ -130,7 +130,7 @@ impl Bare {
     }
 }
 
-impl Work for Bare {
+impl Operation for Bare {
     async fn once(&mut self, connection: &mut Connection) -> anyhow::Result<Option<()>> {
         let answer = connection.call(&self.0).await?;
         ensure!(answer.status == 200 && answer.body == b"ok", "the bare server answers something");
@@ -138,10 +138,10 @@ impl Work for Bare {
     }
 }
 
-/// Asks who a random session is.
+/// The operation that requests `me` of a random session.
 pub(crate) struct Asker<'a> {
     request: Vec<u8>,
-    place: usize,
+    token_offset: usize,
     tokens: &'a [TokenText],
     random: u64,
 }
@@ -151,24 +151,24 @@ impl<'a> Asker<'a> {
         let head = format!(
             "GET /v1/auth/me HTTP/1.1\r\nhost: localhost\r\nuser-agent: {USER_AGENT}\r\ncookie: nl_session="
         );
-        let place = head.len();
+        let token_offset = head.len();
         let mut request = head.into_bytes();
         request.extend([b'.'; 64]);
         request.extend(b"\r\n\r\n");
         let random = (seed as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-        Self { request, place, tokens, random }
+        Self { request, token_offset, tokens, random }
     }
 
     async fn ask(&mut self, connection: &mut Connection, session: usize) -> anyhow::Result<()> {
         let token = &self.tokens[session];
-        self.request[self.place..self.place + token.len()].copy_from_slice(token);
+        self.request[self.token_offset..self.token_offset + token.len()].copy_from_slice(token);
         let answer = connection.call(&self.request).await?;
         ensure!(answer.status == 200, "me answers {}", answer.status);
         Ok(())
     }
 }
 
-impl Work for Asker<'_> {
+impl Operation for Asker<'_> {
     async fn once(&mut self, connection: &mut Connection) -> anyhow::Result<Option<()>> {
         // xorshift64: good enough to spread requests.
         self.random ^= self.random << 13;
@@ -179,13 +179,13 @@ impl Work for Asker<'_> {
     }
 }
 
-/// Asks for each of its sessions once: fills the cache.
+/// The operation that requests each of its sessions once, which fills the cache.
 struct EachOnce<'a, I> {
     asker: Asker<'a>,
     sessions: I,
 }
 
-impl<I: Iterator<Item = usize>> Work for EachOnce<'_, I> {
+impl<I: Iterator<Item = usize>> Operation for EachOnce<'_, I> {
     async fn once(&mut self, connection: &mut Connection) -> anyhow::Result<Option<()>> {
         let Some(session) = self.sessions.next() else { return Ok(None) };
         self.asker.ask(connection, session).await.map(Some)

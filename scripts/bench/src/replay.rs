@@ -1,4 +1,4 @@
-//! Read models made anew out of the log, against one upsert an event in SQLite itself.
+//! Measures the replay of the log into read models, against one upsert per event in SQLite itself.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -10,43 +10,45 @@ use tokio::runtime::Runtime;
 use whence::app::config::Config;
 use whence_projections::ReadDb;
 
-use crate::Long;
 use crate::args::Args;
-use crate::report::{Row, Table, rate};
+use crate::kind::StoreKind;
+use crate::long_log::LongLog;
+use crate::numbers::rate;
+use crate::report::{Row, Table};
 use crate::service::Log;
-use crate::stores::{Kind, Stores};
+use crate::stores::Stores;
 
-/// Events of a transaction, as in the runner.
+/// The number of events in a transaction, as in the runner.
 const BATCH: usize = 4096;
 
 /// A log whose first events are replayed.
-struct Subject {
-    kind: Kind,
+struct ReplaySubject {
+    kind: StoreKind,
     log: Log,
     apply: Row,
     whole: Row,
 }
 
-/// Measures over the first `--replay` events of each log.
-pub(crate) fn measure(args: &Args, longs: &[Long], stores: &Stores) -> anyhow::Result<Table> {
+/// Measures the replay of the first `--replay` events of each log.
+pub(crate) fn measure(args: &Args, longs: &[LongLog], stores: &Stores) -> anyhow::Result<Table> {
     let directory = TempDir::new()?;
-    let mut engine = Row::new("SQLite itself, one upsert an event");
-    let open = |long: &Long| {
-        let kind = long.place.kind;
+    let mut upserted = Row::new("SQLite itself, one upsert an event");
+    let open = |long: &LongLog| {
+        let kind = long.target.kind;
         let name = |what: &str| match kind {
-            Kind::Sqlite => what.to_owned(),
-            Kind::Postgres | Kind::KurrentdbDouble => format!("{}: {what}", kind.name()),
+            StoreKind::Sqlite => what.to_owned(),
+            StoreKind::Postgres | StoreKind::KurrentdbDouble => format!("{}: {what}", kind.name()),
         };
         let (apply, whole) = ("ReadDb::apply alone", "log read, decoded and applied");
         let (apply, whole) = (Row::new(name(apply)), Row::new(name(whole)));
-        Ok(Subject { kind, log: Log::open(&long.place, args)?, apply, whole })
+        Ok(ReplaySubject { kind, log: Log::open(&long.target, args)?, apply, whole })
     };
     let mut subjects = longs.iter().map(open).collect::<anyhow::Result<Vec<_>>>()?;
     for round in 0..args.rounds {
-        engine.add(upserts(&directory.path().join(format!("raw-{round}.db")), args.replay)?);
+        upserted.add(upserts(&directory.path().join(format!("raw-{round}.db")), args.replay)?);
         for subject in &mut subjects {
-            let place = stores.make(subject.kind)?;
-            let config = Config::from_flags(place.flags.iter().map(String::as_str))?;
+            let target = stores.make(subject.kind)?;
+            let config = Config::from_flags(target.flags.iter().map(String::as_str))?;
             let replayed = replay(&subject.log, &config, args.replay)?;
             subject.apply.add(rate(replayed.events, replayed.applying));
             subject.whole.add(rate(replayed.events, replayed.applying + replayed.reading));
@@ -54,8 +56,8 @@ pub(crate) fn measure(args: &Args, longs: &[Long], stores: &Stores) -> anyhow::R
     }
     let title = format!("replay of {} events: events a second (bar: 300000)", args.replay);
     let mut table = Table::new(title);
-    let reference = table.reference(engine);
-    for Subject { apply, whole, .. } in subjects {
+    let reference = table.reference(upserted);
+    for ReplaySubject { apply, whole, .. } in subjects {
         table.subject(apply, reference);
         table.subject(whole, reference);
     }
@@ -70,8 +72,11 @@ struct Replayed {
 
 fn replay(log: &Log, config: &Config, limit: usize) -> anyhow::Result<Replayed> {
     let runtime: &Runtime = &log.runtime;
-    let reads: ReadDb = runtime.block_on(config.storage.store.open_read_db())?;
-    runtime.block_on(reads.lead())?.then_some(()).context("somebody else writes the tables")?;
+    let read_db: ReadDb = runtime.block_on(config.storage.store.open_read_db())?;
+    runtime
+        .block_on(read_db.lead())?
+        .then_some(())
+        .context("another node writes the read models")?;
     let mut replayed = Replayed { events: 0, reading: Duration::ZERO, applying: Duration::ZERO };
     let mut after = 0;
     while replayed.events < limit {
@@ -80,7 +85,7 @@ fn replay(log: &Log, config: &Config, limit: usize) -> anyhow::Result<Replayed> 
         let events = runtime.block_on(log.store.read_all(after, page))?;
         let read = Instant::now();
         let Some(last) = events.last() else { break };
-        runtime.block_on(reads.apply(&events))?;
+        runtime.block_on(read_db.apply(&events))?;
         replayed.reading += read - begin;
         replayed.applying += read.elapsed();
         replayed.events += events.len();

@@ -1,35 +1,36 @@
-//! Figures as a plain table.
+//! Tables of figures, in plain text.
 
 use std::fmt;
 use std::time::Duration;
 
-use crate::load::Done;
-use crate::machine::Used;
+use crate::machine::Usage;
+use crate::numbers::float;
+use crate::outcome::Outcome;
 
-/// One thing that was measured in every round.
+/// One row of a table, which is measured in every round.
 pub(crate) struct Row {
     name: String,
     values: Vec<f64>,
     latencies: Vec<(Duration, Duration)>,
     count: usize,
     time: Duration,
-    used: Used,
+    used: Usage,
 }
 
 impl Row {
     pub(crate) fn new(name: impl Into<String>) -> Self {
         let (values, latencies) = (Vec::new(), Vec::new());
-        let (time, used) = (Duration::ZERO, Used::default());
+        let (time, used) = (Duration::ZERO, Usage::default());
         Self { name: name.into(), values, latencies, count: 0, time, used }
     }
 
-    /// Takes a round that is only a number.
+    /// Adds a round that is a single number.
     pub(crate) fn add(&mut self, value: f64) {
         self.values.push(value);
     }
 
-    /// Takes a round of a load: its rate, its latencies, and what the servers used for it.
-    pub(crate) fn add_load(&mut self, done: &Done, used: Used) {
+    /// Adds a round of a load: its rate, its latencies, and the CPU time of the servers.
+    pub(crate) fn add_load(&mut self, done: &Outcome, used: Usage) {
         self.values.push(done.rate());
         self.latencies.push((done.percentile(50), done.percentile(99)));
         self.count += done.count;
@@ -37,24 +38,25 @@ impl Row {
         self.used = self.used.and(used);
     }
 
-    /// The same where what follows it took until then.
-    pub(crate) fn add_load_until(&mut self, done: &Done, until: Duration, used: Used) {
+    /// Adds a round of a load whose follow-up work lasted until `until`.
+    pub(crate) fn add_load_until(&mut self, done: &Outcome, until: Duration, used: Usage) {
         self.add_load(done, used);
         self.time += until.saturating_sub(done.time);
     }
 
-    /// The same where each was so many in one: the rate is theirs, the rest is of each.
-    pub(crate) fn add_many(&mut self, done: &Done, many: usize, used: Used) {
+    /// Adds a round of a load whose operations consist of `many` parts: the rate is that of the
+    /// parts, everything else that of the operations.
+    pub(crate) fn add_many(&mut self, done: &Outcome, many: usize, used: Usage) {
         self.add_load(done, used);
         if let Some(value) = self.values.last_mut() {
             *value *= float(many);
         }
     }
 
-    /// Where the time on the cores went, for each that was done.
+    /// Returns a line about the CPU time per operation, by process.
     pub(crate) fn cpu(&self) -> String {
         let each = |time: Duration| time.as_secs_f64() * 1e6 / float(self.count.max(1));
-        let Used { whence, double, database, generators, machine, sleeps: _ } = self.used;
+        let Usage { whence, double, database, generators, machine, sleeps: _ } = self.used;
         let ours = self.used.servers() + generators;
         let cores = |time: Duration| time.as_secs_f64() / self.time.as_secs_f64().max(1e-9);
         let parts = [
@@ -75,7 +77,7 @@ impl Row {
         )
     }
 
-    /// The value in the middle.
+    /// Returns the median of the rounds.
     pub(crate) fn median(&self) -> f64 {
         let mut values = self.values.clone();
         values.sort_unstable_by(f64::total_cmp);
@@ -89,7 +91,7 @@ impl Row {
     }
 }
 
-/// A titled table; ratios are to its first row unless a row names another.
+/// A titled table, in which rows have ratios to reference rows.
 pub(crate) struct Table {
     title: String,
     rows: Vec<(Row, Option<f64>)>,
@@ -101,19 +103,19 @@ impl Table {
         Self { title: title.into(), rows: Vec::new(), notes: Vec::new() }
     }
 
-    /// A row that others are compared with.
+    /// Adds a row that others are compared with; returns its median.
     pub(crate) fn reference(&mut self, row: Row) -> f64 {
         let median = row.median();
         self.rows.push((row, None));
         median
     }
 
-    /// A row, as a share of `reference`.
+    /// Adds a row with its ratio to `reference`.
     pub(crate) fn subject(&mut self, row: Row, reference: f64) {
         self.rows.push((row, Some(reference)));
     }
 
-    /// A line below the table.
+    /// Adds a line below the table.
     pub(crate) fn note(&mut self, note: impl Into<String>) {
         self.notes.push(note.into());
     }
@@ -153,17 +155,6 @@ impl fmt::Display for Table {
         }
         self.notes.iter().try_for_each(|note| writeln!(f, "  {note}"))
     }
-}
-
-/// So many in that time, a second.
-pub(crate) fn rate(count: usize, time: Duration) -> f64 {
-    float(count) / time.as_secs_f64().max(1e-9)
-}
-
-/// A count as a number to calculate with.
-#[expect(clippy::cast_precision_loss, reason = "counts here are far below 2^52")]
-pub(crate) fn float(count: usize) -> f64 {
-    count as f64
 }
 
 fn short(value: f64) -> String {

@@ -1,4 +1,4 @@
-//! A log of users with sessions, made by the library without any login.
+//! Fills a log with users and sessions through the library, without logins over HTTP.
 
 use std::sync::Arc;
 
@@ -18,21 +18,23 @@ use whence_events::{
 
 use crate::service::Log;
 
-/// Appends in flight: a few transactions full.
+/// The number of appends in flight: enough for a few full transactions.
 const IN_FLIGHT: usize = 2048;
 
-/// Events of a user whose login and onboarding are on record, and of one without the login.
+/// The number of events of a user whose login and onboarding are recorded.
 pub(crate) const EVENTS_OF_LOGIN: usize = 10;
+
+/// The number of events of a user whose onboarding alone is recorded.
 pub(crate) const EVENTS_OF_USER: usize = 6;
 
 /// The text of a session token.
 pub(crate) type TokenText = [u8; 64];
 
-/// What a browser says it is.
+/// The `User-Agent` header of a browser.
 pub(crate) const USER_AGENT: &str =
     "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0";
 
-/// Appends so many users, `logins` of them with the events of their login: the token of each.
+/// Appends `users` users, `logins` of them with the events of their login; returns their tokens.
 pub(crate) async fn seed(log: &Log, users: usize, logins: usize) -> anyhow::Result<Vec<TokenText>> {
     let vault = Vault::new(log.store.clone(), log.keys.wrapping.clone());
     let seeder = Seeder { log, store: log.store.clone(), vault };
@@ -59,7 +61,7 @@ impl Seeder<'_> {
             let mailbox = StreamId::Mailbox(self.log.keys.email_key(&email));
             self.append(mailbox, login_events(user_id, &email, &client, now)).await?;
         }
-        // Of a million random ones two may well be the same.
+        // Two of a million random codes may well be equal.
         let code: ReferralCode = format!("{number:08}").parse()?;
         let mut events = registration_events(&self.log.keys, &email, client, &token, now);
         events.extend([
@@ -77,7 +79,7 @@ impl Seeder<'_> {
         Ok(text)
     }
 
-    /// Appends a new stream, sealed as the command loop would.
+    /// Appends a new stream, sealed as the command loop would seal it.
     async fn append<E: Into<Event>>(&self, stream: StreamId, events: Vec<E>) -> anyhow::Result<()> {
         let (key, new_key) = self.vault.key_for_append(&stream, 0).await?;
         let mut new_events = Vec::with_capacity(events.len());

@@ -1,4 +1,4 @@
-//! Servers to measure, each on a runtime of its own.
+//! The servers to measure, each on a runtime of its own.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -15,34 +15,34 @@ use whence::infra::mail::Mailer;
 use whence::store::EventStore;
 
 use crate::args::Args;
-use crate::stores::Place;
+use crate::stores::Target;
 
-/// How long a log may still be held by a service that was just dropped.
-const RELEASE: Duration = Duration::from_secs(5);
+/// The time for which a service that was just dropped may still hold its log.
+const RELEASE_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Between two looks at whether all is done: looking costs the machine something, too.
-const POLL: Duration = Duration::from_millis(5);
+/// The time between two checks whether everything is done: a check costs CPU time, too.
+const POLL_INTERVAL: Duration = Duration::from_millis(5);
 
-/// A log that is open, and what it takes to open a service over it.
+/// An open log, with everything that it takes to open a service over it.
 pub(crate) struct Log {
     pub(crate) config: Config,
     pub(crate) clock: Clock,
     pub(crate) keys: Keys,
     pub(crate) store: Arc<dyn EventStore>,
-    /// Where the store works, and the service: dropped last, so that it ends what is left of them.
+    /// The runtime of the store and the service, dropped last so that it ends their tasks.
     pub(crate) runtime: Runtime,
 }
 
 impl Log {
-    /// Opens or makes the log in a place.
-    pub(crate) fn open(place: &Place, args: &Args) -> anyhow::Result<Self> {
-        let config = Config::from_flags(place.flags.iter().map(String::as_str))?;
+    /// Opens or creates the log of a place.
+    pub(crate) fn open(target: &Target, args: &Args) -> anyhow::Result<Self> {
+        let config = Config::from_flags(target.flags.iter().map(String::as_str))?;
         let (clock, keys) = (Clock::system(), Keys::derive(&config.storage.master_key));
         let runtime = runtime(args.server_threads)?;
         let begin = Instant::now();
         let store = loop {
             match runtime.block_on(config.open_log(clock.clone())) {
-                Err(_) if begin.elapsed() < RELEASE => {
+                Err(_) if begin.elapsed() < RELEASE_TIMEOUT => {
                     std::thread::sleep(Duration::from_millis(10));
                 }
                 opened => break opened?,
@@ -51,8 +51,8 @@ impl Log {
         Ok(Self { config, clock, keys, store, runtime })
     }
 
-    /// A service over it that keeps so many sessions in memory, and where it listens. Several may
-    /// be open at a time as long as only one of them is written to.
+    /// Starts a service that caches `session_cache` sessions; returns it with its address. Several
+    /// may be open at a time as long as only one of them is written to.
     pub(crate) fn serve(&self, session_cache: usize) -> anyhow::Result<(Arc<App>, SocketAddr)> {
         let config = Config { session_cache, ..self.config.clone() };
         let mailer = Mailer::open("memory", &config.mail.sender)?;
@@ -68,7 +68,7 @@ impl Log {
     }
 }
 
-/// A bare server: `GET /` answers "ok".
+/// Starts a bare server, whose `GET /` answers "ok"; returns its address.
 pub(crate) fn serve_bare(runtime: &Runtime) -> anyhow::Result<SocketAddr> {
     runtime.block_on(async {
         let listener = TcpListener::bind("127.0.0.1:0").await.context("no port")?;
@@ -79,15 +79,15 @@ pub(crate) fn serve_bare(runtime: &Runtime) -> anyhow::Result<SocketAddr> {
     })
 }
 
-/// A runtime for a server.
+/// Makes a runtime for a server.
 pub(crate) fn runtime(threads: usize) -> anyhow::Result<Runtime> {
     let mut builder = tokio::runtime::Builder::new_multi_thread();
     builder.worker_threads(threads.max(1)).thread_name("server").enable_all();
     Ok(builder.build()?)
 }
 
-/// Until the read models have everything, and nobody is owed a step of onboarding: how many events
-/// there are then; `None` when that takes too long.
+/// Waits until the read models have caught up and no onboarding is pending; returns the number of
+/// events, or `None` when that takes too long.
 pub(crate) fn drain(
     runtime: &Runtime,
     app: &App,
@@ -101,7 +101,7 @@ pub(crate) fn drain(
         {
             return Ok(Some(head));
         }
-        std::thread::sleep(POLL);
+        std::thread::sleep(POLL_INTERVAL);
     }
     Ok(None)
 }

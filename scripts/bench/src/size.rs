@@ -1,12 +1,13 @@
-//! What a log takes on the disk, and what a database did for it.
+//! The size of a log on disk, and the work that a database did for it.
 
 use rusqlite::Connection as Database;
 
-use crate::report::float;
+use crate::kind::StoreKind;
+use crate::numbers::float;
 use crate::service::Log;
-use crate::stores::{self, Kind, Place};
+use crate::stores::{self, Target};
 
-/// What is in a log, and what it takes.
+/// The content and the size of a log.
 pub(crate) struct Size {
     pub(crate) bytes: f64,
     pub(crate) users: usize,
@@ -15,15 +16,15 @@ pub(crate) struct Size {
 }
 
 impl Size {
-    pub(crate) fn of(place: &Place, log: &Log) -> anyhow::Result<Self> {
-        match &place.url {
-            None => Self::of_files(place),
-            Some(url) => log.runtime.block_on(Self::of_database(place.kind, url)),
+    pub(crate) fn of(target: &Target, log: &Log) -> anyhow::Result<Self> {
+        match &target.url {
+            None => Self::of_files(target),
+            Some(url) => log.runtime.block_on(Self::of_database(target.kind, url)),
         }
     }
 
-    fn of_files(place: &Place) -> anyhow::Result<Self> {
-        let database = Database::open(place.directory().join("log.db"))?;
+    fn of_files(target: &Target) -> anyhow::Result<Self> {
+        let database = Database::open(target.directory().join("log.db"))?;
         database.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
         let count = |sql| database.query_row(sql, [], |row| row.get::<_, usize>(0));
         let sql = "SELECT name, sum(pgsize) FROM dbstat GROUP BY name ORDER BY 2 DESC LIMIT 6";
@@ -39,7 +40,7 @@ impl Size {
         })
     }
 
-    async fn of_database(kind: Kind, url: &str) -> anyhow::Result<Self> {
+    async fn of_database(kind: StoreKind, url: &str) -> anyhow::Result<Self> {
         let client = stores::connect(url).await?;
         let sql = "SELECT c.relname, pg_relation_size(c.oid)::float8
                    FROM pg_class c JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -51,8 +52,8 @@ impl Size {
         let bytes = parts.iter().map(|(_, bytes)| bytes).sum();
         parts.truncate(6);
         let users = match kind {
-            Kind::KurrentdbDouble => "SELECT count(*), 0::bigint FROM read.users",
-            Kind::Sqlite | Kind::Postgres => {
+            StoreKind::KurrentdbDouble => "SELECT count(*), 0::bigint FROM read.users",
+            StoreKind::Sqlite | StoreKind::Postgres => {
                 "SELECT count(*) FILTER (WHERE type = 'UserRegistered.v1'), count(*) FROM log.events"
             }
         };
@@ -62,21 +63,21 @@ impl Size {
     }
 }
 
-/// What a server of databases did so far.
+/// The work that a database server has done so far.
 #[derive(Clone, Copy, Default)]
-pub(crate) struct Work {
-    /// Bytes of its write-ahead log.
+pub(crate) struct DatabaseWork {
+    /// The size of the write-ahead log, in bytes.
     pub(crate) wal: f64,
-    /// Transactions of this database: a statement outside of one is one, too.
+    /// The number of transactions of this database, single statements included.
     pub(crate) transactions: f64,
-    /// Flushes of its write-ahead log.
+    /// The number of flushes of the write-ahead log.
     pub(crate) syncs: f64,
 }
 
-impl Work {
-    /// Up to now; none where there is no database.
-    pub(crate) fn now(place: &Place, log: &Log) -> anyhow::Result<Self> {
-        let Some(url) = &place.url else { return Ok(Self::default()) };
+impl DatabaseWork {
+    /// Returns the work up to now; zero where there is no database.
+    pub(crate) fn now(target: &Target, log: &Log) -> anyhow::Result<Self> {
+        let Some(url) = &target.url else { return Ok(Self::default()) };
         log.runtime.block_on(async {
             let client = stores::connect(url).await?;
             let sql = "SELECT pg_wal_lsn_diff(pg_current_wal_lsn(), '0/0')::float8,
@@ -87,7 +88,7 @@ impl Work {
         })
     }
 
-    /// Adds what was done between two moments.
+    /// Adds the work between two moments.
     pub(crate) fn add(&mut self, before: Self, after: Self) {
         self.wal += after.wal - before.wal;
         self.transactions += after.transactions - before.transactions;

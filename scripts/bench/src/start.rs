@@ -1,4 +1,4 @@
-//! Start-up of `whence serve` over a long log, and its memory.
+//! Measures the start-up of `whence serve` over a long log, and its memory.
 
 use std::io::{BufRead as _, BufReader};
 use std::net::SocketAddr;
@@ -8,21 +8,22 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, bail};
 
-use crate::Long;
 use crate::args::Args;
 use crate::client::Connection;
+use crate::kind::StoreKind;
 use crate::load::{self, Load};
+use crate::long_log::LongLog;
 use crate::me::Asker;
 use crate::report::{Row, Table};
-use crate::stores::{Kind, Stores};
+use crate::stores::Stores;
 
-/// For a service to be ready, at most.
-const READY: Duration = Duration::from_mins(2);
+/// The time in which a service has to be ready.
+const READY_TIMEOUT: Duration = Duration::from_mins(2);
 
-/// Measures over a long log in files.
-pub(crate) fn measure(args: &Args, long: &Long, stores: &Stores) -> anyhow::Result<Table> {
-    let (directory, events, tokens) = (long.place.directory(), long.events, &long.tokens[..]);
-    let empty = stores.make(Kind::Sqlite)?;
+/// Measures start-up and memory over a long log in files.
+pub(crate) fn measure(args: &Args, long: &LongLog, stores: &Stores) -> anyhow::Result<Table> {
+    let (directory, events, tokens) = (long.target.directory(), long.events, &long.tokens[..]);
+    let empty = stores.make(StoreKind::Sqlite)?;
     let empty = empty.directory();
     let mut none = Row::new("ready over an empty log, ms");
     let mut long = Row::new(format!("ready over a log of {events} events, ms"));
@@ -54,7 +55,7 @@ pub(crate) fn measure(args: &Args, long: &Long, stores: &Stores) -> anyhow::Resu
     Ok(table)
 }
 
-/// `whence serve` in a process of its own, which ends with this value.
+/// A process of `whence serve`, which is killed when this value is dropped.
 struct Service {
     child: Child,
     address: SocketAddr,
@@ -71,7 +72,7 @@ impl Service {
             .stderr(Stdio::piped())
             .spawn()?;
         let lines = child.stderr.take().context("no output")?;
-        // Its end is what `Drop` brings about, also when it does not get ready.
+        // From here on `Drop` kills it, also when it does not get ready.
         let unspecified = SocketAddr::from(([0, 0, 0, 0], 0));
         let mut service = Self { child, address: unspecified, ready_after: Duration::ZERO };
         let mut lines = BufReader::new(lines).lines();
@@ -80,11 +81,11 @@ impl Service {
             rest.split('"').next()?.parse().ok()
         });
         service.address = address.context("the service does not say where it listens")?;
-        // Goes on reading, so that the service is never held up by its own log.
+        // Keep reading, so that the service never blocks on writing its own log.
         std::thread::spawn(move || lines.for_each(drop));
         let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
         let request = b"GET /readyz HTTP/1.1\r\nhost: localhost\r\n\r\n";
-        while begin.elapsed() < READY {
+        while begin.elapsed() < READY_TIMEOUT {
             let ready = runtime.block_on(async {
                 let mut connection = Connection::open(service.address).await?;
                 connection.call(request).await.map(|answer| answer.status == 200)
@@ -105,7 +106,7 @@ impl Service {
 
 impl Drop for Service {
     fn drop(&mut self) {
-        // Its data is the benchmark's own and survives that.
+        // Its data belongs to the benchmark and survives a kill.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,45 +1,24 @@
-//! The stores that are measured: where they are, and what has to run for them.
+//! The stores that are measured, and the servers that they need.
 
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use anyhow::{Context as _, ensure};
-use clap::ValueEnum;
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio_postgres::NoTls;
 
 use crate::args::Args;
+use crate::kind::StoreKind;
 use crate::kurrentdb_double::Double;
 use crate::machine;
 
-/// A store that can be measured.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Kind {
-    /// Two files
-    Sqlite,
-    /// A server that the benchmark starts, with fsync and `synchronous_commit=on`
-    Postgres,
-    /// The client of KurrentDB, over a double in memory: shows what the client costs
-    KurrentdbDouble,
-}
-
-impl Kind {
-    /// What it is called in a table.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Self::Sqlite => "SQLite",
-            Self::Postgres => "Postgres",
-            Self::KurrentdbDouble => "KurrentDB double",
-        }
-    }
-}
-
-/// Of stores that are gone after the run, eight times over: what nodes share has no default.
+/// An eighth of the master key: nodes that share a store have no default for it. The stores are
+/// removed after the run.
 const MASTER_KEY: &str = "0123cafe";
 
-/// What stores are made in.
+/// The factory of stores.
 pub(crate) struct Stores {
     parent: PathBuf,
     server: Option<Server>,
@@ -47,54 +26,54 @@ pub(crate) struct Stores {
     runtime: Runtime,
 }
 
-/// An empty store. Its files go with this value, its database with the server.
-pub(crate) struct Place {
-    pub(crate) kind: Kind,
-    /// What `whence serve` is told.
+/// A store to measure. Its files are removed with this value, its database with the server.
+pub(crate) struct Target {
+    pub(crate) kind: StoreKind,
+    /// The flags of `whence serve` for this store.
     pub(crate) flags: Vec<String>,
-    /// The database of it.
+    /// The URL of its database.
     pub(crate) url: Option<String>,
     directory: Option<TempDir>,
     _double: Option<Double>,
 }
 
-impl Place {
-    /// The directory of its files.
+impl Target {
+    /// Returns the directory of its files.
     pub(crate) fn directory(&self) -> &Path {
         self.directory.as_ref().map_or(Path::new(""), TempDir::path)
     }
 }
 
 impl Stores {
-    /// Starts what the stores of this run need.
+    /// Starts the servers that the stores of this run need.
     pub(crate) fn start(args: &Args, parent: &Path) -> anyhow::Result<Self> {
         let mut builder = tokio::runtime::Builder::new_multi_thread();
         let runtime = builder.worker_threads(1).thread_name("double").enable_all().build()?;
-        let needed = args.store.iter().any(|kind| *kind != Kind::Sqlite);
+        let needed = args.store.iter().any(|kind| *kind != StoreKind::Sqlite);
         let server = if needed { Some(Server::start(&runtime)?) } else { None };
         Ok(Self { parent: parent.to_owned(), server, made: AtomicUsize::new(0), runtime })
     }
 
-    /// An empty store.
-    pub(crate) fn make(&self, kind: Kind) -> anyhow::Result<Place> {
+    /// Makes an empty store.
+    pub(crate) fn make(&self, kind: StoreKind) -> anyhow::Result<Target> {
         self.make_as(kind, true)
     }
 
-    /// An empty store; `prompt`: its double, if it is one, delays no acknowledgement.
-    pub(crate) fn make_as(&self, kind: Kind, prompt: bool) -> anyhow::Result<Place> {
+    /// Makes an empty store. If it is a double, `prompt` makes it acknowledge without delay.
+    pub(crate) fn make_as(&self, kind: StoreKind, prompt: bool) -> anyhow::Result<Target> {
         let (mut url, mut directory, mut double) = (None, None, None);
         let flags: Vec<_> = match kind {
-            Kind::Sqlite => {
+            StoreKind::Sqlite => {
                 let files = TempDir::new_in(&self.parent).context("no directory for the data")?;
                 let flag = format!("sqlite:{}", files.path().display());
                 directory = Some(files);
                 vec!["--store".to_owned(), flag]
             }
-            Kind::Postgres => {
+            StoreKind::Postgres => {
                 let database = url.insert(self.database()?);
                 vec!["--store".to_owned(), database.clone()]
             }
-            Kind::KurrentdbDouble => {
+            StoreKind::KurrentdbDouble => {
                 let database = url.insert(self.database()?);
                 let server = double.insert(self.runtime.block_on(Double::single())?);
                 if prompt {
@@ -106,16 +85,16 @@ impl Stores {
         };
         let key = ["--master-key".to_owned(), MASTER_KEY.repeat(8)];
         let flags = flags.into_iter().chain(key.into_iter().filter(|_| url.is_some())).collect();
-        Ok(Place { kind, flags, url, directory, _double: double })
+        Ok(Target { kind, flags, url, directory, _double: double })
     }
 
-    /// A database of its own.
+    /// Creates a database.
     fn database(&self) -> anyhow::Result<String> {
         let server = self.server.as_ref().context("no server was started")?;
         let name = format!("bench_{}", self.made.fetch_add(1, Ordering::Relaxed));
         self.runtime.block_on(async {
             let client = connect(&server.url).await?;
-            // What a run that was broken off left behind.
+            // An interrupted run may have left one.
             client.batch_execute(&format!("DROP DATABASE IF EXISTS {name} WITH (FORCE)")).await?;
             client.batch_execute(&format!("CREATE DATABASE {name}")).await?;
             let (host, _) = server.url.rsplit_once('/').context("a URL without a database")?;
@@ -124,7 +103,7 @@ impl Stores {
     }
 }
 
-/// A Postgres that ends with this value.
+/// A Postgres server, which is removed when this value is dropped.
 struct Server {
     url: String,
 }
@@ -159,7 +138,7 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // What it held was the benchmark's own.
+        // Its data belongs to the benchmark.
         let _ = script(&["remove", Self::NAME]);
     }
 }
@@ -167,12 +146,12 @@ impl Drop for Server {
 fn script(words: &[&str]) -> anyhow::Result<String> {
     let script = concat!(env!("CARGO_MANIFEST_DIR"), "/../postgres");
     let output = Command::new(script).args(words).output().context("scripts/postgres")?;
-    let said = String::from_utf8_lossy(&output.stderr);
-    ensure!(output.status.success(), "scripts/postgres {}: {said}", words.join(" "));
+    let stderr = String::from_utf8_lossy(&output.stderr);
+    ensure!(output.status.success(), "scripts/postgres {}: {stderr}", words.join(" "));
     Ok(String::from_utf8(output.stdout)?.trim().to_owned())
 }
 
-/// A connection of the benchmark's own.
+/// Connects to a database of the benchmark.
 pub(crate) async fn connect(url: &str) -> anyhow::Result<tokio_postgres::Client> {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
     tokio::spawn(connection);

@@ -1,4 +1,4 @@
-//! The quick mode runs to its end and tells the truth about what it did.
+//! The quick mode runs to its end and reports correct figures.
 
 use std::process::Command;
 
@@ -60,11 +60,11 @@ fn quick(more: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("text")
 }
 
-/// The number before a word.
+/// Returns the number before a word.
 fn number(line: &str, unit: &str) -> u64 {
     let words: Vec<_> = line.split([' ', ',']).collect();
-    let place = words.iter().position(|word| *word == unit).expect(line);
-    words[place - 1].parse().expect(line)
+    let index = words.iter().position(|word| *word == unit).expect(line);
+    words[index - 1].parse().expect(line)
 }
 
 #[track_caller]
@@ -92,7 +92,7 @@ fn every_row_is_printed_and_every_login_is_a_user_in_the_log() {
 }
 
 #[test]
-fn other_stores_stand_beside_the_files() {
+fn other_stores_are_measured_next_to_the_files() {
     let text = quick(&["--store", "sqlite,postgres,kurrentdb-double"]);
     assert_rows(&text, ROWS);
     assert_rows(&text, ROWS_OF_OTHER_STORES);
@@ -106,7 +106,7 @@ fn other_stores_stand_beside_the_files() {
 }
 
 #[test]
-fn memory_is_measured_over_logs_of_two_lengths_when_it_is_asked_for() {
+fn memory_is_measured_over_logs_of_two_lengths_when_selected() {
     let text = quick(&["--only", "memory"]);
     let lines: Vec<_> = text.lines().filter(|line| line.contains("verify, ")).collect();
     assert_eq!(lines.len(), 2, "{text}");

@@ -1,5 +1,5 @@
 use super::*;
-use crate::domain::spec::{START, after, given, request, user};
+use crate::spec::{START, after, given, request, user};
 
 const RIGHT: Mac = Mac([1; 16]);
 const WRONG: Mac = Mac([2; 16]);
@@ -145,7 +145,7 @@ fn an_address_that_nobody_verified_is_forgotten_in_time_and_once() {
     asked().and([expired(), forgotten(START)]).when(forget(after(9000))).then([]);
     let again = || asked().and([expired(), forgotten(START)]).at(after(2000));
     again().and([started(2, after(2600))]).when(forget(after(2999))).then([]);
-    // Asked for again, and not verified again.
+    // Requested again, and again not verified.
     let expired_again = LoginExpired { request_id: request(2) }.into();
     let end = [expired_again, forgotten(after(2000))];
     again().and([started(2, after(2600))]).when(forget(after(3000))).then(end);
@@ -210,7 +210,7 @@ fn a_locked_address_compares_nothing_until_then() {
 fn an_expired_login_is_closed_for_good() {
     let expired = || LoginExpired { request_id: request(1) }.into();
     given::<Mailbox>([started(1, START)]).when(verify(1, RIGHT, after(600))).then([expired()]);
-    // The clock went back to where the code would still be good.
+    // The clock was set back to a time at which the code would still be valid.
     given::<Mailbox>([started(1, START), expired()])
         .when(verify(1, RIGHT, after(10)))
         .rejected(MailboxRejection::Expired);
@@ -231,5 +231,5 @@ fn the_state_stays_small() {
         history = history.at(at).and([started(u8::try_from(n % 256).unwrap(), at)]);
     }
     let state = history.state();
-    assert!(state.requests.len() <= 2 * MAX_STARTS + 1 && state.starts.len() <= MAX_STARTS);
+    assert!(state.logins.len() <= 2 * MAX_STARTS + 1 && state.starts.len() <= MAX_STARTS);
 }

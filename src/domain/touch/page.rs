@@ -1,27 +1,27 @@
-//! What the address of a landing page says.
+//! The facts in the address of a landing page.
 
 use url::form_urlencoded;
 use whence_events::{ClickIds, Handle, ReferralCode, Utm};
 
 use super::RefParam;
 
-/// How many further codes of one query are kept as evidence.
+/// The number of further codes of one query that are kept as evidence.
 pub const MAX_OTHER_CODES: usize = 4;
 
-/// How many click ids are kept: more than any real link carries.
+/// The number of click ids that are kept: more than any real link carries.
 const MAX_CLICK_IDS: usize = 8;
 
-/// How many parameters of a query are looked at.
+/// The number of parameters of a query that are examined.
 const MAX_PARAMETERS: usize = 256;
 
-/// Longest value, in characters.
+/// The maximum length of a value, in characters.
 const MAX_VALUE: usize = 255;
 
-/// Longest address, in characters.
+/// The maximum length of an address, in characters.
 const MAX_URL: usize = 2048;
 
-/// Click ids by the names that advertisers gave them, in lower case. They are looked for in any
-/// case, for some spell their own in several (`ScCid`).
+/// The parameter names of click ids, in lower case. They are matched in any case, because some
+/// advertisers use several spellings (`ScCid`).
 const CLICK_IDS: [&str; 19] = [
     "gclid",     // Google Ads
     "gbraid",    // Google Ads, iOS web to app
@@ -44,9 +44,9 @@ const CLICK_IDS: [&str; 19] = [
     "awc",       // Awin
 ];
 
-/// What was found in path and query.
+/// The facts found in path and query.
 #[derive(Clone, Debug)]
-pub(super) struct Found {
+pub(super) struct PageFacts {
     pub(super) referral: RefParam,
     pub(super) other_codes: Vec<ReferralCode>,
     pub(super) utm: Utm,
@@ -54,8 +54,8 @@ pub(super) struct Found {
     pub(super) creator: Option<Handle>,
 }
 
-impl Found {
-    /// Whether anything at all tells this visit from a direct one.
+impl PageFacts {
+    /// Returns whether anything distinguishes this visit from a direct one.
     pub(super) fn says_something(&self) -> bool {
         self.referral != RefParam::Absent
             || self.utm != Utm::default()
@@ -64,8 +64,8 @@ impl Found {
     }
 }
 
-pub(super) fn find(path: &str, query: &str) -> Found {
-    let mut found = Found {
+pub(super) fn find(path: &str, query: &str) -> PageFacts {
+    let mut found = PageFacts {
         referral: RefParam::Absent,
         other_codes: Vec::new(),
         utm: Utm::default(),
@@ -87,7 +87,7 @@ pub(super) fn find(path: &str, query: &str) -> Found {
     found
 }
 
-impl Found {
+impl PageFacts {
     fn add_ref(&mut self, value: &str) {
         let code = value.trim().parse::<ReferralCode>();
         if self.referral == RefParam::Absent {
@@ -117,24 +117,24 @@ fn keep_first(slot: &mut Option<String>, value: &str) {
     }
 }
 
-/// `/creators/{handle}`, and nothing below it.
+/// Returns the handle of a path `/creators/{handle}`; `None` for pages below it and all others.
 fn creator_of(path: &str) -> Option<Handle> {
     let rest = path.strip_prefix("/creators/")?;
     rest.strip_suffix('/').unwrap_or(rest).parse().ok()
 }
 
-/// A value fit to keep: without control characters, trimmed, at most 255 characters.
+/// Returns the value without control characters, trimmed, and cut to 255 characters.
 pub(super) fn clean(value: &str) -> Option<String> {
     clean_to(value, MAX_VALUE)
 }
 
-/// The same for an address: at most 2048 characters.
+/// Returns the address without control characters, trimmed, and cut to 2048 characters.
 pub(super) fn clean_url(value: &str) -> Option<String> {
     clean_to(value, MAX_URL)
 }
 
 fn clean_to(value: &str, longest: usize) -> Option<String> {
-    // Controls first: one of them may stand between the value and the space around it.
+    // Control characters first: one of them may separate the value from the space around it.
     let visible: String = value.chars().filter(|c| !c.is_control()).collect();
     let cut: String = visible.trim().chars().take(longest).collect();
     let cut = cut.trim_end();

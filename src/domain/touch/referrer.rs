@@ -1,27 +1,27 @@
-//! Whose page a visitor came from.
+//! The referrer of a landing: the page that the visitor came from.
 
 use url::Url;
 use whence_events::ReferrerKind;
 
-use super::{Rules, page};
+use super::{LandingRules, page};
 
-/// A list of hosts. Each stands for itself and all names below it.
+/// A list of hosts, each of which includes all names below it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hosts(Vec<String>);
 
 impl Hosts {
-    /// Of host names, in any case; a port behind one is ignored.
+    /// Makes a list of host names, in any case; a port after a name is ignored.
     pub fn new<T: AsRef<str>>(names: impl IntoIterator<Item = T>) -> Self {
         let names = names.into_iter().map(|name| bare_host(name.as_ref()));
         Self(names.filter(|name| !name.is_empty()).collect())
     }
 
-    /// Adds one more.
+    /// Adds a host name.
     pub fn add(&mut self, name: &str) {
         self.0.push(bare_host(name));
     }
 
-    /// Whether `host` is one of them, or below one of them.
+    /// Returns whether `host` is one of the hosts, or below one of them.
     #[must_use]
     pub fn contain(&self, host: &str) -> bool {
         let host = bare_host(host);
@@ -32,13 +32,13 @@ impl Hosts {
     }
 }
 
-/// Whether both name one host, whatever the port.
+/// Returns whether both name the same host, whatever the port.
 #[must_use]
 pub fn same_host(a: &str, b: &str) -> bool {
     bare_host(a) == bare_host(b)
 }
 
-/// Lower case, without port and without the dot of the root.
+/// Returns the host in lower case, without port and without the trailing dot.
 fn bare_host(host: &str) -> String {
     let host = host.trim().to_ascii_lowercase();
     let name = match host.rsplit_once(':') {
@@ -49,9 +49,9 @@ fn bare_host(host: &str) -> String {
     name.strip_suffix('.').unwrap_or(name).to_owned()
 }
 
-/// What a referrer is counted under: the part of its host that somebody registered, by the public
-/// suffix list, private suffixes included. Hosts without one (numbers, suffixes themselves, names that
-/// have no dot) stand for themselves, and so do apps.
+/// Returns the registrable domain of a referrer's host, by the public suffix list, private suffixes
+/// included. A host without one (an IP address, a suffix itself, a name without a dot, an app) is
+/// returned whole.
 #[must_use]
 pub fn registrable_domain(referrer: &str) -> Option<String> {
     let url = Url::parse(referrer).ok()?;
@@ -63,15 +63,15 @@ pub fn registrable_domain(referrer: &str) -> Option<String> {
     Some(registered.unwrap_or(&host).to_owned())
 }
 
-/// A judged `Referer`.
+/// A classified `Referer` header.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Referrer {
-    /// Only of another site.
+    /// The address, only when it is of another site.
     pub(super) url: Option<String>,
     pub(super) kind: ReferrerKind,
 }
 
-pub(super) fn judge(referrer: Option<&str>, host: Option<&str>, rules: &Rules) -> Referrer {
+pub(super) fn judge(referrer: Option<&str>, host: Option<&str>, rules: &LandingRules) -> Referrer {
     let text = referrer.and_then(page::clean_url);
     let kind = match &text {
         None => ReferrerKind::None,
@@ -80,7 +80,7 @@ pub(super) fn judge(referrer: Option<&str>, host: Option<&str>, rules: &Rules) -
     Referrer { url: text.filter(|_| kind == ReferrerKind::Foreign), kind }
 }
 
-fn kind_of(referrer: &str, host: Option<&str>, rules: &Rules) -> ReferrerKind {
+fn kind_of(referrer: &str, host: Option<&str>, rules: &LandingRules) -> ReferrerKind {
     let Ok(url) = Url::parse(referrer) else {
         return ReferrerKind::Malformed;
     };

@@ -1,4 +1,4 @@
-//! One test a row of the landing table, and the values.
+//! One test per row of the landing table, and tests of the values.
 
 use super::*;
 
@@ -7,9 +7,9 @@ const NOW: Timestamp = Timestamp::from_micros(1_790_000_000_000_000);
 const OLD: TouchId = TouchId(uuid::Uuid::from_u128(1));
 const NEW: TouchId = TouchId(uuid::Uuid::from_u128(2));
 
-/// Given: a visitor without cookies opens `/?{query}`.
-fn opens(query: &str) -> Request<'_> {
-    Request {
+/// Returns the request of a visitor without cookies for `/?{query}`.
+fn opens(query: &str) -> PageRequest<'_> {
+    PageRequest {
         navigation: Navigation {
             method: "GET",
             fetch_mode: Some("navigate"),
@@ -28,9 +28,9 @@ fn opens(query: &str) -> Request<'_> {
     }
 }
 
-/// Given: the same, who came before and has a live `whence_touch`.
-fn comes_back(query: &str) -> Request<'_> {
-    Request { first_touch: Some(first_touch(NOW - DAY)), ..opens(query) }
+/// Returns the same request of a visitor who came before and has a live `whence_touch`.
+fn comes_back(query: &str) -> PageRequest<'_> {
+    PageRequest { first_touch: Some(first_touch(NOW - DAY)), ..opens(query) }
 }
 
 fn first_touch(touched_at: Timestamp) -> FirstTouch {
@@ -51,29 +51,29 @@ fn planted(code: &str, touched_at: Timestamp) -> RefCode {
     RefCode::Signed(PlantedCode { code: code.parse().unwrap(), touched_at, touch_id: OLD })
 }
 
-fn rules() -> Rules {
-    Rules {
+fn rules() -> LandingRules {
+    LandingRules {
         own_hosts: Hosts::new(["example.com"]),
         excluded_hosts: Hosts::new(["paypal.com", "accounts.google.com"]),
-        ..Rules::default()
+        ..LandingRules::default()
     }
 }
 
-fn when_with(request: &Request<'_>, rules: &Rules) -> Touch {
+fn when_with(request: &PageRequest<'_>, rules: &LandingRules) -> Touch {
     let arrival = arrive(request, rules).expect("a touch");
     arrival.touch(NEW, Visitor::default())
 }
 
-fn when(request: &Request<'_>) -> Touch {
+fn when(request: &PageRequest<'_>) -> Touch {
     when_with(request, &rules())
 }
 
-fn recorded(request: &Request<'_>) -> RecordedTouch {
+fn recorded(request: &PageRequest<'_>) -> RecordedTouch {
     when(request).record.expect("an event")
 }
 
 #[track_caller]
-fn then_nothing(request: &Request<'_>, why: Ignored) {
+fn then_nothing(request: &PageRequest<'_>, why: Ignored) {
     assert_eq!(arrive(request, &rules()).err(), Some(why));
 }
 
@@ -184,7 +184,7 @@ fn a_first_touch_past_the_window_makes_room_for_another() {
 fn a_direct_first_visit_is_frozen_as_such_and_recorded_only_on_demand() {
     let visit = opens("");
     let recorded = |record| {
-        let rules = Rules { record, ..rules() };
+        let rules = LandingRules { record, ..rules() };
         when_with(&visit, &rules)
     };
     for (record, event) in [(Record::All, true), (Record::Campaign, false), (Record::None, false)] {
@@ -199,7 +199,7 @@ fn a_direct_first_visit_is_frozen_as_such_and_recorded_only_on_demand() {
 
 #[test]
 fn record_none_plants_all_the_same() {
-    let rules = Rules { record: Record::None, ..rules() };
+    let rules = LandingRules { record: Record::None, ..rules() };
     let touch = when_with(&opens("ref=abc"), &rules);
     then_planted(&touch, Some("abc"));
     assert!(touch.plant_first.is_some());
@@ -260,7 +260,7 @@ fn a_malformed_first_code_is_not_healed_by_a_second() {
 
 #[test]
 fn a_referrer_of_our_own_or_an_excluded_host_is_dropped_and_flagged() {
-    use ReferrerKind::{Excluded, Foreign, Malformed, None as Nobody, Own};
+    use ReferrerKind::{Excluded, Foreign, Malformed, None as Absent, Own};
     for (referrer, kind) in [
         ("https://example.com/a?b", Own),
         ("https://Blog.Example.com:8443/", Own),
@@ -274,7 +274,7 @@ fn a_referrer_of_our_own_or_an_excluded_host_is_dropped_and_flagged() {
         ("javascript:alert(1)", Malformed),
         ("data:text/html,x", Malformed),
         ("/relative", Malformed),
-        ("  ", Nobody),
+        ("  ", Absent),
     ] {
         let mut request = opens("ref=abc");
         request.referrer = Some(referrer);
@@ -296,7 +296,7 @@ fn the_host_that_was_asked_is_always_our_own() {
 #[test]
 fn the_same_code_again_restarts_its_window_in_either_model() {
     for model in [Model::First, Model::Last] {
-        let rules = Rules { model, ..rules() };
+        let rules = LandingRules { model, ..rules() };
         let mut request = comes_back("ref=abc");
         request.ref_code = Some(planted("ABC", NOW - 20 * DAY));
         then_planted(&when_with(&request, &rules), Some("abc"));
@@ -307,7 +307,7 @@ fn the_same_code_again_restarts_its_window_in_either_model() {
 fn another_code_while_one_is_live_is_recorded_and_the_model_says_who_wins() {
     for held in [planted("old", NOW - 20 * DAY), RefCode::Bare("old".parse().unwrap())] {
         for (model, winner) in [(Model::First, None), (Model::Last, Some("new"))] {
-            let rules = Rules { model, ..rules() };
+            let rules = LandingRules { model, ..rules() };
             let mut request = comes_back("ref=new");
             request.ref_code = Some(held.clone());
             let touch = when_with(&request, &rules);
@@ -416,7 +416,7 @@ fn a_touch_names_the_first_one_of_its_visitor() {
     let earlier = TouchId(uuid::Uuid::from_u128(7));
     request.first_touch = Some(FirstTouch { touch_id: earlier, ..first.clone() });
     assert_eq!(recorded(&request).first_touch_id, earlier);
-    // One that is over is no longer theirs.
+    // An expired first touch no longer counts.
     let long_ago = request.now - 31 * DAY;
     request.first_touch = Some(FirstTouch { touch_id: earlier, touched_at: long_ago, ..first });
     assert_ne!(recorded(&request).first_touch_id, earlier);

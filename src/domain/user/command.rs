@@ -1,4 +1,4 @@
-//! What can be asked of an account, and why it says no.
+//! The commands on an account, and the reasons why it rejects them.
 
 use whence_events::{
     AttributionCaptured, Client, CodeKind, Country, DeliveryFailure, DeviceClass, EmailAddress,
@@ -6,122 +6,122 @@ use whence_events::{
     UserId,
 };
 
-use crate::domain::referral::Attempt;
+use crate::referral::Attempt;
 
-/// What can be asked of an account.
+/// A command on an account.
 #[derive(Clone, Debug)]
 pub enum UserCommand {
-    /// Log in with a verified address; the first time, register.
+    /// Opens a session with a verified address; the first time, registers the user.
     OpenSession(Box<OpenSession>),
-    /// Try to attribute.
+    /// Tries to attribute the user to a referrer.
     AttributeReferral {
-        /// Which user, for the decision.
+        /// The id of the user.
         user_id: UserId,
-        /// The attempt.
+        /// The attempt with its facts.
         attempt: Box<Attempt>,
     },
-    /// End a session.
+    /// Ends a session.
     RevokeSession {
-        /// Which.
+        /// The id of the session.
         session_id: SessionId,
-        /// Why.
+        /// The reason for which it is ended.
         reason: RevokeReason,
     },
-    /// Renew a session that is in use.
+    /// Extends a session that is in use.
     ExtendSession {
-        /// Now.
+        /// The current time.
         now: Timestamp,
-        /// Which.
+        /// The id of the session.
         session_id: SessionId,
     },
-    /// A name that was reserved for the user becomes their code.
+    /// Issues a referral code, whose name was reserved for the user.
     IssueReferralCode {
-        /// Now.
+        /// The current time.
         now: Timestamp,
-        /// The code.
+        /// The code to issue.
         code: ReferralCode,
-        /// Its kind.
+        /// The kind of the code.
         kind: CodeKind,
     },
-    /// A code attributes nothing from now on.
+    /// Disables a referral code: it attributes no touch from now on.
     DisableReferralCode {
-        /// The code.
+        /// The code to disable.
         code: ReferralCode,
-        /// Why, in a word.
+        /// The reason for which it is disabled, as a keyword.
         reason: String,
     },
-    /// A name that was reserved for the user becomes their creator handle.
+    /// Claims a creator handle, whose name was reserved for the user.
     ClaimHandle {
-        /// The handle.
+        /// The handle to claim.
         handle: Handle,
     },
-    /// Give the plan every account starts with.
+    /// Gives the user the plan that every account starts with.
     ProvisionSubscription {
-        /// Its name.
+        /// The name of the plan.
         plan: String,
     },
-    /// Record what became of the welcome mail.
+    /// Records the outcome of an attempt to send the welcome mail.
     RecordWelcome(Result<(), DeliveryFailure>),
-    /// Forget who it was.
+    /// Erases the user.
     Erase {
-        /// Who asked for it.
+        /// The party who requested the erasure.
         requested_by: String,
-        /// How.
+        /// The way in which the erasure was requested.
         mode: String,
     },
 }
 
-/// Log in with a verified address.
+/// The command that opens a session with a verified address.
 #[derive(Clone, Debug)]
 pub struct OpenSession {
-    /// Now.
+    /// The current time.
     pub now: Timestamp,
-    /// The user whom the address belongs to.
+    /// The user who owns the address.
     pub user_id: UserId,
-    /// The address, for the first time.
+    /// The address, for a registration.
     pub email: EmailAddress,
-    /// Its name in the log.
+    /// The key that names the address in the log.
     pub email_key: EmailKey,
-    /// Whence they came, for the first time.
-    pub origin: AttributionCaptured,
-    /// A referral attempt that came along.
+    /// The attribution snapshot, for a registration.
+    pub snapshot: AttributionCaptured,
+    /// The referral attempt that the request carried.
     pub attempt: Option<Attempt>,
-    /// A fresh id.
+    /// A fresh id for the session.
     pub session_id: SessionId,
-    /// Hash of the fresh secret.
+    /// The SHA-256 of the secret half of the token.
     pub token_hash: Hash,
-    /// What carries the session.
+    /// The kind of credential that carries the session.
     pub kind: SessionKind,
-    /// Who logs in.
+    /// The network client that logs in.
     pub device: Client,
-    /// With what.
+    /// The kind of device.
     pub device_class: Option<DeviceClass>,
-    /// From where.
+    /// The country of the IP address.
     pub country: Option<Country>,
 }
 
-/// Why an account says no.
+/// The reason why an account rejects a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum UserRejection {
-    /// Nobody registered under this id.
+    /// No user is registered under this id.
     #[error("there is no such user")]
     NotRegistered,
-    /// They are gone.
+    /// The user was erased.
     #[error("the user was erased")]
     Erased,
-    /// No such session, or it is over.
+    /// The session does not exist, or has ended.
     #[error("there is no such session")]
     NoSuchSession,
-    /// No such code of theirs, or it is disabled.
+    /// The user has no such code, or it is disabled.
     #[error("there is no such code")]
     NoSuchCode,
-    /// Too many codes chosen lately.
+    /// The user chose too many codes lately.
     #[error("too many codes were chosen; the next one at {until}")]
     TooManyCodes {
-        /// When the next one may be.
+        /// The time from which the next code may be chosen.
         until: Timestamp,
     },
-    /// There was nothing to attribute by; nothing is recorded.
+    /// The attempt was refused, and the refusal is not recorded.
     #[error("not attributed: {0}")]
     NotAttributed(Refusal),
 }

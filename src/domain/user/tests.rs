@@ -4,8 +4,8 @@ use whence_events::{
 };
 
 use super::*;
-use crate::domain::referral::tests::attempt;
-use crate::domain::spec::{START, after, given, session, user};
+use crate::referral::tests::attempt;
+use crate::spec::{START, after, given, session, user};
 
 const DAY: u64 = 86_400;
 
@@ -23,7 +23,7 @@ fn registered() -> UserEvent {
     .into()
 }
 
-fn origin() -> AttributionCaptured {
+fn snapshot() -> AttributionCaptured {
     AttributionCaptured {
         first_referrer_url: None,
         referrer_domain: None,
@@ -50,7 +50,7 @@ fn open(n: u8, now: Timestamp, attempt: Option<Attempt>) -> UserCommand {
         user_id: user(1),
         email: email(),
         email_key: EmailKey([1; 16]),
-        origin: origin(),
+        snapshot: snapshot(),
         attempt,
         session_id: session(n),
         token_hash: Hash([n; 32]),
@@ -104,17 +104,17 @@ fn erased() -> UserEvent {
 }
 
 #[test]
-fn the_first_login_registers_and_freezes_the_origin() {
+fn the_first_login_registers_and_freezes_the_snapshot() {
     given::<User>([]).when(open(1, START, None)).then([
         registered(),
-        origin().into(),
+        snapshot().into(),
         opened(1, START),
     ]);
 }
 
 #[test]
 fn a_later_login_neither_registers_nor_captures_again() {
-    given::<User>([registered(), origin().into()])
+    given::<User>([registered(), snapshot().into()])
         .when(open(2, after(60), None))
         .then([opened(2, after(60))]);
 }
@@ -142,7 +142,7 @@ fn an_attempt_that_leaves_nothing_does_not_fail_the_login() {
 
 #[test]
 fn an_account_is_attributed_once() {
-    let history = || given::<User>([]).at(after(DAY)).and([registered(), origin().into()]);
+    let history = || given::<User>([]).at(after(DAY)).and([registered(), snapshot().into()]);
     let first = history().when(attribute(attempt())).events();
     assert!(matches!(&first[..], [UserEvent::ReferralAttributed(ReferralAttributed { .. })]));
     let again = history().and(first.clone()).when(attribute(attempt())).events();
@@ -150,7 +150,7 @@ fn an_account_is_attributed_once() {
         panic!("{again:?}")
     };
     assert_eq!(*reason, Refusal::AlreadyAttributed);
-    // The same refusal again leaves nothing more on record.
+    // The same refusal again is not recorded.
     history()
         .and(first)
         .and(again)
@@ -184,16 +184,16 @@ fn refusals_on_record_are_bounded() {
     for n in 0..MAX_REFUSALS {
         history = history.and([refused(&format!("nope-{n}"), Refusal::UnknownCode)]);
     }
-    let one_more = Attempt { lookup: crate::domain::referral::CodeLookup::Unknown, ..attempt() };
+    let one_more = Attempt { lookup: crate::referral::CodeLookup::Unknown, ..attempt() };
     history.when(attribute(one_more)).rejected(UserRejection::NotAttributed(Refusal::UnknownCode));
 }
 
 #[test]
 fn an_undecided_attempt_can_always_be_ended() {
-    let unknown = || Attempt { lookup: crate::domain::referral::CodeLookup::Unknown, ..attempt() };
+    let unknown = || Attempt { lookup: crate::referral::CodeLookup::Unknown, ..attempt() };
     let code = unknown().cookie.unwrap().code().unwrap().as_str().to_owned();
     let mut history = given::<User>([]).at(after(DAY)).and([registered()]);
-    // It said so before, and the record is full: neither keeps the end off the record.
+    // The reason is the same as before, and the limit is reached: the end is recorded all the same.
     history = history.and([refused(&code, Refusal::UnknownCode)]);
     for n in 2..MAX_REFUSALS {
         history = history.and([refused(&format!("nope-{n}"), Refusal::UnknownCode)]);

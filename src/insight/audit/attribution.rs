@@ -102,7 +102,7 @@ async fn origin(
     show: Show,
 ) -> Result<Option<Origin>, StoreError> {
     let Event::User(event) = &recorded.event else { return Ok(None) };
-    let Some(origin) = event.origin() else { return Ok(None) };
+    let Some(origin) = event.snapshot() else { return Ok(None) };
     let mut opened = recorded.event.clone();
     engine.vault.open_event(&recorded.stream, recorded.version, &mut opened).await?;
     Ok(Some(Origin {

@@ -92,7 +92,7 @@ fn user(event: &UserEvent, show: Show) -> String {
             format!("registered with {email}{}", name.unwrap_or_default())
         }
         UserEvent::AttributionCapturedV1(_) | UserEvent::AttributionCaptured(_) => {
-            event.origin().map(|origin| self::origin(&origin, show)).unwrap_or_default()
+            event.snapshot().map(|origin| self::origin(&origin, show)).unwrap_or_default()
         }
         UserEvent::ReferralAttributed(referral) => format!(
             "the referral was decided {}: referred by user {} with code {}",

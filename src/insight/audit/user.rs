@@ -112,7 +112,7 @@ fn touch_of(event: &UserEvent) -> Option<TouchId> {
     if let UserEvent::ReferralRefused(refused) = event {
         return refused.evidence.touch_id;
     }
-    event.origin().and_then(|origin| origin.touch_id)
+    event.snapshot().and_then(|origin| origin.touch_id)
 }
 
 /// Every recorded touch of the visitor who made these.

@@ -1,17 +1,17 @@
-//! A touch's stream holds one event.
+//! The stream of a touch, which holds one event.
 
 use whence_events::{Event, TouchEvent, TouchRecorded};
 
-use crate::domain::rules::NeverRejected;
-use crate::domain::{Decider, Stamp};
+use crate::rules::NeverRejected;
+use crate::{Decider, EventContext};
 
-/// Whether the touch is on record.
+/// The state of a touch stream: whether the touch is recorded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RecordedOnce {
+pub struct TouchStream {
     recorded: bool,
 }
 
-impl Decider for RecordedOnce {
+impl Decider for TouchStream {
     type Command = TouchRecorded;
     type Event = TouchEvent;
     type Rejection = NeverRejected;
@@ -20,7 +20,7 @@ impl Decider for RecordedOnce {
         if let Event::Touch(event) = event { Some(event) } else { None }
     }
 
-    fn evolve(self, event: &TouchEvent, _: Stamp) -> Self {
+    fn evolve(self, event: &TouchEvent, _: EventContext) -> Self {
         match event {
             TouchEvent::TouchRecordedV1(_) | TouchEvent::TouchRecorded(_) => {
                 Self { recorded: true }

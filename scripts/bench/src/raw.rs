@@ -1,5 +1,5 @@
-//! The engines themselves, with the schema of the log and nothing around them: what a store is
-//! compared with.
+//! The databases themselves, with the schema of the log and no store around them, as the reference
+//! for stores.
 
 use std::time::{Duration, Instant};
 
@@ -9,53 +9,53 @@ use tokio_postgres::{Client, Statement};
 use whence::infra::keys;
 use whence_events::StreamId;
 
-use crate::report::rate;
+use crate::numbers::rate;
 use crate::service::Log;
-use crate::stores::{self, Place};
+use crate::stores::{self, Target};
 
-/// Events of a stream before the next stream begins: some three streams a login of ten events.
+/// The number of events in a stream: about three streams for a login of ten events.
 pub(crate) const EVENTS_OF_STREAM: u64 = 4;
 
-/// Bytes of an event's data.
-pub(crate) const BYTES: usize = 300;
+/// The size of the data of an event, in bytes.
+pub(crate) const DATA_BYTES: usize = 300;
 
-/// When all of it happened.
-pub(crate) const TIME: i64 = 1_767_225_600_000_000;
+/// The time of all events, in microseconds since 1970.
+pub(crate) const OCCURRED_AT: i64 = 1_767_225_600_000_000;
 
-/// An engine that batches are committed to.
-pub(crate) enum Engine {
-    Sqlite(SqliteEngine),
-    Postgres(PostgresEngine),
+/// A database that batches are committed to.
+pub(crate) enum RawDatabase {
+    Sqlite(RawSqlite),
+    Postgres(RawPostgres),
 }
 
-impl Engine {
-    /// In a place of its own.
-    pub(crate) fn open(place: &Place, log: &Log) -> anyhow::Result<Self> {
-        match &place.url {
-            None => Ok(Self::Sqlite(SqliteEngine::open(place)?)),
-            Some(url) => Ok(Self::Postgres(log.runtime.block_on(PostgresEngine::open(url))?)),
+impl RawDatabase {
+    /// Opens the database in an empty store of its own.
+    pub(crate) fn open(target: &Target, log: &Log) -> anyhow::Result<Self> {
+        match &target.url {
+            None => Ok(Self::Sqlite(RawSqlite::open(target)?)),
+            Some(url) => Ok(Self::Postgres(log.runtime.block_on(RawPostgres::open(url))?)),
         }
     }
 
-    /// Batches of so many events, one after the other: events a second.
+    /// Commits batches one after the other for some time; returns the events per second.
     pub(crate) fn round(&mut self, log: &Log, batch: usize, time: Duration) -> anyhow::Result<f64> {
         match self {
-            Self::Sqlite(engine) => Ok(engine.round(batch, time)?),
-            Self::Postgres(engine) => log.runtime.block_on(engine.round(batch, time)),
+            Self::Sqlite(database) => Ok(database.round(batch, time)?),
+            Self::Postgres(database) => log.runtime.block_on(database.round(batch, time)),
         }
     }
 }
 
-/// SQLite with the log's settings.
-pub(crate) struct SqliteEngine {
+/// SQLite with the settings of the log.
+pub(crate) struct RawSqlite {
     connection: Connection,
     position: u64,
     data: String,
 }
 
-impl SqliteEngine {
-    fn open(place: &Place) -> rusqlite::Result<Self> {
-        let connection = Connection::open(place.directory().join("raw.db"))?;
+impl RawSqlite {
+    fn open(target: &Target) -> rusqlite::Result<Self> {
+        let connection = Connection::open(target.directory().join("raw.db"))?;
         connection.execute_batch(
             "PRAGMA journal_mode = WAL;
              PRAGMA synchronous = FULL;
@@ -63,7 +63,7 @@ impl SqliteEngine {
              PRAGMA wal_autocheckpoint = 4000;",
         )?;
         connection.execute_batch(include_str!("../../../migrations/sqlite/0001_log.sql"))?;
-        Ok(Self { connection, position: 0, data: "x".repeat(BYTES) })
+        Ok(Self { connection, position: 0, data: "x".repeat(DATA_BYTES) })
     }
 
     fn round(&mut self, batch: usize, time: Duration) -> rusqlite::Result<f64> {
@@ -84,7 +84,8 @@ impl SqliteEngine {
                            VALUES (?1, ?2, ?3, ?4, 'SubscriptionProvisioned.v1', ?5, ?6, ?6, ?4,
                              NULL, 'owner')";
                 let id = secrets::new_event_id();
-                let row = params![self.position, first, version, id.0.as_bytes(), self.data, TIME];
+                let row =
+                    params![self.position, first, version, id.0.as_bytes(), self.data, OCCURRED_AT];
                 transaction.prepare_cached(sql)?.execute(row)?;
             }
             transaction.commit()?;
@@ -94,15 +95,15 @@ impl SqliteEngine {
     }
 }
 
-/// Postgres: one statement of many rows a transaction, out of arrays, and no lock and no check.
-pub(crate) struct PostgresEngine {
+/// Postgres with one statement of many rows per transaction, from arrays, without lock or check.
+pub(crate) struct RawPostgres {
     client: Client,
     insert: Statement,
     position: i64,
     data: String,
 }
 
-impl PostgresEngine {
+impl RawPostgres {
     const INSERT: &str = "WITH streams AS (
           INSERT INTO log.streams (first, name) SELECT * FROM unnest($1::bigint[], $2::text[])
         )
@@ -122,7 +123,7 @@ impl PostgresEngine {
             client.batch_execute(sql).await.context("the schema of the log")?;
         }
         let insert = client.prepare(Self::INSERT).await?;
-        Ok(Self { client, insert, position: 0, data: "x".repeat(BYTES) })
+        Ok(Self { client, insert, position: 0, data: "x".repeat(DATA_BYTES) })
     }
 
     async fn round(&mut self, batch: usize, time: Duration) -> anyhow::Result<f64> {
@@ -143,7 +144,10 @@ impl PostgresEngine {
             }
             let data = vec![&self.data[..]; batch];
             self.client
-                .execute(&self.insert, &[&firsts, &names, &positions, &streams, &ids, &data, &TIME])
+                .execute(
+                    &self.insert,
+                    &[&firsts, &names, &positions, &streams, &ids, &data, &OCCURRED_AT],
+                )
                 .await?;
             count += batch;
         }
