@@ -19,7 +19,7 @@ use std::sync::Arc;
 
 use anyhow::{Context as _, ensure};
 use whence_events::{Actor, AuditRead, AuditSubject, Position};
-use whence_projections::analytics::{AsOf, Query, View};
+use whence_projections::report::{AsOf, Query, View};
 
 pub(crate) use self::csv::quoted;
 pub use self::encoder::Format;

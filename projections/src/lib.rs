@@ -4,7 +4,6 @@
 //! with the projectors' checkpoints in one transaction. Nothing here appends, and deleting all of it
 //! loses nothing.
 
-pub mod analytics;
 mod attribution;
 mod change;
 mod duties;
@@ -13,6 +12,7 @@ pub mod log_tree;
 mod look;
 pub mod merkle;
 mod read_db;
+pub mod report;
 
 pub use attribution::{Invitee, ReferralOverview, Snapshot};
 pub use change::Change;

@@ -3,7 +3,7 @@
 use anyhow::{Context as _, ensure};
 use clap::Args;
 use whence_events::Position;
-use whence_projections::analytics::{AsOf, Query, View};
+use whence_projections::report::{AsOf, Query, View};
 
 use super::operate::operator;
 use super::{LogArgs, LogConfig, ViewArgs};

@@ -2,7 +2,7 @@
 
 use std::io::IsTerminal as _;
 
-use whence_projections::analytics::{Kind, Table};
+use whence_projections::report::{Kind, Table};
 
 use super::chart::{Bars, Chart, Columns, Heat};
 use super::words::{NOTHING, day, number, round_up, shortened};

@@ -1,7 +1,7 @@
 //! `whence report --html`: one page for all that is asked.
 
 use anyhow::{Context as _, ensure};
-use whence_projections::analytics::{AsOf, Query, View};
+use whence_projections::report::{AsOf, Query, View};
 
 use super::{as_of, fold};
 use crate::config::ReportArgs;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use rusqlite::{Connection, OpenFlags};
 use tempfile::TempDir;
-use whence_projections::analytics::{Analytics, Asked, Query, View};
+use whence_projections::report::{ReportFold, RawQuery, Query, View};
 
 use crate::Long;
 use crate::args::Args;
@@ -195,7 +195,7 @@ fn read_all(directory: &Path) -> anyhow::Result<f64> {
 /// Folds all events into the facts of a view, reading and decoding not counted: events a second.
 fn fold(args: &Args, place: &Place) -> anyhow::Result<f64> {
     let log = Log::open(place, args)?;
-    let mut analytics = Analytics::new(&[View::Signups]);
+    let mut analytics = ReportFold::new(&[View::Signups]);
     let (mut after, mut count, mut time) = (0, 0, Duration::ZERO);
     loop {
         let events = log.runtime.block_on(log.store.read_all(after, PAGE))?;
@@ -205,7 +205,7 @@ fn fold(args: &Args, place: &Place) -> anyhow::Result<f64> {
         analytics.apply(&events)?;
         time += begin.elapsed();
     }
-    let query = Query::parse(View::Signups, &Asked::default())?;
+    let query = Query::parse(View::Signups, &RawQuery::default())?;
     let begin = Instant::now();
     let table = analytics.table(View::Signups, &query);
     time += begin.elapsed();

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 
 use whence_events::Position;
 
-use crate::analytics::asked::Query;
-use crate::analytics::dimension::{Dimension, PARTS};
-use crate::analytics::facts::{Atom, Facts};
-use crate::analytics::groups;
-use crate::analytics::table::{Cell, Table};
-use crate::analytics::view::View;
+use crate::report::atom::Atom;
+use crate::report::dimension::{Dimension, PARTS};
+use crate::report::facts::Facts;
+use crate::report::groups;
+use crate::report::query::Query;
+use crate::report::table::{Cell, Table};
+use crate::report::view::View;
 
 /// How many of the largest subtrees are told.
 const LARGEST: usize = 10;

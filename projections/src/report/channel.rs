@@ -1,10 +1,10 @@
-//! Which channel a visit came by: Google Analytics 4's default channel group, as its help page
+//! Which channel a visit came by: Google ReportFold 4's default channel group, as its help page
 //! "Default channel group" defines it for manual traffic, and two more. The rules are data, tried
 //! from top to bottom; `sources.txt` has the sites that they call search, social, shopping, video
 //! and AI assistant sites.
 //!
 //! Where a visit carries no campaign parameters, source and medium follow from what it does carry,
-//! as Google Analytics does it: an advertiser's click id, else the site it came from, else nothing
+//! as Google ReportFold does it: an advertiser's click id, else the site it came from, else nothing
 //! (`(direct)` and `(none)`).
 
 use std::collections::HashMap;
@@ -192,6 +192,9 @@ const CLICK_IDS: &[(&str, &str, &str, bool)] = &[
     ("fbclid", "facebook", "referral", false),
 ];
 
+/// The referrer domain of a visit that is known to have come from no other site.
+pub(super) const NO_REFERRER: &str = "(none)";
+
 /// What is known of a visit.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Traffic<'a> {
@@ -237,7 +240,7 @@ impl Visit {
             (Some((_, source, medium, true)), _) => (*source, *medium),
             _ if tagged => (traffic.source.unwrap_or(""), traffic.medium.unwrap_or("")),
             (Some((_, source, medium, false)), _) => (*source, *medium),
-            (None, Some(super::fold::NO_REFERRER)) => ("(direct)", "(none)"),
+            (None, Some(NO_REFERRER)) => ("(direct)", "(none)"),
             (None, Some(domain)) => (domain, medium_of(domain)),
             (None, None) => return None,
         };
@@ -267,7 +270,7 @@ impl Visit {
     }
 }
 
-/// The medium of a visit from a site, as Google Analytics sets it.
+/// The medium of a visit from a site, as Google ReportFold sets it.
 fn medium_of(domain: &str) -> &'static str {
     match site(domain) {
         Some(Site::Search) => "organic",

@@ -3,15 +3,16 @@
 
 use whence_events::Position;
 
-use super::{micros, of_user, percentile, ratio};
-use crate::analytics::asked::Query;
-use crate::analytics::facts::{Atom, Facts};
-use crate::analytics::groups::Groups;
-use crate::analytics::table::{Cell, Table};
-use crate::analytics::view::View;
+use crate::report::atom::Atom;
+use crate::report::facts::Facts;
+use crate::report::groups::Groups;
+use crate::report::measure::{micros, of_user, percentile, ratio};
+use crate::report::query::Query;
+use crate::report::table::{Cell, Table};
+use crate::report::view::View;
 
 #[derive(Default)]
-struct Cohort {
+struct InvitingCohort {
     users: u64,
     inviters: u64,
     invitees: u64,
@@ -20,7 +21,7 @@ struct Cohort {
 }
 
 pub(super) fn table(facts: &Facts, query: &Query, as_of: Position) -> Table {
-    let mut groups = Groups::<Cohort>::new(View::Viral, facts, query);
+    let mut groups = Groups::<InvitingCohort>::new(View::Viral, facts, query);
     let mut has_invited = vec![false; facts.users.all().len()];
     for (_, invited_at, invitee) in facts.users.registered() {
         let Some(referrer) = invitee.referrer else { continue };
@@ -48,7 +49,7 @@ pub(super) fn table(facts: &Facts, query: &Query, as_of: Position) -> Table {
     groups.table(as_of, measures)
 }
 
-fn measures(mut cohort: Cohort) -> Vec<Cell> {
+fn measures(mut cohort: InvitingCohort) -> Vec<Cell> {
     cohort.cycles.sort_unstable();
     vec![
         Cell::Count(cohort.users),

@@ -4,22 +4,23 @@
 
 use whence_events::{Position, Timestamp};
 
-use super::{of_time, of_user, ratio};
-use crate::analytics::asked::Query;
-use crate::analytics::dimension::Dimension;
-use crate::analytics::facts::{Atom, Facts, Touch, User};
-use crate::analytics::groups::Groups;
-use crate::analytics::table::{Cell, Table};
-use crate::analytics::view::View;
+use crate::report::atom::Atom;
+use crate::report::dimension::Dimension;
+use crate::report::facts::{Facts, Touch, User};
+use crate::report::groups::Groups;
+use crate::report::measure::{of_time, of_user, ratio};
+use crate::report::query::Query;
+use crate::report::table::{Cell, Table};
+use crate::report::view::View;
 
 #[derive(Default)]
-struct Counts {
+struct ClickCounts {
     clicks: u64,
     signups: u64,
     attributed: u64,
 }
 
-impl Counts {
+impl ClickCounts {
     fn with_rate(self) -> Vec<Cell> {
         let rate = ratio(self.signups, self.clicks);
         let counts = [self.clicks, self.signups, self.attributed].map(Cell::Count);
@@ -28,7 +29,7 @@ impl Counts {
 }
 
 pub(super) fn domains(facts: &Facts, query: &Query, as_of: Position) -> Table {
-    let mut groups = Groups::<Counts>::new(View::Domains, facts, query);
+    let mut groups = Groups::<ClickCounts>::new(View::Domains, facts, query);
     for touch in landings(facts, query) {
         if let Some(counts) = groups.of(|by| of_touch(touch, query, by)) {
             counts.clicks += 1;
@@ -44,7 +45,7 @@ pub(super) fn domains(facts: &Facts, query: &Query, as_of: Position) -> Table {
 
 /// Unknown is whoever came with a code that nobody owns.
 pub(super) fn referrers(facts: &Facts, query: &Query, as_of: Position) -> Table {
-    let mut groups = Groups::<Counts>::new(View::Referrers, facts, query);
+    let mut groups = Groups::<ClickCounts>::new(View::Referrers, facts, query);
     for touch in landings(facts, query).filter(|touch| touch.with_code) {
         if let Some(counts) = groups.of(|by| of_touch(touch, query, by)) {
             counts.clicks += 1;
@@ -56,12 +57,12 @@ pub(super) fn referrers(facts: &Facts, query: &Query, as_of: Position) -> Table 
             counts.attributed += u64::from(user.referrer.is_some());
         }
     }
-    groups.table(as_of, Counts::with_rate)
+    groups.table(as_of, ClickCounts::with_rate)
 }
 
 /// Unknown is whoever came to the page of a creator that nobody is.
 pub(super) fn creators(facts: &Facts, query: &Query, as_of: Position) -> Table {
-    let mut groups = Groups::<Counts>::new(View::Creators, facts, query);
+    let mut groups = Groups::<ClickCounts>::new(View::Creators, facts, query);
     let of_creator = |page: bool, creator: Atom| page || creator != Atom::UNKNOWN;
     for touch in landings(facts, query).filter(|t| of_creator(t.on_creator_page, t.creator)) {
         if let Some(counts) = groups.of(|by| of_touch(touch, query, by)) {
@@ -76,7 +77,7 @@ pub(super) fn creators(facts: &Facts, query: &Query, as_of: Position) -> Table {
             counts.attributed += u64::from(user.referrer == Some(user.creator));
         }
     }
-    groups.table(as_of, Counts::with_rate)
+    groups.table(as_of, ClickCounts::with_rate)
 }
 
 fn landings<'a>(facts: &'a Facts, query: &'a Query) -> impl Iterator<Item = &'a Touch> {

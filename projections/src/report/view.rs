@@ -1,7 +1,7 @@
 //! Which views there are, and what each of them can be grouped by.
 
-use super::asked::QueryError;
 use super::dimension::Dimension as D;
+use super::error::InvalidQuery;
 use super::table::{Column, Kind};
 
 /// A view.
@@ -214,11 +214,11 @@ impl View {
     ///
     /// # Errors
     /// One sentence that lists the views.
-    pub fn parse(name: &str) -> Result<Self, QueryError> {
+    pub fn parse(name: &str) -> Result<Self, InvalidQuery> {
         let known = Self::ALL.into_iter().find(|view| view.name() == name);
         known.ok_or_else(|| {
             let names: Vec<_> = Self::ALL.iter().map(|view| view.name()).collect();
-            QueryError(format!("there is no view {name:?}; there are {}", names.join(", ")))
+            InvalidQuery(format!("there is no view {name:?}; there are {}", names.join(", ")))
         })
     }
 

@@ -7,15 +7,11 @@ use whence_events::{
     RulesEvent, StreamId, Timestamp, TouchId, TouchRecorded, UserEvent, UserId,
 };
 
-use super::asked::Query;
-use super::channel::{Channel, Traffic, classify};
-use super::facts::{Activity, Atom, Evidence, Facts, Touch};
-use super::table::Table;
+use super::atom::Atom;
+use super::channel::{Channel, NO_REFERRER, Traffic, classify};
+use super::facts::{Activity, Evidence, Facts, Texts, Touch};
+use super::stage::Stage;
 use super::view::View;
-use super::views::{self, Stage};
-
-/// The word for a visit that is known to have come from no other site.
-pub(super) const NO_REFERRER: &str = "(none)";
 
 /// The fold came upon an event that this version cannot read. Everything before it is folded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -32,10 +28,10 @@ pub struct Stopped {
 
 /// A fold of the log that views are made of.
 #[derive(Debug, Default)]
-pub struct Analytics {
-    facts: Facts,
+pub struct ReportFold {
+    pub(super) facts: Facts,
     needs: Needs,
-    as_of: Position,
+    pub(super) as_of: Position,
     /// Attribution windows by the digest of their settings.
     windows: HashMap<Mac, u64>,
     /// The one in force; 0: not known.
@@ -79,7 +75,7 @@ impl Needs {
     }
 }
 
-impl Analytics {
+impl ReportFold {
     /// An empty fold that will be asked for these views and no others.
     #[must_use]
     pub fn new(views: &[View]) -> Self {
@@ -103,12 +99,6 @@ impl Analytics {
             self.facts.last_at = self.facts.last_at.max(Some(recorded.metadata.occurred_at));
         }
         Ok(())
-    }
-
-    /// The answer of a view.
-    #[must_use]
-    pub fn table(&self, view: View, query: &Query) -> Table {
-        views::table(view, &self.facts, query, self.as_of)
     }
 
     fn take(&mut self, recorded: &Recorded) -> Result<(), Stopped> {
@@ -216,7 +206,7 @@ impl Analytics {
         let no_referrer = known && origin.first_referrer_url.is_none();
         let domain = origin.referrer_domain.as_deref().or(no_referrer.then_some(NO_REFERRER));
         user.referrer_domain = texts.of_maybe(domain);
-        let visit = Visit {
+        let visit = VisitKey {
             source: user.source,
             medium: user.medium,
             campaign: user.campaign,
@@ -246,7 +236,7 @@ impl Analytics {
         if self.needs.touches == TouchNeed::Visitors {
             number = touch_ids.of(touch_id);
             first = touch.first_touch_id.map_or(Atom::UNKNOWN, |first| touch_ids.of(first));
-            let visit = Visit {
+            let visit = VisitKey {
                 source: texts.of_maybe(touch.utm.source.as_deref()),
                 medium: texts.of_maybe(touch.utm.medium.as_deref()),
                 campaign: texts.of_maybe(touch.utm.campaign.as_deref()),
@@ -342,7 +332,7 @@ fn is_creator_page(path: Option<&str>) -> bool {
 
 /// What a channel is decided on, apart from click ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-struct Visit {
+struct VisitKey {
     source: Atom,
     medium: Atom,
     campaign: Atom,
@@ -353,15 +343,15 @@ struct Visit {
 /// Channels that were decided before: few visits are like no other.
 #[derive(Debug, Default)]
 struct Channels {
-    known: HashMap<Visit, Option<Channel>>,
+    known: HashMap<VisitKey, Option<Channel>>,
 }
 
 impl Channels {
     fn of<'a>(
         &mut self,
-        visit: Visit,
+        visit: VisitKey,
         click_ids: impl Iterator<Item = &'a String>,
-        texts: &super::facts::Texts,
+        texts: &Texts,
     ) -> Option<Channel> {
         let click_ids: Vec<&str> = click_ids.map(String::as_str).collect();
         let decide = || {

@@ -6,20 +6,16 @@ use std::time::Duration;
 use whence_events::{Position, Timestamp};
 
 use super::dimension::Dimension;
+use super::error::InvalidQuery;
 use super::view::View;
 use super::zone::{Zone, parse_day};
 
 /// What people write for "nothing was known", besides nothing at all.
 const UNKNOWN: &str = "(unknown)";
 
-/// What was asked and cannot be answered: one sentence.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct QueryError(pub String);
-
 /// A question as it was written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Asked {
+pub struct RawQuery {
     /// The first day or moment that counts.
     pub from: Option<String>,
     /// The first day or moment that no longer counts.
@@ -53,7 +49,7 @@ impl Query {
     ///
     /// # Errors
     /// One sentence, with what is known instead.
-    pub fn parse(view: View, asked: &Asked) -> Result<Self, QueryError> {
+    pub fn parse(view: View, asked: &RawQuery) -> Result<Self, InvalidQuery> {
         let zone = asked.timezone.as_deref().map_or(Ok(Zone::default()), Zone::parse)?;
         let moment = |what, text: &Option<String>| {
             text.as_deref().map(|text| zone.moment(what, text)).transpose()
@@ -62,7 +58,7 @@ impl Query {
         if let (Some(from), Some(to)) = (from, to)
             && from > to
         {
-            return Err(QueryError(format!("from {from} is after to {to}")));
+            return Err(InvalidQuery(format!("from {from} is after to {to}")));
         }
         let by = asked.by.as_deref().map(|by| parse_by(view, by)).transpose()?;
         let filters = asked.filters.iter().map(|filter| parse_filter(view, filter));
@@ -90,24 +86,24 @@ impl Query {
     }
 }
 
-fn parse_by(view: View, text: &str) -> Result<Vec<Dimension>, QueryError> {
+fn parse_by(view: View, text: &str) -> Result<Vec<Dimension>, InvalidQuery> {
     let mut by = Vec::new();
     for name in text.split(',').map(str::trim) {
         let dimension = dimension(view, name)?;
         if by.contains(&dimension) {
-            return Err(QueryError(format!("by names {name} twice")));
+            return Err(InvalidQuery(format!("by names {name} twice")));
         }
         by.push(dimension);
     }
     if view == View::Tree && by != view.default_by() {
-        return Err(QueryError("tree is always by part,which".to_owned()));
+        return Err(InvalidQuery("tree is always by part,which".to_owned()));
     }
     Ok(by)
 }
 
-fn parse_filter(view: View, text: &str) -> Result<(Dimension, Option<String>), QueryError> {
+fn parse_filter(view: View, text: &str) -> Result<(Dimension, Option<String>), InvalidQuery> {
     let Some((name, value)) = text.split_once('=') else {
-        return Err(QueryError(format!("where {text:?} is not dimension=value")));
+        return Err(InvalidQuery(format!("where {text:?} is not dimension=value")));
     };
     let dimension = dimension(view, name.trim())?;
     if value.is_empty() || value == UNKNOWN {
@@ -117,21 +113,21 @@ fn parse_filter(view: View, text: &str) -> Result<(Dimension, Option<String>), Q
         && !words.iter().any(|word| word == value)
     {
         let (name, known) = (dimension.name(), words.join(", "));
-        return Err(QueryError(format!("there is no {name} {value:?}; there are {known}")));
+        return Err(InvalidQuery(format!("there is no {name} {value:?}; there are {known}")));
     }
     let is_day = matches!(dimension, Dimension::Day | Dimension::Week | Dimension::Cohort);
     if is_day && parse_day(value).is_none() {
-        return Err(QueryError(format!("where {text:?} takes a day like 2026-03-01")));
+        return Err(InvalidQuery(format!("where {text:?} takes a day like 2026-03-01")));
     }
     Ok((dimension, Some(value.to_owned())))
 }
 
-fn dimension(view: View, name: &str) -> Result<Dimension, QueryError> {
+fn dimension(view: View, name: &str) -> Result<Dimension, InvalidQuery> {
     let known = view.dimensions().find(|dimension| dimension.name() == name);
     known.ok_or_else(|| {
         let names: Vec<_> = view.dimensions().map(Dimension::name).collect();
         let view = view.name();
-        QueryError(format!("{view} has no dimension {name:?}; it has {}", names.join(", ")))
+        InvalidQuery(format!("{view} has no dimension {name:?}; it has {}", names.join(", ")))
     })
 }
 
@@ -152,11 +148,11 @@ impl AsOf {
     ///
     /// # Errors
     /// One sentence.
-    pub fn parse(text: &str, zone: Zone) -> Result<Self, QueryError> {
+    pub fn parse(text: &str, zone: Zone) -> Result<Self, InvalidQuery> {
         if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
             let position = text.parse();
             return position.map(Self::Position).map_err(|_| {
-                QueryError(format!("as-of {text} is no position: no log is that long"))
+                InvalidQuery(format!("as-of {text} is no position: no log is that long"))
             });
         }
         if let Some(day) = parse_day(text) {
@@ -164,7 +160,7 @@ impl AsOf {
         }
         zone.moment("as-of", text)
             .map(Self::Time)
-            .map_err(|error| QueryError(format!("{error}, nor a position like 1200")))
+            .map_err(|error| InvalidQuery(format!("{error}, nor a position like 1200")))
     }
 }
 

@@ -2,10 +2,11 @@
 
 use whence_events::{Country, DeviceClass};
 
+use super::atom::Atom;
 use super::channel::Channel;
-use super::facts::{Atom, Facts};
+use super::facts::Facts;
+use super::stage::Stage;
 use super::table::{Cell, Column, Kind};
-use super::views::Stage;
 use super::zone;
 
 /// Something that rows are told apart by, and filtered by.

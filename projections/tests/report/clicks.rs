@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use proptest::prelude::*;
 use whence_events::*;
-use whence_projections::analytics::View;
+use whence_projections::report::View;
 
 use crate::history::{history, steps};
 use crate::plain::*;

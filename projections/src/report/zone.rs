@@ -4,7 +4,7 @@ use chrono::{DateTime, Datelike as _, Days, NaiveDate, NaiveTime, TimeZone as _,
 use chrono_tz::Tz;
 use whence_events::Timestamp;
 
-use super::asked::QueryError;
+use super::error::InvalidQuery;
 
 /// Days from 0001-01-01 to 1970-01-01, plus one, as chrono counts.
 const EPOCH: i32 = 719_163;
@@ -24,11 +24,11 @@ impl Zone {
     ///
     /// # Errors
     /// One sentence.
-    pub fn parse(name: &str) -> Result<Self, QueryError> {
+    pub fn parse(name: &str) -> Result<Self, InvalidQuery> {
         let known =
             chrono_tz::TZ_VARIANTS.iter().find(|zone| zone.name().eq_ignore_ascii_case(name));
         known.copied().map(Self).ok_or_else(|| {
-            QueryError(format!(
+            InvalidQuery(format!(
                 "there is no time zone {name:?}; zones are those of the IANA database, such as UTC, \
                  Europe/Berlin or America/New_York"
             ))
@@ -72,12 +72,12 @@ impl Zone {
     ///
     /// # Errors
     /// One sentence that names `what` was asked.
-    pub fn moment(self, what: &str, text: &str) -> Result<Timestamp, QueryError> {
+    pub fn moment(self, what: &str, text: &str) -> Result<Timestamp, InvalidQuery> {
         if let Some(day) = parse_day(text) {
             return Ok(self.start_of(day));
         }
         text.parse().map_err(|_| {
-            QueryError(format!(
+            InvalidQuery(format!(
                 "{what} {text:?} is neither a day like 2026-03-01 nor a time like \
                  2026-03-01T12:00:00Z"
             ))

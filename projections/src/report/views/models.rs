@@ -9,22 +9,23 @@ use std::collections::HashSet;
 
 use whence_events::{Position, Timestamp};
 
-use super::ratio;
-use crate::analytics::asked::Query;
-use crate::analytics::channel::Channel;
-use crate::analytics::facts::{Atom, Evidence, Facts, User};
-use crate::analytics::groups::Groups;
-use crate::analytics::table::{Cell, Table};
-use crate::analytics::view::View;
+use crate::report::atom::Atom;
+use crate::report::channel::Channel;
+use crate::report::facts::{Evidence, Facts, User};
+use crate::report::groups::Groups;
+use crate::report::measure::ratio;
+use crate::report::query::Query;
+use crate::report::table::{Cell, Table};
+use crate::report::view::View;
 
 #[derive(Default)]
-struct Counts {
+struct ChannelCounts {
     first: u64,
     last: u64,
 }
 
 pub(super) fn table(facts: &Facts, query: &Query, as_of: Position) -> Table {
-    let mut groups = Groups::<Counts>::new(View::Models, facts, query);
+    let mut groups = Groups::<ChannelCounts>::new(View::Models, facts, query);
     let later = Later::of(facts);
     let with_code = touches_with_code(facts);
     let mut evidence: Vec<&Evidence> = facts.evidence.iter().collect();

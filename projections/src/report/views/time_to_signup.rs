@@ -2,15 +2,15 @@
 
 use whence_events::Position;
 
-use super::{micros, of_user, percentile, ratio};
-use crate::analytics::asked::Query;
-use crate::analytics::facts::Facts;
-use crate::analytics::groups::Groups;
-use crate::analytics::table::{Cell, Table};
-use crate::analytics::view::View;
+use crate::report::facts::Facts;
+use crate::report::groups::Groups;
+use crate::report::measure::{micros, of_user, percentile, ratio};
+use crate::report::query::Query;
+use crate::report::table::{Cell, Table};
+use crate::report::view::View;
 
 #[derive(Default)]
-struct Times {
+struct SignupTimes {
     signups: u64,
     micros: Vec<u64>,
     /// Those of whom both the first touch and the window are known.
@@ -19,7 +19,7 @@ struct Times {
 }
 
 pub(super) fn table(facts: &Facts, query: &Query, as_of: Position) -> Table {
-    let mut groups = Groups::<Times>::new(View::TimeToSignup, facts, query);
+    let mut groups = Groups::<SignupTimes>::new(View::TimeToSignup, facts, query);
     for (_, at, user) in facts.users.registered() {
         if query.covers(at)
             && let Some(times) = groups.of(|by| of_user(user, at, query.zone, by))
@@ -33,7 +33,7 @@ pub(super) fn table(facts: &Facts, query: &Query, as_of: Position) -> Table {
     groups.table(as_of, measures)
 }
 
-impl Times {
+impl SignupTimes {
     fn add(&mut self, took_micros: u64, window_seconds: u64) {
         self.micros.push(took_micros);
         if window_seconds > 0 {
@@ -45,7 +45,7 @@ impl Times {
     }
 }
 
-fn measures(mut times: Times) -> Vec<Cell> {
+fn measures(mut times: SignupTimes) -> Vec<Cell> {
     times.micros.sort_unstable();
     vec![
         Cell::Count(times.signups),

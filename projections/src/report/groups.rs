@@ -5,16 +5,17 @@ use std::collections::HashMap;
 
 use whence_events::Position;
 
-use super::asked::Query;
+use super::atom::Atom;
 use super::dimension::Dimension;
-use super::facts::{Atom, Facts};
+use super::facts::Facts;
+use super::query::Query;
 use super::table::{Cell, Table};
 use super::view::View;
 
 /// The most dimensions that a view has.
 const MOST: usize = 12;
 
-type Key = [Atom; MOST];
+type GroupKey = [Atom; MOST];
 
 /// Accumulators of a view by the values of the dimensions that were asked for.
 pub(super) struct Groups<'a, A> {
@@ -23,7 +24,7 @@ pub(super) struct Groups<'a, A> {
     by: Vec<Dimension>,
     /// For each dimension that is filtered, the values that pass.
     passes: Vec<(Dimension, Vec<Atom>)>,
-    found: HashMap<Key, A>,
+    found: HashMap<GroupKey, A>,
 }
 
 impl<'a, A: Default> Groups<'a, A> {
@@ -50,7 +51,7 @@ impl<'a, A: Default> Groups<'a, A> {
     pub(super) fn table(self, as_of: Position, measures: impl Fn(A) -> Vec<Cell>) -> Table {
         let Self { facts, view, by, found, .. } = self;
         let width = by.len();
-        let row = |(key, group): (Key, A)| {
+        let row = |(key, group): (GroupKey, A)| {
             let cells = by.iter().zip(key).map(|(by, atom)| by.cell(atom, facts));
             let place = key_place(&by, key);
             (place, cells.chain(measures(group)).collect::<Vec<_>>())
@@ -73,7 +74,7 @@ pub(super) fn named(view: View, by: &[Dimension], rows: Vec<Vec<Cell>>, as_of: P
     Table { name: view.name(), title: view.title(), columns: columns.collect(), rows, as_of }
 }
 
-fn key(by: &[Dimension], value: impl Fn(Dimension) -> Atom) -> Key {
+fn key(by: &[Dimension], value: impl Fn(Dimension) -> Atom) -> GroupKey {
     let mut key = [Atom::UNKNOWN; MOST];
     for (place, dimension) in key.iter_mut().zip(by) {
         *place = value(*dimension);
@@ -83,7 +84,7 @@ fn key(by: &[Dimension], value: impl Fn(Dimension) -> Atom) -> Key {
 
 /// The values of the leading dimensions that have an order of their own, which is that of their
 /// numbers.
-fn key_place(by: &[Dimension], key: Key) -> Vec<u32> {
+fn key_place(by: &[Dimension], key: GroupKey) -> Vec<u32> {
     let leading = by.iter().zip(key).take_while(|(by, _)| by.has_an_order());
     leading.map(|(_, atom)| atom.0).collect()
 }

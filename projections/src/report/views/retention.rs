@@ -5,22 +5,23 @@ use std::collections::HashMap;
 
 use whence_events::Position;
 
-use super::{of_user, ratio};
-use crate::analytics::asked::Query;
-use crate::analytics::dimension::Dimension;
-use crate::analytics::facts::{Atom, Facts};
-use crate::analytics::groups::Groups;
-use crate::analytics::table::{Cell, Table};
-use crate::analytics::view::View;
+use crate::report::atom::Atom;
+use crate::report::dimension::Dimension;
+use crate::report::facts::Facts;
+use crate::report::groups::Groups;
+use crate::report::measure::{of_user, ratio};
+use crate::report::query::Query;
+use crate::report::table::{Cell, Table};
+use crate::report::view::View;
 
 #[derive(Default)]
-struct Counts {
+struct CohortCounts {
     users: u64,
     active: u64,
 }
 
 pub(super) fn table(facts: &Facts, query: &Query, as_of: Position) -> Table {
-    let mut groups = Groups::<Counts>::new(View::Retention, facts, query);
+    let mut groups = Groups::<CohortCounts>::new(View::Retention, facts, query);
     let Some(last_at) = facts.last_at else {
         return groups.table(as_of, |counts| measures(&counts));
     };
@@ -45,7 +46,7 @@ pub(super) fn table(facts: &Facts, query: &Query, as_of: Position) -> Table {
     groups.table(as_of, |counts| measures(&counts))
 }
 
-fn measures(counts: &Counts) -> Vec<Cell> {
+fn measures(counts: &CohortCounts) -> Vec<Cell> {
     let rate = ratio(counts.active, counts.users);
     vec![Cell::Count(counts.users), Cell::Count(counts.active), rate]
 }

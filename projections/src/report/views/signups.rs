@@ -2,12 +2,12 @@
 
 use whence_events::Position;
 
-use super::of_user;
-use crate::analytics::asked::Query;
-use crate::analytics::facts::Facts;
-use crate::analytics::groups::Groups;
-use crate::analytics::table::{Cell, Table};
-use crate::analytics::view::View;
+use crate::report::facts::Facts;
+use crate::report::groups::Groups;
+use crate::report::measure::of_user;
+use crate::report::query::Query;
+use crate::report::table::{Cell, Table};
+use crate::report::view::View;
 
 pub(super) fn table(facts: &Facts, query: &Query, as_of: Position) -> Table {
     let mut groups = Groups::<u64>::new(View::Signups, facts, query);
