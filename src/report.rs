@@ -8,7 +8,7 @@ use anyhow::{Context as _, bail};
 use tokio::sync::mpsc;
 use whence_events::{Position, Recorded};
 use whence_projections::report::{
-    ReportFold, AsOf, Dimension, Query, InvalidQuery, Stopped, Table, View, Zone,
+    AsOf, Dimension, InvalidQuery, Query, ReportFold, Stopped, Table, View, Zone,
 };
 
 use crate::config::{Format, ReportArgs};
@@ -117,9 +117,10 @@ pub async fn fold(
     if let AsOf::Position(position) = as_of
         && position > head
     {
-        return Err(
-            InvalidQuery(format!("there is no position {position}: the log ends at {head}")).into()
-        );
+        return Err(InvalidQuery(format!(
+            "there is no position {position}: the log ends at {head}"
+        ))
+        .into());
     }
     let mut analytics = ReportFold::new(views);
     let (pages, mut waiting) = mpsc::channel::<Vec<Recorded>>(PAGES_AHEAD);

@@ -23,7 +23,7 @@ pub use channel::{Channel, Traffic, classify};
 pub use dimension::Dimension;
 pub use error::InvalidQuery;
 pub use fold::{ReportFold, Stopped};
-pub use query::{AsOf, Query, RawQuery};
+pub use query::{AsOf, Query, QueryText};
 pub use table::{Cell, Column, Kind, Table};
 pub use view::View;
 pub use zone::Zone;

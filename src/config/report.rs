@@ -1,7 +1,7 @@
 //! The flags of `whence report`. What is asked has no environment variables: it is no setting.
 
 use clap::{Args, ValueEnum};
-use whence_projections::report::RawQuery;
+use whence_projections::report::QueryText;
 
 use super::LogArgs;
 
@@ -79,7 +79,7 @@ pub enum Format {
 impl ReportArgs {
     /// As the views take it; `as_of` is for who reads the log.
     #[must_use]
-    pub fn asked(&self) -> RawQuery {
+    pub fn asked(&self) -> QueryText {
         self.question.asked(self.from.as_ref(), self.to.as_ref())
     }
 }
@@ -87,8 +87,8 @@ impl ReportArgs {
 impl ViewArgs {
     /// The same for a time.
     #[must_use]
-    pub fn asked(&self, from: Option<&String>, to: Option<&String>) -> RawQuery {
-        RawQuery {
+    pub fn asked(&self, from: Option<&String>, to: Option<&String>) -> QueryText {
+        QueryText {
             from: from.cloned(),
             to: to.cloned(),
             by: self.by.clone(),

@@ -7,7 +7,7 @@ use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
 use tokio::sync::Semaphore;
-use whence_projections::report::{RawQuery, Query, InvalidQuery, Table, View};
+use whence_projections::report::{InvalidQuery, Query, QueryText, Table, View};
 
 use super::admin::Operator;
 use super::error::{Problem, Told};
@@ -21,7 +21,7 @@ static ONE_AT_A_TIME: Semaphore = Semaphore::const_new(1);
 /// What is asked, as it stands in the query.
 #[derive(Default)]
 struct Question {
-    asked: RawQuery,
+    asked: QueryText,
     as_of: Option<String>,
     csv: bool,
 }

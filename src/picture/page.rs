@@ -1,7 +1,7 @@
 //! One page with the charts and the tables of views, which loads nothing from anywhere.
 
 use askama::Template;
-use whence_projections::report::{ReportFold, Cell, Column, Dimension, Kind, Query, Table, View};
+use whence_projections::report::{Cell, Column, Dimension, Kind, Query, ReportFold, Table, View};
 
 use super::chart::Chart;
 use super::svg::Drawing;

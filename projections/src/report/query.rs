@@ -15,7 +15,7 @@ const UNKNOWN: &str = "(unknown)";
 
 /// A question as it was written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct RawQuery {
+pub struct QueryText {
     /// The first day or moment that counts.
     pub from: Option<String>,
     /// The first day or moment that no longer counts.
@@ -49,7 +49,7 @@ impl Query {
     ///
     /// # Errors
     /// One sentence, with what is known instead.
-    pub fn parse(view: View, asked: &RawQuery) -> Result<Self, InvalidQuery> {
+    pub fn parse(view: View, asked: &QueryText) -> Result<Self, InvalidQuery> {
         let zone = asked.timezone.as_deref().map_or(Ok(Zone::default()), Zone::parse)?;
         let moment = |what, text: &Option<String>| {
             text.as_deref().map(|text| zone.moment(what, text)).transpose()

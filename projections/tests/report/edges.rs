@@ -1,7 +1,7 @@
 //! The ends of what can be asked and folded.
 
 use whence_events::*;
-use whence_projections::report::{AsOf, Cell, Query, RawQuery, ReportFold, View, Zone};
+use whence_projections::report::{AsOf, Cell, Query, QueryText, ReportFold, View, Zone};
 
 use crate::history::history;
 use crate::plain::table;
@@ -15,13 +15,13 @@ fn one_of_each() -> Vec<Recorded> {
 #[test]
 fn an_empty_log_has_an_answer_for_every_view() {
     for view in View::ALL {
-        let table = table(view, &[], &RawQuery::default());
+        let table = table(view, &[], &QueryText::default());
         assert_eq!((table.as_of, table.name), (0, view.name()));
         let counts =
             table.rows.iter().flatten().filter(|cell| matches!(cell, Cell::Count(n) if *n > 0));
         assert_eq!(counts.count(), 0, "{}", view.name());
     }
-    let tree = table(View::Tree, &[], &RawQuery::default());
+    let tree = table(View::Tree, &[], &QueryText::default());
     assert_eq!(tree.rows.len(), 1, "no cycle, said so");
 }
 
@@ -45,7 +45,7 @@ fn an_event_of_an_unknown_type_stops_the_fold_where_it_is() {
         let query = Query::default();
         assert_eq!(
             analytics.table(view, &query),
-            table(view, &events[..strange], &RawQuery::default())
+            table(view, &events[..strange], &QueryText::default())
         );
     }
 }
@@ -53,7 +53,7 @@ fn an_event_of_an_unknown_type_stops_the_fold_where_it_is() {
 #[test]
 fn rows_run_by_time_or_from_the_most_to_the_least_with_unknown_last() {
     let events = one_of_each();
-    let by = |by: &str| RawQuery { by: Some(by.to_owned()), ..RawQuery::default() };
+    let by = |by: &str| QueryText { by: Some(by.to_owned()), ..QueryText::default() };
     let column = |table: &whence_projections::report::Table, at: usize| {
         table.rows.iter().map(|row| row[at].to_text()).collect::<Vec<_>>()
     };
@@ -68,7 +68,7 @@ fn rows_run_by_time_or_from_the_most_to_the_least_with_unknown_last() {
     let pairs: Vec<_> = pairs.collect();
     assert!(pairs.is_sorted() && pairs.len() > 3, "{pairs:?}");
     assert!(pairs.iter().any(|(_, campaign, _)| campaign.0), "some campaign is unknown");
-    let weeks = table(View::Retention, &events, &RawQuery::default());
+    let weeks = table(View::Retention, &events, &QueryText::default());
     let place =
         |row: &Vec<Cell>| (row[0].to_text(), row[1].to_text().unwrap().parse::<u32>().unwrap());
     let places: Vec<_> = weeks.rows.iter().map(place).collect();
@@ -85,12 +85,12 @@ fn a_day_counts_from_its_beginning_in_the_zone_until_the_next() {
     event.metadata.occurred_at = "2026-12-31T12:00:00Z".parse().unwrap();
     let events = [event];
     let signups = |from: &str, to: &str, zone: &str| {
-        let asked = RawQuery {
+        let asked = QueryText {
             from: Some(from.to_owned()),
             to: Some(to.to_owned()),
             by: Some("day,week".to_owned()),
             timezone: Some(zone.to_owned()),
-            ..RawQuery::default()
+            ..QueryText::default()
         };
         let rows = table(View::Signups, &events, &asked).rows;
         rows.into_iter()
@@ -111,11 +111,11 @@ fn a_day_counts_from_its_beginning_in_the_zone_until_the_next() {
 
 #[test]
 fn what_cannot_be_asked_is_told_with_what_can() {
-    let refused = |view: &str, asked: RawQuery| {
+    let refused = |view: &str, asked: QueryText| {
         let view = View::parse(view);
         view.and_then(|view| Query::parse(view, &asked)).unwrap_err().to_string()
     };
-    let none = RawQuery::default;
+    let none = QueryText::default;
     let text = |text: &str| Some(text.to_owned());
     assert_eq!(
         refused("sign-ups", none()),
@@ -123,34 +123,34 @@ fn what_cannot_be_asked_is_told_with_what_can() {
          viral, time-to-signup, retention, models"
     );
     assert_eq!(
-        refused("domains", RawQuery { by: text("domain"), ..none() }),
+        refused("domains", QueryText { by: text("domain"), ..none() }),
         "domains has no dimension \"domain\"; it has referrer_domain, day, week"
     );
     for (asked, said) in [
-        (RawQuery { by: text("day,day"), ..none() }, "by names day twice"),
-        (RawQuery { by: text(""), ..none() }, "no dimension \"\""),
-        (RawQuery { from: text("tomorrow"), ..none() }, "from \"tomorrow\" is neither a day"),
-        (RawQuery { to: text("2026-02-30"), ..none() }, "to \"2026-02-30\" is neither a day"),
+        (QueryText { by: text("day,day"), ..none() }, "by names day twice"),
+        (QueryText { by: text(""), ..none() }, "no dimension \"\""),
+        (QueryText { from: text("tomorrow"), ..none() }, "from \"tomorrow\" is neither a day"),
+        (QueryText { to: text("2026-02-30"), ..none() }, "to \"2026-02-30\" is neither a day"),
         (
-            RawQuery { timezone: text("Europe/Atlantis"), ..none() },
+            QueryText { timezone: text("Europe/Atlantis"), ..none() },
             "no time zone \"Europe/Atlantis\"",
         ),
-        (RawQuery { filters: vec!["channel".into()], ..none() }, "is not dimension=value"),
-        (RawQuery { filters: vec!["planet=Mars".into()], ..none() }, "no dimension \"planet\""),
+        (QueryText { filters: vec!["channel".into()], ..none() }, "is not dimension=value"),
+        (QueryText { filters: vec!["planet=Mars".into()], ..none() }, "no dimension \"planet\""),
         (
-            RawQuery { filters: vec!["channel=Pigeon".into()], ..none() },
+            QueryText { filters: vec!["channel=Pigeon".into()], ..none() },
             "there are Referral programme, Direct",
         ),
-        (RawQuery { filters: vec!["day=monday".into()], ..none() }, "takes a day"),
+        (QueryText { filters: vec!["day=monday".into()], ..none() }, "takes a day"),
         (
-            RawQuery { from: text("2026-03-02"), to: text("2026-03-01"), ..none() },
+            QueryText { from: text("2026-03-02"), to: text("2026-03-01"), ..none() },
             "from 2026-03-02T00:00:00.000000Z is after to 2026-03-01T00:00:00.000000Z",
         ),
     ] {
         let sentence = refused("signups", asked);
         assert!(sentence.contains(said) && !sentence.contains('\n'), "{sentence}");
     }
-    assert!(refused("tree", RawQuery { by: text("part"), ..none() }).contains("part,which"));
+    assert!(refused("tree", QueryText { by: text("part"), ..none() }).contains("part,which"));
 }
 
 #[test]

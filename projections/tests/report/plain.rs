@@ -8,7 +8,7 @@ use chrono::{DateTime, Datelike as _, Days, Utc};
 use chrono_tz::Tz;
 use proptest::prelude::*;
 use whence_events::*;
-use whence_projections::report::{Cell, Query, RawQuery, ReportFold, Table, View};
+use whence_projections::report::{Cell, Query, QueryText, ReportFold, Table, View};
 
 use crate::history::{TRAFFIC, Traffic};
 
@@ -46,12 +46,12 @@ impl Ask {
         self.from.is_none_or(|from| from <= at) && self.to.is_none_or(|to| at < to)
     }
 
-    pub(crate) fn asked(self) -> RawQuery {
-        RawQuery {
+    pub(crate) fn asked(self) -> QueryText {
+        QueryText {
             from: self.from.map(|at| at.to_string()),
             to: self.to.map(|at| at.to_string()),
             timezone: Some(self.zone.name().to_owned()),
-            ..RawQuery::default()
+            ..QueryText::default()
         }
     }
 
@@ -72,7 +72,7 @@ impl Ask {
 }
 
 /// The table of a view, by the code under test.
-pub(crate) fn table(view: View, events: &[Recorded], asked: &RawQuery) -> Table {
+pub(crate) fn table(view: View, events: &[Recorded], asked: &QueryText) -> Table {
     let mut analytics = ReportFold::new(&[view]);
     for batch in events.chunks(37) {
         analytics.apply(batch).unwrap();

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use proptest::prelude::*;
-use whence_projections::report::{Cell, Dimension, Query, RawQuery, ReportFold, View};
+use whence_projections::report::{Cell, Dimension, Query, QueryText, ReportFold, View};
 
 use crate::history::{history, steps};
 use crate::plain::*;
@@ -52,7 +52,7 @@ proptest! {
         filter in (0_usize..8, any::<prop::sample::Index>()),
     ) {
         let events = history(&steps);
-        let all = table(View::Signups, &events, &RawQuery::default());
+        let all = table(View::Signups, &events, &QueryText::default());
         let by = View::Signups.default_by();
         let (filtered, row) = filter;
         let value: Text = match all.rows.len() {
@@ -72,10 +72,10 @@ proptest! {
         let names: Vec<_> = picked.iter().map(|by| by.name()).collect();
         for unknown in ["", "(unknown)"] {
             let value = value.clone().unwrap_or_else(|| unknown.to_owned());
-            let asked = RawQuery {
+            let asked = QueryText {
                 by: Some(names.join(",")),
                 filters: vec![format!("{}={value}", by[filtered].name())],
-                ..RawQuery::default()
+                ..QueryText::default()
             };
             let some = table(View::Signups, &events, &asked);
             prop_assert_eq!(rows(&some, picked.len()), expected.clone());
@@ -95,7 +95,7 @@ proptest! {
         };
         let dimensions: Vec<_> = view.dimensions().collect();
         let by = dimension.get(&dimensions).name().to_owned();
-        let table = table(view, &events, &RawQuery { by: Some(by), ..RawQuery::default() });
+        let table = table(view, &events, &QueryText { by: Some(by), ..QueryText::default() });
         let at = table.columns.iter().position(|c| c.name == column).unwrap();
         let counts = table.rows.iter().map(|row| row[at].to_text().unwrap().parse::<u64>().unwrap());
         prop_assert_eq!(counts.sum::<u64>(), all);

@@ -1,6 +1,6 @@
 //! What every table looks like.
 
-use whence_projections::report::{Cell, Kind, RawQuery, View};
+use whence_projections::report::{Cell, Kind, QueryText, View};
 
 use crate::history::history;
 use crate::plain::table;
@@ -15,7 +15,7 @@ fn every_cell_is_of_the_kind_of_its_column() {
         let by = view.dimensions().map(|dimension| Some(dimension.name().to_owned()));
         let by = if view == View::Tree { vec![None] } else { by.chain([None]).collect() };
         for by in by {
-            let table = table(view, &events, &RawQuery { by, ..RawQuery::default() });
+            let table = table(view, &events, &QueryText { by, ..QueryText::default() });
             assert!(!table.rows.is_empty(), "{} has rows", view.name());
             for (at, column) in table.columns.iter().enumerate() {
                 let fits = |cell: &Cell| match cell {

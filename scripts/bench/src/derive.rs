@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use rusqlite::{Connection, OpenFlags};
 use tempfile::TempDir;
-use whence_projections::report::{ReportFold, RawQuery, Query, View};
+use whence_projections::report::{Query, QueryText, ReportFold, View};
 
 use crate::Long;
 use crate::args::Args;
@@ -205,7 +205,7 @@ fn fold(args: &Args, place: &Place) -> anyhow::Result<f64> {
         analytics.apply(&events)?;
         time += begin.elapsed();
     }
-    let query = Query::parse(View::Signups, &RawQuery::default())?;
+    let query = Query::parse(View::Signups, &QueryText::default())?;
     let begin = Instant::now();
     let table = analytics.table(View::Signups, &query);
     time += begin.elapsed();
