@@ -11,7 +11,7 @@ use whence_events::{
     EmailAddress, EmailKey, Event, MailboxEvent, Position, Recorded, StreamId, TouchId, UserId,
     Version,
 };
-use whence_projections::{Checkpoint as TableCheckpoint, ProjectError, QueryError, ReadDb};
+use whence_projections::{ProjectError, ProjectorPosition, QueryError, ReadDb};
 
 use crate::clock::Clock;
 use crate::config::LogConfig;
@@ -115,7 +115,7 @@ impl OpenRecords {
     /// # Errors
     /// One clear sentence.
     pub async fn project(&self) -> anyhow::Result<()> {
-        if !self.reads.lead().await? {
+        if !self.reads.claim_writer().await? {
             return Ok(());
         }
         let mut after = lowest(&self.reads).await?;
@@ -125,7 +125,7 @@ impl OpenRecords {
             let applied = self.reads.apply_after(after, &page).await;
             match applied {
                 // Another process took over meanwhile, and does it.
-                Err(ProjectError::NotLeading) => return Ok(()),
+                Err(ProjectError::NotWriter) => return Ok(()),
                 applied => applied.context("the tables do not follow")?,
             }
             after = last.position;
@@ -258,5 +258,5 @@ enum TablesError {
 
 /// How far all of the tables are.
 async fn lowest(reads: &ReadDb) -> Result<Position, ProjectError> {
-    Ok(TableCheckpoint::lowest(&reads.checkpoints().await?))
+    Ok(ProjectorPosition::lowest(&reads.positions().await?))
 }

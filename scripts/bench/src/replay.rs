@@ -71,7 +71,10 @@ struct Replayed {
 fn replay(log: &Log, config: &Config, limit: usize) -> anyhow::Result<Replayed> {
     let runtime: &Runtime = &log.runtime;
     let reads: ReadDb = runtime.block_on(config.store.open_reads())?;
-    runtime.block_on(reads.lead())?.then_some(()).context("somebody else writes the tables")?;
+    runtime
+        .block_on(reads.claim_writer())?
+        .then_some(())
+        .context("somebody else writes the tables")?;
     let mut replayed = Replayed { events: 0, reading: Duration::ZERO, applying: Duration::ZERO };
     let mut after = 0;
     while replayed.events < limit {

@@ -19,7 +19,7 @@ use crate::runner::{LastRebuild, Rebuilding};
 /// `GET /v1/admin/projections`: how far each projector is, and what is rebuilt by this node.
 pub(super) async fn list(_: Operator, State(app): State<Arc<App>>) -> Result<Json<Value>, Problem> {
     let head = app.store.head().await?;
-    let checkpoints = app.reads.checkpoints().await.map_err(|error| {
+    let checkpoints = app.reads.positions().await.map_err(|error| {
         tracing::error!(%error, "the read models do not answer");
         Problem::Unavailable
     })?;
