@@ -311,8 +311,8 @@ impl Projector for Attribution {
 fn user_change(user_id: UserId, event: &UserEvent, at: Timestamp) -> Option<AttributionChange> {
     match event {
         UserEvent::AttributionCapturedV1(_) | UserEvent::AttributionCaptured(_) => {
-            let origin = Box::new(event.origin()?.into_owned());
-            Some(AttributionChange::SnapshotAdded { user_id, origin, at })
+            let snapshot = Box::new(event.origin()?.into_owned());
+            Some(AttributionChange::SnapshotAdded { user_id, snapshot, at })
         }
         UserEvent::ReferralAttributed(referral) => Some(AttributionChange::Referred {
             user_id,

@@ -81,7 +81,7 @@ pub struct NewSession {
 #[expect(missing_docs, reason = "fields are named as the columns they fill")]
 pub enum AttributionChange {
     /// The attribution snapshot of a user was captured.
-    SnapshotAdded { user_id: UserId, origin: Box<AttributionCaptured>, at: Timestamp },
+    SnapshotAdded { user_id: UserId, snapshot: Box<AttributionCaptured>, at: Timestamp },
     /// A user was attributed to a referrer.
     Referred { user_id: UserId, referrer_id: UserId, code: ReferralCode, at: Timestamp },
     /// The snapshot of a user is forgotten; that they were referred stays.

@@ -9,10 +9,10 @@ use super::channel::Channel;
 pub(super) struct Atom(pub(super) u32);
 
 impl Atom {
-    /// Nothing was known.
+    /// The value where nothing was known.
     pub(super) const UNKNOWN: Self = Self(u32::MAX);
 
-    /// The place of something in a list of fewer than [`u32::MAX`].
+    /// Returns the index of something in a list of fewer than [`u32::MAX`].
     pub(super) fn at(index: usize) -> Self {
         Self(u32::try_from(index).unwrap_or(u32::MAX))
     }

@@ -1,10 +1,10 @@
-//! Which channel a visit came by: Google ReportFold 4's default channel group, as its help page
+//! Which channel a visit came by: Google Analytics 4's default channel group, as its help page
 //! "Default channel group" defines it for manual traffic, and two more. The rules are data, tried
 //! from top to bottom; `sources.txt` has the sites that they call search, social, shopping, video
 //! and AI assistant sites.
 //!
 //! Where a visit carries no campaign parameters, source and medium follow from what it does carry,
-//! as Google ReportFold does it: an advertiser's click id, else the site it came from, else nothing
+//! as Google Analytics does it: an advertiser's click id, else the site it came from, else nothing
 //! (`(direct)` and `(none)`).
 
 use std::collections::HashMap;
@@ -14,11 +14,11 @@ use Channel as C;
 use Is::{CampaignContains, CampaignShops, Direct, Medium, MediumContains, MediumEnds, MediumPaid};
 use Is::{Source, SourceIn};
 
-/// A kind of traffic.
+/// A kind of traffic: where a visit came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(missing_docs, reason = "the names are Google's, and `as_str` spells them out")]
 pub enum Channel {
-    /// Came with a referral code: no channel of Google's.
+    /// The visit came with a referral code, which is no channel of Google's.
     ReferralProgramme,
     Direct,
     CrossNetwork,
@@ -43,7 +43,7 @@ pub enum Channel {
 }
 
 impl Channel {
-    /// Every channel.
+    /// Every channel, in the order of its definition.
     pub const ALL: [Self; 21] = [
         C::ReferralProgramme,
         C::Direct,
@@ -68,7 +68,7 @@ impl Channel {
         C::Unassigned,
     ];
 
-    /// Its name.
+    /// Returns its name.
     #[must_use]
     pub const fn as_str(self) -> &'static str {
         match self {
@@ -97,7 +97,7 @@ impl Channel {
     }
 }
 
-/// Kind of site.
+/// A kind of site that visits come from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Site {
     Search,
@@ -167,9 +167,9 @@ const RULES: &[(Channel, &[Is])] = &[
     (C::MobilePush, &[Source(&["firebase"])]),
 ];
 
-/// What an advertiser's click id says of a visit: source, medium, and whether it says so against the
-/// campaign parameters, as Google's auto-tagging does. Meta puts its id on every link, paid or not,
-/// so it tells the site alone.
+/// For each click id of an advertiser: its name, the source and the medium that it means, and whether
+/// it overrides the campaign parameters, as Google's auto-tagging does. Meta puts its id on every link,
+/// paid or not, so that one gives the site alone.
 const CLICK_IDS: &[(&str, &str, &str, bool)] = &[
     ("gclid", "google", "cpc", true),
     ("gbraid", "google", "cpc", true),
@@ -195,24 +195,25 @@ const CLICK_IDS: &[(&str, &str, &str, bool)] = &[
 /// The referrer domain of a visit that is known to have come from no other site.
 pub(super) const NO_REFERRER: &str = "(none)";
 
-/// What is known of a visit.
+/// The facts of a visit that decide its channel.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Traffic<'a> {
-    /// Whether there is a visit at all that something could be known of.
+    /// Whether there is a visit at all.
     pub known: bool,
-    /// `utm_source`
+    /// The `utm_source` of the visit.
     pub source: Option<&'a str>,
-    /// `utm_medium`
+    /// The `utm_medium` of the visit.
     pub medium: Option<&'a str>,
-    /// `utm_campaign`
+    /// The `utm_campaign` of the visit.
     pub campaign: Option<&'a str>,
-    /// Names of click ids.
+    /// The names of its click ids.
     pub click_ids: &'a [&'a str],
-    /// Registrable domain of the site; `(none)`: there was none; `None`: there may have been one.
+    /// The registrable domain of the site that it came from; `(none)` when there was none, `None` when that
+    /// is not known.
     pub referrer_domain: Option<&'a str>,
 }
 
-/// The channel of a visit; `None` when too little is known to say.
+/// Returns the channel of a visit; `None` when too little is known.
 #[must_use]
 pub fn classify(traffic: &Traffic<'_>) -> Option<Channel> {
     let visit = Visit::of(traffic)?;
@@ -220,7 +221,7 @@ pub fn classify(traffic: &Traffic<'_>) -> Option<Channel> {
     Some(rule.map_or(C::Unassigned, |(channel, _)| *channel))
 }
 
-/// Source, medium and campaign in lower case; empty when not set.
+/// A visit with source, medium and campaign in lower case, each empty when not set.
 struct Visit {
     source: String,
     medium: String,
@@ -270,7 +271,7 @@ impl Visit {
     }
 }
 
-/// The medium of a visit from a site, as Google ReportFold sets it.
+/// Returns the medium of a visit from a site, as Google Analytics sets it.
 fn medium_of(domain: &str) -> &'static str {
     match site(domain) {
         Some(Site::Search) => "organic",
@@ -279,14 +280,15 @@ fn medium_of(domain: &str) -> &'static str {
     }
 }
 
-/// `shopping`, or a `shop` that no letter but `e` stands in front of: `eshop` is one, `bishop` none.
+/// Returns whether a campaign is about shopping: it contains `shopping`, or a `shop` that no letter but
+/// `e` precedes: `eshop` is one, `bishop` none.
 fn shops(campaign: &str) -> bool {
     let in_front = |at: usize| campaign[..at].chars().next_back();
     let is_shop = |at: usize| in_front(at).is_none_or(|c| !c.is_ascii_lowercase() || c == 'e');
     campaign.contains("shopping") || campaign.match_indices("shop").any(|(at, _)| is_shop(at))
 }
 
-/// The kinds of the sites in `sources.txt`, a line for each kind.
+/// The kind of each site in `sources.txt`, of which a line lists sites of one kind.
 static SITES: LazyLock<HashMap<&'static str, Site>> = LazyLock::new(|| {
     let lines = include_str!("sources.txt").lines().filter(|line| !line.starts_with('#'));
     let mut sites = HashMap::new();
@@ -305,8 +307,8 @@ static SITES: LazyLock<HashMap<&'static str, Site>> = LazyLock::new(|| {
     sites
 });
 
-/// What kind of site a source is: by its whole name, a domain that it is below of, or the name in
-/// front of a public suffix (`google` of `google.co.uk` and of `www.google.com`).
+/// Returns the kind of site that a source is: by its whole name, by a domain above it, or by the name
+/// before a public suffix (`google` of `google.co.uk` and of `www.google.com`).
 fn site(source: &str) -> Option<Site> {
     let sites = &*SITES;
     let mut name = source;

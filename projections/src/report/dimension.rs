@@ -1,4 +1,4 @@
-//! What rows are told apart by.
+//! Dimensions: the columns that rows of a report are grouped by.
 
 use whence_events::{Country, DeviceClass};
 
@@ -9,7 +9,7 @@ use super::stage::Stage;
 use super::table::{Cell, Column, Kind};
 use super::zone;
 
-/// Something that rows are told apart by, and filtered by.
+/// A column that rows are grouped by and filtered by.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Dimension {
     /// The day in the report's time zone.
@@ -22,42 +22,42 @@ pub enum Dimension {
     Medium,
     /// `utm_campaign` of the first touch.
     Campaign,
-    /// Kind of traffic.
+    /// The kind of traffic.
     Channel,
-    /// Country of the request that registered.
+    /// The country of the request that registered.
     Country,
-    /// Kind of device of the request that registered.
+    /// The kind of device of the request that registered.
     Device,
-    /// Path of the first touch.
+    /// The path of the first touch.
     LandingPage,
-    /// Registrable domain of the `Referer`; `(none)`: there was no foreign one.
+    /// The registrable domain of the `Referer`; `(none)` when there was no foreign one.
     ReferrerDomain,
-    /// Step of the funnel.
+    /// A stage of the funnel.
     Stage,
     /// The owner of a referral code.
     Referrer,
     /// The creator on whose page a touch was.
     Creator,
-    /// Part of the view of the tree.
+    /// A part of the view of the tree.
     Part,
-    /// What of that part.
+    /// The row of that part: a depth, the root of a subtree, or all.
     Which,
     /// The Monday of the week of registration.
     Cohort,
-    /// Weeks since that one.
+    /// The number of weeks since that one.
     WeeksLater,
     /// Whether the first touch is known.
     FirstTouch,
 }
 
-/// What [`Dimension::Part`] says.
+/// The values of [`Dimension::Part`].
 pub(super) const PARTS: [&str; 3] = ["depth", "subtree", "cycles"];
 
-/// What [`Dimension::FirstTouch`] says, when it does.
+/// The value of [`Dimension::FirstTouch`] where the first touch is known.
 const KNOWN: &str = "known";
 
 impl Dimension {
-    /// Its name: that of its column.
+    /// Returns its name, which is that of its column.
     #[must_use]
     pub const fn name(self) -> &'static str {
         match self {
@@ -82,7 +82,7 @@ impl Dimension {
         }
     }
 
-    /// Its column.
+    /// Returns its column.
     #[must_use]
     pub const fn column(self) -> Column {
         let kind = match self {
@@ -106,7 +106,7 @@ impl Dimension {
         Column::new(self.name(), kind)
     }
 
-    /// Whether rows run in its order; by other ones they run from the most to the least.
+    /// Returns whether rows are sorted by it; by other dimensions they run from the most to the least.
     pub(super) const fn has_an_order(self) -> bool {
         match self {
             Self::Day | Self::Week | Self::Cohort | Self::WeeksLater | Self::Stage | Self::Part => {
@@ -127,7 +127,7 @@ impl Dimension {
         }
     }
 
-    /// The words it takes, where they are a closed set.
+    /// Returns the values that it can have, where they are a closed set.
     pub(super) fn words(self) -> Option<Vec<String>> {
         match self {
             Self::Channel => Some(Channel::ALL.iter().map(|c| c.as_str().to_owned()).collect()),
@@ -151,7 +151,7 @@ impl Dimension {
         }
     }
 
-    /// What a value of it looks like to people.
+    /// Returns the cell for a value of this dimension.
     pub(super) fn cell(self, atom: Atom, facts: &Facts) -> Cell {
         if atom == Atom::UNKNOWN {
             return Cell::Unknown;
@@ -175,7 +175,7 @@ impl Dimension {
         }
     }
 
-    /// The value that people write so; `None` when no fact has it.
+    /// Returns the value that a text stands for; `None` when no fact has it.
     pub(super) fn atom(self, text: &str, facts: &Facts) -> Option<Atom> {
         match self {
             Self::Day | Self::Week | Self::Cohort => Some(Atom::of_day(zone::parse_day(text)?)),

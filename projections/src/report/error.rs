@@ -1,6 +1,6 @@
-//! Why a question to a view has no answer.
+//! The error of a query that no view can answer.
 
-/// A question that no view can answer; the text is one sentence that says why, for whoever asked.
+/// A query that no view can answer; the text is one sentence that says why.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct InvalidQuery(pub String);

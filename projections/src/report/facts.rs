@@ -1,4 +1,5 @@
-//! What is kept of a log: a small record for each account, touch and login, with every text once.
+//! The facts that are kept of a log: a small record of each account, touch and login, with every text
+//! once.
 
 use std::collections::HashMap;
 use std::hash::Hash;
@@ -9,7 +10,7 @@ use super::atom::Atom;
 use super::channel::Channel;
 use super::stage::Stage;
 
-/// Things by number.
+/// Things, each with a number.
 #[derive(Debug)]
 pub(super) struct Numbers<T> {
     numbers: HashMap<T, Atom>,
@@ -22,7 +23,7 @@ impl<T> Default for Numbers<T> {
 }
 
 impl<T: Hash + Eq> Numbers<T> {
-    /// Its number, a new one when it is new.
+    /// Returns the number of a thing, a new one when the thing is new.
     pub(super) fn of(&mut self, thing: T) -> Atom {
         let next = Atom::at(self.numbers.len());
         *self.numbers.entry(thing).or_insert(next)
@@ -33,7 +34,7 @@ impl<T: Hash + Eq> Numbers<T> {
     }
 }
 
-/// Texts by number.
+/// Texts, each with a number.
 #[derive(Debug, Default)]
 pub(super) struct Texts {
     numbers: HashMap<Box<str>, Atom>,
@@ -68,13 +69,13 @@ impl Texts {
     }
 }
 
-/// An account, or somebody whom an event names as one.
+/// An account, or a user whom an event only names.
 #[derive(Clone, Debug)]
 pub(super) struct User {
     pub(super) id: UserId,
-    /// `None`: no event says that they registered.
+    /// When the account was registered; `None` when no event says so.
     pub(super) registered_at: Option<Timestamp>,
-    /// The first touch.
+    /// When the first touch was.
     pub(super) touched_at: Option<Timestamp>,
     pub(super) touch: Atom,
     pub(super) source: Atom,
@@ -84,14 +85,14 @@ pub(super) struct User {
     pub(super) referrer_domain: Atom,
     pub(super) country: Atom,
     pub(super) device: Atom,
-    /// Of the first touch; a code is not looked at.
+    /// The channel of the first touch, whatever code it had.
     pub(super) channel: Option<Channel>,
     pub(super) on_creator_page: bool,
     pub(super) creator: Atom,
-    /// They had a code with them whose owner is this one, whatever became of it.
+    /// The owner of a code that the user came with, whatever became of it.
     pub(super) came_with: Option<Atom>,
     pub(super) referrer: Option<Atom>,
-    /// The attribution window in force when they registered; 0: not known.
+    /// The attribution window in force at registration, in seconds; 0 when it is not known.
     pub(super) window_seconds: u64,
 }
 
@@ -118,13 +119,13 @@ impl User {
         }
     }
 
-    /// The channel that the account counts for.
+    /// Returns the channel that the account counts for.
     pub(super) fn credited_channel(&self) -> Option<Channel> {
         if self.referrer.is_some() { Some(Channel::ReferralProgramme) } else { self.channel }
     }
 }
 
-/// Accounts by number.
+/// Accounts, each with a number.
 #[derive(Debug, Default)]
 pub(super) struct Users {
     numbers: Numbers<UserId>,
@@ -161,12 +162,12 @@ impl Users {
         self.get(atom).id
     }
 
-    /// Everybody, registered or only named.
+    /// Returns all users, registered or only named.
     pub(super) fn all(&self) -> &[User] {
         &self.users
     }
 
-    /// The accounts, with the moment they registered.
+    /// Returns the accounts, with the moment of their registration.
     pub(super) fn registered(&self) -> impl Iterator<Item = (Atom, Timestamp, &User)> {
         let users = self.users.iter().enumerate();
         users.filter_map(|(at, user)| Some((Atom::at(at), user.registered_at?, user)))
@@ -178,20 +179,20 @@ impl Users {
 pub(super) struct Touch {
     pub(super) at: Timestamp,
     pub(super) number: Atom,
-    /// The visitor's first touch.
+    /// The first touch of the visitor.
     pub(super) first: Atom,
     pub(super) referrer_domain: Atom,
-    /// It came with something in the place of a code.
+    /// Whether it came with something in the place of a code.
     pub(super) with_code: bool,
     pub(super) owner: Atom,
     pub(super) on_creator_page: bool,
     pub(super) creator: Atom,
     pub(super) channel: Option<Channel>,
-    /// Somebody landed: not a bot, and not again within the hour.
+    /// Whether the visitor was no bot and had not landed within the hour before.
     pub(super) counts: bool,
 }
 
-/// A touch that only a decision about a referral tells of: it had a code.
+/// A touch with a code that only a decision about a referral names.
 #[derive(Clone, Debug)]
 pub(super) struct Evidence {
     pub(super) user: Atom,
@@ -199,8 +200,8 @@ pub(super) struct Evidence {
     pub(super) touch: Atom,
 }
 
-/// A session was opened or extended. Offsets of time zones are whole minutes, so no day and no week
-/// begins inside of one.
+/// A minute in which a session was opened or extended. Offsets of time zones are whole minutes, so no
+/// day and no week begins inside of one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Activity {
     pub(super) user: Atom,
@@ -217,7 +218,7 @@ impl Activity {
     }
 }
 
-/// All of it.
+/// All facts of a log.
 #[derive(Debug, Default)]
 pub(super) struct Facts {
     pub(super) texts: Texts,
@@ -226,12 +227,12 @@ pub(super) struct Facts {
     pub(super) touches: Vec<Touch>,
     pub(super) evidence: Vec<Evidence>,
     pub(super) activities: Vec<Activity>,
-    /// Logins that are open, by where they are in `requested`.
+    /// The index in `requested` of each login that is open.
     pub(super) open_requests: HashMap<RequestId, usize>,
-    /// When a code was asked for, and whether its mail failed.
+    /// When each code was requested, and whether its mail failed.
     pub(super) requested: Vec<(Timestamp, bool)>,
-    /// What happened at each other step of the funnel that is an event of its own.
+    /// The other stages of the funnel that are events of their own, and when they happened.
     pub(super) steps: Vec<(Stage, Timestamp)>,
-    /// When the last thing happened.
+    /// When the last event happened.
     pub(super) last_at: Option<Timestamp>,
 }

@@ -1,4 +1,4 @@
-//! From events to facts.
+//! The fold of events into facts.
 
 use std::collections::HashMap;
 
@@ -13,14 +13,14 @@ use super::facts::{Activity, Evidence, Facts, Texts, Touch};
 use super::stage::Stage;
 use super::view::View;
 
-/// The fold came upon an event that this version cannot read. Everything before it is folded.
+/// The fold reached an event that this version cannot read. All before it is folded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "the event at position {position} is of type {event_type}, which this version does not know; a \
      report as of an earlier position is possible"
 )]
 pub struct Stopped {
-    /// Where it is.
+    /// The position of the event.
     pub position: Position,
     /// Its stored type.
     pub event_type: String,
@@ -32,14 +32,14 @@ pub struct ReportFold {
     pub(super) facts: Facts,
     needs: Needs,
     pub(super) as_of: Position,
-    /// Attribution windows by the digest of their settings.
+    /// The attribution windows, by the digest of their settings.
     windows: HashMap<Mac, u64>,
-    /// The one in force; 0: not known.
+    /// The window in force, in seconds; 0 when it is not known.
     window_seconds: u64,
     channels: Channels,
 }
 
-/// Facts that only some views look at, and that there are many of.
+/// The facts that only some views need, and of which there are many.
 #[derive(Clone, Copy, Debug, Default)]
 struct Needs {
     touches: TouchNeed,
@@ -47,14 +47,14 @@ struct Needs {
     steps: bool,
 }
 
-/// What is looked at of a touch.
+/// The facts that the views need of a touch.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 enum TouchNeed {
     #[default]
     Nothing,
-    /// What it led to.
+    /// What the touch led to.
     Clicks,
-    /// Whose it was and which channel it came by, too.
+    /// Also the visitor and the channel.
     Visitors,
 }
 
@@ -76,22 +76,20 @@ impl Needs {
 }
 
 impl ReportFold {
-    /// An empty fold that will be asked for these views and no others.
+    /// Makes an empty fold that will answer these views and no others.
     #[must_use]
     pub fn new(views: &[View]) -> Self {
         Self { needs: Needs::of(views), ..Self::default() }
     }
 
-    /// The last event that went in; 0: none.
+    /// Returns the position of the last event that was folded; 0 when there was none.
     #[must_use]
     pub fn as_of(&self) -> Position {
         self.as_of
     }
 
-    /// Takes the next events, in log order.
-    ///
-    /// # Errors
-    /// [`Stopped`] at an event of an unknown type; those before it are in.
+    /// Folds the next events, in log order. It stops at an event of an unknown type, with those before
+    /// it folded.
     pub fn apply(&mut self, events: &[Recorded]) -> Result<(), Stopped> {
         for recorded in events {
             self.take(recorded)?;
@@ -117,7 +115,7 @@ impl ReportFold {
                 let (position, event_type) = (recorded.position, event_type.clone());
                 return Err(Stopped { position, event_type });
             }
-            // Of a stream of another family it would be nobody's.
+            // An event of a user or a touch in a stream of another family would belong to no user or touch.
             (_, Event::User(_) | Event::Touch(_) | Event::Name(_) | Event::Audit(_)) => {}
         }
         Ok(())
@@ -151,7 +149,7 @@ impl ReportFold {
                 if refused.code.is_some() {
                     let owner = self.facts.users.of_maybe(refused.evidence.owner);
                     let user = self.facts.users.entry(user_id);
-                    // The first one that is known, and whoever is credited before anybody.
+                    // The first owner that is known, unless a user is attributed to a referrer already.
                     let better = user.came_with.is_none_or(|known| known == Atom::UNKNOWN);
                     if better && user.referrer.is_none() {
                         user.came_with = Some(owner);
@@ -305,8 +303,8 @@ impl ReportFold {
         }
     }
 
-    /// A decision names the rules in force. Made while the account was registered, it knows better
-    /// than the last one before.
+    /// Takes note of the rules that a decision names as those in force. A decision made while the account
+    /// was registered replaces what was known before.
     fn rules_named(&mut self, user_id: UserId, digest: Mac, at: Timestamp) {
         self.window_seconds = self.windows.get(&digest).copied().unwrap_or(0);
         let user = self.facts.users.entry(user_id);
@@ -330,7 +328,7 @@ fn is_creator_page(path: Option<&str>) -> bool {
     path.is_some_and(|path| path.starts_with("/creators/"))
 }
 
-/// What a channel is decided on, apart from click ids.
+/// The facts that decide a channel, apart from click ids.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 struct VisitKey {
     source: Atom,
@@ -340,7 +338,7 @@ struct VisitKey {
     known: bool,
 }
 
-/// Channels that were decided before: few visits are like no other.
+/// The channels that were decided before: most visits resemble an earlier one.
 #[derive(Debug, Default)]
 struct Channels {
     known: HashMap<VisitKey, Option<Channel>>,

@@ -17,7 +17,7 @@ const MOST: usize = 12;
 
 type GroupKey = [Atom; MOST];
 
-/// Accumulators of a view by the values of the dimensions that were asked for.
+/// The accumulators of a view, by the values of the dimensions of a query.
 pub(super) struct Groups<'a, A> {
     facts: &'a Facts,
     view: View,
@@ -40,14 +40,14 @@ impl<'a, A: Default> Groups<'a, A> {
         Self { facts, view, by: query.dimensions(view), passes, found: HashMap::new() }
     }
 
-    /// The accumulator of a fact with these values; `None` when a filter keeps it out.
+    /// Returns the accumulator of a fact with these values; `None` when a filter keeps it out.
     pub(super) fn of(&mut self, value: impl Fn(Dimension) -> Atom) -> Option<&mut A> {
         let passes = self.passes.iter().all(|(by, atoms)| atoms.contains(&value(*by)));
         passes.then(|| self.found.entry(key(&self.by, value)).or_default())
     }
 
-    /// The table, in its order: by time where it has one, else from the most to the least; then by
-    /// the dimensions from left to right, unknown last.
+    /// Returns the table in its order: by time where it has one, else from the most to the least; then
+    /// by the dimensions from left to right, unknown last.
     pub(super) fn table(self, as_of: Position, measures: impl Fn(A) -> Vec<Cell>) -> Table {
         let Self { facts, view, by, found, .. } = self;
         let width = by.len();
@@ -68,7 +68,7 @@ impl<'a, A: Default> Groups<'a, A> {
     }
 }
 
-/// A table of a view.
+/// Returns a table of a view.
 pub(super) fn named(view: View, by: &[Dimension], rows: Vec<Vec<Cell>>, as_of: Position) -> Table {
     let columns = by.iter().map(|by| by.column()).chain(view.measures().iter().copied());
     Table { name: view.name(), title: view.title(), columns: columns.collect(), rows, as_of }
@@ -82,7 +82,7 @@ fn key(by: &[Dimension], value: impl Fn(Dimension) -> Atom) -> GroupKey {
     key
 }
 
-/// The values of the leading dimensions that have an order of their own, which is that of their
+/// Returns the values of the leading dimensions that have an order of their own, which is that of their
 /// numbers.
 fn key_place(by: &[Dimension], key: GroupKey) -> Vec<u32> {
     let leading = by.iter().zip(key).take_while(|(by, _)| by.has_an_order());
@@ -94,7 +94,7 @@ fn compare_all(a: &[Cell], b: &[Cell]) -> Ordering {
     pairs.fold(Ordering::Equal, Ordering::then)
 }
 
-/// Cells of one column, unknown last.
+/// Compares cells of one column, unknown last.
 fn compare(a: &Cell, b: &Cell) -> Ordering {
     match (a, b) {
         (Cell::Unknown, Cell::Unknown) => Ordering::Equal,

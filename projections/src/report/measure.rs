@@ -8,7 +8,7 @@ use super::facts::User;
 use super::table::Cell;
 use super::zone::Zone;
 
-/// The value of a dimension for an account that registered then.
+/// Returns the value of a dimension for an account that registered at a moment.
 pub(super) fn of_user(
     user: &User,
     registered_at: Timestamp,
@@ -39,7 +39,7 @@ pub(super) fn of_user(
     }
 }
 
-/// The value of a dimension of time; unknown for any other.
+/// Returns the value of a dimension of time; unknown for any other.
 pub(super) fn of_time(at: Timestamp, zone: Zone, dimension: Dimension) -> Atom {
     if dimension == Dimension::Day {
         Atom::of_day(zone.day(at))
@@ -50,12 +50,14 @@ pub(super) fn of_time(at: Timestamp, zone: Zone, dimension: Dimension) -> Atom {
     }
 }
 
+/// Returns a share; unknown where there is nothing to divide by.
 #[expect(clippy::cast_precision_loss, reason = "counts of events are far below 2^52")]
 pub(super) fn ratio(part: u64, whole: u64) -> Cell {
     if whole == 0 { Cell::Unknown } else { Cell::Ratio(part as f64 / whole as f64) }
 }
 
-/// The smallest of the sorted lengths that so many percent of them do not exceed (nearest rank).
+/// Returns the smallest of the sorted lengths that this many percent of them do not exceed (nearest
+/// rank).
 #[expect(clippy::cast_precision_loss, reason = "microseconds of a few years are below 2^52")]
 pub(super) fn percentile(sorted_micros: &[u64], percent: usize) -> Cell {
     let rank = (sorted_micros.len() * percent).div_ceil(100).max(1);

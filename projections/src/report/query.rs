@@ -1,4 +1,4 @@
-//! What is asked of a view, as people write it and as it is understood.
+//! Queries of views, as people write them and as they are understood.
 
 use std::fmt;
 use std::time::Duration;
@@ -10,45 +10,42 @@ use super::error::InvalidQuery;
 use super::view::View;
 use super::zone::{Zone, parse_day};
 
-/// What people write for "nothing was known", besides nothing at all.
+/// The text for "nothing was known"; an empty text means the same.
 const UNKNOWN: &str = "(unknown)";
 
-/// A question as it was written.
+/// A query as it was written.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct QueryText {
     /// The first day or moment that counts.
     pub from: Option<String>,
     /// The first day or moment that no longer counts.
     pub to: Option<String>,
-    /// Dimensions, with commas between.
+    /// The dimensions to group by, separated by commas.
     pub by: Option<String>,
-    /// `dimension=value`
+    /// The filters, each as `dimension=value`.
     pub filters: Vec<String>,
-    /// Whose days these are.
+    /// The name of the time zone whose days these are.
     pub timezone: Option<String>,
 }
 
-/// A question to a view. The default asks for everything, in UTC, grouped as the view is by itself.
+/// A query of a view. The default asks for everything, in UTC, grouped by the dimensions of the view.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Query {
     /// The first moment that counts.
     pub from: Option<Timestamp>,
     /// The first moment that no longer counts.
     pub to: Option<Timestamp>,
-    /// Dimensions to group by; `None`: those that the view has by itself.
+    /// The dimensions to group by; `None` for those of the view.
     pub by: Option<Vec<Dimension>>,
-    /// Dimension and value, `None`: unknown. Of values of one dimension one has to hold, and that for
-    /// every dimension that is named.
+    /// Dimensions and values, of which `None` is unknown. A fact passes when, for every dimension that is
+    /// named, it has one of the values.
     pub filters: Vec<(Dimension, Option<String>)>,
-    /// Whose days these are.
+    /// The time zone whose days these are.
     pub zone: Zone,
 }
 
 impl Query {
-    /// What the question means for a view.
-    ///
-    /// # Errors
-    /// One sentence, with what is known instead.
+    /// Reads a query of a view; the error lists what the view knows.
     pub fn parse(view: View, asked: &QueryText) -> Result<Self, InvalidQuery> {
         let zone = asked.timezone.as_deref().map_or(Ok(Zone::default()), Zone::parse)?;
         let moment = |what, text: &Option<String>| {
@@ -65,7 +62,7 @@ impl Query {
         Ok(Self { from, to, by, filters: filters.collect::<Result<_, _>>()?, zone })
     }
 
-    /// Whether a moment is inside.
+    /// Returns whether a moment counts.
     pub(super) fn covers(&self, at: Timestamp) -> bool {
         self.from.is_none_or(|from| at >= from) && self.to.is_none_or(|to| at < to)
     }
@@ -74,7 +71,7 @@ impl Query {
         self.from.is_none() && self.to.is_none()
     }
 
-    /// What to group by.
+    /// Returns the dimensions to group by.
     pub(super) fn dimensions(&self, view: View) -> Vec<Dimension> {
         let mut by = self.by.clone().unwrap_or_else(|| view.default_by().to_vec());
         if let Some(always) = view.always()
@@ -131,23 +128,20 @@ fn dimension(view: View, name: &str) -> Result<Dimension, InvalidQuery> {
     })
 }
 
-/// Where in the log a report ends.
+/// The place in the log where a report ends.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum AsOf {
-    /// At its end.
+    /// The end of the log.
     #[default]
     Head,
-    /// With the event at this position; 0: before the first.
+    /// The event at this position; 0 is before the first.
     Position(Position),
-    /// Before the first event that the log took later than this.
+    /// The event before the first one that was recorded later than this moment.
     Time(Timestamp),
 }
 
 impl AsOf {
-    /// A position, a day, which is all that the log took before it, or a moment in RFC 3339.
-    ///
-    /// # Errors
-    /// One sentence.
+    /// Reads a position, a day, which is all that was recorded before it, or a moment in RFC 3339.
     pub fn parse(text: &str, zone: Zone) -> Result<Self, InvalidQuery> {
         if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
             let position = text.parse();

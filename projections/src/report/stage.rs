@@ -7,10 +7,10 @@ use super::atom::Atom;
 /// A step of the funnel, or an event that leads off it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// Somebody landed: no bot, and not again within the hour.
+    /// A landing of a visitor who is no bot and did not land within the hour before.
     Landing,
     CodeRequested,
-    /// Its mail did not fail.
+    /// A code was requested, and its mail did not fail.
     Delivered,
     Verified,
     Registered,
@@ -26,7 +26,7 @@ pub(super) enum Stage {
     LoginExpired,
 }
 
-/// The steps that lead to one another.
+/// The stages that lead to one another.
 pub(super) const WAY: [Stage; 6] = [
     Stage::Landing,
     Stage::CodeRequested,
@@ -37,7 +37,7 @@ pub(super) const WAY: [Stage; 6] = [
 ];
 
 impl Stage {
-    /// Every stage, in order.
+    /// Returns every stage, in order.
     pub(super) fn all() -> impl Iterator<Item = Self> {
         let refused = Refusal::ALL.iter().copied().map(Self::Refused);
         let landings = [Self::BotLanding, Self::DeduplicatedLanding, Self::LoginThrottled];
@@ -47,7 +47,7 @@ impl Stage {
         WAY.into_iter().chain(refused).chain(landings).chain(failed).chain(logins)
     }
 
-    /// What its row is called.
+    /// Returns the name of its row.
     pub(super) fn name(self) -> String {
         match self {
             Self::Landing => "landing".to_owned(),

@@ -1,4 +1,4 @@
-//! What a view answers: a table that can be printed, charted, exported and sent as JSON.
+//! Tables: the answers of views, which can be printed, charted, exported and sent as JSON.
 
 use serde_json::{Map, Value, json};
 use whence_events::Position;
@@ -6,62 +6,63 @@ use whence_events::Position;
 /// The answer of a view.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Table {
-    /// The view's name, as it is asked for.
+    /// The name of the view, as queries use it.
     pub name: &'static str,
-    /// What it shows, for people.
+    /// The title of the view, for people.
     pub title: &'static str,
-    /// Its columns.
+    /// The columns: dimensions, then measures.
     pub columns: Vec<Column>,
-    /// Its rows, in the order to show them in; each has a cell for every column.
+    /// The rows, in the order to show them in; each has a cell for every column.
     pub rows: Vec<Vec<Cell>>,
-    /// The last event that went in; 0: none.
+    /// The position of the last event that was folded; 0 when there was none.
     pub as_of: Position,
 }
 
 /// A column of a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Column {
-    /// Its name: the key in JSON, the header elsewhere.
+    /// The name: the key in JSON, the header elsewhere.
     pub name: &'static str,
-    /// What its cells hold. A cell may be [`Cell::Unknown`] in any column.
+    /// The kind of its cells. A cell may be [`Cell::Unknown`] in any column.
     pub kind: Kind,
 }
 
-/// What the cells of a column hold.
+/// The kind of the cells of a column.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// [`Cell::Text`]
+    /// The cells are [`Cell::Text`].
     Text,
-    /// [`Cell::Day`]
+    /// The cells are [`Cell::Day`].
     Day,
-    /// [`Cell::Count`]
+    /// The cells are [`Cell::Count`].
     Count,
-    /// [`Cell::Ratio`]
+    /// The cells are [`Cell::Ratio`].
     Ratio,
-    /// [`Cell::Seconds`]
+    /// The cells are [`Cell::Seconds`].
     Seconds,
 }
 
 /// A cell of a table.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Cell {
-    /// Nothing was known: a row of its own, never left out. `null` in JSON, `(unknown)` for people.
+    /// Nothing was known, which is a row of its own and never left out: `null` in JSON, `(unknown)` for
+    /// people.
     Unknown,
     /// A word, a name, an id.
     Text(String),
     /// A calendar day, or the Monday a week begins with, in the report's time zone: days since
     /// 1970-01-01.
     Day(i32),
-    /// How many.
+    /// A number of things.
     Count(u64),
     /// A share or a rate, 1 being all; `Unknown` where there is nothing to divide by.
     Ratio(f64),
-    /// A length of time.
+    /// A length of time in seconds.
     Seconds(f64),
 }
 
 impl Column {
-    /// A column.
+    /// Makes a column.
     #[must_use]
     pub const fn new(name: &'static str, kind: Kind) -> Self {
         Self { name, kind }
@@ -69,7 +70,7 @@ impl Column {
 }
 
 impl Cell {
-    /// For JSON.
+    /// Returns the cell as JSON.
     #[must_use]
     pub fn to_json(&self) -> Value {
         match self {
@@ -81,7 +82,7 @@ impl Cell {
         }
     }
 
-    /// For people and for CSV; `None` when nothing is known.
+    /// Returns the cell as text for people and for CSV; `None` when nothing is known.
     #[must_use]
     pub fn to_text(&self) -> Option<String> {
         match self {
@@ -102,7 +103,7 @@ impl From<Option<&str>> for Cell {
 }
 
 impl Table {
-    /// `{"view", "as_of", "rows": [{column: value, ...}, ...]}`
+    /// Returns `{"view", "as_of", "rows": [{column: value, ...}, ...]}`.
     #[must_use]
     pub fn to_json(&self) -> Value {
         let row = |row: &Vec<Cell>| {
@@ -115,7 +116,7 @@ impl Table {
     }
 }
 
-/// `2026-03-14`
+/// Returns a day like `2026-03-14`.
 fn day_text(day: i32) -> String {
     let epoch = chrono::NaiveDate::from_ymd_opt(1970, 1, 1).unwrap_or_default();
     let date = epoch.checked_add_signed(chrono::TimeDelta::days(day.into()));

@@ -1,21 +1,21 @@
-//! Which views there are, and what each of them can be grouped by.
+//! The views, and the dimensions that each of them can be grouped by.
 
 use super::dimension::Dimension as D;
 use super::error::InvalidQuery;
 use super::table::{Column, Kind};
 
-/// A view.
+/// A question that a report answers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum View {
-    /// Accounts, by whence they came.
+    /// Accounts by where they came from.
     Signups,
     /// The sites that visitors came from.
     Domains,
-    /// From landing to attribution, with all that went wrong on the way.
+    /// The way from landing to attribution, with all that went wrong.
     Funnel,
-    /// Who refers, and what comes of it.
+    /// The referrers, and the accounts that came by their codes.
     Referrers,
-    /// Creators' pages, and what comes of them.
+    /// The pages of creators, and the accounts that began there.
     Creators,
     /// The shape of the referral tree.
     Tree,
@@ -23,27 +23,28 @@ pub enum View {
     Viral,
     /// How long a visitor takes to become an account.
     TimeToSignup,
-    /// Who comes back, week by week.
+    /// The accounts that come back, week by week.
     Retention,
     /// First touch against last touch.
     Models,
 }
 
-/// What there is to know about a view.
+/// The description of a view.
 struct Spec {
     name: &'static str,
     title: &'static str,
     about: &'static str,
-    /// What it is grouped by unless asked otherwise.
+    /// The dimensions that it is grouped by when a query names none.
     by: &'static [D],
-    /// What else it can be grouped by, and what `where` takes besides.
+    /// The other dimensions that it can be grouped by and filtered by.
     more: &'static [D],
-    /// Is grouped by this whatever is asked: without it the numbers would be sums of unlike things.
+    /// The dimension that it is grouped by in any case: without it the numbers would be sums of unlike
+    /// things.
     always: Option<D>,
     measures: &'static [Column],
 }
 
-/// What every view of accounts can be grouped by.
+/// The dimensions that every view of accounts can be grouped by.
 const ORIGIN: &[D] = &[
     D::Day,
     D::Week,
@@ -210,10 +211,7 @@ impl View {
         Self::Models,
     ];
 
-    /// The view of this name.
-    ///
-    /// # Errors
-    /// One sentence that lists the views.
+    /// Returns the view of this name; the error lists the views.
     pub fn parse(name: &str) -> Result<Self, InvalidQuery> {
         let known = Self::ALL.into_iter().find(|view| view.name() == name);
         known.ok_or_else(|| {
@@ -222,43 +220,43 @@ impl View {
         })
     }
 
-    /// Its name, as it is asked for.
+    /// Returns its name, as queries use it.
     #[must_use]
     pub const fn name(self) -> &'static str {
         self.spec().name
     }
 
-    /// Its title, for people.
+    /// Returns its title, for people.
     #[must_use]
     pub const fn title(self) -> &'static str {
         self.spec().title
     }
 
-    /// What it shows, in a line.
+    /// Returns a line that describes it.
     #[must_use]
     pub const fn about(self) -> &'static str {
         self.spec().about
     }
 
-    /// What it is grouped by unless asked otherwise.
+    /// Returns the dimensions that it is grouped by when a query names none.
     #[must_use]
     pub const fn default_by(self) -> &'static [D] {
         self.spec().by
     }
 
-    /// All that it can be grouped by.
+    /// Returns all dimensions that it can be grouped by.
     pub fn dimensions(self) -> impl Iterator<Item = D> {
         let spec = self.spec();
         spec.by.iter().chain(spec.more).copied()
     }
 
-    /// What it counts: the columns behind those it is grouped by.
+    /// Returns its measures: the columns after those it is grouped by.
     #[must_use]
     pub const fn measures(self) -> &'static [Column] {
         self.spec().measures
     }
 
-    /// What it is grouped by whatever is asked.
+    /// Returns the dimension that it is grouped by in any case.
     pub(super) const fn always(self) -> Option<D> {
         self.spec().always
     }

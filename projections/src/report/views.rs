@@ -1,4 +1,4 @@
-//! From facts to the tables of the views.
+//! The tables of the views, made out of facts.
 
 mod clicks;
 mod funnel;

@@ -20,10 +20,7 @@ impl Default for Zone {
 }
 
 impl Zone {
-    /// The zone of this name, in any case.
-    ///
-    /// # Errors
-    /// One sentence.
+    /// Returns the zone of this name, in any case.
     pub fn parse(name: &str) -> Result<Self, InvalidQuery> {
         let known =
             chrono_tz::TZ_VARIANTS.iter().find(|zone| zone.name().eq_ignore_ascii_case(name));
@@ -35,26 +32,26 @@ impl Zone {
         })
     }
 
-    /// Its name.
+    /// Returns its name.
     #[must_use]
     pub fn name(self) -> &'static str {
         self.0.name()
     }
 
-    /// The calendar day of a moment: days since 1970-01-01.
+    /// Returns the calendar day of a moment, in days since 1970-01-01.
     #[must_use]
     pub fn day(self, at: Timestamp) -> i32 {
         let at = DateTime::<Utc>::from_timestamp_micros(at.as_micros()).unwrap_or_default();
         at.with_timezone(&self.0).date_naive().num_days_from_ce() - EPOCH
     }
 
-    /// The Monday of the week of a moment: days since 1970-01-01.
+    /// Returns the Monday of the week of a moment, in days since 1970-01-01.
     #[must_use]
     pub fn week(self, at: Timestamp) -> i32 {
         monday(self.day(at))
     }
 
-    /// The first moment of a day. Where the clocks skip midnight, that is later than 00:00.
+    /// Returns the first moment of a day. Where the clocks skip midnight, that is later than 00:00.
     #[must_use]
     pub fn start_of(self, day: i32) -> Timestamp {
         let date = date_of(day);
@@ -68,10 +65,7 @@ impl Zone {
         after.map_or_else(|| Timestamp::from(midnight.and_utc()), |at| Timestamp::from(at.to_utc()))
     }
 
-    /// A day, which is its first moment, or a moment in RFC 3339.
-    ///
-    /// # Errors
-    /// One sentence that names `what` was asked.
+    /// Reads a day, which is its first moment, or a moment in RFC 3339. The error names `what` was read.
     pub fn moment(self, what: &str, text: &str) -> Result<Timestamp, InvalidQuery> {
         if let Some(day) = parse_day(text) {
             return Ok(self.start_of(day));
@@ -85,13 +79,13 @@ impl Zone {
     }
 }
 
-/// The Monday of the week of a day.
+/// Returns the Monday of the week of a day.
 pub(super) fn monday(day: i32) -> i32 {
     // 1970-01-01 was a Thursday.
     day - (day + 3).rem_euclid(7)
 }
 
-/// `2026-03-01`
+/// Reads a day like `2026-03-01`.
 pub(super) fn parse_day(text: &str) -> Option<i32> {
     let shaped = text.len() == 10 && text.is_ascii();
     let date = NaiveDate::parse_from_str(text, "%Y-%m-%d").ok().filter(|_| shaped)?;

@@ -13,7 +13,7 @@ use whence_events::{Position, Recorded};
 
 use super::bulk::BoundColumn;
 use super::leadership::WriterConnection;
-use super::plan::Plan;
+use super::plan::{Group, Plan};
 use super::tiles;
 use super::{APPLY_TIMEOUT, PostgresReadDb};
 use crate::projector::Projector;
@@ -38,7 +38,7 @@ impl BoundStatement<'_> {
 type Answer = Result<u64, tokio_postgres::Error>;
 
 impl PostgresReadDb {
-    pub(in crate::read_db) async fn apply(
+    pub(crate) async fn apply(
         &self,
         after: Position,
         events: &[Recorded],
@@ -112,16 +112,11 @@ impl WriterConnection {
         changed: &[Tile],
     ) -> Result<(), ProjectError> {
         // The positions first: that holds off any other writer.
-        let mut statements = vec![moves.request(schema, &self.client).await?];
-        for group in plan.groups() {
-            for sql in
-                [Some(&group.statement.sql), group.statement.then.as_ref()].into_iter().flatten()
-            {
+        let mut statements = vec![moves.statement(schema, &self.client).await?];
+        for Group { statement: bulk, changes } in plan.groups() {
+            for sql in bulk.texts() {
                 let statement = self.client.prepare_cached(sql.for_postgres(schema)).await?;
-                statements.push(BoundStatement {
-                    statement,
-                    columns: (group.statement.columns)(&group.changes),
-                });
+                statements.push(BoundStatement { statement, columns: (bulk.columns)(changes) });
             }
         }
         if !changed.is_empty() {
@@ -165,7 +160,7 @@ impl Moves {
 
     /// Returns the statement that moves those that are where they were expected to be: of two writers,
     /// one moves none.
-    async fn request(
+    async fn statement(
         &self,
         schema: SchemaName,
         client: &ClientWrapper,

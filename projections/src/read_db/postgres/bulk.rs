@@ -22,11 +22,18 @@ pub(super) struct BulkStatement {
     /// The table that is written. Changes of different tables commute.
     pub(super) table: &'static str,
     pub(super) on_repeat: OnRepeat,
-    pub(super) sql: Sql,
+    sql: Sql,
     /// A text that is run after the first one, with the same columns.
-    pub(super) then: Option<Sql>,
+    then: Option<Sql>,
     /// Makes the columns out of changes of the one kind that the statement is for.
     pub(super) columns: for<'a> fn(&'a [Change]) -> Vec<BoundColumn<'a>>,
+}
+
+impl BulkStatement {
+    /// Returns the texts in the order they are to run in.
+    pub(super) fn texts(&self) -> impl Iterator<Item = &Sql> {
+        [&self.sql].into_iter().chain(&self.then)
+    }
 }
 
 /// What becomes of a second change of the same kind to the same row, with no other change in between.

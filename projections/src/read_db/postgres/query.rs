@@ -11,7 +11,7 @@ use crate::read_db::error::QueryError;
 use crate::read_db::select::{Row, Select, Value};
 
 impl PostgresReadDb {
-    pub(in crate::read_db) async fn first<T>(
+    pub(crate) async fn first<T>(
         &self,
         select: &Select<T>,
         values: &[Value<'_>],
@@ -19,7 +19,7 @@ impl PostgresReadDb {
         self.rows(select, values).await?.first().map(|row| (select.read)(row)).transpose()
     }
 
-    pub(in crate::read_db) async fn all<T>(
+    pub(crate) async fn all<T>(
         &self,
         select: &Select<T>,
         values: &[Value<'_>],

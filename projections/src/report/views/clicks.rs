@@ -1,6 +1,6 @@
-//! What comes of landings: by site, by referrer and by creator. A landing counts when it happened
-//! and an account when it registered; bots, and the same click again within the hour, count for
-//! nothing.
+//! Landings and the accounts that came of them, by site, by referrer and by creator. A landing counts
+//! when it happened and an account when it registered; bots, and the same click again within the hour,
+//! do not count.
 
 use whence_events::{Position, Timestamp};
 
@@ -43,7 +43,7 @@ pub(super) fn domains(facts: &Facts, query: &Query, as_of: Position) -> Table {
     groups.table(as_of, |counts| [counts.clicks, counts.signups].map(Cell::Count).to_vec())
 }
 
-/// Unknown is whoever came with a code that nobody owns.
+/// Makes the table of referrers. Unknown are those who came with a code that no user owns.
 pub(super) fn referrers(facts: &Facts, query: &Query, as_of: Position) -> Table {
     let mut groups = Groups::<ClickCounts>::new(View::Referrers, facts, query);
     for touch in landings(facts, query).filter(|touch| touch.with_code) {
@@ -60,7 +60,7 @@ pub(super) fn referrers(facts: &Facts, query: &Query, as_of: Position) -> Table 
     groups.table(as_of, ClickCounts::with_rate)
 }
 
-/// Unknown is whoever came to the page of a creator that nobody is.
+/// Makes the table of creators. Unknown are those who came to the page of a creator that no user is.
 pub(super) fn creators(facts: &Facts, query: &Query, as_of: Position) -> Table {
     let mut groups = Groups::<ClickCounts>::new(View::Creators, facts, query);
     let of_creator = |page: bool, creator: Atom| page || creator != Atom::UNKNOWN;

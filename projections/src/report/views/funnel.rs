@@ -1,5 +1,5 @@
-//! From landing to attribution. Each step counts when it happened; logins of those who have an
-//! account are logins, too.
+//! The funnel from landing to attribution. Each stage counts when it happened; logins to accounts that
+//! exist count as logins, too.
 
 use whence_events::{Position, Timestamp};
 
@@ -17,7 +17,7 @@ use crate::report::view::View;
 struct StageCounts {
     stage: Option<Stage>,
     count: u64,
-    /// Of the step that leads to this one.
+    /// The count of the stage that leads to this one.
     previous: u64,
 }
 

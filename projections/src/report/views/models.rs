@@ -40,7 +40,7 @@ pub(super) fn table(facts: &Facts, query: &Query, as_of: Position) -> Table {
         let touches = [user.touched_at.map(|at| (at, first)), recorded, decided];
         let mut last = None;
         for touch in touches.into_iter().flatten() {
-            // At the same moment the one that says more.
+            // Of two at the same moment, the one that is known better.
             if last.is_none_or(|(at, _)| touch.0 >= at) {
                 last = Some(touch);
             }
@@ -58,7 +58,7 @@ pub(super) fn table(facts: &Facts, query: &Query, as_of: Position) -> Table {
     }))
 }
 
-/// Puts the shares behind the counts.
+/// Fills the shares of the counts.
 fn shares(mut table: Table) -> Table {
     let width = table.columns.len();
     for (counts, share) in [(width - 4, width - 2), (width - 3, width - 1)] {
@@ -71,7 +71,7 @@ fn shares(mut table: Table) -> Table {
     table
 }
 
-/// Touches that are known to have brought somebody's code.
+/// Returns the touches that are known to have brought a code of a user.
 fn touches_with_code(facts: &Facts) -> HashSet<Atom> {
     let recorded = facts.touches.iter();
     let recorded = recorded.filter(|touch| touch.channel == Some(Channel::ReferralProgramme));
@@ -93,7 +93,7 @@ fn last_evidence(
     Some((last.at, Some(Channel::ReferralProgramme)))
 }
 
-/// Recorded landings by visitor and time.
+/// The recorded landings, by visitor and time.
 struct Later {
     touches: Vec<(Atom, Timestamp, Option<Channel>)>,
 }
@@ -108,7 +108,7 @@ impl Later {
         Self { touches }
     }
 
-    /// The last one of a visitor up to a moment.
+    /// Returns the last landing of a visitor up to a moment.
     fn last(&self, first: Atom, until: Timestamp) -> Option<(Timestamp, Option<Channel>)> {
         if first == Atom::UNKNOWN {
             return None;

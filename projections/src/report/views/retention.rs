@@ -1,5 +1,5 @@
-//! Who comes back: the accounts of a week of which, n calendar weeks later, a session was opened or
-//! extended. A week counts from its beginning on, so the last row of each cohort still grows.
+//! The accounts that come back: those of a week of which, n calendar weeks later, a session was opened
+//! or extended. A week counts from its beginning on, so the last row of each cohort still grows.
 
 use std::collections::HashMap;
 
@@ -35,7 +35,7 @@ pub(super) fn table(facts: &Facts, query: &Query, as_of: Position) -> Table {
         }
     }
     for (user, week) in active_weeks(facts, query) {
-        // Nobody is active before they register, nor after the last event.
+        // No account is active before its registration, nor after the last event.
         let Some(weeks_later) = weeks_between(week_of(facts, query, user), week) else { continue };
         if week <= last_week
             && let Some(counts) = groups.of(|by| value(facts, query, user, weeks_later, by))
@@ -51,7 +51,8 @@ fn measures(counts: &CohortCounts) -> Vec<Cell> {
     vec![Cell::Count(counts.users), Cell::Count(counts.active), rate]
 }
 
-/// Of all accounts with the same values, one and how many there are: cohorts are few, and weeks many.
+/// Returns, for all accounts with the same values, one of them and how many there are: cohorts are few,
+/// and weeks many.
 fn alike(facts: &Facts, query: &Query) -> impl Iterator<Item = (Atom, u64)> {
     let mut dimensions = query.dimensions(View::Retention);
     dimensions.extend(query.filters.iter().map(|(by, _)| *by));
@@ -66,7 +67,7 @@ fn alike(facts: &Facts, query: &Query) -> impl Iterator<Item = (Atom, u64)> {
     alike.into_values()
 }
 
-/// Each account with each week in which it was active, once.
+/// Returns each account with each week in which it was active, once.
 fn active_weeks(facts: &Facts, query: &Query) -> Vec<(Atom, i32)> {
     let counts = |user: Atom| {
         let registered_at = facts.users.get(user).registered_at;

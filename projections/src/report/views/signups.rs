@@ -1,4 +1,4 @@
-//! Accounts, by whence they came. An account counts when it registered.
+//! Accounts by where they came from. An account counts when it registered.
 
 use whence_events::Position;
 

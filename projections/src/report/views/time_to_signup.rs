@@ -13,7 +13,7 @@ use crate::report::view::View;
 struct SignupTimes {
     signups: u64,
     micros: Vec<u64>,
-    /// Those of whom both the first touch and the window are known.
+    /// The accounts of which both the first touch and the window are known.
     in_known_window: u64,
     in_last_tenth: u64,
 }

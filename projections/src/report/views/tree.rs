@@ -1,4 +1,4 @@
-//! The shape of the referral tree: an edge leads from whoever was attributed to their referrer.
+//! The shape of the referral tree: an edge leads from an attributed user to the referrer.
 
 use std::collections::BTreeMap;
 
@@ -12,21 +12,21 @@ use crate::report::query::Query;
 use crate::report::table::{Cell, Table};
 use crate::report::view::View;
 
-/// How many of the largest subtrees are told.
+/// How many of the largest subtrees have a row.
 const LARGEST: usize = 10;
 
 /// How deep a user is in the tree.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Depth {
     Unvisited,
-    /// On the way that is being followed now.
+    /// On the path that is being followed now.
     Visiting,
     At(u32),
-    /// Their way up never ends.
+    /// The path up never ends.
     Endless,
 }
 
-/// The tree is the whole one, whoever is asked for: the time of a query picks the accounts that are
+/// Makes the table. The tree is always the whole one: the time of a query picks the accounts that are
 /// counted in it.
 pub(super) fn table(facts: &Facts, query: &Query, as_of: Position) -> Table {
     let parents: Vec<Option<usize>> =
@@ -59,7 +59,7 @@ fn passes(query: &Query, row: &[Cell]) -> bool {
     one(Dimension::Part, &row[0]) && one(Dimension::Which, &row[1])
 }
 
-/// The depth of each, roots being 0, and whether they are on a cycle.
+/// Returns the depth of each user, roots being 0, and whether they are on a cycle.
 fn depths(parents: &[Option<usize>]) -> (Vec<Depth>, Vec<bool>) {
     let mut depths = vec![Depth::Unvisited; parents.len()];
     let mut on_cycle = vec![false; parents.len()];
@@ -105,7 +105,7 @@ fn histogram(depths: &[Depth], counted: &[bool]) -> Vec<Vec<Cell>> {
     known.chain(unknown).collect()
 }
 
-/// The referrers with the most accounts below them, at any depth.
+/// Returns the referrers with the most accounts below them, at any depth.
 fn largest(
     facts: &Facts,
     parents: &[Option<usize>],

@@ -27,7 +27,7 @@ pub(super) fn table(facts: &Facts, query: &Query, as_of: Position) -> Table {
         let Some(referrer) = invitee.referrer else { continue };
         has_invited[referrer.0 as usize] = true;
         let referrer = facts.users.get(referrer);
-        // A referrer who never registered is of no week, and of no time.
+        // A referrer who never registered belongs to no week and to no time.
         let cohort = match referrer.registered_at {
             Some(at) if query.covers(at) => groups.of(|by| of_user(referrer, at, query.zone, by)),
             None if query.is_of_all_time() => groups.of(|_| Atom::UNKNOWN),

@@ -37,22 +37,22 @@ static SNAPSHOT_ADDED: BulkStatement = BulkStatement {
     then: None,
     columns: columns!(Attribution, AttributionChange::SnapshotAdded {
         user_id => user_id.0,
-        origin => referrer(origin),
-        origin => text_or_null(origin.first_landing_page.as_ref()),
-        origin => text_or_null(origin.utm_source.as_ref()),
-        origin => text_or_null(origin.utm_medium.as_ref()),
-        origin => text_or_null(origin.utm_campaign.as_ref()),
-        origin => text_or_null(origin.utm_term.as_ref()),
-        origin => text_or_null(origin.utm_content.as_ref()),
-        origin => origin.acquired_via_creator_id.map(|id| id.0),
-        origin => origin.registration_device.map(DeviceClass::as_str),
-        origin => origin.registration_country.as_ref().map(Country::as_str),
+        snapshot => referrer(snapshot),
+        snapshot => text_or_null(snapshot.first_landing_page.as_ref()),
+        snapshot => text_or_null(snapshot.utm_source.as_ref()),
+        snapshot => text_or_null(snapshot.utm_medium.as_ref()),
+        snapshot => text_or_null(snapshot.utm_campaign.as_ref()),
+        snapshot => text_or_null(snapshot.utm_term.as_ref()),
+        snapshot => text_or_null(snapshot.utm_content.as_ref()),
+        snapshot => snapshot.acquired_via_creator_id.map(|id| id.0),
+        snapshot => snapshot.registration_device.map(DeviceClass::as_str),
+        snapshot => snapshot.registration_country.as_ref().map(Country::as_str),
         at => at.as_micros(),
     }),
 };
 
-fn referrer(origin: &AttributionCaptured) -> Option<&[u8]> {
-    match &origin.first_referrer_url {
+fn referrer(snapshot: &AttributionCaptured) -> Option<&[u8]> {
+    match &snapshot.first_referrer_url {
         Some(Pii::Sealed(sealed)) => bytes(Some(sealed)),
         Some(Pii::Clear(_) | Pii::Erased) | None => None,
     }

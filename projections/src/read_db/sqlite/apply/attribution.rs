@@ -12,8 +12,8 @@ pub(super) fn apply(
 ) -> rusqlite::Result<()> {
     let run = |sql, values: &[&dyn ToSql]| run(transaction, sql, values);
     match change {
-        AttributionChange::SnapshotAdded { user_id, origin, at } => {
-            snapshot_added(transaction, user_id, &origin, at)
+        AttributionChange::SnapshotAdded { user_id, snapshot, at } => {
+            snapshot_added(transaction, user_id, &snapshot, at)
         }
         AttributionChange::Referred { user_id, referrer_id, code, at } => run(
             "UPDATE attributions SET referrer_id = ?2, referral_code = ?3, attributed_at = ?4
@@ -53,7 +53,7 @@ pub(super) fn apply(
 fn snapshot_added(
     transaction: &Transaction<'_>,
     user_id: UserId,
-    origin: &AttributionCaptured,
+    snapshot: &AttributionCaptured,
     at: Timestamp,
 ) -> rusqlite::Result<()> {
     let sql =
@@ -61,22 +61,22 @@ fn snapshot_added(
                  utm_medium, utm_campaign, utm_term, utm_content, creator_id, registration_device,
                  registration_country, created_at)
                VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11, ?12)";
-    let referrer = match &origin.first_referrer_url {
+    let referrer = match &snapshot.first_referrer_url {
         Some(Pii::Sealed(sealed)) => Some(sealed),
         Some(Pii::Clear(_) | Pii::Erased) | None => None,
     };
     let row = params![
         user_id.0,
         bytes(referrer),
-        origin.first_landing_page,
-        origin.utm_source,
-        origin.utm_medium,
-        origin.utm_campaign,
-        origin.utm_term,
-        origin.utm_content,
-        origin.acquired_via_creator_id.map(|id| id.0),
-        origin.registration_device.map(DeviceClass::as_str),
-        origin.registration_country.as_ref().map(Country::as_str),
+        snapshot.first_landing_page,
+        snapshot.utm_source,
+        snapshot.utm_medium,
+        snapshot.utm_campaign,
+        snapshot.utm_term,
+        snapshot.utm_content,
+        snapshot.acquired_via_creator_id.map(|id| id.0),
+        snapshot.registration_device.map(DeviceClass::as_str),
+        snapshot.registration_country.as_ref().map(Country::as_str),
         at.as_micros()
     ];
     transaction.prepare_cached(sql)?.execute(row).map(drop)
