@@ -19,13 +19,15 @@ pub use differences::Differences;
 pub use error::{ProjectError, QueryError};
 pub use position::ProjectorPosition;
 pub(crate) use position::StoredPosition;
-pub(crate) use postgres::inspect::{stored_in_postgres, writer_in_postgres};
-pub(crate) use postgres::{PostgresComparison, PostgresHeld, PostgresReadDb, PostgresScratch};
+pub(crate) use postgres::PostgresReadDb;
+pub(crate) use postgres::positions::{stored_in_postgres, writer_in_postgres};
+pub(crate) use postgres::scratch::{PostgresComparison, PostgresHeld, PostgresScratch};
 pub use purpose::Purpose;
 use select::{Select, Value};
-pub use sqlite::SqliteError;
-pub(crate) use sqlite::inspect::stored_in_sqlite;
-pub(crate) use sqlite::{SqliteComparison, SqliteHeld, SqliteReadDb, SqliteScratch};
+pub(crate) use sqlite::SqliteReadDb;
+pub use sqlite::error::SqliteError;
+pub(crate) use sqlite::positions::stored_in_sqlite;
+pub(crate) use sqlite::scratch::{SqliteComparison, SqliteHeld, SqliteScratch};
 
 /// A database of read models: disposable.
 pub enum ReadDb {

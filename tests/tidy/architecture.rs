@@ -1,5 +1,7 @@
 //! ARCHITECTURE.md's invariants: who may know and do what.
 
+use std::collections::BTreeMap;
+
 use crate::source::{Source, none, places, read, rust};
 
 #[test]
@@ -70,6 +72,33 @@ fn projections_know_neither_log_nor_http() {
     for word in ["axum", "hyper", "whence.workspace"] {
         assert!(!manifest.contains(word), "projections depend on {word}");
     }
+}
+
+#[test]
+fn sqlite_has_one_place_among_the_read_models() {
+    let mut files = rust("projections/src");
+    files.retain(|file| !file.path.starts_with("projections/src/read_db/sqlite"));
+    none(&places(&files, &["rusqlite"]), "rusqlite is used in projections/src/read_db/sqlite only");
+}
+
+#[test]
+fn advisory_locks_have_a_number_each() {
+    // Crates that do not know each other take locks in one database: the numbers have to differ.
+    let mut known: BTreeMap<String, String> = BTreeMap::new();
+    let mut found = Vec::new();
+    let files = ["src", "events/src", "projections/src"].into_iter().flat_map(rust);
+    for file in files {
+        for (number, line) in file.code() {
+            let Some((name, value)) = line.split_once(": i64 = 0x") else { continue };
+            let name = name.split_whitespace().last().unwrap();
+            let place = format!("{}:{number}: {name}", file.path);
+            if let Some(other) = known.insert(value.replace('_', ""), place.clone()) {
+                found.push(format!("{place} has the number of {other}"));
+            }
+        }
+    }
+    none(&found, "no two advisory locks have one number");
+    assert!(known.len() >= 5, "this test looks for the wrong thing: {known:?}");
 }
 
 #[test]

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use deadpool_postgres::PoolError;
 use whence_events::{Event, Position, Recorded};
 
-use super::sqlite::SqliteError;
+use super::sqlite::error::SqliteError;
 
 /// Why events were not applied to read models.
 #[derive(Debug, thiserror::Error)]

@@ -2,14 +2,16 @@
 
 mod apply;
 mod bulk;
-pub(super) mod inspect;
 mod leadership;
+mod locks;
 mod open;
 mod plan;
+pub(super) mod positions;
 mod query;
 mod schema;
-mod scratch;
+pub(super) mod scratch;
 mod tiles;
+mod writer;
 
 use std::time::Duration;
 
@@ -25,12 +27,7 @@ use super::error::{ProjectError, QueryError};
 use super::position::{POSITIONS, ProjectorPosition};
 use super::sql::SchemaName;
 use crate::projector::Projector;
-use inspect::stored_positions;
-use leadership::WriterConnection;
-pub(crate) use scratch::{PostgresComparison, PostgresHeld, PostgresScratch};
-
-/// How long a query may wait for its answer, and a node that writes or would for the lock.
-const QUERY_TIMEOUT: Duration = Duration::from_secs(3);
+use writer::{QUERY_TIMEOUT, WriterConnection};
 
 /// How long a run of the log may take: far more than one of the largest does. A connection that says
 /// nothing for that long is given up, and the lock with it.
@@ -87,7 +84,7 @@ impl PostgresReadDb {
     ) -> Result<Vec<ProjectorPosition>, ProjectError> {
         let statement = client.prepare_cached(POSITIONS.for_postgres(self.schema)).await?;
         let rows = client.query(&statement, &[]).await?;
-        ProjectorPosition::all(&stored_positions(&rows)?, &self.projectors)
+        ProjectorPosition::all(&positions::stored(&rows)?, &self.projectors)
     }
 
     pub(super) async fn dump(&self) -> Result<Vec<String>, QueryError> {

@@ -3,12 +3,12 @@
 mod apply;
 mod connection;
 mod differences;
-mod error;
+pub(super) mod error;
 mod file;
-pub(super) mod inspect;
+pub(super) mod positions;
 mod query;
 mod schema;
-mod scratch;
+pub(super) mod scratch;
 mod tiles;
 
 use std::path::{Path, PathBuf};
@@ -20,11 +20,22 @@ use whence_events::{Position, Recorded};
 
 use super::dump::{self, Dumped};
 use super::error::{ProjectError, QueryError, known};
-use super::position::{POSITIONS, ProjectorPosition, StoredPosition};
+use super::position::{ProjectorPosition, StoredPosition};
 use super::select::{Select, Value};
 use crate::projector::Projector;
-pub use error::SqliteError;
-pub(crate) use scratch::{SqliteComparison, SqliteHeld, SqliteScratch};
+use error::SqliteError;
+
+impl From<rusqlite::Error> for ProjectError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error.into())
+    }
+}
+
+impl From<rusqlite::Error> for QueryError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sqlite(error.into())
+    }
+}
 
 /// A SQLite file of read models, with one writer and any number of readers.
 pub struct SqliteReadDb {
@@ -82,7 +93,7 @@ impl SqliteReadDb {
 
     pub(super) fn positions(&self) -> Result<Vec<ProjectorPosition>, ProjectError> {
         // Not by the writer's connection: requests ask, too, and would wait for a batch to be applied.
-        let rows = self.read(|connection| stored_positions(connection))?;
+        let rows = self.read(positions::stored)?;
         ProjectorPosition::all(&rows, &self.projectors)
     }
 
@@ -99,7 +110,7 @@ impl SqliteReadDb {
         let (events, unknown) = known(events);
         let mut connection = self.writer();
         let transaction = begin(&mut connection)?;
-        let positions = stored_positions(&transaction)?;
+        let positions = positions::stored(&transaction)?;
         for projector in &self.projectors {
             run(&transaction, *projector, &positions, after, events)?;
         }
@@ -200,19 +211,6 @@ fn run(
         }
         _ => Ok(()),
     }
-}
-
-fn stored_positions(connection: &Connection) -> rusqlite::Result<Vec<StoredPosition>> {
-    let mut statement = connection.prepare_cached(POSITIONS.for_sqlite())?;
-    let rows = statement.query_map([], |row| {
-        Ok(StoredPosition {
-            projector: row.get(0)?,
-            version: row.get(1)?,
-            position: row.get(2)?,
-            event_id: row.get(3)?,
-        })
-    })?;
-    rows.collect()
 }
 
 /// Begins a transaction that waits for other writers before it has read anything: one that began to

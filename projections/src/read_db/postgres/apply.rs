@@ -12,9 +12,9 @@ use uuid::Uuid;
 use whence_events::{Position, Recorded};
 
 use super::bulk::BoundColumn;
-use super::leadership::WriterConnection;
 use super::plan::{Group, Plan};
 use super::tiles;
+use super::writer::WriterConnection;
 use super::{APPLY_TIMEOUT, PostgresReadDb};
 use crate::projector::Projector;
 use crate::read_db::error::{ProjectError, known};

@@ -3,20 +3,14 @@
 //! The lock and the writes go through one connection. A session that the server has given up has
 //! therefore lost both, and the next holder of the lock sees all that was committed before.
 
-use deadpool_postgres::{ClientWrapper, Object};
+use deadpool_postgres::Object;
 use tokio::time::timeout;
-use whence_events::Position;
 
-use super::{PostgresReadDb, QUERY_TIMEOUT, open};
+use super::locks::{PROJECTING, REBUILDING};
+use super::writer::{QUERY_TIMEOUT, WriterConnection};
+use super::{PostgresReadDb, open};
 use crate::read_db::error::ProjectError;
 use crate::read_db::sql::SchemaName;
-use crate::tiles::Edge;
-
-/// The advisory lock of the writer, held for as long as its session lasts.
-pub(super) const PROJECTING: i64 = 0x7768_656e_6365_0002;
-
-/// The advisory lock of the process that has the scratch tables, whatever they are for.
-const REBUILDING: i64 = 0x7768_656e_6365_0004;
 
 /// A machine that is gone, or a process that is stopped, sends nothing: the server has to end its
 /// session unasked, and would by default take hours to, or not do it at all. A node that writes or
@@ -27,16 +21,6 @@ const MAY_VANISH: &str = "SET idle_session_timeout = '10s'; SET tcp_user_timeout
 /// empty a second ago, and a statement is planned once.
 const SETTINGS: &str = "SET plan_cache_mode = force_generic_plan; SET enable_seqscan = off;
     SET enable_hashjoin = off; SET enable_mergejoin = off; SET jit = off";
-
-/// The connection that may write, or would.
-pub(super) struct WriterConnection {
-    pub(super) client: ClientWrapper,
-    pub(super) is_writer: bool,
-    /// How far each projector is, in their order, as far as that is known.
-    pub(super) done: Option<Vec<Position>>,
-    /// Where the tree over the log grows; meaningless when `done` is not known.
-    pub(super) edge: Option<Edge>,
-}
 
 impl PostgresReadDb {
     /// Returns whether this node writes, and becomes the writer where there is none.
@@ -122,21 +106,5 @@ impl PostgresReadDb {
         let client = Object::take(self.pool.get().await?);
         client.batch_execute(MAY_VANISH).await?;
         Ok(WriterConnection { client, is_writer: false, done: None, edge: None })
-    }
-}
-
-impl WriterConnection {
-    /// Returns whether its session still lives, and the lock with it.
-    async fn answers(&self) -> bool {
-        matches!(timeout(QUERY_TIMEOUT, self.client.check_connection()).await, Ok(Ok(())))
-    }
-
-    /// Returns this connection after an attempt to write, with nothing half done; `None` when its
-    /// session is over.
-    pub(super) async fn after<T>(self, result: &Result<T, ProjectError>) -> Option<Self> {
-        if result.is_err() {
-            self.client.batch_execute("ROLLBACK").await.ok()?;
-        }
-        Some(self)
     }
 }

@@ -4,13 +4,11 @@ use std::collections::HashMap;
 
 use deadpool_postgres::ClientWrapper;
 
+use super::locks::MAKING_TABLES;
 use super::schema;
 use crate::projector::Projector;
 use crate::read_db::error::ProjectError;
 use crate::read_db::sql::{SchemaName, Sql};
-
-/// The advisory lock that a connection holds while it makes tables, until they are committed.
-const MAKING_TABLES: i64 = 0x7768_656e_6365_0001;
 
 static IS_THERE: Sql = Sql::new("SELECT to_regclass('{checkpoints}') IS NOT NULL");
 

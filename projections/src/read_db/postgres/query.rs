@@ -6,7 +6,8 @@ use postgres_types::ToSql;
 use tokio::time::timeout;
 use uuid::Uuid;
 
-use super::{PostgresReadDb, QUERY_TIMEOUT};
+use super::PostgresReadDb;
+use super::writer::QUERY_TIMEOUT;
 use crate::read_db::error::QueryError;
 use crate::read_db::select::{Row, Select, Value};
 

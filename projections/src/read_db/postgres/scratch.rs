@@ -11,7 +11,7 @@ use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 
 use super::PostgresReadDb;
-use super::inspect::stored_positions;
+use super::positions;
 use crate::projector::Projector;
 use crate::read_db::differences::Differences;
 use crate::read_db::error::ProjectError;
@@ -95,7 +95,7 @@ impl PostgresHeld {
         let sql = "SELECT projector, version, position, event_id FROM read.checkpoints
                    WHERE projector = $1 FOR UPDATE";
         let rows = client.query(sql, &[&projector.name()]).await?;
-        let live = ProjectorPosition::find(&stored_positions(&rows)?, projector);
+        let live = ProjectorPosition::find(&positions::stored(&rows)?, projector);
         let live = live.ok_or(ProjectError::TablesMoved(projector.name()))?;
         Ok((Self { client, schema: scratch.schema, projector }, live))
     }

@@ -26,15 +26,3 @@ impl From<SqliteError> for rusqlite::Error {
         error.0
     }
 }
-
-impl From<rusqlite::Error> for crate::read_db::ProjectError {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Sqlite(SqliteError(error))
-    }
-}
-
-impl From<rusqlite::Error> for crate::read_db::QueryError {
-    fn from(error: rusqlite::Error) -> Self {
-        Self::Sqlite(SqliteError(error))
-    }
-}

@@ -10,13 +10,11 @@ use std::path::{Path, PathBuf};
 use rusqlite::{Connection, params};
 
 use super::connection::WRITE_LOCK_TIMEOUT;
-use super::{
-    ProjectorPosition, SqliteReadDb, begin, connection, differences, file, make_tables,
-    stored_positions,
-};
+use super::{SqliteReadDb, begin, connection, differences, file, make_tables, positions};
 use crate::projector::Projector;
 use crate::read_db::differences::Differences;
 use crate::read_db::error::ProjectError;
+use crate::read_db::position::ProjectorPosition;
 use crate::read_db::purpose::Purpose;
 
 /// The scratch file. No other process has it while this value lives.
@@ -42,7 +40,7 @@ impl SqliteScratch {
             // Tables of another version are of an earlier rebuild, which cannot be continued.
             let mut writer = tables.writer();
             let transaction = begin(&mut writer)?;
-            let rows = stored_positions(&transaction)?;
+            let rows = positions::stored(&transaction)?;
             for projector in &tables.projectors {
                 let reached = ProjectorPosition::find(&rows, *projector);
                 if reached.is_none_or(|reached| reached.version != projector.version()) {
@@ -92,7 +90,7 @@ impl SqliteHeld {
         // A write of nothing locks this file alone: the scratch file is still written, by another
         // connection. BEGIN IMMEDIATE would lock both.
         connection.execute_batch("BEGIN; DELETE FROM main.checkpoints WHERE projector IS NULL")?;
-        let live = ProjectorPosition::find(&stored_positions(&connection)?, projector);
+        let live = ProjectorPosition::find(&positions::stored(&connection)?, projector);
         let live = live.ok_or(ProjectError::TablesMoved(projector.name()))?;
         Ok((Self { connection, projector }, live))
     }

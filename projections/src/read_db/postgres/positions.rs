@@ -1,8 +1,8 @@
-//! What is found in a Postgres database of read models.
+//! How far the projectors of a Postgres database are, and which process writes.
 
 use tokio_postgres::{Client, Row};
 
-use super::leadership::PROJECTING;
+use super::locks::PROJECTING;
 use crate::read_db::position::{POSITIONS, StoredPosition};
 use crate::read_db::sql::SchemaName;
 
@@ -14,12 +14,12 @@ pub(crate) async fn stored_in_postgres(
     if !client.query_one(there, &[]).await?.try_get::<_, bool>(0)? {
         return Ok(vec![]);
     }
-    stored_positions(&client.query(POSITIONS.for_postgres(SchemaName::Live), &[]).await?)
+    stored(&client.query(POSITIONS.for_postgres(SchemaName::Live), &[]).await?)
 }
 
 /// Reads the rows of [`POSITIONS`].
-pub(super) fn stored_positions(rows: &[Row]) -> Result<Vec<StoredPosition>, tokio_postgres::Error> {
-    let stored = |row: &Row| {
+pub(super) fn stored(rows: &[Row]) -> Result<Vec<StoredPosition>, tokio_postgres::Error> {
+    let position = |row: &Row| {
         Ok(StoredPosition {
             projector: row.try_get(0)?,
             version: row.try_get(1)?,
@@ -27,7 +27,7 @@ pub(super) fn stored_positions(rows: &[Row]) -> Result<Vec<StoredPosition>, toki
             event_id: row.try_get(3)?,
         })
     };
-    rows.iter().map(stored).collect()
+    rows.iter().map(position).collect()
 }
 
 /// Returns which process writes the tables now: its name, address and server process id.
