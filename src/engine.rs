@@ -20,7 +20,7 @@ use whence_events::{
     EmailAddress, EmailKey, Event, MailboxEvent, Position, Recorded, StreamId, TouchId, UserId,
     Version,
 };
-use whence_projections::{Checkpoint as TableCheckpoint, ProjectError, QueryError, ReadDb};
+use whence_projections::{ProjectError, ProjectorPosition, QueryError, ReadDb};
 
 use crate::domain::mailbox::Mailbox;
 use crate::infra::clock::Clock;
@@ -75,7 +75,7 @@ impl Engine {
 
     /// Brings the read models up to the end of the log, unless a service does that already.
     pub async fn project(&self) -> anyhow::Result<()> {
-        if !self.read_db.lead().await? {
+        if !self.read_db.claim_writer().await? {
             return Ok(());
         }
         let mut after = lowest(&self.read_db).await?;
@@ -85,7 +85,7 @@ impl Engine {
             let applied = self.read_db.apply_after(after, &page).await;
             match applied {
                 // Another process took over meanwhile, and does it.
-                Err(ProjectError::NotLeading) => return Ok(()),
+                Err(ProjectError::NotWriter) => return Ok(()),
                 applied => applied.context("the read models do not follow")?,
             }
             after = last.position;
@@ -216,5 +216,5 @@ enum TablesError {
 
 /// How far all of the tables are.
 async fn lowest(read_db: &ReadDb) -> Result<Position, ProjectError> {
-    Ok(TableCheckpoint::lowest(&read_db.checkpoints().await?))
+    Ok(ProjectorPosition::lowest(&read_db.positions().await?))
 }

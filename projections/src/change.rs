@@ -6,17 +6,30 @@ use whence_events::{
     Via,
 };
 
-/// One change to the tables, in terms of what it means; each backend knows its SQL.
+/// One change to the tables, in terms of what it means; each database has its own statements for it.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// Changes the tables of identity.
+    Identity(IdentityChange),
+    /// Changes the tables of attribution.
+    Attribution(AttributionChange),
+    /// Changes the tables of pending work.
+    Pending(PendingChange),
+    /// Adds a leaf to the tree over the log. The leaves of a run are added together.
+    LeafAdded(Leaf),
+}
+
+/// A change to login requests, users or sessions.
 #[derive(Clone, Debug, PartialEq)]
 #[expect(missing_docs, reason = "fields are named as the columns they fill")]
-pub enum Change {
+pub enum IdentityChange {
     /// A login can be verified.
     LoginOpened { request_id: RequestId, email_key: EmailKey, expires_at: Timestamp },
-    /// A login cannot be verified any more.
+    /// A login can no longer be verified.
     LoginClosed { request_id: RequestId },
-    /// Logins that ended before this are forgotten.
+    /// Logins that ended before this moment are forgotten.
     LoginsForgotten { before: Timestamp },
-    /// Somebody registered.
+    /// A user registered.
     UserAdded {
         user_id: UserId,
         email: Option<Sealed>,
@@ -24,7 +37,7 @@ pub enum Change {
         provider: Provider,
         at: Timestamp,
     },
-    /// How somebody is shown.
+    /// The display name and the avatar of a user changed.
     UserShownAs {
         user_id: UserId,
         display_name: Option<Sealed>,
@@ -32,57 +45,74 @@ pub enum Change {
         avatar_url: Option<String>,
         at: Timestamp,
     },
-    /// What billing calls somebody.
+    /// A user has this id in the billing system.
     UserBilledAs { user_id: UserId, billing_customer_id: String, at: Timestamp },
-    /// Somebody is gone.
+    /// A user was erased.
     UserRemoved { user_id: UserId },
     /// A session began.
-    SessionAdded {
-        session_id: SessionId,
-        user_id: UserId,
-        token_hash: Hash,
-        kind: SessionKind,
-        opened_at: Timestamp,
-        expires_at: Timestamp,
-        absolute_expires_at: Timestamp,
-        device: Option<Sealed>,
-        device_version: Version,
-        device_class: Option<DeviceClass>,
-        country: Option<Country>,
-    },
+    SessionAdded { session: Box<NewSession> },
     /// A session lasts longer.
     SessionExtended { session_id: SessionId, expires_at: Timestamp },
     /// A session ended.
     SessionRemoved { session_id: SessionId },
-    /// Sessions that ended before this are forgotten.
+    /// Sessions that ended before this moment are forgotten.
     SessionsForgotten { before: Timestamp },
-    /// Whence somebody came.
-    OriginAdded { user_id: UserId, origin: Box<AttributionCaptured>, at: Timestamp },
-    /// Who referred somebody.
+}
+
+/// A session that began.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "fields are named as the columns they fill")]
+pub struct NewSession {
+    pub session_id: SessionId,
+    pub user_id: UserId,
+    pub token_hash: Hash,
+    pub kind: SessionKind,
+    pub opened_at: Timestamp,
+    pub expires_at: Timestamp,
+    pub absolute_expires_at: Timestamp,
+    pub device: Option<Sealed>,
+    pub device_version: Version,
+    pub device_class: Option<DeviceClass>,
+    pub country: Option<Country>,
+}
+
+/// A change to attribution snapshots, referral codes, clicks or later touches.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "fields are named as the columns they fill")]
+pub enum AttributionChange {
+    /// The attribution snapshot of a user was captured.
+    SnapshotAdded { user_id: UserId, snapshot: Box<AttributionCaptured>, at: Timestamp },
+    /// A user was attributed to a referrer.
     Referred { user_id: UserId, referrer_id: UserId, code: ReferralCode, at: Timestamp },
-    /// Somebody's origin is forgotten; that they were referred stays.
-    OriginRemoved { user_id: UserId },
-    /// Somebody has a code.
+    /// The snapshot of a user is forgotten; that they were referred stays.
+    SnapshotRemoved { user_id: UserId },
+    /// A user has a referral code.
     CodeAdded { code: ReferralCode, kind: CodeKind, owner: UserId, at: Timestamp },
-    /// A code attributes nothing any more.
+    /// A code no longer attributes anything.
     CodeDisabled { code: ReferralCode, at: Timestamp },
-    /// Somebody followed a referral link.
+    /// A referral link of this user was followed.
     Clicked { owner: UserId },
     /// A visitor who had landed before landed again.
     VisitorReturned { first_touch_id: TouchId, touch_id: TouchId },
-    /// Somebody asked for a code.
+}
+
+/// A change to work that is due: onboarding, undecided referrals, unverified addresses.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "fields are named as the columns they fill")]
+pub enum PendingChange {
+    /// A code was requested for an address.
     CodeAskedFor { email_key: EmailKey, at: Timestamp },
-    /// An address belongs to somebody.
+    /// An address belongs to a user.
     MailboxOwned { email_key: EmailKey },
-    /// An address belongs to nobody, and its key is destroyed.
+    /// An address belongs to no user, and its key is destroyed.
     MailboxGone { email_key: EmailKey },
-    /// Somebody is to be welcomed.
+    /// The onboarding of a user is due.
     OnboardingDue { user_id: UserId, at: Timestamp },
-    /// A step of that is done; the bits of [`crate::Onboarding`].
-    OnboardingStep { user_id: UserId, step: u8 },
+    /// A step of an onboarding is done.
+    OnboardingStep { user_id: UserId, step: OnboardingStep },
     /// The welcome mail did not go out.
     WelcomeFailed { user_id: UserId, attempt: u8, at: Timestamp },
-    /// Nothing is owed to somebody any more.
+    /// The onboarding of a user is cancelled.
     OnboardingOver { user_id: UserId },
     /// A referral could not be decided.
     ReferralUndecided {
@@ -93,10 +123,56 @@ pub enum Change {
         via: Via,
         at: Timestamp,
     },
-    /// A referral was decided after all.
+    /// A referral was decided after all; without a code, all of the user are.
     ReferralDecided { user_id: UserId, code: Option<ReferralCode> },
 }
 
-/// How many events lie between two rounds of forgetting what is over. By position, not by time: so
-/// that the rows are the same however the log is batched.
-pub(crate) const FORGET_EVERY: Position = 1024;
+/// A step of an onboarding, as a bit of the column `steps`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub enum OnboardingStep {
+    /// The user has a primary code.
+    Code = 1,
+    /// The user has a plan.
+    Plan = 2,
+    /// The welcome mail went out, or was given up.
+    Welcome = 4,
+}
+
+impl OnboardingStep {
+    /// The bits of all steps.
+    pub const ALL: u8 = Self::Code.bit() | Self::Plan.bit() | Self::Welcome.bit();
+
+    /// Returns the bit of this step.
+    #[must_use]
+    pub const fn bit(self) -> u8 {
+        self as u8
+    }
+}
+
+/// A leaf of the tree over the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Leaf {
+    /// The hash of the event.
+    pub hash: Hash,
+    /// The position of the event.
+    pub position: Position,
+}
+
+impl From<IdentityChange> for Change {
+    fn from(change: IdentityChange) -> Self {
+        Self::Identity(change)
+    }
+}
+
+impl From<AttributionChange> for Change {
+    fn from(change: AttributionChange) -> Self {
+        Self::Attribution(change)
+    }
+}
+
+impl From<PendingChange> for Change {
+    fn from(change: PendingChange) -> Self {
+        Self::Pending(change)
+    }
+}

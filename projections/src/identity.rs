@@ -1,59 +1,186 @@
-//! Who is who: login requests, users, sessions.
+//! Login requests, users and sessions.
 
 use std::time::Duration;
 
 use whence_events::{
-    Event, Hash, MailboxEvent, Pii, PiiSlot, Provider, Recorded, Sealed, SessionId, StreamId,
-    Timestamp, UserEvent, UserId, Version,
+    EmailAddress, EmailKey, Event, Hash, MailboxEvent, Pii, PiiSlot, Position, Provider, Recorded,
+    RequestId, Sealed, SessionId, StreamId, Timestamp, UserEvent, UserId, Version,
 };
 
-use crate::Projector;
-use crate::change::{Change, FORGET_EVERY};
+use crate::change::{Change, IdentityChange, NewSession};
+use crate::projector::Projector;
+use crate::read_db::select::{Row, Select, Value, known};
+use crate::read_db::{QueryError, ReadDb};
+use crate::schema::{RowSize, TableSchema, bytes, index, int, text, uuid};
 
 /// Logins and sessions are forgotten this long after their end.
 const FORGET_AFTER: Duration = Duration::from_hours(1);
 
-/// A session and whose it is: all that a request with a session asks for.
+/// How many events lie between two times at which logins and sessions that are over are forgotten.
+/// Counted by position and not by time, so that the rows are the same however the log is batched.
+const FORGET_EVERY: Position = 1024;
+
+/// A session and its user: all that a request with a session asks for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SessionView {
-    /// The session.
+    /// The id of the session.
     pub session_id: SessionId,
     /// SHA-256 of its secret.
     pub token_hash: Hash,
     /// When it began.
     pub opened_at: Timestamp,
-    /// End, unless extended.
+    /// When it ends, unless it is extended.
     pub expires_at: Timestamp,
-    /// End, whatever happens.
+    /// When it ends at the latest.
     pub absolute_expires_at: Timestamp,
-    /// Whose it is.
+    /// The user whose session it is.
     pub user: UserView,
 }
 
 /// A user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UserView {
-    /// Who.
+    /// The id of the user.
     pub user_id: UserId,
-    /// Their address, sealed, in event 0 of the user.
-    pub email: Pii<whence_events::EmailAddress>,
-    /// How they want to be called, sealed.
+    /// The address, sealed, in event 0 of the user.
+    pub email: Pii<EmailAddress>,
+    /// The display name, sealed.
     pub display_name: Option<Pii<String>>,
-    /// The event of the user it is sealed in.
+    /// The event of the user in which the display name is sealed.
     pub display_name_version: Version,
-    /// Their picture.
+    /// The address of the avatar.
     pub avatar_url: Option<String>,
-    /// What billing calls them.
+    /// The id of the user in the billing system.
     pub billing_customer_id: Option<String>,
-    /// How they log in.
+    /// How the user logs in.
     pub provider: Provider,
-    /// When they registered.
+    /// When the user registered.
     pub created_at: Timestamp,
-    /// When any of this last changed.
+    /// When any of this changed last.
     pub updated_at: Timestamp,
 }
 
-/// The projector.
+// Personal fields stay sealed: the vault opens them when they are read.
+static SCHEMA: [TableSchema; 3] = [
+    TableSchema {
+        name: "login_requests",
+        columns: &[uuid("request_id"), bytes("email_key"), int("expires_at")],
+        key: &["request_id"],
+        indexes: &[index("login_requests_by_end", &["expires_at"])],
+        rows: RowSize::Small,
+    },
+    TableSchema {
+        name: "users",
+        columns: &[
+            uuid("user_id"),
+            bytes("email"),                  // sealed, in event 0 of the user
+            bytes("display_name").or_null(), // sealed
+            int("display_name_version"),     // in this event of the user
+            text("avatar_url").or_null(),
+            text("billing_customer_id").or_null(),
+            text("provider"),
+            int("created_at"),
+            int("updated_at"),
+        ],
+        key: &["user_id"],
+        indexes: &[],
+        rows: RowSize::Small,
+    },
+    TableSchema {
+        name: "sessions",
+        columns: &[
+            uuid("session_id"),
+            uuid("user_id"),
+            bytes("token_hash"),
+            text("kind"),
+            int("opened_at"),
+            int("expires_at"),
+            int("absolute_expires_at"),
+            bytes("device"),       // sealed
+            int("device_version"), // in this event of the user
+            text("device_class").or_null(),
+            text("country").or_null(),
+        ],
+        key: &["session_id"],
+        indexes: &[
+            index("sessions_by_user", &["user_id"]),
+            index("sessions_by_end", &["expires_at"]),
+        ],
+        rows: RowSize::Small,
+    },
+];
+
+static LOGIN: Select<EmailKey> =
+    Select::new("SELECT email_key FROM {login_requests} WHERE request_id = {1}", |row| {
+        row.array(0).map(EmailKey)
+    });
+
+static USER: Select<UserView> = Select::new(
+    "SELECT user_id, email, display_name, display_name_version, avatar_url, billing_customer_id,
+            provider, created_at, updated_at
+     FROM {users} WHERE user_id = {1}",
+    user_view,
+);
+
+static SESSION: Select<SessionView> = Select::new(
+    "SELECT u.user_id, u.email, u.display_name, u.display_name_version, u.avatar_url,
+            u.billing_customer_id, u.provider, u.created_at, u.updated_at,
+            s.session_id, s.token_hash, s.opened_at, s.expires_at, s.absolute_expires_at
+     FROM {sessions} s JOIN {users} u ON u.user_id = s.user_id WHERE s.session_id = {1}",
+    |row| {
+        Ok(SessionView {
+            session_id: SessionId(row.uuid(9)?),
+            token_hash: Hash(row.array(10)?),
+            opened_at: row.time(11)?,
+            expires_at: row.time(12)?,
+            absolute_expires_at: row.time(13)?,
+            user: user_view(row)?,
+        })
+    },
+);
+
+static SESSIONS_OF: Select<SessionId> = Select::new(
+    "SELECT session_id FROM {sessions} WHERE user_id = {1} ORDER BY session_id",
+    |row| row.uuid(0).map(SessionId),
+);
+
+fn user_view(row: &dyn Row) -> Result<UserView, QueryError> {
+    Ok(UserView {
+        user_id: UserId(row.uuid(0)?),
+        email: known(row.sealed_or_null(1)?)?,
+        display_name: row.sealed_or_null(2)?,
+        display_name_version: row.number(3)?,
+        avatar_url: row.string_or_null(4)?,
+        billing_customer_id: row.string_or_null(5)?,
+        provider: known(Provider::parse(row.text(6)?))?,
+        created_at: row.time(7)?,
+        updated_at: row.time(8)?,
+    })
+}
+
+impl ReadDb {
+    /// Returns the mailbox of a login that is open.
+    pub async fn login(&self, request_id: RequestId) -> Result<Option<EmailKey>, QueryError> {
+        self.first(&LOGIN, &[Value::Uuid(request_id.0)]).await
+    }
+
+    /// Returns a session and its user.
+    pub async fn session(&self, session_id: SessionId) -> Result<Option<SessionView>, QueryError> {
+        self.first(&SESSION, &[Value::Uuid(session_id.0)]).await
+    }
+
+    /// Returns the sessions of a user.
+    pub async fn sessions_of(&self, user_id: UserId) -> Result<Vec<SessionId>, QueryError> {
+        self.all(&SESSIONS_OF, &[Value::Uuid(user_id.0)]).await
+    }
+
+    /// Returns a user.
+    pub async fn user(&self, user_id: UserId) -> Result<Option<UserView>, QueryError> {
+        self.first(&USER, &[Value::Uuid(user_id.0)]).await
+    }
+}
+
+/// The projector of login requests, users and sessions.
 pub(crate) struct Identity;
 
 impl Projector for Identity {
@@ -65,19 +192,22 @@ impl Projector for Identity {
         1
     }
 
-    fn tables(&self) -> &'static [&'static str] {
-        &["login_requests", "users", "sessions"]
+    fn schema(&self) -> &'static [TableSchema] {
+        &SCHEMA
     }
 
     fn project(&self, recorded: &Recorded, changes: &mut Vec<Change>) {
         let at = recorded.metadata.occurred_at;
         match (&recorded.stream, &recorded.event) {
             (StreamId::Mailbox(email_key), Event::Mailbox(event)) => match event {
-                MailboxEvent::LoginStarted(started) => changes.push(Change::LoginOpened {
-                    request_id: started.request_id,
-                    email_key: *email_key,
-                    expires_at: started.expires_at,
-                }),
+                MailboxEvent::LoginStarted(started) => add(
+                    changes,
+                    IdentityChange::LoginOpened {
+                        request_id: started.request_id,
+                        email_key: *email_key,
+                        expires_at: started.expires_at,
+                    },
+                ),
                 MailboxEvent::LoginExpired(over) => close(changes, over.request_id),
                 MailboxEvent::CodeVerified(over) => close(changes, over.request_id),
                 MailboxEvent::LoginLocked(locked) => {
@@ -99,14 +229,18 @@ impl Projector for Identity {
         }
         if recorded.position.is_multiple_of(FORGET_EVERY) {
             let before = at - FORGET_AFTER;
-            changes.push(Change::LoginsForgotten { before });
-            changes.push(Change::SessionsForgotten { before });
+            add(changes, IdentityChange::LoginsForgotten { before });
+            add(changes, IdentityChange::SessionsForgotten { before });
         }
     }
 }
 
-fn close(changes: &mut Vec<Change>, request_id: whence_events::RequestId) {
-    changes.push(Change::LoginClosed { request_id });
+fn add(changes: &mut Vec<Change>, change: IdentityChange) {
+    changes.push(change.into());
+}
+
+fn close(changes: &mut Vec<Change>, request_id: RequestId) {
+    add(changes, IdentityChange::LoginClosed { request_id });
 }
 
 fn user_changes(
@@ -117,49 +251,67 @@ fn user_changes(
     changes: &mut Vec<Change>,
 ) {
     match event {
-        UserEvent::UserRegistered(registered) => changes.push(Change::UserAdded {
-            user_id,
-            email: sealed(&registered.email),
-            display_name: registered.display_name.as_ref().and_then(sealed),
-            provider: registered.provider,
-            at,
-        }),
-        UserEvent::ProfileUpdated(updated) => changes.push(Change::UserShownAs {
-            user_id,
-            display_name: updated.display_name.as_ref().and_then(sealed),
-            display_name_version: version,
-            avatar_url: updated.avatar_url.clone(),
-            at,
-        }),
-        UserEvent::BillingCustomerLinked(linked) => changes.push(Change::UserBilledAs {
-            user_id,
-            billing_customer_id: linked.billing_customer_id.clone(),
-            at,
-        }),
-        UserEvent::UserErased(_) => changes.push(Change::UserRemoved { user_id }),
-        UserEvent::SessionOpened(opened) => changes.push(Change::SessionAdded {
-            session_id: opened.session_id,
-            user_id,
-            token_hash: opened.token_hash,
-            kind: opened.kind,
-            opened_at: at,
-            expires_at: opened.expires_at,
-            absolute_expires_at: opened.absolute_expires_at,
-            device: sealed(&opened.device),
-            device_version: version,
-            device_class: opened.device_class,
-            country: opened.country,
-        }),
-        UserEvent::SessionExtended(extended) => changes.push(Change::SessionExtended {
-            session_id: extended.session_id,
-            expires_at: extended.expires_at,
-        }),
-        UserEvent::RefreshRotated(rotated) => changes.push(Change::SessionExtended {
-            session_id: rotated.session_id,
-            expires_at: rotated.expires_at,
-        }),
+        UserEvent::UserRegistered(registered) => add(
+            changes,
+            IdentityChange::UserAdded {
+                user_id,
+                email: sealed(&registered.email),
+                display_name: registered.display_name.as_ref().and_then(sealed),
+                provider: registered.provider,
+                at,
+            },
+        ),
+        UserEvent::ProfileUpdated(updated) => add(
+            changes,
+            IdentityChange::UserShownAs {
+                user_id,
+                display_name: updated.display_name.as_ref().and_then(sealed),
+                display_name_version: version,
+                avatar_url: updated.avatar_url.clone(),
+                at,
+            },
+        ),
+        UserEvent::BillingCustomerLinked(linked) => add(
+            changes,
+            IdentityChange::UserBilledAs {
+                user_id,
+                billing_customer_id: linked.billing_customer_id.clone(),
+                at,
+            },
+        ),
+        UserEvent::UserErased(_) => add(changes, IdentityChange::UserRemoved { user_id }),
+        UserEvent::SessionOpened(opened) => {
+            let session = Box::new(NewSession {
+                session_id: opened.session_id,
+                user_id,
+                token_hash: opened.token_hash,
+                kind: opened.kind,
+                opened_at: at,
+                expires_at: opened.expires_at,
+                absolute_expires_at: opened.absolute_expires_at,
+                device: sealed(&opened.device),
+                device_version: version,
+                device_class: opened.device_class,
+                country: opened.country,
+            });
+            add(changes, IdentityChange::SessionAdded { session });
+        }
+        UserEvent::SessionExtended(extended) => add(
+            changes,
+            IdentityChange::SessionExtended {
+                session_id: extended.session_id,
+                expires_at: extended.expires_at,
+            },
+        ),
+        UserEvent::RefreshRotated(rotated) => add(
+            changes,
+            IdentityChange::SessionExtended {
+                session_id: rotated.session_id,
+                expires_at: rotated.expires_at,
+            },
+        ),
         UserEvent::SessionRevoked(revoked) => {
-            changes.push(Change::SessionRemoved { session_id: revoked.session_id });
+            add(changes, IdentityChange::SessionRemoved { session_id: revoked.session_id });
         }
         UserEvent::AttributionCapturedV1(_)
         | UserEvent::AttributionCaptured(_)
@@ -174,7 +326,7 @@ fn user_changes(
     }
 }
 
-/// The ciphertext of a field; the tables never hold anything else of it.
-pub(crate) fn sealed(field: &impl PiiSlot) -> Option<Sealed> {
+/// Returns the ciphertext of a field; the tables never hold anything else of it.
+fn sealed(field: &impl PiiSlot) -> Option<Sealed> {
     field.sealed().cloned()
 }

@@ -1,60 +1,51 @@
-//! Read models: folds of the log into tables that HTTP reads.
+//! Read models: folds of the log into tables that HTTP reads, and the reports that analysts ask for.
 //!
-//! A projector turns each event into [`Change`]s; [`ReadDb`] applies the changes of a batch together
-//! with the projectors' checkpoints in one transaction. Nothing here appends, and deleting all of it
+//! A projector turns each event into changes; [`ReadDb`] applies the changes of a batch together with
+//! the positions of the projectors in one transaction. Nothing here appends, and deleting all of it
 //! loses nothing.
+//!
+//! # Layout
+//!
+//! From the ground up; each module uses those above it in this list:
+//!
+//! - `schema`, `change`, `projector`: what a read model is made of: its tables, the changes to them,
+//!   and the fold of events into changes;
+//! - [`merkle`], [`tiles`]: the arithmetic of the tree over the log;
+//! - `read_db`: the databases that hold read models, SQLite and Postgres;
+//! - `scratch`: tables that are filled next to the live ones and then replace them;
+//! - `identity`, `attribution`, `pending`, `log_tree`: a read model each, with its tables, its projector,
+//!   its queries and what they answer with;
+//! - `projectors`: the list of them; `inspect`: what is found in a database of read models;
+//! - [`report`]: the views of analysts, a fold of its own without tables.
 
-pub mod analytics;
-mod attribution;
 mod change;
-mod duties;
-mod identity;
-pub mod log_tree;
-mod look;
 pub mod merkle;
+mod projector;
 mod read_db;
+pub mod report;
+mod schema;
+mod scratch;
+pub mod tiles;
+
+mod attribution;
+mod identity;
+mod log_tree;
+mod pending;
+
+mod inspect;
+mod projectors;
 
 pub use attribution::{Invitee, ReferralOverview, Snapshot};
-pub use change::Change;
-pub use duties::{Onboarding, UndecidedReferral};
-pub use identity::{SessionView, UserView};
-pub use look::{Found, look_postgres, look_sqlite, look_who_leads};
-pub use read_db::{
-    Checkpoint, Comparison, Differences, Held, ProjectError, Purpose, QueryError, ReadDb, Scratch,
+pub use change::{
+    AttributionChange, Change, IdentityChange, Leaf, NewSession, OnboardingStep, PendingChange,
 };
-
-use whence_events::Recorded;
-
-/// A fold of the log.
-pub trait Projector: Send + Sync {
-    /// Its name, for checkpoints and metrics.
-    fn name(&self) -> &'static str;
-
-    /// Changed whenever the same log would give other rows: its tables are then made anew.
-    fn version(&self) -> u32;
-
-    /// The tables it owns, and nobody else writes.
-    fn tables(&self) -> &'static [&'static str];
-
-    /// What an event changes.
-    ///
-    /// The same events always give the same changes, however they are batched: whatever depends on
-    /// time depends on the times in the events.
-    fn project(&self, event: &Recorded, changes: &mut Vec<Change>);
-
-    /// Whether it is the one that folds whole runs, into the tree over the log.
-    fn is_log_tree(&self) -> bool {
-        false
-    }
-}
-
-/// Every projector, in no particular order: none depends on another's tables.
-#[must_use]
-pub fn projectors() -> Vec<Box<dyn Projector>> {
-    vec![
-        Box::new(identity::Identity),
-        Box::new(attribution::Attribution),
-        Box::new(duties::Duties),
-        Box::new(log_tree::LogTree),
-    ]
-}
+pub use identity::{SessionView, UserView};
+pub use inspect::{ProjectorState, inspect_postgres, inspect_sqlite, inspect_writer};
+pub use pending::{Onboarding, UndecidedReferral};
+pub use projector::Projector;
+pub use projectors::projectors;
+pub use read_db::{
+    Differences, ProjectError, ProjectorPosition, Purpose, QueryError, ReadDb, SqliteError,
+};
+pub use schema::{ColumnSchema, ColumnType, IndexSchema, RowSize, TableSchema};
+pub use scratch::{Comparison, Held, Scratch};

@@ -1,188 +1,47 @@
-//! The tree over the log: what `whence verify`, checkpoints and proofs go by.
-//!
-//! It is kept as tiles. One of level 0 has the hashes of up to 256 leaves, one of level 1 those of up to
-//! 256 full tiles of level 0, and so on; so a proof about any of ten million events needs a dozen
-//! small reads. Unlike other projectors this one folds whole runs: its table is written once a tile
-//! and run, not once an event.
+//! The tree over the log (RFC 6962): what `whence verify`, checkpoints and proofs stand on.
+
+use std::collections::BTreeMap;
 
 use whence_events::{Hash, Position, Recorded};
 
-use crate::Projector;
-use crate::change::Change;
-use crate::merkle::{Subtree, leaf_hash, node_hash, root_of};
+use crate::change::{Change, Leaf};
+use crate::merkle::{self, Subtree, leaf_hash};
+use crate::projector::Projector;
+use crate::read_db::select::{Select, Value};
+use crate::read_db::tiles::{EDGE, tile};
+use crate::read_db::{QueryError, ReadDb};
+use crate::schema::{RowSize, TableSchema, bytes, index, int};
+use crate::tiles::{Edge, Tile, tile_of};
 
-/// The binary logarithm of what a full tile holds.
-const TILE_HEIGHT: u32 = 8;
+/// About how many bytes the leaf of an event has.
+const LEAF_BYTES: usize = 1024;
 
-/// Hashes of a full tile.
-const FULL: usize = 1 << TILE_HEIGHT;
+static SCHEMA: [TableSchema; 1] = [TableSchema {
+    name: "log_tiles",
+    columns: &[
+        int("level"),    // 0: hashes of events; n: of full tiles of level n - 1
+        int("tile"),     // its number, from 0
+        int("first"),    // position of the first event in it
+        int("last"),     // position of the last event in it
+        bytes("hashes"), // 32 bytes each
+    ],
+    key: &["level", "tile"],
+    indexes: &[index("log_tiles_by_first", &["level", "first"])],
+    rows: RowSize::Large,
+}];
 
-/// A row of the table.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Tile {
-    /// 0: its hashes are of leaves.
-    pub level: u8,
-    /// How many of this level are before it.
-    pub number: u64,
-    /// Position of the first event in it.
-    pub first: Position,
-    /// Position of the last event in it.
-    pub last: Position,
-    /// 1 to 256 hashes of 32 bytes.
-    pub hashes: Vec<u8>,
-}
+static AT: Select<Tile> = Select::new(
+    "SELECT level, tile, first, last, hashes FROM {log_tiles} WHERE level = {1} AND tile = {2}",
+    tile,
+);
 
-impl Tile {
-    /// How many hashes it holds.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.hashes.len() / 32
-    }
+static HOLDING: Select<Tile> = Select::new(
+    "SELECT level, tile, first, last, hashes FROM {log_tiles}
+     WHERE level = 0 AND first <= {1} ORDER BY first DESC LIMIT 1",
+    tile,
+);
 
-    /// Whether it holds none, as no stored tile does.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.hashes.is_empty()
-    }
-
-    /// Its hashes.
-    #[must_use]
-    pub fn to_hashes(&self) -> Vec<Hash> {
-        let (hashes, _) = self.hashes.as_chunks::<32>();
-        hashes.iter().copied().map(Hash).collect()
-    }
-
-    /// The leaves below it that are in full tiles, or in itself.
-    #[must_use]
-    pub fn leaves(&self) -> u64 {
-        let below = TILE_HEIGHT * u32::from(self.level);
-        ((self.number << TILE_HEIGHT) + self.len() as u64) << below
-    }
-
-    /// Which leaf of the log has this hash, if it is in this tile of leaves.
-    #[must_use]
-    pub fn index_of(&self, leaf: Hash) -> Option<u64> {
-        let (hashes, _) = self.hashes.as_chunks::<32>();
-        let place = hashes.iter().position(|hash| *hash == leaf.0)?;
-        Some((self.number << TILE_HEIGHT) + place as u64)
-    }
-
-    /// The hash of a complete subtree in it; `None` when it is not all there.
-    #[must_use]
-    pub fn find(&self, subtree: Subtree) -> Option<Hash> {
-        let within = subtree.height.checked_sub(TILE_HEIGHT * u32::from(self.level))?;
-        let begin = (subtree.number << within).checked_sub(self.number << TILE_HEIGHT)?;
-        let begin = usize::try_from(begin).ok()?.checked_mul(32)?;
-        let hashes = self.hashes.get(begin..begin + (32 << within))?;
-        let (hashes, _) = hashes.as_chunks::<32>();
-        Some(root_of(&hashes.iter().copied().map(Hash).collect::<Vec<_>>()))
-    }
-}
-
-/// The level and number of the tile that has the hash of a complete subtree.
-#[must_use]
-pub fn tile_of(subtree: Subtree) -> (u8, u64) {
-    let level = u8::try_from(subtree.height / TILE_HEIGHT).expect("a tree is not that high");
-    let within = subtree.height % TILE_HEIGHT;
-    (level, (subtree.number << within) >> TILE_HEIGHT)
-}
-
-/// The last tile of each level, lowest first: where a tree grows.
-#[derive(Clone, Default)]
-pub struct Edge(Vec<Tile>);
-
-impl Edge {
-    /// The last tiles as they are stored, in any order.
-    #[must_use]
-    pub fn new(mut tiles: Vec<Tile>) -> Self {
-        tiles.sort_unstable_by_key(|tile| tile.level);
-        let there = (0..).zip(&tiles).take_while(|(level, tile)| *level == tile.level).count();
-        tiles.truncate(there);
-        Self(tiles)
-    }
-
-    /// How many leaves the tree has.
-    #[must_use]
-    pub fn size(&self) -> u64 {
-        self.0.first().map_or(0, Tile::leaves)
-    }
-
-    /// They, lowest level first.
-    #[must_use]
-    pub fn tiles(&self) -> &[Tile] {
-        &self.0
-    }
-
-    /// The root of the tree.
-    #[must_use]
-    pub fn root(&self) -> Hash {
-        // Right to left, smallest subtree first. What a full tile holds is above it already.
-        let mut root = None;
-        for tile in self.0.iter().filter(|tile| tile.len() < FULL) {
-            let hashes = tile.to_hashes();
-            let mut end = hashes.len();
-            while end > 0 {
-                let begin = end - (1 << end.trailing_zeros());
-                let subtree = root_of(&hashes[begin..end]);
-                root = Some(root.map_or(subtree, |root| node_hash(subtree, root)));
-                end = begin;
-            }
-        }
-        root.unwrap_or_else(|| root_of(&[]))
-    }
-
-    /// Adds events. The tiles that changed by it, for each of them as it is in the end.
-    #[must_use]
-    pub fn grow(&mut self, events: &[Recorded]) -> Vec<Tile> {
-        let mut changed = Vec::new();
-        let mut bytes = Vec::new();
-        for event in events {
-            bytes.clear();
-            event.write_leaf(&mut bytes);
-            self.add(leaf_hash(&bytes), event.position, &mut changed);
-        }
-        if !events.is_empty() {
-            // A tile above the lowest changes only when one below it is full, and is told then.
-            changed.extend(self.0.first().filter(|tile| tile.len() < FULL).cloned());
-        }
-        changed
-    }
-
-    /// Adds one leaf, and tells of each tile that is full by it, and of those above.
-    pub fn add(&mut self, leaf: Hash, position: Position, changed: &mut Vec<Tile>) {
-        let (mut hash, mut first) = (leaf, position);
-        for level in 0.. {
-            let tile = self.open(level, first);
-            tile.hashes.extend_from_slice(&hash.0);
-            tile.last = position;
-            let full = tile.len() == FULL;
-            if level > 0 || full {
-                changed.retain(|old| (old.level, old.number) != (tile.level, tile.number));
-                changed.push(tile.clone());
-            }
-            if !full {
-                return;
-            }
-            (hash, first) = (root_of(&tile.to_hashes()), tile.first);
-        }
-    }
-
-    /// The tile of a level that has room, a new one when there is none.
-    fn open(&mut self, level: u8, first: Position) -> &mut Tile {
-        let place = usize::from(level);
-        let new = |number| Tile { level, number, first, last: first, hashes: Vec::new() };
-        if place == self.0.len() {
-            self.0.push(new(0));
-        }
-        let tile = &mut self.0[place];
-        if tile.len() == FULL {
-            *tile = new(tile.number + 1);
-        }
-        tile
-    }
-}
-
-/// The projector.
+/// The projector of the tree over the log.
 pub(crate) struct LogTree;
 
 impl Projector for LogTree {
@@ -194,13 +53,86 @@ impl Projector for LogTree {
         1
     }
 
-    fn tables(&self) -> &'static [&'static str] {
-        &["log_tiles"]
+    fn schema(&self) -> &'static [TableSchema] {
+        &SCHEMA
     }
 
-    fn project(&self, _: &Recorded, _: &mut Vec<Change>) {}
+    fn project(&self, event: &Recorded, changes: &mut Vec<Change>) {
+        let mut bytes = Vec::with_capacity(LEAF_BYTES);
+        event.write_leaf(&mut bytes);
+        changes.push(Change::LeafAdded(Leaf { hash: leaf_hash(&bytes), position: event.position }));
+    }
+}
 
-    fn is_log_tree(&self) -> bool {
-        true
+/// The error of a part of the tree that is not there.
+struct Missing;
+
+/// Makes a root or a proof out of the hashes of subtrees.
+type Make<'a, T> =
+    dyn FnMut(&mut dyn FnMut(Subtree) -> Result<Hash, Missing>) -> Result<T, Missing> + Send + 'a;
+
+impl ReadDb {
+    /// Returns the last tiles of the log's tree, which tell its size.
+    pub async fn tree_edge(&self) -> Result<Edge, QueryError> {
+        Ok(Edge::new(self.all(&EDGE, &[]).await?))
+    }
+
+    /// Returns a tile of the log's tree; a tile of the highest levels, or the last of one, may not be
+    /// there.
+    pub async fn tile(&self, level: u8, number: u64) -> Result<Option<Tile>, QueryError> {
+        self.first(&AT, &[Value::Int(level.into()), number.into()]).await
+    }
+
+    /// Returns the tile of leaves that an event at this position would be in.
+    pub async fn tile_holding(&self, position: Position) -> Result<Option<Tile>, QueryError> {
+        self.first(&HOLDING, &[position.into()]).await
+    }
+
+    /// Returns the root of the tree over the first `size` events; `None` when the log has fewer.
+    pub async fn tree_root(&self, size: u64) -> Result<Option<Hash>, QueryError> {
+        self.make(&mut |mut find| merkle::root(size, &mut find)).await
+    }
+
+    /// Returns the proof that the leaf `index` is in the tree over the first `size` events, from the
+    /// leaf up; `None` when the log has fewer, or no such leaf.
+    pub async fn tree_inclusion(
+        &self,
+        index: u64,
+        size: u64,
+    ) -> Result<Option<Vec<Hash>>, QueryError> {
+        if index >= size {
+            return Ok(None);
+        }
+        self.make(&mut |mut find| merkle::inclusion(index, size, &mut find)).await
+    }
+
+    /// Returns the proof that the tree over the first `old` events, at least one, is the beginning of
+    /// the tree over the first `new`; `None` when the log has fewer.
+    pub async fn tree_consistency(
+        &self,
+        old: u64,
+        new: u64,
+    ) -> Result<Option<Vec<Hash>>, QueryError> {
+        if old == 0 || old > new {
+            return Ok(None);
+        }
+        self.make(&mut |mut find| merkle::consistency(old, new, &mut find)).await
+    }
+
+    /// Runs `make` once to find out which tiles it needs, and again with them.
+    async fn make<T>(&self, make: &mut Make<'_, T>) -> Result<Option<T>, QueryError> {
+        let mut there: BTreeMap<(u8, u64), Option<Tile>> = BTreeMap::new();
+        let _ = make(&mut |subtree| {
+            there.insert(tile_of(subtree), None);
+            Ok(Hash([0; 32]))
+        });
+        for ((level, number), found) in &mut there {
+            *found = self.tile(*level, *number).await?;
+        }
+        let result = make(&mut |subtree| {
+            let tile = there.get(&tile_of(subtree)).and_then(Option::as_ref);
+            tile.and_then(|tile| tile.find(subtree)).ok_or(Missing)
+        });
+        Ok(result.ok())
     }
 }

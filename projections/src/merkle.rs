@@ -1,8 +1,8 @@
 //! The tree over a log: RFC 6962, section 2.1, with SHA-256.
 //!
-//! The functions here know nothing of where hashes are kept: whoever asks for a root or a proof brings
-//! a way to look up the hash of a complete subtree, and each is asked for once. What is proved here is
-//! verified, in the program and in the tests, by the crate `ct-merkle`.
+//! The functions here do not know where hashes are kept: the caller passes a function that looks up the
+//! hash of a complete subtree, and each is looked up once. The proofs made here are verified, in the
+//! program and in the tests, by the crate `ct-merkle`.
 
 use sha2::{Digest as _, Sha256};
 use whence_events::Hash;
@@ -10,19 +10,19 @@ use whence_events::Hash;
 /// A complete subtree: it holds 2^`height` leaves from `number` * 2^`height` on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct Subtree {
-    /// 0: a leaf.
+    /// The height of the subtree; 0 for a leaf.
     pub height: u32,
-    /// How many of this height are to the left of it.
+    /// How many subtrees of this height are to the left of it.
     pub number: u64,
 }
 
-/// The hash of a leaf with these bytes.
+/// Returns the hash of a leaf with these bytes.
 #[must_use]
 pub fn leaf_hash(bytes: &[u8]) -> Hash {
     Hash(Sha256::new().chain_update([0]).chain_update(bytes).finalize().into())
 }
 
-/// The hash of what has these two below it.
+/// Returns the hash of the node that has these two below it.
 #[must_use]
 pub fn node_hash(left: Hash, right: Hash) -> Hash {
     Hash(
@@ -35,7 +35,7 @@ pub fn node_hash(left: Hash, right: Hash) -> Hash {
     )
 }
 
-/// The root of a tree over these leaves, of which there is any number.
+/// Returns the root of a tree over any number of leaves.
 #[must_use]
 pub fn root_of(leaves: &[Hash]) -> Hash {
     match leaves {
@@ -48,19 +48,13 @@ pub fn root_of(leaves: &[Hash]) -> Hash {
     }
 }
 
-/// The root of a tree of `size` leaves.
-///
-/// # Errors
-/// Those of the look-up.
+/// Returns the root of a tree of `size` leaves, or an error of the look-up.
 pub fn root<E>(size: u64, find: &mut impl FnMut(Subtree) -> Result<Hash, E>) -> Result<Hash, E> {
     if size == 0 { Ok(root_of(&[])) } else { range(0, size, find) }
 }
 
-/// The path that shows the leaf `index` to be in the tree of `size` leaves (2.1.1), from the leaf up.
-/// `index` is less than `size`.
-///
-/// # Errors
-/// Those of the look-up.
+/// Returns the path that proves the leaf `index` to be in the tree of `size` leaves (2.1.1), from the
+/// leaf up, or an error of the look-up. `index` is less than `size`.
 pub fn inclusion<E>(
     index: u64,
     size: u64,
@@ -82,11 +76,8 @@ pub fn inclusion<E>(
     Ok(path)
 }
 
-/// What shows the tree of `old` leaves to be the beginning of the tree of `new` (2.1.2). `old` is not 0
-/// and not more than `new`.
-///
-/// # Errors
-/// Those of the look-up.
+/// Returns the proof that the tree of `old` leaves is the beginning of the tree of `new` (2.1.2), or an
+/// error of the look-up. `old` is not 0 and not more than `new`.
 pub fn consistency<E>(
     old: u64,
     new: u64,

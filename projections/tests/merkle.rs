@@ -7,8 +7,8 @@ use ct_merkle::{ConsistencyProof, InclusionProof, RootHash};
 use proptest::prelude::*;
 use sha2::Sha256;
 use whence_events::Hash;
-use whence_projections::log_tree::Edge;
 use whence_projections::merkle::{self, Subtree, leaf_hash, root_of};
+use whence_projections::tiles::Edge;
 
 /// The leaves of the reference implementation's tests.
 const LEAVES: [&str; 8] = [
@@ -180,7 +180,7 @@ fn tiles(leaves: &[Hash]) -> impl Fn(Subtree) -> Option<Hash> {
     changed.extend(edge.tiles().iter().cloned());
     assert_eq!(edge.size(), leaves.len() as u64);
     move |subtree| {
-        let place = whence_projections::log_tree::tile_of(subtree);
+        let place = whence_projections::tiles::tile_of(subtree);
         let tile = changed.iter().rfind(|tile| (tile.level, tile.number) == place)?;
         tile.find(subtree)
     }

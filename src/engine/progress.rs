@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 use whence_events::Position;
-use whence_projections::{Checkpoint, ReadDb};
+use whence_projections::{ProjectorPosition, ReadDb};
 
 use crate::engine::rebuild::Step;
 use crate::store::{EventStore, StoreError};
@@ -119,8 +119,8 @@ where
     let there = if progress.projected() >= head {
         // The tables have the last word: a database that crashed may have brought back ones that
         // are older than what this node knows of them.
-        let checkpoints = reads.checkpoints().await;
-        checkpoints.is_ok_and(|checkpoints| Checkpoint::lowest(&checkpoints) >= head)
+        let checkpoints = reads.positions().await;
+        checkpoints.is_ok_and(|checkpoints| ProjectorPosition::lowest(&checkpoints) >= head)
     } else {
         progress.wait_for(head).await
     };

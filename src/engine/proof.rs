@@ -1,6 +1,6 @@
 //! Proof that the log is unaltered: signed statements of what it held, and how they are checked.
 //!
-//! The tree itself is in the read models (`whence_projections::log_tree`). Here are the signatures:
+//! The tree itself is in the read models (`whence_projections::tiles`). Here are the signatures:
 //! notes and checkpoints as C2SP has them, so that others' tools can read them.
 
 mod checkpoint;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use whence_events::Position;
 use whence_projections::{
-    Checkpoint, Differences, Held, ProjectError, Purpose, ReadDb, Scratch, projectors,
+    Differences, Held, ProjectError, ProjectorPosition, Purpose, ReadDb, Scratch, projectors,
 };
 
 use crate::store::{EventStore, StoreError};
@@ -60,7 +60,8 @@ impl From<ProjectError> for RebuildError {
             | ProjectError::Postgres(_)
             | ProjectError::Pool(_)
             | ProjectError::TimedOut
-            | ProjectError::NotLeading
+            | ProjectError::Value
+            | ProjectError::NotWriter
             | ProjectError::TablesMoved(_)
             | ProjectError::InUse(_)
             | ProjectError::Lock { .. } => Self::Tables(error),
@@ -94,7 +95,7 @@ pub enum Step {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Outcome {
     /// Where the rebuilt tables are, or the compared ones.
-    pub checkpoint: Checkpoint,
+    pub checkpoint: ProjectorPosition,
     /// How the live ones differed; `None`: they were of another version or behind, and could not be
     /// compared.
     pub differences: Option<Differences>,
@@ -139,7 +140,7 @@ impl<'a> Replay<'a> {
         batch: usize,
     ) -> Result<Self, RebuildError> {
         let scratch = reads.scratch(purpose, names).await?;
-        let mut live = reads.checkpoints().await?;
+        let mut live = reads.positions().await?;
         live.retain(|checkpoint| names.contains(&checkpoint.projector));
         // Ascending: so the scratch tables, which move together, are never further than what is
         // compared next.
@@ -148,7 +149,7 @@ impl<'a> Replay<'a> {
             return Err(RebuildError::AnotherLog(foreign));
         }
         // Of another log, or of one that was cut: nothing to go on with.
-        if first_foreign(store, &scratch.checkpoints().await?).await?.is_some() {
+        if first_foreign(store, &scratch.positions().await?).await?.is_some() {
             scratch.reset().await?;
         }
         let names = live.iter().map(|checkpoint| checkpoint.projector).collect();
@@ -160,8 +161,8 @@ impl<'a> Replay<'a> {
     /// # Errors
     /// When the tables do not answer.
     pub async fn begins_behind(&self) -> Result<Position, RebuildError> {
-        let checkpoints = self.scratch.checkpoints().await?;
-        Ok(Checkpoint::lowest(&checkpoints))
+        let checkpoints = self.scratch.positions().await?;
+        Ok(ProjectorPosition::lowest(&checkpoints))
     }
 
     /// Folds, compares, catches up, swaps, and removes what is no longer needed.
@@ -221,7 +222,7 @@ impl<'a> Replay<'a> {
         }
         // Live and scratch tables at one position, both in view.
         let held = self.hold(name, watch).await?;
-        let same = self.scratch.checkpoint(name).await? == held.live;
+        let same = self.scratch.position(name).await? == held.live;
         let comparison = if same { Some(self.scratch.compare().await?) } else { None };
         let checkpoint = held.live;
         drop(held);
@@ -248,10 +249,10 @@ impl<'a> Replay<'a> {
         &mut self,
         name: &'static str,
         watch: &mut (dyn FnMut(Step) + Send),
-    ) -> Result<Checkpoint, RebuildError> {
+    ) -> Result<ProjectorPosition, RebuildError> {
         self.scratch.prepare_swap(name).await?;
         let mut held = self.hold(name, watch).await?;
-        let new = self.scratch.checkpoint(name).await?;
+        let new = self.scratch.position(name).await?;
         let is_of_this_log = first_foreign(self.store, &[new]).await?.is_none();
         if !is_of_this_log || new.position < held.live.position {
             return Err(RebuildError::Unproven(name));
@@ -276,8 +277,8 @@ impl<'a> Replay<'a> {
         Ok(held)
     }
 
-    async fn live(&self, name: &'static str) -> Result<Checkpoint, RebuildError> {
-        let mut all = self.reads.checkpoints().await?.into_iter();
+    async fn live(&self, name: &'static str) -> Result<ProjectorPosition, RebuildError> {
+        let mut all = self.reads.positions().await?.into_iter();
         let live = all.find(|checkpoint| checkpoint.projector == name);
         live.ok_or_else(|| ProjectError::TablesMoved(name).into())
     }
@@ -302,7 +303,7 @@ impl<'a> Replay<'a> {
 /// The first that is not of this log: whose event is not where it says.
 pub(crate) async fn first_foreign(
     store: &Arc<dyn EventStore>,
-    checkpoints: &[Checkpoint],
+    checkpoints: &[ProjectorPosition],
 ) -> Result<Option<&'static str>, StoreError> {
     for checkpoint in checkpoints.iter().filter(|checkpoint| checkpoint.position > 0) {
         if store.event_at(checkpoint.position).await? != checkpoint.event_id {

@@ -14,7 +14,7 @@ use std::time::Duration;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use whence_events::{Position, Recorded};
-use whence_projections::{Checkpoint, ProjectError, ReadDb};
+use whence_projections::{ProjectError, ProjectorPosition, ReadDb};
 
 use crate::engine::progress::Progress;
 use crate::engine::rebuild::{RebuildError, first_foreign};
@@ -136,20 +136,20 @@ impl<O: Observer> Runner<O> {
 
     /// Where the tables are; those of another log are emptied. Whether this node writes them.
     async fn look(&self) -> Result<bool, Trouble> {
-        let leads = self.reads.lead().await?;
+        let leads = self.reads.claim_writer().await?;
         self.progress.leads.send_replace(Some(leads));
-        let checkpoints = self.reads.checkpoints().await?;
+        let checkpoints = self.reads.positions().await?;
         if leads && !self.belong_to_this_log(&checkpoints).await? {
             tracing::warn!("the read models belong to another log and are made anew");
             self.reads.reset().await?;
             self.progress.reached(0);
         } else {
-            self.progress.reached(Checkpoint::lowest(&checkpoints));
+            self.progress.reached(ProjectorPosition::lowest(&checkpoints));
         }
         Ok(leads)
     }
 
-    async fn belong_to_this_log(&self, checkpoints: &[Checkpoint]) -> Result<bool, Trouble> {
+    async fn belong_to_this_log(&self, checkpoints: &[ProjectorPosition]) -> Result<bool, Trouble> {
         let Some(store) = self.store.upgrade() else { return Ok(true) };
         Ok(first_foreign(&store, checkpoints).await?.is_none())
     }
@@ -187,8 +187,8 @@ impl<O: Observer> Runner<O> {
     /// database that crashed may, and so do those that whoever leads has emptied.
     async fn is_as_it_was(&self, leads: bool) -> Result<bool, ProjectError> {
         let known = self.progress.projected();
-        let same = self.reads.lead().await? == leads;
-        Ok(same && Checkpoint::lowest(&self.reads.checkpoints().await?) >= known)
+        let same = self.reads.claim_writer().await? == leads;
+        Ok(same && ProjectorPosition::lowest(&self.reads.positions().await?) >= known)
     }
 
     /// Keeps up with the tables that another node writes, until it stops doing so.
@@ -259,7 +259,7 @@ impl<O: Observer> Runner<O> {
         if pending.is_empty() {
             return Ok(());
         }
-        let there = Checkpoint::lowest(&self.reads.checkpoints().await?);
+        let there = ProjectorPosition::lowest(&self.reads.positions().await?);
         let arrived = pending.partition_point(|event| event.position <= there);
         if arrived > 0 {
             let arrived: Vec<_> = pending.drain(..arrived).collect();
@@ -311,7 +311,8 @@ impl<O: Observer> Runner<O> {
                 | ProjectError::Postgres(_)
                 | ProjectError::Pool(_)
                 | ProjectError::TimedOut
-                | ProjectError::NotLeading
+                | ProjectError::Value
+                | ProjectError::NotWriter
                 | ProjectError::TablesMoved(_)
                 | ProjectError::RebuildUnderWay
                 | ProjectError::InUse(_)

@@ -6,8 +6,8 @@ mod text;
 use anyhow::Context as _;
 use tokio::sync::mpsc;
 use whence_events::{Position, Recorded};
-use whence_projections::analytics::{
-    Analytics, AsOf, Query, QueryError, Stopped, Table, View, Zone,
+use whence_projections::report::{
+    AsOf, InvalidQuery, Query, ReportFold, Stopped, Table, View, Zone,
 };
 
 use crate::store::{EventStore, StoreError};
@@ -25,7 +25,7 @@ const PAGES_AHEAD: usize = 4;
 pub enum ReportError {
     /// What was asked cannot be answered.
     #[error(transparent)]
-    Query(#[from] QueryError),
+    Query(#[from] InvalidQuery),
     /// The log holds an event of a newer version.
     #[error(transparent)]
     Stopped(#[from] Stopped),
@@ -52,7 +52,7 @@ pub(crate) async fn answer(
 ///
 /// # Errors
 /// One sentence.
-pub fn as_of(text: Option<&str>, zone: Zone) -> Result<AsOf, QueryError> {
+pub fn as_of(text: Option<&str>, zone: Zone) -> Result<AsOf, InvalidQuery> {
     text.map_or(Ok(AsOf::Head), |text| AsOf::parse(text, zone))
 }
 
@@ -68,16 +68,17 @@ pub async fn fold(
     log: &dyn EventStore,
     views: &[View],
     as_of: AsOf,
-) -> Result<Analytics, ReportError> {
+) -> Result<ReportFold, ReportError> {
     let head = log.head().await?;
     if let AsOf::Position(position) = as_of
         && position > head
     {
-        return Err(
-            QueryError(format!("there is no position {position}: the log ends at {head}")).into()
-        );
+        return Err(InvalidQuery(format!(
+            "there is no position {position}: the log ends at {head}"
+        ))
+        .into());
     }
-    let mut analytics = Analytics::new(views);
+    let mut analytics = ReportFold::new(views);
     let (pages, mut waiting) = mpsc::channel::<Vec<Recorded>>(PAGES_AHEAD);
     let folding = tokio::task::spawn_blocking(move || {
         while let Some(page) = waiting.blocking_recv() {

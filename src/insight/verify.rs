@@ -16,8 +16,8 @@ use anyhow::Context as _;
 use tokio::sync::mpsc;
 use whence_events::{Hash, Position};
 use whence_projections::ReadDb;
-use whence_projections::log_tree::{Edge, Tile};
 use whence_projections::merkle::leaf_hash;
+use whence_projections::tiles::{Edge, Tile};
 
 use crate::engine::log_config::LogConfig;
 use crate::engine::pass::{PassStep, Watch};

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 use whence_events::{EventId, Position, Timestamp};
-use whence_projections::Found;
+use whence_projections::ProjectorState;
 
 use crate::infra::clock::Clock;
 use crate::infra::keys::Keys;
@@ -123,11 +123,11 @@ impl Findings {
 
     /// How far the tables of a projector are. `there`: the event that the log has at the place where
     /// they are; `behind`: how many events lie behind that.
-    pub fn projector(&mut self, found: &Found, there: Option<EventId>, behind: u64) {
-        let checkpoint = &found.checkpoint;
-        let (name, position) = (checkpoint.projector, checkpoint.position);
+    pub fn projector(&mut self, found: &ProjectorState, there: Option<EventId>, behind: u64) {
+        let reached = &found.reached;
+        let (name, position) = (reached.projector, reached.position);
         let check = "read models";
-        if position > 0 && there != checkpoint.event_id {
+        if position > 0 && there != reached.event_id {
             let found = format!("{name} is of another log, or of events that this one lost");
             self.bad(Level::Warn, check, found, "serve makes the tables anew");
         } else if !found.current {
@@ -145,7 +145,7 @@ impl Findings {
 
 #[cfg(test)]
 mod tests {
-    use whence_projections::Checkpoint;
+    use whence_projections::ProjectorPosition;
 
     use super::*;
 
@@ -197,16 +197,20 @@ mod tests {
     #[test]
     fn tables_are_held_against_the_log() {
         let id = EventId(uuid::Uuid::from_u128(1));
-        let checkpoint =
-            Checkpoint { projector: "identity", version: 1, position: 5, event_id: Some(id) };
-        let found = Found { checkpoint, current: true };
+        let reached = ProjectorPosition {
+            projector: "identity",
+            version: 1,
+            position: 5,
+            event_id: Some(id),
+        };
+        let found = ProjectorState { reached, current: true };
         let up = one(|findings| findings.projector(&found, Some(id), 0));
         assert_eq!(up, (Level::Ok, "identity is up with the log, at 5".into()));
         let behind = one(|findings| findings.projector(&found, Some(id), 3));
         assert_eq!(behind, (Level::Warn, "identity is 3 events behind the log, at 5".into()));
         let (level, said) = one(|findings| findings.projector(&found, None, 0));
         assert!(level == Level::Warn && said.contains("another log"), "{said}");
-        let old = Found { current: false, ..found };
+        let old = ProjectorState { current: false, ..found };
         let (level, said) = one(|findings| findings.projector(&old, Some(id), 0));
         assert!(level == Level::Warn && said.contains("another version"), "{said}");
     }

@@ -59,7 +59,7 @@ pub(crate) async fn made(config: &Config, clock: &Clock) -> Vec<Recorded> {
     // Nobody has the log, nor writes the tables, any more.
     let store = open(config, clock).await;
     let reads = config.storage.store.open_read_db().await.unwrap();
-    until("nobody leads", async || reads.lead().await.unwrap()).await;
+    until("nobody leads", async || reads.claim_writer().await.unwrap()).await;
     let events = store.read_all(0, 10_000).await.unwrap();
     reads.apply(&events).await.unwrap();
     events

@@ -3,7 +3,7 @@
 use serde_json::Value;
 use tempfile::TempDir;
 use whence::insight::export::{Format, export_table, fields_of};
-use whence_projections::analytics::{Cell, Column, Kind, Table, View};
+use whence_projections::report::{Cell, Column, Kind, Table, View};
 
 use crate::reader::read;
 use crate::support::{Service, whence};

@@ -119,7 +119,7 @@ impl Cluster {
     /// The tables are what the log gives from its beginning.
     pub(crate) async fn check_tables(&self, node: &Node) -> Vec<Recorded> {
         node.client.ready().await;
-        let reads = self.config().store.open_read_db().await.unwrap();
+        let reads = self.config().storage.store.open_read_db().await.unwrap();
         // Nobody asks for anything any more, but an onboarding may be under way.
         for _ in 0..20 {
             let events = self.log().await;

@@ -107,7 +107,7 @@ async fn a_user_who_was_erased_on_one_node_is_gone_on_the_other() {
             });
         let (user_id, sealed) = registered.unwrap();
         let stream = StreamId::User(user_id);
-        let open = async || there.vault.open(&stream, 0, "email", &sealed).await.unwrap();
+        let open = async || there.engine.vault.open(&stream, 0, "email", &sealed).await.unwrap();
         assert_eq!(open().await.unwrap().as_str(), email, "the key is kept open from here on");
         let erasing = here.erase_user(user_id, "a test");
         // Meanwhile it is asked for: a key that is read before it is destroyed must not stay.

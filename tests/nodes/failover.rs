@@ -103,8 +103,9 @@ async fn tables_that_a_crash_took_back_deny_nothing() {
         for node in &nodes {
             node.client.ready().await;
         }
-        let rows =
-            async || cluster.config().store.open_read_db().await.unwrap().dump().await.unwrap();
+        let rows = async || {
+            cluster.config().storage.store.open_read_db().await.unwrap().dump().await.unwrap()
+        };
         let before = rows().await;
         server.run("kill").await;
         let comes_back = async {

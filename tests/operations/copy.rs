@@ -2,8 +2,9 @@
 
 use tempfile::TempDir;
 use whence::infra::random::new_user_id;
-use whence::store::{Side, StoreError};
+use whence::store::{Location, Side, StoreError};
 use whence_events::StreamId;
+use whence_projections::Purpose;
 
 use crate::logs::{append, copy, everything, fill, open};
 use crate::postgres::database;
@@ -172,4 +173,18 @@ async fn a_source_may_be_in_use() {
     assert!(said.contains(" events came meanwhile: run it again"), "{said}");
     copy(directory.path(), live.url(), to.url(), &[]).unwrap();
     assert!(everything(live.url(), None).await == everything(to.url(), None).await);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_copy_and_a_rebuild_do_not_refuse_each_other() {
+    // Log and read models are in one database, and each takes an advisory lock there.
+    let (directory, database) = (TempDir::new().unwrap(), database().await);
+    fill(&directory.path().join("one"), 1).await;
+    let location = Location::parse(database.url(), None).unwrap();
+    let reads = location.open_read_db().await.unwrap();
+    let copying = open(database.url(), None, Side::Target).await;
+    let rebuilding = reads.scratch(Purpose::Rebuild, &["identity"]).await.unwrap();
+    drop(copying);
+    copy(directory.path(), "sqlite:one", database.url(), &[]).unwrap();
+    rebuilding.clear().await.unwrap();
 }

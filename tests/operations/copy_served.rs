@@ -55,7 +55,7 @@ async fn tables(store: &str) -> Vec<String> {
     let log = config.open_log(Clock::system()).await.unwrap();
     let reads = config.storage.store.open_read_db().await.unwrap();
     let head = log.head().await.unwrap();
-    let there = reads.checkpoints().await.unwrap();
+    let there = reads.positions().await.unwrap();
     assert!(there.iter().all(|checkpoint| checkpoint.position == head), "{there:?} of {head}");
     reads.dump().await.unwrap()
 }

@@ -10,7 +10,7 @@ mod copy_served;
 mod doctor;
 mod doctor_postgres;
 mod erase;
-#[path = "../../projections/tests/analytics/history.rs"]
+#[path = "../../projections/tests/report/history.rs"]
 #[expect(dead_code, reason = "the properties of the views take more of it")]
 mod history;
 #[cfg(feature = "kurrentdb")]

@@ -57,7 +57,7 @@ async fn seed(location: &Location, logins: usize) {
         expected_length += 1000;
     }
     let reads = location.open_read_db().await.unwrap();
-    assert!(reads.lead().await.unwrap());
+    assert!(reads.claim_writer().await.unwrap());
     reads.apply(&store.read_all(0, logins).await.unwrap()).await.unwrap();
 }
 

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use whence::infra::clock::Clock;
 use whence::store::{Append, Location, NewEvent};
 use whence_events::{Event, Recorded, StreamId, Timestamp};
-use whence_projections::analytics::View;
+use whence_projections::report::View;
 
 use crate::history::history;
 use crate::logs::{KEY, append, copy, keys, run};

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use serde_json::Value;
-use whence_projections::analytics::View;
+use whence_projections::report::View;
 
 use crate::story::Story;
 

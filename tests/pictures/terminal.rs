@@ -3,7 +3,7 @@
 use std::process::Command;
 
 use whence::insight::charts::{Canvas, Chart, draw};
-use whence_projections::analytics::{Cell, Column, Kind, Table, View};
+use whence_projections::report::{Cell, Column, Kind, Table, View};
 
 use crate::story::Story;
 use crate::support::whence;

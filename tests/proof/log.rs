@@ -91,7 +91,7 @@ fn append(stream: &StreamId, events: usize) -> Append {
 
 /// Brings read models up to a log. Its events.
 pub(crate) async fn fold(store: &dyn EventStore, reads: &ReadDb) -> Vec<Recorded> {
-    assert!(reads.lead().await.unwrap());
+    assert!(reads.claim_writer().await.unwrap());
     let events = store.read_all(0, 10_000).await.unwrap();
     reads.apply_after(0, &events).await.unwrap();
     events

@@ -47,7 +47,7 @@ fn any_history_gives_what_its_events_give_one_by_one(tables: &Tables) {
             }
         }
         prop_assert_eq!(tables.wait(reads.dump()).unwrap(), expected.rows.clone());
-        prop_assert_eq!(tables.wait(reads.checkpoints()).unwrap(), expected.checkpoints.clone());
+        prop_assert_eq!(tables.wait(reads.positions()).unwrap(), expected.checkpoints.clone());
         tables.wait(assert_same_answers(&reads, &expected.reads, &events));
         Ok(())
     });
@@ -70,7 +70,7 @@ fn a_batch_that_cannot_be_applied_changes_nothing(tables: &Tables) {
         }
         prop_assert!(tables.wait(reads.apply(&impossible)).is_err());
         prop_assert_eq!(tables.wait(reads.dump()).unwrap(), expected.rows.clone());
-        prop_assert_eq!(tables.wait(reads.checkpoints()).unwrap(), expected.checkpoints.clone());
+        prop_assert_eq!(tables.wait(reads.positions()).unwrap(), expected.checkpoints.clone());
 
         tables.wait(reads.apply(&events)).unwrap();
         prop_assert_eq!(tables.wait(reads.dump()).unwrap(), Expected::of(&events).rows);

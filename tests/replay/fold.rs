@@ -61,7 +61,7 @@ fn a_history_gives_the_same_rows_however_it_is_applied(tables: &Tables) {
 
         let reads = apply_in_portions(tables, &events, &portions);
         prop_assert_eq!(tables.wait(reads.dump()).unwrap(), expected.rows.clone());
-        prop_assert_eq!(tables.wait(reads.checkpoints()).unwrap(), expected.checkpoints.clone());
+        prop_assert_eq!(tables.wait(reads.positions()).unwrap(), expected.checkpoints.clone());
         tables.wait(assert_same_answers(&reads, &expected.reads, &events));
 
         // All of it once more changes nothing, and from nothing it all comes back.
@@ -99,7 +99,7 @@ fn an_event_nobody_knows_stops_it_there(tables: &Tables) {
         );
         prop_assert!(told, "{:?}", stopped);
         prop_assert_eq!(tables.wait(reads.dump()).unwrap(), expected.rows.clone());
-        for checkpoint in tables.wait(reads.checkpoints()).unwrap() {
+        for checkpoint in tables.wait(reads.positions()).unwrap() {
             prop_assert_eq!(checkpoint.position, position - 1);
         }
         // It stays there, however often it is tried.
@@ -126,8 +126,8 @@ fn histories_are_of_every_type_of_event_and_leave_rows_in_every_table() {
     let rest = ["RulesAdopted.v1", "AuditRead.v1"];
     let all = codec::known_types().filter(|known| !rest.contains(known));
     assert_eq!(types, all.map(str::to_owned).collect());
-    let every = projectors().into_iter().flat_map(|projector| projector.tables());
-    assert_eq!(tables, every.map(|table| (*table).to_owned()).collect());
+    let every = projectors().iter().flat_map(|projector| projector.tables());
+    assert_eq!(tables, every.map(str::to_owned).collect());
 }
 
 #[expect(clippy::unwrap_used, reason = "a case of tests: no tables, no test")]

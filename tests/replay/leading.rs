@@ -25,18 +25,18 @@ const HOLDERS: &str = "SELECT pid FROM pg_locks WHERE locktype = 'advisory' AND 
 async fn of_two_nodes_one_writes() {
     let (database, events) = (database().await, some_history(60));
     let (one, other) = (node(&database).await, node(&database).await);
-    assert!(matches!(one.apply(&events).await, Err(ProjectError::NotLeading)), "nobody asked yet");
-    assert!(one.lead().await.unwrap());
-    assert!(!other.lead().await.unwrap());
-    assert!(one.lead().await.unwrap(), "still");
+    assert!(matches!(one.apply(&events).await, Err(ProjectError::NotWriter)), "nobody asked yet");
+    assert!(one.claim_writer().await.unwrap());
+    assert!(!other.claim_writer().await.unwrap());
+    assert!(one.claim_writer().await.unwrap(), "still");
     one.apply(&events).await.unwrap();
 
     // Who follows reads what is there, and writes nothing.
     let rows = one.dump().await.unwrap();
-    assert!(matches!(other.apply(&events).await, Err(ProjectError::NotLeading)));
-    assert!(matches!(other.reset().await, Err(ProjectError::NotLeading)));
+    assert!(matches!(other.apply(&events).await, Err(ProjectError::NotWriter)));
+    assert!(matches!(other.reset().await, Err(ProjectError::NotWriter)));
     assert_eq!(other.dump().await.unwrap(), rows);
-    assert_eq!(other.checkpoints().await.unwrap(), one.checkpoints().await.unwrap());
+    assert_eq!(other.positions().await.unwrap(), one.positions().await.unwrap());
     assert_eq!(position(&other).await, 60);
 }
 
@@ -44,9 +44,9 @@ async fn of_two_nodes_one_writes() {
 async fn who_stops_leaves_the_lead_to_another() {
     let (database, events) = (database().await, some_history(60));
     let (one, other) = (node(&database).await, node(&database).await);
-    assert!(one.lead().await.unwrap());
+    assert!(one.claim_writer().await.unwrap());
     one.apply(&events[..30]).await.unwrap();
-    assert!(!other.lead().await.unwrap());
+    assert!(!other.claim_writer().await.unwrap());
     drop(one);
     until_it_leads(&other).await;
     other.apply(&events[30..]).await.unwrap();
@@ -57,7 +57,7 @@ async fn who_stops_leaves_the_lead_to_another() {
 async fn who_lost_its_session_writes_no_more() {
     let (database, events) = (database().await, some_history(90));
     let (one, other) = (node(&database).await, node(&database).await);
-    assert!(one.lead().await.unwrap());
+    assert!(one.claim_writer().await.unwrap());
     one.apply(&events[..30]).await.unwrap();
     end_leader(&database).await;
 
@@ -65,14 +65,14 @@ async fn who_lost_its_session_writes_no_more() {
     assert_eq!(position(&other).await, 30, "it goes on where the tables are");
     for _ in 0..2 {
         let refused = one.apply(&events[30..]).await;
-        let refused = matches!(refused, Err(ProjectError::NotLeading | ProjectError::Postgres(_)));
+        let refused = matches!(refused, Err(ProjectError::NotWriter | ProjectError::Postgres(_)));
         assert!(refused);
     }
     assert!(one.reset().await.is_err());
     assert_eq!(other.dump().await.unwrap(), Expected::of(&events[..30]).rows);
     other.apply(&events[30..60]).await.unwrap();
 
-    assert!(!one.lead().await.unwrap());
+    assert!(!one.claim_writer().await.unwrap());
     end_leader(&database).await;
     until_it_leads(&one).await;
     assert_eq!(position(&one).await, 60);
@@ -84,7 +84,7 @@ async fn who_lost_its_session_writes_no_more() {
 async fn a_leader_whose_session_ended_notices_and_leads_anew() {
     let (database, events) = (database().await, some_history(60));
     let one = node(&database).await;
-    assert!(one.lead().await.unwrap());
+    assert!(one.claim_writer().await.unwrap());
     one.apply(&events[..30]).await.unwrap();
     end_leader(&database).await;
     until_it_leads(&one).await;
@@ -101,7 +101,7 @@ async fn nodes_that_race_while_leaders_die_write_every_event_once() {
         tokio::spawn(async move {
             while position(&reads).await < 600 {
                 // Whatever goes wrong: look where the tables are, and try again.
-                if reads.lead().await.unwrap_or(false) {
+                if reads.claim_writer().await.unwrap_or(false) {
                     let done = usize::try_from(position(&reads).await).unwrap();
                     let _ = reads.apply(&events[done..events.len().min(done + 7)]).await;
                 }
@@ -147,7 +147,7 @@ async fn an_attempt_that_is_broken_off_is_not_half_done() {
 async fn tables_that_moved_are_not_written_until_it_was_looked_where_they_are() {
     let (database, events) = (database().await, some_history(60));
     let reads = node(&database).await;
-    assert!(reads.lead().await.unwrap());
+    assert!(reads.claim_writer().await.unwrap());
     reads.apply(&events[..30]).await.unwrap();
     let moved = "UPDATE read.checkpoints SET position = 20 WHERE projector = 'attribution'";
     execute(database.url(), moved).await;
@@ -157,7 +157,7 @@ async fn tables_that_moved_are_not_written_until_it_was_looked_where_they_are() 
     let refused = reads.apply(&events[30..]).await;
     assert!(matches!(refused, Err(ProjectError::TablesMoved("attribution"))), "{refused:?}");
     assert_eq!(reads.dump().await.unwrap(), Expected::of(&events[..30]).rows);
-    let places: Vec<_> = reads.checkpoints().await.unwrap();
+    let places: Vec<_> = reads.positions().await.unwrap();
     assert_eq!(places.iter().map(|place| place.position).collect::<Vec<_>>(), [30, 20, 30, 30]);
 
     reads.reset().await.unwrap();
@@ -169,7 +169,7 @@ async fn tables_that_moved_are_not_written_until_it_was_looked_where_they_are() 
 async fn tables_of_another_version_stay_until_they_are_rebuilt() {
     let (database, events) = (database().await, some_history(60));
     let old = node(&database).await;
-    assert!(old.lead().await.unwrap());
+    assert!(old.claim_writer().await.unwrap());
     old.apply(&events).await.unwrap();
     let all = Expected::of(&events).rows;
     let other_version = "UPDATE read.checkpoints SET version = 77 WHERE projector = 'identity'";
@@ -177,7 +177,7 @@ async fn tables_of_another_version_stay_until_they_are_rebuilt() {
 
     // Whoever opens them or leads, of whichever version, leaves them alone and applies nothing.
     let new = node(&database).await;
-    assert!(!new.lead().await.unwrap());
+    assert!(!new.claim_writer().await.unwrap());
     assert_eq!(new.dump().await.unwrap(), all);
     assert_eq!(position(&new).await, 60);
 
@@ -203,7 +203,7 @@ async fn tables_of_another_version_stay_until_they_are_rebuilt() {
 async fn any_number_of_nodes_opens_an_empty_database_at_once() {
     let (database, events) = (database().await, some_history(60));
     let nodes = join_all((0..8).map(|_| node(&database))).await;
-    let leads = join_all(nodes.iter().map(ReadDb::lead)).await;
+    let leads = join_all(nodes.iter().map(ReadDb::claim_writer)).await;
     let leads: Vec<_> = leads.into_iter().map(Result::unwrap).collect();
     assert_eq!(leads.iter().filter(|leads| **leads).count(), 1);
     for (reads, leads) in nodes.iter().zip(leads) {
@@ -221,7 +221,7 @@ async fn a_text_that_postgres_cannot_keep_does_not_stop_it() {
     let linked = UserEvent::from(BillingCustomerLinked { billing_customer_id }).into();
     let linked = Recorded { event: linked, ..recorded(1, REGISTERED) };
     let reads = node(&database).await;
-    assert!(reads.lead().await.unwrap());
+    assert!(reads.claim_writer().await.unwrap());
     reads.apply(&[registered, linked]).await.unwrap();
     let user = reads.user(user_id).await.unwrap().unwrap();
     assert_eq!(user.billing_customer_id.as_deref(), Some("cus\u{fffd}tomer"));
@@ -231,7 +231,7 @@ async fn a_text_that_postgres_cannot_keep_does_not_stop_it() {
 async fn errors_do_not_show_what_is_in_the_rows() {
     let database = database().await;
     let reads = node(&database).await;
-    assert!(reads.lead().await.unwrap());
+    assert!(reads.claim_writer().await.unwrap());
     let twice = [recorded(0, REGISTERED), recorded(1, REGISTERED)];
     let error = reads.apply(&twice).await.unwrap_err();
     assert!(std::error::Error::source(&error).is_none());
@@ -249,14 +249,14 @@ fn some_history(length: usize) -> Vec<Recorded> {
 /// How far the tables are.
 #[expect(clippy::unwrap_used, reason = "a helper of tests: no answer, no test")]
 async fn position(reads: &ReadDb) -> Position {
-    let checkpoints = reads.checkpoints().await.unwrap();
+    let checkpoints = reads.positions().await.unwrap();
     checkpoints.iter().map(|checkpoint| checkpoint.position).min().unwrap()
 }
 
 /// The server takes a moment to give up the lock of a session that ended.
 #[expect(clippy::unwrap_used, reason = "a helper of tests: no answer, no test")]
 async fn until_it_leads(reads: &ReadDb) {
-    while !reads.lead().await.unwrap() {
+    while !reads.claim_writer().await.unwrap() {
         tokio::task::yield_now().await;
     }
 }

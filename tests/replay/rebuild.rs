@@ -76,7 +76,7 @@ async fn serve(log: Arc<Log>, reads: Arc<ReadDb>, stop: Arc<AtomicBool>) {
 }
 
 async fn catch_up(log: &Log, reads: &ReadDb) -> Result<(), ProjectError> {
-    let checkpoints = reads.checkpoints().await?;
+    let checkpoints = reads.positions().await?;
     let done = checkpoints.iter().map(|checkpoint| checkpoint.position).min().unwrap_or(0);
     let there = log.there();
     let rest = &there[there.partition_point(|event| event.position <= done)..];
@@ -120,7 +120,7 @@ fn rebuilt_tables_are_those_of_the_log_wherever_it_was_killed(tables: &Tables) {
             // And what comes then is applied to the new tables.
             log.set(500, usize::MAX);
             let _ = log.read_all(0, 1).await;
-            while reads.checkpoints().await.unwrap()[0].position < log.head().await.unwrap() {
+            while reads.positions().await.unwrap()[0].position < log.head().await.unwrap() {
                 catch_up(&log, &reads).await.unwrap();
             }
         });
@@ -197,7 +197,7 @@ fn a_rebuild_says_what_differed_and_replaces_it(tables: &Tables) {
     assert_eq!(lines(&outcomes).len(), 3, "{outcomes:?}");
     let expected = Expected::of(&log.events);
     assert_eq!(tables.wait(reads.dump()).unwrap(), expected.rows);
-    assert_eq!(tables.wait(reads.checkpoints()).unwrap(), expected.checkpoints);
+    assert_eq!(tables.wait(reads.positions()).unwrap(), expected.checkpoints);
     tables.wait(assert_same_answers(&reads, &expected.reads, &log.events));
 }
 
@@ -255,7 +255,7 @@ fn tables_of_another_version_answer_until_they_are_rebuilt(tables: &Tables) {
     assert_eq!(of_identity.unwrap().differences, None, "two versions cannot be compared");
     let expected = Expected::of(&log.events);
     assert_eq!(tables.wait(reads.dump()).unwrap(), expected.rows);
-    assert_eq!(tables.wait(reads.checkpoints()).unwrap(), expected.checkpoints);
+    assert_eq!(tables.wait(reads.positions()).unwrap(), expected.checkpoints);
     tables.execute(&["DROP INDEX sessions_by_user"]);
 }
 

@@ -7,7 +7,7 @@ use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio_postgres::NoTls;
 use whence_events::Recorded;
-use whence_projections::{Checkpoint, ReadDb};
+use whence_projections::{ProjectorPosition, ReadDb};
 
 use crate::database::{self, Database};
 
@@ -43,7 +43,7 @@ impl Tables {
                 Place::Sqlite(folder) => ReadDb::sqlite(&folder.path().join("read.db")).unwrap(),
                 Place::Postgres(database) => node(database).await,
             };
-            while !reads.lead().await.unwrap() {
+            while !reads.claim_writer().await.unwrap() {
                 tokio::task::yield_now().await;
             }
             reads
@@ -114,7 +114,7 @@ pub(crate) struct Expected {
     pub(crate) folder: TempDir,
     pub(crate) reads: ReadDb,
     pub(crate) rows: Vec<String>,
-    pub(crate) checkpoints: Vec<Checkpoint>,
+    pub(crate) checkpoints: Vec<ProjectorPosition>,
 }
 
 impl Expected {
@@ -123,7 +123,7 @@ impl Expected {
         let reads = ReadDb::sqlite(&folder.path().join("expected.db")).unwrap();
         block_on(reads.apply(events)).unwrap();
         let rows = block_on(reads.dump()).unwrap();
-        let checkpoints = block_on(reads.checkpoints()).unwrap();
+        let checkpoints = block_on(reads.positions()).unwrap();
         Self { folder, reads, rows, checkpoints }
     }
 }

@@ -1,6 +1,6 @@
 //! ARCHITECTURE.md's invariants: who may know and do what.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use crate::source::{Source, none, places, read, rust};
 
@@ -197,4 +197,31 @@ fn time_and_chance_have_one_home_each() {
         &places(&without("src/infra/random.rs"), &["rand::", "Uuid::new_v4(", "Uuid::now_v7("]),
         "src/infra/random.rs",
     );
+}
+
+#[test]
+fn sqlite_has_one_place_among_the_read_models() {
+    let mut files = rust("projections/src");
+    files.retain(|file| !file.path.starts_with("projections/src/read_db/sqlite"));
+    none(&places(&files, &["rusqlite"]), "rusqlite is used in projections/src/read_db/sqlite only");
+}
+
+#[test]
+fn advisory_locks_have_a_number_each() {
+    // Crates that do not know each other take locks in one database: the numbers have to differ.
+    let mut known: BTreeMap<String, String> = BTreeMap::new();
+    let mut found = Vec::new();
+    let files = ["src", "events/src", "projections/src"].into_iter().flat_map(rust);
+    for file in files {
+        for (number, line) in file.code() {
+            let Some((name, value)) = line.split_once(": i64 = 0x") else { continue };
+            let name = name.split_whitespace().last().unwrap();
+            let place = format!("{}:{number}: {name}", file.path);
+            if let Some(other) = known.insert(value.replace('_', ""), place.clone()) {
+                found.push(format!("{place} has the number of {other}"));
+            }
+        }
+    }
+    none(&found, "no two advisory locks have one number");
+    assert!(known.len() >= 5, "this test looks for the wrong thing: {known:?}");
 }

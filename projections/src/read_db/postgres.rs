@@ -1,134 +1,122 @@
 //! Read models in the schema `read` of a Postgres database, shared by all nodes: one of them writes.
 
 mod apply;
-mod lead;
+mod bulk;
+mod leadership;
+mod locks;
 mod open;
 mod plan;
+pub(super) mod positions;
 mod query;
 mod schema;
-mod scratch;
-mod sets;
+pub(super) mod scratch;
 mod tiles;
+mod writer;
 
 use std::time::Duration;
 
 use deadpool_postgres::{ClientWrapper, Object, Pool};
 use futures::lock::Mutex;
-use rusqlite::types::ValueRef;
+use postgres_types::Type;
 use tokio::time::timeout;
 use tokio_postgres::Row;
-use tokio_postgres::types::Type;
 use uuid::Uuid;
-use whence_events::EventId;
 
-use super::{Checkpoint, ProjectError, QueryError};
-use crate::{Projector, projectors};
-pub(crate) use lead::PROJECTING;
-use lead::Seat;
-use schema::Schema;
-pub(super) use scratch::{PostgresComparison, PostgresHeld, PostgresScratch};
-
-/// How long a question may wait for its answer, and whoever leads or would for the lock.
-const ANSWER: Duration = Duration::from_secs(3);
+use super::dump::{self, Dumped};
+use super::error::{ProjectError, QueryError};
+use super::position::{POSITIONS, ProjectorPosition};
+use super::sql::SchemaName;
+use crate::projector::Projector;
+use writer::{QUERY_TIMEOUT, WriterConnection};
 
 /// How long a run of the log may take: far more than one of the largest does. A connection that says
-/// nothing for so long is given up, and the lock with it.
-const APPLY: Duration = Duration::from_secs(30);
+/// nothing for that long is given up, and the lock with it.
+const APPLY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Any number of readers, out of a pool, and the one connection that may write.
+/// A Postgres database of read models: any number of readers, out of a pool, and the one connection
+/// that may write.
 pub struct PostgresReadDb {
     pool: Pool,
-    schema: Schema,
-    projectors: Vec<Box<dyn Projector>>,
-    /// Empty while it is in use: a use that is broken off half way ends the connection with it.
-    seat: Mutex<Option<Seat>>,
+    schema: SchemaName,
+    projectors: Vec<&'static dyn Projector>,
+    /// Empty while it is in use: a use that is cancelled half way ends the connection with it.
+    writer: Mutex<Option<WriterConnection>>,
 }
 
 impl PostgresReadDb {
-    pub(super) async fn open(pool: Pool) -> Result<Self, ProjectError> {
-        let projectors = projectors();
-        open::make_missing(&mut *pool.get().await?, &projectors).await?;
-        Ok(Self::over(pool, Schema::Live, projectors))
+    pub(crate) async fn open(
+        pool: Pool,
+        projectors: &[&'static dyn Projector],
+    ) -> Result<Self, ProjectError> {
+        open::make_missing(&mut *pool.get().await?, projectors).await?;
+        Ok(Self::over(pool, SchemaName::Live, projectors.to_vec()))
     }
 
-    fn over(pool: Pool, schema: Schema, projectors: Vec<Box<dyn Projector>>) -> Self {
-        Self { pool, schema, projectors, seat: Mutex::default() }
+    fn over(pool: Pool, schema: SchemaName, projectors: Vec<&'static dyn Projector>) -> Self {
+        Self { pool, schema, projectors, writer: Mutex::default() }
     }
 
-    pub(super) fn forget(&mut self, name: &str) {
+    pub(super) fn projectors(&self) -> &[&'static dyn Projector] {
+        &self.projectors
+    }
+
+    pub(crate) fn forget(&mut self, name: &str) {
         self.projectors.retain(|projector| projector.name() != name);
-        if let Some(seat) = self.seat.get_mut() {
-            seat.done = None;
+        if let Some(writer) = self.writer.get_mut() {
+            writer.done = None;
         }
     }
 
-    /// Those that whoever leads has committed.
-    pub(super) async fn checkpoints(&self) -> Result<Vec<Checkpoint>, ProjectError> {
+    /// Returns the positions that the writer has committed.
+    pub(super) async fn positions(&self) -> Result<Vec<ProjectorPosition>, ProjectError> {
         let client = self.pool.get().await?;
-        if let Ok(done) = timeout(ANSWER, self.read_checkpoints(&client)).await {
+        if let Ok(done) = timeout(QUERY_TIMEOUT, self.read_positions(&client)).await {
             return done;
         }
         drop(Object::take(client));
         Err(ProjectError::TimedOut)
     }
 
-    /// In the order of the projectors.
-    async fn read_checkpoints(
+    /// Returns the positions in the order of the projectors.
+    async fn read_positions(
         &self,
         client: &ClientWrapper,
-    ) -> Result<Vec<Checkpoint>, ProjectError> {
-        let sql =
-            self.schema.of("SELECT version, position, event_id, projector FROM read.checkpoints");
-        let rows = client.query(&client.prepare_cached(&sql).await?, &[]).await?;
-        self.projectors.iter().map(|projector| checkpoint_of(&rows, projector.name())).collect()
+    ) -> Result<Vec<ProjectorPosition>, ProjectError> {
+        let statement = client.prepare_cached(POSITIONS.for_postgres(self.schema)).await?;
+        let rows = client.query(&statement, &[]).await?;
+        ProjectorPosition::all(&positions::stored(&rows)?, &self.projectors)
     }
 
-    /// In the words of SQLite's dump, so that the two can be compared.
     pub(super) async fn dump(&self) -> Result<Vec<String>, QueryError> {
         let client = self.pool.get().await?;
-        let mut dump = Vec::new();
+        let mut lines = Vec::new();
         for table in self.projectors.iter().flat_map(|projector| projector.tables()) {
-            for row in client.query(&format!("SELECT * FROM read.{table}"), &[]).await? {
-                let values: Vec<_> =
-                    (0..row.len()).map(|i| as_text(&row, i)).collect::<Result<_, _>>()?;
-                dump.push(format!("{table}: {}", values.join(", ")));
+            let sql = format!("SELECT * FROM {}", self.schema.table(table));
+            for row in client.query(&sql, &[]).await? {
+                let ids: Vec<_> = (0..row.len()).map(|column| id(&row, column)).collect();
+                let values = ids.iter().enumerate().map(|(column, id)| dumped(&row, column, id));
+                lines.push(dump::line(table, &values.collect::<Result<Vec<_>, _>>()?));
             }
         }
-        dump.sort();
-        Ok(dump)
+        Ok(lines)
     }
 }
 
-/// That of a projector among rows of checkpoints.
-fn checkpoint_of(rows: &[Row], projector: &'static str) -> Result<Checkpoint, ProjectError> {
-    let there = |row: &&Row| row.try_get(3).is_ok_and(|name: &str| name == projector);
-    let row = rows.iter().find(there).ok_or(ProjectError::TablesMoved(projector))?;
-    Ok(Checkpoint {
-        projector,
-        version: u32::try_from(row.try_get::<_, i64>(0)?).unwrap_or(0),
-        position: row.try_get::<_, i64>(1)?.cast_unsigned(),
-        event_id: row.try_get::<_, Option<_>>(2)?.map(EventId),
-    })
+/// Returns the id in a column, if it is a column of ids and has a value.
+fn id(row: &Row, column: usize) -> Option<Uuid> {
+    row.try_get(column).ok().flatten()
 }
 
-fn as_text(row: &Row, column: usize) -> Result<String, QueryError> {
-    let uuid: Uuid;
+fn dumped<'a>(
+    row: &'a Row,
+    column: usize,
+    id: &'a Option<Uuid>,
+) -> Result<Dumped<'a>, tokio_postgres::Error> {
     let value = match *row.columns()[column].type_() {
-        Type::UUID => match row.try_get(column)? {
-            Some(id) => {
-                uuid = id;
-                ValueRef::Blob(uuid.as_bytes())
-            }
-            None => ValueRef::Null,
-        },
-        Type::BYTEA => row.try_get::<_, Option<_>>(column)?.map_or(ValueRef::Null, ValueRef::Blob),
-        Type::INT8 => {
-            row.try_get::<_, Option<_>>(column)?.map_or(ValueRef::Null, ValueRef::Integer)
-        }
-        _ => {
-            let text = row.try_get::<_, Option<&str>>(column)?;
-            text.map_or(ValueRef::Null, |text| ValueRef::Text(text.as_bytes()))
-        }
+        Type::UUID => id.as_ref().map(|id| Dumped::Blob(id.as_bytes())),
+        Type::BYTEA => row.try_get::<_, Option<_>>(column)?.map(Dumped::Blob),
+        Type::INT8 => row.try_get::<_, Option<_>>(column)?.map(Dumped::Integer),
+        _ => row.try_get::<_, Option<_>>(column)?.map(Dumped::Text),
     };
-    Ok(format!("{value:?}"))
+    Ok(value.unwrap_or(Dumped::Null))
 }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
-use whence::infra::keys;
+use whence::infra::random;
 use whence::store::{Append, EventStore, NewEvent};
 use whence_events::{Actor, Event, Metadata, StreamId, SubscriptionProvisioned, UserEvent};
 
@@ -176,20 +176,20 @@ async fn caller(
     let plan = "x".repeat(DATA_BYTES - r#"{"plan":""}"#.len());
     let event = Event::from(UserEvent::from(SubscriptionProvisioned { plan }));
     let (mut latencies, mut length) = (Vec::new(), 0);
-    let mut stream = StreamId::User(secrets::new_user_id());
+    let mut stream = StreamId::User(random::new_user_id());
     let mut begin = Instant::now();
     while begin < end {
         if length >= EVENTS_OF_STREAM {
-            (stream, length) = (StreamId::User(secrets::new_user_id()), 0);
+            (stream, length) = (StreamId::User(random::new_user_id()), 0);
         }
         let new = |_| {
             let metadata = Metadata {
                 occurred_at: whence_events::Timestamp::from_micros(OCCURRED_AT),
-                correlation_id: secrets::new_correlation_id(),
+                correlation_id: random::new_correlation_id(),
                 causation_id: None,
                 actor: Actor::Owner,
             };
-            NewEvent::new(secrets::new_event_id(), event.clone(), metadata)
+            NewEvent::new(random::new_event_id(), event.clone(), metadata)
         };
         let append = Append {
             stream: stream.clone(),

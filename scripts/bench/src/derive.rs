@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use rusqlite::{Connection, OpenFlags};
 use tempfile::TempDir;
-use whence_projections::analytics::{Analytics, Asked, Query, View};
+use whence_projections::report::{Query, QueryText, ReportFold, View};
 
 use crate::args::Args;
 use crate::kind::StoreKind;
@@ -200,7 +200,7 @@ fn read_all(directory: &Path) -> anyhow::Result<f64> {
 /// to read and decode them.
 fn fold(args: &Args, target: &Target) -> anyhow::Result<f64> {
     let log = Log::open(target, args)?;
-    let mut analytics = Analytics::new(&[View::Signups]);
+    let mut analytics = ReportFold::new(&[View::Signups]);
     let (mut after, mut count, mut time) = (0, 0, Duration::ZERO);
     loop {
         let events = log.runtime.block_on(log.store.read_all(after, PAGE))?;
@@ -210,7 +210,7 @@ fn fold(args: &Args, target: &Target) -> anyhow::Result<f64> {
         analytics.apply(&events)?;
         time += begin.elapsed();
     }
-    let query = Query::parse(View::Signups, &Asked::default())?;
+    let query = Query::parse(View::Signups, &QueryText::default())?;
     let begin = Instant::now();
     let table = analytics.table(View::Signups, &query);
     time += begin.elapsed();

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use anyhow::Context as _;
 use rusqlite::{Connection, params};
 use tokio_postgres::{Client, Statement};
-use whence::infra::keys;
+use whence::infra::random;
 use whence_events::StreamId;
 
 use crate::numbers::rate;
@@ -75,7 +75,7 @@ impl RawSqlite {
                 let version = (self.position - 1) % EVENTS_OF_STREAM;
                 let first = self.position - version;
                 if version == 0 {
-                    let name = StreamId::User(secrets::new_user_id()).to_string();
+                    let name = StreamId::User(random::new_user_id()).to_string();
                     let sql = "INSERT INTO streams (first, name) VALUES (?1, ?2)";
                     transaction.prepare_cached(sql)?.execute(params![first, name])?;
                 }
@@ -83,7 +83,7 @@ impl RawSqlite {
                              occurred_at, recorded_at, correlation_id, causation_id, actor)
                            VALUES (?1, ?2, ?3, ?4, 'SubscriptionProvisioned.v1', ?5, ?6, ?6, ?4,
                              NULL, 'owner')";
-                let id = secrets::new_event_id();
+                let id = random::new_event_id();
                 let row =
                     params![self.position, first, version, id.0.as_bytes(), self.data, OCCURRED_AT];
                 transaction.prepare_cached(sql)?.execute(row)?;
@@ -136,11 +136,11 @@ impl RawPostgres {
                 let version = (self.position - 1) % EVENTS_OF_STREAM.cast_signed();
                 if version == 0 {
                     firsts.push(self.position);
-                    names.push(StreamId::User(secrets::new_user_id()).to_string());
+                    names.push(StreamId::User(random::new_user_id()).to_string());
                 }
                 positions.push(self.position);
                 streams.push(self.position - version);
-                ids.push(secrets::new_event_id().0);
+                ids.push(random::new_event_id().0);
             }
             let data = vec![&self.data[..]; batch];
             self.client

@@ -74,7 +74,7 @@ fn replay(log: &Log, config: &Config, limit: usize) -> anyhow::Result<Replayed> 
     let runtime: &Runtime = &log.runtime;
     let read_db: ReadDb = runtime.block_on(config.storage.store.open_read_db())?;
     runtime
-        .block_on(read_db.lead())?
+        .block_on(read_db.claim_writer())?
         .then_some(())
         .context("another node writes the read models")?;
     let mut replayed = Replayed { events: 0, reading: Duration::ZERO, applying: Duration::ZERO };

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use futures::{StreamExt as _, TryStreamExt as _};
 use whence::domain::user::{SESSION_IDLE, SESSION_MAX};
 use whence::engine::vault::Vault;
-use whence::infra::keys;
+use whence::infra::random;
 use whence::infra::tokens::SessionToken;
 use whence::store::{Append, EventStore, NewEvent};
 use whence_events::{
@@ -55,7 +55,7 @@ impl Seeder<'_> {
             ip: Some(std::net::Ipv4Addr::LOCALHOST.into()),
             user_agent: Some(USER_AGENT.to_owned()),
         };
-        let (user_id, token) = (secrets::new_user_id(), SessionToken::generate());
+        let (user_id, token) = (random::new_user_id(), SessionToken::generate());
         let now = self.log.clock.now();
         if login {
             let mailbox = StreamId::Mailbox(self.log.keys.email_key(&email));
@@ -90,11 +90,11 @@ impl Seeder<'_> {
             event.visit_pii(&mut |_, _| any_sealed = true);
             let metadata = Metadata {
                 occurred_at: self.log.clock.now(),
-                correlation_id: secrets::new_correlation_id(),
+                correlation_id: random::new_correlation_id(),
                 causation_id: None,
                 actor: Actor::Owner,
             };
-            new_events.push(NewEvent::new(secrets::new_event_id(), event, metadata)?);
+            new_events.push(NewEvent::new(random::new_event_id(), event, metadata)?);
         }
         let new_key = new_key.filter(|_| any_sealed);
         let append = Append { stream, expected_length: 0, events: new_events, new_key };
@@ -109,12 +109,12 @@ fn login_events(
     client: &Client,
     now: Timestamp,
 ) -> Vec<MailboxEvent> {
-    let request_id = secrets::new_request_id();
+    let request_id = random::new_request_id();
     vec![
         LoginStarted {
             request_id,
             email: Pii::Clear(email.clone()),
-            code_mac: Mac(secrets::random_bytes()),
+            code_mac: Mac(random::random_bytes()),
             expires_at: now + whence::domain::mailbox::CODE_LIFETIME,
             known_device: false,
             client: Pii::Clear(client.clone()),
@@ -126,7 +126,7 @@ fn login_events(
 }
 
 fn registration_events(
-    keys: &secrets::Keys,
+    keys: &random::Keys,
     email: &EmailAddress,
     client: Client,
     token: &SessionToken,

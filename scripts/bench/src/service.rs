@@ -54,7 +54,8 @@ impl Log {
     /// Starts a service that caches `session_cache` sessions; returns it with its address. Several
     /// may be open at a time as long as only one of them is written to.
     pub(crate) fn serve(&self, session_cache: usize) -> anyhow::Result<(Arc<App>, SocketAddr)> {
-        let config = Config { session_cache, ..self.config.clone() };
+        let mut config = self.config.clone();
+        config.limits.session_cache = session_cache;
         let mailer = Mailer::open("memory", &config.mail.sender)?;
         self.runtime.block_on(async {
             let app =

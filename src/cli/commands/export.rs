@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::{Context as _, ensure};
 use clap::Args;
 use whence_events::{Actor, AuditRead, AuditSubject, Position};
-use whence_projections::analytics::{AsOf, Query, View};
+use whence_projections::report::{AsOf, Query, View};
 
 use super::report::ViewArgs;
 use crate::cli::flags::log::LogArgs;

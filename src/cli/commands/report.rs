@@ -3,7 +3,7 @@
 
 use anyhow::{Context as _, bail, ensure};
 use clap::{Args, ValueEnum};
-use whence_projections::analytics::{AsOf, Asked, Dimension, Query, View};
+use whence_projections::report::{AsOf, Dimension, Query, QueryText, View};
 
 use crate::cli::flags::log::LogArgs;
 use crate::cli::terminal::canvas::canvas_of_stdout;
@@ -89,7 +89,7 @@ pub(crate) enum Format {
 impl ReportArgs {
     /// As the views take it; `as_of` is for who reads the log.
     #[must_use]
-    pub(crate) fn asked(&self) -> Asked {
+    pub(crate) fn asked(&self) -> QueryText {
         self.question.asked(self.from.as_ref(), self.to.as_ref())
     }
 }
@@ -97,8 +97,8 @@ impl ReportArgs {
 impl ViewArgs {
     /// The same for a time.
     #[must_use]
-    pub(crate) fn asked(&self, from: Option<&String>, to: Option<&String>) -> Asked {
-        Asked {
+    pub(crate) fn asked(&self, from: Option<&String>, to: Option<&String>) -> QueryText {
+        QueryText {
             from: from.cloned(),
             to: to.cloned(),
             by: self.by.clone(),

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::mpsc;
 use whence_events::{Position, Recorded};
-use whence_projections::{Checkpoint, Scratch};
+use whence_projections::{ProjectorPosition, Scratch};
 
 use super::RebuildError;
 use crate::store::{EventStore, StoreError};
@@ -27,8 +27,8 @@ impl Fold<'_> {
         &self,
         watch: &mut (dyn FnMut(Position, u64) + Send),
     ) -> Result<u64, RebuildError> {
-        let checkpoints = self.scratch.checkpoints().await?;
-        let (mut after, mut events) = (Checkpoint::lowest(&checkpoints), 0);
+        let checkpoints = self.scratch.positions().await?;
+        let (mut after, mut events) = (ProjectorPosition::lowest(&checkpoints), 0);
         if after >= self.head {
             return Ok(0);
         }

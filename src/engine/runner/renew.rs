@@ -51,7 +51,7 @@ impl<O: Observer> Runner<O> {
     async fn until_it_leads_no_more(&self) -> Result<bool, Trouble> {
         loop {
             tokio::time::sleep(LOOK_EVERY).await;
-            if !self.reads.lead().await? {
+            if !self.reads.claim_writer().await? {
                 return Ok(false);
             }
         }

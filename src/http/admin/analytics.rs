@@ -7,7 +7,7 @@ use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
 use tokio::sync::Semaphore;
-use whence_projections::analytics::{Asked, Query, QueryError, Table, View};
+use whence_projections::report::{InvalidQuery, Query, QueryText, Table, View};
 
 use super::operator::Operator;
 use crate::app::App;
@@ -22,7 +22,7 @@ static ONE_AT_A_TIME: Semaphore = Semaphore::const_new(1);
 /// What is asked, as it stands in the query.
 #[derive(Default)]
 struct Question {
-    asked: Asked,
+    asked: QueryText,
     as_of: Option<String>,
     csv: bool,
 }
@@ -50,7 +50,7 @@ pub(super) async fn view(
 }
 
 impl Question {
-    fn parse(query: &str) -> Result<Self, QueryError> {
+    fn parse(query: &str) -> Result<Self, InvalidQuery> {
         let mut question = Self::default();
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
             let value = value.into_owned();
@@ -64,7 +64,7 @@ impl Question {
                 "timezone" => question.asked.timezone = given,
                 "as_of" => question.as_of = given,
                 "format" => question.csv = is_csv(&value)?,
-                _ => return Err(QueryError(unknown_parameter(&name))),
+                _ => return Err(InvalidQuery(unknown_parameter(&name))),
             }
         }
         Ok(question)
@@ -79,11 +79,11 @@ impl Question {
     }
 }
 
-fn is_csv(format: &str) -> Result<bool, QueryError> {
+fn is_csv(format: &str) -> Result<bool, InvalidQuery> {
     match format {
         "" | "json" => Ok(false),
         "csv" => Ok(true),
-        _ => Err(QueryError(format!("there is no format {format:?}; there are json, csv"))),
+        _ => Err(InvalidQuery(format!("there is no format {format:?}; there are json, csv"))),
     }
 }
 
@@ -93,8 +93,8 @@ fn unknown_parameter(name: &str) -> String {
     )
 }
 
-impl From<QueryError> for Told {
-    fn from(error: QueryError) -> Self {
+impl From<InvalidQuery> for Told {
+    fn from(error: InvalidQuery) -> Self {
         Self(Problem::InvalidQuery, error.to_string())
     }
 }

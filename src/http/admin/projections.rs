@@ -20,7 +20,7 @@ use crate::infra::errors::with_causes;
 /// `GET /v1/admin/projections`: how far each projector is, and what is rebuilt by this node.
 pub(super) async fn list(_: Operator, State(app): State<Arc<App>>) -> Result<Json<Value>, Problem> {
     let head = app.engine.store.head().await?;
-    let checkpoints = app.engine.read_db.checkpoints().await.map_err(|error| {
+    let checkpoints = app.engine.read_db.positions().await.map_err(|error| {
         tracing::error!(%error, "the read models do not answer");
         Problem::Unavailable
     })?;

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use whence_projections::analytics::{Cell, Kind, Table, View};
+use whence_projections::report::{Cell, Kind, Table, View};
 
 use super::labels;
 

@@ -1,6 +1,6 @@
 //! Numbers and names for people.
 
-use whence_projections::analytics::{Cell, Kind};
+use whence_projections::report::{Cell, Kind};
 
 /// What people read where nothing is known.
 pub(super) const UNKNOWN: &str = "(unknown)";

@@ -1,7 +1,7 @@
 //! One page with the charts and the tables of views, which loads nothing from anywhere.
 
 use askama::Template;
-use whence_projections::analytics::{Analytics, Cell, Column, Dimension, Kind, Query, Table, View};
+use whence_projections::report::{Cell, Column, Dimension, Kind, Query, ReportFold, Table, View};
 
 use super::chart::Chart;
 use super::labels;
@@ -39,7 +39,7 @@ pub struct Section {
 
 /// The answers of views, as they stand on a page.
 #[must_use]
-pub fn sections(analytics: &Analytics, views: &[View], query: &Query) -> Vec<Section> {
+pub fn sections(analytics: &ReportFold, views: &[View], query: &Query) -> Vec<Section> {
     let section = |view: &View| {
         let view = *view;
         let by_itself = view != View::Signups || query.by.is_some();

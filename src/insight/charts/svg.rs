@@ -1,7 +1,7 @@
 //! Charts as SVG, measured out here and written by the template beside this file.
 
 use askama::Template;
-use whence_projections::analytics::Kind;
+use whence_projections::report::Kind;
 
 use super::chart::{Bars, Chart, Columns, Heat};
 use super::labels::{NOTHING, day, number, round_up, shortened};

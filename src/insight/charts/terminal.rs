@@ -1,6 +1,6 @@
 //! Charts in a terminal: blocks of eighths, and colours where somebody sees them.
 
-use whence_projections::analytics::{Kind, Table};
+use whence_projections::report::{Kind, Table};
 
 use super::chart::{Bars, Chart, Columns, Heat};
 use super::labels::{NOTHING, day, number, round_up, shortened};

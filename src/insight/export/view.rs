@@ -2,7 +2,7 @@
 
 use std::io::{self, Write};
 
-use whence_projections::analytics::{Cell, Column, Kind, Table};
+use whence_projections::report::{Cell, Column, Kind, Table};
 
 use super::encoder::{Encoder, Format};
 use super::schema::{Field, FieldKind, Value};

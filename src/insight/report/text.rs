@@ -1,6 +1,6 @@
 //! Tables as text.
 
-use whence_projections::analytics::{Cell, Column, Kind, Table};
+use whence_projections::report::{Cell, Column, Kind, Table};
 
 use crate::insight::export::quoted;
 

@@ -2,7 +2,7 @@
 
 use tokio_postgres::Client;
 use whence_events::Position;
-use whence_projections::{look_postgres, look_who_leads};
+use whence_projections::{inspect_postgres, inspect_writer};
 
 use super::link::{Link, Opened};
 use super::{KurrentUrl, PATIENCE, read, record, settings};
@@ -67,21 +67,21 @@ async fn read_models(
     client: &Client,
     findings: &mut Findings,
 ) -> Result<(), String> {
-    let is_led = look_who_leads(client).await.map_err(|error| said(&error))?.is_some();
-    let mut found = look_postgres(client).await.map_err(|error| said(&error))?;
+    let is_led = inspect_writer(client).await.map_err(|error| said(&error))?.is_some();
+    let mut found = inspect_postgres(client).await.map_err(|error| said(&error))?;
     // What was committed a moment ago may be on its way.
     for _ in 0..LOOKS {
-        if !is_led || found.iter().all(|found| found.checkpoint.position >= head) {
+        if !is_led || found.iter().all(|found| found.reached.position >= head) {
             break;
         }
         tokio::time::sleep(MOMENT).await;
-        found = look_postgres(client).await.map_err(|error| said(&error))?;
+        found = inspect_postgres(client).await.map_err(|error| said(&error))?;
     }
     if found.is_empty() {
         findings.bad(Level::Warn, "read models", "there are none yet", "serve makes them");
     }
     for found in &found {
-        let position = found.checkpoint.position;
+        let position = found.reached.position;
         let there = read::event_at(link, position).await.map_err(|error| error.to_string())?;
         let behind = read::all(link, position, COUNTED).await.map_err(|error| error.to_string())?;
         findings.projector(found, there, behind.len() as u64);

@@ -6,7 +6,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Error};
 use uuid::Uuid;
 use whence_events::{EventId, Position, Timestamp};
-use whence_projections::{Found, look_postgres, look_who_leads};
+use whence_projections::{ProjectorState, inspect_postgres, inspect_writer};
 
 use super::open::{LOG, OLDEST_SERVER, VAULT};
 use super::read::clamped;
@@ -283,7 +283,7 @@ impl Patient<'_> {
     }
 
     async fn leader(&mut self) -> Result<bool, Error> {
-        let leader = look_who_leads(self.client).await?;
+        let leader = inspect_writer(self.client).await?;
         self.findings.ok(
             "service",
             match &leader {
@@ -296,21 +296,21 @@ impl Patient<'_> {
 
     async fn read_models(&mut self, head: Position) -> Result<(), Error> {
         let is_led = self.leader().await?;
-        let mut found = look_postgres(self.client).await?;
-        let is_behind = |found: &[Found]| found.iter().any(|f| f.checkpoint.position < head);
+        let mut found = inspect_postgres(self.client).await?;
+        let is_behind = |found: &[ProjectorState]| found.iter().any(|f| f.reached.position < head);
         for _ in 0..LOOKS {
             if !is_led || !is_behind(&found) {
                 break;
             }
             tokio::time::sleep(MOMENT).await;
-            found = look_postgres(self.client).await?;
+            found = inspect_postgres(self.client).await?;
         }
         if found.is_empty() {
             let advice = "serve makes them";
             self.findings.bad(Level::Warn, "read models", "there are none yet", advice);
         }
         for found in &found {
-            let position = found.checkpoint.position;
+            let position = found.reached.position;
             let sql = "SELECT event_id FROM log.events WHERE position = $1";
             let row = self.client.query_opt(sql, &[&clamped(position)]).await?;
             let there = row.map(|row| row.try_get::<_, Uuid>(0)).transpose()?;

@@ -7,7 +7,7 @@ use std::path::Path;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
 use uuid::Uuid;
 use whence_events::{EventId, Position, Timestamp};
-use whence_projections::{Found, look_sqlite};
+use whence_projections::{ProjectorState, inspect_sqlite};
 
 use super::open::{APPLICATION_ID, MIGRATIONS, OLDEST_SQLITE};
 use crate::infra::sealing::opens;
@@ -211,18 +211,19 @@ fn read_models(
         findings.bad(Level::Warn, "read models", "there are none yet", "serve makes them");
         return Ok(());
     }
-    let mut found = look_sqlite(&file)?;
+    let mut found = inspect_sqlite(&file)?;
     // What was committed a moment ago may be on its way.
-    let is_behind = |found: &[Found]| found.iter().any(|found| found.checkpoint.position < head);
+    let is_behind =
+        |found: &[ProjectorState]| found.iter().any(|found| found.reached.position < head);
     for _ in 0..LOOKS {
         if !is_served || !is_behind(&found) {
             break;
         }
         std::thread::sleep(MOMENT);
-        found = look_sqlite(&file)?;
+        found = inspect_sqlite(&file)?;
     }
     for found in &found {
-        let position = found.checkpoint.position;
+        let position = found.reached.position;
         let sql = "SELECT event_id FROM events WHERE position = ?1";
         let there = connection.query_row(sql, [position], |row| row.get::<_, Uuid>(0));
         findings.projector(found, there.optional()?.map(EventId), head.saturating_sub(position));

@@ -7,18 +7,20 @@
 
 use std::collections::HashMap;
 
-use super::sets::{self, Key, Repeats, Set, Table};
-use crate::Change;
+use super::bulk::{BulkStatement, OnRepeat, Part, RowKey};
+use crate::change::{Change, Leaf};
 
-/// Statements in the making.
+/// The statements of a batch, and the leaves that it adds to the tree over the log.
 #[derive(Default)]
 pub(super) struct Plan {
-    lanes: [Lane; Table::COUNT],
+    /// The statements of each table.
+    lanes: Vec<(&'static str, Lane)>,
+    leaves: Vec<Leaf>,
 }
 
 /// One statement and its rows.
 pub(super) struct Group {
-    pub(super) set: &'static Set,
+    pub(super) statement: &'static BulkStatement,
     pub(super) changes: Vec<Change>,
 }
 
@@ -27,70 +29,84 @@ pub(super) struct Group {
 struct Lane {
     groups: Vec<Group>,
     /// Where in the groups each row was touched last.
-    last: HashMap<Key, Place>,
-    /// The first group that a change may join: behind the last statement over any rows.
+    last: HashMap<RowKey, RowPlace>,
+    /// The first group that a change may join: the one after the last statement over any rows.
     floor: usize,
 }
 
+/// Where a row was touched.
 #[derive(Clone, Copy)]
-struct Place {
+struct RowPlace {
     group: usize,
     row: usize,
 }
 
 impl Plan {
     pub(super) fn add(&mut self, change: Change) {
-        if matches!(change, Change::UserRemoved { .. }) {
-            self.lane(&sets::SESSIONS_OF_REMOVED).range(&sets::SESSIONS_OF_REMOVED, change.clone());
+        if let Change::LeafAdded(leaf) = change {
+            return self.leaves.push(leaf);
         }
-        let (set, key) = sets::of(&change);
-        match key {
-            Some(key) => self.lane(set).keyed(set, key, change),
-            None => self.lane(set).range(set, change),
+        let Some(Part { before, statement, row }) = Part::of(&change) else { return };
+        if let Some(before) = before {
+            self.lane(before).range(before, change.clone());
+        }
+        match row {
+            Some(row) => self.lane(statement).keyed(statement, row, change),
+            None => self.lane(statement).range(statement, change),
         }
     }
 
-    /// In the order they are to run in.
+    /// Returns the statements in the order they are to run in.
     pub(super) fn groups(&self) -> impl Iterator<Item = &Group> {
-        self.lanes.iter().flat_map(|lane| &lane.groups)
+        self.lanes.iter().flat_map(|(_, lane)| &lane.groups)
     }
 
-    fn lane(&mut self, set: &Set) -> &mut Lane {
-        &mut self.lanes[set.table as usize]
+    /// Returns the leaves in the order of the log.
+    pub(super) fn leaves(&self) -> &[Leaf] {
+        &self.leaves
+    }
+
+    fn lane(&mut self, statement: &BulkStatement) -> &mut Lane {
+        let known = self.lanes.iter().position(|(table, _)| *table == statement.table);
+        let at = known.unwrap_or_else(|| {
+            self.lanes.push((statement.table, Lane::default()));
+            self.lanes.len() - 1
+        });
+        &mut self.lanes[at].1
     }
 }
 
 impl Lane {
-    /// A change of one row.
-    fn keyed(&mut self, set: &'static Set, key: Key, change: Change) {
+    /// Adds a change of one row.
+    fn keyed(&mut self, statement: &'static BulkStatement, key: RowKey, change: Change) {
         let last = self.last.get(&key).copied();
         if let Some(place) = last
-            && is(set, self.groups[place.group].set)
+            && is(statement, self.groups[place.group].statement)
         {
             let changes = &mut self.groups[place.group].changes;
-            match set.repeats {
-                Repeats::Never => {}
-                Repeats::Together => return changes.push(change),
-                Repeats::LastWins => {
+            match statement.on_repeat {
+                OnRepeat::Never => {}
+                OnRepeat::Together => return changes.push(change),
+                OnRepeat::LastWins => {
                     changes[place.row] = change;
                     return;
                 }
             }
         }
         let start = last.map_or(self.floor, |place| place.group + 1);
-        let found = (start..self.groups.len()).find(|at| is(set, self.groups[*at].set));
-        let group = found.unwrap_or_else(|| self.push(set));
+        let found = (start..self.groups.len()).find(|at| is(statement, self.groups[*at].statement));
+        let group = found.unwrap_or_else(|| self.push(statement));
         let changes = &mut self.groups[group].changes;
-        self.last.insert(key, Place { group, row: changes.len() });
+        self.last.insert(key, RowPlace { group, row: changes.len() });
         changes.push(change);
     }
 
-    /// A change of whatever rows: it comes after all before it, and before all after it.
-    fn range(&mut self, set: &'static Set, change: Change) {
+    /// Adds a change of any rows: it comes after all before it, and before all after it.
+    fn range(&mut self, statement: &'static BulkStatement, change: Change) {
         match self.groups.last_mut() {
-            Some(group) if is(set, group.set) => group.changes.push(change),
+            Some(group) if is(statement, group.statement) => group.changes.push(change),
             _ => {
-                let group = self.push(set);
+                let group = self.push(statement);
                 self.groups[group].changes.push(change);
                 self.last.clear();
                 self.floor = self.groups.len();
@@ -98,13 +114,13 @@ impl Lane {
         }
     }
 
-    fn push(&mut self, set: &'static Set) -> usize {
-        self.groups.push(Group { set, changes: Vec::new() });
+    fn push(&mut self, statement: &'static BulkStatement) -> usize {
+        self.groups.push(Group { statement, changes: Vec::new() });
         self.groups.len() - 1
     }
 }
 
-fn is(one: &Set, other: &Set) -> bool {
+fn is(one: &BulkStatement, other: &BulkStatement) -> bool {
     std::ptr::eq(one, other)
 }
 
@@ -114,8 +130,9 @@ mod tests {
     use whence_events::{EmailKey, RequestId, Timestamp, UserId};
 
     use super::*;
+    use crate::change::{AttributionChange, IdentityChange};
 
-    /// The statements of a plan, each as the words its changes were made of.
+    /// Checks the statements of a plan, each given as the words that its changes are made of.
     #[track_caller]
     fn assert_plan(changes: &[&str], expected: &[&[&str]]) {
         let mut plan = Plan::default();
@@ -130,7 +147,7 @@ mod tests {
         assert_eq!(groups, expected);
     }
 
-    /// A kind of change, what it is about, and maybe a time.
+    /// Makes a change out of its kind, what it is about, and maybe a time.
     fn change(words: &str) -> Change {
         let mut words = words.split(' ');
         let kind = words.next().unwrap();
@@ -140,27 +157,32 @@ mod tests {
         let email_key = EmailKey([0; 16]);
         let session_id = whence_events::SessionId(id);
         match kind {
-            "open" => Change::LoginOpened { request_id, email_key, expires_at: at },
-            "close" => Change::LoginClosed { request_id },
-            "forget" => Change::LoginsForgotten { before: at },
-            "bill" => Change::UserBilledAs { user_id, billing_customer_id: micros.to_string(), at },
-            "show" => Change::UserShownAs {
+            "open" => IdentityChange::LoginOpened { request_id, email_key, expires_at: at },
+            "close" => IdentityChange::LoginClosed { request_id },
+            "forget" => IdentityChange::LoginsForgotten { before: at },
+            "bill" => IdentityChange::UserBilledAs {
+                user_id,
+                billing_customer_id: micros.to_string(),
+                at,
+            },
+            "show" => IdentityChange::UserShownAs {
                 user_id,
                 display_name: None,
                 display_name_version: 0,
                 avatar_url: None,
                 at,
             },
-            "extend" => Change::SessionExtended { session_id, expires_at: at },
-            "revoke" => Change::SessionRemoved { session_id },
-            "remove" => Change::UserRemoved { user_id },
-            "click" => Change::Clicked { owner: user_id },
+            "extend" => IdentityChange::SessionExtended { session_id, expires_at: at },
+            "revoke" => IdentityChange::SessionRemoved { session_id },
+            "remove" => IdentityChange::UserRemoved { user_id },
+            "click" => return AttributionChange::Clicked { owner: user_id }.into(),
             "disable" => {
                 let code = if id.as_u128() < 97 { "ALPHA" } else { "alpha" };
-                Change::CodeDisabled { code: code.parse().unwrap(), at }
+                return AttributionChange::CodeDisabled { code: code.parse().unwrap(), at }.into();
             }
             _ => unreachable!("{kind}"),
         }
+        .into()
     }
 
     #[test]

@@ -1,43 +1,55 @@
-//! Which schema the tables are in.
+//! Tables in the words of Postgres.
 
-use std::borrow::Cow;
+use crate::read_db::sql::SchemaName;
+use crate::schema::{ColumnType, RowSize, TableSchema};
 
-use crate::read_db::Purpose;
-
-/// Statements are written for the live tables, in `read`; the same ones work on scratch tables.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Schema {
-    Live,
-    Scratch(Purpose),
+/// Returns the statements that make a schema and the table of how far each projector is.
+pub(super) fn create_schema(schema: SchemaName) -> String {
+    let name = schema.name();
+    format!(
+        "CREATE SCHEMA IF NOT EXISTS {name};
+         CREATE TABLE {name}.checkpoints (
+           projector text PRIMARY KEY,
+           version   bigint NOT NULL,
+           position  bigint NOT NULL,
+           event_id  uuid
+         )"
+    )
 }
 
-impl Schema {
-    pub(super) fn name(self) -> &'static str {
-        match self {
-            Self::Live => "read",
-            Self::Scratch(Purpose::Rebuild) => "read_rebuild",
-            Self::Scratch(Purpose::Check) => "read_check",
-        }
-    }
-
-    /// A statement about tables of `read`, about those of this schema.
-    pub(super) fn of(self, sql: &str) -> Cow<'_, str> {
-        match self {
-            Self::Live => sql.into(),
-            Self::Scratch(_) => sql.replace("read.", &format!("{}.", self.name())).into(),
-        }
-    }
+/// Returns the statements that make a table and its indexes.
+pub(super) fn create_table(schema: SchemaName, table: &TableSchema) -> String {
+    let columns = table.columns.iter().map(|column| {
+        let column_type = match column.column_type {
+            ColumnType::Uuid => "uuid",
+            ColumnType::Bytes => "bytea",
+            ColumnType::Int => "bigint",
+            ColumnType::Text => "text",
+            ColumnType::BytewiseText => "text COLLATE \"C\"",
+        };
+        let not_null = if column.nullable { "" } else { " NOT NULL" };
+        format!("  {} {column_type}{not_null},\n", column.name)
+    });
+    let (columns, name) = (columns.collect::<String>(), schema.table(table.name));
+    let key = table.key.join(", ");
+    let indexes = table.indexes.iter().map(|index| {
+        let only = index.only.map(|only| format!(" WHERE {only}")).unwrap_or_default();
+        format!("CREATE INDEX {} ON {name} ({}){only};\n", index.name, index.columns.join(", "))
+    });
+    let indexes = indexes.collect::<String>();
+    let storage = storage(&name, table);
+    format!("CREATE TABLE {name} (\n{columns}  PRIMARY KEY ({key})\n);\n{indexes}{storage}")
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn statements_for_live_tables_are_statements_for_scratch_tables() {
-        let sql = "INSERT INTO read.users SELECT * FROM read.others";
-        assert_eq!(Schema::Live.of(sql), sql);
-        let scratch = "INSERT INTO read_check.users SELECT * FROM read_check.others";
-        assert_eq!(Schema::Scratch(Purpose::Check).of(sql), scratch);
-    }
+/// Returns the statements that keep the server from trying to compress what cannot be compressed.
+fn storage(name: &str, table: &TableSchema) -> String {
+    let is_large = |column_type| match table.rows {
+        RowSize::Small => false,
+        RowSize::Large => column_type == ColumnType::Bytes,
+    };
+    let large = table.columns.iter().filter(|column| is_large(column.column_type));
+    let statements = large.map(|column| {
+        format!("ALTER TABLE {name} ALTER COLUMN {} SET STORAGE EXTERNAL;\n", column.name)
+    });
+    statements.collect()
 }

@@ -1,6 +1,6 @@
 //! Scratch tables in a schema of their own, and how they move into the live one.
 //!
-//! The swap moves tables, not rows: it is one short transaction, whatever their size. Who reads by a
+//! The swap moves tables, not rows: it is one short transaction, whatever their size. A reader with a
 //! prepared statement finds the new tables by their name.
 
 use std::time::Duration;
@@ -10,99 +10,104 @@ use futures::TryStreamExt as _;
 use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 
-use super::schema::Schema;
-use super::{PostgresReadDb, ProjectError, checkpoint_of};
-use crate::Projector;
-use crate::read_db::{Checkpoint, Differences, Purpose};
+use super::PostgresReadDb;
+use super::positions;
+use crate::projector::Projector;
+use crate::read_db::differences::Differences;
+use crate::read_db::error::ProjectError;
+use crate::read_db::position::ProjectorPosition;
+use crate::read_db::purpose::Purpose;
+use crate::read_db::sql::SchemaName;
 
-/// How long readers may have to wait behind a swap that waits for other readers. Far below the second
-/// after which the server looks for a deadlock and ends somebody's question.
-const PATIENCE: &str = "200ms";
+/// How long a swap waits for readers, and other readers wait for the swap. Far below the second after
+/// which the server looks for a deadlock and ends one of the queries.
+const SWAP_LOCK_TIMEOUT: &str = "200ms";
 
-/// How often a swap tries, while whoever writes the tables waits: two seconds or so, less than the
+/// How many times a swap tries, while the writer of the tables waits: two seconds or so, less than the
 /// server lets it wait.
 const TRIES: usize = 8;
 
-const PAUSE: Duration = Duration::from_millis(20);
+/// How long a swap waits between two tries.
+const TRY_INTERVAL: Duration = Duration::from_millis(20);
 
-/// Where they are.
-pub(in crate::read_db) struct PostgresScratch {
+/// The schema of scratch tables.
+pub(crate) struct PostgresScratch {
     pool: Pool,
-    schema: Schema,
+    schema: SchemaName,
 }
 
 impl PostgresScratch {
-    /// Nobody else has them for as long as the second value lives: its connection holds a lock.
-    pub(in crate::read_db) async fn open(
+    /// Opens the scratch tables, or makes them. No other process has them for as long as the second value
+    /// lives: its connection holds a lock.
+    pub(crate) async fn open(
         live: &PostgresReadDb,
         purpose: Purpose,
-        projectors: Vec<Box<dyn Projector>>,
+        projectors: &[&'static dyn Projector],
     ) -> Result<(Self, PostgresReadDb), ProjectError> {
-        let (pool, schema) = (live.pool.clone(), Schema::Scratch(purpose));
-        let tables = PostgresReadDb::over(pool.clone(), schema, projectors);
+        let (pool, schema) = (live.pool.clone(), SchemaName::from(purpose));
+        let tables = PostgresReadDb::over(pool.clone(), schema, projectors.to_vec());
         // More than once: the lock of one that has just ended is free a moment later, when the server
         // has noticed.
         for _ in 0..TRIES {
-            if tables.lead().await? {
+            if tables.claim_writer().await? {
                 return Ok((Self { pool, schema }, tables));
             }
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(TRY_INTERVAL).await;
         }
         Err(ProjectError::RebuildUnderWay)
     }
 
-    /// A connection of its own. Dropped in the middle of a transaction it takes that with it.
+    /// Returns a connection of its own. Dropped in the middle of a transaction it takes that with it.
     async fn connect(&self) -> Result<ClientWrapper, ProjectError> {
         Ok(Object::take(self.pool.get().await?))
     }
 
-    pub(in crate::read_db) async fn analyze(
-        &self,
-        projector: &dyn Projector,
-    ) -> Result<(), ProjectError> {
+    pub(crate) async fn analyze(&self, projector: &dyn Projector) -> Result<(), ProjectError> {
         let client = self.connect().await?;
         for table in projector.tables() {
-            client.batch_execute(&self.schema.of(&format!("ANALYZE read.{table}"))).await?;
+            client.batch_execute(&format!("ANALYZE {}", self.schema.table(table))).await?;
         }
         Ok(())
     }
 
-    pub(in crate::read_db) async fn clear(self) -> Result<(), ProjectError> {
+    pub(crate) async fn clear(self) -> Result<(), ProjectError> {
         let client = self.connect().await?;
         let schema = self.schema.name();
         Ok(client.batch_execute(&format!("DROP SCHEMA IF EXISTS {schema} CASCADE")).await?)
     }
 }
 
-/// A transaction that holds the checkpoint of a projector.
-pub(in crate::read_db) struct PostgresHeld {
+/// A transaction that holds the position of a projector.
+pub(crate) struct PostgresHeld {
     client: ClientWrapper,
-    schema: Schema,
-    projector: Box<dyn Projector>,
+    schema: SchemaName,
+    projector: &'static dyn Projector,
 }
 
 impl PostgresHeld {
-    pub(in crate::read_db) async fn new(
+    pub(crate) async fn new(
         scratch: &PostgresScratch,
-        projector: Box<dyn Projector>,
-    ) -> Result<(Self, Checkpoint), ProjectError> {
+        projector: &'static dyn Projector,
+    ) -> Result<(Self, ProjectorPosition), ProjectError> {
         let client = scratch.connect().await?;
         client.batch_execute("BEGIN").await?;
-        // Whoever writes the tables moves this row first, and waits here with nothing written.
-        let sql = "SELECT version, position, event_id, projector FROM read.checkpoints
+        // The writer of the tables moves this row first, and waits here with nothing written.
+        let sql = "SELECT projector, version, position, event_id FROM read.checkpoints
                    WHERE projector = $1 FOR UPDATE";
         let rows = client.query(sql, &[&projector.name()]).await?;
-        let live = checkpoint_of(&rows, projector.name())?;
+        let live = ProjectorPosition::find(&positions::stored(&rows)?, projector);
+        let live = live.ok_or(ProjectError::TablesMoved(projector.name()))?;
         Ok((Self { client, schema: scratch.schema, projector }, live))
     }
 
-    pub(in crate::read_db) async fn replace(&mut self) -> Result<(), ProjectError> {
+    pub(crate) async fn replace(&mut self) -> Result<(), ProjectError> {
         let from = self.schema.name();
-        let swaps = self.projector.tables().iter().map(|table| {
+        let swaps = self.projector.tables().map(|table| {
             format!("DROP TABLE IF EXISTS read.{table}; ALTER TABLE {from}.{table} SET SCHEMA read")
         });
         let swaps = swaps.collect::<Vec<_>>().join("; ");
-        let sql = format!("SET LOCAL lock_timeout = '{PATIENCE}'; SAVEPOINT before; {swaps}");
+        let sql =
+            format!("SET LOCAL lock_timeout = '{SWAP_LOCK_TIMEOUT}'; SAVEPOINT before; {swaps}");
         let mut tries = 1;
         while let Err(error) = self.client.batch_execute(&sql).await {
             if error.code() != Some(&SqlState::LOCK_NOT_AVAILABLE) {
@@ -111,9 +116,9 @@ impl PostgresHeld {
             if tries == TRIES {
                 return Err(ProjectError::InUse(self.projector.name()));
             }
-            // Whoever waited behind this goes first.
+            // Readers that waited for this go first.
             self.client.batch_execute("ROLLBACK TO before").await?;
-            tokio::time::sleep(PAUSE).await;
+            tokio::time::sleep(TRY_INTERVAL).await;
             tries += 1;
         }
         let name = self.projector.name();
@@ -129,7 +134,7 @@ impl PostgresHeld {
         Ok(())
     }
 
-    pub(in crate::read_db) async fn commit(self) -> Result<(), ProjectError> {
+    pub(crate) async fn commit(self) -> Result<(), ProjectError> {
         Ok(self.client.batch_execute("COMMIT").await?)
     }
 }
@@ -137,11 +142,11 @@ impl PostgresHeld {
 /// A transaction that sees one moment.
 pub struct PostgresComparison {
     client: ClientWrapper,
-    schema: Schema,
+    schema: SchemaName,
 }
 
 impl PostgresComparison {
-    pub(in crate::read_db) async fn new(scratch: &PostgresScratch) -> Result<Self, ProjectError> {
+    pub(crate) async fn new(scratch: &PostgresScratch) -> Result<Self, ProjectError> {
         let client = scratch.connect().await?;
         // Both sides in the order of their keys: that takes no more memory for more rows.
         let begin = "BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY;
@@ -151,7 +156,7 @@ impl PostgresComparison {
         Ok(Self { client, schema: scratch.schema })
     }
 
-    pub(in crate::read_db) async fn differences(
+    pub(crate) async fn differences(
         &self,
         projector: &dyn Projector,
     ) -> Result<Differences, ProjectError> {
@@ -186,13 +191,13 @@ impl PostgresComparison {
         Ok(())
     }
 
-    /// All columns of a table, and those of its key.
+    /// Returns all columns of a table, and those of its key.
     async fn columns(&self, table: &str) -> Result<(Vec<String>, Vec<String>), ProjectError> {
         let sql = "SELECT quote_ident(a.attname), a.attnum = ANY (i.indkey)
                    FROM pg_attribute a JOIN pg_index i ON i.indrelid = a.attrelid AND i.indisprimary
                    WHERE a.attrelid = $1::text::regclass AND a.attnum > 0 AND NOT a.attisdropped
                    ORDER BY a.attnum";
-        let name = self.schema.of(&format!("read.{table}")).into_owned();
+        let name = self.schema.table(table);
         let (mut columns, mut key) = (Vec::new(), Vec::new());
         for row in self.client.query(sql, &[&name]).await? {
             let column: String = row.try_get(0)?;
@@ -210,7 +215,7 @@ fn equal(key: &[String]) -> String {
     equal.collect::<Vec<_>>().join(" AND ")
 }
 
-/// How a row differs, for people.
+/// Returns the text that tells people how a row differs.
 fn line(
     table: &str,
     columns: &[String],

@@ -1,4 +1,4 @@
-//! Two tables side by side in the order of their keys, one row of each in memory.
+//! Compares two tables in the order of their keys, with one row of each in memory.
 
 use std::cmp::Ordering;
 
@@ -7,9 +7,9 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 use uuid::Uuid;
 
-use crate::read_db::Differences;
+use crate::read_db::differences::Differences;
 
-/// Adds what differs in a table.
+/// Adds to `found` what differs in a table of both files.
 pub(super) fn compare(
     live: &Connection,
     rebuilt: &Connection,
@@ -22,7 +22,7 @@ pub(super) fn compare(
     let names: Vec<_> = rebuilt.column_names().map(str::to_owned).collect();
     let at = |column: &String| names.iter().position(|name| name == column);
     let key: Vec<_> = key.iter().filter_map(at).collect();
-    let table = Table { name: table, columns: &names, key: &key };
+    let table = ComparedTable { name: table, columns: &names, key: &key };
     let (mut live, mut rebuilt) = (live.query([])?, rebuilt.query([])?);
     live.advance()?;
     rebuilt.advance()?;
@@ -63,14 +63,15 @@ fn key_columns(connection: &Connection, table: &str) -> rusqlite::Result<Vec<Str
     statement.query_map([table], |row| row.get(0))?.collect()
 }
 
-struct Table<'a> {
+/// A table that is compared.
+struct ComparedTable<'a> {
     name: &'a str,
     columns: &'a [String],
-    /// Which of the columns are the key.
+    /// The indexes in `columns` of those of the key.
     key: &'a [usize],
 }
 
-impl Table<'_> {
+impl ComparedTable<'_> {
     fn order(&self, one: &Row<'_>, other: &Row<'_>) -> rusqlite::Result<Ordering> {
         for column in self.key {
             let order = order(one.get_ref(*column)?, other.get_ref(*column)?);
@@ -101,7 +102,7 @@ impl Table<'_> {
         Ok(())
     }
 
-    /// How people are told which row it is.
+    /// Returns the text that tells people which row it is.
     fn row(&self, row: &Row<'_>) -> rusqlite::Result<String> {
         let key = self.key.iter().map(|column| row.get_ref(*column).map(shown));
         let key: Vec<_> = key.collect::<Result<_, _>>()?;
@@ -109,7 +110,7 @@ impl Table<'_> {
     }
 }
 
-/// SQLite's own order of values of one type; a column has one.
+/// Orders two values as SQLite does; those of a column have one type.
 fn order(one: ValueRef<'_>, other: ValueRef<'_>) -> Ordering {
     match (one, other) {
         (ValueRef::Integer(one), ValueRef::Integer(other)) => one.cmp(&other),
@@ -119,7 +120,7 @@ fn order(one: ValueRef<'_>, other: ValueRef<'_>) -> Ordering {
     }
 }
 
-/// A value for people. Personal ones are sealed.
+/// Returns a value as text for people. Personal ones are sealed.
 fn shown(value: ValueRef<'_>) -> String {
     match value {
         ValueRef::Null => "null".to_owned(),

@@ -1,34 +1,34 @@
-//! Scratch tables in a file of their own beside the live one.
+//! Scratch tables in a file of their own, next to the live one.
 //!
 //! Both have the same tables, so all that writes and reads the one works on the other. The swap copies
-//! rows from file to file in one transaction of the live one: readers go on with what they see until
+//! rows from file to file in one transaction of the live one: readers keep seeing what they saw until
 //! it is committed, in this process and in others, and a kill leaves either all old or all new.
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
-use rusqlite::{Connection, OpenFlags, params};
+use rusqlite::{Connection, params};
 
-use super::{SqliteReadDb, checkpoint, differences, make_tables};
-use crate::Projector;
-use crate::read_db::{Checkpoint, Differences, ProjectError, Purpose};
+use super::connection::WRITE_LOCK_TIMEOUT;
+use super::{SqliteReadDb, begin, connection, differences, file, make_tables, positions};
+use crate::projector::Projector;
+use crate::read_db::differences::Differences;
+use crate::read_db::error::ProjectError;
+use crate::read_db::position::ProjectorPosition;
+use crate::read_db::purpose::Purpose;
 
-/// How long a swap waits for whoever writes the live tables: far more than a batch takes.
-const TURN: Duration = Duration::from_secs(30);
-
-/// Where they are. Nobody else has them while this is there.
-pub(in crate::read_db) struct SqliteScratch {
+/// The scratch file. No other process has it while this value lives.
+pub(crate) struct SqliteScratch {
     live: PathBuf,
     path: PathBuf,
     _lock: File,
 }
 
 impl SqliteScratch {
-    pub(in crate::read_db) fn open(
+    pub(crate) fn open(
         live: &SqliteReadDb,
         purpose: Purpose,
-        projectors: Vec<Box<dyn Projector>>,
+        projectors: &[&'static dyn Projector],
     ) -> Result<(Self, SqliteReadDb), ProjectError> {
         let lock = lock(&live.path.with_extension("rebuild.lock"))?;
         let path = live.path.with_extension(match purpose {
@@ -37,12 +37,14 @@ impl SqliteScratch {
         });
         let tables = SqliteReadDb::open(&path, projectors)?;
         {
-            // Tables of another version are of an earlier rebuild, which nobody goes on with.
+            // Tables of another version are of an earlier rebuild, which cannot be continued.
             let mut writer = tables.writer();
-            let transaction = super::begin(&mut writer)?;
+            let transaction = begin(&mut writer)?;
+            let rows = positions::stored(&transaction)?;
             for projector in &tables.projectors {
-                if checkpoint(&transaction, projector.as_ref())?.version != projector.version() {
-                    make_tables(&transaction, projector.as_ref())?;
+                let reached = ProjectorPosition::find(&rows, *projector);
+                if reached.is_none_or(|reached| reached.version != projector.version()) {
+                    make_tables(&transaction, *projector)?;
                 }
             }
             transaction.commit()?;
@@ -51,9 +53,9 @@ impl SqliteScratch {
         Ok((Self { live: live.path.clone(), path, _lock: lock }, tables))
     }
 
-    /// Removes the file. Its connections are closed.
-    pub(in crate::read_db) fn clear(self) {
-        remove(&self.path);
+    /// Removes the file, of which no connection is open.
+    pub(crate) fn clear(self) {
+        file::remove(&self.path);
     }
 }
 
@@ -70,39 +72,32 @@ fn lock(path: &Path) -> Result<File, ProjectError> {
     }
 }
 
-fn remove(path: &Path) {
-    for suffix in ["", "-wal", "-shm"] {
-        let mut file = path.as_os_str().to_owned();
-        file.push(suffix);
-        let _ = std::fs::remove_file(file);
-    }
-}
-
 /// A transaction that holds the lock to write the live file.
-pub(in crate::read_db) struct SqliteHeld {
+pub(crate) struct SqliteHeld {
     connection: Connection,
-    projector: Box<dyn Projector>,
+    projector: &'static dyn Projector,
 }
 
 impl SqliteHeld {
-    pub(in crate::read_db) fn new(
+    pub(crate) fn new(
         scratch: &SqliteScratch,
-        projector: Box<dyn Projector>,
-    ) -> Result<(Self, Checkpoint), ProjectError> {
+        projector: &'static dyn Projector,
+    ) -> Result<(Self, ProjectorPosition), ProjectError> {
         let connection = Connection::open(&scratch.live)?;
-        connection.busy_timeout(TURN)?;
+        connection.busy_timeout(WRITE_LOCK_TIMEOUT)?;
         connection.execute_batch("PRAGMA synchronous = NORMAL; PRAGMA cache_size = -65536")?;
         connection.execute("ATTACH ?1 AS scratch", [scratch.path.display().to_string()])?;
         // A write of nothing locks this file alone: the scratch file is still written, by another
         // connection. BEGIN IMMEDIATE would lock both.
         connection.execute_batch("BEGIN; DELETE FROM main.checkpoints WHERE projector IS NULL")?;
-        let live = checkpoint(&connection, projector.as_ref())?;
+        let live = ProjectorPosition::find(&positions::stored(&connection)?, projector);
+        let live = live.ok_or(ProjectError::TablesMoved(projector.name()))?;
         Ok((Self { connection, projector }, live))
     }
 
-    /// `version` is that of the live tables.
-    pub(in crate::read_db) fn replace(&mut self, version: u32) -> rusqlite::Result<()> {
-        let projector = self.projector.as_ref();
+    /// Replaces the live tables, of which `version` is the version, by the scratch tables.
+    pub(crate) fn replace(&mut self, version: u32) -> rusqlite::Result<()> {
+        let projector = self.projector;
         if version != projector.version() {
             make_tables(&self.connection, projector)?;
         }
@@ -118,7 +113,7 @@ impl SqliteHeld {
         self.connection.execute(sql, params![projector.name()]).map(drop)
     }
 
-    pub(in crate::read_db) fn commit(self) -> rusqlite::Result<()> {
+    pub(crate) fn commit(self) -> rusqlite::Result<()> {
         self.connection.execute_batch("COMMIT")
     }
 }
@@ -130,14 +125,11 @@ pub struct SqliteComparison {
 }
 
 impl SqliteComparison {
-    pub(in crate::read_db) fn new(scratch: &SqliteScratch) -> rusqlite::Result<Self> {
+    pub(crate) fn new(scratch: &SqliteScratch) -> rusqlite::Result<Self> {
         Ok(Self { live: snapshot(&scratch.live)?, scratch: snapshot(&scratch.path)? })
     }
 
-    pub(in crate::read_db) fn differences(
-        &self,
-        projector: &dyn Projector,
-    ) -> rusqlite::Result<Differences> {
+    pub(crate) fn differences(&self, projector: &dyn Projector) -> rusqlite::Result<Differences> {
         let mut found = Differences::default();
         for table in projector.tables() {
             differences::compare(&self.live, &self.scratch, table, &mut found)?;
@@ -146,11 +138,10 @@ impl SqliteComparison {
     }
 }
 
-/// From its first statement on, a transaction sees one moment.
+/// Opens a transaction that sees one moment from its first statement on.
 fn snapshot(path: &Path) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(TURN)?;
+    let connection = connection::read_only(path)?;
+    connection.busy_timeout(WRITE_LOCK_TIMEOUT)?;
     connection.execute_batch("BEGIN; SELECT count(*) FROM checkpoints")?;
     Ok(connection)
 }

@@ -1,0 +1,113 @@
+//! Landings and the accounts that came of them, by site, by referrer and by creator. A landing counts
+//! when it happened and an account when it registered; bots, and the same click again within the hour,
+//! do not count.
+
+use whence_events::{Position, Timestamp};
+
+use crate::report::atom::Atom;
+use crate::report::dimension::Dimension;
+use crate::report::facts::{Facts, Touch, User};
+use crate::report::groups::Groups;
+use crate::report::measure::{of_time, of_user, ratio};
+use crate::report::query::Query;
+use crate::report::table::{Cell, Table};
+use crate::report::view::View;
+
+#[derive(Default)]
+struct ClickCounts {
+    clicks: u64,
+    signups: u64,
+    attributed: u64,
+}
+
+impl ClickCounts {
+    fn with_rate(self) -> Vec<Cell> {
+        let rate = ratio(self.signups, self.clicks);
+        let counts = [self.clicks, self.signups, self.attributed].map(Cell::Count);
+        counts.into_iter().chain([rate]).collect()
+    }
+}
+
+pub(super) fn domains(facts: &Facts, query: &Query, as_of: Position) -> Table {
+    let mut groups = Groups::<ClickCounts>::new(View::Domains, facts, query);
+    for touch in landings(facts, query) {
+        if let Some(counts) = groups.of(|by| of_touch(touch, query, by)) {
+            counts.clicks += 1;
+        }
+    }
+    for (at, user) in accounts(facts, query) {
+        if let Some(counts) = groups.of(|by| of_user(user, at, query.zone, by)) {
+            counts.signups += 1;
+        }
+    }
+    groups.table(as_of, |counts| [counts.clicks, counts.signups].map(Cell::Count).to_vec())
+}
+
+/// Makes the table of referrers. Unknown are those who came with a code that no user owns.
+pub(super) fn referrers(facts: &Facts, query: &Query, as_of: Position) -> Table {
+    let mut groups = Groups::<ClickCounts>::new(View::Referrers, facts, query);
+    for touch in landings(facts, query).filter(|touch| touch.with_code) {
+        if let Some(counts) = groups.of(|by| of_touch(touch, query, by)) {
+            counts.clicks += 1;
+        }
+    }
+    for (at, user) in accounts(facts, query).filter(|(_, user)| user.came_with.is_some()) {
+        if let Some(counts) = groups.of(|by| of_user(user, at, query.zone, by)) {
+            counts.signups += 1;
+            counts.attributed += u64::from(user.referrer.is_some());
+        }
+    }
+    groups.table(as_of, ClickCounts::with_rate)
+}
+
+/// Makes the table of creators. Unknown are those who came to the page of a creator that no user is.
+pub(super) fn creators(facts: &Facts, query: &Query, as_of: Position) -> Table {
+    let mut groups = Groups::<ClickCounts>::new(View::Creators, facts, query);
+    let of_creator = |page: bool, creator: Atom| page || creator != Atom::UNKNOWN;
+    for touch in landings(facts, query).filter(|t| of_creator(t.on_creator_page, t.creator)) {
+        if let Some(counts) = groups.of(|by| of_touch(touch, query, by)) {
+            counts.clicks += 1;
+        }
+    }
+    for (at, user) in accounts(facts, query) {
+        if of_creator(user.on_creator_page, user.creator)
+            && let Some(counts) = groups.of(|by| of_user(user, at, query.zone, by))
+        {
+            counts.signups += 1;
+            counts.attributed += u64::from(user.referrer == Some(user.creator));
+        }
+    }
+    groups.table(as_of, ClickCounts::with_rate)
+}
+
+fn landings<'a>(facts: &'a Facts, query: &'a Query) -> impl Iterator<Item = &'a Touch> {
+    facts.touches.iter().filter(|touch| touch.counts && query.covers(touch.at))
+}
+
+fn accounts<'a>(facts: &'a Facts, query: &'a Query) -> impl Iterator<Item = (Timestamp, &'a User)> {
+    let users = facts.users.registered().map(|(_, at, user)| (at, user));
+    users.filter(|(at, _)| query.covers(*at))
+}
+
+fn of_touch(touch: &Touch, query: &Query, by: Dimension) -> Atom {
+    match by {
+        Dimension::ReferrerDomain => touch.referrer_domain,
+        Dimension::Referrer => touch.owner,
+        Dimension::Creator => touch.creator,
+        Dimension::Day
+        | Dimension::Week
+        | Dimension::Source
+        | Dimension::Medium
+        | Dimension::Campaign
+        | Dimension::Channel
+        | Dimension::Country
+        | Dimension::Device
+        | Dimension::LandingPage
+        | Dimension::Stage
+        | Dimension::Part
+        | Dimension::Which
+        | Dimension::Cohort
+        | Dimension::WeeksLater
+        | Dimension::FirstTouch => of_time(touch.at, query.zone, by),
+    }
+}
