@@ -157,7 +157,7 @@ vocabulary! {
 }
 
 vocabulary! {
-    /// A suspicion about an attempt; it is recorded, and never a reason to refuse on its own.
+    /// An observation about an attempt; it is recorded, and never a reason to refuse on its own.
     Signal {
         /// Visitor and referrer share a network (IPv4 /24, IPv6 /48).
         SameNetwork = "same_network",

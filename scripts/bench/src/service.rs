@@ -34,7 +34,7 @@ pub(crate) struct Log {
 }
 
 impl Log {
-    /// Opens or creates the log of a place.
+    /// Opens or creates the log of a store.
     pub(crate) fn open(target: &Target, args: &Args) -> anyhow::Result<Self> {
         let config = Config::from_flags(target.flags.iter().map(String::as_str))?;
         let (clock, keys) = (Clock::system(), Keys::derive(&config.storage.master_key));
