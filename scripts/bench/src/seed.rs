@@ -126,7 +126,7 @@ fn login_events(
 }
 
 fn registration_events(
-    keys: &random::Keys,
+    keys: &whence::infra::keys::Keys,
     email: &EmailAddress,
     client: Client,
     token: &SessionToken,
