@@ -11,8 +11,8 @@ use tokio::runtime::Runtime;
 use tokio_postgres::NoTls;
 
 use crate::args::Args;
-use crate::kurrentdb_double::Double;
 use crate::machine;
+use whence_test_support::kurrentdb_double::Double;
 
 /// A store that can be measured.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
