@@ -7,7 +7,9 @@ mod kurrentdb;
 mod postgres;
 mod sqlite;
 
+use std::future::poll_fn;
 use std::path::Path;
+use std::pin::pin;
 
 use whence::clock::Clock;
 pub(crate) use whence_test_macros::on_every_store;
@@ -27,7 +29,9 @@ tokio::task_local! {
 
 /// Runs a test whose servers keep their data in a store.
 pub async fn on(store: Store, test: impl Future<Output = ()>) {
-    STORE.scope(store, test).await;
+    let mut test = pin!(STORE.scope(store, test));
+    // Each store meets the same inline snapshots, which is not what insta takes it for, a loop.
+    poll_fn(|context| insta::allow_duplicates! { test.as_mut().poll(context) }).await;
 }
 
 /// What is there before a server starts and after it stopped.

@@ -6,15 +6,12 @@ use std::fs;
 use whence_events::DeviceClass;
 use yaml_rust2::{Yaml, YamlLoader};
 
-use crate::data_sets::shared_data;
+use crate::data_sets::data;
 use crate::data_sets::uap_core::classify;
 
 #[test]
 fn nearly_every_browser_has_a_class() {
-    let Some(folder) = shared_data("isbot") else {
-        return;
-    };
-    let text = fs::read_to_string(folder.join("browsers.yml")).expect("browsers");
+    let text = fs::read_to_string(data("isbot").join("browsers.yml")).expect("browsers");
     let documents = YamlLoader::load_from_str(&text).expect("isbot's browsers are YAML");
     let groups = documents[0].as_hash().expect("lists by name");
     let browsers = groups.values().filter_map(Yaml::as_vec).flatten().filter_map(Yaml::as_str);

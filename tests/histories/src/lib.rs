@@ -7,9 +7,10 @@ use proptest::prelude::*;
 use uuid::Uuid;
 use whence_events::*;
 
-/// What happens next: what it is, to whom, with what, and after how long.
+/// A step of a history, chosen by five bytes: what happens, to whom, with what, and after how long.
 pub type Step = [u8; 5];
 
+/// Any steps, up to 250 of them.
 pub fn steps() -> impl Strategy<Value = Vec<Step>> {
     prop::collection::vec(any::<Step>(), 0..250)
 }
@@ -24,6 +25,7 @@ pub type Traffic = (
     &'static str,
 );
 
+/// All kinds of traffic that a history has.
 pub const TRAFFIC: [Traffic; 10] = [
     (None, None, None, None, None, "Direct"),
     (Some("google"), Some("cpc"), Some("spring"), None, Some("google.com"), "Paid Search"),
@@ -41,7 +43,7 @@ const PAGES: [&str; 4] = ["/", "/pricing", "/creators/ada", "/creators/nobody"];
 const COUNTRIES: [&str; 4] = ["DE", "FR", "NP", ""];
 const START: Timestamp = Timestamp::from_micros(1_772_300_000_123_456);
 
-/// The history that these steps make.
+/// Returns the events that these steps make.
 pub fn history(steps: &[Step]) -> Vec<Recorded> {
     let mut world = World { now: START, ..World::default() };
     for step in steps {

@@ -1,13 +1,14 @@
 //! The README's session, pasted: it must work, or the README is wrong.
 
-use std::process::{Command, Stdio};
+use std::process::Stdio;
 
 use serde_json::Value;
 use tempfile::TempDir;
+use whence_test_support::tool::program;
 
 use crate::support::Service;
 
-const README: &str = include_str!("../../README.md");
+const README: &str = include_str!("../../../README.md");
 
 /// The fenced block under a heading.
 fn block(heading: &str) -> &'static str {
@@ -24,7 +25,9 @@ fn the_session_of_the_readme_works_when_pasted() {
     assert_eq!(session.matches("127.0.0.1:8080").count(), 1, "the address stands there once");
     let session = session.replace("127.0.0.1:8080", &service.address.to_string());
 
-    let mut shell = Command::new("bash");
+    // The session asks with curl.
+    let _ = program("curl");
+    let mut shell = program("bash");
     shell.arg("-e").current_dir(directory.path()).stdin(Stdio::piped()).stdout(Stdio::piped());
     let mut shell = shell.stderr(Stdio::piped()).spawn().unwrap();
     std::io::Write::write_all(&mut shell.stdin.take().unwrap(), session.as_bytes()).unwrap();

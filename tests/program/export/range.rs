@@ -1,8 +1,7 @@
 //! From one position to another, and on from there.
 
-use std::process::Command;
-
 use tempfile::TempDir;
+use whence_test_support::tool::program;
 
 use crate::export::log::Log;
 use crate::export::reader::{query, read};
@@ -93,7 +92,7 @@ fn a_service_may_run_meanwhile() {
     let before = export("1");
     assert!(before.starts_with("{\"position\":1,") && before.lines().count() == 1, "{before}");
     let (address, body) = (service.address, r#"{"email":"ada@example.com"}"#);
-    let asked = Command::new("curl")
+    let asked = program("curl")
         .args(["-sf", "-H", "content-type: application/json", "-d", body])
         .arg(format!("http://{address}/v1/auth/email/start"))
         .output();

@@ -1,9 +1,9 @@
 //! What `DuckDB` and Python find in a file.
 
 use std::path::Path;
-use std::process::Command;
 
 use serde_json::Value;
+use whence_test_support::tool::script;
 
 /// A table as an independent reader sees it.
 #[derive(Debug, serde::Deserialize)]
@@ -27,17 +27,13 @@ impl Read {
 }
 
 pub(crate) fn read(file: &Path) -> Read {
-    script(&[file.to_str().unwrap()])
+    found(&[file.to_str().unwrap()])
 }
 
 pub(crate) fn query(sql: &str) -> Read {
-    script(&["--sql", sql])
+    found(&["--sql", sql])
 }
 
-fn script(arguments: &[&str]) -> Read {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/parquet-reader");
-    let output = Command::new(script).args(arguments).output().unwrap();
-    let said = String::from_utf8_lossy(&output.stderr);
-    assert!(output.status.success(), "{said}");
-    serde_json::from_slice(&output.stdout).unwrap()
+fn found(arguments: &[&str]) -> Read {
+    serde_json::from_str(&script("parquet-reader", arguments)).unwrap()
 }

@@ -1,18 +1,15 @@
 //! The page in a real browser.
 
 use std::path::Path;
-use std::process::Command;
 
 use tempfile::TempDir;
+use whence_test_support::tool::script;
 
 use crate::pictures::story::Story;
 
 /// What a page says on the console and asks the network for; a picture of it.
 fn look(file: &Path, picture: &Path, scheme: &str) -> String {
-    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/browser");
-    let output = Command::new(script).arg(file).arg(picture).arg(scheme).output().unwrap();
-    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    String::from_utf8(output.stdout).unwrap()
+    script("browser", &[file.to_str().unwrap(), picture.to_str().unwrap(), scheme])
 }
 
 #[tokio::test(flavor = "multi_thread")]

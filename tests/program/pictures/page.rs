@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use serde_json::Value;
 use whence_projections::analytics::View;
+use whence_test_support::tool::program;
 
 use crate::pictures::story::Story;
 
@@ -14,7 +14,7 @@ fn page(story: &Story, more: &[&str]) -> (PathBuf, Value) {
     let file = story.directory.path().join("page.html");
     assert_eq!(story.report(&[&["--html", "page.html"], more].concat()), "");
     let check = Path::new(env!("CARGO_MANIFEST_DIR")).join("scripts/page-check.py");
-    let output = Command::new("python3").arg(check).arg(&file).output().unwrap();
+    let output = program("python3").arg(check).arg(&file).output().unwrap();
     let said = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "the page is not well-formed: {said}");
     (file, serde_json::from_slice(&output.stdout).unwrap())

@@ -1,9 +1,8 @@
 //! `whence report VIEW --chart`.
 
-use std::process::Command;
-
 use whence::picture::{Canvas, Chart, draw};
 use whence_projections::analytics::{Cell, Column, Kind, Table, View};
+use whence_test_support::tool::program;
 
 use crate::pictures::story::Story;
 use crate::support::whence;
@@ -212,7 +211,7 @@ async fn on_a_terminal() {
             env!("CARGO_BIN_EXE_whence"),
             crate::pictures::story::KEY
         );
-        let mut script = Command::new("script");
+        let mut script = program("script");
         script.args(["-qec", &command, "/dev/null"]).current_dir(story.directory.path());
         let output = script.env("NO_COLOR", no_color).output().unwrap();
         String::from_utf8(output.stdout).unwrap()
