@@ -71,6 +71,7 @@ impl Home {
 
     /// Flags that make a server live here, beside those of a test. What is stored is stamped with the
     /// time of this clock, or of the server's, which is the same one.
+    #[cfg_attr(not(feature = "kurrentdb"), expect(unused_variables, reason = "it has a clock"))]
     pub fn flags(&self, clock: &Clock, given: &[&str]) -> Vec<String> {
         match self {
             Self::Sqlite(home) => home.flags(),

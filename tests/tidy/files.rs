@@ -33,9 +33,9 @@ fn follow(file: &Path, submodules: &Path, reached: &mut BTreeSet<PathBuf>) {
 
 /// The name in a line that declares a module in a file of its own.
 fn module(line: &str) -> Option<&str> {
-    let line = line.trim_start();
-    let line = line.strip_prefix("pub(crate) ").or(line.strip_prefix("pub ")).unwrap_or(line);
-    line.strip_prefix("mod ")?.strip_suffix(';')
+    let (visibility, name) = line.trim().strip_suffix(';')?.split_once("mod ")?;
+    let visible = visibility.is_empty() || visibility.starts_with("pub");
+    visible.then_some(name)
 }
 
 #[test]

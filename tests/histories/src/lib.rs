@@ -115,8 +115,8 @@ impl World {
         self.push(StreamId::User(user_id), Event::User(Box::new(event.into())));
     }
 
-    /// Somebody of the log, or nobody that it ever heard of.
-    fn somebody(&self, who: u8) -> Option<UserId> {
+    /// Returns a user of the log, or one that the log does not know.
+    fn any_user(&self, who: u8) -> Option<UserId> {
         let unheard = UserId(Uuid::from_u128(7));
         match self.users.len() {
             0 => None,
@@ -142,7 +142,7 @@ impl World {
         let new = TouchRecorded {
             code: (code_status != CodeStatus::None).then(|| "abc".parse().unwrap()),
             code_status,
-            owner: self.somebody(who).filter(|_| code_status == CodeStatus::Known),
+            owner: self.any_user(who).filter(|_| code_status == CodeStatus::Known),
             other_codes: vec![],
             landing_page: page.to_owned(),
             referrer_url: domain.map(|_| sealed()),
@@ -160,7 +160,7 @@ impl World {
                 ..Utm::default()
             },
             click_ids: clicks(click),
-            creator_id: self.somebody(more).filter(|_| page == "/creators/ada"),
+            creator_id: self.any_user(more).filter(|_| page == "/creators/ada"),
             device_class: None,
             country: None,
             bot: more.is_multiple_of(11),
@@ -252,7 +252,7 @@ impl World {
             utm_content: None,
             click_ids: clicks(traffic.and_then(|traffic| traffic.3)),
             acquired_via_creator_id: touch
-                .and_then(|_| self.somebody(more))
+                .and_then(|_| self.any_user(more))
                 .filter(|_| page == "/creators/ada"),
             registration_device: DeviceClass::ALL.get(usize::from(what) % 6).copied(),
             registration_country: Country::parse(COUNTRIES[usize::from(more) % 4]),
@@ -298,10 +298,10 @@ impl World {
         }
     }
 
-    /// Attributed at most once; nothing else keeps the tree a tree.
+    /// Attributes a user at most once, which keeps the referrals a tree.
     fn decide(&mut self, user: usize, what: u8, more: u8) {
         let (user_id, attributed) = self.users[user];
-        let referrer = self.somebody(more.wrapping_mul(3));
+        let referrer = self.any_user(more.wrapping_mul(3));
         let touch_id = match self.touches.len() {
             0 => None,
             _ if what.is_multiple_of(5) => None,
@@ -364,9 +364,9 @@ impl World {
         self.push(StreamId::Rules(digest), Event::Rules(event));
     }
 
-    /// What no view looks at.
+    /// Records events that no view counts.
     fn other(&mut self, who: u8, what: u8) {
-        let Some(user_id) = self.somebody(who) else { return };
+        let Some(user_id) = self.any_user(who) else { return };
         match what % 3 {
             0 => {
                 let (requested_by, mode) = ("owner".to_owned(), "full".to_owned());
@@ -389,7 +389,7 @@ impl World {
     }
 }
 
-/// A field that nobody opens.
+/// Returns a sealed field that no test opens.
 fn sealed<T>() -> Pii<T> {
     Pii::Sealed(Sealed(vec![1].into()))
 }

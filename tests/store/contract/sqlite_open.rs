@@ -95,17 +95,17 @@ async fn a_folder_that_cannot_be_written_is_refused() {
     let lock = log.path().with_extension("lock");
     std::fs::remove_file(&lock).unwrap();
     permit(0o500);
-    // Root may write everywhere, except into a folder that is not there.
+    // Root may write everywhere, but not over a folder.
     let probe = log.folder.path().join("probe");
     let is_root = std::fs::write(&probe, "").is_ok();
     if is_root {
         std::fs::remove_file(probe).unwrap();
-        std::os::unix::fs::symlink(log.folder.path().join("missing/lock"), &lock).unwrap();
+        std::fs::create_dir(&lock).unwrap();
     }
     let refused = refused(&log, FINGERPRINT);
     permit(0o700);
     if is_root {
-        std::fs::remove_file(&lock).unwrap();
+        std::fs::remove_dir(&lock).unwrap();
     }
     assert!(matches!(refused, OpenError::Io { .. }));
     assert!(one_sentence(&refused).starts_with("cannot open the log /"), "{refused}");
@@ -173,11 +173,9 @@ async fn assert_still_works(log: &Sqlite) {
 fn files(folder: &Path) -> BTreeMap<String, String> {
     let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
     entries
-        .map(|entry| {
-            let name = entry.file_name().into_string().unwrap();
-            (name, sha256(&std::fs::read(entry.path()).unwrap()).to_string())
-        })
+        .map(|entry| (entry.file_name().into_string().unwrap(), entry.path()))
         .filter(|(name, _)| name != "log.lock")
+        .map(|(name, path)| (name, sha256(&std::fs::read(path).unwrap()).to_string()))
         .collect()
 }
 

@@ -1,8 +1,9 @@
-//! A double of a KurrentDB server: speaks enough of its protocol for the official client to append, to
-//! read and to subscribe, over real sockets, out of a log in memory. What the real server does when
-//! something goes wrong, it does when it is told to.
+//! A double of a KurrentDB server, which keeps its log in memory.
 //!
-//! It is no server: nothing is on disk, nobody logs in, and its nodes share one log instead of
+//! It speaks enough of the protocol over real sockets for the official client to append, to read and to
+//! subscribe. The failures of a real server happen when a test asks for them.
+//!
+//! It is not a server: nothing is on disk, there are no users, and its nodes share one log instead of
 //! agreeing on it.
 
 mod log;
@@ -22,41 +23,42 @@ use whence_events::Timestamp;
 use log::Log;
 use node::Node;
 
-/// One node, or several of one cluster.
+/// A running double: one node, or the nodes of one cluster.
 pub struct Double {
     shared: Arc<Shared>,
     nodes: Vec<Node>,
 }
 
-/// How a subscription ends.
+/// The ways in which a subscription can end.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum End {
-    /// As if there was nothing more to say.
+    /// The stream of answers ends without an error.
     Cleanly,
-    /// With an error.
+    /// The stream of answers ends with an error.
     WithError,
 }
 
-/// What all nodes know.
+/// The state that all nodes share.
 struct Shared {
     log: Mutex<Log>,
-    /// How many records there are, for whoever waits for more.
+    /// The number of records, for readers that wait for more.
     grown: watch::Sender<usize>,
     members: Mutex<Members>,
-    /// Ends every subscription of now.
+    /// Ends every subscription that is open.
     end: broadcast::Sender<End>,
-    /// Appends that are still to be written but not answered.
+    /// The number of appends that are still to be written but not answered.
     unanswered: AtomicUsize,
     /// Whether appends that were written before are answered without their position.
     forgetful: AtomicBool,
     /// Whether what arrives is acknowledged at once.
     prompt: AtomicBool,
-    /// Appends that were written, and subscriptions that were begun.
+    /// The number of appends that were written.
     written: AtomicUsize,
+    /// The number of subscriptions that were begun.
     subscriptions: AtomicUsize,
 }
 
-/// Who is there, and who leads.
+/// The nodes, and which of them leads.
 struct Members {
     addresses: Vec<SocketAddr>,
     alive: Vec<bool>,
@@ -99,7 +101,7 @@ impl Double {
         Ok(Self { shared, nodes })
     }
 
-    /// The connection string for all nodes.
+    /// Returns the connection string for all nodes.
     #[must_use]
     pub fn url(&self) -> String {
         let members = self.shared.members();
@@ -107,27 +109,27 @@ impl Double {
         format!("kurrentdb://{}?tls=false", hosts.join(","))
     }
 
-    /// The connection string for one node alone.
+    /// Returns the connection string for one node alone.
     #[must_use]
     pub fn url_of(&self, node: usize) -> String {
         format!("kurrentdb://{}?tls=false", self.shared.members().addresses[node])
     }
 
-    /// What somebody else writes to the same server: one event, with the metadata that is given.
+    /// Writes one event with the given metadata, as another user of the same server would.
     pub fn write(&self, stream: &str, event_type: &str, metadata: &str, data: &str) {
         let mut log = self.shared.log();
         log.write(stream, event_type, metadata, data);
         self.shared.grown.send_replace(log.records().len());
     }
 
-    /// What stands beside the last event of a stream.
+    /// Returns the custom metadata of the last event of a stream.
     pub fn last_metadata(&self, stream: &str) -> Option<String> {
         let log = self.shared.log();
         let last = log.stream(stream)?.pop()?;
         Some(String::from_utf8_lossy(&last.custom_metadata).into_owned())
     }
 
-    /// All that is stored, one after the other.
+    /// Returns all stored bytes, joined in the order of the log.
     #[must_use]
     pub fn stored(&self) -> Vec<u8> {
         let log = self.shared.log();
@@ -135,7 +137,7 @@ impl Double {
         records.flat_map(|r| [r.stream.as_bytes(), &r.custom_metadata, &r.data].concat()).collect()
     }
 
-    /// A node goes away with all its connections. If it led, nobody does.
+    /// Stops a node and closes its connections; if it led, no node leads.
     pub async fn kill(&mut self, node: usize) {
         {
             let mut members = self.shared.members();
@@ -147,7 +149,7 @@ impl Double {
         self.nodes[node].stop().await;
     }
 
-    /// A node comes back where it was. A node that is alone leads again.
+    /// Starts a stopped node again on its port; a single node leads again.
     pub async fn revive(&mut self, node: usize) -> std::io::Result<()> {
         let address = self.shared.members().addresses[node];
         let listener = node::listen(address).await?;
@@ -162,45 +164,46 @@ impl Double {
         Ok(())
     }
 
-    /// Has a node lead from now on.
+    /// Makes a node the leader.
     pub fn elect(&self, node: usize) {
         self.shared.members().leader = Some(node);
     }
 
-    /// Ends every subscription of now.
+    /// Ends every subscription that is open.
     pub fn end_subscriptions(&self, how: End) {
         let _ = self.shared.end.send(how);
     }
 
-    /// Writes the next appends, and breaks the connection instead of answering.
+    /// Makes the double write the next appends but break the connection instead of answering.
     pub fn lose_answers(&self, appends: usize) {
         self.shared.unanswered.store(appends, Ordering::SeqCst);
     }
 
-    /// Answers appends that were written before without their position, as some versions do.
+    /// Makes the double answer repeated appends without their position, as some versions do.
     pub fn forget_positions(&self) {
         self.shared.forgetful.store(true, Ordering::SeqCst);
     }
 
-    /// Its time from now on: what is appended is stamped with it.
+    /// Sets the clock that appended events are stamped by.
     pub fn tell_time(&self, clock: impl Fn() -> Timestamp + Send + 'static) {
         self.shared.log().tell_time(Box::new(clock));
     }
 
-    /// Acknowledges what arrives at once, on Linux. The client sends an append in several pieces, and
-    /// its system keeps each until the one before was acknowledged, which a server's system delays by
-    /// 40 ms when the server has nothing to say.
+    /// Makes the double acknowledge what arrives at once, on Linux.
+    ///
+    /// The client sends an append in several pieces, and its system keeps each until the one before was
+    /// acknowledged, which a server's system delays by 40 ms when the server has nothing to say.
     pub fn be_prompt(&self) {
         self.shared.prompt.store(true, Ordering::SeqCst);
     }
 
-    /// Appends that were written.
+    /// Returns the number of appends that were written.
     #[must_use]
     pub fn written(&self) -> usize {
         self.shared.written.load(Ordering::SeqCst)
     }
 
-    /// Subscriptions that were begun.
+    /// Returns the number of subscriptions that were begun.
     #[must_use]
     pub fn subscriptions(&self) -> usize {
         self.shared.subscriptions.load(Ordering::SeqCst)

@@ -1,11 +1,11 @@
-//! What has to hold of a log, whatever happened to the processes that wrote it.
+//! Checks that hold of every log, whatever happened to the processes that wrote it.
 
 use std::collections::BTreeMap;
 
 use whence_events::{Event, MailboxEvent, Recorded, StreamId, UserEvent};
 use whence_projections::ReadDb;
 
-/// Positions and versions are dense; nothing that happens once is there twice.
+/// Fails unless positions and versions are dense and what happens once is recorded once.
 pub fn check(events: &[Recorded]) {
     let mut versions: BTreeMap<String, u64> = BTreeMap::new();
     let mut once: BTreeMap<String, u32> = BTreeMap::new();
@@ -47,7 +47,7 @@ pub fn check(events: &[Recorded]) {
     assert!(twice.is_empty(), "more than once: {twice:?}");
 }
 
-/// The rows of read models made anew.
+/// Returns the rows of read models that are built from all events.
 pub async fn rebuilt(events: &[Recorded]) -> Vec<String> {
     let directory = tempfile::TempDir::new().unwrap();
     let fresh = ReadDb::sqlite(&directory.path().join("read.db")).unwrap();

@@ -1,10 +1,10 @@
-//! The mails that a service left in a directory.
+//! Reads the mails that a service left in a directory.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Mutex;
 
-/// The mails that one process wrote, whose numbers begin at 1.
+/// The mails that one process wrote; their numbers begin at 1.
 pub struct Mails {
     directory: PathBuf,
     read: Mutex<Read>,
@@ -12,7 +12,7 @@ pub struct Mails {
 
 #[derive(Default)]
 struct Read {
-    /// The lowest number that was not there yet.
+    /// The lowest number whose mail was not there yet.
     low: u64,
     codes: BTreeMap<u64, Option<(String, String)>>,
 }
@@ -23,8 +23,9 @@ impl Mails {
         Self { directory: directory.to_owned(), read }
     }
 
-    /// The newest code that was mailed to an address. Looks a little past the first gap, because
-    /// mails are numbered before they are written.
+    /// Returns the newest code that was mailed to an address.
+    ///
+    /// Reads a little past the first gap, because mails are numbered before they are written.
     pub fn code(&self, email: &str) -> Option<String> {
         let mut read = self.read.lock().unwrap();
         for number in read.low..read.low + 256 {
@@ -43,7 +44,7 @@ impl Mails {
     }
 }
 
-/// Address and code of a login mail.
+/// Returns the address and the code of a login mail.
 fn login_code(bytes: &[u8]) -> Option<(String, String)> {
     let mail = mail_parser::MessageParser::default().parse(bytes)?;
     let to = mail.to()?.first()?.address()?.to_owned();

@@ -1,4 +1,4 @@
-//! A throw-away Postgres for tests: one server for all of them, a database for each.
+//! Throw-away Postgres databases: one server for all tests, a database for each.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -7,20 +7,20 @@ use tokio_postgres::NoTls;
 
 use crate::tool;
 
-/// A server to test on instead of the throw-away one.
+/// The variable that names another server to test on.
 const ELSEWHERE: &str = "WHENCE_TEST_POSTGRES_URL";
 
-/// How long a test waits for its database to go.
+/// The longest time that a test waits for its database to be dropped.
 const DROP_WAIT: Duration = Duration::from_secs(1);
 
-/// A fresh database, dropped with this value.
+/// A database that is dropped with this value.
 pub struct Database {
     server: String,
     name: String,
     url: String,
 }
 
-/// A fresh database of its own.
+/// Makes an empty database in the server of the tests.
 pub async fn database() -> Database {
     #[expect(clippy::disallowed_methods, reason = "a test chooses its server, not the service")]
     let elsewhere = std::env::var(ELSEWHERE).ok();
@@ -30,7 +30,7 @@ pub async fn database() -> Database {
     }
 }
 
-/// A fresh database in the server with this URL.
+/// Makes an empty database in the server with this URL.
 pub async fn database_in(server: String) -> Database {
     static MADE: AtomicU32 = AtomicU32::new(0);
     let number = MADE.fetch_add(1, Ordering::Relaxed);
@@ -44,16 +44,18 @@ pub async fn database_in(server: String) -> Database {
 }
 
 impl Database {
-    /// Where it is, as the user that owns it.
+    /// Returns the URL for the user that owns it.
     pub fn url(&self) -> &str {
         &self.url
     }
 }
 
 impl Drop for Database {
-    /// A runtime cannot be entered twice, so another thread does it. A server that is gone has taken
-    /// the database with it. Not waited for to the end: this thread may be the one that a half made
-    /// connection waits for, and the server for that. It goes on when this process is gone.
+    /// Drops the database, unless its server is gone, and waits for that at most [`DROP_WAIT`].
+    ///
+    /// Another thread does it, because a runtime cannot be entered twice. This thread does not wait to
+    /// the end: it may be the one that a half made connection waits for, and the server for that. The
+    /// server finishes when this process is gone.
     fn drop(&mut self) {
         let sql = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
         let server = self.server.clone();
@@ -89,7 +91,7 @@ async fn try_execute(url: &str, sql: &str) -> Result<(), tokio_postgres::Error> 
     done
 }
 
-/// The same server, another database.
+/// Returns the URL of another database in the same server.
 fn url_of(server: &str, database: &str) -> String {
     let (before, parameters) = match server.split_once('?') {
         Some((before, parameters)) => (before, format!("?{parameters}")),

@@ -7,10 +7,10 @@ use whence_events::Timestamp;
 
 use super::wire::{self, Expected, Proposed};
 
-/// Each so many appends the server writes something about itself, as the real one does now and then.
+/// The number of appends between statistics of the server itself, which the real one writes, too.
 const STATISTICS_EVERY: u64 = 7;
 
-/// Bytes of a record beside what was given: makes positions look like those of a real log.
+/// The bytes of a record besides its data, which make positions look like those of a real log.
 const OVERHEAD: u64 = 71;
 
 /// One event in the log.
@@ -37,7 +37,7 @@ pub(crate) struct Log {
     appends: u64,
 }
 
-/// What became of an append.
+/// The result of an append.
 pub(crate) enum Outcome {
     /// The events are at the end of the stream, or were already; revision and position of the last.
     Written { revision: u64, position: u64, again: bool },
@@ -53,7 +53,7 @@ fn system_time() -> Timestamp {
 }
 
 impl Log {
-    /// Its time from now on.
+    /// Sets the clock that records are stamped by.
     pub(crate) fn tell_time(&mut self, now: Box<dyn Fn() -> Timestamp + Send>) {
         self.now = now;
     }
@@ -71,13 +71,13 @@ impl Log {
         &self.records
     }
 
-    /// The records of a stream, in order; `None` when there is none.
+    /// Returns the records of a stream in order, or `None` when there is no such stream.
     pub(crate) fn stream(&self, name: &str) -> Option<Vec<&Record>> {
         let places = self.streams.get(name)?;
         Some(places.iter().map(|place| &self.records[*place]).collect())
     }
 
-    /// How many records lie before a position, and whether one begins there.
+    /// Returns the number of records before a position, and whether one begins there.
     pub(crate) fn place(&self, position: u64) -> (usize, bool) {
         let before = self.records.partition_point(|record| record.position < position);
         (before, self.records.get(before).is_some_and(|record| record.position == position))
@@ -119,7 +119,7 @@ impl Log {
         Outcome::Written { revision, position: last, again: false }
     }
 
-    /// Whether these very events were appended there before.
+    /// Returns whether exactly these events were appended there before.
     fn again(&self, stream: &str, begins: Option<u64>, events: &[Proposed]) -> Option<Outcome> {
         let begins = usize::try_from(begins?).ok()?;
         let there = self.stream(stream)?;
@@ -133,7 +133,7 @@ impl Log {
         })
     }
 
-    /// One event at the end of a stream, however long that is.
+    /// Writes one event at the end of a stream, whatever its length.
     pub(crate) fn write(&mut self, stream: &str, event_type: &str, beside: &str, data: &str) {
         let metadata = [("type", event_type), ("content-type", "application/json")];
         let metadata = metadata.map(|(name, value)| (name.to_owned(), value.to_owned())).into();

@@ -17,14 +17,14 @@ use tokio::task::{JoinHandle, JoinSet};
 use super::Shared;
 use super::service::Service;
 
-/// Connections that may wait to be accepted.
+/// The number of connections that may wait to be accepted.
 const BACKLOG: u32 = 128;
 
 pub(crate) struct Node {
     serving: Option<JoinHandle<()>>,
 }
 
-/// Listens on a port, also on one that was just left.
+/// Listens on a port, even on one that was in use a moment ago.
 pub(crate) async fn listen(address: SocketAddr) -> std::io::Result<TcpListener> {
     let socket = TcpSocket::new_v4()?;
     socket.set_reuseaddr(true)?;
@@ -39,7 +39,7 @@ impl Node {
         Self { serving: Some(serving) }
     }
 
-    /// Returns when the port is closed and so is every connection.
+    /// Stops the node; returns when the port and every connection are closed.
     pub(crate) async fn stop(&mut self) {
         if let Some(serving) = self.serving.take() {
             serving.abort();
@@ -82,7 +82,7 @@ async fn converse(number: usize, stream: TcpStream, shared: Arc<Shared>) {
     }
 }
 
-/// A connection that acknowledges what arrives at once, if it is to.
+/// A connection that acknowledges what arrives at once when the double is prompt.
 struct Stream {
     stream: TcpStream,
     prompt: bool,

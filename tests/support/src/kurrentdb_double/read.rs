@@ -121,7 +121,7 @@ fn of_all(
     })
 }
 
-/// How many records lie before a position. The real server reads at the very byte that it is given.
+/// Returns the number of records before a position; the real server reads at exactly the byte it is given.
 fn place(log: &Log, position: u64) -> Result<usize, Status> {
     let (before, is_one) = log.place(position);
     let beyond = before == log.records().len();
@@ -132,7 +132,7 @@ fn place(log: &Log, position: u64) -> Result<usize, Status> {
     }
 }
 
-/// A subscription begins strictly behind its position.
+/// Returns the number of records up to a position: a subscription begins strictly after it.
 fn first_after(log: &Log, source: AllSource) -> Result<usize, Status> {
     Ok(match source.from {
         Some(FromPosition::Position(position)) => {
@@ -151,7 +151,7 @@ struct Subscription {
 }
 
 impl Subscription {
-    /// Until the reader goes away, or somebody ends it.
+    /// Sends records until the reader goes away or the subscription is ended.
     async fn run(mut self, mut ends: broadcast::Receiver<End>) {
         let sender = self.sender.clone();
         tokio::select! {

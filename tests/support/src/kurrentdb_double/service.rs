@@ -1,4 +1,4 @@
-//! What a node of the double answers.
+//! The answers of a node of the double.
 #![expect(clippy::result_large_err, reason = "the error of gRPC is what it is")]
 
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use super::wire::{
 };
 use super::{Shared, read};
 
-/// The version that it claims to be.
+/// The version that the double reports.
 const VERSION: &str = "25.0.0";
 
 /// States of a node, as gossip numbers them.
@@ -31,7 +31,7 @@ const LEADER: i32 = 8;
 pub(crate) struct Service {
     pub(crate) number: usize,
     pub(crate) shared: Arc<Shared>,
-    /// Breaks the connection.
+    /// Notified to break the connection.
     pub(crate) broken: Arc<Notify>,
 }
 
@@ -93,7 +93,7 @@ impl Service {
         Members { members: members.collect() }
     }
 
-    /// Sends whoever insists on the leader to it.
+    /// Refuses a call that requires the leader on another node, and names the leader.
     fn check_leader(&self, metadata: &MetadataMap) -> Result<(), Status> {
         let insists = metadata.get("requires-leader").is_some_and(|value| value == "true");
         let members = self.shared.members();

@@ -327,7 +327,7 @@ pub(crate) struct SupportedMethods {
     pub(crate) server_version: String,
 }
 
-/// The id of an event as one number.
+/// Returns the id of an event as one number.
 pub(crate) fn number(id: Option<&Uuid>) -> Option<u128> {
     match id?.value.as_ref()? {
         UuidValue::Halves(halves) => {
@@ -338,7 +338,7 @@ pub(crate) fn number(id: Option<&Uuid>) -> Option<u128> {
     }
 }
 
-/// A number as an id, the way the client asks for it.
+/// Returns a number as an id in the form that the client asked for.
 pub(crate) fn id(number: u128) -> Uuid {
     let digits = format!("{number:032x}");
     let parts = [&digits[..8], &digits[8..12], &digits[12..16], &digits[16..20], &digits[20..]];
