@@ -4,5 +4,7 @@
 
 mod architecture;
 mod docs;
+mod files;
 mod source;
 mod style;
+mod workspace;

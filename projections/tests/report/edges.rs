@@ -3,8 +3,8 @@
 use whence_events::*;
 use whence_projections::report::{AsOf, Cell, Query, QueryText, ReportFold, View, Zone};
 
-use crate::history::history;
 use crate::plain::table;
+use whence_test_histories::history;
 
 fn one_of_each() -> Vec<Recorded> {
     let steps =

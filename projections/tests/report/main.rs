@@ -7,7 +7,6 @@
 
 mod clicks;
 mod edges;
-mod history;
 mod plain;
 mod properties;
 mod shape;

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use whence_events::*;
 use whence_projections::report::{Cell, Query, QueryText, ReportFold, Table, View};
 
-use crate::history::{TRAFFIC, Traffic};
+use whence_test_histories::{TRAFFIC, Traffic};
 
 /// A cell as text; `None`: unknown.
 pub(crate) type Text = Option<String>;

@@ -5,8 +5,8 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 use whence_projections::report::{Cell, Dimension, Query, QueryText, ReportFold, View};
 
-use crate::history::{history, steps};
 use crate::plain::*;
+use whence_test_histories::{history, steps};
 
 fn views() -> impl Strategy<Value = View> {
     prop::sample::select(View::ALL.to_vec())

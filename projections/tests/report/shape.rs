@@ -2,8 +2,8 @@
 
 use whence_projections::report::{Cell, Kind, QueryText, View};
 
-use crate::history::history;
 use crate::plain::table;
+use whence_test_histories::history;
 
 #[test]
 fn every_cell_is_of_the_kind_of_its_column() {

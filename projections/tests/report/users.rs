@@ -6,8 +6,8 @@ use proptest::prelude::*;
 use whence_events::*;
 use whence_projections::report::View;
 
-use crate::history::{history, steps};
 use crate::plain::*;
+use whence_test_histories::{history, steps};
 
 proptest! {
     #[test]

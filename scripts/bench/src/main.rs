@@ -8,9 +8,6 @@ mod args;
 mod client;
 mod derive;
 mod kind;
-#[path = "../../../tests/kurrentdb_double/double.rs"]
-#[expect(dead_code, reason = "here nothing goes wrong on purpose")]
-mod kurrentdb_double;
 mod load;
 mod login;
 mod long_log;

@@ -8,10 +8,10 @@ use anyhow::{Context as _, ensure};
 use tempfile::TempDir;
 use tokio::runtime::Runtime;
 use tokio_postgres::NoTls;
+use whence_test_support::kurrentdb_double::Double;
 
 use crate::args::Args;
 use crate::kind::StoreKind;
-use crate::kurrentdb_double::Double;
 use crate::machine;
 
 /// An eighth of the master key: nodes that share a store have no default for it. The stores are

@@ -1,0 +1,12 @@
+//! kill -9 of a real process: all that was acknowledged is there, and nothing is there twice.
+//!
+//! A full disk is not simulated: that takes a file system of its own, hence root.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod client;
+mod ledger;
+mod log;
+mod random;
+mod read_db;
+mod rebuild;
+mod steps;

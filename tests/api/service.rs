@@ -1,0 +1,25 @@
+//! The API through a real server on a socket: the same tests over every store.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(unreachable_pub, reason = "the modules of one binary")]
+#![expect(clippy::wildcard_enum_match_arm, reason = "a test looks for its own events")]
+
+mod admin;
+mod analytics;
+mod attribution;
+mod audit;
+mod broken;
+mod clients;
+mod cookies;
+mod erasure;
+mod faults;
+mod frame;
+mod hostile;
+mod login;
+mod onboarding;
+mod races;
+mod raw;
+mod referrals;
+mod retention;
+mod secrecy;
+mod session;
+mod slug;

@@ -1,0 +1,9 @@
+//! The program as its users start it: good input, bad input, the demo, and the README pasted.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+mod bad_flags;
+mod bad_places;
+mod demo;
+mod help;
+mod readme;
+mod serve;

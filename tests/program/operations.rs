@@ -1,0 +1,15 @@
+//! What operators run beside the service: `whence copy`, `doctor`, `replay` and `report`, as the
+//! real program.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::wildcard_enum_match_arm, reason = "a test looks for its own events")]
+
+mod copy;
+mod copy_broken_off;
+mod copy_refused;
+mod copy_served;
+mod doctor;
+mod doctor_postgres;
+mod erase;
+mod logs;
+mod replay;
+mod report;

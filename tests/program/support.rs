@@ -1,0 +1,131 @@
+//! Starting the program, and looking at what it leaves behind.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
+use std::collections::BTreeMap;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+/// The program, in `directory`, with nothing of this process's environment but PATH.
+pub(crate) fn whence(directory: &Path) -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_whence"));
+    command.current_dir(directory).env_clear().env("PATH", "/usr/bin:/bin");
+    command
+}
+
+/// `whence serve` on a free port, with these flags, to its end.
+pub(crate) fn serve_and_fail(directory: &Path, flags: &[&str]) -> Output {
+    let free = ["--listen", "127.0.0.1:0"];
+    let listens = flags.contains(&"--listen");
+    let mut command = whence(directory);
+    command.arg("serve").args(if listens { &[][..] } else { &free }).args(flags);
+    let mut child =
+        command.stdout(Stdio::piped()).stderr(Stdio::piped()).stdin(Stdio::null()).spawn().unwrap();
+    // One that serves after all is told to stop, so that the test fails instead of hanging.
+    let id = child.id();
+    let (ended, wait) = std::sync::mpsc::channel::<()>();
+    let watch = std::thread::spawn(move || {
+        if wait.recv_timeout(std::time::Duration::from_secs(20)).is_err() {
+            send_signal(id, "KILL");
+        }
+    });
+    let mut output = Output { status: child.wait().unwrap(), stdout: vec![], stderr: vec![] };
+    drop(ended);
+    let _ = watch.join();
+    child.stdout.take().unwrap().read_to_end(&mut output.stdout).unwrap();
+    child.stderr.take().unwrap().read_to_end(&mut output.stderr).unwrap();
+    output
+}
+
+/// Insists on exit code 1, on this one sentence, and on nothing having changed in the directory.
+#[track_caller]
+pub(crate) fn refused(directory: &Path, flags: &[&str], sentence: &str) {
+    let before = contents(directory);
+    let output = serve_and_fail(directory, flags);
+    let stderr = String::from_utf8(output.stderr).unwrap();
+    assert_eq!(stderr, format!("whence: {sentence}\n"), "{flags:?}");
+    assert_eq!(output.status.code(), Some(1), "{flags:?}");
+    assert!(output.stdout.is_empty(), "{flags:?}");
+    assert_eq!(contents(directory), before, "{flags:?} left something behind");
+}
+
+/// Every file below a directory with its bytes, and every directory. Not the shared memory of
+/// SQLite, which any reader makes, nor an empty WAL.
+pub(crate) fn contents(directory: &Path) -> BTreeMap<PathBuf, Vec<u8>> {
+    let mut found = BTreeMap::new();
+    for entry in directory.read_dir().unwrap() {
+        let path = entry.unwrap().path();
+        let name = path.to_str().unwrap();
+        if path.is_dir() {
+            found.extend(contents(&path));
+            found.insert(path, vec![]);
+        } else if !name.ends_with("-shm") {
+            let bytes = std::fs::read(&path).unwrap();
+            if !(bytes.is_empty() && name.ends_with("-wal")) {
+                found.insert(path, bytes);
+            }
+        }
+    }
+    found
+}
+
+/// Asks a process to do something, as a shell would.
+pub(crate) fn send_signal(id: u32, signal: &str) {
+    let signal = format!("kill -{signal} {id}");
+    let _ = Command::new("sh").args(["-c", &signal]).status();
+}
+
+/// A running `whence serve`.
+pub(crate) struct Service {
+    pub(crate) address: SocketAddr,
+    /// The line of its start.
+    pub(crate) started: Value,
+    child: Child,
+    lines: BufReader<std::process::ChildStderr>,
+}
+
+impl Service {
+    /// `whence serve` on a free port.
+    pub(crate) fn start(directory: &Path, flags: &[&str]) -> Self {
+        let mut command = whence(directory);
+        command.args(["serve", "--listen", "127.0.0.1:0"]).args(flags);
+        Self::run(command)
+    }
+
+    pub(crate) fn run(mut command: Command) -> Self {
+        let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
+        let mut lines = BufReader::new(child.stderr.take().unwrap());
+        let mut line = String::new();
+        lines.read_line(&mut line).unwrap();
+        let started: Value = serde_json::from_str(&line).expect(&line);
+        let address = started["fields"]["listen"].as_str().expect(&line).parse().unwrap();
+        Self { address, started, child, lines }
+    }
+
+    /// SIGTERM: its exit code, and what it said after its start.
+    pub(crate) fn stop(mut self) -> (Option<i32>, String) {
+        send_signal(self.child.id(), "TERM");
+        let mut rest = String::new();
+        self.lines.read_to_string(&mut rest).unwrap();
+        (self.child.wait().unwrap().code(), rest)
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A directory in which `whence serve` has been.
+pub(crate) fn used_directory() -> TempDir {
+    let directory = TempDir::new().unwrap();
+    let (code, _) = Service::start(directory.path(), &[]).stop();
+    assert_eq!(code, Some(0));
+    directory
+}

@@ -1,0 +1,187 @@
+//! What only the log in KurrentDB can be asked: who else writes to it, and what stands beside events.
+
+use std::sync::Arc;
+
+use whence::infra::clock::Clock;
+use whence::infra::random::new_event_id;
+use whence::store::{
+    Append, Appended, EventStore, KeyPut, KeyStore as _, NewEvent, NewKey, StoreError,
+};
+use whence_events::{Actor, Event, Metadata, Timestamp};
+
+use crate::contract::kurrent::Kurrent;
+use crate::contract::{Backend as _, append, fact, ids, metadata, new_stream};
+
+const ALL: usize = 1_000_000;
+
+/// What whence writes beside an event, as somebody would who copies a log.
+const BESIDE: &str = r#"{"occurred_at":5,"actor":"system","recorded_at":7,
+    "$correlationId":"019f7d6d-5a3e-7bb0-8e6b-7a7e4f1c2d3e"}"#;
+
+#[tokio::test]
+async fn what_others_write_is_not_in_the_log() {
+    let mut log = Kurrent::single().await;
+    let store = log.open().await;
+    let mut tail = store.tail();
+    let ours = append(&new_stream(), 0, 2);
+    log.double().write("orders-1", "OrderPlaced", "", "{}");
+    store.append(ours.clone()).await.unwrap();
+    let head = store.head().await.unwrap();
+    // One name begins like ours, one is like ours in all but the dollar.
+    for stream in ["orders-2", "user-42", "$user-42", "mailboxes"] {
+        log.double().write(stream, "Something", "", "no JSON at all");
+    }
+    assert_eq!(store.head().await.unwrap(), head);
+    let all = store.read_all(0, ALL).await.unwrap();
+    assert!(all.iter().map(|event| event.event_id).eq(ids(&ours)));
+    let last = append(&new_stream(), 0, 1);
+    store.append(last.clone()).await.unwrap();
+    let mut told = vec![];
+    while let Ok(batch) = tail.try_recv() {
+        assert_eq!(batch.after, told.last().map_or(0, |(position, _)| *position));
+        told.extend(batch.events.iter().map(|event| (event.position, event.event_id)));
+    }
+    assert!(told.iter().map(|(_, id)| *id).eq([ids(&ours), ids(&last)].concat()));
+}
+
+#[tokio::test]
+async fn an_event_of_a_later_version_is_read_as_unknown() {
+    let mut log = Kurrent::single().await;
+    let store = log.open().await;
+    let stream = new_stream();
+    log.double().write(&stream.to_string(), "UserTeleported.v9", BESIDE, r#"{"to": "Mars"}"#);
+    let read = store.read_stream(&stream, 0, ALL).await.unwrap();
+    assert_eq!(read[0].event, Event::Unknown { event_type: "UserTeleported.v9".into() });
+    assert_eq!(*read[0].data, *br#"{"to": "Mars"}"#);
+    // A copy keeps the time of what it is a copy of.
+    assert_eq!(read[0].recorded_at, Timestamp::from_micros(7));
+    assert_eq!(read[0].metadata.occurred_at, Timestamp::from_micros(5));
+    assert_eq!(read[0].metadata.actor, Actor::System);
+}
+
+/// Nothing is skipped: whoever compares where batches begin finds the gap, and the log says why.
+#[tokio::test]
+async fn a_damaged_event_stops_whoever_reads_and_leaves_a_gap_in_the_tail() {
+    let mut log = Kurrent::single().await;
+    let store = log.open().await;
+    let stream = new_stream();
+    let before = store.append(append(&stream, 0, 1)).await.unwrap().last();
+    let mut tail = store.tail();
+    let event_type = fact().event_type().to_owned();
+    log.double().write(&stream.to_string(), &event_type, BESIDE, r#"{"request_id": 5}"#);
+    let last = store.append(append(&new_stream(), 0, 1)).await.unwrap().last();
+    let told = tail.try_recv().unwrap();
+    assert!(told.after > before && told.after < last);
+    assert_eq!(told.events[0].position, last);
+    for read in [store.read_all(before, ALL).await, store.read_stream(&stream, 0, ALL).await] {
+        let Err(StoreError::Unavailable(cause)) = read else { panic!("it was read: {read:?}") };
+        assert!(cause.to_string().contains(&format!("event {} cannot be read", told.after)));
+    }
+    assert_eq!(store.read_all(told.after, ALL).await.unwrap().len(), 1);
+
+    // Also when what comes after it arrives together with it.
+    log.double().kill(0).await;
+    log.double().write(&stream.to_string(), &event_type, BESIDE, r#"{"request_id": 5}"#);
+    log.double().write(&stream.to_string(), "UserTeleported.v9", BESIDE, "{}");
+    log.double().revive(0).await.unwrap();
+    let told = tail.recv().await.unwrap();
+    let unknown = store.head().await.unwrap();
+    assert_eq!(told.events[0].position, unknown);
+    assert!(told.after > last && told.after < unknown);
+}
+
+#[tokio::test]
+async fn what_stands_beside_an_event_is_what_the_tools_of_the_server_look_for() {
+    let mut log = Kurrent::single().await;
+    let store = log.open().await;
+    let stream = new_stream();
+    let cause = new_event_id();
+    let metadata = Metadata { causation_id: Some(cause), ..metadata() };
+    let correlation = metadata.correlation_id.0;
+    let event = NewEvent::new(new_event_id(), fact(), metadata).unwrap();
+    let append = Append { events: vec![event], ..append(&stream, 0, 1) };
+    store.append(append).await.unwrap();
+    let expected = format!(
+        r#"{{"occurred_at":1773500966535897,"actor":"visitor","$correlationId":"{correlation}","#
+    ) + &format!(r#""$causationId":"{}"}}"#, cause.0);
+    assert_eq!(log.double().last_metadata(&stream.to_string()), Some(expected));
+}
+
+#[tokio::test]
+async fn an_event_is_found_by_its_position_and_nothing_is_between_positions() {
+    let log = Kurrent::single().await;
+    let store = log.open().await;
+    assert_eq!(store.event_at(0).await.unwrap(), None);
+    assert_eq!(store.event_at(1).await.unwrap(), None);
+    let append = append(&new_stream(), 0, 3);
+    store.append(append.clone()).await.unwrap();
+    for (event, id) in store.read_all(0, ALL).await.unwrap().iter().zip(ids(&append)) {
+        assert_eq!(store.event_at(event.position).await.unwrap(), Some(id));
+        // Where another log had one.
+        assert_eq!(store.event_at(event.position - 1).await.unwrap(), None);
+        assert_eq!(store.event_at(event.position + 1).await.unwrap(), None);
+    }
+    assert_eq!(store.event_at(u64::MAX).await.unwrap(), None);
+    // And that was no reason to think that the link is broken.
+    assert!(store.in_touch());
+    assert_eq!(log.double.as_ref().unwrap().subscriptions(), 1);
+}
+
+#[tokio::test]
+async fn a_server_that_forgets_the_position_of_an_append_is_asked_for_it() {
+    let mut log = Kurrent::single().await;
+    let store = log.open().await;
+    let same = append(&new_stream(), 0, 2);
+    let last = store.append(same.clone()).await.unwrap().last();
+    store.append(append(&new_stream(), 0, 1)).await.unwrap();
+    log.double().forget_positions();
+    assert_eq!(store.append(same).await.unwrap(), Appended::Again { last });
+}
+
+#[tokio::test]
+async fn time_does_not_go_back_over_a_restart() {
+    let log = Kurrent::single().await;
+    log.open().await.append(append(&new_stream(), 0, 1)).await.unwrap();
+    let set_back = Clock::manual(Timestamp::from_micros(1));
+    let store = log.try_open(&set_back).await.unwrap();
+    let recorded_at = store.read_all(0, 1).await.unwrap()[0].recorded_at;
+    assert!(recorded_at.as_micros() % 1_000_000 != 0, "the server tells more than seconds");
+    assert_eq!(set_back.now(), recorded_at);
+}
+
+/// Two nodes that meet in the first append to a stream: the slower one has to seal under the key of the
+/// faster one.
+#[tokio::test]
+async fn of_two_first_keys_the_second_is_a_conflict_and_writes_nothing() {
+    let log = Kurrent::single().await;
+    let store = log.open().await;
+    let stream = new_stream();
+    let key = |bytes: &[u8]| NewKey { generation: 0, wrapped: bytes.to_vec() };
+    assert_eq!(log.keys.put(&stream, &key(b"fast")).await.unwrap(), KeyPut::Stored);
+    let append = append(&stream, 0, 1);
+    let slow = Append { new_key: Some(key(b"slow")), ..append.clone() };
+    let refused = store.append(slow).await;
+    assert!(matches!(refused, Err(StoreError::Conflict { length: 0 })), "{refused:?}");
+    assert_eq!(store.read_stream(&stream, 0, ALL).await.unwrap(), []);
+    // The faster one may have died before it appended: with its key the stream can be begun.
+    let kept = store.read_key(&stream).await.unwrap().unwrap();
+    assert_eq!(kept.wrapped.as_deref(), Some(&b"fast"[..]));
+    store.append(Append { new_key: Some(key(b"fast")), ..append }).await.unwrap();
+}
+
+#[tokio::test]
+async fn two_nodes_hear_of_each_other() {
+    let log = Kurrent::single().await;
+    let (one, other) = (log.open().await, log.open().await);
+    let mut tail = other.tail();
+    let stream = new_stream();
+    for length in 0..5 {
+        let store: &Arc<dyn EventStore> = if length % 2 == 0 { &one } else { &other };
+        let last = store.append(append(&stream, length, 1)).await.unwrap().last();
+        assert_eq!(other.head().await.unwrap(), last);
+        let batch = tail.recv().await.unwrap();
+        assert_eq!(batch.events[0].position, last);
+        let refused = one.append(append(&stream, length, 1)).await;
+        assert!(matches!(refused, Err(StoreError::Conflict { .. })), "{refused:?}");
+    }
+}

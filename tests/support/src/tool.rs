@@ -1,0 +1,34 @@
+//! Programs that tests start, and that a machine may not have.
+
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+/// A command that runs a program; fails the test with what to do when there is no such program.
+#[track_caller]
+pub fn program(name: &str) -> Command {
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "where programs are is no setting of the service"
+    )]
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let there = std::env::split_paths(&path).any(|folder| folder.join(name).is_file());
+    assert!(there, "{name} is missing: `scripts/prepare --tests` installs it");
+    Command::new(name)
+}
+
+/// Runs a script of the project and returns what it prints; fails the test with what it says when it
+/// does not succeed.
+#[track_caller]
+pub fn script(name: &str, arguments: &[&str]) -> String {
+    let output = Command::new(root().join("scripts").join(name)).args(arguments).output();
+    let output = output.expect("the script starts");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "scripts/{name} {arguments:?}: {said}");
+    String::from_utf8(output.stdout).expect("scripts print text")
+}
+
+/// The root of the repository.
+fn root() -> PathBuf {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);
+    root.expect("this crate is two folders below the root").to_owned()
+}

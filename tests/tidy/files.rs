@@ -1,0 +1,101 @@
+//! No test is forgotten: every file is part of a target, and what looks like a test is one.
+
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::source::{Source, none, rust};
+
+/// The targets of all packages, as cargo sees them.
+fn targets() -> Vec<Value> {
+    let arguments = ["metadata", "--no-deps", "--offline", "--format-version=1"];
+    let mut cargo = Command::new(env!("CARGO"));
+    let output = cargo.args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let packages = metadata["packages"].as_array().unwrap().iter();
+    packages.flat_map(|package| package["targets"].as_array().unwrap()).cloned().collect()
+}
+
+/// Adds a file and all those that its `mod` lines lead to.
+fn follow(file: &Path, submodules: &Path, reached: &mut BTreeSet<PathBuf>) {
+    reached.insert(file.to_owned());
+    let text = std::fs::read_to_string(file).unwrap();
+    for name in text.lines().filter_map(module) {
+        let path = submodules.join(format!("{name}.rs"));
+        if path.is_file() {
+            follow(&path, &submodules.join(name), reached);
+        }
+    }
+}
+
+/// The name in a line that declares a module in a file of its own.
+fn module(line: &str) -> Option<&str> {
+    let (visibility, name) = line.trim().strip_suffix(';')?.split_once("mod ")?;
+    let visible = visibility.is_empty() || visibility.starts_with("pub");
+    visible.then_some(name)
+}
+
+#[test]
+fn every_file_belongs_to_a_target() {
+    let mut reached = BTreeSet::new();
+    for target in targets() {
+        let root = PathBuf::from(target["src_path"].as_str().unwrap());
+        follow(&root, root.parent().unwrap(), &mut reached);
+    }
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let forgotten = rust("").into_iter().map(|file| file.path);
+    let forgotten: Vec<_> = forgotten.filter(|path| !reached.contains(&here.join(path))).collect();
+    none(&forgotten, "no `mod` line leads to these files: none of their tests runs");
+}
+
+#[test]
+fn no_target_is_left_out_of_the_tests() {
+    let untested = |target: &&Value| {
+        let kind = target["kind"][0].as_str().unwrap();
+        target["test"] == false && kind != "custom-build"
+    };
+    let targets = targets();
+    let untested = targets.iter().filter(untested).map(|target| target["name"].to_string());
+    none(&untested.collect::<Vec<_>>(), "`cargo test` leaves out these targets");
+}
+
+#[test]
+fn every_property_is_a_test() {
+    let found: Vec<_> = rust("").iter().flat_map(untested_properties).collect();
+    none(&found, "a function inside of proptest! has #[test]");
+}
+
+/// Functions inside of `proptest!` without `#[test]`: rustfmt does not look in there, but they are
+/// indented by one level.
+fn untested_properties(file: &Source) -> Vec<String> {
+    let mut found = Vec::new();
+    let mut inside: Option<String> = None;
+    let mut is_test = false;
+    for (number, line) in file.lines() {
+        let text = line.trim_start();
+        let indent = &line[..line.len() - text.len()];
+        match &inside {
+            None if text.starts_with("proptest! {")
+                || text.starts_with("proptest::proptest! {") =>
+            {
+                inside = Some(indent.to_owned());
+            }
+            None => {}
+            Some(of) if of == indent && text == "}" => inside = None,
+            Some(of) if indent.len() == of.len() + 4 => {
+                if text.starts_with("fn ") {
+                    if !is_test {
+                        found.push(format!("{}:{number}: {text}", file.path));
+                    }
+                    is_test = false;
+                }
+                is_test |= text == "#[test]";
+            }
+            Some(_) => {}
+        }
+    }
+    found
+}
