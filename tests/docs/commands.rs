@@ -226,7 +226,13 @@ fn masked(line: &str) -> String {
         let word = rest.find(|c: char| !is_part_of_a_word(c)).unwrap_or(rest.len());
         let length = if time > 0 { time } else { word.max(first.len_utf8()) };
         let (piece, after) = rest.split_at(length);
-        masked.push_str(&if time > 0 { "<time>".to_owned() } else { mask_word(piece) });
+        if time > 0 {
+            masked.push_str("<time>");
+        } else if masked.ends_with("code ") && piece.len() == 8 {
+            masked.push_str("<code>");
+        } else {
+            masked.push_str(&mask_word(piece));
+        }
         rest = after;
     }
     // A rate.
@@ -271,6 +277,8 @@ fn mask_word(word: &str) -> String {
         "<code>".to_owned()
     } else if word.len() >= 22 && upper && lower && has(char::is_ascii_digit) {
         "<base64>".to_owned()
+    } else if word.contains('/') && word.len() > 1 {
+        word.split('/').map(mask_word).collect::<Vec<_>>().join("/")
     } else {
         word.to_owned()
     }

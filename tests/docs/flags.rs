@@ -17,8 +17,8 @@ const HEAD: &str = "# Flags
      WHENCE_UPDATE_DOCS=1 cargo test --test docs flags -->
 
 A flag wins over its environment variable. A variable that is set to nothing counts as not set. A flag
-that may be repeated takes a list with commas in its variable. `whence help COMMAND` says the same in a
-terminal.
+that may be repeated takes a list with commas in its variable. `--help` after a command says the same in
+a terminal.
 
 ";
 
@@ -137,19 +137,16 @@ fn default(flag: &Arg) -> String {
     if !values.is_empty() {
         return format!("`{}`", values.join(","));
     }
-    let help = help(flag);
-    let said = help.split_once("[default: ").map(|(_, rest)| rest.trim_end_matches(']'));
-    match said {
-        Some(said) => said.to_owned(),
-        None if flag.is_required_set() => "required".to_owned(),
-        None => "none".to_owned(),
+    match split(&help(flag)) {
+        (_, Some(said)) => said,
+        (_, None) if flag.is_required_set() => "required".to_owned(),
+        (_, None) => "none".to_owned(),
     }
 }
 
 /// Returns the help without its default, and what each of a few values means.
 fn meaning(flag: &Arg) -> String {
-    let help = help(flag);
-    let mut text = help.split("[default: ").next().unwrap().trim().to_owned();
+    let (mut text, _) = split(&help(flag));
     let takes = flag.get_action().takes_values();
     let values = flag.get_possible_values().into_iter().filter(|value| takes && !value.is_hide_set());
     let values: Vec<_> = values
@@ -162,6 +159,13 @@ fn meaning(flag: &Arg) -> String {
         write!(text, ": {}", values.join(", ")).unwrap();
     }
     text.replace('|', "\\|")
+}
+
+/// Takes `[default: ..]` out of a help.
+fn split(help: &str) -> (String, Option<String>) {
+    let Some((before, rest)) = help.split_once("[default: ") else { return (help.to_owned(), None) };
+    let (default, after) = rest.split_once(']').unwrap_or((rest, ""));
+    (format!("{}{after}", before.trim_end()), Some(default.to_owned()))
 }
 
 fn help(flag: &Arg) -> String {

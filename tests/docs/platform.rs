@@ -103,6 +103,8 @@ enum Act {
     LogIn(String),
     /// Somebody asks for a code and mistypes it.
     Mistype(String),
+    /// Somebody chooses a referral code.
+    Choose(&'static str, &'static str),
 }
 
 struct Landing {
@@ -122,6 +124,7 @@ fn story() -> Vec<(i64, Act)> {
     let mut acts = vec![
         (0, Act::LogIn("alice".into())),
         (DAY, Act::LogIn("carol".into())),
+        (DAY + 60, Act::Choose("carol", "carol-reads")),
         (
             2 * DAY,
             landing(
@@ -194,6 +197,9 @@ async fn fill(directory: &Path) {
         "0",
         "--verifies-per-client",
         "0",
+        // What becomes due by time would come in between at any place.
+        "--keep-unverified-days",
+        "0",
     ])
     .unwrap();
     let sender = Sender { name: "Example".into(), address: "login@example.com".into() };
@@ -237,10 +243,18 @@ impl Platform {
                 let answer = self.call(&who, "POST", "/v1/auth/email/verify", &body, "").await;
                 assert_eq!(answer["error"], "invalid_code", "{answer}");
             }
+            Act::Choose(who, slug) => {
+                let body = json!({ "slug": slug });
+                let answer = self.call(who, "POST", "/v1/referrals/code", &body, "").await;
+                assert_eq!(answer["code"]["code"], slug, "{answer}");
+                self.codes.insert(who.to_owned(), slug.to_owned());
+            }
         }
     }
 
+    /// Lands, and waits until that is in the log: it is appended after the answer.
     async fn land(&mut self, Landing { who, code_of, query, referrer }: Landing) {
+        let before = self.size().await;
         if let Some(owner) = code_of {
             let path = format!("/r/{}{query}", self.codes[owner]);
             self.call(&who, "GET", &path, &Value::Null, referrer).await;
@@ -248,6 +262,9 @@ impl Platform {
             let location = format!("https://www.example.com/pricing{query}");
             let body = json!({ "location": location, "referrer": referrer });
             self.call(&who, "POST", "/v1/touch", &body, "").await;
+        }
+        while self.size().await == before {
+            tokio::time::sleep(Duration::from_millis(2)).await;
         }
     }
 
@@ -278,10 +295,15 @@ impl Platform {
         let mut quiet = 0;
         while quiet < 3 {
             tokio::time::sleep(Duration::from_millis(15)).await;
-            let now = self.checkpoint().await.lines().nth(1).unwrap_or("").to_owned();
+            let now = self.size().await;
             quiet = if now == size { quiet + 1 } else { 0 };
             size = now;
         }
+    }
+
+    /// How many events the tree over the log holds.
+    async fn size(&self) -> String {
+        self.checkpoint().await.lines().nth(1).unwrap_or("").to_owned()
     }
 
     async fn checkpoint(&self) -> String {
@@ -318,6 +340,9 @@ impl Platform {
         request = request.header("x-forwarded-for", format!("203.0.113.{}", number % 250));
         request = request.header("cf-ipcountry", ["DE", "FR", "AT"][number % 3]);
         request = request.header("accept", "text/html");
+        if let Some(csrf) = jar.get("nl_csrf") {
+            request = request.header("x-csrf-token", csrf);
+        }
         if !referrer.is_empty() {
             request = request.header("referer", referrer);
         }
