@@ -101,9 +101,15 @@ fn what_is_run_elsewhere_is_there_and_in_a_document() {
     for listed in ELSEWHERE {
         let document = documents.iter().find(|document| document.path == listed.document).unwrap();
         let blocks = document.blocks();
-        let found = blocks.iter().filter(|block| is_listed(block, listed)).count();
-        assert_eq!(found, 1, "{}: blocks that begin with {:?}", listed.document, listed.first);
-        listed.check();
+        let found: Vec<_> = blocks.iter().filter(|block| is_listed(block, listed)).collect();
+        assert_eq!(
+            found.len(),
+            1,
+            "{}: blocks that begin with {:?}",
+            listed.document,
+            listed.first
+        );
+        listed.check(&found[0].lines);
     }
 }
 
@@ -130,7 +136,8 @@ fn run(path: &str, shell: &mut Shell) -> Vec<String> {
             "console" => {
                 for step in steps(&block) {
                     let (_, said) = shell.run(&step.command);
-                    let said: Vec<_> = said.lines().map(|line| line.trim_end().to_owned()).collect();
+                    let said: Vec<_> =
+                        said.lines().map(|line| line.trim_end().to_owned()).collect();
                     if !alike(&step.shown, &said) {
                         wrong.push(step.difference(path, &said));
                         if !step.shown.iter().any(|line| line == "...") {
@@ -249,7 +256,8 @@ fn is_part_of_a_word(c: char) -> bool {
 /// Returns how long the time is that a text begins with; 0 when it begins with none.
 fn time_at(text: &str) -> usize {
     let end = text.find('Z').map_or(0, |at| at + 1);
-    let is_time = end >= 20 && end <= 27 && chrono::DateTime::parse_from_rfc3339(&text[..end]).is_ok();
+    let is_time =
+        end >= 20 && end <= 27 && chrono::DateTime::parse_from_rfc3339(&text[..end]).is_ok();
     if is_time { end } else { 0 }
 }
 

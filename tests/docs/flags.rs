@@ -148,7 +148,8 @@ fn default(flag: &Arg) -> String {
 fn meaning(flag: &Arg) -> String {
     let (mut text, _) = split(&help(flag));
     let takes = flag.get_action().takes_values();
-    let values = flag.get_possible_values().into_iter().filter(|value| takes && !value.is_hide_set());
+    let values =
+        flag.get_possible_values().into_iter().filter(|value| takes && !value.is_hide_set());
     let values: Vec<_> = values
         .map(|value| match value.get_help() {
             Some(help) => format!("`{}` ({help})", value.get_name()),
@@ -163,7 +164,9 @@ fn meaning(flag: &Arg) -> String {
 
 /// Takes `[default: ..]` out of a help.
 fn split(help: &str) -> (String, Option<String>) {
-    let Some((before, rest)) = help.split_once("[default: ") else { return (help.to_owned(), None) };
+    let Some((before, rest)) = help.split_once("[default: ") else {
+        return (help.to_owned(), None);
+    };
     let (default, after) = rest.split_once(']').unwrap_or((rest, ""));
     (format!("{}{after}", before.trim_end()), Some(default.to_owned()))
 }

@@ -16,7 +16,10 @@ mod shell;
 mod spans;
 
 /// Returns whether the documents are to be written instead of compared.
-#[expect(clippy::disallowed_methods, reason = "a switch of the tests, not a setting of the service")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "a switch of the tests, not a setting of the service"
+)]
 fn updates() -> bool {
     std::env::var_os("WHENCE_UPDATE_DOCS").is_some_and(|value| !value.is_empty())
 }

@@ -30,12 +30,14 @@ pub(crate) struct Link {
 /// Returns every document for people: those at the root and those in `docs/`.
 pub(crate) fn documents() -> Vec<Document> {
     let root = Path::new(ROOT);
-    let mut paths: Vec<PathBuf> = ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"]
-        .iter()
-        .map(|name| root.join(name))
-        .collect();
+    let mut paths: Vec<PathBuf> =
+        ["README.md", "ARCHITECTURE.md", "CONTRIBUTING.md", "CHANGELOG.md"]
+            .iter()
+            .map(|name| root.join(name))
+            .collect();
     let docs = root.join("docs").read_dir().unwrap().map(|entry| entry.unwrap().path());
-    let mut docs: Vec<_> = docs.filter(|path| path.extension().is_some_and(|e| e == "md")).collect();
+    let mut docs: Vec<_> =
+        docs.filter(|path| path.extension().is_some_and(|e| e == "md")).collect();
     docs.sort();
     paths.extend(docs);
     let read = |path: PathBuf| Document {

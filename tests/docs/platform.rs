@@ -82,7 +82,8 @@ fn copy(from: &Path, to: &Path) {
 /// Does what an intruder with the file would: the triggers go, event 5 is dated back, event 9 goes.
 fn tamper(directory: &Path) {
     let log = rusqlite::Connection::open(directory.join("log.db")).unwrap();
-    for name in ["events_never_change", "events_never_go", "streams_never_change", "streams_never_go"]
+    for name in
+        ["events_never_change", "events_never_go", "streams_never_change", "streams_never_go"]
     {
         log.execute_batch(&format!("DROP TRIGGER {name}")).unwrap();
     }
@@ -115,7 +116,12 @@ struct Landing {
     referrer: &'static str,
 }
 
-fn landing(who: &str, code_of: Option<&'static str>, query: &'static str, referrer: &'static str) -> Act {
+fn landing(
+    who: &str,
+    code_of: Option<&'static str>,
+    query: &'static str,
+    referrer: &'static str,
+) -> Act {
     Act::Land(Landing { who: who.to_owned(), code_of, query, referrer })
 }
 

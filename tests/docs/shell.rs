@@ -65,7 +65,8 @@ impl Shell {
     /// listens on a free port, which from now on is meant wherever a document says 8080.
     #[track_caller]
     pub(crate) fn serve(&mut self, script: &str) {
-        let (before, serve) = script.trim_end().rsplit_once('\n').unwrap_or(("", script.trim_end()));
+        let (before, serve) =
+            script.trim_end().rsplit_once('\n').unwrap_or(("", script.trim_end()));
         let serve = serve.split(" #").next().unwrap().replace("--listen 127.0.0.1:8080", "");
         let errors = self.home.path().join(format!("stderr-{}", self.servers.len()));
         let script = format!("{before}\nexec {serve} --listen 127.0.0.1:0");
@@ -98,7 +99,8 @@ impl Shell {
 
     fn bash(&self, script: &str) -> Command {
         let mut command = Command::new("bash");
-        let path = format!("{}:/usr/local/bin:/usr/bin:/bin", self.home.path().join("bin").display());
+        let path =
+            format!("{}:/usr/local/bin:/usr/bin:/bin", self.home.path().join("bin").display());
         command.args(["-e", "-c", script]).current_dir(self.directory()).env_clear();
         command.env("PATH", path).env("HOME", self.home.path()).env("USER", "ada");
         command.env("TMPDIR", self.home.path());
