@@ -33,9 +33,6 @@ pub(crate) const ELSEWHERE: &[Elsewhere] = &[
         "scripts/check    # everything that has to hold before a change goes in; CI runs exactly this",
         By::Script(".ci/run", "scripts/check"),
     ),
-    listed("CONTRIBUTING.md", "cargo test -p whence-events -p whence-domain", By::Cargo),
-    listed("CONTRIBUTING.md", "cargo test -p whence-projections", By::Cargo),
-    listed("CONTRIBUTING.md", "WHENCE_UPDATE_DOCS=1 cargo test --test docs", By::Cargo),
     listed(
         "docs/speed.md",
         "scripts/bench/run --store sqlite,postgres,kurrentdb-double",
@@ -59,6 +56,9 @@ pub(crate) const ELSEWHERE: &[Elsewhere] = &[
         "whence copy --from sqlite:./whence-data --to postgres://whence@db.example.com/whence",
         By::Tests(&["a_round_trip_over_postgres_gives_the_same_bytes"]),
     ),
+    listed("CONTRIBUTING.md", "cargo test -p whence-events -p whence-domain", By::Cargo),
+    listed("CONTRIBUTING.md", "cargo test -p whence-projections", By::Cargo),
+    listed("CONTRIBUTING.md", "WHENCE_UPDATE_DOCS=1 cargo test --test docs", By::Cargo),
 ];
 
 impl Elsewhere {
