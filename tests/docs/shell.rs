@@ -1,0 +1,137 @@
+//! A directory with the program in it, and a shell to type into.
+
+use std::net::SocketAddr;
+use std::os::unix::fs::{PermissionsExt, symlink};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+use tempfile::TempDir;
+
+use crate::markdown::ROOT;
+
+/// The address that the documents name.
+const DOCUMENTED: &str = "127.0.0.1:8080";
+
+/// How long a service may take to say that it is up; the demo may run before it.
+const START: Duration = Duration::from_mins(1);
+
+/// In the place of cargo: `cargo run .. -- ARGUMENTS` is the program that these tests were built with.
+const CARGO: &str = "#!/bin/sh
+[ \"$1\" = run ] || { echo \"cargo $1 is not run here\" >&2; exit 1; }
+while [ \"$1\" != -- ]; do shift; done
+shift
+exec whence \"$@\"
+";
+
+/// Somebody who reads a document and types what it says.
+pub(crate) struct Shell {
+    home: TempDir,
+    servers: Vec<Child>,
+    address: Option<SocketAddr>,
+}
+
+impl Shell {
+    /// Makes an empty directory.
+    pub(crate) fn new() -> Self {
+        let home = TempDir::new().unwrap();
+        let programs = home.path().join("bin");
+        std::fs::create_dir(&programs).unwrap();
+        symlink(env!("CARGO_BIN_EXE_whence"), programs.join("whence")).unwrap();
+        let cargo = programs.join("cargo");
+        std::fs::write(&cargo, CARGO).unwrap();
+        std::fs::set_permissions(cargo, PermissionsExt::from_mode(0o755)).unwrap();
+        let shell = Self { home, servers: vec![], address: None };
+        std::fs::create_dir(shell.directory()).unwrap();
+        symlink(Path::new(ROOT).join("scripts"), shell.directory().join("scripts")).unwrap();
+        shell
+    }
+
+    /// Returns where the commands are typed.
+    pub(crate) fn directory(&self) -> PathBuf {
+        self.home.path().join("work")
+    }
+
+    /// Runs a script to its end: its exit code, and what it printed on stdout and stderr together.
+    pub(crate) fn run(&self, script: &str) -> (Option<i32>, String) {
+        let script = self.here(script);
+        let mut command = self.bash(&format!("exec 2>&1\n{script}"));
+        let output = command.stdin(Stdio::null()).output().unwrap();
+        (output.status.code(), self.documented(&String::from_utf8_lossy(&output.stdout)))
+    }
+
+    /// Runs a script whose last line is `whence serve ..`, and leaves that service running. It
+    /// listens on a free port, which from now on is meant wherever a document says 8080.
+    #[track_caller]
+    pub(crate) fn serve(&mut self, script: &str) {
+        let (before, serve) =
+            script.trim_end().rsplit_once('\n').unwrap_or(("", script.trim_end()));
+        let serve = serve.split(" #").next().unwrap().replace("--listen 127.0.0.1:8080", "");
+        let errors = self.home.path().join(format!("stderr-{}", self.servers.len()));
+        let script = format!("{before}\nexec {serve} --listen 127.0.0.1:0");
+        let mut command = self.bash(&script);
+        let stderr = std::fs::File::create(&errors).unwrap();
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
+        let mut child = command.spawn().unwrap();
+        let began = Instant::now();
+        let address = loop {
+            let said = std::fs::read_to_string(&errors).unwrap();
+            if let Some(address) = said.lines().find_map(listening) {
+                break address;
+            }
+            let ended = child.try_wait().unwrap();
+            assert!(ended.is_none() && began.elapsed() < START, "{serve}: {ended:?} {said}");
+            std::thread::sleep(Duration::from_millis(10));
+        };
+        self.servers.push(child);
+        self.address = Some(address);
+    }
+
+    /// Ends the services.
+    pub(crate) fn stop(&mut self) {
+        for mut server in self.servers.drain(..) {
+            let _ = server.kill();
+            let _ = server.wait();
+        }
+        self.address = None;
+    }
+
+    fn bash(&self, script: &str) -> Command {
+        let mut command = Command::new("bash");
+        let path =
+            format!("{}:/usr/local/bin:/usr/bin:/bin", self.home.path().join("bin").display());
+        command.args(["-e", "-c", script]).current_dir(self.directory()).env_clear();
+        command.env("PATH", path).env("HOME", self.home.path()).env("USER", "ada");
+        command.env("TMPDIR", self.home.path());
+        command
+    }
+
+    /// What a document says, with the address of the running service.
+    fn here(&self, text: &str) -> String {
+        match self.address {
+            Some(address) => text.replace(DOCUMENTED, &address.to_string()),
+            None => text.to_owned(),
+        }
+    }
+
+    /// What was printed, with the address that documents name.
+    fn documented(&self, text: &str) -> String {
+        match self.address {
+            Some(address) => text.replace(&address.to_string(), DOCUMENTED),
+            None => text.to_owned(),
+        }
+    }
+}
+
+impl Drop for Shell {
+    fn drop(&mut self) {
+        self.stop();
+    }
+}
+
+/// Returns the address in the line of a start.
+fn listening(line: &str) -> Option<SocketAddr> {
+    let line: Value = serde_json::from_str(line).ok()?;
+    line["fields"]["listen"].as_str()?.parse().ok()
+}
