@@ -2,15 +2,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use crate::source::{Source, none, places, read, rust};
+use whence_tidy::FLOORS;
+use whence_tidy::source::{Source, none, places, read, rust};
 
 /// All that a decision may stand on: none of these reads, writes, waits, or knows the time.
 const DOMAIN_NEEDS: &[&str] = &["whence-events", "psl", "thiserror", "url"];
-
-/// The floors of `src`, the ground first. A module uses those below it, and modules of one floor do not
-/// know each other.
-const FLOORS: &[&[&str]] =
-    &[&["domain", "infra"], &["store"], &["engine"], &["app", "insight"], &["http"], &["cli"]];
 
 #[test]
 fn a_floor_uses_only_floors_below_it() {
@@ -18,7 +14,8 @@ fn a_floor_uses_only_floors_below_it() {
     let mut found = Vec::new();
     for file in rust("src") {
         let room = file.path.trim_start_matches("src/").split(['/', '.']).next().unwrap_or("");
-        let Some(here) = floor(room) else { continue };
+        // `domain` is a crate of its own, which knows none of the others.
+        let Some(here) = floor(room).filter(|_| room != "domain") else { continue };
         for (number, line) in file.code() {
             for rest in line.split("crate::").skip(1) {
                 let used = rest.split(|c: char| !c.is_alphanumeric() && c != '_').next();
@@ -38,7 +35,7 @@ fn a_floor_uses_only_floors_below_it() {
 fn src_has_these_rooms() {
     let rooms: BTreeSet<String> = FLOORS.concat().into_iter().map(str::to_owned).collect();
     let mut found = BTreeSet::new();
-    for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src")).unwrap() {
+    for entry in std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../src")).unwrap() {
         let name = entry.unwrap().file_name().into_string().unwrap();
         found.insert(name.trim_end_matches(".rs").to_owned());
     }

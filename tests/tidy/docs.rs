@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::source::{none, read, rust, sources};
+use whence_tidy::source::{none, read, rust, sources};
 
 /// Bytes of README.md at most.
 const README: usize = 8192;

@@ -6,13 +6,13 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::source::{Source, none, rust};
+use whence_tidy::source::{ROOT, Source, none, rust};
 
 /// The targets of all packages, as cargo sees them.
 fn targets() -> Vec<Value> {
     let arguments = ["metadata", "--no-deps", "--offline", "--format-version=1"];
     let mut cargo = Command::new(env!("CARGO"));
-    let output = cargo.args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap();
+    let output = cargo.args(arguments).current_dir(ROOT).output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let metadata: Value = serde_json::from_slice(&output.stdout).unwrap();
     let packages = metadata["packages"].as_array().unwrap().iter();
@@ -45,7 +45,7 @@ fn every_file_belongs_to_a_target() {
         let root = PathBuf::from(target["src_path"].as_str().unwrap());
         follow(&root, root.parent().unwrap(), &mut reached);
     }
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let here = Path::new(ROOT).canonicalize().unwrap();
     let forgotten = rust("").into_iter().map(|file| file.path);
     let forgotten: Vec<_> = forgotten.filter(|path| !reached.contains(&here.join(path))).collect();
     none(&forgotten, "no `mod` line leads to these files: none of their tests runs");

@@ -5,6 +5,5 @@
 mod architecture;
 mod docs;
 mod files;
-mod source;
 mod style;
 mod workspace;

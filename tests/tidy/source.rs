@@ -2,29 +2,33 @@
 
 use std::path::{Path, PathBuf};
 
-const ROOT: &str = env!("CARGO_MANIFEST_DIR");
+/// The root of the repository.
+pub const ROOT: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/../..");
 
 /// A source file.
-pub(crate) struct Source {
-    /// From the root of the repository.
-    pub(crate) path: String,
-    pub(crate) text: String,
+pub struct Source {
+    /// Its path from the root of the repository.
+    pub path: String,
+    /// What is in it.
+    pub text: String,
 }
 
 impl Source {
-    /// Its lines, numbered from 1.
-    pub(crate) fn lines(&self) -> impl Iterator<Item = (usize, &str)> {
+    /// Returns its lines, numbered from 1.
+    pub fn lines(&self) -> impl Iterator<Item = (usize, &str)> {
         self.text.lines().enumerate().map(|(index, line)| (index + 1, line))
     }
 
-    /// The lines in front of its unit tests, comments cut off; none when all of it is tests.
-    pub(crate) fn code(&self) -> impl Iterator<Item = (usize, &str)> {
+    /// Returns the lines in front of its unit tests, comments cut off; none when all of it is tests.
+    pub fn code(&self) -> impl Iterator<Item = (usize, &str)> {
         let lines = if self.is_test() { "" } else { &self.text };
         let program = lines.lines().take_while(|line| !line.ends_with("mod tests {"));
         program.enumerate().map(|(at, line)| (at + 1, line.split("//").next().unwrap_or("")))
     }
 
-    pub(crate) fn is_test(&self) -> bool {
+    /// Returns whether all of the file is tests.
+    #[must_use]
+    pub fn is_test(&self) -> bool {
         self.path.starts_with("tests/")
             || self.path.contains("/tests/")
             || self.path.ends_with("/tests.rs")
@@ -44,8 +48,8 @@ fn collect(directory: &Path, ending: &str, found: &mut Vec<PathBuf>) {
     }
 }
 
-/// The files below a directory of the repository whose names end so.
-pub(crate) fn sources(below: &str, ending: &str) -> Vec<Source> {
+/// Returns the files below a directory of the repository whose names end so.
+pub fn sources(below: &str, ending: &str) -> Vec<Source> {
     let mut paths = Vec::new();
     collect(&Path::new(ROOT).join(below), ending, &mut paths);
     paths.sort();
@@ -56,24 +60,28 @@ pub(crate) fn sources(below: &str, ending: &str) -> Vec<Source> {
     paths.into_iter().map(read).collect()
 }
 
-pub(crate) fn rust(below: &str) -> Vec<Source> {
+/// Returns the Rust files below a directory of the repository.
+#[must_use]
+pub fn rust(below: &str) -> Vec<Source> {
     let found = sources(below, ".rs");
     assert!(!found.is_empty(), "there is nothing below {below}");
     found
 }
 
-pub(crate) fn read(path: &str) -> String {
+/// Returns the text of a file of the repository.
+#[must_use]
+pub fn read(path: &str) -> String {
     std::fs::read_to_string(Path::new(ROOT).join(path)).unwrap()
 }
 
 /// Fails with the list, when there is one.
 #[track_caller]
-pub(crate) fn none(offences: &[String], rule: &str) {
+pub fn none(offences: &[String], rule: &str) {
     assert!(offences.is_empty(), "{rule}:\n  {}", offences.join("\n  "));
 }
 
-/// Places whose code holds one of the words.
-pub(crate) fn places(files: &[Source], words: &[&str]) -> Vec<String> {
+/// Returns the places whose code holds one of the words.
+pub fn places(files: &[Source], words: &[&str]) -> Vec<String> {
     let mut found = Vec::new();
     for file in files {
         for (number, line) in file.code() {

@@ -1,6 +1,6 @@
 //! The style of the source.
 
-use crate::source::{none, rust, sources};
+use whence_tidy::source::{none, rust, sources};
 
 #[test]
 fn files_are_short() {

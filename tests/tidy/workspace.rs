@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use crate::source::{none, read, rust};
+use whence_tidy::source::{none, read, rust};
 
 /// Dependencies of which no source file speaks, each with its reason.
 const UNSPOKEN: &[(&str, &str)] = &[("ua-parser", "its package carries the cases of uap-core")];
@@ -74,13 +74,14 @@ fn every_dependency_of_a_package_is_spoken_of() {
 
 #[test]
 fn every_script_says_in_one_line_what_it_does() {
-    let mut scripts: Vec<_> = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/scripts"))
-        .unwrap()
-        .map(|entry| entry.unwrap().path())
-        .filter(|path| path.is_file() && path.extension().is_none())
-        .map(|path| format!("scripts/{}", path.file_name().unwrap().to_str().unwrap()))
-        .chain(["scripts/bench/run".to_owned()])
-        .collect();
+    let mut scripts: Vec<_> =
+        std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/../../scripts"))
+            .unwrap()
+            .map(|entry| entry.unwrap().path())
+            .filter(|path| path.is_file() && path.extension().is_none())
+            .map(|path| format!("scripts/{}", path.file_name().unwrap().to_str().unwrap()))
+            .chain(["scripts/bench/run".to_owned()])
+            .collect();
     scripts.sort();
     assert!(scripts.len() >= 9, "only {scripts:?} were found");
     let silent = |path: &String| {
