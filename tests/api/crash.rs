@@ -2,6 +2,7 @@
 //!
 //! A full disk is not simulated: that takes a file system of its own, hence root.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+#![expect(clippy::wildcard_enum_match_arm, reason = "tests pick the events they are about")]
 
 mod client;
 mod ledger;

@@ -88,7 +88,8 @@ impl Graph {
 /// Returns whether one file is `foo.rs` and the other below `foo/`: a child may name what its parent defines.
 #[must_use]
 pub fn is_parent(parent: &str, child: &str) -> bool {
-    parent.strip_suffix(".rs").is_some_and(|folder| child.starts_with(&format!("{folder}/")))
+    let folder = parent.strip_suffix("/lib.rs").or_else(|| parent.strip_suffix(".rs"));
+    folder.is_some_and(|folder| child.starts_with(&format!("{folder}/")))
 }
 
 /// The module that a file is; the root is the empty path.

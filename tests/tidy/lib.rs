@@ -9,9 +9,30 @@ pub mod source;
 pub const FLOORS: &[&[&str]] =
     &[&["domain", "infra"], &["store"], &["engine"], &["app", "insight"], &["http"], &["cli"]];
 
-/// Returns the room that a file of `src` is in; the files at the top are in none.
+/// The floors of the whole repository: those of `src`, the crates below them and what drives them.
+pub const HOUSE: &[&[&str]] = &[
+    &["events"],
+    &["domain", "infra", "projections"],
+    &["store"],
+    &["engine"],
+    &["app", "insight"],
+    &["http"],
+    &["cli"],
+    &["scripts"],
+];
+
+/// The root file of each crate, and the folders of other crates in its own.
+pub const CRATES: &[(&str, &[&str])] = &[
+    ("events/src/lib.rs", &[]),
+    ("src/domain/lib.rs", &[]),
+    ("projections/src/lib.rs", &[]),
+    ("src/lib.rs", &["src/domain/"]),
+    ("scripts/bench/src/main.rs", &[]),
+];
+
+/// Returns the room that a file is in; `src/lib.rs` and `src/main.rs` are in none, and neither are tests.
 #[must_use]
-pub fn room(path: &str) -> Option<&str> {
-    let name = path.strip_prefix("src/")?.split(['/', '.']).next()?;
-    FLOORS.iter().any(|floor| floor.contains(&name)).then_some(name)
+pub fn room(path: &str) -> Option<&'static str> {
+    let name = path.strip_prefix("src/").unwrap_or(path).split(['/', '.']).next()?;
+    HOUSE.iter().copied().flatten().copied().find(|room| *room == name)
 }

@@ -94,7 +94,8 @@ impl PostgresReadDb {
             let sql = format!("SELECT * FROM {}", self.schema.table(table));
             for row in client.query(&sql, &[]).await? {
                 let ids: Vec<_> = (0..row.len()).map(|column| id(&row, column)).collect();
-                let values = ids.iter().enumerate().map(|(column, id)| dumped(&row, column, id));
+                let values =
+                    ids.iter().enumerate().map(|(column, id)| dumped(&row, column, id.as_ref()));
                 lines.push(dump::line(table, &values.collect::<Result<Vec<_>, _>>()?));
             }
         }
@@ -110,10 +111,10 @@ fn id(row: &Row, column: usize) -> Option<Uuid> {
 fn dumped<'a>(
     row: &'a Row,
     column: usize,
-    id: &'a Option<Uuid>,
+    id: Option<&'a Uuid>,
 ) -> Result<Dumped<'a>, tokio_postgres::Error> {
     let value = match *row.columns()[column].type_() {
-        Type::UUID => id.as_ref().map(|id| Dumped::Blob(id.as_bytes())),
+        Type::UUID => id.map(|id| Dumped::Blob(id.as_bytes())),
         Type::BYTEA => row.try_get::<_, Option<_>>(column)?.map(Dumped::Blob),
         Type::INT8 => row.try_get::<_, Option<_>>(column)?.map(Dumped::Integer),
         _ => row.try_get::<_, Option<_>>(column)?.map(Dumped::Text),

@@ -1,11 +1,22 @@
 //! Random histories of several months, with all that the views look at.
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use proptest::prelude::*;
 use uuid::Uuid;
-use whence_events::*;
+use whence_events::{
+    Actor, AttributionCaptured, AttributionCapturedV1, AuditRead, AuditSubject, ClickIds,
+    CodeDeliveryFailed, CodeKind, CodeRejected, CodeStatus, CodeVerified, Consent, CorrelationId,
+    Country, DeliveryFailure, DeviceClass, EmailKey, Event, EventId, Evidence, Hash, LoginExpired,
+    LoginLocked, LoginStarted, LoginThrottled, Mac, MailboxEvent, Metadata, NameEvent,
+    NameReserved, Pii, Provider, Recorded, ReferralAttributed, ReferralCode, ReferralRefused,
+    ReferrerKind, Refusal, RequestId, RevokeReason, RuleSettings, RulesAdopted, RulesEvent, Sealed,
+    SessionExtended, SessionId, SessionKind, SessionOpened, SessionRevoked, StreamId, Timestamp,
+    TouchEvent, TouchId, TouchRecorded, TouchRecordedV1, UserErased, UserEvent, UserId,
+    UserRegistered, Utm, Version, Via,
+};
 
 /// A step of a history, chosen by five bytes: what happens, to whom, with what, and after how long.
 pub type Step = [u8; 5];
@@ -44,6 +55,7 @@ const COUNTRIES: [&str; 4] = ["DE", "FR", "NP", ""];
 const START: Timestamp = Timestamp::from_micros(1_772_300_000_123_456);
 
 /// Returns the events that these steps make.
+#[must_use]
 pub fn history(steps: &[Step]) -> Vec<Recorded> {
     let mut world = World { now: START, ..World::default() };
     for step in steps {

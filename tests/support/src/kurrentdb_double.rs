@@ -102,7 +102,6 @@ impl Double {
     }
 
     /// Returns the connection string for all nodes.
-    #[must_use]
     pub fn url(&self) -> String {
         let members = self.shared.members();
         let hosts: Vec<_> = members.addresses.iter().map(ToString::to_string).collect();
@@ -110,7 +109,6 @@ impl Double {
     }
 
     /// Returns the connection string for one node alone.
-    #[must_use]
     pub fn url_of(&self, node: usize) -> String {
         format!("kurrentdb://{}?tls=false", self.shared.members().addresses[node])
     }
@@ -130,7 +128,6 @@ impl Double {
     }
 
     /// Returns all stored bytes, joined in the order of the log.
-    #[must_use]
     pub fn stored(&self) -> Vec<u8> {
         let log = self.shared.log();
         let records = log.records().iter();
@@ -198,13 +195,11 @@ impl Double {
     }
 
     /// Returns the number of appends that were written.
-    #[must_use]
     pub fn written(&self) -> usize {
         self.shared.written.load(Ordering::SeqCst)
     }
 
     /// Returns the number of subscriptions that were begun.
-    #[must_use]
     pub fn subscriptions(&self) -> usize {
         self.shared.subscriptions.load(Ordering::SeqCst)
     }

@@ -53,3 +53,36 @@ fn storage(name: &str, table: &TableSchema) -> String {
     });
     statements.collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::samples::{LARGE, SMALL};
+
+    #[test]
+    fn a_table_is_in_its_schema_and_sorts_by_bytes_where_it_says_so() {
+        let expected = "CREATE TABLE read.codes (
+  owner uuid NOT NULL,
+  code text COLLATE \"C\" NOT NULL,
+  kind text,
+  at bigint NOT NULL,
+  PRIMARY KEY (owner, code)
+);
+CREATE INDEX codes_by_end ON read.codes (at, code);
+CREATE INDEX codes_in_use ON read.codes (at) WHERE at > 0;
+";
+        assert_eq!(create_table(SchemaName::Live, &SMALL), expected);
+    }
+
+    #[test]
+    fn large_rows_are_not_compressed() {
+        let expected = "CREATE TABLE read_check.tiles (
+  tile bigint NOT NULL,
+  hashes bytea NOT NULL,
+  PRIMARY KEY (tile)
+);
+ALTER TABLE read_check.tiles ALTER COLUMN hashes SET STORAGE EXTERNAL;
+";
+        assert_eq!(create_table(SchemaName::Check, &LARGE), expected);
+    }
+}

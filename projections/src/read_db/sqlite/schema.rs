@@ -35,3 +35,35 @@ pub(super) fn create(table: &TableSchema) -> String {
     let indexes = indexes.collect::<String>();
     format!("CREATE TABLE {name} (\n{columns}  PRIMARY KEY ({key})\n) {options};\n{indexes}")
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::schema::samples::{LARGE, SMALL};
+
+    #[test]
+    fn a_table_is_strict_and_sorted_by_its_key() {
+        let expected = "CREATE TABLE codes (
+  owner BLOB NOT NULL,
+  code TEXT NOT NULL,
+  kind TEXT,
+  at INTEGER NOT NULL,
+  PRIMARY KEY (owner, code)
+) STRICT, WITHOUT ROWID;
+CREATE INDEX codes_by_end ON codes (at, code);
+CREATE INDEX codes_in_use ON codes (at) WHERE at > 0;
+";
+        assert_eq!(create(&SMALL), expected);
+    }
+
+    #[test]
+    fn large_rows_are_not_in_the_tree_of_the_key() {
+        let expected = "CREATE TABLE tiles (
+  tile INTEGER NOT NULL,
+  hashes BLOB NOT NULL,
+  PRIMARY KEY (tile)
+) STRICT;
+";
+        assert_eq!(create(&LARGE), expected);
+    }
+}

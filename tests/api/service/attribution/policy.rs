@@ -73,7 +73,7 @@ async fn networks_devices_clicks_and_countries_are_noticed_and_refuse_nothing() 
 
     let mut moved = far();
     moved.get(&link).await;
-    moved.headers[1].1 = "DE".to_owned();
+    moved.headers[1].1 = "DE".into();
     server.pass(Duration::from_mins(1));
     let verified = server.log_in(&mut moved, "f@x.test").await;
     let (attributed, _) = decisions(&server, user_id(&verified)).await;
