@@ -3,7 +3,7 @@
 use tempfile::TempDir;
 use whence::store::Location;
 
-use crate::proof::log::{KEY, make, verify};
+use crate::proof::log::{make, verify};
 use whence_test_support::postgres::{database, execute};
 
 /// The triggers that refuse changes, switched off.
@@ -64,7 +64,7 @@ async fn a_log_that_was_copied_into_kurrentdb_keeps_its_checkpoints() {
     let double = whence_test_support::kurrentdb_double::Double::single().await.unwrap();
     double.be_prompt();
     let (url, beside) = (double.url(), database().await);
-    let to = ["--to", &url, "--read-db", beside.url(), "--master-key", KEY];
+    let to = ["--to", &url, "--read-db", beside.url(), "--master-key", crate::proof::log::KEY];
     let mut copy = crate::support::whence(log.path());
     let output = copy.args(["copy", "--from", "sqlite:data"]).args(to).output().unwrap();
     assert!(output.status.success(), "{output:?}");
