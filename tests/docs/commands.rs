@@ -257,7 +257,7 @@ fn is_part_of_a_word(c: char) -> bool {
 fn time_at(text: &str) -> usize {
     let end = text.find('Z').map_or(0, |at| at + 1);
     let is_time =
-        end >= 20 && end <= 27 && chrono::DateTime::parse_from_rfc3339(&text[..end]).is_ok();
+        (20..=27).contains(&end) && chrono::DateTime::parse_from_rfc3339(&text[..end]).is_ok();
     if is_time { end } else { 0 }
 }
 

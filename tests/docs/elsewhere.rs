@@ -119,7 +119,7 @@ fn is_a_package(name: &str) -> bool {
 }
 
 /// Whether a Rust file below a directory has these words.
-fn holds(directory: &Path, words: &str) -> bool {
+pub(crate) fn holds(directory: &Path, words: &str) -> bool {
     directory.read_dir().unwrap().any(|entry| {
         let path = entry.unwrap().path();
         if path.is_dir() {

@@ -44,7 +44,7 @@ fn normal(path: &Path) -> PathBuf {
                 normal.pop();
             }
             Component::CurDir => {}
-            part => normal.push(part),
+            Component::Normal(_) | Component::RootDir | Component::Prefix(_) => normal.push(part),
         }
     }
     normal

@@ -95,6 +95,8 @@ impl Document {
     /// Returns what is between back quotes outside of fenced blocks, with the numbers of the lines.
     pub(crate) fn spans(&self) -> Vec<(usize, String)> {
         let spans = |(line, text): (usize, &str)| {
+            let ticks = text.matches('`').count();
+            assert!(ticks.is_multiple_of(2), "{}:{line}: code over more than a line", self.path);
             let parts: Vec<_> = text.split('`').skip(1).step_by(2).map(str::to_owned).collect();
             parts.into_iter().map(move |part| (line, part))
         };

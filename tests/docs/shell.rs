@@ -86,6 +86,12 @@ impl Shell {
         };
         self.servers.push(child);
         self.address = Some(address);
+        // A reader is slower than a service that starts.
+        let ready = format!("curl -s -o /dev/null -w '%{{http_code}}' http://{address}/readyz");
+        while self.run(&ready).1 != "200" {
+            assert!(began.elapsed() < START, "{serve}: not ready");
+            std::thread::sleep(Duration::from_millis(50));
+        }
     }
 
     /// Ends the services.

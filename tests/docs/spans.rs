@@ -6,6 +6,7 @@ use std::path::Path;
 use clap::{Command, CommandFactory as _};
 use whence::cli::Cli;
 
+use crate::elsewhere::holds;
 use crate::markdown::{ROOT, documents};
 
 /// Documents of the past name what is gone.
@@ -102,4 +103,31 @@ fn every_path_in_a_sentence_is_there() {
     }
     assert!(wrong.is_empty(), "paths that lead nowhere:\n  {}", wrong.join("\n  "));
     assert!(checked >= 40, "only {checked} paths were found");
+}
+
+#[test]
+fn every_term_of_the_glossary_is_in_the_code() {
+    let mut wrong = Vec::new();
+    let mut checked = 0;
+    let glossary = documents().into_iter().find(|page| page.path == "docs/glossary.md").unwrap();
+    for row in glossary.text.lines().filter(|line| line.starts_with("| ")) {
+        let Some((names, place)) = row.rsplit(" | ").next().unwrap().split_once(" in `") else {
+            continue;
+        };
+        let place = Path::new(ROOT).join(place.split('`').next().unwrap());
+        for name in names.split('`').skip(1).step_by(2) {
+            checked += 1;
+            let name = name.rsplit("::").next().unwrap();
+            let is_there = if place.is_dir() {
+                holds(&place, name)
+            } else {
+                std::fs::read_to_string(&place).is_ok_and(|text| text.contains(name))
+            };
+            if !is_there {
+                wrong.push(format!("{name} in {}", place.display()));
+            }
+        }
+    }
+    assert!(wrong.is_empty(), "words that are not where they should be:\n  {}", wrong.join("\n  "));
+    assert!(checked >= 50, "only {checked} names were found");
 }
