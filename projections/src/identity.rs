@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use whence_events::{
     EmailAddress, EmailKey, Event, Hash, MailboxEvent, Pii, PiiSlot, Position, Provider, Recorded,
-    RequestId, Sealed, SessionId, StreamId, Timestamp, UserEvent, UserId, Version,
+    RequestId, Sealed, SessionId, SessionOpened, StreamId, Timestamp, UserEvent, UserId, Version,
 };
 
 use crate::change::{Change, IdentityChange, NewSession};
@@ -281,19 +281,7 @@ fn user_changes(
         ),
         UserEvent::UserErased(_) => add(changes, IdentityChange::UserRemoved { user_id }),
         UserEvent::SessionOpened(opened) => {
-            let session = Box::new(NewSession {
-                session_id: opened.session_id,
-                user_id,
-                token_hash: opened.token_hash,
-                kind: opened.kind,
-                opened_at: at,
-                expires_at: opened.expires_at,
-                absolute_expires_at: opened.absolute_expires_at,
-                device: sealed(&opened.device),
-                device_version: version,
-                device_class: opened.device_class,
-                country: opened.country,
-            });
+            let session = Box::new(new_session(user_id, opened, at, version));
             add(changes, IdentityChange::SessionAdded { session });
         }
         UserEvent::SessionExtended(extended) => add(
@@ -323,6 +311,27 @@ fn user_changes(
         | UserEvent::WelcomeEmailSent(_)
         | UserEvent::WelcomeEmailFailed(_)
         | UserEvent::CreatorHandleClaimed(_) => {}
+    }
+}
+
+fn new_session(
+    user_id: UserId,
+    opened: &SessionOpened,
+    at: Timestamp,
+    version: Version,
+) -> NewSession {
+    NewSession {
+        session_id: opened.session_id,
+        user_id,
+        token_hash: opened.token_hash,
+        kind: opened.kind,
+        opened_at: at,
+        expires_at: opened.expires_at,
+        absolute_expires_at: opened.absolute_expires_at,
+        device: sealed(&opened.device),
+        device_version: version,
+        device_class: opened.device_class,
+        country: opened.country,
     }
 }
 

@@ -45,7 +45,7 @@ pub enum ColumnType {
     Bytes,
     /// A whole number of 64 bits: counts, positions, and times in microseconds.
     Int,
-    /// Text.
+    /// Text that is never sorted by.
     Text,
     /// Text that is sorted by its bytes in each database, whatever the locale of the database.
     BytewiseText,
