@@ -9,13 +9,13 @@ use whence_events::{
 /// One change to the tables, in terms of what it means; each database has its own statements for it.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
-    /// Changes the tables of identity.
+    /// A change to the tables of identity.
     Identity(IdentityChange),
-    /// Changes the tables of attribution.
+    /// A change to the tables of attribution.
     Attribution(AttributionChange),
-    /// Changes the tables of pending work.
+    /// A change to the tables of pending work.
     Pending(PendingChange),
-    /// Adds a leaf to the tree over the log. The leaves of a run are added together.
+    /// A leaf that is added to the tree over the log. The leaves of a run are added together.
     LeafAdded(Leaf),
 }
 

@@ -77,8 +77,8 @@ impl ReadDb {
         Ok(Edge::new(self.all(&EDGE, &[]).await?))
     }
 
-    /// Returns a tile of the log's tree; a tile of the highest levels, or the last of one, may not be
-    /// there.
+    /// Returns a tile of the log's tree; `None` when there is no such tile, as may be in the highest
+    /// levels and at the end of each.
     pub async fn tile(&self, level: u8, number: u64) -> Result<Option<Tile>, QueryError> {
         self.first(&AT, &[Value::Int(level.into()), number.into()]).await
     }

@@ -11,7 +11,7 @@ use crate::pending::Pending;
 use crate::projector::Projector;
 use crate::read_db::{PostgresReadDb, ProjectError, ReadDb, SqliteReadDb};
 
-/// In no particular order: no projector depends on the tables of another.
+/// The projectors, in no particular order: none depends on the tables of another.
 static PROJECTORS: [&dyn Projector; 4] = [&Identity, &Attribution, &Pending, &LogTree];
 
 /// Returns every projector.
@@ -35,8 +35,7 @@ impl ReadDb {
 
     /// Opens the schema `read` of a Postgres database, or makes it. Tables of a projector whose
     /// version changed stay as they are: see [`ReadDb::outdated`]. The connections of the pool must be
-    /// sessions of the server's own: a pooler that hands out transactions would lose the lock of the
-    /// writer.
+    /// sessions of the server's own: a pooler that hands out transactions would lose the writer's lock.
     pub async fn postgres(pool: Pool) -> Result<Self, ProjectError> {
         Ok(Self::Postgres(PostgresReadDb::open(pool, &PROJECTORS).await?))
     }

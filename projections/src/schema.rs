@@ -1,5 +1,8 @@
 //! The tables of read models, described once: each database has its own words for the types.
 
+#[cfg(test)]
+pub(crate) mod samples;
+
 /// A table of a read model.
 #[derive(Debug)]
 pub struct TableSchema {
@@ -45,7 +48,7 @@ pub enum ColumnType {
     Bytes,
     /// A whole number of 64 bits: counts, positions, and times in microseconds.
     Int,
-    /// Text.
+    /// Text that is never sorted by.
     Text,
     /// Text that is sorted by its bytes in each database, whatever the locale of the database.
     BytewiseText,
@@ -103,29 +106,4 @@ pub(crate) const fn bytewise_text(name: &'static str) -> ColumnSchema {
 /// Returns an index of all rows by some columns.
 pub(crate) const fn index(name: &'static str, columns: &'static [&'static str]) -> IndexSchema {
     IndexSchema { name, columns, only: None }
-}
-
-/// Tables for the tests of each database, which writes them in its own words.
-#[cfg(test)]
-pub(crate) mod samples {
-    use super::{IndexSchema, RowSize, TableSchema, bytes, bytewise_text, index, int, text, uuid};
-
-    pub(crate) static SMALL: TableSchema = TableSchema {
-        name: "codes",
-        columns: &[uuid("owner"), bytewise_text("code"), text("kind").or_null(), int("at")],
-        key: &["owner", "code"],
-        indexes: &[
-            index("codes_by_end", &["at", "code"]),
-            IndexSchema { only: Some("at > 0"), ..index("codes_in_use", &["at"]) },
-        ],
-        rows: RowSize::Small,
-    };
-
-    pub(crate) static LARGE: TableSchema = TableSchema {
-        name: "tiles",
-        columns: &[int("tile"), bytes("hashes")],
-        key: &["tile"],
-        indexes: &[],
-        rows: RowSize::Large,
-    };
 }

@@ -1,5 +1,5 @@
-//! The facts that are kept of a log: a small record of each account, touch and login, with every text
-//! once.
+//! The facts that are kept of a log: a small record of each account, touch and login, and every text
+//! only once.
 
 use std::collections::HashMap;
 use std::hash::Hash;

@@ -82,8 +82,8 @@ fn key(by: &[Dimension], value: impl Fn(Dimension) -> Atom) -> GroupKey {
     key
 }
 
-/// Returns the values of the leading dimensions that have an order of their own, which is that of their
-/// numbers.
+/// Returns the values of the leading dimensions that have an order of their own, which is the order
+/// of their numbers.
 fn key_place(by: &[Dimension], key: GroupKey) -> Vec<u32> {
     let leading = by.iter().zip(key).take_while(|(by, _)| by.has_an_order());
     leading.map(|(_, atom)| atom.0).collect()

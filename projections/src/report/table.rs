@@ -45,8 +45,8 @@ pub enum Kind {
 /// A cell of a table.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Cell {
-    /// Nothing was known, which is a row of its own and never left out: `null` in JSON, `(unknown)` for
-    /// people.
+    /// Nothing was known, which is a row of its own and never left out: `null` in JSON, `(unknown)` in
+    /// texts for people.
     Unknown,
     /// A word, a name, an id.
     Text(String),

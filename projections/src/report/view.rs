@@ -38,8 +38,7 @@ struct Spec {
     by: &'static [D],
     /// The other dimensions that it can be grouped by and filtered by.
     more: &'static [D],
-    /// The dimension that it is grouped by in any case: without it the numbers would be sums of unlike
-    /// things.
+    /// The dimension that it is grouped by in any case: without it, unlike things would be summed.
     always: Option<D>,
     measures: &'static [Column],
 }

@@ -120,7 +120,7 @@ const FROM_SITES: &[Case] = &[
     (["", "", "", "", "fax.com"], "Referral"),
 ];
 
-/// Assistants.
+/// The sites and sources of assistants.
 const FROM_ASSISTANTS: &[Case] = &[
     (["", "", "", "", "chatgpt.com"], "AI assistant"),
     (["", "", "", "", "perplexity.ai"], "AI assistant"),
