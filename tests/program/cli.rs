@@ -5,5 +5,4 @@ mod bad_flags;
 mod bad_places;
 mod demo;
 mod help;
-mod readme;
 mod serve;
