@@ -36,7 +36,7 @@ pub(crate) const ELSEWHERE: &[Elsewhere] = &[
     listed(
         "docs/speed.md",
         "scripts/bench/run --store sqlite,postgres,kurrentdb-double",
-        By::Tests(&["other_stores_stand_beside_the_files"]),
+        By::Tests(&["other_stores_are_measured_next_to_the_files"]),
     ),
     listed(
         "docs/operating.md",
@@ -110,7 +110,7 @@ fn check_cargo(line: &str) {
 }
 
 fn is_a_package(name: &str) -> bool {
-    let manifests = ["events", "projections", "src/domain"];
+    let manifests = ["events", "projections", "src/domain", "tests/tidy"];
     let manifests = manifests.map(|path| Path::new(ROOT).join(path).join("Cargo.toml"));
     let name = format!("name = \"{name}\"");
     manifests
