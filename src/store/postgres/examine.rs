@@ -143,7 +143,7 @@ impl Patient<'_> {
         let check = "durability";
         let (flushed, whole): (bool, bool) = (row.try_get(0)?, row.try_get(1)?);
         if !flushed {
-            let found = "fsync is off: a crash of the machine takes what was accontextd";
+            let found = "fsync is off: a crash of the machine takes what was acknowledged";
             self.findings.bad(Level::Fail, check, found, "set fsync = on and restart Postgres");
         }
         if !whole {
