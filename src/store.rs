@@ -33,6 +33,18 @@ pub use transfer::{KeyPlace, StoredKey, Transfer};
 /// How long the tail may have heard nothing of the log.
 pub const OUT_OF_TOUCH: Duration = Duration::from_secs(3);
 
+/// Jobs that may wait for the one writer of a node; past that, callers wait to get in.
+const QUEUE_CAPACITY: usize = 4096;
+
+/// Batches that a reader of the tail may be behind before it has to read the log.
+const TAIL_CAPACITY: usize = 1024;
+
+/// Returns a number as the databases hold it, in 64 signed bits. No log is as long as that, so a larger
+/// number means the same as the largest.
+fn clamped(number: impl TryInto<i64>) -> i64 {
+    number.try_into().unwrap_or(i64::MAX)
+}
+
 /// Events of one committed batch, in log order.
 #[derive(Clone, Debug)]
 pub struct Batch {
@@ -106,7 +118,12 @@ pub trait EventStore: Send + Sync + 'static {
     ///
     /// # Errors
     /// [`StoreError::Unavailable`].
-    async fn event_at(&self, position: Position) -> Result<Option<EventId>, StoreError>;
+    async fn event_at(&self, position: Position) -> Result<Option<EventId>, StoreError> {
+        let Some(after) = position.checked_sub(1) else { return Ok(None) };
+        let next = self.read_all(after, 1).await?;
+        let there = next.first().filter(|event| event.position == position);
+        Ok(there.map(|event| event.event_id))
+    }
 
     /// Every batch committed from now on, in log order. A receiver that falls behind is told how
     /// much it missed and reads that from the log.
@@ -158,17 +175,6 @@ pub enum KeyPut {
     Stored,
     /// Another key is there, or was and is destroyed.
     Taken,
-}
-
-/// [`EventStore::event_at`] where positions are dense.
-async fn event_at(
-    store: &dyn EventStore,
-    position: Position,
-) -> Result<Option<EventId>, StoreError> {
-    let Some(after) = position.checked_sub(1) else { return Ok(None) };
-    let next = store.read_all(after, 1).await?;
-    let there = next.first().filter(|event| event.position == position);
-    Ok(there.map(|event| event.event_id))
 }
 
 /// Events to put at the end of one stream.

@@ -21,9 +21,12 @@ use async_trait::async_trait;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
-use whence_events::{EventId, Mac, Position, Recorded, StreamId, Version};
+use whence_events::{Mac, Position, Recorded, StreamId, Version};
 
-use super::{Append, Appended, Batch, EventStore, KeyRecord, KeyStore as _, Leaves, StoreError};
+use super::{
+    Append, Appended, Batch, EventStore, KeyRecord, KeyStore as _, Leaves, QUEUE_CAPACITY,
+    StoreError,
+};
 use crate::infra::clock::Clock;
 use crate::infra::postgres::PostgresUrl;
 pub(super) use examine::{Parts, examine};
@@ -33,9 +36,6 @@ use read::Readers;
 pub(super) use transfer::{CopyLock, PostgresTransfer};
 pub use vault::PostgresVault;
 use write::{Job, Sequencer};
-
-/// Jobs that may wait for the sequencer; past that, callers wait to get in.
-const QUEUE: usize = 4096;
 
 /// How long a caller waits to get in.
 const QUEUE_WAIT: Duration = Duration::from_secs(2);
@@ -82,7 +82,7 @@ impl PostgresStore {
         let pool = url.pool(READERS, &SETTINGS);
         let readers = Readers::new(pool.clone());
         let teller = Arc::new(Teller::new(readers.clone(), end.position));
-        let (jobs, queue) = mpsc::channel(QUEUE);
+        let (jobs, queue) = mpsc::channel(QUEUE_CAPACITY);
         let node = crate::infra::random::new_event_id().to_string();
         let listener = Listener::new(url.clone(), node.clone(), teller.clone());
         let vault = PostgresVault::over(pool, clock.clone());
@@ -143,10 +143,6 @@ impl EventStore for PostgresStore {
 
     async fn head(&self) -> Result<Position, StoreError> {
         self.readers.head().await
-    }
-
-    async fn event_at(&self, position: Position) -> Result<Option<EventId>, StoreError> {
-        super::event_at(self, position).await
     }
 
     fn tail(&self) -> broadcast::Receiver<Batch> {

@@ -15,20 +15,17 @@ use std::thread::JoinHandle;
 
 use async_trait::async_trait;
 use tokio::sync::{broadcast, mpsc, oneshot};
-use whence_events::{EventId, Mac, Position, Recorded, StreamId, Version};
+use whence_events::{Mac, Position, Recorded, StreamId, Version};
 
-use super::{Append, Appended, Batch, EventStore, KeyRecord, Leaves, StoreError};
+use super::{
+    Append, Appended, Batch, EventStore, KeyRecord, Leaves, QUEUE_CAPACITY, StoreError,
+    TAIL_CAPACITY,
+};
 use crate::infra::clock::Clock;
 pub(super) use examine::examine;
 pub use open::OpenError;
 use read::Readers;
 use write::{Job, Work};
-
-/// Jobs that may wait for the writer; past that, callers wait to get in.
-const QUEUE: usize = 4096;
-
-/// Batches a reader of the tail may be behind before it has to read the log.
-const TAIL: usize = 1024;
 
 /// A log in one SQLite file.
 pub struct SqliteStore {
@@ -54,8 +51,8 @@ impl SqliteStore {
             clock.raise(latest);
         }
         let readers = Readers::new(path);
-        let (jobs, queue) = mpsc::channel(QUEUE);
-        let (tail, _) = broadcast::channel(TAIL);
+        let (jobs, queue) = mpsc::channel(QUEUE_CAPACITY);
+        let (tail, _) = broadcast::channel(TAIL_CAPACITY);
         let writer = write::Writer::new(connection, clock, tail.clone())?;
         let writer = std::thread::Builder::new()
             .name("whence-log".into())
@@ -138,10 +135,6 @@ impl EventStore for SqliteStore {
 
     async fn head(&self) -> Result<Position, StoreError> {
         self.readers.head()
-    }
-
-    async fn event_at(&self, position: Position) -> Result<Option<EventId>, StoreError> {
-        super::event_at(self, position).await
     }
 
     /// Whoever writes does it here.

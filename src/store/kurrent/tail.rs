@@ -12,10 +12,7 @@ use tracing::{Dispatch, Level, span};
 use whence_events::{Position, Recorded};
 
 use super::record;
-use crate::store::Batch;
-
-/// Batches a reader of the tail may be behind before it has to read the log.
-const TAIL: usize = 1024;
+use crate::store::{Batch, TAIL_CAPACITY};
 
 /// Events in one batch at most.
 const MAX_BATCH: usize = 512;
@@ -30,7 +27,7 @@ pub(super) struct Tail {
 impl Tail {
     /// Begins behind the event at `head`.
     pub(super) fn new(head: Position) -> Self {
-        Self { batches: broadcast::channel(TAIL).0, told: watch::Sender::new(head) }
+        Self { batches: broadcast::channel(TAIL_CAPACITY).0, told: watch::Sender::new(head) }
     }
 
     pub(super) fn listen(&self) -> broadcast::Receiver<Batch> {

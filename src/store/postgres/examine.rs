@@ -9,9 +9,9 @@ use whence_events::{EventId, Position, Timestamp};
 use whence_projections::{ProjectorState, inspect_postgres, inspect_writer};
 
 use super::open::{LOG, OLDEST_SERVER, VAULT};
-use super::read::clamped;
 use crate::infra::postgres::{PostgresUrl, said};
 use crate::infra::sealing::opens;
+use crate::store::clamped;
 use crate::store::findings::{ExamineContext, Findings, Level};
 
 /// Events at the end of the log, and keys, that are looked at.

@@ -11,10 +11,7 @@ use whence_events::{Position, Recorded};
 use super::read::Readers;
 use crate::infra::errors::with_causes;
 use crate::infra::postgres::PostgresUrl;
-use crate::store::{Batch, OUT_OF_TOUCH, StoreError};
-
-/// Batches a reader of the tail may be behind before it has to read the log.
-const TAIL: usize = 1024;
+use crate::store::{Batch, OUT_OF_TOUCH, StoreError, TAIL_CAPACITY};
 
 /// Events of other nodes that are read and told at a time.
 const PAGE: u64 = 1024;
@@ -41,7 +38,7 @@ pub(super) struct Teller {
 
 impl Teller {
     pub(super) fn new(readers: Readers, head: Position) -> Self {
-        let (tail, _) = broadcast::channel(TAIL);
+        let (tail, _) = broadcast::channel(TAIL_CAPACITY);
         Self { told: Mutex::new(head), tail, readers, touched: Lock::new(Instant::now()) }
     }
 

@@ -4,8 +4,8 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Transaction};
 use whence_events::{Mac, Position, Timestamp};
 
-use super::read::clamped;
 use crate::infra::postgres::{ConnectError, Driven, PostgresUrl, said};
+use crate::store::clamped;
 
 /// The oldest server that its makers still look after.
 pub(super) const OLDEST_SERVER: i32 = 140_000;

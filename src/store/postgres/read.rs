@@ -16,7 +16,7 @@ use whence_events::{
 };
 
 use crate::infra::postgres::said;
-use crate::store::{Leaves, StoreError};
+use crate::store::{Leaves, StoreError, clamped};
 
 /// How long a statement may take to begin to answer, and then to go on: no caller waits longer.
 const READ: Duration = Duration::from_secs(3);
@@ -165,11 +165,6 @@ async fn rows<T>(
         found.push(read(&row)?);
     }
     Ok(found)
-}
-
-/// What Postgres' signed integers can hold: beyond that there is no event, and never so many.
-pub(super) fn clamped(number: impl TryInto<i64>) -> i64 {
-    number.try_into().unwrap_or(i64::MAX)
 }
 
 fn number(row: &Row, column: usize) -> Result<u64, ReadError> {

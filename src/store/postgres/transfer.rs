@@ -7,10 +7,10 @@ use tokio_postgres::{Client, Row, Transaction};
 use whence_events::{Position, Recorded, Timestamp};
 
 use super::columns::EventColumns;
-use super::read::{ReadError, clamped};
+use super::read::ReadError;
 use super::{PostgresStore, PostgresVault, SETTINGS};
 use crate::infra::postgres::{ConnectError, Driven, PostgresUrl, said};
-use crate::store::{EventStore, KeyPlace, StoreError, StoredKey, Transfer};
+use crate::store::{EventStore, KeyPlace, StoreError, StoredKey, Transfer, clamped};
 
 /// Held, for as long as its session lasts, by who copies into this database.
 const COPYING: i64 = 0x7768_656e_6365_0003;

@@ -10,7 +10,7 @@ use whence_events::{
     Version, codec,
 };
 
-use crate::store::{KeyRecord, Leaves, StoreError};
+use crate::store::{KeyRecord, Leaves, StoreError, clamped};
 
 /// Connections for readers: as many as ever read at once, kept for the next.
 pub(super) struct Readers {
@@ -115,11 +115,6 @@ impl Readers {
         super::open::keep_plans(&connection)?;
         Ok(connection)
     }
-}
-
-/// What SQLite's signed integers can hold: beyond that there is no event, and never so many.
-pub(super) fn clamped(number: impl TryInto<i64>) -> i64 {
-    number.try_into().unwrap_or(i64::MAX)
 }
 
 fn recorded(row: &Row<'_>) -> rusqlite::Result<Recorded> {

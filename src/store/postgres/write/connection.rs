@@ -12,9 +12,8 @@ use whence_events::{Position, Timestamp, Version};
 
 use super::super::SETTINGS;
 use super::super::columns::EventColumns;
-use super::super::read::clamped;
 use crate::infra::postgres::{ConnectError, Driven, PostgresUrl, said};
-use crate::store::{Append, NewEvent};
+use crate::store::{Append, NewEvent, clamped};
 
 /// How long a batch may take: longer than it may wait for the lock of the head row, so that the
 /// server says no before nobody knows.
