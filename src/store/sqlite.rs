@@ -4,10 +4,13 @@
 //! when that is on disk; the next batch gathers while the disk works. Readers have connections of
 //! their own and, in WAL mode, never wait for the writer nor it for them.
 
+mod connection;
 mod examine;
 mod open;
 mod read;
+mod rows;
 mod transfer;
+mod work;
 mod write;
 
 use std::path::Path;
@@ -25,7 +28,7 @@ use crate::infra::clock::Clock;
 pub(super) use examine::examine;
 pub use open::OpenError;
 use read::Readers;
-use write::{Job, Work};
+use work::{Job, Work};
 
 /// A log in one SQLite file.
 pub struct SqliteStore {

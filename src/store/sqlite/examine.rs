@@ -4,12 +4,13 @@ use std::fs::{File, TryLockError};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
+use rusqlite::{Connection, OptionalExtension as _};
 use uuid::Uuid;
-use whence_events::{EventId, Position, Timestamp};
+use whence_events::{EventId, Position};
 use whence_projections::{ProjectorState, inspect_sqlite};
 
-use super::open::{APPLICATION_ID, MIGRATIONS, OLDEST_SQLITE};
+use super::connection;
+use super::open::{APPLICATION_ID, MIGRATIONS, OLDEST_SQLITE, is_made_with, latest_time};
 use crate::infra::sealing::opens;
 use crate::store::findings::{ExamineContext, Findings, Level};
 
@@ -83,9 +84,7 @@ fn log(
     context: &ExamineContext,
     findings: &mut Findings,
 ) -> rusqlite::Result<()> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    let connection = connection::read_only(path)?;
     if !migrations(&connection, findings)? {
         return Ok(());
     }
@@ -93,9 +92,7 @@ fn log(
     triggers(&connection, findings)?;
     durability(&connection, findings)?;
     let head = positions(&connection, findings)?;
-    let sql = "SELECT recorded_at FROM events ORDER BY position DESC LIMIT 1";
-    let latest: Option<i64> = connection.query_row(sql, [], |row| row.get(0)).optional()?;
-    let latest = latest.map_or(Timestamp::default(), Timestamp::from_micros);
+    let latest = latest_time(&connection)?.unwrap_or_default();
     findings.last_event(latest, context.clock.now());
     read_models(&connection, path, is_served, head, findings)
 }
@@ -131,10 +128,8 @@ fn keys(
     findings: &mut Findings,
 ) -> rusqlite::Result<()> {
     let Some(keys) = &context.keys else { return Ok(()) };
-    let sql = "SELECT value FROM about WHERE name = 'master_key'";
-    let made_with: Option<Vec<u8>> = connection.query_row(sql, [], |row| row.get(0)).optional()?;
     let check = "master key";
-    if made_with.as_deref() != Some(&keys.fingerprint().0[..]) {
+    if !is_made_with(connection, keys.fingerprint())? {
         let found = "the log was made with another master key";
         findings.bad(Level::Fail, check, found, "give the one that it was made with");
         return Ok(());

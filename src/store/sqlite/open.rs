@@ -4,8 +4,10 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
+use rusqlite::{Connection, OptionalExtension as _};
 use whence_events::{Mac, Timestamp};
+
+use super::connection;
 
 /// Marks the file as a log of ours (`PRAGMA application_id`): "whnc".
 pub(super) const APPLICATION_ID: i32 = 0x7768_6e63;
@@ -84,18 +86,14 @@ pub(super) fn writer(path: &Path, fingerprint: Mac) -> Result<Connection, OpenEr
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, crashed)?;
     let format = check(&connection, path, fingerprint)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
-    prepare(&connection)?;
+    connection::prepare_writer(&connection)?;
     migrate(&mut connection, format, fingerprint)?;
     Ok(connection)
 }
 
 /// Looks whether the log at `path` is one that may be read here. Changes nothing.
 pub(super) fn reader(path: &Path, fingerprint: Mac) -> Result<(), OpenError> {
-    let connection = Connection::open_with_flags(
-        path,
-        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-    )?;
-    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    let connection = connection::read_only(path)?;
     match check(&connection, path, fingerprint)? {
         0 => Err(OpenError::NotALog(path.to_owned())),
         _ => Ok(()),
@@ -138,32 +136,17 @@ fn check(connection: &Connection, path: &Path, fingerprint: Mac) -> Result<usize
     if format > known {
         return Err(OpenError::Newer { path: path.to_owned(), found: format, known });
     }
-    let sql = "SELECT value FROM about WHERE name = 'master_key'";
-    let made_with: Option<Vec<u8>> = connection.query_row(sql, [], |row| row.get(0)).optional()?;
-    if made_with.as_deref() != Some(&fingerprint.0[..]) {
+    if !is_made_with(connection, fingerprint)? {
         return Err(OpenError::WrongMasterKey(path.to_owned()));
     }
     Ok(format)
 }
 
-fn prepare(connection: &Connection) -> rusqlite::Result<()> {
-    connection.busy_timeout(std::time::Duration::from_secs(5))?;
-    connection.set_prepared_statement_cache_capacity(32);
-    keep_plans(connection)?;
-    connection.execute_batch(
-        "PRAGMA journal_mode = WAL;
-         PRAGMA synchronous = FULL;         -- what was acknowledged is on disk
-         PRAGMA secure_delete = ON;         -- a destroyed key leaves no bytes behind
-         PRAGMA cache_size = -16384;
-         PRAGMA wal_autocheckpoint = 4000;  -- pages: fewer, longer checkpoints
-         PRAGMA temp_store = MEMORY;",
-    )
-}
-
-/// Keeps the plan of a cached statement whatever is bound to it. Otherwise SQLite, built with STAT4,
-/// compiles a statement anew for every execution.
-pub(super) fn keep_plans(connection: &Connection) -> rusqlite::Result<()> {
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(drop)
+/// Returns whether a log was made with the master key that has this fingerprint.
+pub(super) fn is_made_with(connection: &Connection, fingerprint: Mac) -> rusqlite::Result<bool> {
+    let sql = "SELECT value FROM about WHERE name = 'master_key'";
+    let made_with: Option<Vec<u8>> = connection.query_row(sql, [], |row| row.get(0)).optional()?;
+    Ok(made_with.as_deref() == Some(&fingerprint.0[..]))
 }
 
 /// Runs the migrations that have not run, all or none.

@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use uuid::Uuid;
 use whence_events::{
     Actor, CorrelationId, EventId, Leaf, Metadata, Position, Recorded, StreamId, Timestamp,
     Version, codec,
 };
 
+use super::connection;
 use crate::store::{KeyRecord, Leaves, StoreError, clamped};
 
 /// Connections for readers: as many as ever read at once, kept for the next.
@@ -100,20 +101,12 @@ impl Readers {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let connection = match idle {
             Some(connection) => connection,
-            None => self.open().map_err(StoreError::unavailable)?,
+            None => connection::read_only(&self.path).map_err(StoreError::unavailable)?,
         };
         let result = read(&connection).map_err(StoreError::unavailable)?;
         // Only a connection that worked goes back.
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
         Ok(result)
-    }
-
-    fn open(&self) -> rusqlite::Result<Connection> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&self.path, flags)?;
-        connection.busy_timeout(std::time::Duration::from_secs(5))?;
-        super::open::keep_plans(&connection)?;
-        Ok(connection)
     }
 }
 
