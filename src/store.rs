@@ -146,28 +146,6 @@ pub trait EventStore: Send + Sync + 'static {
     async fn destroy_key(&self, subject: &StreamId) -> Result<(), StoreError>;
 }
 
-/// A vault for a log that cannot erase: subject keys somewhere else, where they can be destroyed.
-#[async_trait]
-pub trait KeyStore: Send + Sync + 'static {
-    /// Stores a key at its subject and generation, unless there is one already; durable on `Ok`.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`]: nobody knows whether it was stored; the same key may be put again.
-    async fn put(&self, subject: &StreamId, key: &NewKey) -> Result<KeyPut, StoreError>;
-
-    /// The latest key of a subject.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    async fn read_key(&self, subject: &StreamId) -> Result<Option<KeyRecord>, StoreError>;
-
-    /// Destroys the key of a subject for good; done when it returns, also when there was none.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    async fn destroy_key(&self, subject: &StreamId) -> Result<(), StoreError>;
-}
-
 /// What became of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyPut {

@@ -22,7 +22,7 @@ use tokio::sync::broadcast;
 use tokio::task::AbortHandle;
 use whence_events::{EventId, Position, Recorded, StreamId, Version};
 
-use super::{Append, Appended, Batch, EventStore, KeyRecord, KeyStore, StoreError};
+use super::{Append, Appended, Batch, EventStore, KeyRecord, PostgresVault, StoreError};
 use crate::infra::clock::Clock;
 use append::{Appender, UnderWay};
 pub(super) use examine::examine;
@@ -37,7 +37,7 @@ const PATIENCE: Duration = Duration::from_secs(5);
 /// A log in KurrentDB, and the vault beside it.
 pub struct KurrentStore {
     shared: Arc<Shared>,
-    keys: Arc<dyn KeyStore>,
+    vault: PostgresVault,
     under_way: UnderWay,
     supervisor: AbortHandle,
 }
@@ -66,13 +66,13 @@ pub enum KurrentOpenError {
 
 impl KurrentStore {
     /// Opens the log behind a connection string, `kurrentdb://host:port?...`. KurrentDB cannot erase,
-    /// so the subject keys are in `keys`.
+    /// so the subject keys are in `vault`.
     ///
     /// # Errors
     /// One sentence each: not a connection string, no server there, or it does not let us in.
     pub async fn open(
         url: &str,
-        keys: Arc<dyn KeyStore>,
+        vault: PostgresVault,
         clock: &Clock,
     ) -> Result<Self, KurrentOpenError> {
         let settings = settings::settings(url)?;
@@ -89,7 +89,7 @@ impl KurrentStore {
             async move { shared.link.supervise(first, &shared.tail).await }
         });
         let supervisor = supervisor.abort_handle();
-        Ok(Self { shared, keys, under_way: UnderWay::default(), supervisor })
+        Ok(Self { shared, vault, under_way: UnderWay::default(), supervisor })
     }
 }
 
@@ -108,7 +108,7 @@ impl EventStore for KurrentStore {
     async fn append(&self, append: Append) -> Result<Appended, StoreError> {
         let Shared { link, tail } = &*self.shared;
         let under_way = &self.under_way;
-        Appender { link, tail, keys: &*self.keys, under_way }.append(append).await
+        Appender { link, tail, vault: &self.vault, under_way }.append(append).await
     }
 
     async fn read_stream(
@@ -142,10 +142,10 @@ impl EventStore for KurrentStore {
     }
 
     async fn read_key(&self, subject: &StreamId) -> Result<Option<KeyRecord>, StoreError> {
-        self.keys.read_key(subject).await
+        self.vault.read_key(subject).await
     }
 
     async fn destroy_key(&self, subject: &StreamId) -> Result<(), StoreError> {
-        self.keys.destroy_key(subject).await
+        self.vault.destroy_key(subject).await
     }
 }

@@ -154,7 +154,7 @@ impl Location {
             #[cfg(feature = "kurrentdb")]
             Self::KurrentDb(url, keys) => {
                 let vault = PostgresVault::open(keys, fingerprint, clock.clone()).await?;
-                Arc::new(KurrentStore::open(url.as_str(), Arc::new(vault), &clock).await?)
+                Arc::new(KurrentStore::open(url.as_str(), vault, &clock).await?)
             }
         })
     }
@@ -227,9 +227,8 @@ impl Location {
                     Side::Target => CopyLock::take(keys).await?,
                 };
                 let vault = PostgresVault::open(keys, fingerprint, clock.clone()).await?;
-                let beside = Arc::new(vault.clone());
-                let store = KurrentStore::open(url.as_str(), beside, &clock).await?;
-                Arc::new(KurrentTransfer::new(store, vault, lock))
+                let store = KurrentStore::open(url.as_str(), vault, &clock).await?;
+                Arc::new(KurrentTransfer::new(store, lock))
             }
         })
     }

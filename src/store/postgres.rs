@@ -23,10 +23,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 use whence_events::{Mac, Position, Recorded, StreamId, Version};
 
-use super::{
-    Append, Appended, Batch, EventStore, KeyRecord, KeyStore as _, Leaves, QUEUE_CAPACITY,
-    StoreError,
-};
+use super::{Append, Appended, Batch, EventStore, KeyRecord, Leaves, QUEUE_CAPACITY, StoreError};
 use crate::infra::clock::Clock;
 use crate::infra::postgres::PostgresUrl;
 pub(super) use examine::{Parts, examine};

@@ -12,7 +12,7 @@ use whence_events::{EventId, Position, Version};
 use super::link::{Failure, Link};
 use super::tail::Tail;
 use super::{read, record};
-use crate::store::{Append, Appended, KeyPut, KeyStore, NothingToAppend, StoreError};
+use crate::store::{Append, Appended, KeyPut, NothingToAppend, PostgresVault, StoreError};
 
 /// How long an append that is on disk waits until the tail has told of it. Past that it answers all
 /// the same: whoever then misses the event looks at the log.
@@ -73,7 +73,7 @@ impl Drop for Call<'_> {
 pub(super) struct Appender<'a> {
     pub(super) link: &'a Link,
     pub(super) tail: &'a Tail,
-    pub(super) keys: &'a dyn KeyStore,
+    pub(super) vault: &'a PostgresVault,
     pub(super) under_way: &'a UnderWay,
 }
 
@@ -125,7 +125,7 @@ impl Appender<'_> {
         if length != append.expected_length {
             return Ok(());
         }
-        match self.keys.put(&append.stream, key).await? {
+        match self.vault.put(&append.stream, key).await? {
             KeyPut::Stored => Ok(()),
             // Another node was faster with its key, and is about to be with its events.
             KeyPut::Taken => Err(StoreError::Conflict { length }),

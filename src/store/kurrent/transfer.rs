@@ -5,22 +5,19 @@ use whence_events::{Position, Recorded};
 
 use super::append::{self, Answer};
 use super::{KurrentStore, read, record};
-use crate::store::{
-    EventStore, KeyPlace, PostgresVault, StoreError, StoredKey, Transfer, postgres::CopyLock,
-};
+use crate::store::{EventStore, KeyPlace, StoreError, StoredKey, Transfer, postgres::CopyLock};
 
 /// A log in KurrentDB as one side of a copy, with the vault beside it.
 pub(in crate::store) struct KurrentTransfer {
     store: KurrentStore,
-    vault: PostgresVault,
     /// On the database of the vault: the log itself has nothing that can be locked.
     _lock: CopyLock,
 }
 
 impl KurrentTransfer {
-    /// Of a log that is open, its vault, and the lock on the database of that.
-    pub(in crate::store) fn new(store: KurrentStore, vault: PostgresVault, lock: CopyLock) -> Self {
-        Self { store, vault, _lock: lock }
+    /// Takes an open log, and the lock on the database of its vault.
+    pub(in crate::store) fn new(store: KurrentStore, lock: CopyLock) -> Self {
+        Self { store, _lock: lock }
     }
 
     /// Appends neighbours of one stream; their place is the one they had. Gives the position of the
@@ -70,10 +67,10 @@ impl Transfer for KurrentTransfer {
         after: Option<&KeyPlace>,
         limit: usize,
     ) -> Result<Vec<StoredKey>, StoreError> {
-        self.vault.keys(after, limit).await
+        self.store.vault.keys(after, limit).await
     }
 
     async fn import_keys(&self, keys: &[StoredKey]) -> Result<(), StoreError> {
-        self.vault.import_keys(keys).await
+        self.store.vault.import_keys(keys).await
     }
 }

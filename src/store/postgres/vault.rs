@@ -1,6 +1,5 @@
 //! The vault in Postgres, beside a log in the same database or elsewhere.
 
-use async_trait::async_trait;
 use deadpool_postgres::Pool;
 use tokio_postgres::Row;
 use whence_events::{Mac, StreamId};
@@ -10,7 +9,7 @@ use super::open::{self, OpenError};
 use super::read::{ReadError, Readers};
 use crate::infra::clock::Clock;
 use crate::infra::postgres::PostgresUrl;
-use crate::store::{KeyPut, KeyRecord, KeyStore, NewKey, StoreError};
+use crate::store::{KeyPut, KeyRecord, NewKey, StoreError};
 
 /// Connections of a vault that has its pool to itself.
 const CONNECTIONS: usize = 8;
@@ -40,11 +39,10 @@ impl PostgresVault {
     pub(super) fn over(pool: Pool, clock: Clock) -> Self {
         Self { readers: Readers::new(pool), clock }
     }
-}
 
-#[async_trait]
-impl KeyStore for PostgresVault {
-    async fn put(&self, subject: &StreamId, key: &NewKey) -> Result<KeyPut, StoreError> {
+    /// Stores a key of a subject, unless there is one of its generation already; durable on `Ok`. After
+    /// [`StoreError::Unavailable`] the same key may be put again: it may have been stored.
+    pub async fn put(&self, subject: &StreamId, key: &NewKey) -> Result<KeyPut, StoreError> {
         let (subject, generation) = (subject.to_string(), i64::from(key.generation));
         let now = self.clock.now().as_micros();
         let sql = "INSERT INTO vault.subject_keys (subject, generation, wrapped, created_at)
@@ -58,7 +56,8 @@ impl KeyStore for PostgresVault {
         Ok(if found == [Some(true)] { KeyPut::Stored } else { KeyPut::Taken })
     }
 
-    async fn read_key(&self, subject: &StreamId) -> Result<Option<KeyRecord>, StoreError> {
+    /// Returns the latest key of a subject.
+    pub async fn read_key(&self, subject: &StreamId) -> Result<Option<KeyRecord>, StoreError> {
         let sql = "SELECT generation, wrapped FROM vault.subject_keys
                    WHERE subject = $1 ORDER BY generation DESC LIMIT 1";
         let record = |row: &Row| -> Result<KeyRecord, ReadError> {
@@ -68,8 +67,9 @@ impl KeyStore for PostgresVault {
         Ok(self.readers.query(sql, &[&subject.to_string()], record).await?.pop())
     }
 
-    // Postgres keeps the old row on its pages until it vacuums them, and in archived WAL.
-    async fn destroy_key(&self, subject: &StreamId) -> Result<(), StoreError> {
+    /// Destroys the key of a subject for good; done when it returns, also when there was none.
+    pub async fn destroy_key(&self, subject: &StreamId) -> Result<(), StoreError> {
+        // Postgres keeps the old row on its pages until it vacuums them, and in archived WAL.
         let sql = "UPDATE vault.subject_keys SET wrapped = NULL, destroyed_at = $2
                    WHERE subject = $1 AND wrapped IS NOT NULL";
         let now = self.clock.now().as_micros();

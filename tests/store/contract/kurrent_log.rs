@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use whence::infra::clock::Clock;
 use whence::infra::random::new_event_id;
-use whence::store::{
-    Append, Appended, EventStore, KeyPut, KeyStore as _, NewEvent, NewKey, StoreError,
-};
+use whence::store::{Append, Appended, EventStore, KeyPut, NewEvent, NewKey, StoreError};
 use whence_events::{Actor, Event, Metadata, Timestamp};
 
 use crate::contract::kurrent::Kurrent;
@@ -157,7 +155,7 @@ async fn of_two_first_keys_the_second_is_a_conflict_and_writes_nothing() {
     let store = log.open().await;
     let stream = new_stream();
     let key = |bytes: &[u8]| NewKey { generation: 0, wrapped: bytes.to_vec() };
-    assert_eq!(log.keys.put(&stream, &key(b"fast")).await.unwrap(), KeyPut::Stored);
+    assert_eq!(log.vault.put(&stream, &key(b"fast")).await.unwrap(), KeyPut::Stored);
     let append = append(&stream, 0, 1);
     let slow = Append { new_key: Some(key(b"slow")), ..append.clone() };
     let refused = store.append(slow).await;
