@@ -12,6 +12,7 @@
 
 pub mod message;
 
+mod config;
 mod connection;
 mod directory;
 mod memory;
@@ -19,14 +20,11 @@ mod relay;
 mod smtp;
 
 use std::fmt;
-use std::path::PathBuf;
-use std::time::Duration;
 
-use lettre::Address;
-use lettre::message::Mailbox;
 use whence_events::DeliveryFailure;
 use whence_events::EmailAddress;
 
+pub use self::config::{Limits, MailConfigError, Sender};
 pub use self::directory::Directory;
 pub use self::memory::{Memory, StoredMail};
 pub use self::message::{CodeText, Mail};
@@ -41,65 +39,6 @@ pub enum Mailer {
     Directory(Directory),
     /// Into this process.
     Memory(Memory),
-}
-
-/// Who mails are from: the `From:` header, and the address that bounces return to.
-#[derive(Clone, Debug)]
-pub struct Sender {
-    /// Shown name; may be empty.
-    pub name: String,
-    /// Address.
-    pub address: String,
-}
-
-/// Bounds of a [`Mailer`].
-#[derive(Clone, Debug)]
-pub struct Limits {
-    /// Longest time of one send: waiting for a free connection, connecting, retrying and all.
-    pub send_timeout: Duration,
-    /// Most connections to the mail server at a time; further sends wait.
-    pub connections: usize,
-    /// Most mails that `memory` keeps; past it the oldest is dropped.
-    pub memory_mails: usize,
-    /// PEM certificates to trust beside those of the operating system.
-    pub extra_roots: Vec<u8>,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            send_timeout: Duration::from_secs(10),
-            connections: 8,
-            memory_mails: 100_000,
-            extra_roots: Vec::new(),
-        }
-    }
-}
-
-/// A mail setting that cannot be used. Its text is a sentence for the operator and never repeats
-/// the setting, which may hold a password.
-#[derive(Debug, thiserror::Error)]
-pub enum MailConfigError {
-    /// None of the known ways.
-    #[error("mail must be `directory:DIR`, `smtp://HOST`, `smtps://HOST` or `memory`")]
-    UnknownWay,
-    /// `directory:` without a directory.
-    #[error("`directory:` needs the directory that mails are written to, as in `directory:mails`")]
-    NoDirectory,
-    /// The directory cannot be made or written.
-    #[error("mails cannot be written to `{}`: {source}", .dir.display())]
-    Directory {
-        /// The directory.
-        dir: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// An `smtp://` or `smtps://` URL that cannot be used, and why.
-    #[error("the address of the mail server {0}")]
-    Smtp(&'static str),
-    /// A sender that cannot be used, and why.
-    #[error("the sender of mails {0}")]
-    Sender(&'static str),
 }
 
 impl Mailer {
@@ -223,22 +162,6 @@ impl fmt::Debug for Mailer {
             Self::Directory(directory) => directory.fmt(f),
             Self::Memory(_) => f.write_str("memory"),
         }
-    }
-}
-
-impl Sender {
-    fn mailbox(&self) -> Result<Mailbox, MailConfigError> {
-        let address: Address = self
-            .address
-            .parse()
-            .ok()
-            .filter(|_| self.address.is_ascii())
-            .ok_or(MailConfigError::Sender("has no valid e-mail address"))?;
-        if self.name.contains(|c: char| c.is_control()) || self.name.len() > 200 {
-            return Err(MailConfigError::Sender("needs a name of one line and at most 200 bytes"));
-        }
-        let name = self.name.trim();
-        Ok(Mailbox::new((!name.is_empty()).then(|| name.to_owned()), address))
     }
 }
 

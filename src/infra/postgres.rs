@@ -1,5 +1,6 @@
 //! Connections to Postgres: where it is, how it is spoken to, and how long anything may take.
 
+mod error;
 pub(crate) mod tls;
 
 use std::fmt;
@@ -13,6 +14,7 @@ use tokio_postgres::config::{Config, Host, SslMode, TargetSessionAttrs};
 use tokio_postgres::{AsyncMessage, Client};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+pub use error::{ConnectError, UrlError, message};
 use tls::Trust;
 
 /// How long the hosts together may take to accept a connection, unless the URL says it itself; and
@@ -48,11 +50,6 @@ pub struct PostgresUrl {
     config: Config,
     tls: MakeRustlsConnect,
 }
-
-/// What is wrong with a `postgres://` URL, in one sentence without its password.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct UrlError(String);
 
 /// The task that polls a connection, and ends with this value: the connection is closed then.
 #[must_use]
@@ -180,29 +177,6 @@ impl fmt::Display for PostgresUrl {
 impl fmt::Debug for PostgresUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "PostgresUrl({self})")
-    }
-}
-
-/// Why there is no connection.
-#[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
-    /// It was refused, by the network or by the server.
-    #[error("{}", said(.0))]
-    Refused(#[from] tokio_postgres::Error),
-    /// There was no answer.
-    #[error("no answer in time")]
-    TimedOut,
-}
-
-/// An error of the client with what the server said, which its own words leave out.
-#[must_use]
-pub fn said(error: &tokio_postgres::Error) -> String {
-    if let Some(server) = error.as_db_error() {
-        return server.message().to_owned();
-    }
-    match std::error::Error::source(error) {
-        Some(cause) => format!("{error}: {cause}"),
-        None => error.to_string(),
     }
 }
 

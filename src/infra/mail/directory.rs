@@ -13,7 +13,7 @@ use tempfile::NamedTempFile;
 use whence_events::DeliveryFailure;
 use whence_events::EmailAddress;
 
-use super::MailConfigError;
+use super::config::MailConfigError;
 use super::message::{self, Mail};
 
 /// A directory of `.eml` files, numbered in the order of writing, readable by their owner only.

@@ -9,7 +9,7 @@ use lettre::transport::smtp::extension::ClientId;
 use percent_encoding::percent_decode_str;
 use url::{Host, Url};
 
-use super::MailConfigError;
+use super::config::MailConfigError;
 
 /// A mail server and the terms of talking to it.
 pub(super) struct Relay {

@@ -11,10 +11,10 @@ use tokio::time::{Instant, timeout};
 use whence_events::DeliveryFailure;
 use whence_events::EmailAddress;
 
+use super::config::{Limits, MailConfigError};
 use super::connection::{Connection, Failed};
 use super::message::{self, Mail};
 use super::relay::Relay;
-use super::{Limits, MailConfigError};
 
 /// A connection unused for longer is not used again: servers and firewalls forget it silently.
 const MAX_IDLE: Duration = Duration::from_secs(30);

@@ -9,7 +9,7 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
-use super::UrlError;
+use super::error::UrlError;
 
 /// How much is asked of a server's certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -6,7 +6,7 @@ use whence_projections::{inspect_postgres, inspect_writer};
 
 use super::link::{Link, Opened};
 use super::{KurrentUrl, PATIENCE, read, record, settings};
-use crate::infra::postgres::{PostgresUrl, said};
+use crate::infra::postgres::{PostgresUrl, message};
 use crate::store::findings::{ExamineContext, Findings, Level};
 
 /// Events behind the tables that are counted at most.
@@ -67,15 +67,15 @@ async fn read_models(
     client: &Client,
     findings: &mut Findings,
 ) -> Result<(), String> {
-    let is_led = inspect_writer(client).await.map_err(|error| said(&error))?.is_some();
-    let mut found = inspect_postgres(client).await.map_err(|error| said(&error))?;
+    let is_led = inspect_writer(client).await.map_err(|error| message(&error))?.is_some();
+    let mut found = inspect_postgres(client).await.map_err(|error| message(&error))?;
     // What was committed a moment ago may be on its way.
     for _ in 0..LOOKS {
         if !is_led || found.iter().all(|found| found.reached.position >= head) {
             break;
         }
         tokio::time::sleep(MOMENT).await;
-        found = inspect_postgres(client).await.map_err(|error| said(&error))?;
+        found = inspect_postgres(client).await.map_err(|error| message(&error))?;
     }
     if found.is_empty() {
         findings.bad(Level::Warn, "read models", "there are none yet", "serve makes them");

@@ -9,7 +9,7 @@ use whence_events::{EventId, Position, Timestamp};
 use whence_projections::{ProjectorState, inspect_postgres, inspect_writer};
 
 use super::open::{LOG, OLDEST_SERVER, VAULT};
-use crate::infra::postgres::{PostgresUrl, said};
+use crate::infra::postgres::{PostgresUrl, message};
 use crate::infra::sealing::opens;
 use crate::store::clamped;
 use crate::store::findings::{ExamineContext, Findings, Level};
@@ -51,7 +51,7 @@ pub(in crate::store) async fn examine(
     findings.ok(check, format!("Postgres at {url} answers"));
     let mut patient = Patient { client: &client, parts, findings };
     if let Err(error) = patient.look(url, context).await {
-        let found = format!("the database {url} cannot be examined: {}", said(&error));
+        let found = format!("the database {url} cannot be examined: {}", message(&error));
         findings.bad(Level::Fail, "database", found, "see the log of the server");
     }
 }

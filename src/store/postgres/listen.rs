@@ -172,7 +172,7 @@ fn of_another_node(payload: &str, node: &str) -> Option<Position> {
 enum ListenError {
     #[error(transparent)]
     Connect(#[from] crate::infra::postgres::ConnectError),
-    #[error("{}", crate::infra::postgres::said(.0))]
+    #[error("{}", crate::infra::postgres::message(.0))]
     Postgres(#[from] tokio_postgres::Error),
     #[error(transparent)]
     Store(#[from] StoreError),

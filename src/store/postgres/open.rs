@@ -4,7 +4,7 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Transaction};
 use whence_events::{Mac, Position, Timestamp};
 
-use crate::infra::postgres::{ConnectError, Driven, PostgresUrl, said};
+use crate::infra::postgres::{ConnectError, Driven, PostgresUrl, message};
 use crate::store::clamped;
 
 /// The oldest server that its makers still look after.
@@ -29,7 +29,7 @@ pub enum OpenError {
         source: ConnectError,
     },
     /// Postgres said no.
-    #[error("cannot open the log at {place}: {}", said(.source))]
+    #[error("cannot open the log at {place}: {}", message(.source))]
     Postgres {
         /// Where.
         place: String,
@@ -228,7 +228,7 @@ fn failed(place: &str, source: tokio_postgres::Error) -> OpenError {
     let place = place.to_owned();
     match source.code() {
         Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
-            OpenError::NoRights { place, reason: said(&source) }
+            OpenError::NoRights { place, reason: message(&source) }
         }
         Some(&SqlState::DUPLICATE_SCHEMA) => OpenError::NotOurs(place),
         _ => OpenError::Postgres { place, source },

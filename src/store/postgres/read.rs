@@ -15,7 +15,7 @@ use whence_events::{
     Timestamp, Version,
 };
 
-use crate::infra::postgres::said;
+use crate::infra::postgres::message;
 use crate::store::{Leaves, StoreError, clamped};
 
 /// How long a statement may take to begin to answer, and then to go on: no caller waits longer.
@@ -131,7 +131,7 @@ impl Readers {
 /// Why a read has no answer.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum ReadError {
-    #[error("{}", said(.0))]
+    #[error("{}", message(.0))]
     Postgres(#[from] tokio_postgres::Error),
     #[error("no connection to Postgres: {0}")]
     Pool(#[from] PoolError),

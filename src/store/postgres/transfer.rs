@@ -9,7 +9,7 @@ use whence_events::{Position, Recorded, Timestamp};
 use super::columns::EventColumns;
 use super::read::ReadError;
 use super::{PostgresStore, PostgresVault, SETTINGS};
-use crate::infra::postgres::{ConnectError, Driven, PostgresUrl, said};
+use crate::infra::postgres::{ConnectError, Driven, PostgresUrl, message};
 use crate::store::{EventStore, KeyPlace, StoreError, StoredKey, Transfer, clamped};
 
 /// Held, for as long as its session lasts, by who copies into this database.
@@ -38,7 +38,7 @@ pub(in crate::store) enum LockError {
         source: ConnectError,
     },
     /// Postgres said no.
-    #[error("cannot ask the Postgres at {place}: {}", said(.source))]
+    #[error("cannot ask the Postgres at {place}: {}", message(.source))]
     Postgres {
         /// Where.
         place: String,

@@ -12,7 +12,7 @@ use whence_events::{Position, Timestamp, Version};
 
 use super::super::SETTINGS;
 use super::super::columns::EventColumns;
-use crate::infra::postgres::{ConnectError, Driven, PostgresUrl, said};
+use crate::infra::postgres::{ConnectError, Driven, PostgresUrl, message};
 use crate::store::{Append, NewEvent, clamped};
 
 /// How long a batch may take: longer than it may wait for the lock of the head row, so that the
@@ -51,7 +51,7 @@ impl Committed {
 pub(super) enum WriteError {
     #[error("cannot connect to Postgres: {0}")]
     Connect(#[from] ConnectError),
-    #[error("{}", said(.0))]
+    #[error("{}", message(.0))]
     Postgres(#[from] tokio_postgres::Error),
     #[error("Postgres did not answer in time")]
     TimedOut,
