@@ -31,7 +31,7 @@ pub use sqlite::{OpenError, SqliteStore};
 pub use transfer::{KeyPlace, StoredKey, Transfer};
 
 /// How long the tail may have heard nothing of the log.
-pub const OUT_OF_TOUCH: Duration = Duration::from_secs(3);
+pub const MAX_TAIL_SILENCE: Duration = Duration::from_secs(3);
 
 /// Jobs that may wait for the one writer of a node; past that, callers wait to get in.
 const QUEUE_CAPACITY: usize = 4096;
@@ -129,9 +129,9 @@ pub trait EventStore: Send + Sync + 'static {
     /// much it missed and reads that from the log.
     fn tail(&self) -> broadcast::Receiver<Batch>;
 
-    /// Whether the tail is known to be at most [`OUT_OF_TOUCH`] behind the log. While it is not, what
+    /// Whether the tail is known to be at most [`MAX_TAIL_SILENCE`] behind the log. While it is not, what
     /// other nodes have done meanwhile is unknown here, and no cached answer is worth anything.
-    fn in_touch(&self) -> bool;
+    fn is_current(&self) -> bool;
 
     /// The latest key of a subject.
     ///

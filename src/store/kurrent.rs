@@ -133,8 +133,8 @@ impl EventStore for KurrentStore {
         read::event_at(&self.shared.link, position).await.map_err(StoreError::unavailable)
     }
 
-    fn in_touch(&self) -> bool {
-        self.shared.link.in_touch()
+    fn is_current(&self) -> bool {
+        self.shared.link.is_current()
     }
 
     fn tail(&self) -> broadcast::Receiver<Batch> {

@@ -146,8 +146,8 @@ impl EventStore for PostgresStore {
         self.teller.subscribe()
     }
 
-    fn in_touch(&self) -> bool {
-        self.teller.in_touch()
+    fn is_current(&self) -> bool {
+        self.teller.is_current()
     }
 
     async fn read_key(&self, subject: &StreamId) -> Result<Option<KeyRecord>, StoreError> {

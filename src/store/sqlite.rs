@@ -141,7 +141,7 @@ impl EventStore for SqliteStore {
     }
 
     /// Whoever writes does it here.
-    fn in_touch(&self) -> bool {
+    fn is_current(&self) -> bool {
         true
     }
 

@@ -16,7 +16,7 @@ use whence_events::StreamId;
 
 use super::record;
 use super::tail::Tail;
-use crate::store::OUT_OF_TOUCH;
+use crate::store::MAX_TAIL_SILENCE;
 
 /// How long a call waits for a client that works.
 const MAX_WAIT: Duration = Duration::from_secs(2);
@@ -28,7 +28,7 @@ const MAX_CALL: Duration = Duration::from_secs(5);
 const MAX_PROBE: Duration = Duration::from_secs(2);
 
 /// How often the tail is held against the log. With the time of two answers it stays well below
-/// [`OUT_OF_TOUCH`].
+/// [`MAX_TAIL_SILENCE`].
 const HOLD_EVERY: Duration = Duration::from_secs(1);
 
 /// Times that a client is sent on to another leader before it is taken to be lost.
@@ -170,9 +170,9 @@ impl Link {
     }
 
     /// Whether the tail has told all that was there a moment ago.
-    pub(super) fn in_touch(&self) -> bool {
+    pub(super) fn is_current(&self) -> bool {
         let at = self.opened + Duration::from_millis(self.in_touch_at.load(Ordering::Relaxed));
-        at.elapsed() <= OUT_OF_TOUCH
+        at.elapsed() <= MAX_TAIL_SILENCE
     }
 
     /// Whether the tail has told all that was there when the link was last mended.

@@ -11,13 +11,13 @@ use whence_events::{Position, Recorded};
 use super::read::Readers;
 use crate::infra::errors::with_causes;
 use crate::infra::postgres::PostgresUrl;
-use crate::store::{Batch, OUT_OF_TOUCH, StoreError, TAIL_CAPACITY};
+use crate::store::{Batch, MAX_TAIL_SILENCE, StoreError, TAIL_CAPACITY};
 
 /// Events of other nodes that are read and told at a time.
 const PAGE: u64 = 1024;
 
 /// How often the log is asked where it ends, though nobody said that it moved: a notification can
-/// get lost. Well below [`OUT_OF_TOUCH`].
+/// get lost. Well below [`MAX_TAIL_SILENCE`].
 const POLL: Duration = Duration::from_secs(1);
 
 /// How long that may take.
@@ -46,8 +46,8 @@ impl Teller {
         self.tail.subscribe()
     }
 
-    pub(super) fn in_touch(&self) -> bool {
-        self.touched.lock().unwrap_or_else(PoisonError::into_inner).elapsed() <= OUT_OF_TOUCH
+    pub(super) fn is_current(&self) -> bool {
+        self.touched.lock().unwrap_or_else(PoisonError::into_inner).elapsed() <= MAX_TAIL_SILENCE
     }
 
     /// Tells a committed batch of this node, and first what other nodes have appended before it.

@@ -121,7 +121,7 @@ async fn an_event_is_found_by_its_position_and_nothing_is_between_positions() {
     }
     assert_eq!(store.event_at(u64::MAX).await.unwrap(), None);
     // And that was no reason to think that the link is broken.
-    assert!(store.in_touch());
+    assert!(store.is_current());
     assert_eq!(log.double.as_ref().unwrap().subscriptions(), 1);
 }
 
