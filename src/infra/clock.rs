@@ -10,10 +10,10 @@ use whence_events::Timestamp;
 /// A clock of the system that is set back stands still here until it has caught up. The floor
 /// survives restarts: the service raises it to the last moment the log knows ([`Clock::raise`]).
 #[derive(Clone, Debug)]
-pub struct Clock(Arc<Inner>);
+pub struct Clock(Arc<ClockState>);
 
 #[derive(Debug)]
-struct Inner {
+struct ClockState {
     /// The latest moment ever told, in microseconds.
     latest: AtomicI64,
     /// Tests move their own time.
@@ -24,14 +24,14 @@ impl Clock {
     /// The system's time.
     #[must_use]
     pub fn system() -> Self {
-        Self(Arc::new(Inner { latest: AtomicI64::new(i64::MIN), manual: None }))
+        Self(Arc::new(ClockState { latest: AtomicI64::new(i64::MIN), manual: None }))
     }
 
     /// A clock that stands still until it is [set](Self::set).
     #[must_use]
     pub fn manual(start: Timestamp) -> Self {
         let manual = Some(AtomicI64::new(start.as_micros()));
-        Self(Arc::new(Inner { latest: AtomicI64::new(i64::MIN), manual }))
+        Self(Arc::new(ClockState { latest: AtomicI64::new(i64::MIN), manual }))
     }
 
     /// Now, never before an earlier answer.

@@ -19,11 +19,11 @@ use tls::Trust;
 
 /// How long the hosts together may take to accept a connection, unless the URL says it itself; and
 /// how long a server may then take to greet. A request that waits longer is better told no.
-const CONNECT: Duration = Duration::from_secs(2);
-const GREET: Duration = Duration::from_secs(1);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+const GREETING_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long a caller waits for a connection of a pool that others have.
-const POOL_WAIT: Duration = Duration::from_secs(2);
+const POOL_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long bytes that were sent may remain without an answer of the peer's kernel: a host that
 /// vanished is noticed so.
@@ -53,9 +53,9 @@ pub struct PostgresUrl {
 
 /// The task that polls a connection, and ends with this value: the connection is closed then.
 #[must_use]
-pub struct Driven(JoinHandle<()>);
+pub struct ConnectionTask(JoinHandle<()>);
 
-impl Drop for Driven {
+impl Drop for ConnectionTask {
     fn drop(&mut self) {
         self.0.abort();
     }
@@ -86,7 +86,7 @@ impl PostgresUrl {
             return Err(no_url());
         }
         config.ssl_mode(mode);
-        bound(&mut config);
+        set_bounds(&mut config);
         Ok(Self { config, tls: MakeRustlsConnect::new(tls::config(&trust)?) })
     }
 
@@ -95,14 +95,14 @@ impl PostgresUrl {
     #[must_use]
     pub fn pool(&self, size: usize, settings: &[&str]) -> Pool {
         let manager = Manager::from_config(
-            self.with(settings),
+            self.config_with(settings),
             self.tls.clone(),
             ManagerConfig { recycling_method: RecyclingMethod::Fast },
         );
         Pool::builder(manager)
             .max_size(size)
-            .wait_timeout(Some(POOL_WAIT))
-            .create_timeout(Some(self.patience()))
+            .wait_timeout(Some(POOL_TIMEOUT))
+            .create_timeout(Some(self.connect_timeout()))
             .runtime(Runtime::Tokio1)
             .build()
             .expect("time-outs have a runtime")
@@ -112,40 +112,43 @@ impl PostgresUrl {
     ///
     /// # Errors
     /// When no host takes it in time.
-    pub async fn connect(&self, settings: &[&str]) -> Result<(Client, Driven), ConnectError> {
-        self.connect_and_hear(settings, |_| ()).await
+    pub async fn connect(
+        &self,
+        settings: &[&str],
+    ) -> Result<(Client, ConnectionTask), ConnectError> {
+        self.connect_with_messages(settings, |_| ()).await
     }
 
     /// The same, and what the server says by itself.
     ///
     /// # Errors
     /// As [`PostgresUrl::connect`].
-    pub async fn connect_and_hear(
+    pub async fn connect_with_messages(
         &self,
         settings: &[&str],
-        hear: impl Fn(AsyncMessage) + Send + 'static,
-    ) -> Result<(Client, Driven), ConnectError> {
-        let connecting = self.with(settings);
+        on_message: impl Fn(AsyncMessage) + Send + 'static,
+    ) -> Result<(Client, ConnectionTask), ConnectError> {
+        let connecting = self.config_with(settings);
         let connecting = connecting.connect(self.tls.clone());
-        let connected = tokio::time::timeout(self.patience(), connecting).await;
+        let connected = tokio::time::timeout(self.connect_timeout(), connecting).await;
         let (client, mut connection) = connected.map_err(|_| ConnectError::TimedOut)??;
         let driven = tokio::spawn(async move {
             while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await
             {
-                hear(message);
+                on_message(message);
             }
         });
-        Ok((client, Driven(driven)))
+        Ok((client, ConnectionTask(driven)))
     }
 
     /// How long connecting may take. The time-out of the configuration is for each host, and for the
     /// first packets only.
-    fn patience(&self) -> Duration {
-        let each = self.config.get_connect_timeout().copied().unwrap_or(CONNECT);
-        each * hosts(&self.config) + GREET
+    fn connect_timeout(&self) -> Duration {
+        let each = self.config.get_connect_timeout().copied().unwrap_or(CONNECT_TIMEOUT);
+        each * hosts(&self.config) + GREETING_TIMEOUT
     }
 
-    fn with(&self, settings: &[&str]) -> Config {
+    fn config_with(&self, settings: &[&str]) -> Config {
         let mut config = self.config.clone();
         // The last one wins: the URL over our habits, but not over what a caller cannot do without.
         let own = config.get_options().unwrap_or_default();
@@ -211,9 +214,9 @@ fn security(parameters: &str) -> Result<(String, SslMode, Trust), UrlError> {
 }
 
 /// Bounds whatever the URL leaves unbounded.
-fn bound(config: &mut Config) {
+fn set_bounds(config: &mut Config) {
     if config.get_connect_timeout().is_none() {
-        config.connect_timeout(CONNECT / hosts(config));
+        config.connect_timeout(CONNECT_TIMEOUT / hosts(config));
     }
     if config.get_tcp_user_timeout().is_none() {
         config.tcp_user_timeout(TCP_USER_TIMEOUT);

@@ -18,7 +18,7 @@ use whence_events::DeliveryFailure;
 use super::relay::{Relay, Security};
 
 /// A connection that has greeted, and encrypted and logged in as far as the relay asks for it.
-pub(super) struct Connection(AsyncSmtpConnection);
+pub(super) struct SmtpConnection(AsyncSmtpConnection);
 
 /// How far a mail came.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,7 +35,7 @@ pub(super) enum Stage {
 
 /// Why a mail was not accepted.
 #[derive(Debug)]
-pub(super) struct Failed {
+pub(super) struct SmtpFailure {
     pub(super) stage: Stage,
     pub(super) class: DeliveryFailure,
     /// The reply code, when the server said no. Its words may hold addresses and are not kept.
@@ -44,10 +44,10 @@ pub(super) struct Failed {
     pub(super) cause: Option<String>,
 }
 
-impl Connection {
+impl SmtpConnection {
     /// Connects; each address of the server has `timeout`.
-    pub(super) async fn open(relay: &Relay, timeout: Duration) -> Result<Self, Failed> {
-        let failed = |error| Failed::new(Stage::Connect, &error);
+    pub(super) async fn open(relay: &Relay, timeout: Duration) -> Result<Self, SmtpFailure> {
+        let failed = |error| SmtpFailure::new(Stage::Connect, &error);
         let implicit = match &relay.security {
             Security::Implicit(tls) => Some(tls.clone()),
             Security::Required(_) | Security::Opportunistic(_) | Security::Clear => None,
@@ -60,7 +60,7 @@ impl Connection {
                 .map_err(failed)?;
         match &relay.security {
             Security::Required(_) if !connection.can_starttls() => {
-                return Err(Failed::without_starttls());
+                return Err(SmtpFailure::without_starttls());
             }
             Security::Required(tls) | Security::Opportunistic(tls) if connection.can_starttls() => {
                 connection.starttls(tls.clone(), hello).await.map_err(failed)?;
@@ -73,7 +73,7 @@ impl Connection {
         if let Some(credentials) = &relay.credentials {
             let mechanisms = [Mechanism::Plain, Mechanism::Login];
             let login = connection.auth(&mechanisms, credentials).await;
-            login.map_err(|error| Failed::new(Stage::Login, &error))?;
+            login.map_err(|error| SmtpFailure::new(Stage::Login, &error))?;
         }
         Ok(Self(connection))
     }
@@ -84,7 +84,11 @@ impl Connection {
     }
 
     /// Hands over one mail.
-    pub(super) async fn deliver(&mut self, envelope: &Envelope, text: &[u8]) -> Result<(), Failed> {
+    pub(super) async fn deliver(
+        &mut self,
+        envelope: &Envelope,
+        text: &[u8],
+    ) -> Result<(), SmtpFailure> {
         let sender = envelope.from().cloned();
         self.say(Mail::new(sender, vec![]), 250).await?;
         for recipient in envelope.to() {
@@ -95,7 +99,7 @@ impl Connection {
         expect(250, answer, Stage::Text)
     }
 
-    async fn say(&mut self, command: impl std::fmt::Display, code: u16) -> Result<(), Failed> {
+    async fn say(&mut self, command: impl std::fmt::Display, code: u16) -> Result<(), SmtpFailure> {
         expect(code, self.0.command(command).await, Stage::Envelope)
     }
 }
@@ -103,17 +107,17 @@ impl Connection {
 /// Codes are compared, not only their first digit: an answer to another question, as after bytes
 /// that somebody slipped in before STARTTLS, must not pass for "accepted". A `code` of two digits
 /// leaves the third open.
-fn expect(code: u16, answer: Result<Response, Error>, stage: Stage) -> Result<(), Failed> {
-    let got: u16 = answer.map_err(|error| Failed::new(stage, &error))?.code().into();
+fn expect(code: u16, answer: Result<Response, Error>, stage: Stage) -> Result<(), SmtpFailure> {
+    let got: u16 = answer.map_err(|error| SmtpFailure::new(stage, &error))?.code().into();
     if got == code || got / 10 == code {
         Ok(())
     } else {
         let class = DeliveryFailure::Unreachable;
-        Err(Failed { stage, class, reply: Some(got), cause: None })
+        Err(SmtpFailure { stage, class, reply: Some(got), cause: None })
     }
 }
 
-impl Failed {
+impl SmtpFailure {
     fn new(stage: Stage, error: &Error) -> Self {
         let reply = error.status().map(u16::from);
         let cause = (stage == Stage::Connect).then(|| error.to_string());

@@ -18,9 +18,9 @@ use super::message::{self, Mail};
 
 /// A directory of `.eml` files, numbered in the order of writing, readable by their owner only.
 #[derive(Clone)]
-pub struct Directory(Arc<Shared>);
+pub struct Directory(Arc<DirectoryShared>);
 
-struct Shared {
+struct DirectoryShared {
     dir: PathBuf,
     from: Mailbox,
     next: AtomicU64,
@@ -35,7 +35,7 @@ impl Directory {
         match prepare(&dir) {
             Ok(last) => {
                 let next = AtomicU64::new(last.saturating_add(1));
-                Ok(Self(Arc::new(Shared { dir, from, next })))
+                Ok(Self(Arc::new(DirectoryShared { dir, from, next })))
             }
             Err(source) => Err(MailConfigError::Directory { dir, source }),
         }
@@ -55,7 +55,7 @@ impl Directory {
     }
 }
 
-impl Shared {
+impl DirectoryShared {
     /// Readers never see half a mail: it gets its name when it is whole. A name that another
     /// process took first is left alone, and the next one is tried.
     fn write(&self, bytes: &[u8]) -> io::Result<()> {

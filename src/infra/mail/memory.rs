@@ -10,7 +10,7 @@ use super::message::Mail;
 
 /// The mails of `memory`, shared by its clones.
 #[derive(Clone)]
-pub struct Memory(Arc<Shared>);
+pub struct Memory(Arc<MemoryShared>);
 
 /// One mail in memory.
 #[derive(Clone, Debug)]
@@ -21,7 +21,7 @@ pub struct StoredMail {
     pub mail: Mail,
 }
 
-struct Shared {
+struct MemoryShared {
     mails: Mutex<Mails>,
     arrived: Notify,
     capacity: usize,
@@ -48,7 +48,7 @@ impl Memory {
     #[must_use]
     pub fn new(capacity: usize) -> Self {
         let mails = Mutex::default();
-        Self(Arc::new(Shared { mails, arrived: Notify::new(), capacity: capacity.max(1) }))
+        Self(Arc::new(MemoryShared { mails, arrived: Notify::new(), capacity: capacity.max(1) }))
     }
 
     /// Takes the oldest mail of an address.

@@ -12,7 +12,7 @@ use whence_events::DeliveryFailure;
 use whence_events::EmailAddress;
 
 use super::config::{Limits, MailConfigError};
-use super::connection::{Connection, Failed};
+use super::connection::{SmtpConnection, SmtpFailure};
 use super::message::{self, Mail};
 use super::relay::Relay;
 
@@ -21,9 +21,9 @@ const MAX_IDLE: Duration = Duration::from_secs(30);
 
 /// A mail server and the connections to it, shared by the clones.
 #[derive(Clone)]
-pub struct Smtp(Arc<Shared>);
+pub struct Smtp(Arc<SmtpShared>);
 
-struct Shared {
+struct SmtpShared {
     relay: Relay,
     from: Mailbox,
     send_timeout: Duration,
@@ -35,7 +35,7 @@ struct Shared {
 }
 
 struct Idle {
-    connection: Connection,
+    connection: SmtpConnection,
     since: Instant,
 }
 
@@ -45,7 +45,7 @@ impl Smtp {
         from: Mailbox,
         limits: &Limits,
     ) -> Result<Self, MailConfigError> {
-        Ok(Self(Arc::new(Shared {
+        Ok(Self(Arc::new(SmtpShared {
             relay: Relay::parse(spec, &limits.extra_roots)?,
             from,
             send_timeout: limits.send_timeout,
@@ -57,9 +57,11 @@ impl Smtp {
     /// Connects, encrypts and logs in as for a mail, and says why it cannot.
     pub(super) async fn reach(&self) -> Result<(), String> {
         let limit = self.0.send_timeout;
-        match timeout(limit, Connection::open(&self.0.relay, limit / 2)).await {
+        match timeout(limit, SmtpConnection::open(&self.0.relay, limit / 2)).await {
             Ok(Ok(_)) => Ok(()),
-            Ok(Err(Failed { class, cause, .. })) => Err(cause.unwrap_or_else(|| class.to_string())),
+            Ok(Err(SmtpFailure { class, cause, .. })) => {
+                Err(cause.unwrap_or_else(|| class.to_string()))
+            }
             Err(_) => Err("no answer in time".into()),
         }
     }
@@ -71,7 +73,7 @@ impl Smtp {
         match timeout(limit, self.0.deliver(envelope, &text)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(failed)) => {
-                let Failed { stage, class, reply, cause } = failed;
+                let SmtpFailure { stage, class, reply, cause } = failed;
                 tracing::warn!(?stage, %class, reply, cause, "a mail was not accepted");
                 Err(class)
             }
@@ -83,10 +85,10 @@ impl Smtp {
     }
 }
 
-impl Shared {
+impl SmtpShared {
     /// Over an unused connection when there is one; a server that has closed it meanwhile costs a
     /// second try over a new one. A new one that fails is not tried again.
-    async fn deliver(&self, envelope: &Envelope, text: &[u8]) -> Result<(), Failed> {
+    async fn deliver(&self, envelope: &Envelope, text: &[u8]) -> Result<(), SmtpFailure> {
         // Never closed, so this cannot fail.
         let _permit = self.permits.acquire().await.ok();
         if let Some(connection) = self.reuse().await {
@@ -96,19 +98,19 @@ impl Shared {
             }
         }
         // Half the time, so that a second address of the server has a chance.
-        let connection = Connection::open(&self.relay, self.send_timeout / 2).await?;
+        let connection = SmtpConnection::open(&self.relay, self.send_timeout / 2).await?;
         self.deliver_over(connection, envelope, text).await
     }
 
-    /// A connection comes back only after an answer to all that was said: see [`Connection`].
+    /// A connection comes back only after an answer to all that was said: see [`SmtpConnection`].
     async fn deliver_over(
         &self,
-        mut connection: Connection,
+        mut connection: SmtpConnection,
         envelope: &Envelope,
         text: &[u8],
-    ) -> Result<(), Failed> {
+    ) -> Result<(), SmtpFailure> {
         let outcome = connection.deliver(envelope, text).await;
-        if outcome.as_ref().map_or_else(Failed::still_connected, |()| true) {
+        if outcome.as_ref().map_or_else(SmtpFailure::still_connected, |()| true) {
             self.idle().push(Idle { connection, since: Instant::now() });
         }
         outcome
@@ -116,7 +118,7 @@ impl Shared {
 
     /// The connection used last, when the server still answers on it. When it does not, the others
     /// have been silent for longer, and all are dropped.
-    async fn reuse(&self) -> Option<Connection> {
+    async fn reuse(&self) -> Option<SmtpConnection> {
         let Idle { mut connection, since } = self.idle().pop()?;
         let patience = self.send_timeout / 4;
         let usable = since.elapsed() < MAX_IDLE
