@@ -1,7 +1,7 @@
 //! The embedded log: SQLite, one writer, group commit.
 //!
 //! All appends go to one thread. It takes whatever waits, writes it in one transaction and answers
-//! when that is on disk; the next batch gathers while the disk works. Readers have connections of
+//! when that is on disk; the next batch gathers while the disk works. SqliteReaders have connections of
 //! their own and, in WAL mode, never wait for the writer nor it for them.
 
 mod connection;
@@ -26,15 +26,15 @@ use super::{
 };
 use crate::infra::clock::Clock;
 pub(super) use examine::examine;
-pub use open::OpenError;
-use read::Readers;
+pub use open::SqliteOpenError;
+use read::SqliteReaders;
 use work::{Job, Work};
 
 /// A log in one SQLite file.
 pub struct SqliteStore {
     jobs: mpsc::Sender<Job>,
     tail: broadcast::Sender<Batch>,
-    readers: Readers,
+    readers: SqliteReaders,
     /// `None` when it was opened for reading, and while the store is dropped.
     writer: Option<JoinHandle<()>>,
     /// Held while the store can append, so that no second process does.
@@ -47,20 +47,20 @@ impl SqliteStore {
     /// # Errors
     /// One sentence each: no such directory, in use by another process, made with another master
     /// key, written by a newer version, not a log at all, or damaged.
-    pub fn open(path: &Path, fingerprint: Mac, clock: Clock) -> Result<Self, OpenError> {
+    pub fn open(path: &Path, fingerprint: Mac, clock: Clock) -> Result<Self, SqliteOpenError> {
         let lock = open::lock(path)?;
         let connection = open::writer(path, fingerprint)?;
         if let Some(latest) = open::latest_time(&connection)? {
             clock.raise(latest);
         }
-        let readers = Readers::new(path);
+        let readers = SqliteReaders::new(path);
         let (jobs, queue) = mpsc::channel(QUEUE_CAPACITY);
         let (tail, _) = broadcast::channel(TAIL_CAPACITY);
         let writer = write::Writer::new(connection, clock, tail.clone())?;
         let writer = std::thread::Builder::new()
             .name("whence-log".into())
             .spawn(move || writer.run(queue))
-            .map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
+            .map_err(|source| SqliteOpenError::Io { path: path.to_owned(), source })?;
         Ok(Self { jobs, tail, readers, writer: Some(writer), _lock: Some(lock) })
     }
 
@@ -69,18 +69,18 @@ impl SqliteStore {
     ///
     /// # Errors
     /// As [`SqliteStore::open`], but never that it is in use; and when there is none.
-    pub fn open_to_read(path: &Path, fingerprint: Mac) -> Result<Self, OpenError> {
+    pub fn open_to_read(path: &Path, fingerprint: Mac) -> Result<Self, SqliteOpenError> {
         open::reader(path, fingerprint)?;
         let (tail, _) = broadcast::channel(1);
         let jobs = mpsc::channel(1).0;
-        Ok(Self { jobs, tail, readers: Readers::new(path), writer: None, _lock: None })
+        Ok(Self { jobs, tail, readers: SqliteReaders::new(path), writer: None, _lock: None })
     }
 
-    async fn ask(&self, work: Work) -> Result<Appended, StoreError> {
+    async fn submit(&self, work: Work) -> Result<Appended, StoreError> {
         let (answer, result) = oneshot::channel();
         let job = Job { work, answer };
         if self.writer.is_none() {
-            return Err(StoreError::unavailable(OpenedToRead));
+            return Err(StoreError::unavailable(OpenedForReading));
         }
         self.jobs.send(job).await.map_err(|_| StoreError::unavailable(WriterGone))?;
         result.await.map_err(|_| StoreError::unavailable(WriterGone))?
@@ -108,13 +108,13 @@ struct WriterGone;
 /// Nothing is appended through a store that was opened for reading.
 #[derive(Debug, thiserror::Error)]
 #[error("the log was opened for reading")]
-struct OpenedToRead;
+struct OpenedForReading;
 
 #[async_trait]
 impl EventStore for SqliteStore {
     async fn append(&self, append: Append) -> Result<Appended, StoreError> {
         append.check()?;
-        self.ask(Work::Append(append)).await
+        self.submit(Work::Append(append)).await
     }
 
     // Reads run where they are called: an indexed read out of the page cache takes microseconds,
@@ -154,6 +154,6 @@ impl EventStore for SqliteStore {
     }
 
     async fn destroy_key(&self, subject: &StreamId) -> Result<(), StoreError> {
-        self.ask(Work::DestroyKey(subject.clone())).await.map(drop)
+        self.submit(Work::DestroyKey(subject.clone())).await.map(drop)
     }
 }

@@ -12,15 +12,11 @@ use whence_projections::{ProjectorState, inspect_sqlite};
 use super::connection;
 use super::open::{APPLICATION_ID, MIGRATIONS, OLDEST_SQLITE, is_made_with, latest_time};
 use crate::infra::sealing::opens;
-use crate::store::findings::{ExamineContext, Findings, Level};
+use crate::store::findings::{EXAMINE_INTERVAL, EXAMINE_TRIES, ExamineContext, Findings, Level};
 
 /// Events at the end of the log, and keys, that are looked at.
-const TAIL: u64 = 1000;
-const KEYS: u64 = 50;
-
-/// How often a service is given a moment to bring its tables up to a position.
-const LOOKS: usize = 20;
-const MOMENT: std::time::Duration = std::time::Duration::from_millis(100);
+const EXAMINED_EVENTS: u64 = 1000;
+const EXAMINED_KEYS: u64 = 50;
 
 pub(in crate::store) fn examine(
     directory: &Path,
@@ -137,7 +133,7 @@ fn keys(
     let sql = "SELECT subject, generation, wrapped FROM subject_keys
                WHERE wrapped IS NOT NULL LIMIT ?1";
     let mut statement = connection.prepare(sql)?;
-    let rows = statement.query_map([KEYS], |row| {
+    let rows = statement.query_map([EXAMINED_KEYS], |row| {
         Ok((row.get::<_, String>(0)?, row.get::<_, u32>(1)?, row.get::<_, Vec<u8>>(2)?))
     })?;
     let (mut seen, mut damaged) = (0, 0);
@@ -189,7 +185,8 @@ fn positions(connection: &Connection, findings: &mut Findings) -> rusqlite::Resu
     let sql = "SELECT count(*), coalesce(min(position), 1), coalesce(max(position), 0) FROM
                  (SELECT position FROM events ORDER BY position DESC LIMIT ?1)";
     let (count, first, last): (u64, u64, u64) =
-        connection.query_row(sql, [TAIL], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        connection
+            .query_row(sql, [EXAMINED_EVENTS], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     findings.positions(last, last, last + 1 - first != count);
     Ok(last)
 }
@@ -210,11 +207,11 @@ fn read_models(
     // What was committed a moment ago may be on its way.
     let is_behind =
         |found: &[ProjectorState]| found.iter().any(|found| found.reached.position < head);
-    for _ in 0..LOOKS {
+    for _ in 0..EXAMINE_TRIES {
         if !is_served || !is_behind(&found) {
             break;
         }
-        std::thread::sleep(MOMENT);
+        std::thread::sleep(EXAMINE_INTERVAL);
         found = inspect_sqlite(&file)?;
     }
     for found in &found {

@@ -20,7 +20,7 @@ pub(super) const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/sqlit
 
 /// Why a log cannot be opened.
 #[derive(Debug, thiserror::Error)]
-pub enum OpenError {
+pub enum SqliteOpenError {
     /// The file or its directory.
     #[error("cannot open the log {}: {source}", path.display())]
     Io {
@@ -60,22 +60,22 @@ pub enum OpenError {
 }
 
 /// Takes the lock file beside the log; it is released when the returned file is dropped.
-pub(super) fn lock(path: &Path) -> Result<File, OpenError> {
-    let failed = |source| OpenError::Io { path: path.to_owned(), source };
+pub(super) fn lock(path: &Path) -> Result<File, SqliteOpenError> {
+    let failed = |source| SqliteOpenError::Io { path: path.to_owned(), source };
     let mut options = OpenOptions::new();
     let options = options.create(true).truncate(false).write(true);
     let file = options.open(path.with_extension("lock")).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.to_owned())),
+        Err(TryLockError::WouldBlock) => Err(SqliteOpenError::InUse(path.to_owned())),
         Err(TryLockError::Error(error)) => Err(failed(error)),
     }
 }
 
 /// The writer's connection, to a log that was checked and brought up to date.
-pub(super) fn writer(path: &Path, fingerprint: Mac) -> Result<Connection, OpenError> {
+pub(super) fn writer(path: &Path, fingerprint: Mac) -> Result<Connection, SqliteOpenError> {
     if rusqlite::version_number() < OLDEST_SQLITE {
-        return Err(OpenError::OldSqlite(rusqlite::version()));
+        return Err(SqliteOpenError::OldSqlite(rusqlite::version()));
     }
     let wal = path.with_extension("db-wal");
     let crashed = wal.metadata().is_ok_and(|wal| wal.len() > 0);
@@ -92,21 +92,23 @@ pub(super) fn writer(path: &Path, fingerprint: Mac) -> Result<Connection, OpenEr
 }
 
 /// Looks whether the log at `path` is one that may be read here. Changes nothing.
-pub(super) fn reader(path: &Path, fingerprint: Mac) -> Result<(), OpenError> {
+pub(super) fn reader(path: &Path, fingerprint: Mac) -> Result<(), SqliteOpenError> {
     let connection = connection::read_only(path)?;
     match check(&connection, path, fingerprint)? {
-        0 => Err(OpenError::NotALog(path.to_owned())),
+        0 => Err(SqliteOpenError::NotALog(path.to_owned())),
         _ => Ok(()),
     }
 }
 
 /// Makes the file, if it is not there, for this user's eyes only; SQLite gives the WAL the same mode.
-fn make_private(path: &Path) -> Result<(), OpenError> {
+fn make_private(path: &Path) -> Result<(), SqliteOpenError> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let mut options = OpenOptions::new();
     match options.write(true).create_new(true).mode(0o600).open(path) {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-        made => made.map(drop).map_err(|source| OpenError::Io { path: path.to_owned(), source }),
+        made => {
+            made.map(drop).map_err(|source| SqliteOpenError::Io { path: path.to_owned(), source })
+        }
     }
 }
 
@@ -118,10 +120,10 @@ pub(super) fn latest_time(connection: &Connection) -> rusqlite::Result<Option<Ti
 
 /// Whether the file is a log that this version and this key may open: its format, 0 for a new file.
 /// Changes nothing.
-fn check(connection: &Connection, path: &Path, fingerprint: Mac) -> Result<usize, OpenError> {
+fn check(connection: &Connection, path: &Path, fingerprint: Mac) -> Result<usize, SqliteOpenError> {
     let pragma = |name| connection.query_row(name, [], |row| row.get::<_, i64>(0));
     let id = pragma("PRAGMA application_id").map_err(|error| match error.sqlite_error_code() {
-        Some(rusqlite::ErrorCode::NotADatabase) => OpenError::NotALog(path.to_owned()),
+        Some(rusqlite::ErrorCode::NotADatabase) => SqliteOpenError::NotALog(path.to_owned()),
         _ => error.into(),
     })?;
     let format = usize::try_from(pragma("PRAGMA user_version")?).unwrap_or(usize::MAX);
@@ -130,14 +132,14 @@ fn check(connection: &Connection, path: &Path, fingerprint: Mac) -> Result<usize
         return Ok(0);
     }
     if id != i64::from(APPLICATION_ID) {
-        return Err(OpenError::NotALog(path.to_owned()));
+        return Err(SqliteOpenError::NotALog(path.to_owned()));
     }
     let known = MIGRATIONS.len();
     if format > known {
-        return Err(OpenError::Newer { path: path.to_owned(), found: format, known });
+        return Err(SqliteOpenError::Newer { path: path.to_owned(), found: format, known });
     }
     if !is_made_with(connection, fingerprint)? {
-        return Err(OpenError::WrongMasterKey(path.to_owned()));
+        return Err(SqliteOpenError::WrongMasterKey(path.to_owned()));
     }
     Ok(format)
 }

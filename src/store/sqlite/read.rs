@@ -14,12 +14,12 @@ use super::connection;
 use crate::store::{KeyRecord, Leaves, StoreError, clamped};
 
 /// Connections for readers: as many as ever read at once, kept for the next.
-pub(super) struct Readers {
+pub(super) struct SqliteReaders {
     path: PathBuf,
     idle: Mutex<Vec<Connection>>,
 }
 
-impl Readers {
+impl SqliteReaders {
     pub(super) fn new(path: &Path) -> Self {
         Self { path: path.to_owned(), idle: Mutex::default() }
     }

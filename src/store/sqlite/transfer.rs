@@ -5,7 +5,7 @@ use rusqlite::{Row, params};
 use whence_events::{Position, Recorded, Timestamp};
 
 use super::SqliteStore;
-use super::read::{Readers, parsed};
+use super::read::{SqliteReaders, parsed};
 use super::work::{Import, Work};
 use crate::store::{Appended, EventStore, KeyPlace, StoreError, StoredKey, Transfer, clamped};
 
@@ -17,7 +17,7 @@ impl Transfer for SqliteStore {
 
     async fn import(&self, after: Position, events: &[Recorded]) -> Result<Position, StoreError> {
         let import = Import { after, events: events.to_vec() };
-        self.ask(Work::Import(import)).await.map(Appended::last)
+        self.submit(Work::Import(import)).await.map(Appended::last)
     }
 
     async fn keys(
@@ -29,11 +29,11 @@ impl Transfer for SqliteStore {
     }
 
     async fn import_keys(&self, keys: &[StoredKey]) -> Result<(), StoreError> {
-        self.ask(Work::ImportKeys(keys.to_vec())).await.map(drop)
+        self.submit(Work::ImportKeys(keys.to_vec())).await.map(drop)
     }
 }
 
-impl Readers {
+impl SqliteReaders {
     fn keys(&self, after: Option<&KeyPlace>, limit: usize) -> Result<Vec<StoredKey>, StoreError> {
         // No subject has an empty name.
         let (subject, generation) = after.map_or(("", 0), |at| (&at.subject, at.generation));

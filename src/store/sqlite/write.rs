@@ -165,7 +165,7 @@ fn find_earlier(
     append: &Append,
 ) -> rusqlite::Result<Result<Appended, StoreError>> {
     let stored = rows::ids(transaction, first, append.expected_length, append.events.len())?;
-    Ok(append.again(&stored, length))
+    Ok(append.repeated_or_conflict(&stored, length))
 }
 
 /// Inserts all events, or reports that the log or a stream ends elsewhere and inserts none: the other
