@@ -24,26 +24,26 @@ use whence_events::{EventId, Position, Recorded, StreamId, Version};
 
 use super::{Append, Appended, Batch, EventStore, KeyRecord, PostgresVault, StoreError};
 use crate::infra::clock::Clock;
-use append::{Appender, UnderWay};
+use append::{Appender, InFlight};
 pub(super) use examine::examine;
-use link::{Failure, Link, Opened};
+use link::{CallError, Link, Opened};
 pub use settings::KurrentUrl;
 use tail::Tail;
 pub(super) use transfer::KurrentTransfer;
 
 /// How long a server that is not there is waited for at start.
-const PATIENCE: Duration = Duration::from_secs(5);
+const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A log in KurrentDB, and the vault beside it.
 pub struct KurrentStore {
-    shared: Arc<Shared>,
+    supervised: Arc<Supervised>,
     vault: PostgresVault,
-    under_way: UnderWay,
+    in_flight: InFlight,
     supervisor: AbortHandle,
 }
 
 /// What the supervisor needs, too.
-struct Shared {
+struct Supervised {
     link: Link,
     tail: Tail,
 }
@@ -77,19 +77,19 @@ impl KurrentStore {
     ) -> Result<Self, KurrentOpenError> {
         let settings = settings::settings(url)?;
         let hosts = settings::hosts(&settings);
-        let opened = Link::open(settings, PATIENCE).await;
+        let opened = Link::open(settings, OPEN_TIMEOUT).await;
         let Opened { link, first, last } = opened.map_err(|failure| unreachable(hosts, failure))?;
         if let Some(last) = &last {
             clock.raise(record::created(last.get_original_event()));
         }
         let head = last.as_ref().and_then(record::position).unwrap_or(0);
-        let shared = Arc::new(Shared { link, tail: Tail::new(head) });
+        let supervised = Arc::new(Supervised { link, tail: Tail::new(head) });
         let supervisor = tokio::spawn({
-            let shared = shared.clone();
-            async move { shared.link.supervise(first, &shared.tail).await }
+            let supervised = supervised.clone();
+            async move { supervised.link.supervise(first, &supervised.tail).await }
         });
         let supervisor = supervisor.abort_handle();
-        Ok(Self { shared, vault, under_way: UnderWay::default(), supervisor })
+        Ok(Self { supervised, vault, in_flight: InFlight::default(), supervisor })
     }
 }
 
@@ -99,16 +99,16 @@ impl Drop for KurrentStore {
     }
 }
 
-fn unreachable(hosts: String, cause: Failure) -> KurrentOpenError {
+fn unreachable(hosts: String, cause: CallError) -> KurrentOpenError {
     KurrentOpenError::Unreachable { hosts, cause: Box::new(cause) }
 }
 
 #[async_trait]
 impl EventStore for KurrentStore {
     async fn append(&self, append: Append) -> Result<Appended, StoreError> {
-        let Shared { link, tail } = &*self.shared;
-        let under_way = &self.under_way;
-        Appender { link, tail, vault: &self.vault, under_way }.append(append).await
+        let Supervised { link, tail } = &*self.supervised;
+        let in_flight = &self.in_flight;
+        Appender { link, tail, vault: &self.vault, in_flight }.append(append).await
     }
 
     async fn read_stream(
@@ -117,28 +117,28 @@ impl EventStore for KurrentStore {
         from: Version,
         limit: usize,
     ) -> Result<Vec<Recorded>, StoreError> {
-        let read = read::stream(&self.shared.link, stream, from, limit);
+        let read = read::stream(&self.supervised.link, stream, from, limit);
         read.await.map_err(StoreError::unavailable)
     }
 
     async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Recorded>, StoreError> {
-        read::all(&self.shared.link, after, limit).await.map_err(StoreError::unavailable)
+        read::all(&self.supervised.link, after, limit).await.map_err(StoreError::unavailable)
     }
 
     async fn head(&self) -> Result<Position, StoreError> {
-        read::head(&self.shared.link).await.map_err(StoreError::unavailable)
+        read::head(&self.supervised.link).await.map_err(StoreError::unavailable)
     }
 
     async fn event_at(&self, position: Position) -> Result<Option<EventId>, StoreError> {
-        read::event_at(&self.shared.link, position).await.map_err(StoreError::unavailable)
+        read::event_at(&self.supervised.link, position).await.map_err(StoreError::unavailable)
     }
 
     fn is_current(&self) -> bool {
-        self.shared.link.is_current()
+        self.supervised.link.is_current()
     }
 
     fn tail(&self) -> broadcast::Receiver<Batch> {
-        self.shared.tail.listen()
+        self.supervised.tail.subscribe()
     }
 
     async fn read_key(&self, subject: &StreamId) -> Result<Option<KeyRecord>, StoreError> {

@@ -19,27 +19,27 @@ use super::tail::Tail;
 use crate::store::MAX_TAIL_SILENCE;
 
 /// How long a call waits for a client that works.
-const MAX_WAIT: Duration = Duration::from_secs(2);
+const CLIENT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long a call takes at most, with all its attempts.
-const MAX_CALL: Duration = Duration::from_secs(5);
+const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a client has to show that it works.
-const MAX_PROBE: Duration = Duration::from_secs(2);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How often the tail is held against the log. With the time of two answers it stays well below
 /// [`MAX_TAIL_SILENCE`].
-const HOLD_EVERY: Duration = Duration::from_secs(1);
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Times that a client is sent on to another leader before it is taken to be lost.
-const MAX_SENT_ON: usize = 3;
+const MAX_REDIRECTS: usize = 3;
 
 /// Between two attempts to mend the link: the first, and the longest.
-const PAUSE: Duration = Duration::from_millis(20);
+const MIN_PAUSE: Duration = Duration::from_millis(20);
 const MAX_PAUSE: Duration = Duration::from_secs(1);
 
 /// A link that held for so long is mended without a pause when it breaks.
-const HELD: Duration = Duration::from_secs(5);
+const STABLE_AFTER: Duration = Duration::from_secs(5);
 
 /// Codes of gRPC that the client passes on: a call that was broken off, and one that the server could
 /// not bring to an end in time.
@@ -47,14 +47,14 @@ const CANCELLED: i32 = 1;
 const ABORTED: i32 = 10;
 
 /// Events looked at together while looking for the last one that is ours.
-const BACKWARDS: usize = 256;
+const BACKWARD_EVENTS: usize = 256;
 
 /// The client that works now, if one does.
 pub(super) struct Link {
     settings: ClientSettings,
-    current: watch::Sender<Option<Connection>>,
+    current: watch::Sender<Option<LiveClient>>,
     /// When it was last known that the tail has told all there is: milliseconds since `opened`.
-    in_touch_at: AtomicU64,
+    current_at: AtomicU64,
     opened: Instant,
     /// The last generation whose tail had told all there was.
     caught_up: AtomicU64,
@@ -64,14 +64,14 @@ pub(super) struct Link {
 pub(super) struct Opened {
     pub(super) link: Link,
     /// For the supervisor.
-    pub(super) first: Connection,
+    pub(super) first: LiveClient,
     /// The last event of the log.
     pub(super) last: Option<ResolvedEvent>,
 }
 
 /// A client that worked when it was made.
 #[derive(Clone)]
-pub(super) struct Connection {
+pub(super) struct LiveClient {
     /// Tells a client that was reported from the one that took its place.
     generation: u64,
     client: Arc<Client>,
@@ -79,7 +79,7 @@ pub(super) struct Connection {
 
 /// Why a call has no answer.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Failure {
+pub(super) enum CallError {
     /// The server, or the client, said no.
     #[error(transparent)]
     Client(#[from] Error),
@@ -96,17 +96,17 @@ impl Link {
     pub(super) async fn open(
         settings: ClientSettings,
         patience: Duration,
-    ) -> Result<Opened, Failure> {
+    ) -> Result<Opened, CallError> {
         let deadline = Instant::now() + patience;
-        let mut pause = PAUSE;
+        let mut pause = MIN_PAUSE;
         loop {
-            match timeout_at(deadline, connect(&settings)).await.unwrap_or(Err(Failure::Late)) {
+            match timeout_at(deadline, connect(&settings)).await.unwrap_or(Err(CallError::Late)) {
                 Ok((client, last)) => {
-                    let first = Connection { generation: 0, client: Arc::new(client) };
+                    let first = LiveClient { generation: 0, client: Arc::new(client) };
                     let current = watch::Sender::new(Some(first.clone()));
-                    let (in_touch_at, opened) = (AtomicU64::new(0), Instant::now());
+                    let (current_at, opened) = (AtomicU64::new(0), Instant::now());
                     let caught_up = AtomicU64::new(first.generation);
-                    let link = Self { settings, current, in_touch_at, opened, caught_up };
+                    let link = Self { settings, current, current_at, opened, caught_up };
                     return Ok(Opened { link, first, last });
                 }
                 Err(error) if error.may_pass() && Instant::now() + pause < deadline => {
@@ -119,12 +119,12 @@ impl Link {
     }
 
     /// Asks the server, again where the link broke: whatever is asked here may be asked twice.
-    pub(super) async fn call<T, Ask, Answer>(&self, ask: Ask) -> Result<T, Failure>
+    pub(super) async fn call<T, Ask, Answer>(&self, ask: Ask) -> Result<T, CallError>
     where
         Ask: Fn(Arc<Client>) -> Answer + Send,
         Answer: Future<Output = Result<T, Error>> + Send,
     {
-        let deadline = Instant::now() + MAX_CALL;
+        let deadline = Instant::now() + CALL_TIMEOUT;
         loop {
             let connection = self.connection(deadline).await?;
             match timeout_at(deadline, ask(connection.client)).await {
@@ -136,14 +136,14 @@ impl Link {
                 Ok(Err(error)) => return Err(error.into()),
                 Err(_) => {
                     self.report(connection.generation);
-                    return Err(Failure::Late);
+                    return Err(CallError::Late);
                 }
             }
         }
     }
 
     /// Tails the log and mends the link, for ever.
-    pub(super) async fn supervise(&self, mut connection: Connection, tail: &Tail) {
+    pub(super) async fn supervise(&self, mut connection: LiveClient, tail: &Tail) {
         let mut pause = Duration::ZERO;
         let mut changes = self.current.subscribe();
         loop {
@@ -153,25 +153,25 @@ impl Link {
                     tracing::warn!(%why, "the tail of the log broke off");
                     self.report(connection.generation);
                 }
-                why = self.hold_against_log(&connection, tail) => {
+                why = self.check_against_log(&connection, tail) => {
                     tracing::warn!(%why, "the tail of the log is out of touch");
                     self.report(connection.generation);
                 }
                 // It fails only without a sender, which is `self`.
                 _ = changes.wait_for(Option::is_none) => {}
             }
-            if since.elapsed() >= HELD {
+            if since.elapsed() >= STABLE_AFTER {
                 pause = Duration::ZERO;
             }
             let client = self.mend(connection.client, &mut pause).await;
-            connection = Connection { generation: connection.generation + 1, client };
+            connection = LiveClient { generation: connection.generation + 1, client };
             self.current.send_replace(Some(connection.clone()));
         }
     }
 
     /// Whether the tail has told all that was there a moment ago.
     pub(super) fn is_current(&self) -> bool {
-        let at = self.opened + Duration::from_millis(self.in_touch_at.load(Ordering::Relaxed));
+        let at = self.opened + Duration::from_millis(self.current_at.load(Ordering::Relaxed));
         at.elapsed() <= MAX_TAIL_SILENCE
     }
 
@@ -183,26 +183,26 @@ impl Link {
 
     /// Holds the tail against the log now and then: returns when there is no answer, or when the
     /// subscription is silent about something that is there.
-    async fn hold_against_log(&self, connection: &Connection, tail: &Tail) -> Failure {
+    async fn check_against_log(&self, connection: &LiveClient, tail: &Tail) -> CallError {
         loop {
             let asked = self.opened.elapsed();
-            let head = match timeout(MAX_PROBE, last_event(&connection.client)).await {
+            let head = match timeout(PROBE_TIMEOUT, last_event(&connection.client)).await {
                 Ok(Ok(last)) => last.as_ref().and_then(record::position).unwrap_or(0),
                 Ok(Err(error)) => return error.into(),
-                Err(_) => return Failure::Late,
+                Err(_) => return CallError::Late,
             };
-            let mut told = tail.told();
-            while timeout(MAX_PROBE, tail.wait_for(head)).await.is_err() {
+            let mut published = tail.published();
+            while timeout(PROBE_TIMEOUT, tail.wait_for(head)).await.is_err() {
                 // With much to catch up on it takes long, but it moves.
-                if tail.told() == told {
-                    return Failure::Late;
+                if tail.published() == published {
+                    return CallError::Late;
                 }
-                told = tail.told();
+                published = tail.published();
             }
             let asked = u64::try_from(asked.as_millis()).unwrap_or(u64::MAX);
-            self.in_touch_at.store(asked, Ordering::Relaxed);
+            self.current_at.store(asked, Ordering::Relaxed);
             self.caught_up.store(connection.generation, Ordering::Relaxed);
-            tokio::time::sleep(HOLD_EVERY).await;
+            tokio::time::sleep(CHECK_INTERVAL).await;
         }
     }
 
@@ -211,7 +211,7 @@ impl Link {
     async fn mend(&self, old: Arc<Client>, pause: &mut Duration) -> Arc<Client> {
         loop {
             tokio::time::sleep(*pause).await;
-            *pause = (*pause * 2).clamp(PAUSE, MAX_PAUSE);
+            *pause = (*pause * 2).clamp(MIN_PAUSE, MAX_PAUSE);
             if probe(&old).await.is_ok() {
                 return old;
             }
@@ -223,12 +223,12 @@ impl Link {
     }
 
     /// The client of now; waits for one that works, within bounds.
-    async fn connection(&self, deadline: Instant) -> Result<Connection, Failure> {
+    async fn connection(&self, deadline: Instant) -> Result<LiveClient, CallError> {
         let mut changes = self.current.subscribe();
-        let deadline = deadline.min(Instant::now() + MAX_WAIT);
+        let deadline = deadline.min(Instant::now() + CLIENT_TIMEOUT);
         match timeout_at(deadline, changes.wait_for(Option::is_some)).await {
-            Ok(Ok(connection)) => connection.clone().ok_or(Failure::Unreachable),
-            Ok(Err(_)) | Err(_) => Err(Failure::Unreachable),
+            Ok(Ok(connection)) => connection.clone().ok_or(CallError::Unreachable),
+            Ok(Err(_)) | Err(_) => Err(CallError::Unreachable),
         }
     }
 
@@ -244,7 +244,7 @@ impl Link {
     }
 }
 
-impl Failure {
+impl CallError {
     /// Whether it may go away by itself.
     fn may_pass(&self) -> bool {
         !matches!(self, Self::Client(Error::AccessDenied | Error::InitializationError(_)))
@@ -252,7 +252,7 @@ impl Failure {
 }
 
 /// A new client, that has shown that it works, and the last event of the log.
-async fn connect(settings: &ClientSettings) -> Result<(Client, Option<ResolvedEvent>), Failure> {
+async fn connect(settings: &ClientSettings) -> Result<(Client, Option<ResolvedEvent>), CallError> {
     let (settings, runtime) = (settings.clone(), tokio::runtime::Handle::current());
     // It reads the certificates of the system, which takes tens of milliseconds.
     let made = tokio::task::spawn_blocking(|| Client::with_runtime_handle(runtime, settings));
@@ -263,21 +263,21 @@ async fn connect(settings: &ClientSettings) -> Result<(Client, Option<ResolvedEv
     Ok((client, head))
 }
 
-fn unusable(why: &str) -> Failure {
+fn unusable(why: &str) -> CallError {
     Error::InitializationError(why.to_owned()).into()
 }
 
 /// Sees whether a client works: whether the leader answers it.
-async fn probe(client: &Client) -> Result<Option<ResolvedEvent>, Failure> {
-    for _ in 0..MAX_SENT_ON {
-        match timeout(MAX_PROBE, last_event(client)).await {
+async fn probe(client: &Client) -> Result<Option<ResolvedEvent>, CallError> {
+    for _ in 0..MAX_REDIRECTS {
+        match timeout(PROBE_TIMEOUT, last_event(client)).await {
             // The client has heard where the leader is, and asks there next.
             Ok(Err(Error::NotLeaderException(_))) => {}
             Ok(answer) => return Ok(answer?),
-            Err(_) => return Err(Failure::Late),
+            Err(_) => return Err(CallError::Late),
         }
     }
-    Err(Failure::Unreachable)
+    Err(CallError::Unreachable)
 }
 
 /// The last event of ours, as the leader has it.
@@ -299,7 +299,7 @@ pub(super) async fn last_event(client: &Client) -> Result<Option<ResolvedEvent>,
         if seen < count {
             return Ok(None);
         }
-        count = BACKWARDS;
+        count = BACKWARD_EVENTS;
     }
 }
 

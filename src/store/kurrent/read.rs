@@ -7,17 +7,17 @@ use eventstore::{
 };
 use whence_events::{EventId, Position, Recorded, StreamId, Version};
 
-use super::link::{Failure, Link, last_event};
+use super::link::{CallError, Link, last_event};
 use super::record::{self, Unreadable};
 
 /// Events in one question at most: bounds how long its answer takes.
-const PAGE: usize = 1000;
+const PAGE_EVENTS: usize = 1000;
 
 /// Why nothing can be read.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ReadError {
+pub(super) enum KurrentReadError {
     #[error(transparent)]
-    Failure(#[from] Failure),
+    CallError(#[from] CallError),
     #[error(transparent)]
     Unreadable(#[from] Unreadable),
 }
@@ -28,11 +28,11 @@ pub(super) async fn stream(
     stream: &StreamId,
     from: Version,
     limit: usize,
-) -> Result<Vec<Recorded>, ReadError> {
+) -> Result<Vec<Recorded>, KurrentReadError> {
     let name = stream.to_string();
     let mut events = Vec::new();
     while events.len() < limit {
-        let count = (limit - events.len()).min(PAGE);
+        let count = (limit - events.len()).min(PAGE_EVENTS);
         let page = stream_page(link, &name, from + events.len() as u64, count).await?;
         let full = page.len() == count;
         for event in page {
@@ -51,7 +51,7 @@ pub(super) async fn stream_page(
     name: &str,
     from: Version,
     count: usize,
-) -> Result<Vec<ResolvedEvent>, Failure> {
+) -> Result<Vec<ResolvedEvent>, CallError> {
     // The server counts in signed numbers and takes what is beyond those for something else.
     if i64::try_from(from).is_err() {
         return Ok(vec![]);
@@ -65,7 +65,7 @@ pub(super) async fn stream_page(
 }
 
 /// How many events a stream holds.
-pub(super) async fn length(link: &Link, name: &str) -> Result<Version, Failure> {
+pub(super) async fn length(link: &Link, name: &str) -> Result<Version, CallError> {
     let options = ReadStreamOptions::default().requires_leader(true).max_count(1);
     let options = &options.position(StreamPosition::End).backwards();
     let last = link.call(|client: Arc<Client>| async move {
@@ -79,11 +79,11 @@ pub(super) async fn all(
     link: &Link,
     mut after: Position,
     limit: usize,
-) -> Result<Vec<Recorded>, ReadError> {
+) -> Result<Vec<Recorded>, KurrentReadError> {
     let mut events = Vec::new();
     while events.len() < limit && i64::try_from(after).is_ok() {
         // A read begins with the event at the position that it is given, which is known already.
-        let count = (limit - events.len()).min(PAGE) + 1;
+        let count = (limit - events.len()).min(PAGE_EVENTS) + 1;
         let page = all_page(link, after, count).await?;
         let full = page.len() == count;
         for event in page {
@@ -104,13 +104,16 @@ pub(super) async fn all(
 }
 
 /// Position of the last event; 0 when there is none.
-pub(super) async fn head(link: &Link) -> Result<Position, Failure> {
+pub(super) async fn head(link: &Link) -> Result<Position, CallError> {
     let last = link.call(|client: Arc<Client>| async move { last_event(&client).await });
     Ok(last.await?.as_ref().and_then(record::position).unwrap_or(0))
 }
 
 /// The id of the event at a position, which another log may have made up.
-pub(super) async fn event_at(link: &Link, position: Position) -> Result<Option<EventId>, Failure> {
+pub(super) async fn event_at(
+    link: &Link,
+    position: Position,
+) -> Result<Option<EventId>, CallError> {
     if record::known(position).is_none() || position > head(link).await? {
         return Ok(None);
     }
@@ -134,7 +137,7 @@ async fn all_page(
     link: &Link,
     after: Position,
     count: usize,
-) -> Result<Vec<ResolvedEvent>, Failure> {
+) -> Result<Vec<ResolvedEvent>, CallError> {
     let options = ReadAllOptions::default().requires_leader(true).filter(record::ours());
     let options = &options.max_count(count).position(match after {
         0 => StreamPosition::Start,

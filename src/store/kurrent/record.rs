@@ -18,7 +18,7 @@ const FILTER_WINDOW: u32 = 1000;
 /// What stands beside the data of an event. The names with a `$` are those that KurrentDB's own tools
 /// follow from event to event.
 #[derive(Serialize, Deserialize)]
-struct Beside {
+struct StoredMetadata {
     /// Microseconds since 1970.
     occurred_at: i64,
     actor: String,
@@ -69,8 +69,8 @@ pub(super) fn copied(event: &Recorded) -> serde_json::Result<EventData> {
     sent(event.event_id, event.event.event_type(), &event.data, &beside)
 }
 
-fn beside(metadata: &Metadata, recorded_at: Option<Timestamp>) -> Beside {
-    Beside {
+fn beside(metadata: &Metadata, recorded_at: Option<Timestamp>) -> StoredMetadata {
+    StoredMetadata {
         occurred_at: metadata.occurred_at.as_micros(),
         actor: metadata.actor.to_string(),
         correlation_id: metadata.correlation_id.0,
@@ -79,7 +79,12 @@ fn beside(metadata: &Metadata, recorded_at: Option<Timestamp>) -> Beside {
     }
 }
 
-fn sent(id: EventId, name: &str, data: &[u8], beside: &Beside) -> serde_json::Result<EventData> {
+fn sent(
+    id: EventId,
+    name: &str,
+    data: &[u8],
+    beside: &StoredMetadata,
+) -> serde_json::Result<EventData> {
     // As JSON, so that the server's own tools can show it, but not written anew.
     let data: &RawValue = serde_json::from_slice(data)?;
     EventData::json(name, &data)?.id(id.0).metadata_as_json(beside)
@@ -107,7 +112,7 @@ pub(super) fn recorded(event: &ResolvedEvent) -> Result<Option<Recorded>, Unread
 }
 
 fn in_stream(stream: StreamId, event: &RecordedEvent) -> Result<Recorded, Damage> {
-    let beside: Beside = serde_json::from_slice(&event.custom_metadata)?;
+    let beside: StoredMetadata = serde_json::from_slice(&event.custom_metadata)?;
     let recorded_at = beside.recorded_at.unwrap_or_else(|| created(event).as_micros());
     Ok(Recorded {
         position: known(event.position.commit).ok_or(Damage::NoPosition)?,

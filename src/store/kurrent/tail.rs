@@ -17,38 +17,38 @@ use crate::store::{Batch, TAIL_CAPACITY};
 /// Events in one batch at most.
 const MAX_BATCH: usize = 512;
 
-/// Who tails the log, and how far they were told.
+/// Who tails the log, and how far they were published.
 pub(super) struct Tail {
     batches: broadcast::Sender<Batch>,
-    /// Position of the last event that was told, or was there before.
-    told: watch::Sender<Position>,
+    /// Position of the last event that was published, or was there before.
+    published: watch::Sender<Position>,
 }
 
 impl Tail {
     /// Begins behind the event at `head`.
     pub(super) fn new(head: Position) -> Self {
-        Self { batches: broadcast::channel(TAIL_CAPACITY).0, told: watch::Sender::new(head) }
+        Self { batches: broadcast::channel(TAIL_CAPACITY).0, published: watch::Sender::new(head) }
     }
 
-    pub(super) fn listen(&self) -> broadcast::Receiver<Batch> {
+    pub(super) fn subscribe(&self) -> broadcast::Receiver<Batch> {
         self.batches.subscribe()
     }
 
-    pub(super) fn told(&self) -> Position {
-        *self.told.borrow()
+    pub(super) fn published(&self) -> Position {
+        *self.published.borrow()
     }
 
-    /// Waits until the event at `position` was told.
+    /// Waits until the event at `position` was published.
     pub(super) async fn wait_for(&self, position: Position) {
         // It fails only without a sender, which is `self`.
-        let _ = self.told.subscribe().wait_for(|told| *told >= position).await;
+        let _ = self.published.subscribe().wait_for(|published| *published >= position).await;
     }
 
     /// Tells what is appended, until the subscription ends, and then why it did.
-    pub(super) async fn follow(&self, client: &Client) -> Ended {
+    pub(super) async fn follow(&self, client: &Client) -> SubscriptionEnd {
         let options = SubscribeToAllOptions::default().filter(record::ours());
         // A subscription begins strictly behind the position it is given.
-        let options = options.position(match self.told() {
+        let options = options.position(match self.published() {
             0 => StreamPosition::Start,
             commit => StreamPosition::Position(eventstore::Position { commit, prepare: commit }),
         });
@@ -63,16 +63,16 @@ impl Tail {
                     None
                 }
             });
-            self.tell(arrived);
+            self.publish(arrived);
             if let Some(why) = ended {
                 return why;
             }
         }
-        Ended::Cleanly
+        SubscriptionEnd::Cleanly
     }
 
-    fn tell(&self, arrived: impl Iterator<Item = ResolvedEvent>) {
-        let mut after = self.told();
+    fn publish(&self, arrived: impl Iterator<Item = ResolvedEvent>) {
+        let mut after = self.published();
         let mut last = after;
         let mut events = Vec::new();
         for event in arrived {
@@ -84,7 +84,7 @@ impl Tail {
                 Err(unreadable) if unreadable.position > last => {
                     tracing::error!(error = %unreadable, "an event of the log is damaged");
                     // Left out: the next batch then stands behind a gap, and whoever reads the log
-                    // to close that is told what is wrong, and stops there.
+                    // to close that is published what is wrong, and stops there.
                     self.send(after, std::mem::take(&mut events));
                     last = unreadable.position;
                     after = last;
@@ -95,7 +95,7 @@ impl Tail {
         }
         self.send(after, events);
         // Only now: whoever waited for this finds the batch in the tail.
-        self.told.send_replace(last);
+        self.published.send_replace(last);
     }
 
     fn send(&self, after: Position, events: Vec<Recorded>) {
@@ -107,7 +107,7 @@ impl Tail {
 
 /// Why a subscription ended.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Ended {
+pub(super) enum SubscriptionEnd {
     /// The server had nothing to say about it.
     #[error("the server has ended the subscription")]
     Cleanly,
@@ -122,7 +122,9 @@ pub(super) enum Ended {
 /// The events of a subscription, and why it ended.
 ///
 /// One stream over its whole life: a wait for the next event that is given up loses the subscription.
-fn arriving(subscription: Subscription) -> impl Stream<Item = Result<ResolvedEvent, Ended>> {
+fn arriving(
+    subscription: Subscription,
+) -> impl Stream<Item = Result<ResolvedEvent, SubscriptionEnd>> {
     let way_out = Dispatch::new(WayOut);
     stream::unfold(Some((subscription, way_out)), |live| async {
         let (mut subscription, way_out) = live?;
@@ -135,8 +137,8 @@ fn arriving(subscription: Subscription) -> impl Stream<Item = Result<ResolvedEve
     })
 }
 
-fn ended_by(panic: &(dyn Any + Send)) -> Ended {
-    if panic.is::<EndedCleanly>() { Ended::Cleanly } else { Ended::Panicked }
+fn ended_by(panic: &(dyn Any + Send)) -> SubscriptionEnd {
+    if panic.is::<EndedCleanly>() { SubscriptionEnd::Cleanly } else { SubscriptionEnd::Panicked }
 }
 
 /// The only way out of a loop of the client.

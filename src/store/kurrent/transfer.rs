@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use whence_events::{Position, Recorded};
 
-use super::append::{self, Answer};
+use super::append::{self, AppendAnswer};
 use super::{KurrentStore, read, record};
 use crate::store::{EventStore, KeyPlace, StoreError, StoredKey, Transfer, postgres::CopyLock};
 
@@ -27,15 +27,15 @@ impl KurrentTransfer {
         let name = first.stream.to_string();
         let events: serde_json::Result<Vec<_>> = run.iter().map(record::copied).collect();
         let events = events.map_err(StoreError::unavailable)?;
-        let sent = append::send(&self.store.shared.link, &name, first.version, &events).await;
+        let sent = append::send(&self.store.supervised.link, &name, first.version, &events).await;
         match sent.map_err(StoreError::unavailable)? {
-            Answer::There(position) => Ok(position),
-            Answer::OtherLength(length) => Err(StoreError::Conflict { length }),
+            AppendAnswer::There(position) => Ok(position),
+            AppendAnswer::OtherLength(length) => Err(StoreError::Conflict { length }),
         }
     }
 
     async fn head(&self) -> Result<Position, StoreError> {
-        read::head(&self.store.shared.link).await.map_err(StoreError::unavailable)
+        read::head(&self.store.supervised.link).await.map_err(StoreError::unavailable)
     }
 }
 
