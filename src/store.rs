@@ -26,8 +26,8 @@ use whence_events::{Event, EventId, Metadata, Position, Recorded, StreamId, Time
 pub use kurrent::{KurrentOpenError, KurrentStore, KurrentUrl};
 pub use leaves::Leaves;
 pub use location::{Location, Side};
-pub use postgres::{OpenError as PostgresOpenError, PostgresStore, PostgresVault};
-pub use sqlite::{OpenError, SqliteStore};
+pub use postgres::{PostgresOpenError, PostgresStore, PostgresVault};
+pub use sqlite::{SqliteOpenError, SqliteStore};
 pub use transfer::{KeyPlace, StoredKey, Transfer};
 
 /// How long the tail may have heard nothing of the log.
@@ -199,7 +199,7 @@ impl Append {
 
     /// What becomes of it where the stream has another length than expected: were these very events,
     /// which stand at their place now, appended by an earlier call?
-    fn again(
+    fn repeated_or_conflict(
         &self,
         stored: &[(Position, EventId)],
         length: Version,

@@ -1,11 +1,17 @@
 //! What the doctor finds.
 
+use std::time::Duration;
+
 use serde::Serialize;
 use whence_events::{EventId, Position, Timestamp};
 use whence_projections::ProjectorState;
 
 use crate::infra::clock::Clock;
 use crate::infra::keys::Keys;
+
+/// How often the doctor gives a running service a moment to bring its read models up to the log.
+pub(super) const EXAMINE_TRIES: usize = 20;
+pub(super) const EXAMINE_INTERVAL: Duration = Duration::from_millis(100);
 
 /// What is known before a store is examined.
 pub struct ExamineContext {

@@ -42,7 +42,7 @@ pub enum Side {
 }
 
 /// Connections of the read models.
-const READERS: usize = 16;
+const READ_DB_CONNECTIONS: usize = 16;
 
 /// What the read models lose in a crash, the log brings back.
 const READ_SETTINGS: [&str; 1] = ["synchronous_commit=off"];
@@ -187,9 +187,11 @@ impl Location {
                 let there = directory.join("log.db").exists();
                 ensure!(there, "there is no log in {}", directory.display());
             }
-            Self::Postgres(url) => drop(CopyLock::look(url, "log.head").await?),
+            Self::Postgres(url) => drop(CopyLock::of_source(url, "log.head").await?),
             #[cfg(feature = "kurrentdb")]
-            Self::KurrentDb(_, keys) => drop(CopyLock::look(keys, "vault.subject_keys").await?),
+            Self::KurrentDb(_, keys) => {
+                drop(CopyLock::of_source(keys, "vault.subject_keys").await?)
+            }
         }
         Ok(())
     }
@@ -214,7 +216,7 @@ impl Location {
             }
             Self::Postgres(url) => {
                 let lock = match side {
-                    Side::Source => CopyLock::look(url, "log.head").await?,
+                    Side::Source => CopyLock::of_source(url, "log.head").await?,
                     Side::Target => CopyLock::take(url).await?,
                 };
                 let store = PostgresStore::open(url, fingerprint, clock).await?;
@@ -223,7 +225,7 @@ impl Location {
             #[cfg(feature = "kurrentdb")]
             Self::KurrentDb(url, keys) => {
                 let lock = match side {
-                    Side::Source => CopyLock::look(keys, "vault.subject_keys").await?,
+                    Side::Source => CopyLock::of_source(keys, "vault.subject_keys").await?,
                     Side::Target => CopyLock::take(keys).await?,
                 };
                 let vault = PostgresVault::open(keys, fingerprint, clock.clone()).await?;
@@ -254,7 +256,7 @@ impl Location {
     /// One sentence.
     pub async fn open_read_db(&self) -> anyhow::Result<ReadDb> {
         if let Some(url) = self.database() {
-            let pool = url.pool(READERS, &READ_SETTINGS);
+            let pool = url.pool(READ_DB_CONNECTIONS, &READ_SETTINGS);
             return ReadDb::postgres(pool)
                 .await
                 .with_context(|| format!("cannot open the read models in {url}"));

@@ -26,19 +26,21 @@ use whence_events::{Mac, Position, Recorded, StreamId, Version};
 use super::{Append, Appended, Batch, EventStore, KeyRecord, Leaves, QUEUE_CAPACITY, StoreError};
 use crate::infra::clock::Clock;
 use crate::infra::postgres::PostgresUrl;
+#[cfg(feature = "kurrentdb")]
+pub(super) use examine::inspect_projectors;
 pub(super) use examine::{Parts, examine};
-use listen::{Listener, Teller};
-pub use open::OpenError;
-use read::Readers;
+use listen::{Listener, TailPublisher};
+pub use open::PostgresOpenError;
+use read::PostgresReaders;
 pub(super) use transfer::{CopyLock, PostgresTransfer};
 pub use vault::PostgresVault;
-use write::{Job, Sequencer};
+use write::{AppendJob, Sequencer};
 
 /// How long a caller waits to get in.
-const QUEUE_WAIT: Duration = Duration::from_secs(2);
+const ENQUEUE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Connections for reading, and for the vault.
-const READERS: usize = 16;
+const READER_CONNECTIONS: usize = 16;
 
 /// What every connection to the log and the vault begins with.
 const SETTINGS: [&str; 6] = [
@@ -56,9 +58,9 @@ const SETTINGS: [&str; 6] = [
 
 /// A log in a Postgres database.
 pub struct PostgresStore {
-    jobs: mpsc::Sender<Job>,
-    teller: Arc<Teller>,
-    readers: Readers,
+    jobs: mpsc::Sender<AppendJob>,
+    publisher: Arc<TailPublisher>,
+    readers: PostgresReaders,
     vault: PostgresVault,
     tasks: [JoinHandle<()>; 2],
 }
@@ -73,20 +75,20 @@ impl PostgresStore {
         url: &PostgresUrl,
         fingerprint: Mac,
         clock: Clock,
-    ) -> Result<Self, OpenError> {
+    ) -> Result<Self, PostgresOpenError> {
         let end = open::log(url, fingerprint).await?;
         clock.raise(end.recorded_at);
-        let pool = url.pool(READERS, &SETTINGS);
-        let readers = Readers::new(pool.clone());
-        let teller = Arc::new(Teller::new(readers.clone(), end.position));
+        let pool = url.pool(READER_CONNECTIONS, &SETTINGS);
+        let readers = PostgresReaders::new(pool.clone());
+        let publisher = Arc::new(TailPublisher::new(readers.clone(), end.position));
         let (jobs, queue) = mpsc::channel(QUEUE_CAPACITY);
         let node = crate::infra::random::new_event_id().to_string();
-        let listener = Listener::new(url.clone(), node.clone(), teller.clone());
+        let listener = Listener::new(url.clone(), node.clone(), publisher.clone());
         let vault = PostgresVault::over(pool, clock.clone());
         let sequencer =
-            Sequencer::new(url.clone(), node, clock, queue, teller.clone(), readers.clone());
+            Sequencer::new(url.clone(), node, clock, queue, publisher.clone(), readers.clone());
         let tasks = [tokio::spawn(sequencer.run()), tokio::spawn(listener.run())];
-        Ok(Self { jobs, teller, readers, vault, tasks })
+        Ok(Self { jobs, publisher, readers, vault, tasks })
     }
 }
 
@@ -113,8 +115,8 @@ impl EventStore for PostgresStore {
     async fn append(&self, append: Append) -> Result<Appended, StoreError> {
         append.check()?;
         let (answer, result) = oneshot::channel();
-        let job = Job { append, answer, since: Instant::now() };
-        match timeout(QUEUE_WAIT, self.jobs.send(job)).await {
+        let job = AppendJob { append, answer, since: Instant::now() };
+        match timeout(ENQUEUE_TIMEOUT, self.jobs.send(job)).await {
             Ok(sent) => sent.map_err(|_| StoreError::unavailable(SequencerGone))?,
             Err(_) => return Err(StoreError::unavailable(QueueFull)),
         }
@@ -143,11 +145,11 @@ impl EventStore for PostgresStore {
     }
 
     fn tail(&self) -> broadcast::Receiver<Batch> {
-        self.teller.subscribe()
+        self.publisher.subscribe()
     }
 
     fn is_current(&self) -> bool {
-        self.teller.is_current()
+        self.publisher.is_current()
     }
 
     async fn read_key(&self, subject: &StreamId) -> Result<Option<KeyRecord>, StoreError> {

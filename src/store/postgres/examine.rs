@@ -12,15 +12,11 @@ use super::open::{LOG, OLDEST_SERVER, VAULT};
 use crate::infra::postgres::{PostgresUrl, message};
 use crate::infra::sealing::opens;
 use crate::store::clamped;
-use crate::store::findings::{ExamineContext, Findings, Level};
+use crate::store::findings::{EXAMINE_INTERVAL, EXAMINE_TRIES, ExamineContext, Findings, Level};
 
 /// Events at the end of the log, and keys, that are looked at.
-const TAIL: i64 = 1000;
-const KEYS: i64 = 50;
-
-/// How often a service is given a moment to bring its tables up to a position.
-const LOOKS: usize = 20;
-const MOMENT: std::time::Duration = std::time::Duration::from_millis(100);
+const EXAMINED_EVENTS: i64 = 1000;
+const EXAMINED_KEYS: i64 = 50;
 
 /// What is in the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,21 +45,21 @@ pub(in crate::store) async fn examine(
         }
     };
     findings.ok(check, format!("Postgres at {url} answers"));
-    let mut patient = Patient { client: &client, parts, findings };
-    if let Err(error) = patient.look(url, context).await {
+    let mut examination = Examination { client: &client, parts, findings };
+    if let Err(error) = examination.run(url, context).await {
         let found = format!("the database {url} cannot be examined: {}", message(&error));
         findings.bad(Level::Fail, "database", found, "see the log of the server");
     }
 }
 
-struct Patient<'a> {
+struct Examination<'a> {
     client: &'a Client,
     parts: Parts,
     findings: &'a mut Findings,
 }
 
-impl Patient<'_> {
-    async fn look(&mut self, url: &PostgresUrl, context: &ExamineContext) -> Result<(), Error> {
+impl Examination<'_> {
+    async fn run(&mut self, url: &PostgresUrl, context: &ExamineContext) -> Result<(), Error> {
         self.server().await?;
         self.clock(context).await?;
         self.durability().await?;
@@ -209,7 +205,7 @@ impl Patient<'_> {
         }
         let sql = "SELECT subject, generation, wrapped FROM vault.subject_keys
                    WHERE wrapped IS NOT NULL LIMIT $1";
-        let rows = self.client.query(sql, &[&KEYS]).await?;
+        let rows = self.client.query(sql, &[&EXAMINED_KEYS]).await?;
         let mut damaged = 0;
         for row in &rows {
             let (subject, wrapped): (&str, &[u8]) = (row.try_get(0)?, row.try_get(2)?);
@@ -272,7 +268,7 @@ impl Patient<'_> {
                    FROM log.head h LEFT JOIN
                      (SELECT position FROM log.events ORDER BY position DESC LIMIT $1) t ON true
                    GROUP BY h.position, h.recorded_at";
-        let row = self.client.query_one(sql, &[&TAIL]).await?;
+        let row = self.client.query_one(sql, &[&EXAMINED_EVENTS]).await?;
         let (head, count): (i64, i64) = (row.try_get(0)?, row.try_get(2)?);
         let (first, last): (i64, i64) = (row.try_get(3)?, row.try_get(4)?);
         let gaps = last + 1 - first != count;
@@ -296,15 +292,7 @@ impl Patient<'_> {
 
     async fn read_models(&mut self, head: Position) -> Result<(), Error> {
         let is_led = self.leader().await?;
-        let mut found = inspect_postgres(self.client).await?;
-        let is_behind = |found: &[ProjectorState]| found.iter().any(|f| f.reached.position < head);
-        for _ in 0..LOOKS {
-            if !is_led || !is_behind(&found) {
-                break;
-            }
-            tokio::time::sleep(MOMENT).await;
-            found = inspect_postgres(self.client).await?;
-        }
+        let found = inspect_projectors(self.client, is_led, head).await?;
         if found.is_empty() {
             let advice = "serve makes them";
             self.findings.bad(Level::Warn, "read models", "there are none yet", advice);
@@ -318,4 +306,22 @@ impl Patient<'_> {
         }
         Ok(())
     }
+}
+
+/// Returns how far the read models are. When a node writes them (`is_led`), it gets a moment to reach
+/// `head`: what was committed just before may be on its way.
+pub(in crate::store) async fn inspect_projectors(
+    client: &Client,
+    is_led: bool,
+    head: Position,
+) -> Result<Vec<ProjectorState>, Error> {
+    let mut found = inspect_postgres(client).await?;
+    for _ in 0..EXAMINE_TRIES {
+        if !is_led || found.iter().all(|found| found.reached.position >= head) {
+            break;
+        }
+        tokio::time::sleep(EXAMINE_INTERVAL).await;
+        found = inspect_postgres(client).await?;
+    }
+    Ok(found)
 }

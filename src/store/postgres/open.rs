@@ -4,43 +4,43 @@ use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Transaction};
 use whence_events::{Mac, Position, Timestamp};
 
-use crate::infra::postgres::{ConnectError, Driven, PostgresUrl, message};
+use crate::infra::postgres::{ConnectError, ConnectionTask, PostgresUrl, message};
 use crate::store::clamped;
 
 /// The oldest server that its makers still look after.
 pub(super) const OLDEST_SERVER: i32 = 140_000;
 
 /// Nodes that open a database at the same time take turns under this advisory lock: "whnc".
-const OPENING: i64 = 0x7768_6e63;
+const OPEN_LOCK: i64 = 0x7768_6e63;
 
 /// Forward only, part by part: the vault can be without a log, but not a log without a vault.
 pub(super) const VAULT: &[&str] = &[include_str!("../../../migrations/postgres/vault_0001.sql")];
 pub(super) const LOG: &[&str] = &[include_str!("../../../migrations/postgres/log_0001.sql")];
 
-/// Why a log or a vault cannot be opened. `place` is hosts and database, without the password.
+/// Why a log or a vault cannot be opened. `database` is hosts and database, without the password.
 #[derive(Debug, thiserror::Error)]
-pub enum OpenError {
+pub enum PostgresOpenError {
     /// No connection.
-    #[error("cannot connect to Postgres at {place}: {source}")]
+    #[error("cannot connect to Postgres at {database}: {source}")]
     Unreachable {
         /// Where.
-        place: String,
+        database: String,
         /// Why.
         source: ConnectError,
     },
     /// Postgres said no.
-    #[error("cannot open the log at {place}: {}", message(.source))]
+    #[error("cannot open the log at {database}: {}", message(.source))]
     Postgres {
         /// Where.
-        place: String,
+        database: String,
         /// Why.
         source: tokio_postgres::Error,
     },
     /// The user may not do what is needed.
-    #[error("the user of {place} has not the rights it needs: {reason}")]
+    #[error("the user of {database} has not the rights it needs: {reason}")]
     NoRights {
         /// Where.
-        place: String,
+        database: String,
         /// What the server said.
         reason: String,
     },
@@ -49,19 +49,19 @@ pub enum OpenError {
     ReadOnly(String),
     /// An old version of Postgres.
     #[error(
-        "the Postgres at {place} is too old: version {found}, and 14 is the oldest that will do"
+        "the Postgres at {database} is too old: version {found}, and 14 is the oldest that will do"
     )]
     OldServer {
         /// Where.
-        place: String,
+        database: String,
         /// Its version.
         found: i32,
     },
     /// Names would not be kept as they are.
-    #[error("the database {place} is encoded in {found} and has to be in UTF8")]
+    #[error("the database {database} is encoded in {found} and has to be in UTF8")]
     Encoding {
         /// Where.
-        place: String,
+        database: String,
         /// Its encoding.
         found: String,
     },
@@ -70,11 +70,11 @@ pub enum OpenError {
     NotOurs(String),
     /// A newer version of whence has changed it.
     #[error(
-        "the database {place} was written by a newer version of whence ({part} format {found}, here {known})"
+        "the database {database} was written by a newer version of whence ({part} format {found}, here {known})"
     )]
     Newer {
         /// Where.
-        place: String,
+        database: String,
         /// `log` or `vault`.
         part: &'static str,
         /// Its format.
@@ -88,43 +88,45 @@ pub enum OpenError {
 }
 
 /// Where a log ends.
-pub(super) struct End {
+pub(super) struct LogEnd {
     pub(super) position: Position,
     /// When the last event was recorded: no clock here may tell an earlier moment.
     pub(super) recorded_at: Timestamp,
 }
 
 /// Checks a log and brings it up to date.
-pub(super) async fn log(url: &PostgresUrl, fingerprint: Mac) -> Result<End, OpenError> {
+pub(super) async fn log(url: &PostgresUrl, fingerprint: Mac) -> Result<LogEnd, PostgresOpenError> {
     let mut opening = Opening::connect(url).await?;
     opening.prepare(fingerprint, &[("vault", VAULT), ("log", LOG)]).await?;
     let sql = "SELECT position, recorded_at FROM log.head";
     let row = opening.client.query_one(sql, &[]).await;
-    let row = row.map_err(|error| failed(&opening.place, error))?;
+    let row = row.map_err(|error| failed(&opening.database, error))?;
     let position = u64::try_from(row.get::<_, i64>(0)).unwrap_or(0);
-    Ok(End { position, recorded_at: Timestamp::from_micros(row.get(1)) })
+    Ok(LogEnd { position, recorded_at: Timestamp::from_micros(row.get(1)) })
 }
 
 /// Checks a vault and brings it up to date.
-pub(super) async fn vault(url: &PostgresUrl, fingerprint: Mac) -> Result<(), OpenError> {
+pub(super) async fn vault(url: &PostgresUrl, fingerprint: Mac) -> Result<(), PostgresOpenError> {
     Opening::connect(url).await?.prepare(fingerprint, &[("vault", VAULT)]).await
 }
 
 /// A connection that opens a database, and its name in errors.
 struct Opening {
     client: Client,
-    _driver: Driven,
-    place: String,
+    _driver: ConnectionTask,
+    database: String,
 }
 
 impl Opening {
-    async fn connect(url: &PostgresUrl) -> Result<Self, OpenError> {
-        let place = url.to_string();
+    async fn connect(url: &PostgresUrl) -> Result<Self, PostgresOpenError> {
+        let database = url.to_string();
         // Another node may run a long migration.
         let connected = url.connect(&["lock_timeout=60s", "synchronous_commit=on"]).await;
-        let (client, driver) =
-            connected.map_err(|source| OpenError::Unreachable { place: place.clone(), source })?;
-        Ok(Self { client, _driver: driver, place })
+        let (client, driver) = connected.map_err(|source| PostgresOpenError::Unreachable {
+            database: database.clone(),
+            source,
+        })?;
+        Ok(Self { client, _driver: driver, database })
     }
 
     /// Checks, and runs the migrations that have not run, all or none.
@@ -132,18 +134,18 @@ impl Opening {
         &mut self,
         fingerprint: Mac,
         parts: &[(&'static str, &[&str])],
-    ) -> Result<(), OpenError> {
+    ) -> Result<(), PostgresOpenError> {
         self.check_server().await?;
-        let place = self.place.clone();
-        let failed = |error| failed(&place, error);
+        let database = self.database.clone();
+        let failed = |error| failed(&database, error);
         let transaction = self.client.transaction().await.map_err(failed)?;
         let sql = "SET LOCAL statement_timeout = 0";
         transaction.batch_execute(sql).await.map_err(failed)?;
         let sql = "SELECT pg_advisory_xact_lock($1)";
-        transaction.execute(sql, &[&OPENING]).await.map_err(failed)?;
-        let ours = check_ours(&transaction, &place, fingerprint).await?;
+        transaction.execute(sql, &[&OPEN_LOCK]).await.map_err(failed)?;
+        let ours = check_ours(&transaction, &database, fingerprint).await?;
         for (part, migrations) in parts {
-            migrate(&transaction, &place, part, migrations, ours).await?;
+            migrate(&transaction, &database, part, migrations, ours).await?;
         }
         let sql = "INSERT INTO vault.about (name, value) VALUES ('master_key', $1)";
         if !ours {
@@ -153,22 +155,22 @@ impl Opening {
     }
 
     /// What no migration could mend.
-    async fn check_server(&self) -> Result<(), OpenError> {
+    async fn check_server(&self) -> Result<(), PostgresOpenError> {
         let sql = "SELECT current_setting('server_version_num')::int,
                           current_setting('server_encoding'),
                           current_setting('transaction_read_only')::bool";
         let row = self.client.query_one(sql, &[]).await;
-        let row = row.map_err(|error| failed(&self.place, error))?;
+        let row = row.map_err(|error| failed(&self.database, error))?;
         let (found, encoding): (i32, String) = (row.get(0), row.get(1));
-        let place = self.place.clone();
+        let database = self.database.clone();
         if found < OLDEST_SERVER {
-            return Err(OpenError::OldServer { place, found: found / 10_000 });
+            return Err(PostgresOpenError::OldServer { database, found: found / 10_000 });
         }
         if encoding != "UTF8" {
-            return Err(OpenError::Encoding { place, found: encoding });
+            return Err(PostgresOpenError::Encoding { database, found: encoding });
         }
         if row.get(2) {
-            return Err(OpenError::ReadOnly(place));
+            return Err(PostgresOpenError::ReadOnly(database));
         }
         Ok(())
     }
@@ -177,35 +179,35 @@ impl Opening {
 /// Whether there is a vault of ours, made with this key; `false` where there is nothing at all.
 async fn check_ours(
     transaction: &Transaction<'_>,
-    place: &str,
+    database: &str,
     fingerprint: Mac,
-) -> Result<bool, OpenError> {
-    let failed = |error| failed(place, error);
+) -> Result<bool, PostgresOpenError> {
+    let failed = |error| failed(database, error);
     let sql = "SELECT to_regclass('vault.migrations') IS NOT NULL
                       AND to_regclass('vault.about') IS NOT NULL,
                       EXISTS (SELECT FROM pg_namespace WHERE nspname IN ('log', 'vault'))";
     let row = transaction.query_one(sql, &[]).await.map_err(failed)?;
     match (row.get(0), row.get(1)) {
         (false, false) => return Ok(false),
-        (false, true) => return Err(OpenError::NotOurs(place.to_owned())),
+        (false, true) => return Err(PostgresOpenError::NotOurs(database.to_owned())),
         (true, _) => {}
     }
     let sql = "SELECT value FROM vault.about WHERE name = 'master_key'";
     let row = transaction.query_opt(sql, &[]).await.map_err(failed)?;
     match row.map(|row| row.get::<_, Vec<u8>>(0)) {
         Some(made_with) if made_with == fingerprint.0 => Ok(true),
-        Some(_) | None => Err(OpenError::WrongMasterKey(place.to_owned())),
+        Some(_) | None => Err(PostgresOpenError::WrongMasterKey(database.to_owned())),
     }
 }
 
 async fn migrate(
     transaction: &Transaction<'_>,
-    place: &str,
+    database: &str,
     part: &'static str,
     migrations: &[&str],
     ours: bool,
-) -> Result<(), OpenError> {
-    let failed = |error| failed(place, error);
+) -> Result<(), PostgresOpenError> {
+    let failed = |error| failed(database, error);
     let known = clamped(migrations.len());
     let mut found = 0;
     // The first migration of the vault makes the table that is asked here.
@@ -214,7 +216,7 @@ async fn migrate(
         found = transaction.query_one(sql, &[&part]).await.map_err(failed)?.get(0);
     }
     if found > known {
-        return Err(OpenError::Newer { place: place.to_owned(), part, found, known });
+        return Err(PostgresOpenError::Newer { database: database.to_owned(), part, found, known });
     }
     for (number, migration) in (1_i64..).zip(migrations).filter(|(number, _)| *number > found) {
         transaction.batch_execute(migration).await.map_err(failed)?;
@@ -224,13 +226,13 @@ async fn migrate(
     Ok(())
 }
 
-fn failed(place: &str, source: tokio_postgres::Error) -> OpenError {
-    let place = place.to_owned();
+fn failed(database: &str, source: tokio_postgres::Error) -> PostgresOpenError {
+    let database = database.to_owned();
     match source.code() {
         Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
-            OpenError::NoRights { place, reason: message(&source) }
+            PostgresOpenError::NoRights { database, reason: message(&source) }
         }
-        Some(&SqlState::DUPLICATE_SCHEMA) => OpenError::NotOurs(place),
-        _ => OpenError::Postgres { place, source },
+        Some(&SqlState::DUPLICATE_SCHEMA) => PostgresOpenError::NotOurs(database),
+        _ => PostgresOpenError::Postgres { database, source },
     }
 }

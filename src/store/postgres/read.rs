@@ -19,15 +19,15 @@ use crate::infra::postgres::message;
 use crate::store::{Leaves, StoreError, clamped};
 
 /// How long a statement may take to begin to answer, and then to go on: no caller waits longer.
-const READ: Duration = Duration::from_secs(3);
+const READ_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A pool and the deadlines around it.
 #[derive(Clone)]
-pub(super) struct Readers {
+pub(super) struct PostgresReaders {
     pool: Pool,
 }
 
-impl Readers {
+impl PostgresReaders {
     pub(super) fn new(pool: Pool) -> Self {
         Self { pool }
     }
@@ -84,7 +84,7 @@ impl Readers {
         Ok(found.first().copied().unwrap_or(0))
     }
 
-    /// Positions and ids of what stands at a place of a stream.
+    /// Positions and ids of what stands at a database of a stream.
     pub(super) async fn ids(
         &self,
         stream: &StreamId,
@@ -104,7 +104,7 @@ impl Readers {
         &self,
         sql: &str,
         parameters: &[&(dyn ToSql + Sync)],
-        read: impl Fn(&Row) -> Result<T, ReadError>,
+        read: impl Fn(&Row) -> Result<T, PostgresReadError>,
     ) -> Result<Vec<T>, StoreError> {
         let mut again = true;
         loop {
@@ -114,7 +114,7 @@ impl Readers {
                 Err(error) => {
                     // What was found broken is not given to the next caller.
                     let closed = client.is_closed();
-                    if closed || matches!(error, ReadError::TimedOut) {
+                    if closed || matches!(error, PostgresReadError::TimedOut) {
                         drop(Object::take(client));
                     }
                     if !(closed && again) {
@@ -130,7 +130,7 @@ impl Readers {
 
 /// Why a read has no answer.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ReadError {
+pub(super) enum PostgresReadError {
     #[error("{}", message(.0))]
     Postgres(#[from] tokio_postgres::Error),
     #[error("no connection to Postgres: {0}")]
@@ -145,7 +145,7 @@ pub(super) enum ReadError {
     Number(#[from] std::num::TryFromIntError),
 }
 
-fn unavailable(error: ReadError) -> StoreError {
+fn unavailable(error: PostgresReadError) -> StoreError {
     StoreError::unavailable(error)
 }
 
@@ -153,21 +153,22 @@ async fn rows<T>(
     client: &Object,
     sql: &str,
     parameters: &[&(dyn ToSql + Sync)],
-    read: impl Fn(&Row) -> Result<T, ReadError>,
-) -> Result<Vec<T>, ReadError> {
-    let late = |_| ReadError::TimedOut;
-    let statement = timeout(READ, client.prepare_cached(sql)).await.map_err(late)??;
+    read: impl Fn(&Row) -> Result<T, PostgresReadError>,
+) -> Result<Vec<T>, PostgresReadError> {
+    let late = |_| PostgresReadError::TimedOut;
+    let statement = timeout(READ_TIMEOUT, client.prepare_cached(sql)).await.map_err(late)??;
     let parameters = parameters.iter().copied();
-    let rows = timeout(READ, client.query_raw(&statement, parameters)).await.map_err(late)??;
+    let rows =
+        timeout(READ_TIMEOUT, client.query_raw(&statement, parameters)).await.map_err(late)??;
     let mut rows = pin!(rows);
     let mut found = Vec::new();
-    while let Some(row) = timeout(READ, rows.try_next()).await.map_err(late)?? {
+    while let Some(row) = timeout(READ_TIMEOUT, rows.try_next()).await.map_err(late)?? {
         found.push(read(&row)?);
     }
     Ok(found)
 }
 
-fn number(row: &Row, column: usize) -> Result<u64, ReadError> {
+fn number(row: &Row, column: usize) -> Result<u64, PostgresReadError> {
     Ok(row.try_get::<_, i64>(column)?.try_into()?)
 }
 
@@ -186,7 +187,7 @@ fn leaf(row: &Row) -> Result<Leaf<'_>, tokio_postgres::Error> {
     })
 }
 
-fn recorded(row: &Row) -> Result<Recorded, ReadError> {
+fn recorded(row: &Row) -> Result<Recorded, PostgresReadError> {
     let data: &str = row.try_get(5)?;
     Ok(Recorded {
         position: number(row, 0)?,

@@ -7,41 +7,41 @@ use tokio_postgres::{Client, Row, Transaction};
 use whence_events::{Position, Recorded, Timestamp};
 
 use super::columns::EventColumns;
-use super::read::ReadError;
+use super::read::PostgresReadError;
 use super::{PostgresStore, PostgresVault, SETTINGS};
-use crate::infra::postgres::{ConnectError, Driven, PostgresUrl, message};
+use crate::infra::postgres::{ConnectError, ConnectionTask, PostgresUrl, message};
 use crate::store::{EventStore, KeyPlace, StoreError, StoredKey, Transfer, clamped};
 
 /// Held, for as long as its session lasts, by who copies into this database.
-const COPYING: i64 = 0x7768_656e_6365_0003;
+const COPY_LOCK: i64 = 0x7768_656e_6365_0003;
 
 /// How often, and how long apart, the lock is asked for: the server takes a moment to notice that a
 /// copy that was killed is gone.
-const LOOKS: usize = 20;
-const MOMENT: std::time::Duration = std::time::Duration::from_millis(100);
+const LOCK_TRIES: usize = 20;
+const LOCK_INTERVAL: std::time::Duration = std::time::Duration::from_millis(100);
 
 /// A connection that copies into a database, and that nobody else has one of.
 pub(in crate::store) struct CopyLock {
     client: Mutex<Client>,
-    _driver: Driven,
+    _driver: ConnectionTask,
 }
 
 /// Why nothing can be copied into a database now.
 #[derive(Debug, thiserror::Error)]
-pub(in crate::store) enum LockError {
+pub(in crate::store) enum CopyLockError {
     /// No connection.
-    #[error("cannot connect to Postgres at {place}: {source}")]
+    #[error("cannot connect to Postgres at {database}: {source}")]
     Connect {
         /// Where.
-        place: String,
+        database: String,
         /// Why.
         source: ConnectError,
     },
     /// Postgres said no.
-    #[error("cannot ask the Postgres at {place}: {}", message(.source))]
+    #[error("cannot ask the Postgres at {database}: {}", message(.source))]
     Postgres {
         /// Where.
-        place: String,
+        database: String,
         /// Why.
         source: tokio_postgres::Error,
     },
@@ -55,39 +55,42 @@ pub(in crate::store) enum LockError {
 
 impl CopyLock {
     /// Takes the lock of a target, or only connects to a source.
-    async fn connect(url: &PostgresUrl) -> Result<Self, LockError> {
+    async fn connect(url: &PostgresUrl) -> Result<Self, CopyLockError> {
         let connected = url.connect(&SETTINGS).await;
-        let (client, driver) =
-            connected.map_err(|source| LockError::Connect { place: url.to_string(), source })?;
+        let (client, driver) = connected
+            .map_err(|source| CopyLockError::Connect { database: url.to_string(), source })?;
         Ok(Self { client: Mutex::new(client), _driver: driver })
     }
 
     /// Makes sure that nobody else copies into a database for as long as this value lives.
-    pub(in crate::store) async fn take(url: &PostgresUrl) -> Result<Self, LockError> {
+    pub(in crate::store) async fn take(url: &PostgresUrl) -> Result<Self, CopyLockError> {
         let lock = Self::connect(url).await?;
         let sql = "SELECT pg_try_advisory_lock($1)";
-        for _ in 0..LOOKS {
-            let taken = lock.client.lock().await.query_one(sql, &[&COPYING]).await;
-            if taken.map_err(|source| said_no(url, source))?.get(0) {
+        for _ in 0..LOCK_TRIES {
+            let taken = lock.client.lock().await.query_one(sql, &[&COPY_LOCK]).await;
+            if taken.map_err(|source| failed(url, source))?.get(0) {
                 return Ok(lock);
             }
-            tokio::time::sleep(MOMENT).await;
+            tokio::time::sleep(LOCK_INTERVAL).await;
         }
-        Err(LockError::Taken(url.to_string()))
+        Err(CopyLockError::Taken(url.to_string()))
     }
 
     /// Insists on there being something to copy: opening would make it.
-    pub(in crate::store) async fn look(url: &PostgresUrl, table: &str) -> Result<Self, LockError> {
+    pub(in crate::store) async fn of_source(
+        url: &PostgresUrl,
+        table: &str,
+    ) -> Result<Self, CopyLockError> {
         let look = Self::connect(url).await?;
         let sql = "SELECT to_regclass($1) IS NOT NULL";
         let there = look.client.lock().await.query_one(sql, &[&table]).await;
-        let there = there.map_err(|source| said_no(url, source))?;
-        if there.get(0) { Ok(look) } else { Err(LockError::NoLog(url.to_string())) }
+        let there = there.map_err(|source| failed(url, source))?;
+        if there.get(0) { Ok(look) } else { Err(CopyLockError::NoLog(url.to_string())) }
     }
 }
 
-fn said_no(url: &PostgresUrl, source: tokio_postgres::Error) -> LockError {
-    LockError::Postgres { place: url.to_string(), source }
+fn failed(url: &PostgresUrl, source: tokio_postgres::Error) -> CopyLockError {
+    CopyLockError::Postgres { database: url.to_string(), source }
 }
 
 /// A log in Postgres as one side of a copy.
@@ -143,7 +146,7 @@ async fn insert(
     after: Position,
     events: &[Recorded],
 ) -> Result<(), StoreError> {
-    let columns = Columns::of(after, events);
+    let columns = ImportColumns::of(after, events);
     let c = &columns;
     let sql = "INSERT INTO log.streams (first, name)
                SELECT e.position, e.name FROM unnest($1::bigint[], $2::text[], $3::bigint[])
@@ -187,7 +190,7 @@ async fn insert(
 
 /// Events as the columns of the table.
 #[derive(Default)]
-struct Columns<'a> {
+struct ImportColumns<'a> {
     positions: Vec<i64>,
     names: Vec<String>,
     versions: Vec<i64>,
@@ -195,7 +198,7 @@ struct Columns<'a> {
     events: EventColumns<'a>,
 }
 
-impl<'a> Columns<'a> {
+impl<'a> ImportColumns<'a> {
     fn of(after: Position, events: &'a [Recorded]) -> Self {
         let mut columns = Self::default();
         for (event, position) in events.iter().zip(after + 1..) {
@@ -221,8 +224,9 @@ impl PostgresVault {
         let sql = "SELECT subject, generation, wrapped, created_at, destroyed_at
                    FROM vault.subject_keys WHERE (subject, generation) > ($1, $2)
                    ORDER BY subject, generation LIMIT $3";
-        let place: [&(dyn ToSql + Sync); 3] = [&subject, &i64::from(generation), &clamped(limit)];
-        self.readers.query(sql, &place, stored_key).await
+        let parameters: [&(dyn ToSql + Sync); 3] =
+            [&subject, &i64::from(generation), &clamped(limit)];
+        self.readers.query(sql, &parameters, stored_key).await
     }
 
     /// As [`Transfer::import_keys`].
@@ -246,7 +250,7 @@ impl PostgresVault {
     }
 }
 
-fn stored_key(row: &Row) -> Result<StoredKey, ReadError> {
+fn stored_key(row: &Row) -> Result<StoredKey, PostgresReadError> {
     Ok(StoredKey {
         subject: row.try_get::<_, &str>(0)?.parse()?,
         generation: u32::try_from(row.try_get::<_, i64>(1)?)?,
@@ -257,7 +261,7 @@ fn stored_key(row: &Row) -> Result<StoredKey, ReadError> {
 }
 
 fn unavailable(error: tokio_postgres::Error) -> StoreError {
-    StoreError::unavailable(ReadError::from(error))
+    StoreError::unavailable(PostgresReadError::from(error))
 }
 
 /// The source has an event of a stream that does not begin before it.

@@ -5,19 +5,19 @@ use tokio_postgres::Row;
 use whence_events::{Mac, StreamId};
 
 use super::SETTINGS;
-use super::open::{self, OpenError};
-use super::read::{ReadError, Readers};
+use super::open::{self, PostgresOpenError};
+use super::read::{PostgresReadError, PostgresReaders};
 use crate::infra::clock::Clock;
 use crate::infra::postgres::PostgresUrl;
 use crate::store::{KeyPut, KeyRecord, NewKey, StoreError};
 
 /// Connections of a vault that has its pool to itself.
-const CONNECTIONS: usize = 8;
+const VAULT_CONNECTIONS: usize = 8;
 
 /// Subject keys in a Postgres database.
 #[derive(Clone)]
 pub struct PostgresVault {
-    pub(super) readers: Readers,
+    pub(super) readers: PostgresReaders,
     clock: Clock,
 }
 
@@ -30,14 +30,14 @@ impl PostgresVault {
         url: &PostgresUrl,
         fingerprint: Mac,
         clock: Clock,
-    ) -> Result<Self, OpenError> {
+    ) -> Result<Self, PostgresOpenError> {
         open::vault(url, fingerprint).await?;
-        Ok(Self::over(url.pool(CONNECTIONS, &SETTINGS), clock))
+        Ok(Self::over(url.pool(VAULT_CONNECTIONS, &SETTINGS), clock))
     }
 
     /// Over a pool whose commits are durable.
     pub(super) fn over(pool: Pool, clock: Clock) -> Self {
-        Self { readers: Readers::new(pool), clock }
+        Self { readers: PostgresReaders::new(pool), clock }
     }
 
     /// Stores a key of a subject, unless there is one of its generation already; durable on `Ok`. After
@@ -60,7 +60,7 @@ impl PostgresVault {
     pub async fn read_key(&self, subject: &StreamId) -> Result<Option<KeyRecord>, StoreError> {
         let sql = "SELECT generation, wrapped FROM vault.subject_keys
                    WHERE subject = $1 ORDER BY generation DESC LIMIT 1";
-        let record = |row: &Row| -> Result<KeyRecord, ReadError> {
+        let record = |row: &Row| -> Result<KeyRecord, PostgresReadError> {
             let generation = u32::try_from(row.try_get::<_, i64>(0)?)?;
             Ok(KeyRecord { generation, wrapped: row.try_get(1)? })
         };

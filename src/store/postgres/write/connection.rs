@@ -12,23 +12,23 @@ use whence_events::{Position, Timestamp, Version};
 
 use super::super::SETTINGS;
 use super::super::columns::EventColumns;
-use crate::infra::postgres::{ConnectError, Driven, PostgresUrl, message};
+use crate::infra::postgres::{ConnectError, ConnectionTask, PostgresUrl, message};
 use crate::store::{Append, NewEvent, clamped};
 
 /// How long a batch may take: longer than it may wait for the lock of the head row, so that the
 /// server says no before nobody knows.
-const COMMIT: Duration = Duration::from_secs(5);
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(5);
 
-const APPEND: &str = "SELECT before, at, lengths
+const APPEND_SQL: &str = "SELECT before, at, lengths
     FROM log.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
 
 /// A connection that appends.
-pub(in super::super) struct Writing {
+pub(in super::super) struct AppendConnection {
     client: Client,
     append: Statement,
     /// The server warned of something since the batch began.
     warned: Arc<AtomicBool>,
-    _driver: Driven,
+    _driver: ConnectionTask,
 }
 
 /// What a batch did.
@@ -71,10 +71,10 @@ impl WriteError {
     }
 }
 
-impl Writing {
+impl AppendConnection {
     pub(super) async fn connect(url: &PostgresUrl) -> Result<Self, WriteError> {
         let warned = Arc::new(AtomicBool::new(false));
-        let hear = {
+        let on_message = {
             let warned = warned.clone();
             move |message| {
                 if let AsyncMessage::Notice(notice) = message
@@ -84,9 +84,9 @@ impl Writing {
                 }
             }
         };
-        let (client, driver) = url.connect_and_hear(&SETTINGS, hear).await?;
+        let (client, driver) = url.connect_with_messages(&SETTINGS, on_message).await?;
         let late = |_| WriteError::TimedOut;
-        let append = timeout(COMMIT, client.prepare(APPEND)).await.map_err(late)??;
+        let append = timeout(COMMIT_TIMEOUT, client.prepare(APPEND_SQL)).await.map_err(late)??;
         Ok(Self { client, append, warned, _driver: driver })
     }
 
@@ -101,7 +101,7 @@ impl Writing {
         now: Timestamp,
         node: &str,
     ) -> Result<Committed, WriteError> {
-        let columns = Columns::of(appends);
+        let columns = AppendColumns::of(appends);
         self.warned.store(false, Ordering::SeqCst);
         let (now, a) = (now.as_micros(), &columns);
         let parameters: [&(dyn ToSql + Sync); 16] = [
@@ -123,7 +123,7 @@ impl Writing {
             &node,
         ];
         let done = self.client.query_one(&self.append, &parameters);
-        let row = timeout(COMMIT, done).await.map_err(|_| WriteError::TimedOut)??;
+        let row = timeout(COMMIT_TIMEOUT, done).await.map_err(|_| WriteError::TimedOut)??;
         // An operator who cancels a commit that waits for its standby makes it a success, of which
         // the standby knows nothing; all that the server says is a warning.
         if self.warned.load(Ordering::SeqCst) {
@@ -141,7 +141,7 @@ impl Writing {
 
 /// The arguments of `log.append`, which is documented where it is made.
 #[derive(Default)]
-struct Columns<'a> {
+struct AppendColumns<'a> {
     names: Vec<String>,
     expected: Vec<i64>,
     counts: Vec<i32>,
@@ -152,7 +152,7 @@ struct Columns<'a> {
     events: EventColumns<'a>,
 }
 
-impl<'a> Columns<'a> {
+impl<'a> AppendColumns<'a> {
     fn of(appends: impl Iterator<Item = &'a Append>) -> Self {
         let mut columns = Self::default();
         for (append, number) in appends.zip(1..) {
