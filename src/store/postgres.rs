@@ -1,9 +1,9 @@
 //! The log in Postgres: one sequencer a node, group commit, any number of nodes.
 //!
-//! All appends of a node go to one task. It takes whatever waits and writes it in one round trip; the
-//! next batch gathers meanwhile. Nodes take turns by the lock of one row, once a batch, which makes
-//! positions commit order. Whoever tails the log here is told own batches from memory and those of
-//! other nodes from the log, in one order.
+//! All appends of a node go to one task. It takes all jobs that wait and writes them in one round trip;
+//! the next batch gathers meanwhile. Nodes take turns by the lock of one row, once a batch, which makes
+//! positions commit order. The tail delivers the batches of this node from memory and those of other
+//! nodes from the log, in one order.
 
 mod columns;
 mod examine;
@@ -36,15 +36,15 @@ pub(super) use transfer::{CopyLock, PostgresTransfer};
 pub use vault::PostgresVault;
 use write::{AppendJob, Sequencer};
 
-/// How long a caller waits to get in.
+/// How long a caller waits to get into the queue of the sequencer.
 const ENQUEUE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Connections for reading, and for the vault.
+/// Connections of the pool that reads the log and the vault.
 const READER_CONNECTIONS: usize = 16;
 
-/// What every connection to the log and the vault begins with.
+/// The settings of every connection to the log and the vault.
 const SETTINGS: [&str; 6] = [
-    // What was acknowledged is on disk; and on the standby, where there is a synchronous one.
+    // What was acknowledged is on disk; and on the standby, when there is a synchronous one.
     "synchronous_commit=on",
     // What comes after the lock has to see what was committed before it was given.
     "default_transaction_isolation=read\\ committed",
@@ -67,10 +67,6 @@ pub struct PostgresStore {
 
 impl PostgresStore {
     /// Opens the log in a database, or makes it there. `fingerprint` is that of the master key.
-    ///
-    /// # Errors
-    /// One sentence each: no such server or database, no rights, read-only, too old, not in UTF-8,
-    /// not ours, made with another master key, or written by a newer version.
     pub async fn open(
         url: &PostgresUrl,
         fingerprint: Mac,
@@ -93,8 +89,8 @@ impl PostgresStore {
 }
 
 impl Drop for PostgresStore {
-    /// Ends the tasks where they stand. A batch on its way is written wholly or not at all, and the
-    /// head row keeps it from meeting those of whoever opens the log next.
+    /// Aborts the tasks. A batch on its way is written wholly or not at all, and the lock of the head row
+    /// keeps it apart from the batches of the process that opens the log next.
     fn drop(&mut self) {
         self.tasks.iter().for_each(JoinHandle::abort);
     }
@@ -105,7 +101,7 @@ impl Drop for PostgresStore {
 #[error("the log's sequencer has stopped")]
 struct SequencerGone;
 
-/// More waits to be written than can be.
+/// The queue of the sequencer stayed full for too long.
 #[derive(Debug, thiserror::Error)]
 #[error("too many appends wait for the log")]
 struct QueueFull;

@@ -1,8 +1,8 @@
 //! The embedded log: SQLite, one writer, group commit.
 //!
-//! All appends go to one thread. It takes whatever waits, writes it in one transaction and answers
-//! when that is on disk; the next batch gathers while the disk works. SqliteReaders have connections of
-//! their own and, in WAL mode, never wait for the writer nor it for them.
+//! All appends go to one thread. It takes all jobs that wait, writes them in one transaction and answers
+//! when that is on disk; the next batch gathers while the disk works. Readers have connections of
+//! their own and, in WAL mode, never wait for the writer, nor it for them.
 
 mod connection;
 mod examine;
@@ -43,10 +43,6 @@ pub struct SqliteStore {
 
 impl SqliteStore {
     /// Opens the log at `path`, or makes it. `fingerprint` is that of the master key.
-    ///
-    /// # Errors
-    /// One sentence each: no such directory, in use by another process, made with another master
-    /// key, written by a newer version, not a log at all, or damaged.
     pub fn open(path: &Path, fingerprint: Mac, clock: Clock) -> Result<Self, SqliteOpenError> {
         let lock = open::lock(path)?;
         let connection = open::writer(path, fingerprint)?;
@@ -64,11 +60,8 @@ impl SqliteStore {
         Ok(Self { jobs, tail, readers, writer: Some(writer), _lock: Some(lock) })
     }
 
-    /// Opens the log at `path` beside whoever appends to it. It takes no appends, and its tail is
-    /// silent.
-    ///
-    /// # Errors
-    /// As [`SqliteStore::open`], but never that it is in use; and when there is none.
+    /// Opens the log at `path`, which has to exist, while another process may append to it. The store
+    /// takes no appends, and its tail is silent.
     pub fn open_to_read(path: &Path, fingerprint: Mac) -> Result<Self, SqliteOpenError> {
         open::reader(path, fingerprint)?;
         let (tail, _) = broadcast::channel(1);
@@ -76,6 +69,7 @@ impl SqliteStore {
         Ok(Self { jobs, tail, readers: SqliteReaders::new(path), writer: None, _lock: None })
     }
 
+    /// Gives work to the writer and returns its outcome.
     async fn submit(&self, work: Work) -> Result<Appended, StoreError> {
         let (answer, result) = oneshot::channel();
         let job = Job { work, answer };
@@ -88,8 +82,8 @@ impl SqliteStore {
 }
 
 impl Drop for SqliteStore {
-    /// Waits for the writer, which may still have jobs whose callers went away. Only then the lock
-    /// goes: two writers would each count positions from what they found when they began.
+    /// Waits for the writer, which may still have jobs whose callers went away. Only then the lock is
+    /// released: two writers would each count positions from what they found when they began.
     fn drop(&mut self) {
         // First the readers: the writer's connection is then the last one and puts the WAL away.
         self.readers.close();
@@ -140,7 +134,7 @@ impl EventStore for SqliteStore {
         self.readers.head()
     }
 
-    /// Whoever writes does it here.
+    /// Returns `true`: no other process can append while this store is open.
     fn is_current(&self) -> bool {
         true
     }

@@ -1,4 +1,4 @@
-//! Looking at a log, or a vault, without touching it: `whence doctor`.
+//! Examines a log, or a vault, for `whence doctor`, without changing it.
 
 use std::cmp::Ordering;
 
@@ -14,20 +14,21 @@ use crate::infra::sealing::opens;
 use crate::store::clamped;
 use crate::store::findings::{EXAMINE_INTERVAL, EXAMINE_TRIES, ExamineContext, Findings, Level};
 
-/// Events at the end of the log, and keys, that are looked at.
+/// How many events at the end of the log, and how many keys, are examined.
 const EXAMINED_EVENTS: i64 = 1000;
 const EXAMINED_KEYS: i64 = 50;
 
-/// What is in the database.
+/// The parts that a database has to have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::store) enum Parts {
     /// The log and its vault.
     All,
-    /// The vault of a log that is elsewhere.
+    /// The vault of a log that is in another database.
     #[cfg_attr(not(feature = "kurrentdb"), expect(dead_code, reason = "there is no such log"))]
     Vault,
 }
 
+/// Examines the database at a URL.
 pub(in crate::store) async fn examine(
     url: &PostgresUrl,
     parts: Parts,
@@ -52,6 +53,7 @@ pub(in crate::store) async fn examine(
     }
 }
 
+/// A database that is being examined, and what was found so far.
 struct Examination<'a> {
     client: &'a Client,
     parts: Parts,
@@ -121,7 +123,7 @@ impl Examination<'_> {
 
     async fn clock(&mut self, context: &ExamineContext) -> Result<(), Error> {
         let sql = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
-        // Half of the way there and back.
+        // The server is asked half way between the two readings of the clock here.
         let before = context.clock.now().as_micros();
         let row = self.client.query_one(sql, &[]).await?;
         let after = context.clock.now().as_micros();
@@ -157,7 +159,7 @@ impl Examination<'_> {
         Ok(())
     }
 
-    /// Whether the formats are such that can be looked into.
+    /// Returns whether the parts are in formats that can be examined.
     async fn migrations(&mut self) -> Result<bool, Error> {
         let mut known = true;
         let parts: &[(&str, usize)] = match self.parts {
@@ -181,7 +183,7 @@ impl Examination<'_> {
                     let found = format!("the {part} has format {format} of {newest}");
                     let advice = "serve brings it up to date";
                     self.findings.bad(Level::Warn, check, found, advice);
-                    // Nothing of it may be there yet.
+                    // Its tables may not exist yet.
                     known &= format > 0;
                 }
                 Ordering::Equal => {
@@ -216,7 +218,7 @@ impl Examination<'_> {
         Ok(())
     }
 
-    /// Tries what they have to refuse, on no row at all and never committed.
+    /// Tries the changes that the triggers have to refuse, on no row at all and never committed.
     async fn triggers(&mut self) -> Result<(), Error> {
         let check = "immutability";
         for table in ["events", "streams"] {
@@ -249,7 +251,7 @@ impl Examination<'_> {
         self.client.batch_execute("ROLLBACK").await?;
         match done {
             Ok(()) => Ok(false),
-            // By the trigger; or before it was asked, where this user may change nothing at all.
+            // Refused by the trigger; or before it ran, where this user may change nothing at all.
             Err(error) => match error.code() {
                 Some(
                     &SqlState::RESTRICT_VIOLATION
@@ -278,6 +280,7 @@ impl Examination<'_> {
         Ok(head.cast_unsigned())
     }
 
+    /// Returns whether a node writes the read models.
     async fn leader(&mut self) -> Result<bool, Error> {
         let leader = inspect_writer(self.client).await?;
         self.findings.ok(

@@ -1,4 +1,4 @@
-//! The tail: own batches from memory, those of other nodes from the log, all in one order.
+//! The tail: batches of this node from memory, those of other nodes from the log, all in one order.
 
 use std::sync::{Arc, Mutex as Lock, PoisonError};
 use std::time::Duration;
@@ -13,26 +13,27 @@ use crate::infra::errors::with_causes;
 use crate::infra::postgres::PostgresUrl;
 use crate::store::{Batch, MAX_TAIL_SILENCE, StoreError, TAIL_CAPACITY};
 
-/// Events of other nodes that are read and told at a time.
+/// Events of other nodes that are read and published at a time.
 const CATCH_UP_EVENTS: u64 = 1024;
 
-/// How often the log is asked where it ends, though nobody said that it moved: a notification can
-/// get lost. Well below [`MAX_TAIL_SILENCE`].
+/// How often the log is asked where it ends without a notification that it grew: one can get lost. Well
+/// below [`MAX_TAIL_SILENCE`].
 const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How long that may take.
+/// How long the server may take to answer.
 const QUERY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Between attempts to listen again.
+/// How long to wait before listening again after a failure.
 const RETRY_INTERVAL: Duration = Duration::from_millis(200);
 
-/// Tells whoever tails the log.
+/// Publishes what was committed to the readers of the tail.
 pub(super) struct TailPublisher {
-    /// The last event that was told. Whoever tells holds this, so that all is told in order.
+    /// The position of the last event that was published. Every publisher holds this lock, so that all
+    /// events are published in order.
     published: Mutex<Position>,
     tail: broadcast::Sender<Batch>,
     readers: PostgresReaders,
-    /// When the log was last asked where it ends, of those times that all up to there was told.
+    /// When the log was last asked where it ends, and everything up to that end was then published.
     checked_at: Lock<Instant>,
 }
 
@@ -50,8 +51,8 @@ impl TailPublisher {
         self.checked_at.lock().unwrap_or_else(PoisonError::into_inner).elapsed() <= MAX_TAIL_SILENCE
     }
 
-    /// Tells a committed batch of this node, and first what other nodes have appended before it.
-    /// When that cannot be read now, the listener tells all of it later.
+    /// Publishes a committed batch of this node, after what other nodes have appended before it. When
+    /// that cannot be read now, the listener publishes all of it later.
     pub(super) async fn publish(&self, before: Position, mut events: Vec<Recorded>) {
         let mut published = self.published.lock().await;
         if let Err(error) = self.catch_up(&mut published, before).await {
@@ -63,12 +64,12 @@ impl TailPublisher {
         self.send(&mut published, events);
     }
 
-    /// Tells everything up to `head`, which is committed.
+    /// Publishes everything up to `head`, which is committed.
     async fn publish_up_to(&self, head: Position) -> Result<(), StoreError> {
         let mut published = self.published.lock().await;
         if head < *published {
-            // More was told since it was asked; or the log lost its end, which a standby that was
-            // promoted without having everything does.
+            // More was published since the head was read; or the log lost its end, which happens when
+            // a standby is promoted that does not have everything.
             let now = self.readers.head().await?;
             if now < *published {
                 let lost = *published - now;
@@ -108,10 +109,10 @@ impl TailPublisher {
     }
 }
 
-/// Hears of what other nodes append.
+/// Listens for what other nodes append.
 pub(super) struct Listener {
     url: PostgresUrl,
-    /// What this node's own notifications are signed with.
+    /// The name that this node's own notifications carry.
     node: String,
     publisher: Arc<TailPublisher>,
 }
@@ -121,7 +122,7 @@ impl Listener {
         Self { url, node, publisher }
     }
 
-    /// Until the store is dropped.
+    /// Listens until the store is dropped.
     pub(super) async fn run(self) {
         loop {
             if let Err(error) = self.listen().await {
@@ -131,7 +132,7 @@ impl Listener {
         }
     }
 
-    /// Until the connection breaks.
+    /// Listens until the connection breaks.
     async fn listen(&self) -> Result<(), ListenError> {
         let (published, mut heard) = watch::channel(0);
         let node = self.node.clone();
@@ -155,7 +156,7 @@ impl Listener {
             let latest = u64::try_from(row.get::<_, i64>(0)).unwrap_or(0);
             self.publisher.publish_up_to(latest).await?;
             self.publisher.set_checked(at);
-            // Also when nobody says that it moved.
+            // Goes round also when no notification says that the log grew.
             if let Ok(Err(_)) =
                 timeout(POLL_INTERVAL, heard.wait_for(|position| *position > latest)).await
             {
@@ -165,12 +166,14 @@ impl Listener {
     }
 }
 
-/// Where the log ended after another node's batch; `None` for our own, which are told from memory.
+/// Returns where the log ended after another node's batch; `None` for this node's own batches, which are
+/// published from memory.
 fn head_of_other_node(payload: &str, node: &str) -> Option<Position> {
     let (head, by) = payload.split_once(' ')?;
     if by == node { None } else { head.parse().ok() }
 }
 
+/// Why listening ended.
 #[derive(Debug, thiserror::Error)]
 enum ListenError {
     #[error(transparent)]
@@ -185,7 +188,7 @@ enum ListenError {
     TimedOut,
 }
 
-/// The head says there are events, and there are none.
+/// The log has fewer events than its head says.
 #[derive(Debug, thiserror::Error)]
 #[error("the log has no events up to {head}")]
 struct Missing {

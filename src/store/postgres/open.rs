@@ -1,4 +1,4 @@
-//! Opening a log or a vault: checks, migrations.
+//! Opens a log or a vault: checks, migrations.
 
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Transaction};
@@ -7,65 +7,66 @@ use whence_events::{Mac, Position, Timestamp};
 use crate::infra::postgres::{ConnectError, ConnectionTask, PostgresUrl, message};
 use crate::store::clamped;
 
-/// The oldest server that its makers still look after.
+/// The oldest server that the Postgres project still maintains.
 pub(super) const OLDEST_SERVER: i32 = 140_000;
 
 /// Nodes that open a database at the same time take turns under this advisory lock: "whnc".
 const OPEN_LOCK: i64 = 0x7768_6e63;
 
-/// Forward only, part by part: the vault can be without a log, but not a log without a vault.
+/// The migrations of each part, which only go forward: a vault can be without a log, but not a log
+/// without a vault.
 pub(super) const VAULT: &[&str] = &[include_str!("../../../migrations/postgres/vault_0001.sql")];
 pub(super) const LOG: &[&str] = &[include_str!("../../../migrations/postgres/log_0001.sql")];
 
-/// Why a log or a vault cannot be opened. `database` is hosts and database, without the password.
+/// Why a log or a vault cannot be opened. `database` names hosts and database, without the password.
 #[derive(Debug, thiserror::Error)]
 pub enum PostgresOpenError {
-    /// No connection.
+    /// There is no connection: no such server, or it did not let this user in.
     #[error("cannot connect to Postgres at {database}: {source}")]
     Unreachable {
-        /// Where.
+        /// The hosts and the database.
         database: String,
-        /// Why.
+        /// The cause.
         source: ConnectError,
     },
-    /// Postgres said no.
+    /// Postgres refused a statement.
     #[error("cannot open the log at {database}: {}", message(.source))]
     Postgres {
-        /// Where.
+        /// The hosts and the database.
         database: String,
-        /// Why.
+        /// The cause.
         source: tokio_postgres::Error,
     },
     /// The user may not do what is needed.
     #[error("the user of {database} has not the rights it needs: {reason}")]
     NoRights {
-        /// Where.
+        /// The hosts and the database.
         database: String,
-        /// What the server said.
+        /// The message of the server.
         reason: String,
     },
-    /// A standby, or a server that is set to take no writes.
+    /// The server is a standby, or set to take no writes.
     #[error("the Postgres at {0} is read-only")]
     ReadOnly(String),
-    /// An old version of Postgres.
+    /// The version of Postgres is too old.
     #[error(
         "the Postgres at {database} is too old: version {found}, and 14 is the oldest that will do"
     )]
     OldServer {
-        /// Where.
+        /// The hosts and the database.
         database: String,
-        /// Its version.
+        /// The major version of the server.
         found: i32,
     },
-    /// Names would not be kept as they are.
+    /// The database is not in UTF-8: names would not be kept as they are.
     #[error("the database {database} is encoded in {found} and has to be in UTF8")]
     Encoding {
-        /// Where.
+        /// The hosts and the database.
         database: String,
-        /// Its encoding.
+        /// The encoding of the database.
         found: String,
     },
-    /// There are schemas of these names that we did not make.
+    /// The database has schemas of these names that another program made.
     #[error("the database {0} has a schema log or vault that is not of whence")]
     NotOurs(String),
     /// A newer version of whence has changed it.
@@ -73,28 +74,28 @@ pub enum PostgresOpenError {
         "the database {database} was written by a newer version of whence ({part} format {found}, here {known})"
     )]
     Newer {
-        /// Where.
+        /// The hosts and the database.
         database: String,
         /// `log` or `vault`.
         part: &'static str,
-        /// Its format.
+        /// The format of that part.
         found: i64,
-        /// The newest format known here.
+        /// The newest format that this version knows.
         known: i64,
     },
-    /// Nothing in it could be opened or verified with this key.
+    /// Another master key made it: nothing in it could be opened or verified with this one.
     #[error("the database {0} was made with another master key")]
     WrongMasterKey(String),
 }
 
-/// Where a log ends.
+/// The end of a log.
 pub(super) struct LogEnd {
     pub(super) position: Position,
-    /// When the last event was recorded: no clock here may tell an earlier moment.
+    /// When the last event was recorded: no clock here may show an earlier moment.
     pub(super) recorded_at: Timestamp,
 }
 
-/// Checks a log and brings it up to date.
+/// Checks a log, brings it up to date, and returns its end.
 pub(super) async fn log(url: &PostgresUrl, fingerprint: Mac) -> Result<LogEnd, PostgresOpenError> {
     let mut opening = Opening::connect(url).await?;
     opening.prepare(fingerprint, &[("vault", VAULT), ("log", LOG)]).await?;
@@ -129,7 +130,7 @@ impl Opening {
         Ok(Self { client, _driver: driver, database })
     }
 
-    /// Checks, and runs the migrations that have not run, all or none.
+    /// Checks the database and runs the migrations that have not run, all or none.
     async fn prepare(
         &mut self,
         fingerprint: Mac,
@@ -154,7 +155,7 @@ impl Opening {
         transaction.commit().await.map_err(failed)
     }
 
-    /// What no migration could mend.
+    /// Checks what no migration could repair.
     async fn check_server(&self) -> Result<(), PostgresOpenError> {
         let sql = "SELECT current_setting('server_version_num')::int,
                           current_setting('server_encoding'),
@@ -176,7 +177,7 @@ impl Opening {
     }
 }
 
-/// Whether there is a vault of ours, made with this key; `false` where there is nothing at all.
+/// Returns whether the database has a vault of whence, made with this key; `false` when it is empty.
 async fn check_ours(
     transaction: &Transaction<'_>,
     database: &str,
@@ -200,6 +201,7 @@ async fn check_ours(
     }
 }
 
+/// Runs the migrations of a part that have not run.
 async fn migrate(
     transaction: &Transaction<'_>,
     database: &str,

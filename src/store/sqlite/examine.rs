@@ -1,4 +1,4 @@
-//! Looking at a log without touching it: `whence doctor`.
+//! Examines a log for `whence doctor`, without changing it.
 
 use std::fs::{File, TryLockError};
 use std::os::unix::fs::PermissionsExt as _;
@@ -14,10 +14,11 @@ use super::open::{APPLICATION_ID, MIGRATIONS, OLDEST_SQLITE, is_made_with, lates
 use crate::infra::sealing::opens;
 use crate::store::findings::{EXAMINE_INTERVAL, EXAMINE_TRIES, ExamineContext, Findings, Level};
 
-/// Events at the end of the log, and keys, that are looked at.
+/// How many events at the end of the log, and how many keys, are examined.
 const EXAMINED_EVENTS: u64 = 1000;
 const EXAMINED_KEYS: u64 = 50;
 
+/// Examines the log and the read models in a directory.
 pub(in crate::store) fn examine(
     directory: &Path,
     context: &ExamineContext,
@@ -64,7 +65,7 @@ fn permissions(directory: &Path, findings: &mut Findings) {
     findings.bad(level, "permissions", found, "chmod 700 the directory and chmod 600 its files");
 }
 
-/// Whether a service runs on the log.
+/// Returns whether a service runs on the log.
 fn lock(path: &Path, findings: &mut Findings) -> bool {
     // Shared, and only for an instant: nothing is written.
     let held = File::open(path.with_extension("lock"))
@@ -93,7 +94,7 @@ fn log(
     read_models(&connection, path, is_served, head, findings)
 }
 
-/// Whether it is a log of a format that can be looked into.
+/// Returns whether the file is a log in a format that can be examined.
 fn migrations(connection: &Connection, findings: &mut Findings) -> rusqlite::Result<bool> {
     let pragma = |name: &str| connection.query_row(name, [], |row| row.get::<_, i64>(0));
     let (id, format) = (pragma("PRAGMA application_id")?, pragma("PRAGMA user_version")?);
@@ -146,7 +147,7 @@ fn keys(
     Ok(())
 }
 
-/// Those of the log against those that the migrations make.
+/// Compares the triggers of the log with those that the migrations make.
 fn triggers(connection: &Connection, findings: &mut Findings) -> rusqlite::Result<()> {
     let all = |connection: &Connection| {
         let sql = "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' ORDER BY name";
@@ -169,7 +170,7 @@ fn triggers(connection: &Connection, findings: &mut Findings) -> rusqlite::Resul
     Ok(())
 }
 
-/// How a commit gets to the disk: the rest is set on the writer's connection, by serve.
+/// Checks how a commit gets to the disk: serve sets the rest on the connection of the writer.
 fn durability(connection: &Connection, findings: &mut Findings) -> rusqlite::Result<()> {
     let mode: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
     if mode == "wal" {

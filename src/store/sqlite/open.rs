@@ -1,4 +1,4 @@
-//! Opening a log: lock, checks, migrations.
+//! Opens a log: lock, checks, migrations.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
@@ -15,27 +15,27 @@ pub(super) const APPLICATION_ID: i32 = 0x7768_6e63;
 /// First release without the WAL-reset corruption.
 pub(super) const OLDEST_SQLITE: i32 = 3_051_003;
 
-/// Forward only; the number of those that ran is the file's `user_version`.
+/// The migrations, which only go forward; the number of those that ran is the file's `user_version`.
 pub(super) const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/sqlite/0001_log.sql")];
 
 /// Why a log cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum SqliteOpenError {
-    /// The file or its directory.
+    /// The file cannot be opened, or its directory does not exist.
     #[error("cannot open the log {}: {source}", path.display())]
     Io {
-        /// The file.
+        /// The file of the log.
         path: PathBuf,
-        /// Why.
+        /// What the operating system reported.
         source: std::io::Error,
     },
-    /// SQLite said no.
+    /// SQLite refused, or the file is damaged.
     #[error("cannot open the log: {0}")]
     Sqlite(#[from] rusqlite::Error),
     /// Another process has it open.
     #[error("the log {} is in use by another whence process", .0.display())]
     InUse(PathBuf),
-    /// The file belongs to something else.
+    /// The file belongs to another program.
     #[error("{} is not a whence log", .0.display())]
     NotALog(PathBuf),
     /// A newer version of whence has changed it.
@@ -44,14 +44,14 @@ pub enum SqliteOpenError {
         path = path.display()
     )]
     Newer {
-        /// The file.
+        /// The file of the log.
         path: PathBuf,
-        /// Its format.
+        /// The format of the log.
         found: usize,
-        /// The newest format known here.
+        /// The newest format that this version knows.
         known: usize,
     },
-    /// Nothing in it could be opened or verified with this key.
+    /// Another master key made it: nothing in it could be opened or verified with this one.
     #[error("the log {} was made with another master key", .0.display())]
     WrongMasterKey(PathBuf),
     /// The SQLite that was compiled in can corrupt a log.
@@ -59,7 +59,7 @@ pub enum SqliteOpenError {
     OldSqlite(&'static str),
 }
 
-/// Takes the lock file beside the log; it is released when the returned file is dropped.
+/// Locks the lock file of the log, and releases it when the returned file is dropped.
 pub(super) fn lock(path: &Path) -> Result<File, SqliteOpenError> {
     let failed = |source| SqliteOpenError::Io { path: path.to_owned(), source };
     let mut options = OpenOptions::new();
@@ -72,7 +72,7 @@ pub(super) fn lock(path: &Path) -> Result<File, SqliteOpenError> {
     }
 }
 
-/// The writer's connection, to a log that was checked and brought up to date.
+/// Checks a log, brings it up to date, and returns the connection of its writer.
 pub(super) fn writer(path: &Path, fingerprint: Mac) -> Result<Connection, SqliteOpenError> {
     if rusqlite::version_number() < OLDEST_SQLITE {
         return Err(SqliteOpenError::OldSqlite(rusqlite::version()));
@@ -82,7 +82,7 @@ pub(super) fn writer(path: &Path, fingerprint: Mac) -> Result<Connection, Sqlite
     make_private(path)?;
     let mut connection = Connection::open(path)?;
     // A log that is refused stays as it is: closing it would fold into it what a crash has left in
-    // its WAL. An empty WAL, which looking makes, is removed by the same close.
+    // its WAL. An empty WAL, which these checks make, is removed by the same close.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, crashed)?;
     let format = check(&connection, path, fingerprint)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
@@ -91,7 +91,7 @@ pub(super) fn writer(path: &Path, fingerprint: Mac) -> Result<Connection, Sqlite
     Ok(connection)
 }
 
-/// Looks whether the log at `path` is one that may be read here. Changes nothing.
+/// Checks that the log at `path` may be read here, and changes nothing.
 pub(super) fn reader(path: &Path, fingerprint: Mac) -> Result<(), SqliteOpenError> {
     let connection = connection::read_only(path)?;
     match check(&connection, path, fingerprint)? {
@@ -100,7 +100,7 @@ pub(super) fn reader(path: &Path, fingerprint: Mac) -> Result<(), SqliteOpenErro
     }
 }
 
-/// Makes the file, if it is not there, for this user's eyes only; SQLite gives the WAL the same mode.
+/// Makes the file, unless it exists, readable by this user only; SQLite gives the WAL the same mode.
 fn make_private(path: &Path) -> Result<(), SqliteOpenError> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let mut options = OpenOptions::new();
@@ -112,14 +112,14 @@ fn make_private(path: &Path) -> Result<(), SqliteOpenError> {
     }
 }
 
-/// When the last event was recorded: no clock here may tell an earlier moment.
+/// Returns when the last event was recorded: no clock here may show an earlier moment.
 pub(super) fn latest_time(connection: &Connection) -> rusqlite::Result<Option<Timestamp>> {
     let sql = "SELECT recorded_at FROM events ORDER BY position DESC LIMIT 1";
     connection.query_row(sql, [], |row| row.get(0).map(Timestamp::from_micros)).optional()
 }
 
-/// Whether the file is a log that this version and this key may open: its format, 0 for a new file.
-/// Changes nothing.
+/// Checks that the file is a log that this version and this key may open, and returns its format; 0 for a
+/// new file. Changes nothing.
 fn check(connection: &Connection, path: &Path, fingerprint: Mac) -> Result<usize, SqliteOpenError> {
     let pragma = |name| connection.query_row(name, [], |row| row.get::<_, i64>(0));
     let id = pragma("PRAGMA application_id").map_err(|error| match error.sqlite_error_code() {

@@ -1,4 +1,4 @@
-//! Reading the log and the vault.
+//! Reads the log and the vault.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
@@ -13,7 +13,7 @@ use whence_events::{
 use super::connection;
 use crate::store::{KeyRecord, Leaves, StoreError, clamped};
 
-/// Connections for readers: as many as ever read at once, kept for the next.
+/// Connections for readers: as many as ever read at the same time, kept for reuse.
 pub(super) struct SqliteReaders {
     path: PathBuf,
     idle: Mutex<Vec<Connection>>,
@@ -24,6 +24,7 @@ impl SqliteReaders {
         Self { path: path.to_owned(), idle: Mutex::default() }
     }
 
+    /// Returns up to `limit` events of a stream from version `from` on.
     pub(super) fn stream(
         &self,
         stream: &StreamId,
@@ -42,6 +43,7 @@ impl SqliteReaders {
         })
     }
 
+    /// Returns up to `limit` events after position `after`.
     pub(super) fn all(&self, after: Position, limit: usize) -> Result<Vec<Recorded>, StoreError> {
         let sql = "SELECT e.position, s.name, e.version, e.event_id, e.type, e.data, e.occurred_at,
                           e.recorded_at, e.correlation_id, e.causation_id, e.actor
@@ -53,8 +55,9 @@ impl SqliteReaders {
         })
     }
 
+    /// Returns the same events as [`SqliteReaders::all`], as leaves.
     pub(super) fn leaves(&self, after: Position, limit: usize) -> Result<Leaves, StoreError> {
-        // Also those whose stream is gone.
+        // Includes events whose stream is gone.
         let sql = "SELECT e.position, s.name, e.version, e.event_id, e.type, e.data, e.occurred_at,
                           e.recorded_at, e.correlation_id, e.causation_id, e.actor
                    FROM events e LEFT JOIN streams s ON s.first = e.stream
@@ -70,6 +73,7 @@ impl SqliteReaders {
         })
     }
 
+    /// Returns the position of the last event; 0 when there is none.
     pub(super) fn head(&self) -> Result<Position, StoreError> {
         self.with(|connection| {
             let mut statement = connection.prepare_cached("SELECT max(position) FROM events")?;
@@ -77,6 +81,7 @@ impl SqliteReaders {
         })
     }
 
+    /// Returns the latest key of a subject.
     pub(super) fn key(&self, subject: &StreamId) -> Result<Option<KeyRecord>, StoreError> {
         let sql = "SELECT generation, wrapped FROM subject_keys
                    WHERE subject = ?1 ORDER BY generation DESC LIMIT 1";
@@ -89,11 +94,12 @@ impl SqliteReaders {
         })
     }
 
-    /// Closes the connections, which nobody uses any more.
+    /// Closes the connections that are kept. None is in use any more.
     pub(super) fn close(&self) {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
+    /// Returns what `read` gets through a connection of the pool.
     pub(super) fn with<T>(
         &self,
         read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
@@ -144,6 +150,7 @@ fn leaf<'a>(row: &'a Row<'_>) -> rusqlite::Result<Leaf<'a>> {
     })
 }
 
+/// Returns a column of text as a value that has one text form.
 pub(super) fn parsed<T>(row: &Row<'_>, column: usize) -> rusqlite::Result<T>
 where
     T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>,

@@ -1,4 +1,4 @@
-//! Giving and taking a whole log: `whence copy`.
+//! Gives and takes a whole log for `whence copy`.
 
 use async_trait::async_trait;
 use rusqlite::{Row, params};

@@ -9,14 +9,15 @@ use super::work::{Import, Job, Work};
 use crate::infra::clock::Clock;
 use crate::store::{Append, Appended, Batch, StoreError};
 
-/// Jobs in one transaction at most: bounds the time the first of them waits for the last.
+/// The most jobs in one transaction: bounds the time that the first of them waits for the last.
 const MAX_BATCH: usize = 512;
 
+/// The only writer of a log, on a thread of its own.
 pub(super) struct Writer {
     connection: Connection,
     clock: Clock,
     tail: broadcast::Sender<Batch>,
-    /// Position of the last committed event. Only this thread appends, so it need not ask.
+    /// The position of the last committed event. Only this thread appends, so it need not ask.
     head: Position,
 }
 
@@ -31,7 +32,7 @@ impl Writer {
         Ok(Self { connection, clock, tail, head: head.unwrap_or(0) })
     }
 
-    /// Until the store is dropped.
+    /// Writes what comes through the queue, until the store is dropped.
     pub(super) fn run(mut self, mut queue: mpsc::Receiver<Job>) {
         while let Some(first) = queue.blocking_recv() {
             let mut work = vec![first.work];
@@ -43,20 +44,20 @@ impl Writer {
                 answers.push(next.answer);
             }
             for (answer, outcome) in answers.into_iter().zip(self.batch(work)) {
-                // A caller that went away does not mind.
+                // A caller that went away needs no answer.
                 let _ = answer.send(outcome);
             }
         }
     }
 
-    /// Writes a batch and says what became of each job in it.
+    /// Writes a batch and returns the outcome of each job in it.
     fn batch(&mut self, work: Vec<Work>) -> Vec<Result<Appended, StoreError>> {
         let jobs = work.len();
         let destroys: Vec<bool> = work.iter().map(Work::destroys).collect();
         match self.commit(work) {
             Ok((mut outcomes, recorded)) => {
-                // On disk. Whoever tails the log hears of it before the callers do, so that a
-                // caller who reads next finds the caches already told.
+                // On disk. The readers of the tail receive it before the callers get their answers, so
+                // that a caller that reads next finds the caches already updated.
                 let after = self.head;
                 self.head += recorded.len() as u64;
                 if !recorded.is_empty() {
@@ -78,7 +79,7 @@ impl Writer {
         }
     }
 
-    /// The WAL keeps pages as they were before the last change of them: with the key in them.
+    /// Empties the WAL, which keeps pages as they were before their last change: with the key in them.
     fn empty_wal(&self) -> Result<(), StoreError> {
         let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
         let busy = self.connection.query_row(sql, [], |row| row.get::<_, bool>(0));
@@ -88,9 +89,9 @@ impl Writer {
         Ok(())
     }
 
-    /// One transaction for the whole batch. On `Err` nothing of it is there, unless the commit
-    /// itself failed: then nobody knows, and asking again with the same event ids tells.
-    #[expect(clippy::type_complexity, reason = "outcomes, and what to tell the tail")]
+    /// Writes the whole batch in one transaction. On `Err` nothing of it was written, unless the commit
+    /// itself failed: then that is unknown, and appending the same event ids again finds it out.
+    #[expect(clippy::type_complexity, reason = "outcomes, and what to send to the tail")]
     fn commit(
         &mut self,
         work: Vec<Work>,
@@ -123,13 +124,13 @@ impl Writer {
     }
 }
 
-/// A reader has held the WAL for longer than the writer waits; asking again is safe.
+/// A reader held the WAL for longer than the writer waits; destroying the key again is safe.
 #[derive(Debug, thiserror::Error)]
 #[error("the write-ahead log is being read")]
 struct StillRead;
 
-/// Checks the stream's length and inserts, or says what stands in the way. The outer error fails
-/// the batch, the inner one this append alone.
+/// Inserts the events of an append when its stream has the expected length, or returns why not. The
+/// outer error fails the batch, the inner one this append alone.
 fn write_append(
     transaction: &Transaction<'_>,
     append: Append,
@@ -157,7 +158,8 @@ fn write_append(
     Ok(Ok(Appended::Now { last: head + recorded.len() as u64 }))
 }
 
-/// The stream is not as long as expected: were these very events appended by an earlier call?
+/// Returns the outcome of an append whose stream does not have the expected length: an earlier call may
+/// have appended these very events.
 fn find_earlier(
     transaction: &Transaction<'_>,
     first: Option<Position>,
