@@ -1,4 +1,4 @@
-//! Connections to Postgres: where it is, how it is spoken to, and how long anything may take.
+//! Connections to Postgres: the URL, TLS, settings, and how long everything may take.
 
 mod error;
 pub(crate) mod tls;
@@ -17,25 +17,25 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 pub use error::{ConnectError, UrlError, message};
 use tls::Trust;
 
-/// How long the hosts together may take to accept a connection, unless the URL says it itself; and
-/// how long a server may then take to greet. A request that waits longer is better told no.
+/// How long all hosts together may take to accept a connection, unless the URL sets that, and how long a
+/// server may then take to greet. A request that waits longer had better fail.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const GREETING_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long a caller waits for a connection of a pool that others have.
+/// How long a caller waits for a connection of a pool when all are in use.
 const POOL_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long bytes that were sent may remain without an answer of the peer's kernel: a host that
-/// vanished is noticed so.
+/// How long bytes that were sent may remain unacknowledged by the peer's kernel: this is how a host that
+/// vanished is noticed.
 const TCP_USER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// When an idle connection begins to be probed, how often, and how many probes may be lost.
 const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(5), Duration::from_secs(2), 3);
 
-/// What the server is told to give up by itself: statements that no caller waits for any more (10 s
-/// is far more than any has a right to), waits for locks, and transactions that nobody goes on with.
-/// A commit that waits for a standby is none of these: nothing ends it, for that would acknowledge
-/// what is not replicated.
+/// What the server gives up on its own: statements that no caller waits for any more (10 s is far more
+/// than any statement should take), waits for locks, and transactions that were left open. A commit that
+/// waits for a standby is none of these: nothing ends it, since that would acknowledge what is not
+/// replicated.
 const SERVER_LIMITS: [&str; 4] = [
     "statement_timeout=10s",
     "lock_timeout=3s",
@@ -44,14 +44,15 @@ const SERVER_LIMITS: [&str; 4] = [
     "client_connection_check_interval=1s",
 ];
 
-/// Where a Postgres is, and how to speak to it. Its password is in no message and no `Debug`.
+/// The address of a Postgres database and how to connect to it. Its password is in no message and no
+/// `Debug`.
 #[derive(Clone)]
 pub struct PostgresUrl {
     config: Config,
     tls: MakeRustlsConnect,
 }
 
-/// The task that polls a connection, and ends with this value: the connection is closed then.
+/// The task that drives a connection. Dropping it closes the connection.
 #[must_use]
 pub struct ConnectionTask(JoinHandle<()>);
 
@@ -65,12 +66,9 @@ impl PostgresUrl {
     /// Parses `postgres://user:password@host:port/database?parameters`.
     ///
     /// Several hosts (`a:5432,b:5432`) are tried in order for the one that can be written to. The
-    /// parameters mean what they mean to libpq. `sslmode` is `disable`, `prefer` (the default: TLS where it is offered, the
-    /// certificate not checked), or `require`, `verify-ca` or `verify-full`, all three of which
-    /// check certificate and host name, against the system's roots or `sslrootcert`.
-    ///
-    /// # Errors
-    /// One sentence: what is wrong with it, or with the file of `sslrootcert`.
+    /// parameters mean what they mean to libpq. `sslmode` is `disable`, `prefer` (the default: TLS when
+    /// it is offered, the certificate not checked), or `require`, `verify-ca` or `verify-full`, all three
+    /// of which check certificate and host name, against the system's roots or `sslrootcert`.
     pub fn parse(url: &str) -> Result<Self, UrlError> {
         let no_url = || UrlError("a Postgres URL looks like postgres://user@host/database".into());
         if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
@@ -90,8 +88,8 @@ impl PostgresUrl {
         Ok(Self { config, tls: MakeRustlsConnect::new(tls::config(&trust)?) })
     }
 
-    /// A pool of at most `size` connections that begin with these settings, such as
-    /// `synchronous_commit=off`. It connects when it is asked to, not before.
+    /// Returns a pool of at most `size` connections that begin with these settings, such as
+    /// `synchronous_commit=off`. It connects only when a connection is asked for.
     #[must_use]
     pub fn pool(&self, size: usize, settings: &[&str]) -> Pool {
         let manager = Manager::from_config(
@@ -108,10 +106,7 @@ impl PostgresUrl {
             .expect("time-outs have a runtime")
     }
 
-    /// A connection of one's own, open for as long as what comes with it lives.
-    ///
-    /// # Errors
-    /// When no host takes it in time.
+    /// Opens a connection outside of a pool, which stays open until its task is dropped.
     pub async fn connect(
         &self,
         settings: &[&str],
@@ -119,10 +114,8 @@ impl PostgresUrl {
         self.connect_with_messages(settings, |_| ()).await
     }
 
-    /// The same, and what the server says by itself.
-    ///
-    /// # Errors
-    /// As [`PostgresUrl::connect`].
+    /// Opens a connection as [`PostgresUrl::connect`] does, and passes the messages that the server sends
+    /// unasked to `on_message`.
     pub async fn connect_with_messages(
         &self,
         settings: &[&str],
@@ -141,16 +134,17 @@ impl PostgresUrl {
         Ok((client, ConnectionTask(driven)))
     }
 
-    /// How long connecting may take. The time-out of the configuration is for each host, and for the
-    /// first packets only.
+    /// Returns how long connecting may take. The time-out of the configuration is for each host, and for
+    /// the first packets only.
     fn connect_timeout(&self) -> Duration {
         let each = self.config.get_connect_timeout().copied().unwrap_or(CONNECT_TIMEOUT);
         each * hosts(&self.config) + GREETING_TIMEOUT
     }
 
+    /// Returns the configuration of a connection with these settings.
     fn config_with(&self, settings: &[&str]) -> Config {
         let mut config = self.config.clone();
-        // The last one wins: the URL over our habits, but not over what a caller cannot do without.
+        // The last one wins: the URL over our defaults, but not over what a caller needs.
         let own = config.get_options().unwrap_or_default();
         let all = SERVER_LIMITS.map(|limit| format!("-c {limit}")).into_iter();
         let all = all.chain([own.to_owned()]).chain(settings.iter().map(|s| format!("-c {s}")));
@@ -160,7 +154,7 @@ impl PostgresUrl {
     }
 }
 
-/// Hosts and database, for people.
+/// Shows hosts and database to people.
 impl fmt::Display for PostgresUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ports = self.config.get_ports();
@@ -183,7 +177,8 @@ impl fmt::Debug for PostgresUrl {
     }
 }
 
-/// Takes the parameters about TLS out, for not all that libpq has is known below.
+/// Splits the parameters of a URL into those about TLS and the rest: the client does not know all values
+/// that libpq has. Returns the rest, the mode and what is trusted.
 fn security(parameters: &str) -> Result<(String, SslMode, Trust), UrlError> {
     let mut mode = None;
     let mut root = None;
@@ -213,7 +208,7 @@ fn security(parameters: &str) -> Result<(String, SslMode, Trust), UrlError> {
     Ok((rest.join("&"), mode, trust))
 }
 
-/// Bounds whatever the URL leaves unbounded.
+/// Sets the time-outs and defaults that the URL leaves open.
 fn set_bounds(config: &mut Config) {
     if config.get_connect_timeout().is_none() {
         config.connect_timeout(CONNECT_TIMEOUT / hosts(config));
@@ -225,7 +220,7 @@ fn set_bounds(config: &mut Config) {
         let (idle, interval, retries) = KEEPALIVE;
         config.keepalives_idle(idle).keepalives_interval(interval).keepalives_retries(retries);
     }
-    // Of several hosts only one takes appends, and what the others tell may be old.
+    // Of several hosts only one takes appends, and what the others answer may be old.
     if config.get_hosts().len() > 1 && config.get_target_session_attrs() == TargetSessionAttrs::Any
     {
         config.target_session_attrs(TargetSessionAttrs::ReadWrite);

@@ -1,8 +1,8 @@
 //! The log in KurrentDB, through its official client.
 //!
-//! A stream of ours is a stream of the server, under the same name. A position is that of the record
+//! A stream of whence is a stream of the server, under the same name. A position is that of the record
 //! in the server's own log: it grows with each event, and leaves gaps. Any number of appends are on
-//! their way at once; the server decides between those on one stream. What this process tails is one
+//! their way at once; the server decides between those on one stream. The tail of this process is one
 //! subscription, which the supervisor keeps alive together with the client.
 
 mod append;
@@ -31,10 +31,10 @@ pub use settings::KurrentUrl;
 use tail::Tail;
 pub(super) use transfer::KurrentTransfer;
 
-/// How long a server that is not there is waited for at start.
+/// How long opening the log waits for a server that does not answer.
 const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// A log in KurrentDB, and the vault beside it.
+/// A log in KurrentDB, and its vault in Postgres.
 pub struct KurrentStore {
     supervised: Arc<Supervised>,
     vault: PostgresVault,
@@ -42,7 +42,7 @@ pub struct KurrentStore {
     supervisor: AbortHandle,
 }
 
-/// What the supervisor needs, too.
+/// The link and the tail, which the supervisor keeps alive.
 struct Supervised {
     link: Link,
     tail: Tail,
@@ -51,25 +51,22 @@ struct Supervised {
 /// Why the log cannot be opened.
 #[derive(Debug, thiserror::Error)]
 pub enum KurrentOpenError {
-    /// It is not shown: there may be a password in it.
+    /// The address is not a connection string. It is not shown, since there may be a password in it.
     #[error("the address of KurrentDB is not a connection string")]
     ConnectionString,
-    /// No server, or one that said no.
+    /// There is no server, or it refused.
     #[error("cannot open the log in KurrentDB at {hosts}: {cause}")]
     Unreachable {
-        /// The nodes that were given.
+        /// The nodes that the connection string names.
         hosts: String,
-        /// What was in the way at last.
+        /// The last failure.
         cause: Box<dyn std::error::Error + Send + Sync>,
     },
 }
 
 impl KurrentStore {
-    /// Opens the log behind a connection string, `kurrentdb://host:port?...`. KurrentDB cannot erase,
+    /// Opens the log that a connection string names, `kurrentdb://host:port?...`. KurrentDB cannot erase,
     /// so the subject keys are in `vault`.
-    ///
-    /// # Errors
-    /// One sentence each: not a connection string, no server there, or it does not let us in.
     pub async fn open(
         url: &str,
         vault: PostgresVault,

@@ -173,10 +173,12 @@ impl Location {
                 let there = directory.join("log.db").exists();
                 ensure!(there, "there is no log in {}", directory.display());
             }
-            Self::Postgres(url) => drop(CopyLock::of_source(url, "log.head").await?),
+            Self::Postgres(url) => {
+                CopyLock::of_source(url, "log.head").await?;
+            }
             #[cfg(feature = "kurrentdb")]
             Self::KurrentDb(_, read_db) => {
-                drop(CopyLock::of_source(read_db, "vault.subject_keys").await?)
+                CopyLock::of_source(read_db, "vault.subject_keys").await?;
             }
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! Mails as files, for development: open the newest one with any mail program.
+//! Mails as files, for development: any mail program opens them.
 
 use std::fmt;
 use std::fs::DirBuilder;
@@ -56,8 +56,8 @@ impl Directory {
 }
 
 impl DirectoryShared {
-    /// Readers never see half a mail: it gets its name when it is whole. A name that another
-    /// process took first is left alone, and the next one is tried.
+    /// Writes a mail into the next file. Readers never see half a mail: it gets its name when it is whole.
+    /// A name that another process took first is left alone, and the next one is tried.
     fn write(&self, bytes: &[u8]) -> io::Result<()> {
         let mut file = NamedTempFile::new_in(&self.dir)?; // mode 0600
         file.write_all(bytes)?;
@@ -74,8 +74,8 @@ impl DirectoryShared {
     }
 }
 
-/// Makes the directory, proves that it can be written, and finds the highest number in it, so that
-/// names go on growing after a restart.
+/// Makes the directory, proves that it can be written, and returns the highest number in it, so that
+/// names keep growing after a restart.
 fn prepare(dir: &Path) -> io::Result<u64> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
     NamedTempFile::new_in(dir)?.close()?;

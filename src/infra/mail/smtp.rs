@@ -1,4 +1,4 @@
-//! Sending over SMTP: few connections, used again, each send bounded in time.
+//! Sends mails over SMTP: few connections, which are used again, each send bounded in time.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -16,21 +16,23 @@ use super::connection::{SmtpConnection, SmtpFailure};
 use super::message::{self, Mail};
 use super::relay::Relay;
 
-/// A connection unused for longer is not used again: servers and firewalls forget it silently.
+/// How long a connection may be unused and still be used again: after longer, servers and firewalls may
+/// have dropped it silently.
 const MAX_IDLE: Duration = Duration::from_secs(30);
 
 /// A mail server and the connections to it, shared by the clones.
 #[derive(Clone)]
 pub struct Smtp(Arc<SmtpShared>);
 
+/// The mail server and its connections, which all clones share.
 struct SmtpShared {
     relay: Relay,
     from: Mailbox,
     send_timeout: Duration,
-    /// A permit per connection in use. Idle ones need none: a send takes the newest of them before
-    /// it opens another, so there are never more than there were permits.
+    /// The permits, one for each connection in use. Idle ones need none: a send takes the newest of them
+    /// before it opens another, so there are never more than there were permits.
     permits: Semaphore,
-    /// Unused connections, the one used last at the end.
+    /// The unused connections, the one used last at the end.
     idle: Mutex<Vec<Idle>>,
 }
 
@@ -54,7 +56,7 @@ impl Smtp {
         })))
     }
 
-    /// Connects, encrypts and logs in as for a mail, and says why it cannot.
+    /// Connects, encrypts and logs in as for a mail, and returns why that failed.
     pub(super) async fn reach(&self) -> Result<(), String> {
         let limit = self.0.send_timeout;
         match timeout(limit, SmtpConnection::open(&self.0.relay, limit / 2)).await {
@@ -86,10 +88,10 @@ impl Smtp {
 }
 
 impl SmtpShared {
-    /// Over an unused connection when there is one; a server that has closed it meanwhile costs a
-    /// second try over a new one. A new one that fails is not tried again.
+    /// Delivers a mail, over an unused connection when there is one; when the server has closed that
+    /// meanwhile, once more over a new one. A new one that fails is not tried again.
     async fn deliver(&self, envelope: &Envelope, text: &[u8]) -> Result<(), SmtpFailure> {
-        // Never closed, so this cannot fail.
+        // The semaphore is never closed, so this cannot fail.
         let _permit = self.permits.acquire().await.ok();
         if let Some(connection) = self.reuse().await {
             match self.deliver_over(connection, envelope, text).await {
@@ -102,7 +104,8 @@ impl SmtpShared {
         self.deliver_over(connection, envelope, text).await
     }
 
-    /// A connection comes back only after an answer to all that was said: see [`SmtpConnection`].
+    /// Delivers a mail over a connection, and keeps the connection only when all commands on it were
+    /// answered: see [`SmtpConnection`].
     async fn deliver_over(
         &self,
         mut connection: SmtpConnection,
@@ -116,7 +119,7 @@ impl SmtpShared {
         outcome
     }
 
-    /// The connection used last, when the server still answers on it. When it does not, the others
+    /// Returns the connection used last, when the server still answers on it. When it does not, the others
     /// have been silent for longer, and all are dropped.
     async fn reuse(&self) -> Option<SmtpConnection> {
         let Idle { mut connection, since } = self.idle().pop()?;
@@ -129,7 +132,7 @@ impl SmtpShared {
         usable.then_some(connection)
     }
 
-    /// Held for single pushes and pops, never over an await.
+    /// Locks the unused connections, for single pushes and pops, never over an await.
     fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }

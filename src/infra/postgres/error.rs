@@ -1,4 +1,4 @@
-//! What can be wrong with a URL of Postgres or with a connection.
+//! Errors of a URL of Postgres, of connecting, and of the client.
 
 /// What is wrong with a `postgres://` URL or with the file of its `sslrootcert`, in one sentence without
 /// the password.

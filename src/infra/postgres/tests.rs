@@ -78,6 +78,6 @@ fn whatever_the_url_leaves_unbounded_is_bounded() {
     assert_eq!(config.get_connect_timeout(), Some(&Duration::from_secs(7)));
     assert_eq!(config.get_application_name(), Some("x"));
     assert_eq!(config.get_target_session_attrs(), TargetSessionAttrs::Any);
-    // What the URL says comes after our habits, and before what the caller needs.
+    // What the URL says comes after our defaults, and before what the caller needs.
     assert!(config.get_options().unwrap().ends_with(" -c lock_timeout=9 -c jit=off"));
 }

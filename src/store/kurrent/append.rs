@@ -1,4 +1,4 @@
-//! Appending: under an expected revision, with event ids that make asking again safe.
+//! Appends events under an expected revision, with event ids that make it safe to ask again.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,22 +14,23 @@ use super::tail::Tail;
 use super::{read, record};
 use crate::store::{Append, Appended, KeyPut, NothingToAppend, PostgresVault, StoreError};
 
-/// How long an append that is on disk waits until the tail has told of it. Past that it answers all
-/// the same: whoever then misses the event looks at the log.
+/// How long an append that is on disk waits until the tail has published it. Past that it is answered
+/// all the same: a reader that then misses the event reads the log.
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Appends under way, by the id of their last event, and whether one of them was acknowledged: the
+/// Appends in flight, by the id of their last event, and whether one of them was acknowledged: the
 /// server answers the second of two equal ones like the first.
 #[derive(Default)]
 pub(super) struct InFlight(Mutex<HashMap<EventId, SameAppend>>);
 
+/// The calls in flight that append the same events.
 #[derive(Default)]
 struct SameAppend {
     calls: usize,
     acknowledged: bool,
 }
 
-/// One append under way.
+/// One append in flight.
 struct InFlightCall<'a> {
     all: &'a InFlight,
     last: EventId,
@@ -47,7 +48,7 @@ impl InFlight {
 }
 
 impl InFlightCall<'_> {
-    /// Whether this is the first of its kind that the server acknowledged.
+    /// Returns whether this is the first call with these events that the server acknowledged.
     fn is_first(&self) -> bool {
         self.all.with(|all| {
             let same = all.entry(self.last).or_default();
@@ -69,7 +70,7 @@ impl Drop for InFlightCall<'_> {
     }
 }
 
-/// What an append needs.
+/// All that an append needs.
 pub(super) struct Appender<'a> {
     pub(super) link: &'a Link,
     pub(super) tail: &'a Tail,
@@ -77,9 +78,9 @@ pub(super) struct Appender<'a> {
     pub(super) in_flight: &'a InFlight,
 }
 
-/// The server's answer.
+/// The answer of the server to an append.
 pub(super) enum AppendAnswer {
-    /// The events are there; the position of the last, when it was told.
+    /// The stream has the events; the position of the last, when the server reports it.
     There(Option<Position>),
     /// The stream has another length.
     OtherLength(Version),
@@ -89,8 +90,8 @@ impl Appender<'_> {
     pub(super) async fn append(&self, append: Append) -> Result<Appended, StoreError> {
         let last_event = append.events.last();
         let last_event = last_event.ok_or_else(|| StoreError::unavailable(NothingToAppend))?;
-        // Whatever was told already was there before this call. A tail that was cut off may not have
-        // told what an earlier call has written without hearing of it.
+        // What the tail has published was there before this call. A tail that was cut off may not have
+        // published what an earlier call wrote without receiving the answer.
         let there_before = if self.link.is_caught_up() {
             self.tail.published()
         } else {
@@ -109,14 +110,14 @@ impl Appender<'_> {
                 return Ok(Appended::Again { last });
             }
         };
-        // Durable now, on a majority of the nodes. A caller who reads next finds the caches told.
+        // Durable now, on a majority of the nodes. A caller that reads next finds the caches updated.
         let first = call.is_first() && last > there_before;
         self.wait_until_published(last).await;
         Ok(if first { Appended::Now { last } } else { Appended::Again { last } })
     }
 
-    /// Puts the key before the events that need it: a key without events harms nobody, events without
-    /// their key are lost.
+    /// Puts the key into the vault before the events that need it: a key without events does no harm,
+    /// events without their key are lost.
     async fn put_key(&self, append: &Append) -> Result<(), StoreError> {
         let Some(key) = &append.new_key else { return Ok(()) };
         let length = read::length(self.link, &append.stream.to_string()).await;
@@ -134,7 +135,7 @@ impl Appender<'_> {
 
     async fn send(&self, append: &Append) -> Result<AppendAnswer, SendError> {
         let name = append.stream.to_string();
-        // What the server would take for a word of its own: "any", or "none".
+        // The server would take such a length for a word of its own: "any", or "none".
         if i64::try_from(append.expected_length).is_err() {
             return Ok(AppendAnswer::OtherLength(read::length(self.link, &name).await?));
         }
@@ -143,7 +144,7 @@ impl Appender<'_> {
         Ok(send(self.link, &name, append.expected_length, &events?).await?)
     }
 
-    /// The position of the last of these very events, when they stand at the place they are meant for.
+    /// Returns the position of the last event, when the stream has these very events at their place.
     async fn find(&self, append: &Append) -> Result<Option<Position>, StoreError> {
         let count = append.events.len();
         let name = append.stream.to_string();
@@ -159,7 +160,7 @@ impl Appender<'_> {
     }
 }
 
-/// Puts events at the end of a stream, which the server lets nobody do unless it has this length.
+/// Appends events to a stream, which the server refuses unless the stream has the expected length.
 pub(super) async fn send(
     link: &Link,
     name: &str,
@@ -201,7 +202,7 @@ enum SendError {
     NotJson(#[from] serde_json::Error),
 }
 
-/// The server said that it has the events, and then did not have them.
+/// The server acknowledged the events, and then did not have them.
 #[derive(Debug, thiserror::Error)]
 #[error("an event that was acknowledged is not in its stream")]
 struct Lost;

@@ -1,4 +1,4 @@
-//! Looking at a log without touching it: `whence doctor`.
+//! Examines a log for `whence doctor`, without changing it.
 
 use tokio_postgres::Client;
 use whence_events::Position;
@@ -10,10 +10,11 @@ use crate::infra::postgres::{PostgresUrl, message};
 use crate::store::findings::{ExamineContext, Findings, Level};
 use crate::store::postgres::inspect_projectors;
 
-/// Events behind the tables that are counted at most.
+/// The most events that are counted after the position of a read model.
 const MAX_COUNTED_EVENTS: usize = 10_000;
 
-/// The log, and how far the read models in Postgres are; the vault there is looked at elsewhere.
+/// Examines the log, and how far the read models in Postgres are. The vault there is examined with the
+/// database.
 pub(in crate::store) async fn examine(
     url: &KurrentUrl,
     read_db: &PostgresUrl,
@@ -48,7 +49,7 @@ pub(in crate::store) async fn examine(
             findings.ok("positions", format!("the log ends at {position}"));
         }
     }
-    // That it cannot be reached is told where the vault is looked at.
+    // A database that cannot be reached is reported where the vault is examined.
     if let Ok((client, _driver)) = read_db.connect(&[]).await {
         let head = last.as_ref().and_then(record::position).unwrap_or(0);
         if let Err(why) = read_models(&link, head, &client, findings).await {

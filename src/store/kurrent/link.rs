@@ -1,8 +1,8 @@
-//! The link to the server: one client that works, or none, and the supervisor that mends it.
+//! The link to the server: one client that works, or none, and the supervisor that repairs it.
 //!
-//! The client does not look after itself: one whose first connection failed refuses everything from
-//! then on, one whose leader died keeps asking it, and a subscription that ended stays so. The
-//! supervisor notices, sees whether the client still gets an answer, and makes another if not.
+//! The client does not recover on its own: one whose first connection failed refuses everything from
+//! then on, one whose leader died keeps asking it, and a subscription that ended is not started again.
+//! The supervisor notices, checks whether the client still gets an answer, and makes another if not.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -27,43 +27,43 @@ const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 /// How long a client has to show that it works.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How often the tail is held against the log. With the time of two answers it stays well below
+/// How often the tail is compared with the log. With the time of two answers it stays well below
 /// [`MAX_TAIL_SILENCE`].
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Times that a client is sent on to another leader before it is taken to be lost.
+/// How often a client may be redirected to another leader before it is given up.
 const MAX_REDIRECTS: usize = 3;
 
-/// Between two attempts to mend the link: the first, and the longest.
+/// The first and the longest pause between two attempts to repair the link.
 const MIN_PAUSE: Duration = Duration::from_millis(20);
 const MAX_PAUSE: Duration = Duration::from_secs(1);
 
-/// A link that held for so long is mended without a pause when it breaks.
+/// A link that has worked for this long is repaired without a pause when it breaks.
 const STABLE_AFTER: Duration = Duration::from_secs(5);
 
-/// Codes of gRPC that the client passes on: a call that was broken off, and one that the server could
-/// not bring to an end in time.
+/// Codes of gRPC that the client passes on: a call that was cancelled, and one that the server aborted
+/// because it could not finish in time.
 const CANCELLED: i32 = 1;
 const ABORTED: i32 = 10;
 
-/// Events looked at together while looking for the last one that is ours.
+/// How many events are read at a time while looking for the last one of whence.
 const BACKWARD_EVENTS: usize = 256;
 
 /// The client that works now, if one does.
 pub(super) struct Link {
     settings: ClientSettings,
     current: watch::Sender<Option<LiveClient>>,
-    /// When it was last known that the tail has told all there is: milliseconds since `opened`.
+    /// When the tail was last known to have published all events, in milliseconds since `opened`.
     current_at: AtomicU64,
     opened: Instant,
-    /// The last generation whose tail had told all there was.
+    /// The last generation of the client whose tail had published all events.
     caught_up: AtomicU64,
 }
 
 /// A link that was just made.
 pub(super) struct Opened {
     pub(super) link: Link,
-    /// For the supervisor.
+    /// The first client, for the supervisor.
     pub(super) first: LiveClient,
     /// The last event of the log.
     pub(super) last: Option<ResolvedEvent>,
@@ -72,7 +72,7 @@ pub(super) struct Opened {
 /// A client that worked when it was made.
 #[derive(Clone)]
 pub(super) struct LiveClient {
-    /// Tells a client that was reported from the one that took its place.
+    /// The number of the client: tells one that was reported as broken from its successor.
     generation: u64,
     client: Arc<Client>,
 }
@@ -80,19 +80,19 @@ pub(super) struct LiveClient {
 /// Why a call has no answer.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum CallError {
-    /// The server, or the client, said no.
+    /// The server, or the client, refused.
     #[error(transparent)]
     Client(#[from] Error),
-    /// There was no server to ask.
+    /// There was no client that works.
     #[error("KurrentDB cannot be reached")]
     Unreachable,
-    /// It did not answer.
+    /// The server did not answer in time.
     #[error("KurrentDB has not answered in time")]
     Late,
 }
 
 impl Link {
-    /// Connects, trying again for as long as `patience` lasts.
+    /// Connects, and tries again until `patience` is over.
     pub(super) async fn open(
         settings: ClientSettings,
         patience: Duration,
@@ -118,7 +118,7 @@ impl Link {
         }
     }
 
-    /// Asks the server, again where the link broke: whatever is asked here may be asked twice.
+    /// Asks the server, and asks again when the link broke: any question may be asked twice.
     pub(super) async fn call<T, Ask, Answer>(&self, ask: Ask) -> Result<T, CallError>
     where
         Ask: Fn(Arc<Client>) -> Answer + Send,
@@ -142,7 +142,7 @@ impl Link {
         }
     }
 
-    /// Tails the log and mends the link, for ever.
+    /// Follows the log and repairs the link, without end.
     pub(super) async fn supervise(&self, mut connection: LiveClient, tail: &Tail) {
         let mut pause = Duration::ZERO;
         let mut changes = self.current.subscribe();
@@ -169,20 +169,20 @@ impl Link {
         }
     }
 
-    /// Whether the tail has told all that was there a moment ago.
+    /// Returns whether the tail has published all events that the log had a moment ago.
     pub(super) fn is_current(&self) -> bool {
         let at = self.opened + Duration::from_millis(self.current_at.load(Ordering::Relaxed));
         at.elapsed() <= MAX_TAIL_SILENCE
     }
 
-    /// Whether the tail has told all that was there when the link was last mended.
+    /// Returns whether the tail has published all events that the log had when the link was last repaired.
     pub(super) fn is_caught_up(&self) -> bool {
         let generation = self.caught_up.load(Ordering::Relaxed);
         self.current.borrow().as_ref().is_some_and(|now| now.generation == generation)
     }
 
-    /// Holds the tail against the log now and then: returns when there is no answer, or when the
-    /// subscription is silent about something that is there.
+    /// Compares the tail with the log at intervals. Returns when the server does not answer, or when the
+    /// subscription does not deliver an event that the log has.
     async fn check_against_log(&self, connection: &LiveClient, tail: &Tail) -> CallError {
         loop {
             let asked = self.opened.elapsed();
@@ -193,7 +193,7 @@ impl Link {
             };
             let mut published = tail.published();
             while timeout(PROBE_TIMEOUT, tail.wait_for(head)).await.is_err() {
-                // With much to catch up on it takes long, but it moves.
+                // Catching up on many events takes long, but makes progress.
                 if tail.published() == published {
                     return CallError::Late;
                 }
@@ -206,8 +206,8 @@ impl Link {
         }
     }
 
-    /// A client that works: the old one, when that does after all, for each new one costs some memory
-    /// that the library does not give back.
+    /// Returns a client that works: the old one, if it works after all, since each new one costs some
+    /// memory that the library does not give back.
     async fn mend(&self, old: Arc<Client>, pause: &mut Duration) -> Arc<Client> {
         loop {
             tokio::time::sleep(*pause).await;
@@ -222,7 +222,7 @@ impl Link {
         }
     }
 
-    /// The client of now; waits for one that works, within bounds.
+    /// Returns the current client, and waits for one that works until the deadline.
     async fn connection(&self, deadline: Instant) -> Result<LiveClient, CallError> {
         let mut changes = self.current.subscribe();
         let deadline = deadline.min(Instant::now() + CLIENT_TIMEOUT);
@@ -232,7 +232,7 @@ impl Link {
         }
     }
 
-    /// A connection broke. Says so once: whoever comes late does not break its successor.
+    /// Reports a broken client to the supervisor, once: a late report does not affect its successor.
     fn report(&self, generation: u64) {
         self.current.send_if_modified(|current| {
             let is_it = current.as_ref().is_some_and(|now| now.generation == generation);
@@ -245,18 +245,18 @@ impl Link {
 }
 
 impl CallError {
-    /// Whether it may go away by itself.
+    /// Returns whether trying again may help.
     fn may_pass(&self) -> bool {
         !matches!(self, Self::Client(Error::AccessDenied | Error::InitializationError(_)))
     }
 }
 
-/// A new client, that has shown that it works, and the last event of the log.
+/// Returns a new client that has shown that it works, and the last event of the log.
 async fn connect(settings: &ClientSettings) -> Result<(Client, Option<ResolvedEvent>), CallError> {
     let (settings, runtime) = (settings.clone(), tokio::runtime::Handle::current());
-    // It reads the certificates of the system, which takes tens of milliseconds.
+    // Making a client reads the certificates of the system, which takes tens of milliseconds.
     let made = tokio::task::spawn_blocking(|| Client::with_runtime_handle(runtime, settings));
-    // It panics on a file of certificates that holds something else.
+    // It panics when a file of certificates holds something else.
     let made = made.await.map_err(|_| unusable("a file of certificates cannot be read"))?;
     let client = made.map_err(|error| unusable(&error.to_string()))?;
     let head = probe(&client).await?;
@@ -267,11 +267,11 @@ fn unusable(why: &str) -> CallError {
     Error::InitializationError(why.to_owned()).into()
 }
 
-/// Sees whether a client works: whether the leader answers it.
+/// Checks that a client works, which means that the leader answers it, and returns the last event.
 async fn probe(client: &Client) -> Result<Option<ResolvedEvent>, CallError> {
     for _ in 0..MAX_REDIRECTS {
         match timeout(PROBE_TIMEOUT, last_event(client)).await {
-            // The client has heard where the leader is, and asks there next.
+            // The client has learned where the leader is, and asks there next.
             Ok(Err(Error::NotLeaderException(_))) => {}
             Ok(answer) => return Ok(answer?),
             Err(_) => return Err(CallError::Late),
@@ -280,7 +280,7 @@ async fn probe(client: &Client) -> Result<Option<ResolvedEvent>, CallError> {
     Err(CallError::Unreachable)
 }
 
-/// The last event of ours, as the leader has it.
+/// Returns the last event of whence, as the leader has it.
 pub(super) async fn last_event(client: &Client) -> Result<Option<ResolvedEvent>, Error> {
     let mut from = StreamPosition::End;
     let mut count = 1;
@@ -303,7 +303,7 @@ pub(super) async fn last_event(client: &Client) -> Result<Option<ResolvedEvent>,
     }
 }
 
-/// Whether it says that this client has to be looked after, rather than something about the question.
+/// Returns whether an error means that the client has to be checked, and not something about the question.
 fn breaks_link(error: &Error) -> bool {
     match error {
         Error::Grpc { code, .. } => [CANCELLED, ABORTED].contains(&i32::from(*code)),

@@ -1,4 +1,4 @@
-//! Reading, in pages.
+//! Reads the log in pages.
 
 use std::sync::Arc;
 
@@ -10,10 +10,10 @@ use whence_events::{EventId, Position, Recorded, StreamId, Version};
 use super::link::{CallError, Link, last_event};
 use super::record::{self, Unreadable};
 
-/// Events in one question at most: bounds how long its answer takes.
+/// The most events in one page: bounds how long the answer of the server takes.
 const PAGE_EVENTS: usize = 1000;
 
-/// Why nothing can be read.
+/// Why events cannot be read.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum KurrentReadError {
     #[error(transparent)]
@@ -22,7 +22,7 @@ pub(super) enum KurrentReadError {
     Unreadable(#[from] Unreadable),
 }
 
-/// Up to `limit` events of a stream from version `from` on.
+/// Returns up to `limit` events of a stream from version `from` on.
 pub(super) async fn stream(
     link: &Link,
     stream: &StreamId,
@@ -45,14 +45,14 @@ pub(super) async fn stream(
     Ok(events)
 }
 
-/// Up to `count` events of a stream as the server gives them.
+/// Returns up to `count` events of a stream as the server gives them.
 pub(super) async fn stream_page(
     link: &Link,
     name: &str,
     from: Version,
     count: usize,
 ) -> Result<Vec<ResolvedEvent>, CallError> {
-    // The server counts in signed numbers and takes what is beyond those for something else.
+    // The server counts in signed numbers and takes larger ones for something else.
     if i64::try_from(from).is_err() {
         return Ok(vec![]);
     }
@@ -64,7 +64,7 @@ pub(super) async fn stream_page(
     .await
 }
 
-/// How many events a stream holds.
+/// Returns the number of events in a stream.
 pub(super) async fn length(link: &Link, name: &str) -> Result<Version, CallError> {
     let options = ReadStreamOptions::default().requires_leader(true).max_count(1);
     let options = &options.position(StreamPosition::End).backwards();
@@ -74,7 +74,7 @@ pub(super) async fn length(link: &Link, name: &str) -> Result<Version, CallError
     Ok(last.await?.first().map_or(0, |last| last.get_original_event().revision + 1))
 }
 
-/// Up to `limit` events after position `after`.
+/// Returns up to `limit` events after position `after`.
 pub(super) async fn all(
     link: &Link,
     mut after: Position,
@@ -103,13 +103,13 @@ pub(super) async fn all(
     Ok(events)
 }
 
-/// Position of the last event; 0 when there is none.
+/// Returns the position of the last event; 0 when there is none.
 pub(super) async fn head(link: &Link) -> Result<Position, CallError> {
     let last = link.call(|client: Arc<Client>| async move { last_event(&client).await });
     Ok(last.await?.as_ref().and_then(record::position).unwrap_or(0))
 }
 
-/// The id of the event at a position, which another log may have made up.
+/// Returns the id of the event at a position, which may come from another log.
 pub(super) async fn event_at(
     link: &Link,
     position: Position,
@@ -122,8 +122,8 @@ pub(super) async fn event_at(
     let options = &options.position(StreamPosition::Position(at));
     let there = link.call(|client: Arc<Client>| async move {
         match async { drained(client.read_all(options).await?).await }.await {
-            // Where no record begins the server reads nonsense, and says that something went wrong.
-            // So it does when something did.
+            // At a position where no record begins the server reads nonsense and reports a failure, just
+            // as it does when it really failed. In that case the question that follows fails, too.
             Err(Error::ServerError(_)) => last_event(&client).await.map(|_| vec![]),
             answer => answer,
         }

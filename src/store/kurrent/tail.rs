@@ -1,4 +1,4 @@
-//! The tail: one subscription to everything, told on as batches without a gap or a repeat.
+//! The tail: one subscription to all streams, published as batches without a gap or a repeat.
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -14,18 +14,18 @@ use whence_events::{Position, Recorded};
 use super::record;
 use crate::store::{Batch, TAIL_CAPACITY};
 
-/// Events in one batch at most.
+/// The most events in one batch.
 const MAX_BATCH: usize = 512;
 
-/// Who tails the log, and how far they were published.
+/// The readers of the tail, and how far the log was published to them.
 pub(super) struct Tail {
     batches: broadcast::Sender<Batch>,
-    /// Position of the last event that was published, or was there before.
+    /// The position of the last event that was published, or that the log had before.
     published: watch::Sender<Position>,
 }
 
 impl Tail {
-    /// Begins behind the event at `head`.
+    /// Returns a tail that begins after the event at `head`.
     pub(super) fn new(head: Position) -> Self {
         Self { batches: broadcast::channel(TAIL_CAPACITY).0, published: watch::Sender::new(head) }
     }
@@ -34,6 +34,7 @@ impl Tail {
         self.batches.subscribe()
     }
 
+    /// Returns the position up to which the log was published.
     pub(super) fn published(&self) -> Position {
         *self.published.borrow()
     }
@@ -44,10 +45,10 @@ impl Tail {
         let _ = self.published.subscribe().wait_for(|published| *published >= position).await;
     }
 
-    /// Tells what is appended, until the subscription ends, and then why it did.
+    /// Publishes what is appended until the subscription ends, and returns why it ended.
     pub(super) async fn follow(&self, client: &Client) -> SubscriptionEnd {
         let options = SubscribeToAllOptions::default().filter(record::ours());
-        // A subscription begins strictly behind the position it is given.
+        // A subscription begins strictly after the position that it is given.
         let options = options.position(match self.published() {
             0 => StreamPosition::Start,
             commit => StreamPosition::Position(eventstore::Position { commit, prepare: commit }),
@@ -83,18 +84,18 @@ impl Tail {
                 }
                 Err(unreadable) if unreadable.position > last => {
                     tracing::error!(error = %unreadable, "an event of the log is damaged");
-                    // Left out: the next batch then stands behind a gap, and whoever reads the log
-                    // to close that is published what is wrong, and stops there.
+                    // Left out: the next batch then begins after a gap, and a reader that reads the
+                    // log to close the gap gets the error, and stops there.
                     self.send(after, std::mem::take(&mut events));
                     last = unreadable.position;
                     after = last;
                 }
-                // Told before, or in a stream that is not ours although its name begins so.
+                // Published before, or in a stream that is not of whence although its name begins so.
                 Ok(_) | Err(_) => {}
             }
         }
         self.send(after, events);
-        // Only now: whoever waited for this finds the batch in the tail.
+        // Only now: a caller that waited for this position finds the batch in the tail.
         self.published.send_replace(last);
     }
 
@@ -108,20 +109,20 @@ impl Tail {
 /// Why a subscription ended.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum SubscriptionEnd {
-    /// The server had nothing to say about it.
+    /// The server ended it without an error.
     #[error("the server has ended the subscription")]
     Cleanly,
-    /// A fault of the client, which it has reported itself.
+    /// The client panicked, which it has reported itself.
     #[error("the client has panicked")]
     Panicked,
-    /// The client said so.
+    /// The client returned an error.
     #[error(transparent)]
     Client(#[from] eventstore::Error),
 }
 
-/// The events of a subscription, and why it ended.
+/// Returns the events of a subscription, and at last why it ended.
 ///
-/// One stream over its whole life: a wait for the next event that is given up loses the subscription.
+/// One stream lasts as long as the subscription: dropping a wait for the next event would lose it.
 fn arriving(
     subscription: Subscription,
 ) -> impl Stream<Item = Result<ResolvedEvent, SubscriptionEnd>> {
@@ -141,14 +142,15 @@ fn ended_by(panic: &(dyn Any + Send)) -> SubscriptionEnd {
     if panic.is::<EndedCleanly>() { SubscriptionEnd::Cleanly } else { SubscriptionEnd::Panicked }
 }
 
-/// The only way out of a loop of the client.
+/// The only way out of an endless loop of the client.
 ///
-/// Releases up to 1.2.0 ask a subscription that the server has ended cleanly for its next message, at
-/// once, for ever, inside of one poll: no time-out and no abort gets a word in. All they do in that
-/// loop is warn, and only there. So the warning, heard on this one future only, unwinds out of it, up
-/// to [`arriving`]. `a_tail_goes_on_when_its_subscription_ends_cleanly` hangs if that ever changes.
+/// Releases up to 1.2.0 ask a subscription that the server has ended cleanly for its next message, again
+/// and again without end, inside of one poll: neither a time-out nor an abort can interrupt it. All they
+/// do in that loop is warn, and they warn only there. So the warning, received on this one future only,
+/// unwinds out of the loop, up to [`arriving`]. `a_tail_goes_on_when_its_subscription_ends_cleanly` hangs if that ever changes.
 struct WayOut;
 
+/// The payload of the unwinding that means a clean end.
 struct EndedCleanly;
 
 impl tracing::Subscriber for WayOut {

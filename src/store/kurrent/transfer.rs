@@ -1,4 +1,4 @@
-//! Giving and taking a whole log: `whence copy`.
+//! Gives and takes a whole log for `whence copy`.
 
 use async_trait::async_trait;
 use whence_events::{Position, Recorded};
@@ -7,10 +7,10 @@ use super::append::{self, AppendAnswer};
 use super::{KurrentStore, read, record};
 use crate::store::{EventStore, KeyPlace, StoreError, StoredKey, Transfer, postgres::CopyLock};
 
-/// A log in KurrentDB as one side of a copy, with the vault beside it.
+/// A log in KurrentDB and its vault in Postgres, as one side of a copy.
 pub(in crate::store) struct KurrentTransfer {
     store: KurrentStore,
-    /// On the database of the vault: the log itself has nothing that can be locked.
+    /// The lock on the database of the vault: the log itself has nothing that can be locked.
     _lock: CopyLock,
 }
 
@@ -20,8 +20,8 @@ impl KurrentTransfer {
         Self { store, _lock: lock }
     }
 
-    /// Appends neighbours of one stream; their place is the one they had. Gives the position of the
-    /// last, when the server tells it.
+    /// Appends consecutive events of one stream, at the versions that they had. Returns the position of
+    /// the last, when the server reports it.
     async fn append(&self, run: &[Recorded]) -> Result<Option<Position>, StoreError> {
         let [first, ..] = run else { return Ok(None) };
         let name = first.stream.to_string();
@@ -45,8 +45,8 @@ impl Transfer for KurrentTransfer {
         &self.store
     }
 
-    /// One append after the other, each acknowledged before the next is sent: only that keeps the
-    /// order of the log, for the server orders what is under way together as it likes.
+    // One append after the other, each acknowledged before the next is sent: only that keeps the
+    // order of the log, since the server may reorder appends that are in flight together.
     async fn import(&self, after: Position, events: &[Recorded]) -> Result<Position, StoreError> {
         let head = self.head().await?;
         if head != after {

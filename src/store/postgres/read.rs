@@ -1,4 +1,4 @@
-//! Reading the log, through a pool.
+//! Reads the log through a pool of connections.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -18,10 +18,10 @@ use whence_events::{
 use crate::infra::postgres::message;
 use crate::store::{Leaves, StoreError, clamped};
 
-/// How long a statement may take to begin to answer, and then to go on: no caller waits longer.
+/// How long a statement may take to begin to answer, and then for each further row.
 const READ_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// A pool and the deadlines around it.
+/// A pool of connections, and the deadlines of what is asked through it.
 #[derive(Clone)]
 pub(super) struct PostgresReaders {
     pool: Pool,
@@ -32,6 +32,7 @@ impl PostgresReaders {
         Self { pool }
     }
 
+    /// Returns up to `limit` events of a stream from version `from` on.
     pub(super) async fn stream(
         &self,
         stream: &StreamId,
@@ -46,6 +47,7 @@ impl PostgresReaders {
         self.query(sql, &[&name, &clamped(from), &clamped(limit)], recorded).await
     }
 
+    /// Returns up to `limit` events after position `after`.
     pub(super) async fn all(
         &self,
         after: Position,
@@ -58,15 +60,16 @@ impl PostgresReaders {
         self.query(sql, &[&clamped(after), &clamped(limit)], recorded).await
     }
 
+    /// Returns the same events as [`PostgresReaders::all`], as leaves.
     pub(super) async fn leaves(&self, after: Position, limit: usize) -> Result<Leaves, StoreError> {
-        // Also those whose stream is gone.
+        // Includes events whose stream is gone.
         let sql = "SELECT e.position, s.name, e.version, e.event_id, e.type, e.data, e.occurred_at,
                           e.recorded_at, e.correlation_id, e.causation_id, e.actor
                    FROM log.events e LEFT JOIN log.streams s ON s.first = e.stream
                    WHERE e.position > $1 ORDER BY e.position LIMIT $2";
         let row = |row: &Row| {
             let mut bytes = Vec::new();
-            // What cannot be read has no bytes.
+            // An event that cannot be read has no bytes.
             let _ = leaf(row).map(|leaf| leaf.write(&mut bytes));
             Ok((number(row, 0)?, bytes))
         };
@@ -78,13 +81,14 @@ impl PostgresReaders {
         Ok(leaves)
     }
 
+    /// Returns the position of the last event; 0 when there is none.
     pub(super) async fn head(&self) -> Result<Position, StoreError> {
         let sql = "SELECT position FROM log.head";
         let found = self.query(sql, &[], |row| number(row, 0)).await?;
         Ok(found.first().copied().unwrap_or(0))
     }
 
-    /// Positions and ids of what stands at a database of a stream.
+    /// Returns positions and ids of up to `limit` events of a stream from version `from` on.
     pub(super) async fn ids(
         &self,
         stream: &StreamId,
@@ -99,7 +103,7 @@ impl PostgresReaders {
         self.query(sql, &parameters, |row| Ok((number(row, 0)?, EventId(row.try_get(1)?)))).await
     }
 
-    /// All rows of a statement that may be repeated.
+    /// Returns all rows of a statement, which is run a second time when the connection was broken.
     pub(super) async fn query<T>(
         &self,
         sql: &str,
@@ -112,7 +116,7 @@ impl PostgresReaders {
             match rows(&client, sql, parameters, &read).await {
                 Ok(found) => return Ok(found),
                 Err(error) => {
-                    // What was found broken is not given to the next caller.
+                    // A connection that was found broken is not given to the next caller.
                     let closed = client.is_closed();
                     if closed || matches!(error, PostgresReadError::TimedOut) {
                         drop(Object::take(client));
@@ -120,7 +124,7 @@ impl PostgresReaders {
                     if !(closed && again) {
                         return Err(unavailable(error));
                     }
-                    // It may have been broken since long before: a server that was restarted.
+                    // It may have been broken for long, by a restart of the server.
                     again = false;
                 }
             }
@@ -128,7 +132,7 @@ impl PostgresReaders {
     }
 }
 
-/// Why a read has no answer.
+/// Why a statement has no answer.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum PostgresReadError {
     #[error("{}", message(.0))]

@@ -1,4 +1,4 @@
-//! Giving and taking a whole log: `whence copy`.
+//! Gives and takes a whole log for `whence copy`.
 
 use async_trait::async_trait;
 use tokio::sync::Mutex;
@@ -12,15 +12,15 @@ use super::{PostgresStore, PostgresVault, SETTINGS};
 use crate::infra::postgres::{ConnectError, ConnectionTask, PostgresUrl, message};
 use crate::store::{EventStore, KeyPlace, StoreError, StoredKey, Transfer, clamped};
 
-/// Held, for as long as its session lasts, by who copies into this database.
+/// The advisory lock that a copy into this database holds while its session lasts.
 const COPY_LOCK: i64 = 0x7768_656e_6365_0003;
 
-/// How often, and how long apart, the lock is asked for: the server takes a moment to notice that a
-/// copy that was killed is gone.
+/// How often the lock is asked for, and how long between: the server takes a moment to notice that a
+/// copy was killed.
 const LOCK_TRIES: usize = 20;
 const LOCK_INTERVAL: std::time::Duration = std::time::Duration::from_millis(100);
 
-/// A connection that copies into a database, and that nobody else has one of.
+/// The connection of a copy. For the target of a copy it holds a lock, so that no second copy runs.
 pub(in crate::store) struct CopyLock {
     client: Mutex<Client>,
     _driver: ConnectionTask,
@@ -29,32 +29,32 @@ pub(in crate::store) struct CopyLock {
 /// Why nothing can be copied into a database now.
 #[derive(Debug, thiserror::Error)]
 pub(in crate::store) enum CopyLockError {
-    /// No connection.
+    /// There is no connection to the server.
     #[error("cannot connect to Postgres at {database}: {source}")]
     Connect {
-        /// Where.
+        /// The hosts and the database.
         database: String,
-        /// Why.
+        /// The cause.
         source: ConnectError,
     },
-    /// Postgres said no.
+    /// Postgres refused a statement.
     #[error("cannot ask the Postgres at {database}: {}", message(.source))]
     Postgres {
-        /// Where.
+        /// The hosts and the database.
         database: String,
-        /// Why.
+        /// The cause.
         source: tokio_postgres::Error,
     },
-    /// Another copy runs.
+    /// Another copy into the database runs.
     #[error("another copy into {0} is under way")]
     Taken(String),
-    /// Nothing to read.
+    /// The database has no log to copy.
     #[error("there is no log in the database {0}")]
     NoLog(String),
 }
 
 impl CopyLock {
-    /// Takes the lock of a target, or only connects to a source.
+    /// Connects without taking the lock.
     async fn connect(url: &PostgresUrl) -> Result<Self, CopyLockError> {
         let connected = url.connect(&SETTINGS).await;
         let (client, driver) = connected
@@ -62,7 +62,7 @@ impl CopyLock {
         Ok(Self { client: Mutex::new(client), _driver: driver })
     }
 
-    /// Makes sure that nobody else copies into a database for as long as this value lives.
+    /// Takes the lock of a target: no other copy into it runs while this value lives.
     pub(in crate::store) async fn take(url: &PostgresUrl) -> Result<Self, CopyLockError> {
         let lock = Self::connect(url).await?;
         let sql = "SELECT pg_try_advisory_lock($1)";
@@ -76,16 +76,16 @@ impl CopyLock {
         Err(CopyLockError::Taken(url.to_string()))
     }
 
-    /// Insists on there being something to copy: opening would make it.
+    /// Connects to a source, and fails when it has no such table: opening the log would make it.
     pub(in crate::store) async fn of_source(
         url: &PostgresUrl,
         table: &str,
     ) -> Result<Self, CopyLockError> {
-        let look = Self::connect(url).await?;
+        let source = Self::connect(url).await?;
         let sql = "SELECT to_regclass($1) IS NOT NULL";
-        let there = look.client.lock().await.query_one(sql, &[&table]).await;
+        let there = source.client.lock().await.query_one(sql, &[&table]).await;
         let there = there.map_err(|source| failed(url, source))?;
-        if there.get(0) { Ok(look) } else { Err(CopyLockError::NoLog(url.to_string())) }
+        if there.get(0) { Ok(source) } else { Err(CopyLockError::NoLog(url.to_string())) }
     }
 }
 
@@ -100,7 +100,7 @@ pub(in crate::store) struct PostgresTransfer {
 }
 
 impl PostgresTransfer {
-    /// Of a log that is open, and the lock on its database.
+    /// Takes an open log, and the lock on its database.
     pub(in crate::store) fn new(store: PostgresStore, lock: CopyLock) -> Self {
         Self { store, lock }
     }
@@ -112,7 +112,7 @@ impl Transfer for PostgresTransfer {
         &self.store
     }
 
-    /// On the connection that holds the lock: if that is lost, this fails.
+    // Runs on the connection that holds the lock: when that is lost, this fails.
     async fn import(&self, after: Position, events: &[Recorded]) -> Result<Position, StoreError> {
         let mut client = self.lock.client.lock().await;
         let transaction = client.transaction().await.map_err(unavailable)?;
@@ -140,7 +140,7 @@ impl Transfer for PostgresTransfer {
     }
 }
 
-/// Inserts the events behind `after` and moves the head, in three statements.
+/// Inserts the events after the one at `after` and moves the head, in three statements.
 async fn insert(
     transaction: &Transaction<'_>,
     after: Position,
@@ -188,7 +188,7 @@ async fn insert(
     Ok(())
 }
 
-/// Events as the columns of the table.
+/// Events of another log as the columns of the table.
 #[derive(Default)]
 struct ImportColumns<'a> {
     positions: Vec<i64>,
@@ -214,7 +214,7 @@ impl<'a> ImportColumns<'a> {
 }
 
 impl PostgresVault {
-    /// As [`Transfer::keys`].
+    /// Returns keys as [`Transfer::keys`] does.
     pub(in crate::store) async fn keys(
         &self,
         after: Option<&KeyPlace>,
@@ -229,7 +229,7 @@ impl PostgresVault {
         self.readers.query(sql, &parameters, stored_key).await
     }
 
-    /// As [`Transfer::import_keys`].
+    /// Stores keys as [`Transfer::import_keys`] does.
     pub(in crate::store) async fn import_keys(&self, keys: &[StoredKey]) -> Result<(), StoreError> {
         let subjects: Vec<_> = keys.iter().map(|key| key.subject.to_string()).collect();
         let generations: Vec<_> = keys.iter().map(|key| i64::from(key.generation)).collect();
@@ -264,7 +264,7 @@ fn unavailable(error: tokio_postgres::Error) -> StoreError {
     StoreError::unavailable(PostgresReadError::from(error))
 }
 
-/// The source has an event of a stream that does not begin before it.
+/// The source has an event whose stream does not begin before it.
 #[derive(Debug, thiserror::Error)]
 #[error("an event belongs to a stream that has no beginning")]
 struct NoStream;

@@ -1,4 +1,4 @@
-//! The vault in Postgres, beside a log in the same database or elsewhere.
+//! The vault in Postgres, of a log in the same database or in another store.
 
 use deadpool_postgres::Pool;
 use tokio_postgres::Row;
@@ -11,7 +11,7 @@ use crate::infra::clock::Clock;
 use crate::infra::postgres::PostgresUrl;
 use crate::store::{KeyPut, KeyRecord, NewKey, StoreError};
 
-/// Connections of a vault that has its pool to itself.
+/// Connections of a vault that has a pool of its own.
 const VAULT_CONNECTIONS: usize = 8;
 
 /// Subject keys in a Postgres database.
@@ -23,9 +23,6 @@ pub struct PostgresVault {
 
 impl PostgresVault {
     /// Opens the vault in a database, or makes it there, without a log.
-    ///
-    /// # Errors
-    /// As [`PostgresStore::open`](super::PostgresStore::open).
     pub async fn open(
         url: &PostgresUrl,
         fingerprint: Mac,
@@ -35,7 +32,7 @@ impl PostgresVault {
         Ok(Self::over(url.pool(VAULT_CONNECTIONS, &SETTINGS), clock))
     }
 
-    /// Over a pool whose commits are durable.
+    /// Returns the vault that is reached through a pool whose commits are durable.
     pub(super) fn over(pool: Pool, clock: Clock) -> Self {
         Self { readers: PostgresReaders::new(pool), clock }
     }
@@ -48,7 +45,8 @@ impl PostgresVault {
         let sql = "INSERT INTO vault.subject_keys (subject, generation, wrapped, created_at)
                    VALUES ($1, $2, $3, $4) ON CONFLICT (subject, generation) DO NOTHING";
         self.readers.query(sql, &[&subject, &generation, &key.wrapped, &now], |_| Ok(())).await?;
-        // Which of them is there now: a later statement, for it has to see what the other committed.
+        // Which key the vault has now is asked in a later statement, which has to see what another node
+        // committed.
         let sql = "SELECT wrapped = $3 FROM vault.subject_keys
                    WHERE subject = $1 AND generation = $2";
         let same = |row: &Row| Ok(row.try_get::<_, Option<bool>>(0)?);

@@ -17,18 +17,18 @@ use crate::infra::postgres::PostgresUrl;
 use crate::store::{Append, Appended, StoreError};
 use connection::{AppendConnection, Committed, WriteError};
 
-/// Appends in one transaction at most: bounds the time the first of them waits for the last.
+/// The most appends in one transaction: bounds the time that the first of them waits for the last.
 const MAX_BATCH: usize = 512;
 
-/// How often others may run before the next batch is gathered. Callers that were just answered may
-/// have their next append at hand: without this they miss the batch, and it takes twice the commits
-/// (at 64 in flight batches of 32, and half the events a second where the disk is slow).
+/// How often the sequencer lets other tasks run before it gathers the next batch. Callers that were just
+/// answered may have their next append ready: without this they miss the batch, and it takes twice the
+/// commits (with 64 in flight batches of 32, and half the events a second when the disk is slow).
 const REGROUP_YIELDS: u32 = 4;
 
-/// How long a job may have waited for its turn: past that, its caller is told no instead.
+/// How long a job may have waited in the queue: past that, it is refused instead of written.
 const QUEUE_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// An append, and who wants to know.
+/// An append, and the caller that waits for its outcome.
 pub(super) struct AppendJob {
     pub(super) append: Append,
     pub(super) answer: oneshot::Sender<Result<Appended, StoreError>>,
@@ -41,9 +41,9 @@ pub(super) struct Sequencer {
     node: String,
     clock: Clock,
     queue: mpsc::Receiver<AppendJob>,
-    /// Taken out of the queue, but not yet in a batch.
+    /// Jobs that were taken out of the queue, but are not in a batch yet.
     held: VecDeque<AppendJob>,
-    /// `None`: it broke, and is made anew for the next batch.
+    /// The connection that appends; `None` when it broke, and the next batch has to make another.
     writing: Option<AppendConnection>,
     publisher: Arc<TailPublisher>,
     readers: PostgresReaders,
@@ -62,7 +62,7 @@ impl Sequencer {
         Self { url, node, clock, queue, held, writing: None, publisher, readers }
     }
 
-    /// Until the store is dropped.
+    /// Writes what comes through the queue, until the store is dropped.
     pub(super) async fn run(mut self) {
         while let Some(batch) = self.gather().await {
             self.write(batch).await;
@@ -72,7 +72,8 @@ impl Sequencer {
         }
     }
 
-    /// What waits, at most one append a stream: the next one of a stream goes into the next batch.
+    /// Returns the next batch: what waits, with at most one append for each stream. A further append to a
+    /// stream goes into the batch after that.
     async fn gather(&mut self) -> Option<Vec<AppendJob>> {
         if self.held.is_empty() {
             self.held.push_back(self.queue.recv().await?);
@@ -100,7 +101,7 @@ impl Sequencer {
     async fn write(&mut self, batch: Vec<AppendJob>) {
         match self.commit(&batch).await {
             Ok(committed) => self.settle(batch, committed).await,
-            // One of them cannot be stored. Alone, the others can.
+            // One of the appends cannot be stored. Alone, the others can.
             Err(error) if error.is_about_data() && batch.len() > 1 => {
                 for job in batch {
                     Box::pin(self.write(vec![job])).await;
@@ -116,8 +117,8 @@ impl Sequencer {
         }
     }
 
-    /// One transaction for the whole batch. On `Err` nobody knows whether it was written, unless the
-    /// server said why not; asking again with the same event ids tells.
+    /// Writes the whole batch in one transaction. On `Err` it is unknown whether the batch was written,
+    /// unless the server reported why not; appending the same event ids again finds it out.
     async fn commit(&mut self, batch: &[AppendJob]) -> Result<Committed, WriteError> {
         let appends = batch.iter().map(|job| &job.append);
         if batch.is_empty() {
@@ -136,8 +137,9 @@ impl Sequencer {
         done
     }
 
-    /// On disk. Whoever tails the log hears of it before the callers do, so that a caller who reads
-    /// next finds the caches already told.
+    /// Publishes a batch that is on disk, and answers its callers. The readers of the tail receive it
+    /// before the callers get their answers, so that a caller that reads next finds the caches already
+    /// updated.
     async fn settle(&self, batch: Vec<AppendJob>, committed: Committed) {
         let mut last = committed.before;
         let mut events = Vec::with_capacity(batch.len());
@@ -155,12 +157,12 @@ impl Sequencer {
         }
         self.publisher.publish(committed.before, events).await;
         for (answer, last) in written {
-            // A caller that went away does not mind.
+            // A caller that went away needs no answer.
             let _ = answer.send(Ok(Appended::Now { last }));
         }
         if !refused.is_empty() {
             let readers = self.readers.clone();
-            // Beside the next batch: nobody else has to wait for it.
+            // In a task of its own, while the next batch is written: no other caller has to wait for it.
             tokio::spawn(async move {
                 for (job, length) in refused {
                     let outcome = find_earlier(&readers, &job.append, length).await;
@@ -175,7 +177,8 @@ fn answer(job: AppendJob, outcome: Result<Appended, StoreError>) {
     let _ = job.answer.send(outcome);
 }
 
-/// The stream is not as long as expected: were these very events appended by an earlier call?
+/// Returns the outcome of an append whose stream does not have the expected length: an earlier call may
+/// have appended these very events.
 async fn find_earlier(
     readers: &PostgresReaders,
     append: &Append,
@@ -185,7 +188,7 @@ async fn find_earlier(
     append.repeated_or_conflict(&stored, length)
 }
 
-/// Others had to be written first, and that took too long. Nothing was written.
+/// The append waited for too long, and nothing of it was written.
 #[derive(Debug, thiserror::Error)]
 #[error("the append waited too long for its turn")]
 struct TooLate;

@@ -16,7 +16,7 @@ use crate::infra::postgres::{ConnectError, ConnectionTask, PostgresUrl, message}
 use crate::store::{Append, NewEvent, clamped};
 
 /// How long a batch may take: longer than it may wait for the lock of the head row, so that the
-/// server says no before nobody knows.
+/// server refuses it before its outcome is unknown.
 const COMMIT_TIMEOUT: Duration = Duration::from_secs(5);
 
 const APPEND_SQL: &str = "SELECT before, at, lengths
@@ -26,17 +26,17 @@ const APPEND_SQL: &str = "SELECT before, at, lengths
 pub(in super::super) struct AppendConnection {
     client: Client,
     append: Statement,
-    /// The server warned of something since the batch began.
+    /// Whether the server has sent a warning since the batch began.
     warned: Arc<AtomicBool>,
     _driver: ConnectionTask,
 }
 
-/// What a batch did.
+/// The outcome of a batch.
 pub(super) struct Committed {
-    /// The end of the log before it.
+    /// The position of the last event before the batch.
     pub(super) before: Position,
     pub(super) recorded_at: Timestamp,
-    /// How long each append's stream was. Where that is what was expected, it was written.
+    /// The length that each append's stream had. When it is the expected length, the append was written.
     pub(super) lengths: Vec<Version>,
 }
 
@@ -46,7 +46,7 @@ impl Committed {
     }
 }
 
-/// Why a batch was not written, or nobody knows whether it was.
+/// Why a batch was not written, or why that is unknown.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum WriteError {
     #[error("cannot connect to Postgres: {0}")]
@@ -62,8 +62,8 @@ pub(super) enum WriteError {
 }
 
 impl WriteError {
-    /// Whether it is something in the batch, and not the server, that stands in the way: a value that
-    /// cannot be stored (class 22), a rule of the tables (23), a limit of the server (54).
+    /// Returns whether the batch was refused for its data, and not for the state of the server: a value
+    /// that cannot be stored (class 22), a rule of the tables (23), a limit of the server (54).
     pub(super) fn is_about_data(&self) -> bool {
         let Self::Postgres(error) = self else { return false };
         let state = error.code().map(SqlState::code);
@@ -94,7 +94,8 @@ impl AppendConnection {
         self.client.is_closed()
     }
 
-    /// The commit point: one statement, one transaction, one round trip. On `Ok` it is durable.
+    /// Appends a batch, durably on `Ok`. This is the commit point: one statement, one transaction, one
+    /// round trip.
     pub(super) async fn append<'a>(
         &self,
         appends: impl Iterator<Item = &'a Append>,
@@ -125,7 +126,7 @@ impl AppendConnection {
         let done = self.client.query_one(&self.append, &parameters);
         let row = timeout(COMMIT_TIMEOUT, done).await.map_err(|_| WriteError::TimedOut)??;
         // An operator who cancels a commit that waits for its standby makes it a success, of which
-        // the standby knows nothing; all that the server says is a warning.
+        // the standby knows nothing; the only sign of it is a warning of the server.
         if self.warned.load(Ordering::SeqCst) {
             return Err(WriteError::Warned);
         }
@@ -139,7 +140,7 @@ impl AppendConnection {
     }
 }
 
-/// The arguments of `log.append`, which is documented where it is made.
+/// The arguments of `log.append`, which is documented in its migration.
 #[derive(Default)]
 struct AppendColumns<'a> {
     names: Vec<String>,
