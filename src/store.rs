@@ -223,7 +223,7 @@ impl NewEvent {
 pub struct NewKey {
     /// The number of the key among those of its subject: one more than the destroyed key before it, or 0.
     pub generation: u32,
-    /// The key, sealed under the master key.
+    /// The key, sealed under the wrapping key.
     pub wrapped: Vec<u8>,
 }
 
@@ -238,7 +238,7 @@ impl fmt::Debug for NewKey {
 pub struct KeyRecord {
     /// The number of the key among those of its subject.
     pub generation: u32,
-    /// The key, sealed under the master key; `None` when it was destroyed.
+    /// The key, sealed under the wrapping key; `None` when it was destroyed.
     pub wrapped: Option<Vec<u8>>,
 }
 

@@ -6,6 +6,7 @@
 //! subscription, which the supervisor keeps alive together with the client.
 
 mod append;
+mod error;
 mod examine;
 mod link;
 mod read;
@@ -15,7 +16,6 @@ mod tail;
 mod transfer;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::broadcast;
@@ -25,14 +25,12 @@ use whence_events::{EventId, Position, Recorded, StreamId, Version};
 use super::{Append, Appended, Batch, EventStore, KeyRecord, PostgresVault, StoreError};
 use crate::infra::clock::Clock;
 use append::{Appender, InFlight};
+pub use error::KurrentOpenError;
 pub(super) use examine::examine;
-use link::{CallError, Link, Opened};
+use link::{CallError, Link, OPEN_TIMEOUT, Opened};
 pub use settings::KurrentUrl;
 use tail::Tail;
 pub(super) use transfer::KurrentTransfer;
-
-/// How long opening the log waits for a server that does not answer.
-const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// A log in KurrentDB, and its vault in Postgres.
 pub struct KurrentStore {
@@ -46,22 +44,6 @@ pub struct KurrentStore {
 struct Supervised {
     link: Link,
     tail: Tail,
-}
-
-/// Why the log cannot be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum KurrentOpenError {
-    /// The address is not a connection string. It is not shown, since there may be a password in it.
-    #[error("the address of KurrentDB is not a connection string")]
-    ConnectionString,
-    /// There is no server, or it refused.
-    #[error("cannot open the log in KurrentDB at {hosts}: {cause}")]
-    Unreachable {
-        /// The nodes that the connection string names.
-        hosts: String,
-        /// The last failure.
-        cause: Box<dyn std::error::Error + Send + Sync>,
-    },
 }
 
 impl KurrentStore {

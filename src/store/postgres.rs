@@ -31,6 +31,7 @@ pub(super) use examine::inspect_projectors;
 pub(super) use examine::{Parts, examine};
 use listen::{Listener, TailPublisher};
 pub use open::PostgresOpenError;
+use open::SETTINGS;
 use read::PostgresReaders;
 pub(super) use transfer::{CopyLock, PostgresTransfer};
 pub use vault::PostgresVault;
@@ -41,20 +42,6 @@ const ENQUEUE_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// Connections of the pool that reads the log and the vault.
 const READER_CONNECTIONS: usize = 16;
-
-/// The settings of every connection to the log and the vault.
-const SETTINGS: [&str; 6] = [
-    // What was acknowledged is on disk; and on the standby, when there is a synchronous one.
-    "synchronous_commit=on",
-    // What comes after the lock has to see what was committed before it was given.
-    "default_transaction_isolation=read\\ committed",
-    // Every look-up has an index made for it; a plan that was made while the log was all but empty
-    // must not read whole tables later.
-    "plan_cache_mode=force_generic_plan",
-    "enable_seqscan=off",
-    "enable_bitmapscan=off",
-    "jit=off",
-];
 
 /// A log in a Postgres database.
 pub struct PostgresStore {

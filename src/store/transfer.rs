@@ -53,7 +53,7 @@ pub struct StoredKey {
     pub subject: StreamId,
     /// The number of the key among those of its subject.
     pub generation: u32,
-    /// The key, sealed under the master key; `None` when it was destroyed.
+    /// The key, sealed under the wrapping key; `None` when it was destroyed.
     pub wrapped: Option<Vec<u8>>,
     /// When the key was made.
     pub created_at: Timestamp,

@@ -15,7 +15,7 @@ pub struct Sender {
     pub address: String,
 }
 
-/// Bounds of a [`Mailer`](super::Mailer).
+/// Bounds of a mailer.
 #[derive(Clone, Debug)]
 pub struct Limits {
     /// The longest time of one send: waiting for a free connection, connecting, retrying and all.

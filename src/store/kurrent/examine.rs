@@ -4,8 +4,9 @@ use tokio_postgres::Client;
 use whence_events::Position;
 use whence_projections::inspect_writer;
 
-use super::link::{Link, Opened};
-use super::{KurrentUrl, OPEN_TIMEOUT, read, record, settings};
+use super::link::{Link, OPEN_TIMEOUT, Opened};
+use super::settings::{self, KurrentUrl};
+use super::{read, record};
 use crate::infra::postgres::{PostgresUrl, message};
 use crate::store::findings::{ExamineContext, Findings, Level};
 use crate::store::postgres::inspect_projectors;

@@ -18,6 +18,9 @@ use super::record;
 use super::tail::Tail;
 use crate::store::MAX_TAIL_SILENCE;
 
+/// How long opening the log waits for a server that does not answer.
+pub(super) const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
+
 /// How long a call waits for a client that works.
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(2);
 

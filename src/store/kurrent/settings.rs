@@ -4,7 +4,7 @@ use std::fmt;
 
 use eventstore::{ClientSettings, NodePreference};
 
-use super::KurrentOpenError;
+use super::error::KurrentOpenError;
 
 /// Parameters that are added unless they were given, in milliseconds. The client waits for the interval before its
 /// first attempt, too, and the time-out bounds how long it waits for a node that does not answer.

@@ -7,6 +7,20 @@ use whence_events::{Mac, Position, Timestamp};
 use crate::infra::postgres::{ConnectError, ConnectionTask, PostgresUrl, message};
 use crate::store::clamped;
 
+/// The settings of every connection to the log and the vault.
+pub(super) const SETTINGS: [&str; 6] = [
+    // What was acknowledged is on disk; and on the standby, when there is a synchronous one.
+    "synchronous_commit=on",
+    // What comes after the lock has to see what was committed before it was given.
+    "default_transaction_isolation=read\\ committed",
+    // Every look-up has an index made for it; a plan that was made while the log was all but empty
+    // must not read whole tables later.
+    "plan_cache_mode=force_generic_plan",
+    "enable_seqscan=off",
+    "enable_bitmapscan=off",
+    "jit=off",
+];
+
 /// The oldest server that the Postgres project still maintains.
 pub(super) const OLDEST_SERVER: i32 = 140_000;
 

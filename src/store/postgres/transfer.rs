@@ -6,9 +6,11 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row, Transaction};
 use whence_events::{Position, Recorded, Timestamp};
 
+use super::PostgresStore;
 use super::columns::EventColumns;
+use super::open::SETTINGS;
 use super::read::PostgresReadError;
-use super::{PostgresStore, PostgresVault, SETTINGS};
+use super::vault::PostgresVault;
 use crate::infra::postgres::{ConnectError, ConnectionTask, PostgresUrl, message};
 use crate::store::{EventStore, KeyPlace, StoreError, StoredKey, Transfer, clamped};
 

@@ -4,8 +4,7 @@ use deadpool_postgres::Pool;
 use tokio_postgres::Row;
 use whence_events::{Mac, StreamId};
 
-use super::SETTINGS;
-use super::open::{self, PostgresOpenError};
+use super::open::{self, PostgresOpenError, SETTINGS};
 use super::read::{PostgresReadError, PostgresReaders};
 use crate::infra::clock::Clock;
 use crate::infra::postgres::PostgresUrl;

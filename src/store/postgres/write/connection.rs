@@ -10,8 +10,8 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{AsyncMessage, Client, Statement};
 use whence_events::{Position, Timestamp, Version};
 
-use super::super::SETTINGS;
 use super::super::columns::EventColumns;
+use super::super::open::SETTINGS;
 use crate::infra::postgres::{ConnectError, ConnectionTask, PostgresUrl, message};
 use crate::store::{Append, NewEvent, clamped};
 
