@@ -25,7 +25,7 @@ use whence_projections::{ProjectError, ProjectorPosition, QueryError, ReadDb};
 use crate::domain::mailbox::Mailbox;
 use crate::infra::clock::Clock;
 use crate::infra::keys::Keys;
-use crate::store::{EventStore, OpenError, StoreError};
+use crate::store::{EventStore, SqliteOpenError, StoreError};
 use handler::Handler;
 use log_config::LogConfig;
 use vault::Vault;
@@ -62,7 +62,7 @@ impl Engine {
     pub async fn open(config: &LogConfig) -> anyhow::Result<Self> {
         let clock = Clock::system();
         let store = match config.open(clock.clone()).await {
-            Err(error) if matches!(error.downcast_ref(), Some(OpenError::InUse(_))) => {
+            Err(error) if matches!(error.downcast_ref(), Some(SqliteOpenError::InUse(_))) => {
                 let how = "ask the service that runs on it, with --server URL and --admin-token \
                            TOKEN, or stop it";
                 anyhow::bail!("{error}: {how}");

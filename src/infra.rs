@@ -1,6 +1,6 @@
-//! The world outside: time, randomness, keys, mail, the network of Postgres, countries.
+//! The outside world: time, randomness, keys, mail, connections to Postgres, countries.
 //!
-//! Nothing here knows what an account or an event store is. Time comes from [`clock`] alone, randomness
+//! Nothing here knows accounts or event stores. Time comes from [`clock`] alone, randomness
 //! from [`random`] alone.
 
 pub mod clock;

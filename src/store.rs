@@ -1,8 +1,8 @@
-//! The seam between the commands and the log: what an event store promises.
+//! The contract of an event store: what every database that keeps the log promises.
 //!
-//! Two sides meet here. Above, `handle.rs` decides on one stream at a time and appends. Below, a
-//! backend makes the append durable, keeps one commit order, and tells whoever tails the log. The
-//! contract is on the methods; `tests/store_contract/` holds every backend to it.
+//! Above it, the handler decides on one stream at a time and appends. Below it, a store makes the append
+//! durable, keeps one commit order, and sends what was committed to the readers of the tail. The contract
+//! is on the methods; `tests/store/contract/` holds every store to it.
 
 pub mod findings;
 #[cfg(feature = "kurrentdb")]
@@ -26,46 +26,54 @@ use whence_events::{Event, EventId, Metadata, Position, Recorded, StreamId, Time
 pub use kurrent::{KurrentOpenError, KurrentStore, KurrentUrl};
 pub use leaves::Leaves;
 pub use location::{Location, Side};
-pub use postgres::{OpenError as PostgresOpenError, PostgresStore, PostgresVault};
-pub use sqlite::{OpenError, SqliteStore};
+pub use postgres::{PostgresOpenError, PostgresStore, PostgresVault};
+pub use sqlite::{SqliteOpenError, SqliteStore};
 pub use transfer::{KeyPlace, StoredKey, Transfer};
 
-/// How long the tail may have heard nothing of the log.
-pub const OUT_OF_TOUCH: Duration = Duration::from_secs(3);
+/// The longest time without word from the log after which the tail still counts as current.
+pub const MAX_TAIL_SILENCE: Duration = Duration::from_secs(3);
+
+/// Jobs that may wait for the one writer of a node; past that, callers wait to get in.
+const QUEUE_CAPACITY: usize = 4096;
+
+/// Batches that a reader of the tail may be behind before it has to read the log.
+const TAIL_CAPACITY: usize = 1024;
+
+/// Returns a number as the databases hold it, in 64 signed bits. No log is as long as that, so a larger
+/// number means the same as the largest.
+fn clamped(number: impl TryInto<i64>) -> i64 {
+    number.try_into().unwrap_or(i64::MAX)
+}
 
 /// Events of one committed batch, in log order.
 #[derive(Clone, Debug)]
 pub struct Batch {
-    /// Position of the event right before the first of them; 0: there is none. Positions need not be
-    /// dense, so this is how a reader of the tail knows that it missed nothing.
+    /// The position of the event right before the first of them; 0 when there is none. Positions need
+    /// not be dense, so this is how a reader of the tail knows that it missed nothing.
     pub after: Position,
-    /// The events; at least one.
+    /// The events of the batch, at least one.
     pub events: Arc<[Recorded]>,
 }
 
-/// An append-only log of streams with optimistic concurrency, and the vault of subject keys beside it.
+/// An append-only log of streams with optimistic concurrency, and the vault of its subject keys.
 #[async_trait]
 pub trait EventStore: Send + Sync + 'static {
     /// Appends all events of one decision, or none.
     ///
     /// On `Ok` the events, and the key that came with them, are on disk: a crash of process or
-    /// machine does not lose them. Any number of appends may run beside each other; of two that
+    /// machine does not lose them. Any number of appends may run at the same time; of two that
     /// expect the same length of one stream, one wins. The same event ids at the same place again
-    /// give [`Appended::Again`] with the first positions, so a caller that never heard the answer
+    /// give [`Appended::Again`] with the first positions, so a caller that never received the answer
     /// can ask again.
     ///
-    /// # Errors
-    /// [`StoreError::Conflict`]: the stream has another length; nothing was written.
-    /// [`StoreError::Unavailable`]: nobody knows whether it was written; ask again with the same ids.
-    /// Also for an append without events, of which nothing is written.
+    /// After [`StoreError::Conflict`] the stream has another length and nothing was written. After
+    /// [`StoreError::Unavailable`] it is unknown whether the events were written: the caller asks again
+    /// with the same ids. An append without events is refused as unavailable, too.
     async fn append(&self, append: Append) -> Result<Appended, StoreError>;
 
-    /// Up to `limit` events of a stream from version `from` on, in order; empty past its end.
+    /// Returns up to `limit` events of a stream from version `from` on, in order; none past its end.
     ///
     /// Sees every append that was acknowledged before the call.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     async fn read_stream(
         &self,
         stream: &StreamId,
@@ -73,19 +81,13 @@ pub trait EventStore: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<Recorded>, StoreError>;
 
-    /// Up to `limit` events after position `after`, in log order; a pager that resumes behind the
+    /// Returns up to `limit` events after position `after`, in log order. A caller that resumes after the
     /// last one it saw sees each event exactly once, whatever is appended meanwhile.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Recorded>, StoreError>;
 
-    /// The same as [`EventStore::read_all`] gives, as leaves of the tree over the log: columns as they
-    /// stand there, not decoded. So an event that somebody has spoilt is one among others, where that
+    /// Returns the same events as [`EventStore::read_all`], as leaves of the tree over the log: columns
+    /// as they are stored, not decoded. So a damaged event does not stop the reader, in stores where that
     /// is possible; its leaf then has no bytes.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     async fn read_leaves(&self, after: Position, limit: usize) -> Result<Leaves, StoreError> {
         let events = self.read_all(after, limit).await?;
         let mut leaves = Leaves::default();
@@ -95,90 +97,50 @@ pub trait EventStore: Send + Sync + 'static {
         Ok(leaves)
     }
 
-    /// Position of the last event; 0 when there is none.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// Returns the position of the last event; 0 when there is none.
     async fn head(&self) -> Result<Position, StoreError>;
 
-    /// The id of the event at a position; `None` when there is none. Positions of another log may be
-    /// asked for, too.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    async fn event_at(&self, position: Position) -> Result<Option<EventId>, StoreError>;
+    /// Returns the id of the event at a position; `None` when there is none. The position may come from
+    /// another log. The default is for logs whose positions are dense.
+    async fn event_at(&self, position: Position) -> Result<Option<EventId>, StoreError> {
+        let Some(after) = position.checked_sub(1) else { return Ok(None) };
+        let next = self.read_all(after, 1).await?;
+        let there = next.first().filter(|event| event.position == position);
+        Ok(there.map(|event| event.event_id))
+    }
 
-    /// Every batch committed from now on, in log order. A receiver that falls behind is told how
-    /// much it missed and reads that from the log.
+    /// Returns every batch that is committed from now on, in log order. A receiver that falls behind
+    /// learns how much it missed and reads that from the log.
     fn tail(&self) -> broadcast::Receiver<Batch>;
 
-    /// Whether the tail is known to be at most [`OUT_OF_TOUCH`] behind the log. While it is not, what
-    /// other nodes have done meanwhile is unknown here, and no cached answer is worth anything.
-    fn in_touch(&self) -> bool;
+    /// Returns whether the tail is known to be at most [`MAX_TAIL_SILENCE`] behind the log. While it is
+    /// not, what other nodes have done meanwhile is unknown here, and no cached answer can be trusted.
+    fn is_current(&self) -> bool;
 
-    /// The latest key of a subject.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// Returns the latest key of a subject.
     async fn read_key(&self, subject: &StreamId) -> Result<Option<KeyRecord>, StoreError>;
 
     /// Destroys the key of a subject for good; done when it returns, also when there was none.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
     async fn destroy_key(&self, subject: &StreamId) -> Result<(), StoreError>;
 }
 
-/// A vault for a log that cannot erase: subject keys somewhere else, where they can be destroyed.
-#[async_trait]
-pub trait KeyStore: Send + Sync + 'static {
-    /// Stores a key at its subject and generation, unless there is one already; durable on `Ok`.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`]: nobody knows whether it was stored; the same key may be put again.
-    async fn put(&self, subject: &StreamId, key: &NewKey) -> Result<KeyPut, StoreError>;
-
-    /// The latest key of a subject.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    async fn read_key(&self, subject: &StreamId) -> Result<Option<KeyRecord>, StoreError>;
-
-    /// Destroys the key of a subject for good; done when it returns, also when there was none.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
-    async fn destroy_key(&self, subject: &StreamId) -> Result<(), StoreError>;
-}
-
-/// What became of a key.
+/// The outcome of putting a key into a vault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyPut {
-    /// It is there, by this call or by an earlier one with the same bytes.
+    /// The vault has the key, by this call or by an earlier one with the same bytes.
     Stored,
-    /// Another key is there, or was and is destroyed.
+    /// The vault has another key of this generation, or had one that is destroyed.
     Taken,
-}
-
-/// [`EventStore::event_at`] where positions are dense.
-async fn event_at(
-    store: &dyn EventStore,
-    position: Position,
-) -> Result<Option<EventId>, StoreError> {
-    let Some(after) = position.checked_sub(1) else { return Ok(None) };
-    let next = store.read_all(after, 1).await?;
-    let there = next.first().filter(|event| event.position == position);
-    Ok(there.map(|event| event.event_id))
 }
 
 /// Events to put at the end of one stream.
 #[derive(Clone, Debug)]
 pub struct Append {
-    /// Where.
+    /// The stream that they are appended to.
     pub stream: StreamId,
-    /// How many events the stream holds; 0: it does not exist.
+    /// How many events the stream holds; 0 when it does not exist yet.
     pub expected_length: Version,
-    /// What; at least one.
+    /// The events to append, at least one.
     pub events: Vec<NewEvent>,
     /// The key the events are sealed under, when it is new: durable no later than the events.
     pub new_key: Option<NewKey>,
@@ -193,7 +155,7 @@ impl Append {
         Ok(())
     }
 
-    /// The events as they stand in a log whose positions are dense, behind `after`.
+    /// Returns the events as a log with dense positions records them after the event at `after`.
     fn into_recorded(
         self,
         after: Position,
@@ -213,9 +175,10 @@ impl Append {
         })
     }
 
-    /// What becomes of it where the stream has another length than expected: were these very events,
-    /// which stand at their place now, appended by an earlier call?
-    fn again(
+    /// Returns the outcome of an append whose stream has another length than expected. `stored` is what
+    /// the stream has at its place now: when these are the very events of the append, an earlier call
+    /// appended them; otherwise the append is in conflict.
+    fn repeated_or_conflict(
         &self,
         stored: &[(Position, EventId)],
         length: Version,
@@ -229,7 +192,7 @@ impl Append {
     }
 }
 
-/// An append has at least one event.
+/// An append without events was refused.
 #[derive(Debug, thiserror::Error)]
 #[error("an append without events")]
 struct NothingToAppend;
@@ -237,21 +200,18 @@ struct NothingToAppend;
 /// An event on its way into the log.
 #[derive(Clone, Debug)]
 pub struct NewEvent {
-    /// Its id, the same in every retry.
+    /// The id of the event, the same in every retry.
     pub event_id: EventId,
-    /// What happened, personal fields sealed.
+    /// The event, its personal fields sealed.
     pub event: Event,
-    /// The bytes to store.
+    /// The encoded event, as it is stored.
     pub data: Arc<[u8]>,
-    /// What else is known.
+    /// When, by whom and because of what it happened.
     pub metadata: Metadata,
 }
 
 impl NewEvent {
-    /// Encodes a sealed event.
-    ///
-    /// # Errors
-    /// When a personal field is not sealed.
+    /// Encodes an event, and fails when a personal field of it is not sealed.
     pub fn new(event_id: EventId, event: Event, metadata: Metadata) -> Result<Self, CodecError> {
         let data = whence_events::codec::encode(&event)?.into();
         Ok(Self { event_id, event, data, metadata })
@@ -261,9 +221,9 @@ impl NewEvent {
 /// A subject key on its way into the vault; its subject is the stream it comes with.
 #[derive(Clone)]
 pub struct NewKey {
-    /// One more than the destroyed key before it, else 0.
+    /// The number of the key among those of its subject: one more than the destroyed key before it, or 0.
     pub generation: u32,
-    /// The key, wrapped by the master key.
+    /// The key, sealed under the wrapping key.
     pub wrapped: Vec<u8>,
 }
 
@@ -276,9 +236,9 @@ impl fmt::Debug for NewKey {
 /// A subject key as the vault has it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct KeyRecord {
-    /// Which key of the subject it is.
+    /// The number of the key among those of its subject.
     pub generation: u32,
-    /// The key, wrapped by the master key; `None`: destroyed.
+    /// The key, sealed under the wrapping key; `None` when it was destroyed.
     pub wrapped: Option<Vec<u8>>,
 }
 
@@ -289,23 +249,23 @@ impl fmt::Debug for KeyRecord {
     }
 }
 
-/// What became of an append.
+/// The outcome of a successful append.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Appended {
-    /// Written by this call.
+    /// This call wrote the events.
     Now {
-        /// Position of the last event.
+        /// The position of the last event of the append.
         last: Position,
     },
-    /// Written by an earlier call with the same event ids.
+    /// An earlier call with the same event ids wrote them.
     Again {
-        /// Position of the last event.
+        /// The position of the last event of the append.
         last: Position,
     },
 }
 
 impl Appended {
-    /// Position of the last event.
+    /// Returns the position of the last event of the append.
     #[must_use]
     pub fn last(self) -> Position {
         match self {
@@ -314,21 +274,22 @@ impl Appended {
     }
 }
 
-/// Why a store did not do it.
+/// Why a store could not answer.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum StoreError {
-    /// The stream moved.
+    /// The stream has another length than the append expected.
     #[error("the stream has {length} events")]
     Conflict {
-        /// How many events it holds.
+        /// How many events the stream holds.
         length: Version,
     },
-    /// The store did not answer; of an append nobody knows whether it was written.
+    /// The store did not answer; an append may have been written or not.
     #[error("the event store is unavailable")]
     Unavailable(#[source] Arc<dyn std::error::Error + Send + Sync>),
 }
 
 impl StoreError {
+    /// Returns a failure of the store with its cause.
     pub(crate) fn unavailable(cause: impl std::error::Error + Send + Sync + 'static) -> Self {
         Self::Unavailable(Arc::new(cause))
     }

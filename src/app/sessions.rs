@@ -135,7 +135,7 @@ impl Sessions {
     ) -> Result<Option<Arc<Session>>, SessionError> {
         // Another node may have ended it meanwhile. What is remembered is of before that: once the log
         // is heard of again, it must not answer before this cache has been told what came.
-        if !self.store.in_touch() {
+        if !self.store.is_current() {
             self.cache.clear();
             return Err(Behind.into());
         }

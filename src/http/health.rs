@@ -30,7 +30,7 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> Response {
         let how_far = how_far.unwrap_or_default();
         return not(format!("the read models do not move on: {stopped}{how_far}"));
     }
-    if !app.engine.store.in_touch() {
+    if !app.engine.store.is_current() {
         return not("this node has lost touch with the log".to_owned());
     }
     // What was committed when it was asked is in the tables within the time that a request waits.

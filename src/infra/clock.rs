@@ -1,4 +1,4 @@
-//! The one place that asks what time it is.
+//! The clock of the service: the one place that asks the system for the time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
@@ -7,34 +7,35 @@ use whence_events::Timestamp;
 
 /// A clock that never goes backwards, so that nothing that expired becomes valid again.
 ///
-/// A clock of the system that is set back stands still here until it has caught up. The floor
-/// survives restarts: the service raises it to the last moment the log knows ([`Clock::raise`]).
+/// When the system's clock is set back, this one does not move until the system has caught up. That also
+/// holds over a restart: the service raises the clock to the last moment in the log ([`Clock::raise`]).
 #[derive(Clone, Debug)]
-pub struct Clock(Arc<Inner>);
+pub struct Clock(Arc<ClockState>);
 
+/// The state that all clones of a clock share.
 #[derive(Debug)]
-struct Inner {
-    /// The latest moment ever told, in microseconds.
+struct ClockState {
+    /// The latest moment that was ever returned, in microseconds since 1970.
     latest: AtomicI64,
-    /// Tests move their own time.
+    /// The time that a test has set, in microseconds since 1970; `None` for the system's clock.
     manual: Option<AtomicI64>,
 }
 
 impl Clock {
-    /// The system's time.
+    /// Returns a clock that follows the system's.
     #[must_use]
     pub fn system() -> Self {
-        Self(Arc::new(Inner { latest: AtomicI64::new(i64::MIN), manual: None }))
+        Self(Arc::new(ClockState { latest: AtomicI64::new(i64::MIN), manual: None }))
     }
 
-    /// A clock that stands still until it is [set](Self::set).
+    /// Returns a clock that only moves when it is [set](Self::set).
     #[must_use]
     pub fn manual(start: Timestamp) -> Self {
         let manual = Some(AtomicI64::new(start.as_micros()));
-        Self(Arc::new(Inner { latest: AtomicI64::new(i64::MIN), manual }))
+        Self(Arc::new(ClockState { latest: AtomicI64::new(i64::MIN), manual }))
     }
 
-    /// Now, never before an earlier answer.
+    /// Returns the current time, never one before an earlier answer.
     #[must_use]
     pub fn now(&self) -> Timestamp {
         let now = match &self.0.manual {
@@ -44,7 +45,7 @@ impl Clock {
         Timestamp::from_micros(self.0.latest.fetch_max(now, Ordering::SeqCst).max(now))
     }
 
-    /// Never tells a moment before `floor` again.
+    /// Makes sure that the clock never returns a moment before `floor` again.
     pub fn raise(&self, floor: Timestamp) {
         self.0.latest.fetch_max(floor.as_micros(), Ordering::SeqCst);
     }

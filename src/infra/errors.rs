@@ -1,4 +1,4 @@
-//! Errors in one line, with their causes.
+//! Turns errors and their causes into one line of text.
 
 /// Returns an error and all its causes, for a log line.
 #[must_use]

@@ -1,4 +1,4 @@
-//! Country of a request: from the CDN in front of us, or from an mmdb file.
+//! The country of a request: from the CDN in front of the service, or from an mmdb file.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -10,17 +10,17 @@ use http::HeaderMap;
 use maxminddb::{MaxMindDbError, PathElement, Reader};
 use whence_events::Country;
 
-/// What CDNs call the visitor's country, asked in this order.
+/// The headers in which CDNs send the visitor's country, in the order in which they are read.
 const CDN_HEADERS: [&str; 3] = ["cf-ipcountry", "x-vercel-ip-country", "cloudfront-viewer-country"];
 
-/// Where the code is in a record: as MaxMind and DB-IP lay it out, and flat as IPinfo does.
+/// The paths to the code in a record: as MaxMind and DB-IP lay it out, and flat as IPinfo does.
 const LAYOUTS: [&[PathElement<'static>]; 2] = [
     &[PathElement::Key("country"), PathElement::Key("iso_code")],
     &[PathElement::Key("country_code")],
 ];
 
-/// Country databases are 5 to 40 MB. The file is held in memory, so a wrong path (a device, a
-/// disk image) must not be read to its end.
+/// The largest file that is read, in bytes. Country databases are 5 to 40 MB. The file is held in
+/// memory, so a wrong path (a device, a disk image) must not be read to its end.
 const DATABASE_MAX_BYTES: u64 = 128 * 1024 * 1024;
 
 /// Looks up countries. Cheap to clone: the database is shared.
@@ -35,9 +35,9 @@ pub enum GeoError {
     /// The file is missing or could not be read.
     #[error("the country database {} cannot be read: {source}", path.display())]
     Unreadable {
-        /// The file as it was given.
+        /// The path as it was given.
         path: PathBuf,
-        /// What the system said.
+        /// What the operating system reported.
         source: io::Error,
     },
     /// The file is larger than any country database.
@@ -47,13 +47,13 @@ pub enum GeoError {
         DATABASE_MAX_BYTES / (1024 * 1024)
     )]
     TooLarge {
-        /// The file as it was given.
+        /// The path as it was given.
         path: PathBuf,
     },
     /// The file is no mmdb, or a damaged one.
     #[error("the country database {} is not a usable mmdb file: {source}", path.display())]
     Invalid {
-        /// The file as it was given.
+        /// The path as it was given.
         path: PathBuf,
         /// What is wrong with it.
         source: MaxMindDbError,
@@ -61,17 +61,13 @@ pub enum GeoError {
 }
 
 impl Geo {
-    /// Knows only what a trusted CDN says.
+    /// Returns a lookup without a database, which knows only what a trusted CDN sends.
     #[must_use]
     pub fn none() -> Self {
         Self::default()
     }
 
     /// Reads an mmdb file into memory; later changes of the file are not seen.
-    ///
-    /// # Errors
-    ///
-    /// When the file cannot be read, is larger than 128 MiB, or is not an mmdb.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, GeoError> {
         let path = path.as_ref();
         let unreadable = |source| GeoError::Unreadable { path: path.into(), source };
@@ -91,11 +87,11 @@ impl Geo {
         Ok(Self { database: Some(Arc::new(reader)) })
     }
 
-    /// The country of a request. `trust_cdn` says that a CDN in front of us overwrites these
-    /// headers; without it they are the client's word and are not looked at. `ip` is the client's
+    /// Returns the country of a request. `trust_cdn` says that a CDN in front of the service overwrites
+    /// these headers; without it any client could send them, and they are ignored. `ip` is the client's
     /// address as far as it is known.
     ///
-    /// Codes for "nobody knows" (`XX`, `ZZ`, Tor's `T1`) are no answer: the database is asked.
+    /// Codes for an unknown country (`XX`, `ZZ`, Tor's `T1`) are no answer: the database is asked.
     #[must_use]
     pub fn country(
         &self,
@@ -107,8 +103,9 @@ impl Geo {
         from_cdn.or_else(|| self.look_up(ip?))
     }
 
-    /// The walk is at most 128 steps, and maxminddb bounds depth, values and bytes of a decode,
-    /// so a damaged database costs an error, which is no country.
+    /// Returns the country of an address out of the database. The search takes at most 128 steps, and
+    /// maxminddb bounds depth, values and bytes of a decode, so a damaged database causes no more than an
+    /// error, which counts as no country.
     fn look_up(&self, ip: IpAddr) -> Option<Country> {
         // A dual-stack listener sees IPv4 peers as ::ffff:a.b.c.d, which an IPv4-only database
         // refuses.

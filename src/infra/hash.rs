@@ -1,10 +1,10 @@
-//! SHA-256 and HMAC-SHA-256.
+//! Computes SHA-256 and HMAC-SHA-256.
 
 use aws_lc_rs::digest::{SHA256, digest};
 use aws_lc_rs::hmac;
 use whence_events::{Hash, Mac};
 
-/// SHA-256.
+/// Returns the SHA-256 of some bytes.
 #[must_use]
 pub fn sha256(bytes: &[u8]) -> Hash {
     let mut hash = [0; 32];

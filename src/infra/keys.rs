@@ -1,5 +1,5 @@
-//! The master key, and the keys that derive from it by HKDF (RFC 5869): one label a purpose, so that no
-//! key serves two purposes.
+//! The master key, and the keys that derive from it by HKDF (RFC 5869): each purpose has a label of its
+//! own, so that no key serves two purposes.
 
 use std::fmt;
 
@@ -11,18 +11,18 @@ use crate::infra::hash::mac;
 use crate::infra::random::random_bytes;
 use crate::infra::sealing::SealingKey;
 
-/// The key everything else derives from. Whoever has it can read all personal data.
+/// The key that all others derive from. It opens all personal data.
 #[derive(Clone, PartialEq, Eq)]
 pub struct MasterKey([u8; 32]);
 
 impl MasterKey {
-    /// A fresh one.
+    /// Returns a new random key.
     #[must_use]
     pub fn generate() -> Self {
         Self(random_bytes())
     }
 
-    /// 64 hexadecimal digits, surrounding white space ignored.
+    /// Parses 64 hexadecimal digits; white space around them is ignored.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
@@ -36,7 +36,7 @@ impl MasterKey {
         Some(Self(key))
     }
 
-    /// The form that [`MasterKey::parse`] reads: for the key file only.
+    /// Returns the form that [`MasterKey::parse`] reads, for the key file only.
     #[must_use]
     pub fn to_hex(&self) -> String {
         use std::fmt::Write as _;
@@ -69,25 +69,25 @@ impl fmt::Debug for MasterKey {
     }
 }
 
-/// The purpose keys of one master key.
+/// The keys that derive from one master key, one for each purpose.
 #[derive(Clone)]
 pub struct Keys {
     email_index: hmac::Key,
     pub(super) code: hmac::Key,
     pub(super) csrf: hmac::Key,
     check: hmac::Key,
-    /// Signs the cookies of a landing.
+    /// The key that signs the cookies of a landing.
     pub cookie: MacKey,
-    /// Wraps subject keys.
+    /// The key that seals subject keys.
     pub wrapping: SealingKey,
-    /// Seed of the Ed25519 key that signs bearer tokens.
+    /// The seed of the Ed25519 key that signs access tokens.
     pub(crate) bearer_seed: [u8; 32],
-    /// Seed of the Ed25519 key that signs checkpoints of the log.
+    /// The seed of the Ed25519 key that signs checkpoints of the log.
     pub(crate) log_seed: [u8; 32],
 }
 
 impl Keys {
-    /// All of them.
+    /// Derives all keys from a master key.
     #[must_use]
     pub fn derive(master: &MasterKey) -> Self {
         let hmac = |purpose| hmac::Key::new(hmac::HMAC_SHA256, &master.derive::<32>(purpose));
@@ -104,13 +104,13 @@ impl Keys {
         }
     }
 
-    /// A value that says, without telling anything else, whether two master keys are the same.
+    /// Returns a value that shows whether two master keys are the same, and nothing else about them.
     #[must_use]
     pub fn fingerprint(&self) -> Mac {
         mac(&self.check, &[b"whence"])
     }
 
-    /// The name of an address in the log.
+    /// Returns the name that an address has in the log.
     #[must_use]
     pub fn email_key(&self, email: &EmailAddress) -> EmailKey {
         EmailKey(mac(&self.email_index, &[email.as_str().as_bytes()]).0)
@@ -128,14 +128,14 @@ impl fmt::Debug for Keys {
 pub struct MacKey(hmac::Key);
 
 impl MacKey {
-    /// A fresh one, which nobody else has.
+    /// Returns a new random key.
     #[must_use]
     pub fn generate() -> Self {
         Self(hmac::Key::new(hmac::HMAC_SHA256, &random_bytes::<32>()))
     }
 
-    /// HMAC-SHA-256 cut to 128 bits over `domain`, a zero byte and `text`: a signature made for one
-    /// purpose says nothing in another.
+    /// Returns HMAC-SHA-256 cut to 128 bits over `domain`, a zero byte and `text`: a signature made for one
+    /// purpose is not valid for another.
     #[must_use]
     pub fn sign(&self, domain: &str, text: &str) -> Mac {
         mac(&self.0, &[domain.as_bytes(), &[0], text.as_bytes()])

@@ -1,10 +1,10 @@
-//! Mails to users: what they say, and the three ways they leave.
+//! Mails to users: their content, and the three ways to send them.
 //!
 //! | `open` | what happens to a mail |
 //! |---|---|
 //! | `smtp://…`, `smtps://…` | goes to a mail server, over pooled connections |
 //! | `directory:DIR` | becomes a file `DIR/00000001.eml`: for development |
-//! | `memory` | is kept for who asks for it: for tests and benchmarks |
+//! | `memory` | is kept in this process: for tests and benchmarks |
 //!
 //! A send either ends within its time limit or fails with a [`DeliveryFailure`] class. Neither
 //! errors nor log lines ever hold a code, an address, a password or the words of a mail server
@@ -12,6 +12,7 @@
 
 pub mod message;
 
+mod config;
 mod connection;
 mod directory;
 mod memory;
@@ -19,87 +20,25 @@ mod relay;
 mod smtp;
 
 use std::fmt;
-use std::path::PathBuf;
-use std::time::Duration;
 
-use lettre::Address;
-use lettre::message::Mailbox;
 use whence_events::DeliveryFailure;
 use whence_events::EmailAddress;
 
+pub use self::config::{Limits, MailConfigError, Sender};
 pub use self::directory::Directory;
 pub use self::memory::{Memory, StoredMail};
 pub use self::message::{CodeText, Mail};
 pub use self::smtp::Smtp;
 
-/// Where mails go. Cloning shares the connections, the directory or the memory.
+/// The way that mails are sent. Cloning shares the connections, the directory or the memory.
 #[derive(Clone)]
 pub enum Mailer {
-    /// To a mail server.
+    /// Mails go to a mail server.
     Smtp(Smtp),
-    /// Into a directory, one file each.
+    /// Mails become files in a directory.
     Directory(Directory),
-    /// Into this process.
+    /// Mails are kept in this process.
     Memory(Memory),
-}
-
-/// Who mails are from: the `From:` header, and the address that bounces return to.
-#[derive(Clone, Debug)]
-pub struct Sender {
-    /// Shown name; may be empty.
-    pub name: String,
-    /// Address.
-    pub address: String,
-}
-
-/// Bounds of a [`Mailer`].
-#[derive(Clone, Debug)]
-pub struct Limits {
-    /// Longest time of one send: waiting for a free connection, connecting, retrying and all.
-    pub send_timeout: Duration,
-    /// Most connections to the mail server at a time; further sends wait.
-    pub connections: usize,
-    /// Most mails that `memory` keeps; past it the oldest is dropped.
-    pub memory_mails: usize,
-    /// PEM certificates to trust beside those of the operating system.
-    pub extra_roots: Vec<u8>,
-}
-
-impl Default for Limits {
-    fn default() -> Self {
-        Self {
-            send_timeout: Duration::from_secs(10),
-            connections: 8,
-            memory_mails: 100_000,
-            extra_roots: Vec::new(),
-        }
-    }
-}
-
-/// A mail setting that cannot be used. Its text is a sentence for the operator and never repeats
-/// the setting, which may hold a password.
-#[derive(Debug, thiserror::Error)]
-pub enum MailConfigError {
-    /// None of the known ways.
-    #[error("mail must be `directory:DIR`, `smtp://HOST`, `smtps://HOST` or `memory`")]
-    UnknownWay,
-    /// `directory:` without a directory.
-    #[error("`directory:` needs the directory that mails are written to, as in `directory:mails`")]
-    NoDirectory,
-    /// The directory cannot be made or written.
-    #[error("mails cannot be written to `{}`: {source}", .dir.display())]
-    Directory {
-        /// The directory.
-        dir: PathBuf,
-        /// Why.
-        source: std::io::Error,
-    },
-    /// An `smtp://` or `smtps://` URL that cannot be used, and why.
-    #[error("the address of the mail server {0}")]
-    Smtp(&'static str),
-    /// A sender that cannot be used, and why.
-    #[error("the sender of mails {0}")]
-    Sender(&'static str),
 }
 
 impl Mailer {
@@ -114,17 +53,11 @@ impl Mailer {
     /// - `memory` needs nothing.
     ///
     /// User and password are percent-encoded. A mail server is not contacted before the first mail.
-    ///
-    /// # Errors
-    /// When `spec` or `from` is none of these, or when the directory cannot be written.
     pub fn open(spec: &str, from: &Sender) -> Result<Self, MailConfigError> {
         Self::open_with(spec, from, &Limits::default())
     }
 
-    /// As [`Mailer::open`], with other limits.
-    ///
-    /// # Errors
-    /// As [`Mailer::open`].
+    /// Opens the way that `spec` names, as [`Mailer::open`] does, with other limits.
     pub fn open_with(spec: &str, from: &Sender, limits: &Limits) -> Result<Self, MailConfigError> {
         let from = from.mailbox()?;
         if spec == "memory" {
@@ -138,10 +71,8 @@ impl Mailer {
         }
     }
 
-    /// Says what [`Mailer::open`] would, as far as that can be known without touching the disk.
-    ///
-    /// # Errors
-    /// As [`Mailer::open`], except that a directory is not looked at.
+    /// Checks the settings as [`Mailer::open`] does, but without touching the disk: a directory is not
+    /// examined.
     pub fn check(spec: &str, from: &Sender) -> Result<(), MailConfigError> {
         match spec.strip_prefix("directory:") {
             Some("") => Err(MailConfigError::NoDirectory),
@@ -150,11 +81,9 @@ impl Mailer {
         }
     }
 
-    /// Looks whether mails could leave in the way that `spec` names, without sending one: says hello
-    /// to the mail server, and logs in.
-    ///
-    /// # Errors
-    /// What is in the way, without user and password.
+    /// Checks whether mails can be sent the way that `spec` names, without sending one: connects to the
+    /// mail server and logs in. Returns a sentence that says so, or one that says why not, without user
+    /// and password.
     pub async fn examine(spec: &str, from: &Sender) -> Result<String, String> {
         if let Some(dir) = spec.strip_prefix("directory:") {
             return match std::fs::metadata(dir) {
@@ -175,16 +104,13 @@ impl Mailer {
         }
     }
 
-    /// Sends one mail to one person.
+    /// Sends a mail to one address.
     ///
-    /// On `Ok` the mail server has taken charge of it, or it is in its file or in memory. On `Err`
-    /// it was not accepted, with one exception: when the server falls silent or away after it got
-    /// the whole mail (`TimedOut`, `Unreachable`), it may be delivered all the same. Such a mail is
-    /// never sent again from here, so one call delivers at most once. A call that is dropped closes
-    /// its connection.
-    ///
-    /// # Errors
-    /// The class of the failure; its cause is logged here, once.
+    /// On `Ok` the mail server has taken charge of the mail, or it is in its file or in memory. On `Err`
+    /// it was not accepted, with one exception: when the server does not answer or the connection breaks
+    /// after it got the whole mail (`TimedOut`, `Unreachable`), it may be delivered all the same. Such a
+    /// mail is never sent again from here, so one call delivers at most once. A call that is dropped
+    /// closes its connection. The error is the class of the failure; its cause is logged here, once.
     pub async fn send(&self, to: &EmailAddress, mail: &Mail) -> Result<(), DeliveryFailure> {
         match self {
             Self::Smtp(smtp) => smtp.send(to, mail).await,
@@ -196,7 +122,7 @@ impl Mailer {
         }
     }
 
-    /// Whether mails stay on this machine, so that nobody can log in from elsewhere.
+    /// Returns whether mails stay on this machine, so that users of other machines cannot log in.
     #[must_use]
     pub fn is_development(&self) -> bool {
         match self {
@@ -205,7 +131,7 @@ impl Mailer {
         }
     }
 
-    /// The mails of `memory`, for tests and benchmarks.
+    /// Returns the mails of `memory`, for tests and benchmarks.
     #[must_use]
     pub fn memory(&self) -> Option<&Memory> {
         match self {
@@ -215,7 +141,7 @@ impl Mailer {
     }
 }
 
-/// For logs: where mails go, without user and password.
+/// Shows in logs where mails go, without user and password.
 impl fmt::Debug for Mailer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -223,22 +149,6 @@ impl fmt::Debug for Mailer {
             Self::Directory(directory) => directory.fmt(f),
             Self::Memory(_) => f.write_str("memory"),
         }
-    }
-}
-
-impl Sender {
-    fn mailbox(&self) -> Result<Mailbox, MailConfigError> {
-        let address: Address = self
-            .address
-            .parse()
-            .ok()
-            .filter(|_| self.address.is_ascii())
-            .ok_or(MailConfigError::Sender("has no valid e-mail address"))?;
-        if self.name.contains(|c: char| c.is_control()) || self.name.len() > 200 {
-            return Err(MailConfigError::Sender("needs a name of one line and at most 200 bytes"));
-        }
-        let name = self.name.trim();
-        Ok(Mailbox::new((!name.is_empty()).then(|| name.to_owned()), address))
     }
 }
 

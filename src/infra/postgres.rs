@@ -1,5 +1,6 @@
-//! Connections to Postgres: where it is, how it is spoken to, and how long anything may take.
+//! Connections to Postgres: the URL, TLS, settings, and how long everything may take.
 
+mod error;
 pub(crate) mod tls;
 
 use std::fmt;
@@ -13,27 +14,28 @@ use tokio_postgres::config::{Config, Host, SslMode, TargetSessionAttrs};
 use tokio_postgres::{AsyncMessage, Client};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
+pub use error::{ConnectError, UrlError, message};
 use tls::Trust;
 
-/// How long the hosts together may take to accept a connection, unless the URL says it itself; and
-/// how long a server may then take to greet. A request that waits longer is better told no.
-const CONNECT: Duration = Duration::from_secs(2);
-const GREET: Duration = Duration::from_secs(1);
+/// How long all hosts together may take to accept a connection, unless the URL sets that, and how long a
+/// server may then take to greet. A request that waits longer had better fail.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
+const GREETING_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// How long a caller waits for a connection of a pool that others have.
-const POOL_WAIT: Duration = Duration::from_secs(2);
+/// How long a caller waits for a connection of a pool when all are in use.
+const POOL_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long bytes that were sent may remain without an answer of the peer's kernel: a host that
-/// vanished is noticed so.
+/// How long bytes that were sent may remain unacknowledged by the peer's kernel: this is how a host that
+/// vanished is noticed.
 const TCP_USER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// When an idle connection begins to be probed, how often, and how many probes may be lost.
 const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(5), Duration::from_secs(2), 3);
 
-/// What the server is told to give up by itself: statements that no caller waits for any more (10 s
-/// is far more than any has a right to), waits for locks, and transactions that nobody goes on with.
-/// A commit that waits for a standby is none of these: nothing ends it, for that would acknowledge
-/// what is not replicated.
+/// What the server gives up on its own: statements that no caller waits for any more (10 s is far more
+/// than any statement should take), waits for locks, and transactions that were left open. A commit that
+/// waits for a standby is none of these: nothing ends it, since that would acknowledge what is not
+/// replicated.
 const SERVER_LIMITS: [&str; 4] = [
     "statement_timeout=10s",
     "lock_timeout=3s",
@@ -42,23 +44,19 @@ const SERVER_LIMITS: [&str; 4] = [
     "client_connection_check_interval=1s",
 ];
 
-/// Where a Postgres is, and how to speak to it. Its password is in no message and no `Debug`.
+/// The address of a Postgres database and how to connect to it. Its password is in no message and no
+/// `Debug`.
 #[derive(Clone)]
 pub struct PostgresUrl {
     config: Config,
     tls: MakeRustlsConnect,
 }
 
-/// What is wrong with a `postgres://` URL, in one sentence without its password.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0}")]
-pub struct UrlError(String);
-
-/// The task that polls a connection, and ends with this value: the connection is closed then.
+/// The task that drives a connection. Dropping it closes the connection.
 #[must_use]
-pub struct Driven(JoinHandle<()>);
+pub struct ConnectionTask(JoinHandle<()>);
 
-impl Drop for Driven {
+impl Drop for ConnectionTask {
     fn drop(&mut self) {
         self.0.abort();
     }
@@ -68,12 +66,9 @@ impl PostgresUrl {
     /// Parses `postgres://user:password@host:port/database?parameters`.
     ///
     /// Several hosts (`a:5432,b:5432`) are tried in order for the one that can be written to. The
-    /// parameters mean what they mean to libpq. `sslmode` is `disable`, `prefer` (the default: TLS where it is offered, the
-    /// certificate not checked), or `require`, `verify-ca` or `verify-full`, all three of which
-    /// check certificate and host name, against the system's roots or `sslrootcert`.
-    ///
-    /// # Errors
-    /// One sentence: what is wrong with it, or with the file of `sslrootcert`.
+    /// parameters mean what they mean to libpq. `sslmode` is `disable`, `prefer` (the default: TLS when
+    /// it is offered, the certificate not checked), or `require`, `verify-ca` or `verify-full`, all three
+    /// of which check certificate and host name, against the system's roots or `sslrootcert`.
     pub fn parse(url: &str) -> Result<Self, UrlError> {
         let no_url = || UrlError("a Postgres URL looks like postgres://user@host/database".into());
         if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
@@ -89,68 +84,67 @@ impl PostgresUrl {
             return Err(no_url());
         }
         config.ssl_mode(mode);
-        bound(&mut config);
+        set_bounds(&mut config);
         Ok(Self { config, tls: MakeRustlsConnect::new(tls::config(&trust)?) })
     }
 
-    /// A pool of at most `size` connections that begin with these settings, such as
-    /// `synchronous_commit=off`. It connects when it is asked to, not before.
+    /// Returns a pool of at most `size` connections that begin with these settings, such as
+    /// `synchronous_commit=off`. It connects only when a connection is asked for.
     #[must_use]
     pub fn pool(&self, size: usize, settings: &[&str]) -> Pool {
         let manager = Manager::from_config(
-            self.with(settings),
+            self.config_with(settings),
             self.tls.clone(),
             ManagerConfig { recycling_method: RecyclingMethod::Fast },
         );
         Pool::builder(manager)
             .max_size(size)
-            .wait_timeout(Some(POOL_WAIT))
-            .create_timeout(Some(self.patience()))
+            .wait_timeout(Some(POOL_TIMEOUT))
+            .create_timeout(Some(self.connect_timeout()))
             .runtime(Runtime::Tokio1)
             .build()
             .expect("time-outs have a runtime")
     }
 
-    /// A connection of one's own, open for as long as what comes with it lives.
-    ///
-    /// # Errors
-    /// When no host takes it in time.
-    pub async fn connect(&self, settings: &[&str]) -> Result<(Client, Driven), ConnectError> {
-        self.connect_and_hear(settings, |_| ()).await
-    }
-
-    /// The same, and what the server says by itself.
-    ///
-    /// # Errors
-    /// As [`PostgresUrl::connect`].
-    pub async fn connect_and_hear(
+    /// Opens a connection outside of a pool, which stays open until its task is dropped.
+    pub async fn connect(
         &self,
         settings: &[&str],
-        hear: impl Fn(AsyncMessage) + Send + 'static,
-    ) -> Result<(Client, Driven), ConnectError> {
-        let connecting = self.with(settings);
+    ) -> Result<(Client, ConnectionTask), ConnectError> {
+        self.connect_with_messages(settings, |_| ()).await
+    }
+
+    /// Opens a connection as [`PostgresUrl::connect`] does, and passes the messages that the server sends
+    /// unasked to `on_message`.
+    pub async fn connect_with_messages(
+        &self,
+        settings: &[&str],
+        on_message: impl Fn(AsyncMessage) + Send + 'static,
+    ) -> Result<(Client, ConnectionTask), ConnectError> {
+        let connecting = self.config_with(settings);
         let connecting = connecting.connect(self.tls.clone());
-        let connected = tokio::time::timeout(self.patience(), connecting).await;
+        let connected = tokio::time::timeout(self.connect_timeout(), connecting).await;
         let (client, mut connection) = connected.map_err(|_| ConnectError::TimedOut)??;
         let driven = tokio::spawn(async move {
             while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await
             {
-                hear(message);
+                on_message(message);
             }
         });
-        Ok((client, Driven(driven)))
+        Ok((client, ConnectionTask(driven)))
     }
 
-    /// How long connecting may take. The time-out of the configuration is for each host, and for the
-    /// first packets only.
-    fn patience(&self) -> Duration {
-        let each = self.config.get_connect_timeout().copied().unwrap_or(CONNECT);
-        each * hosts(&self.config) + GREET
+    /// Returns how long connecting may take. The time-out of the configuration is for each host, and for
+    /// the first packets only.
+    fn connect_timeout(&self) -> Duration {
+        let each = self.config.get_connect_timeout().copied().unwrap_or(CONNECT_TIMEOUT);
+        each * hosts(&self.config) + GREETING_TIMEOUT
     }
 
-    fn with(&self, settings: &[&str]) -> Config {
+    /// Returns the configuration of a connection with these settings.
+    fn config_with(&self, settings: &[&str]) -> Config {
         let mut config = self.config.clone();
-        // The last one wins: the URL over our habits, but not over what a caller cannot do without.
+        // The last one wins: the URL over our defaults, but not over what a caller needs.
         let own = config.get_options().unwrap_or_default();
         let all = SERVER_LIMITS.map(|limit| format!("-c {limit}")).into_iter();
         let all = all.chain([own.to_owned()]).chain(settings.iter().map(|s| format!("-c {s}")));
@@ -160,7 +154,7 @@ impl PostgresUrl {
     }
 }
 
-/// Hosts and database, for people.
+/// Shows hosts and database to people.
 impl fmt::Display for PostgresUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ports = self.config.get_ports();
@@ -183,30 +177,8 @@ impl fmt::Debug for PostgresUrl {
     }
 }
 
-/// Why there is no connection.
-#[derive(Debug, thiserror::Error)]
-pub enum ConnectError {
-    /// It was refused, by the network or by the server.
-    #[error("{}", said(.0))]
-    Refused(#[from] tokio_postgres::Error),
-    /// There was no answer.
-    #[error("no answer in time")]
-    TimedOut,
-}
-
-/// An error of the client with what the server said, which its own words leave out.
-#[must_use]
-pub fn said(error: &tokio_postgres::Error) -> String {
-    if let Some(server) = error.as_db_error() {
-        return server.message().to_owned();
-    }
-    match std::error::Error::source(error) {
-        Some(cause) => format!("{error}: {cause}"),
-        None => error.to_string(),
-    }
-}
-
-/// Takes the parameters about TLS out, for not all that libpq has is known below.
+/// Splits the parameters of a URL into those about TLS and the rest: the client does not know all values
+/// that libpq has. Returns the rest, the mode and what is trusted.
 fn security(parameters: &str) -> Result<(String, SslMode, Trust), UrlError> {
     let mut mode = None;
     let mut root = None;
@@ -236,10 +208,10 @@ fn security(parameters: &str) -> Result<(String, SslMode, Trust), UrlError> {
     Ok((rest.join("&"), mode, trust))
 }
 
-/// Bounds whatever the URL leaves unbounded.
-fn bound(config: &mut Config) {
+/// Sets the time-outs and defaults that the URL leaves open.
+fn set_bounds(config: &mut Config) {
     if config.get_connect_timeout().is_none() {
-        config.connect_timeout(CONNECT / hosts(config));
+        config.connect_timeout(CONNECT_TIMEOUT / hosts(config));
     }
     if config.get_tcp_user_timeout().is_none() {
         config.tcp_user_timeout(TCP_USER_TIMEOUT);
@@ -248,7 +220,7 @@ fn bound(config: &mut Config) {
         let (idle, interval, retries) = KEEPALIVE;
         config.keepalives_idle(idle).keepalives_interval(interval).keepalives_retries(retries);
     }
-    // Of several hosts only one takes appends, and what the others tell may be old.
+    // Of several hosts only one takes appends, and what the others answer may be old.
     if config.get_hosts().len() > 1 && config.get_target_session_attrs() == TargetSessionAttrs::Any
     {
         config.target_session_attrs(TargetSessionAttrs::ReadWrite);

@@ -1,9 +1,9 @@
-//! The one home of randomness: keys, codes and ids come from here.
+//! The only source of randomness, for keys, codes and ids.
 
 use uuid::Uuid;
 use whence_events::{CorrelationId, EventId, ReferralCode, RequestId, TouchId, UserId};
 
-/// A fresh primary referral code: 8 characters of Crockford base32, 40 random bits.
+/// Returns a new primary referral code: 8 characters of Crockford base32, 40 random bits.
 #[must_use]
 pub fn new_referral_code() -> ReferralCode {
     const ALPHABET: &[u8; 32] = b"0123456789ABCDEFGHJKMNPQRSTVWXYZ";
@@ -18,38 +18,38 @@ pub(super) fn six_digit_number() -> u32 {
     rand::random_range(0..1_000_000)
 }
 
-/// A fresh user id.
+/// Returns a new user id.
 #[must_use]
 pub fn new_user_id() -> UserId {
     UserId(new_uuid_v7())
 }
 
-/// A fresh request id: 122 random bits, because it is a capability.
+/// Returns a new request id: 122 random bits, because it is a capability.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "the one home of randomness")]
 pub fn new_request_id() -> RequestId {
     RequestId(Uuid::new_v4())
 }
 
-/// A fresh event id.
+/// Returns a new event id.
 #[must_use]
 pub fn new_event_id() -> EventId {
     EventId(new_uuid_v7())
 }
 
-/// A fresh touch id.
+/// Returns a new touch id.
 #[must_use]
 pub fn new_touch_id() -> TouchId {
     TouchId(new_uuid_v7())
 }
 
-/// A fresh correlation id.
+/// Returns a new correlation id.
 #[must_use]
 pub fn new_correlation_id() -> CorrelationId {
     CorrelationId(new_uuid_v7())
 }
 
-/// Random bytes from the operating system's generator, by way of a reseeded CSPRNG.
+/// Returns random bytes from a CSPRNG that is seeded, again and again, by the operating system.
 #[must_use]
 #[expect(clippy::disallowed_methods, reason = "the one home of randomness")]
 pub fn random_bytes<const N: usize>() -> [u8; N] {
@@ -58,7 +58,7 @@ pub fn random_bytes<const N: usize>() -> [u8; N] {
     bytes
 }
 
-/// Returns a fresh UUID of version 7, which begins with the time.
+/// Returns a new UUID of version 7, which begins with the time.
 #[expect(clippy::disallowed_methods, reason = "the one home of randomness")]
 pub(super) fn new_uuid_v7() -> Uuid {
     Uuid::now_v7()

@@ -1,4 +1,4 @@
-//! Sealing of personal data: AES-256-GCM, one key a subject.
+//! Seals personal data with AES-256-GCM, under one key for each subject.
 //!
 //! The subject of a field is the stream that it is in. A sealed field is one byte that says which key of
 //! the subject it needs, a nonce, the ciphertext and its tag. Its stream, version and name are
@@ -17,14 +17,14 @@ use crate::infra::random::random_bytes;
 pub struct SealingKey(std::sync::Arc<LessSafeKey>);
 
 impl SealingKey {
-    /// From its 32 bytes.
+    /// Returns the key with these 32 bytes.
     #[must_use]
     pub fn new(bytes: &[u8; 32]) -> Self {
         let key = UnboundKey::new(&AES_256_GCM, bytes).expect("32 bytes are an AES-256 key");
         Self(std::sync::Arc::new(LessSafeKey::new(key)))
     }
 
-    /// Nonce, ciphertext and tag; 28 bytes longer than `clear`.
+    /// Returns nonce, ciphertext and tag, 28 bytes more than `clear` has.
     #[must_use]
     pub fn seal(&self, aad: &[u8], clear: &[u8]) -> Vec<u8> {
         let nonce: [u8; 12] = random_bytes();
@@ -43,7 +43,7 @@ impl SealingKey {
         sealed
     }
 
-    /// What was sealed; `None` when key, place or bytes are not the same.
+    /// Returns what was sealed; `None` when key, place or bytes are not the same.
     #[must_use]
     pub fn open(&self, aad: &[u8], sealed: &[u8]) -> Option<Vec<u8>> {
         let (nonce, rest) = sealed.split_at_checked(12)?;
@@ -69,7 +69,7 @@ pub struct SubjectKey {
 }
 
 impl SubjectKey {
-    /// Returns a fresh key. `generation` counts the keys that the subject had before.
+    /// Returns a new random key. `generation` counts the keys that the subject had before.
     #[must_use]
     pub fn generate(generation: u32) -> Self {
         Self { generation, bytes: random_bytes() }

@@ -1,4 +1,4 @@
-//! One-time codes and the tokens of sessions: made, parsed and hashed here, and never shown in a log.
+//! One-time codes and the tokens of sessions: made, parsed and hashed here, and never written to a log.
 
 use std::fmt;
 
@@ -12,19 +12,19 @@ use crate::infra::hash::{mac, sha256};
 use crate::infra::keys::Keys;
 use crate::infra::random::{new_uuid_v7, random_bytes, six_digit_number};
 
-/// A one-time code: 6 digits, uniform.
+/// A one-time code of 6 digits.
 #[derive(Clone, PartialEq, Eq)]
 pub struct OneTimeCode([u8; 6]);
 
 impl OneTimeCode {
-    /// A fresh one, uniform over 000000 to 999999.
+    /// Returns a new code, uniform over 000000 to 999999.
     #[must_use]
     pub fn generate() -> Self {
         let number = six_digit_number();
         Self::parse(&format!("{number:06}")).expect("six digits")
     }
 
-    /// Exactly six ASCII digits; spaces around and inside are ignored, for people paste them.
+    /// Parses exactly six ASCII digits; spaces around and inside are ignored, since people paste them.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let mut digits = text.bytes().filter(|b| *b != b' ');
@@ -35,7 +35,7 @@ impl OneTimeCode {
         if digits.next().is_some() || text.len() > 16 { None } else { Some(Self(code)) }
     }
 
-    /// The digits.
+    /// Returns the six digits.
     #[must_use]
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or("")
@@ -56,23 +56,23 @@ impl fmt::Debug for OneTimeCode {
 
 /// A session's token: its public id and a secret of 256 bits.
 ///
-/// The id finds the session, the secret proves it: the log and the tables keep SHA-256 of the secret
-/// only, and the look-up by id leaks nothing about it by its timing.
+/// The id finds the session, the secret proves it: the log and the read models keep only the SHA-256 of
+/// the secret, and the look-up by id leaks nothing about the secret by its timing.
 #[derive(Clone, PartialEq, Eq)]
 pub struct SessionToken {
-    /// The session.
+    /// The public id of the session.
     pub id: SessionId,
     secret: [u8; 32],
 }
 
 impl SessionToken {
-    /// A fresh one.
+    /// Returns a token of a new session.
     #[must_use]
     pub fn generate() -> Self {
         Self { id: SessionId(new_uuid_v7()), secret: random_bytes() }
     }
 
-    /// 64 characters of base64url, as [`SessionToken::to_text`] writes them.
+    /// Parses 64 characters of base64url, as [`SessionToken::to_text`] writes them.
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let mut bytes = [0; 48];
@@ -84,13 +84,13 @@ impl SessionToken {
         Some(Self { id, secret: secret.try_into().ok()? })
     }
 
-    /// For a `Set-Cookie` line only.
+    /// Returns the token with its secret as text, for a `Set-Cookie` line only.
     #[must_use]
     pub fn to_text(&self) -> String {
         URL_SAFE_NO_PAD.encode(self.to_bytes())
     }
 
-    /// What is stored of the secret.
+    /// Returns what is stored of the secret.
     #[must_use]
     pub fn hash(&self) -> Hash {
         sha256(&self.secret)
@@ -121,13 +121,13 @@ impl fmt::Debug for SessionToken {
 pub struct CsrfToken(String);
 
 impl CsrfToken {
-    /// For the readable cookie.
+    /// Returns the token as text, for the cookie that scripts can read.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
     }
 
-    /// Whether `text` is this token, in constant time.
+    /// Returns whether `text` is this token, in constant time.
     #[must_use]
     pub fn matches(&self, text: &str) -> bool {
         aws_lc_rs::constant_time::verify_slices_are_equal(self.0.as_bytes(), text.as_bytes())

@@ -1,4 +1,6 @@
-//! What the doctor finds.
+//! The findings of the doctor: one for each thing that it looks at.
+
+use std::time::Duration;
 
 use serde::Serialize;
 use whence_events::{EventId, Position, Timestamp};
@@ -7,51 +9,55 @@ use whence_projections::ProjectorState;
 use crate::infra::clock::Clock;
 use crate::infra::keys::Keys;
 
-/// What is known before a store is examined.
+/// How often the doctor gives a running service a moment to bring its read models up to the log.
+pub(super) const EXAMINE_TRIES: usize = 20;
+pub(super) const EXAMINE_INTERVAL: Duration = Duration::from_millis(100);
+
+/// What the doctor knows before it examines a store.
 pub struct ExamineContext {
     /// The master key, when there is one yet.
     pub keys: Option<Keys>,
-    /// The time.
+    /// The clock of this machine, which others are compared with.
     pub clock: Clock,
 }
 
-/// How bad it is.
+/// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Level {
-    /// As it should be.
+    /// All is as it should be.
     Ok,
-    /// The service runs, and somebody should know.
+    /// The service runs, and its operator should know of it.
     Warn,
-    /// The service does not run, or promises what it does not keep.
+    /// The service does not run, or does not keep what it promises.
     Fail,
 }
 
-/// One thing that was looked at. Nothing in it is secret.
+/// One thing that was looked at, and what was found. Nothing in it is secret.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// How bad it is.
+    /// How bad the finding is.
     pub level: Level,
-    /// What was looked at, in a word or two.
+    /// The thing that was looked at, in a word or two.
     pub check: &'static str,
-    /// What was found.
+    /// A sentence that says what was found.
     pub found: String,
-    /// What to do about it.
+    /// A sentence that says what to do about it; `None` when nothing has to be done.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub advice: Option<&'static str>,
 }
 
-/// All that was found, in the order it was looked at.
+/// All findings, in the order in which things were looked at.
 #[derive(Clone, Debug, Default)]
 pub struct Findings(pub Vec<Finding>);
 
 impl Findings {
-    /// As it should be.
+    /// Adds a finding that is as it should be.
     pub fn ok(&mut self, check: &'static str, found: impl Into<String>) {
         self.0.push(Finding { level: Level::Ok, check, found: found.into(), advice: None });
     }
 
-    /// Not as it should be.
+    /// Adds a finding that is not as it should be, with advice.
     pub fn bad(
         &mut self,
         level: Level,
@@ -62,13 +68,13 @@ impl Findings {
         self.0.push(Finding { level, check, found: found.into(), advice: Some(advice) });
     }
 
-    /// The worst of them.
+    /// Returns the worst level among the findings.
     #[must_use]
     pub fn worst(&self) -> Level {
         self.0.iter().map(|finding| finding.level).max().unwrap_or(Level::Ok)
     }
 
-    /// How far a clock elsewhere is from the one here, in microseconds.
+    /// Adds how far another clock is ahead of the one of this machine, in microseconds.
     pub fn clock(&mut self, whose: &str, ahead: i64) {
         let level = match ahead.unsigned_abs() {
             0..1_000_000 => Level::Ok,
@@ -85,7 +91,8 @@ impl Findings {
         }
     }
 
-    /// The last event of a log against the clock here. An old one says nothing.
+    /// Compares the time of the last event with the clock of this machine. Adds a finding only when the
+    /// event is from the future: an old one says nothing about clocks.
     pub fn last_event(&mut self, recorded_at: Timestamp, now: Timestamp) {
         let ahead = recorded_at.as_micros() - now.as_micros();
         if ahead > 0 {
@@ -93,7 +100,8 @@ impl Findings {
         }
     }
 
-    /// A sample of the wrapped keys of a vault whose fingerprint is that of the master key.
+    /// Adds how many keys of a sample out of a vault do not open. The fingerprint of the vault is already
+    /// known to be that of the master key.
     pub fn subject_keys(&mut self, seen: usize, damaged: usize) {
         let check = "master key";
         if damaged == 0 {
@@ -106,7 +114,7 @@ impl Findings {
         }
     }
 
-    /// Whether the end of a log has a position for each of its events.
+    /// Adds whether the end of a log has an event at each position.
     pub fn positions(&mut self, head: Position, last: Position, gaps: bool) {
         if head == last && !gaps {
             self.ok("positions", format!("the log ends at {head}, without a gap"));
@@ -121,8 +129,8 @@ impl Findings {
         }
     }
 
-    /// How far the tables of a projector are. `there`: the event that the log has at the place where
-    /// they are; `behind`: how many events lie behind that.
+    /// Adds how far the read model of a projector is. `there` is the event that the log has at the
+    /// position of the read model, `behind` the number of events after that.
     pub fn projector(&mut self, found: &ProjectorState, there: Option<EventId>, behind: u64) {
         let reached = &found.reached;
         let (name, position) = (reached.projector, reached.position);

@@ -1,11 +1,12 @@
 //! The log in KurrentDB, through its official client.
 //!
-//! A stream of ours is a stream of the server, under the same name. A position is that of the record
+//! A stream of whence is a stream of the server, under the same name. A position is that of the record
 //! in the server's own log: it grows with each event, and leaves gaps. Any number of appends are on
-//! their way at once; the server decides between those on one stream. What this process tails is one
+//! their way at once; the server decides between those on one stream. The tail of this process is one
 //! subscription, which the supervisor keeps alive together with the client.
 
 mod append;
+mod error;
 mod examine;
 mod link;
 mod read;
@@ -15,81 +16,59 @@ mod tail;
 mod transfer;
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::broadcast;
 use tokio::task::AbortHandle;
 use whence_events::{EventId, Position, Recorded, StreamId, Version};
 
-use super::{Append, Appended, Batch, EventStore, KeyRecord, KeyStore, StoreError};
+use super::{Append, Appended, Batch, EventStore, KeyRecord, PostgresVault, StoreError};
 use crate::infra::clock::Clock;
-use append::{Appender, UnderWay};
+use append::{Appender, InFlight};
+pub use error::KurrentOpenError;
 pub(super) use examine::examine;
-use link::{Failure, Link, Opened};
+use link::{CallError, Link, OPEN_TIMEOUT, Opened};
 pub use settings::KurrentUrl;
 use tail::Tail;
 pub(super) use transfer::KurrentTransfer;
 
-/// How long a server that is not there is waited for at start.
-const PATIENCE: Duration = Duration::from_secs(5);
-
-/// A log in KurrentDB, and the vault beside it.
+/// A log in KurrentDB, and its vault in Postgres.
 pub struct KurrentStore {
-    shared: Arc<Shared>,
-    keys: Arc<dyn KeyStore>,
-    under_way: UnderWay,
+    supervised: Arc<Supervised>,
+    vault: PostgresVault,
+    in_flight: InFlight,
     supervisor: AbortHandle,
 }
 
-/// What the supervisor needs, too.
-struct Shared {
+/// The link and the tail, which the supervisor keeps alive.
+struct Supervised {
     link: Link,
     tail: Tail,
 }
 
-/// Why the log cannot be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum KurrentOpenError {
-    /// It is not shown: there may be a password in it.
-    #[error("the address of KurrentDB is not a connection string")]
-    ConnectionString,
-    /// No server, or one that said no.
-    #[error("cannot open the log in KurrentDB at {hosts}: {cause}")]
-    Unreachable {
-        /// The nodes that were given.
-        hosts: String,
-        /// What was in the way at last.
-        cause: Box<dyn std::error::Error + Send + Sync>,
-    },
-}
-
 impl KurrentStore {
-    /// Opens the log behind a connection string, `kurrentdb://host:port?...`. KurrentDB cannot erase,
-    /// so the subject keys are in `keys`.
-    ///
-    /// # Errors
-    /// One sentence each: not a connection string, no server there, or it does not let us in.
+    /// Opens the log that a connection string names, `kurrentdb://host:port?...`. KurrentDB cannot erase,
+    /// so the subject keys are in `vault`.
     pub async fn open(
         url: &str,
-        keys: Arc<dyn KeyStore>,
+        vault: PostgresVault,
         clock: &Clock,
     ) -> Result<Self, KurrentOpenError> {
         let settings = settings::settings(url)?;
         let hosts = settings::hosts(&settings);
-        let opened = Link::open(settings, PATIENCE).await;
+        let opened = Link::open(settings, OPEN_TIMEOUT).await;
         let Opened { link, first, last } = opened.map_err(|failure| unreachable(hosts, failure))?;
         if let Some(last) = &last {
             clock.raise(record::created(last.get_original_event()));
         }
         let head = last.as_ref().and_then(record::position).unwrap_or(0);
-        let shared = Arc::new(Shared { link, tail: Tail::new(head) });
+        let supervised = Arc::new(Supervised { link, tail: Tail::new(head) });
         let supervisor = tokio::spawn({
-            let shared = shared.clone();
-            async move { shared.link.supervise(first, &shared.tail).await }
+            let supervised = supervised.clone();
+            async move { supervised.link.supervise(first, &supervised.tail).await }
         });
         let supervisor = supervisor.abort_handle();
-        Ok(Self { shared, keys, under_way: UnderWay::default(), supervisor })
+        Ok(Self { supervised, vault, in_flight: InFlight::default(), supervisor })
     }
 }
 
@@ -99,16 +78,16 @@ impl Drop for KurrentStore {
     }
 }
 
-fn unreachable(hosts: String, cause: Failure) -> KurrentOpenError {
+fn unreachable(hosts: String, cause: CallError) -> KurrentOpenError {
     KurrentOpenError::Unreachable { hosts, cause: Box::new(cause) }
 }
 
 #[async_trait]
 impl EventStore for KurrentStore {
     async fn append(&self, append: Append) -> Result<Appended, StoreError> {
-        let Shared { link, tail } = &*self.shared;
-        let under_way = &self.under_way;
-        Appender { link, tail, keys: &*self.keys, under_way }.append(append).await
+        let Supervised { link, tail } = &*self.supervised;
+        let in_flight = &self.in_flight;
+        Appender { link, tail, vault: &self.vault, in_flight }.append(append).await
     }
 
     async fn read_stream(
@@ -117,35 +96,35 @@ impl EventStore for KurrentStore {
         from: Version,
         limit: usize,
     ) -> Result<Vec<Recorded>, StoreError> {
-        let read = read::stream(&self.shared.link, stream, from, limit);
+        let read = read::stream(&self.supervised.link, stream, from, limit);
         read.await.map_err(StoreError::unavailable)
     }
 
     async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Recorded>, StoreError> {
-        read::all(&self.shared.link, after, limit).await.map_err(StoreError::unavailable)
+        read::all(&self.supervised.link, after, limit).await.map_err(StoreError::unavailable)
     }
 
     async fn head(&self) -> Result<Position, StoreError> {
-        read::head(&self.shared.link).await.map_err(StoreError::unavailable)
+        read::head(&self.supervised.link).await.map_err(StoreError::unavailable)
     }
 
     async fn event_at(&self, position: Position) -> Result<Option<EventId>, StoreError> {
-        read::event_at(&self.shared.link, position).await.map_err(StoreError::unavailable)
+        read::event_at(&self.supervised.link, position).await.map_err(StoreError::unavailable)
     }
 
-    fn in_touch(&self) -> bool {
-        self.shared.link.in_touch()
+    fn is_current(&self) -> bool {
+        self.supervised.link.is_current()
     }
 
     fn tail(&self) -> broadcast::Receiver<Batch> {
-        self.shared.tail.listen()
+        self.supervised.tail.subscribe()
     }
 
     async fn read_key(&self, subject: &StreamId) -> Result<Option<KeyRecord>, StoreError> {
-        self.keys.read_key(subject).await
+        self.vault.read_key(subject).await
     }
 
     async fn destroy_key(&self, subject: &StreamId) -> Result<(), StoreError> {
-        self.keys.destroy_key(subject).await
+        self.vault.destroy_key(subject).await
     }
 }

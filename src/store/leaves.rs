@@ -1,12 +1,12 @@
-//! Leaves of a run of the log: what the tree over it is made of.
+//! Leaves of consecutive events: what the tree over the log is made of.
 
 use whence_events::Position;
 
-/// Any number of leaves, their bytes one behind the other: a page of them costs two allocations.
+/// Any number of leaves, their bytes in one buffer: a page of them costs two allocations.
 #[derive(Clone, Debug, Default)]
 pub struct Leaves {
     bytes: Vec<u8>,
-    /// Of each leaf its event's position, and where its bytes end.
+    /// The position of each leaf's event, and where the bytes of the leaf end.
     ends: Vec<(Position, usize)>,
 }
 
@@ -30,25 +30,25 @@ impl Leaves {
         self.ends.push((position, self.bytes.len()));
     }
 
-    /// How many.
+    /// Returns the number of leaves.
     #[must_use]
     pub fn len(&self) -> usize {
         self.ends.len()
     }
 
-    /// Whether there is none.
+    /// Returns whether there are no leaves.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.ends.is_empty()
     }
 
-    /// Position of the last one.
+    /// Returns the position of the last leaf's event.
     #[must_use]
     pub fn last(&self) -> Option<Position> {
         self.ends.last().map(|(position, _)| *position)
     }
 
-    /// Each with the position of its event.
+    /// Returns the bytes of each leaf with the position of its event.
     pub fn iter(&self) -> impl Iterator<Item = (Position, &[u8])> {
         let begins = std::iter::once(0).chain(self.ends.iter().map(|(_, end)| *end));
         self.ends

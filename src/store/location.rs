@@ -1,5 +1,4 @@
-//! Where a log and its read models live, and how to open them there: what `--store` and `--read-db`
-//! say.
+//! Where a log and its read models are kept, as `--store` and `--read-db` name it, and how to open them.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -20,12 +19,12 @@ use crate::infra::clock::Clock;
 use crate::infra::postgres::PostgresUrl;
 use crate::store::findings::{ExamineContext, Findings};
 
-/// Where a log and its read models live.
+/// The databases that keep a log and its read models.
 #[derive(Clone, Debug)]
 pub enum Location {
-    /// Two files in a directory.
+    /// Two SQLite files in a directory.
     Sqlite(PathBuf),
-    /// One database.
+    /// One Postgres database.
     Postgres(Box<PostgresUrl>),
     /// The log in KurrentDB; read models, and keys that can be destroyed, in Postgres.
     #[cfg(feature = "kurrentdb")]
@@ -35,31 +34,26 @@ pub enum Location {
 /// Which side of a copy a location is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
-    /// What is copied, and stays as it is.
+    /// The side that is copied, and stays as it is.
     Source,
-    /// What it is copied into.
+    /// The side that is copied into.
     Target,
 }
 
-/// Connections of the read models.
-const READERS: usize = 16;
+/// Connections to the database of the read models.
+const READ_DB_CONNECTIONS: usize = 16;
 
-/// What the read models lose in a crash, the log brings back.
+/// Commits to the read models need not wait for the disk: what a crash takes from them, the log brings
+/// back.
 const READ_SETTINGS: [&str; 1] = ["synchronous_commit=off"];
 
 impl Location {
-    /// What `--store` and `--read-db` name together.
-    ///
-    /// # Errors
-    /// One sentence that repeats no password.
+    /// Parses what `--store` and `--read-db` name together. Errors repeat no password.
     pub fn parse(store: &str, read_db: Option<&str>) -> anyhow::Result<Self> {
         Self::named("--store", store, read_db)
     }
 
-    /// What another flag than `--store` names.
-    ///
-    /// # Errors
-    /// As [`Location::parse`].
+    /// Parses what another flag than `--store` names, as [`Location::parse`] does.
     pub fn named(flag: &str, store: &str, read_db: Option<&str>) -> anyhow::Result<Self> {
         let (scheme, rest) = store.split_once(':').unwrap_or((store, ""));
         match scheme {
@@ -80,7 +74,7 @@ impl Location {
         }
     }
 
-    /// Whether it is one that needs a `--read-db`.
+    /// Returns whether a `--store` names KurrentDB, which needs a `--read-db`.
     #[must_use]
     pub fn is_kurrentdb(store: &str) -> bool {
         let scheme = store.split(':').next().unwrap_or("");
@@ -96,8 +90,8 @@ impl Location {
             )
         })?;
         let url = KurrentUrl::parse(store).with_context(|| flag.to_owned())?;
-        let beside = PostgresUrl::parse(read_db).context("--read-db")?;
-        Ok(Self::KurrentDb(url, Box::new(beside)))
+        let read_db = PostgresUrl::parse(read_db).context("--read-db")?;
+        Ok(Self::KurrentDb(url, Box::new(read_db)))
     }
 
     #[cfg(not(feature = "kurrentdb"))]
@@ -105,7 +99,7 @@ impl Location {
         bail!("{flag} kurrentdb://...: this whence was built without KurrentDB")
     }
 
-    /// Whether positions have no gaps.
+    /// Returns whether the positions of the log have no gaps.
     #[must_use]
     pub fn is_dense(&self) -> bool {
         match self {
@@ -115,7 +109,7 @@ impl Location {
         }
     }
 
-    /// The directory of a log that lives in files.
+    /// Returns the directory of a log that is kept in files.
     #[must_use]
     pub fn directory(&self) -> Option<&Path> {
         match self {
@@ -126,7 +120,7 @@ impl Location {
         }
     }
 
-    /// The database of what is not in files.
+    /// Returns the Postgres database of the read models, unless they are kept in files.
     #[must_use]
     pub fn database(&self) -> Option<&PostgresUrl> {
         match self {
@@ -138,9 +132,6 @@ impl Location {
     }
 
     /// Opens the log, or makes it. `fingerprint` is that of the master key.
-    ///
-    /// # Errors
-    /// One sentence.
     pub async fn open(
         &self,
         fingerprint: Mac,
@@ -152,18 +143,15 @@ impl Location {
             }
             Self::Postgres(url) => Arc::new(PostgresStore::open(url, fingerprint, clock).await?),
             #[cfg(feature = "kurrentdb")]
-            Self::KurrentDb(url, keys) => {
-                let vault = PostgresVault::open(keys, fingerprint, clock.clone()).await?;
-                Arc::new(KurrentStore::open(url.as_str(), Arc::new(vault), &clock).await?)
+            Self::KurrentDb(url, read_db) => {
+                let vault = PostgresVault::open(read_db, fingerprint, clock.clone()).await?;
+                Arc::new(KurrentStore::open(url.as_str(), vault, &clock).await?)
             }
         })
     }
 
-    /// Opens a log that is there, for reading, also beside a service that runs on it. Its tail tells
-    /// nothing of what other processes append to a log in files: ask for its head instead.
-    ///
-    /// # Errors
-    /// One sentence.
+    /// Opens a log that exists, for reading, also while a service runs on it. The tail of a log in files
+    /// does not deliver what other processes append: ask for its head instead.
     pub async fn open_to_read(
         &self,
         fingerprint: Mac,
@@ -177,28 +165,27 @@ impl Location {
         self.open(fingerprint, clock).await
     }
 
-    /// For commands that work on a log that is there: opening would make one.
-    ///
-    /// # Errors
-    /// One sentence: there is none, or nobody can tell.
+    /// Fails when there is no log here, or when that cannot be known. For commands that need a log that
+    /// exists: opening would make one.
     pub async fn ensure_log_exists(&self) -> anyhow::Result<()> {
         match self {
             Self::Sqlite(directory) => {
                 let there = directory.join("log.db").exists();
                 ensure!(there, "there is no log in {}", directory.display());
             }
-            Self::Postgres(url) => drop(CopyLock::look(url, "log.head").await?),
+            Self::Postgres(url) => {
+                CopyLock::of_source(url, "log.head").await?;
+            }
             #[cfg(feature = "kurrentdb")]
-            Self::KurrentDb(_, keys) => drop(CopyLock::look(keys, "vault.subject_keys").await?),
+            Self::KurrentDb(_, read_db) => {
+                CopyLock::of_source(read_db, "vault.subject_keys").await?;
+            }
         }
         Ok(())
     }
 
-    /// Opens one side of a copy. The source has to be there; the target is made where it is not, and
-    /// nobody else copies into it meanwhile. `fingerprint` is that of the master key of both.
-    ///
-    /// # Errors
-    /// One sentence.
+    /// Opens one side of a copy. The source has to exist; the target is made when it does not, and no
+    /// other process copies into it meanwhile. `fingerprint` is that of the master key of both.
     pub async fn open_for_copy(
         &self,
         side: Side,
@@ -214,27 +201,26 @@ impl Location {
             }
             Self::Postgres(url) => {
                 let lock = match side {
-                    Side::Source => CopyLock::look(url, "log.head").await?,
+                    Side::Source => CopyLock::of_source(url, "log.head").await?,
                     Side::Target => CopyLock::take(url).await?,
                 };
                 let store = PostgresStore::open(url, fingerprint, clock).await?;
                 Arc::new(PostgresTransfer::new(store, lock))
             }
             #[cfg(feature = "kurrentdb")]
-            Self::KurrentDb(url, keys) => {
+            Self::KurrentDb(url, read_db) => {
                 let lock = match side {
-                    Side::Source => CopyLock::look(keys, "vault.subject_keys").await?,
-                    Side::Target => CopyLock::take(keys).await?,
+                    Side::Source => CopyLock::of_source(read_db, "vault.subject_keys").await?,
+                    Side::Target => CopyLock::take(read_db).await?,
                 };
-                let vault = PostgresVault::open(keys, fingerprint, clock.clone()).await?;
-                let beside = Arc::new(vault.clone());
-                let store = KurrentStore::open(url.as_str(), beside, &clock).await?;
-                Arc::new(KurrentTransfer::new(store, vault, lock))
+                let vault = PostgresVault::open(read_db, fingerprint, clock.clone()).await?;
+                let store = KurrentStore::open(url.as_str(), vault, &clock).await?;
+                Arc::new(KurrentTransfer::new(store, lock))
             }
         })
     }
 
-    /// Looks at log, vault and read models, and changes nothing.
+    /// Examines log, vault and read models for the doctor, and changes nothing.
     pub async fn examine(&self, context: &ExamineContext, findings: &mut Findings) {
         match self {
             Self::Sqlite(directory) => sqlite::examine(directory, context, findings),
@@ -242,20 +228,17 @@ impl Location {
                 postgres::examine(url, postgres::Parts::All, context, findings).await;
             }
             #[cfg(feature = "kurrentdb")]
-            Self::KurrentDb(url, keys) => {
-                kurrent::examine(url, keys, context, findings).await;
-                postgres::examine(keys, postgres::Parts::Vault, context, findings).await;
+            Self::KurrentDb(url, read_db) => {
+                kurrent::examine(url, read_db, context, findings).await;
+                postgres::examine(read_db, postgres::Parts::Vault, context, findings).await;
             }
         }
     }
 
-    /// Opens the read models, or makes them.
-    ///
-    /// # Errors
-    /// One sentence.
+    /// Opens the database of the read models, or makes it.
     pub async fn open_read_db(&self) -> anyhow::Result<ReadDb> {
         if let Some(url) = self.database() {
-            let pool = url.pool(READERS, &READ_SETTINGS);
+            let pool = url.pool(READ_DB_CONNECTIONS, &READ_SETTINGS);
             return ReadDb::postgres(pool)
                 .await
                 .with_context(|| format!("cannot open the read models in {url}"));
@@ -263,10 +246,8 @@ impl Location {
         self.open_file(ReadDb::sqlite)
     }
 
-    /// The same beside a service that may be writing them: damaged ones are left to it.
-    ///
-    /// # Errors
-    /// One sentence.
+    /// Opens the database of the read models while a service may be writing them: damaged ones are left
+    /// to that service.
     pub async fn open_read_db_shared(&self) -> anyhow::Result<ReadDb> {
         match self.database() {
             Some(_) => self.open_read_db().await,
@@ -283,14 +264,16 @@ impl Location {
     }
 }
 
-/// Where, for people: without passwords.
+/// Shows the location to people, without passwords.
 impl fmt::Display for Location {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Sqlite(directory) => write!(f, "{}", directory.display()),
             Self::Postgres(url) => write!(f, "postgres://{url}"),
             #[cfg(feature = "kurrentdb")]
-            Self::KurrentDb(log, reads) => write!(f, "kurrentdb://{log} and postgres://{reads}"),
+            Self::KurrentDb(log, read_db) => {
+                write!(f, "kurrentdb://{log} and postgres://{read_db}")
+            }
         }
     }
 }

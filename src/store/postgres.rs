@@ -1,9 +1,9 @@
 //! The log in Postgres: one sequencer a node, group commit, any number of nodes.
 //!
-//! All appends of a node go to one task. It takes whatever waits and writes it in one round trip; the
-//! next batch gathers meanwhile. Nodes take turns by the lock of one row, once a batch, which makes
-//! positions commit order. Whoever tails the log here is told own batches from memory and those of
-//! other nodes from the log, in one order.
+//! All appends of a node go to one task. It takes all jobs that wait and writes them in one round trip;
+//! the next batch gathers meanwhile. Nodes take turns by the lock of one row, once a batch, which makes
+//! positions commit order. The tail delivers the batches of this node from memory and those of other
+//! nodes from the log, in one order.
 
 mod columns;
 mod examine;
@@ -21,81 +21,63 @@ use async_trait::async_trait;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
-use whence_events::{EventId, Mac, Position, Recorded, StreamId, Version};
+use whence_events::{Mac, Position, Recorded, StreamId, Version};
 
-use super::{Append, Appended, Batch, EventStore, KeyRecord, KeyStore as _, Leaves, StoreError};
+use super::{Append, Appended, Batch, EventStore, KeyRecord, Leaves, QUEUE_CAPACITY, StoreError};
 use crate::infra::clock::Clock;
 use crate::infra::postgres::PostgresUrl;
+#[cfg(feature = "kurrentdb")]
+pub(super) use examine::inspect_projectors;
 pub(super) use examine::{Parts, examine};
-use listen::{Listener, Teller};
-pub use open::OpenError;
-use read::Readers;
+use listen::{Listener, TailPublisher};
+pub use open::PostgresOpenError;
+use open::SETTINGS;
+use read::PostgresReaders;
 pub(super) use transfer::{CopyLock, PostgresTransfer};
 pub use vault::PostgresVault;
-use write::{Job, Sequencer};
+use write::{AppendJob, Sequencer};
 
-/// Jobs that may wait for the sequencer; past that, callers wait to get in.
-const QUEUE: usize = 4096;
+/// How long a caller waits to get into the queue of the sequencer.
+const ENQUEUE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long a caller waits to get in.
-const QUEUE_WAIT: Duration = Duration::from_secs(2);
-
-/// Connections for reading, and for the vault.
-const READERS: usize = 16;
-
-/// What every connection to the log and the vault begins with.
-const SETTINGS: [&str; 6] = [
-    // What was acknowledged is on disk; and on the standby, where there is a synchronous one.
-    "synchronous_commit=on",
-    // What comes after the lock has to see what was committed before it was given.
-    "default_transaction_isolation=read\\ committed",
-    // Every look-up has an index made for it; a plan that was made while the log was all but empty
-    // must not read whole tables later.
-    "plan_cache_mode=force_generic_plan",
-    "enable_seqscan=off",
-    "enable_bitmapscan=off",
-    "jit=off",
-];
+/// Connections of the pool that reads the log and the vault.
+const READER_CONNECTIONS: usize = 16;
 
 /// A log in a Postgres database.
 pub struct PostgresStore {
-    jobs: mpsc::Sender<Job>,
-    teller: Arc<Teller>,
-    readers: Readers,
+    jobs: mpsc::Sender<AppendJob>,
+    publisher: Arc<TailPublisher>,
+    readers: PostgresReaders,
     vault: PostgresVault,
     tasks: [JoinHandle<()>; 2],
 }
 
 impl PostgresStore {
     /// Opens the log in a database, or makes it there. `fingerprint` is that of the master key.
-    ///
-    /// # Errors
-    /// One sentence each: no such server or database, no rights, read-only, too old, not in UTF-8,
-    /// not ours, made with another master key, or written by a newer version.
     pub async fn open(
         url: &PostgresUrl,
         fingerprint: Mac,
         clock: Clock,
-    ) -> Result<Self, OpenError> {
+    ) -> Result<Self, PostgresOpenError> {
         let end = open::log(url, fingerprint).await?;
         clock.raise(end.recorded_at);
-        let pool = url.pool(READERS, &SETTINGS);
-        let readers = Readers::new(pool.clone());
-        let teller = Arc::new(Teller::new(readers.clone(), end.position));
-        let (jobs, queue) = mpsc::channel(QUEUE);
+        let pool = url.pool(READER_CONNECTIONS, &SETTINGS);
+        let readers = PostgresReaders::new(pool.clone());
+        let publisher = Arc::new(TailPublisher::new(readers.clone(), end.position));
+        let (jobs, queue) = mpsc::channel(QUEUE_CAPACITY);
         let node = crate::infra::random::new_event_id().to_string();
-        let listener = Listener::new(url.clone(), node.clone(), teller.clone());
+        let listener = Listener::new(url.clone(), node.clone(), publisher.clone());
         let vault = PostgresVault::over(pool, clock.clone());
         let sequencer =
-            Sequencer::new(url.clone(), node, clock, queue, teller.clone(), readers.clone());
+            Sequencer::new(url.clone(), node, clock, queue, publisher.clone(), readers.clone());
         let tasks = [tokio::spawn(sequencer.run()), tokio::spawn(listener.run())];
-        Ok(Self { jobs, teller, readers, vault, tasks })
+        Ok(Self { jobs, publisher, readers, vault, tasks })
     }
 }
 
 impl Drop for PostgresStore {
-    /// Ends the tasks where they stand. A batch on its way is written wholly or not at all, and the
-    /// head row keeps it from meeting those of whoever opens the log next.
+    /// Aborts the tasks. A batch on its way is written wholly or not at all, and the lock of the head row
+    /// keeps it apart from the batches of the process that opens the log next.
     fn drop(&mut self) {
         self.tasks.iter().for_each(JoinHandle::abort);
     }
@@ -106,7 +88,7 @@ impl Drop for PostgresStore {
 #[error("the log's sequencer has stopped")]
 struct SequencerGone;
 
-/// More waits to be written than can be.
+/// The queue of the sequencer stayed full for too long.
 #[derive(Debug, thiserror::Error)]
 #[error("too many appends wait for the log")]
 struct QueueFull;
@@ -116,8 +98,8 @@ impl EventStore for PostgresStore {
     async fn append(&self, append: Append) -> Result<Appended, StoreError> {
         append.check()?;
         let (answer, result) = oneshot::channel();
-        let job = Job { append, answer, since: Instant::now() };
-        match timeout(QUEUE_WAIT, self.jobs.send(job)).await {
+        let job = AppendJob { append, answer, since: Instant::now() };
+        match timeout(ENQUEUE_TIMEOUT, self.jobs.send(job)).await {
             Ok(sent) => sent.map_err(|_| StoreError::unavailable(SequencerGone))?,
             Err(_) => return Err(StoreError::unavailable(QueueFull)),
         }
@@ -145,16 +127,12 @@ impl EventStore for PostgresStore {
         self.readers.head().await
     }
 
-    async fn event_at(&self, position: Position) -> Result<Option<EventId>, StoreError> {
-        super::event_at(self, position).await
-    }
-
     fn tail(&self) -> broadcast::Receiver<Batch> {
-        self.teller.subscribe()
+        self.publisher.subscribe()
     }
 
-    fn in_touch(&self) -> bool {
-        self.teller.in_touch()
+    fn is_current(&self) -> bool {
+        self.publisher.is_current()
     }
 
     async fn read_key(&self, subject: &StreamId) -> Result<Option<KeyRecord>, StoreError> {

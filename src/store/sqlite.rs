@@ -1,13 +1,16 @@
 //! The embedded log: SQLite, one writer, group commit.
 //!
-//! All appends go to one thread. It takes whatever waits, writes it in one transaction and answers
+//! All appends go to one thread. It takes all jobs that wait, writes them in one transaction and answers
 //! when that is on disk; the next batch gathers while the disk works. Readers have connections of
-//! their own and, in WAL mode, never wait for the writer nor it for them.
+//! their own and, in WAL mode, never wait for the writer, nor it for them.
 
+mod connection;
 mod examine;
 mod open;
 mod read;
+mod rows;
 mod transfer;
+mod work;
 mod write;
 
 use std::path::Path;
@@ -15,26 +18,23 @@ use std::thread::JoinHandle;
 
 use async_trait::async_trait;
 use tokio::sync::{broadcast, mpsc, oneshot};
-use whence_events::{EventId, Mac, Position, Recorded, StreamId, Version};
+use whence_events::{Mac, Position, Recorded, StreamId, Version};
 
-use super::{Append, Appended, Batch, EventStore, KeyRecord, Leaves, StoreError};
+use super::{
+    Append, Appended, Batch, EventStore, KeyRecord, Leaves, QUEUE_CAPACITY, StoreError,
+    TAIL_CAPACITY,
+};
 use crate::infra::clock::Clock;
 pub(super) use examine::examine;
-pub use open::OpenError;
-use read::Readers;
-use write::{Job, Work};
-
-/// Jobs that may wait for the writer; past that, callers wait to get in.
-const QUEUE: usize = 4096;
-
-/// Batches a reader of the tail may be behind before it has to read the log.
-const TAIL: usize = 1024;
+pub use open::SqliteOpenError;
+use read::SqliteReaders;
+use work::{Job, Work};
 
 /// A log in one SQLite file.
 pub struct SqliteStore {
     jobs: mpsc::Sender<Job>,
     tail: broadcast::Sender<Batch>,
-    readers: Readers,
+    readers: SqliteReaders,
     /// `None` when it was opened for reading, and while the store is dropped.
     writer: Option<JoinHandle<()>>,
     /// Held while the store can append, so that no second process does.
@@ -43,44 +43,38 @@ pub struct SqliteStore {
 
 impl SqliteStore {
     /// Opens the log at `path`, or makes it. `fingerprint` is that of the master key.
-    ///
-    /// # Errors
-    /// One sentence each: no such directory, in use by another process, made with another master
-    /// key, written by a newer version, not a log at all, or damaged.
-    pub fn open(path: &Path, fingerprint: Mac, clock: Clock) -> Result<Self, OpenError> {
+    pub fn open(path: &Path, fingerprint: Mac, clock: Clock) -> Result<Self, SqliteOpenError> {
         let lock = open::lock(path)?;
         let connection = open::writer(path, fingerprint)?;
         if let Some(latest) = open::latest_time(&connection)? {
             clock.raise(latest);
         }
-        let readers = Readers::new(path);
-        let (jobs, queue) = mpsc::channel(QUEUE);
-        let (tail, _) = broadcast::channel(TAIL);
+        let readers = SqliteReaders::new(path);
+        let (jobs, queue) = mpsc::channel(QUEUE_CAPACITY);
+        let (tail, _) = broadcast::channel(TAIL_CAPACITY);
         let writer = write::Writer::new(connection, clock, tail.clone())?;
         let writer = std::thread::Builder::new()
             .name("whence-log".into())
             .spawn(move || writer.run(queue))
-            .map_err(|source| OpenError::Io { path: path.to_owned(), source })?;
+            .map_err(|source| SqliteOpenError::Io { path: path.to_owned(), source })?;
         Ok(Self { jobs, tail, readers, writer: Some(writer), _lock: Some(lock) })
     }
 
-    /// Opens the log at `path` beside whoever appends to it. It takes no appends, and its tail is
-    /// silent.
-    ///
-    /// # Errors
-    /// As [`SqliteStore::open`], but never that it is in use; and when there is none.
-    pub fn open_to_read(path: &Path, fingerprint: Mac) -> Result<Self, OpenError> {
+    /// Opens the log at `path`, which has to exist, while another process may append to it. The store
+    /// takes no appends, and its tail is silent.
+    pub fn open_to_read(path: &Path, fingerprint: Mac) -> Result<Self, SqliteOpenError> {
         open::reader(path, fingerprint)?;
         let (tail, _) = broadcast::channel(1);
         let jobs = mpsc::channel(1).0;
-        Ok(Self { jobs, tail, readers: Readers::new(path), writer: None, _lock: None })
+        Ok(Self { jobs, tail, readers: SqliteReaders::new(path), writer: None, _lock: None })
     }
 
-    async fn ask(&self, work: Work) -> Result<Appended, StoreError> {
+    /// Gives work to the writer and returns its outcome.
+    async fn submit(&self, work: Work) -> Result<Appended, StoreError> {
         let (answer, result) = oneshot::channel();
         let job = Job { work, answer };
         if self.writer.is_none() {
-            return Err(StoreError::unavailable(OpenedToRead));
+            return Err(StoreError::unavailable(OpenedForReading));
         }
         self.jobs.send(job).await.map_err(|_| StoreError::unavailable(WriterGone))?;
         result.await.map_err(|_| StoreError::unavailable(WriterGone))?
@@ -88,8 +82,8 @@ impl SqliteStore {
 }
 
 impl Drop for SqliteStore {
-    /// Waits for the writer, which may still have jobs whose callers went away. Only then the lock
-    /// goes: two writers would each count positions from what they found when they began.
+    /// Waits for the writer, which may still have jobs whose callers went away. Only then the lock is
+    /// released: two writers would each count positions from what they found when they began.
     fn drop(&mut self) {
         // First the readers: the writer's connection is then the last one and puts the WAL away.
         self.readers.close();
@@ -108,13 +102,13 @@ struct WriterGone;
 /// Nothing is appended through a store that was opened for reading.
 #[derive(Debug, thiserror::Error)]
 #[error("the log was opened for reading")]
-struct OpenedToRead;
+struct OpenedForReading;
 
 #[async_trait]
 impl EventStore for SqliteStore {
     async fn append(&self, append: Append) -> Result<Appended, StoreError> {
         append.check()?;
-        self.ask(Work::Append(append)).await
+        self.submit(Work::Append(append)).await
     }
 
     // Reads run where they are called: an indexed read out of the page cache takes microseconds,
@@ -140,12 +134,8 @@ impl EventStore for SqliteStore {
         self.readers.head()
     }
 
-    async fn event_at(&self, position: Position) -> Result<Option<EventId>, StoreError> {
-        super::event_at(self, position).await
-    }
-
-    /// Whoever writes does it here.
-    fn in_touch(&self) -> bool {
+    /// Returns `true`: no other process can append while this store is open.
+    fn is_current(&self) -> bool {
         true
     }
 
@@ -158,6 +148,6 @@ impl EventStore for SqliteStore {
     }
 
     async fn destroy_key(&self, subject: &StreamId) -> Result<(), StoreError> {
-        self.ask(Work::DestroyKey(subject.clone())).await.map(drop)
+        self.submit(Work::DestroyKey(subject.clone())).await.map(drop)
     }
 }

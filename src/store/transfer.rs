@@ -1,5 +1,5 @@
-//! The seam of `whence copy`: what a store has to give and to take so that a log and its vault can be
-//! moved into another kind of store without a byte being changed.
+//! What a store has to give and to take for `whence copy`: a log and its vault are moved into another
+//! kind of store without a byte being changed.
 
 use std::fmt;
 
@@ -8,28 +8,23 @@ use whence_events::{Position, Recorded, StreamId, Timestamp};
 
 use super::{EventStore, StoreError};
 
-/// One side of a copy. For as long as it is open, no second copy has the same target.
+/// One side of a copy. While it is open, no second copy can have the same target.
 #[async_trait]
 pub trait Transfer: Send + Sync {
-    /// The log, for reading.
+    /// Returns the log, for reading.
     fn log(&self) -> &dyn EventStore;
 
-    /// Takes the events of another log as they are, in this order, behind the event at `after`, which
-    /// has to be the last one of this log. Gives the position of the last of them.
+    /// Writes the events of another log as they are, in this order, after the event at `after`, which
+    /// has to be the last one of this log. Returns the position of the last of them.
     ///
-    /// On `Ok` all of them are on disk. A process that dies in the middle leaves a beginning of them,
-    /// perhaps all, and nothing else.
-    ///
-    /// # Errors
-    /// [`StoreError::Conflict`]: the log or a stream ends elsewhere; of the events from there on
-    /// nothing was written. [`StoreError::Unavailable`]: look at the log before trying again.
+    /// On `Ok` all of them are on disk. A process that dies in the middle leaves the first of them,
+    /// perhaps all, and nothing else. After [`StoreError::Conflict`] the log or a stream ends elsewhere,
+    /// and nothing was written of the events from there on. After [`StoreError::Unavailable`] the caller
+    /// has to look at the log before it tries again.
     async fn import(&self, after: Position, events: &[Recorded]) -> Result<Position, StoreError>;
 
-    /// Up to `limit` keys behind `after`, in the order of their places: all generations, the
-    /// destroyed ones, too.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`].
+    /// Returns up to `limit` keys after the one at `after`, in the order of their places: all
+    /// generations, including those that were destroyed.
     async fn keys(
         &self,
         after: Option<&KeyPlace>,
@@ -37,39 +32,37 @@ pub trait Transfer: Send + Sync {
     ) -> Result<Vec<StoredKey>, StoreError>;
 
     /// Stores keys as they are where there are none, and destroys those that are destroyed in
-    /// `keys`; durable on `Ok`. What was destroyed here never comes back.
-    ///
-    /// # Errors
-    /// [`StoreError::Unavailable`]: some of them may be stored.
+    /// `keys`; durable on `Ok`. What was destroyed here never comes back. After
+    /// [`StoreError::Unavailable`] some of the keys may be stored.
     async fn import_keys(&self, keys: &[StoredKey]) -> Result<(), StoreError>;
 }
 
-/// Where a key stands in a vault. Ordered by the bytes of the subject's name, then by generation.
+/// The place of a key in a vault, ordered by the bytes of the subject's name, then by generation.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct KeyPlace {
     /// The name of the stream whose personal fields it seals.
     pub subject: String,
-    /// Which key of the subject it is.
+    /// The number of the key among those of its subject.
     pub generation: u32,
 }
 
-/// A subject key with all that a vault knows of it.
+/// A subject key with everything that a vault stores of it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct StoredKey {
-    /// Whose.
+    /// The stream whose personal fields it seals.
     pub subject: StreamId,
-    /// Which of them.
+    /// The number of the key among those of its subject.
     pub generation: u32,
-    /// The key, wrapped by the master key; `None`: destroyed.
+    /// The key, sealed under the wrapping key; `None` when it was destroyed.
     pub wrapped: Option<Vec<u8>>,
-    /// When it was made.
+    /// When the key was made.
     pub created_at: Timestamp,
-    /// When it was destroyed.
+    /// When the key was destroyed; `None` while it lives.
     pub destroyed_at: Option<Timestamp>,
 }
 
 impl StoredKey {
-    /// Where it stands.
+    /// Returns the place of the key in the vault.
     #[must_use]
     pub fn place(&self) -> KeyPlace {
         KeyPlace { subject: self.subject.to_string(), generation: self.generation }

@@ -12,7 +12,7 @@ use whence::app::App;
 use whence::app::config::Config;
 use whence::infra::clock::Clock;
 use whence::infra::mail::{Mailer, Sender};
-use whence::store::{EventStore, OpenError};
+use whence::store::{EventStore, SqliteOpenError};
 use whence_events::{EmailAddress, Recorded, Timestamp};
 
 use crate::stores::Home;
@@ -173,7 +173,7 @@ impl Server {
 async fn open_log(config: &Config, clock: &Clock) -> Arc<dyn EventStore> {
     for _ in 0..500 {
         match config.open_log(clock.clone()).await {
-            Err(error) if matches!(error.downcast_ref(), Some(OpenError::InUse(_))) => {
+            Err(error) if matches!(error.downcast_ref(), Some(SqliteOpenError::InUse(_))) => {
                 tokio::time::sleep(Duration::from_millis(10)).await;
             }
             opened => return opened.unwrap(),

@@ -1,6 +1,6 @@
 //! One connection to a mail server, and what its failures mean.
 //!
-//! lettre speaks the protocol. Its own pool is not used: a send that is cancelled half-way puts its
+//! lettre implements the protocol. Its own pool is not used: a send that is cancelled half-way puts its
 //! connection back there, and the next mail would continue the conversation of the last one, up to
 //! a recipient getting the code of another. Here, a connection is owned by the send that uses it
 //! and is lost with it.
@@ -18,36 +18,36 @@ use whence_events::DeliveryFailure;
 use super::relay::{Relay, Security};
 
 /// A connection that has greeted, and encrypted and logged in as far as the relay asks for it.
-pub(super) struct Connection(AsyncSmtpConnection);
+pub(super) struct SmtpConnection(AsyncSmtpConnection);
 
-/// How far a mail came.
+/// How far the sending of a mail got.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// TCP, TLS, greeting: the server knows nothing about the mail yet.
+    /// TCP, TLS and greeting: the server knows nothing about the mail yet.
     Connect,
-    /// The user and password of this service.
+    /// Logging in with the user and password of this service.
     Login,
-    /// Sender, recipient, and leave to begin the text.
+    /// Sender, recipient, and permission to begin the text.
     Envelope,
-    /// The text: from here on the server may have accepted the mail.
+    /// The text of the mail: from here on the server may have accepted it.
     Text,
 }
 
 /// Why a mail was not accepted.
 #[derive(Debug)]
-pub(super) struct Failed {
+pub(super) struct SmtpFailure {
     pub(super) stage: Stage,
     pub(super) class: DeliveryFailure,
-    /// The reply code, when the server said no. Its words may hold addresses and are not kept.
+    /// The reply code, when the server refused. Its text may hold addresses and is not kept.
     pub(super) reply: Option<u16>,
-    /// What the network or TLS said, before any address or code was on the wire.
+    /// The error of the network or of TLS, before any address or code was on the wire.
     pub(super) cause: Option<String>,
 }
 
-impl Connection {
-    /// Connects; each address of the server has `timeout`.
-    pub(super) async fn open(relay: &Relay, timeout: Duration) -> Result<Self, Failed> {
-        let failed = |error| Failed::new(Stage::Connect, &error);
+impl SmtpConnection {
+    /// Connects, with `timeout` for each address of the server.
+    pub(super) async fn open(relay: &Relay, timeout: Duration) -> Result<Self, SmtpFailure> {
+        let failed = |error| SmtpFailure::new(Stage::Connect, &error);
         let implicit = match &relay.security {
             Security::Implicit(tls) => Some(tls.clone()),
             Security::Required(_) | Security::Opportunistic(_) | Security::Clear => None,
@@ -60,7 +60,7 @@ impl Connection {
                 .map_err(failed)?;
         match &relay.security {
             Security::Required(_) if !connection.can_starttls() => {
-                return Err(Failed::without_starttls());
+                return Err(SmtpFailure::without_starttls());
             }
             Security::Required(tls) | Security::Opportunistic(tls) if connection.can_starttls() => {
                 connection.starttls(tls.clone(), hello).await.map_err(failed)?;
@@ -73,18 +73,22 @@ impl Connection {
         if let Some(credentials) = &relay.credentials {
             let mechanisms = [Mechanism::Plain, Mechanism::Login];
             let login = connection.auth(&mechanisms, credentials).await;
-            login.map_err(|error| Failed::new(Stage::Login, &error))?;
+            login.map_err(|error| SmtpFailure::new(Stage::Login, &error))?;
         }
         Ok(Self(connection))
     }
 
-    /// Forgets what a mail before left half-said, and shows that the server is still there.
+    /// Resets what an earlier mail left unfinished, and returns whether the server still answers.
     pub(super) async fn reset(&mut self) -> bool {
         self.0.command(Rset).await.is_ok()
     }
 
-    /// Hands over one mail.
-    pub(super) async fn deliver(&mut self, envelope: &Envelope, text: &[u8]) -> Result<(), Failed> {
+    /// Hands one mail over to the server.
+    pub(super) async fn deliver(
+        &mut self,
+        envelope: &Envelope,
+        text: &[u8],
+    ) -> Result<(), SmtpFailure> {
         let sender = envelope.from().cloned();
         self.say(Mail::new(sender, vec![]), 250).await?;
         for recipient in envelope.to() {
@@ -95,25 +99,25 @@ impl Connection {
         expect(250, answer, Stage::Text)
     }
 
-    async fn say(&mut self, command: impl std::fmt::Display, code: u16) -> Result<(), Failed> {
+    async fn say(&mut self, command: impl std::fmt::Display, code: u16) -> Result<(), SmtpFailure> {
         expect(code, self.0.command(command).await, Stage::Envelope)
     }
 }
 
-/// Codes are compared, not only their first digit: an answer to another question, as after bytes
-/// that somebody slipped in before STARTTLS, must not pass for "accepted". A `code` of two digits
-/// leaves the third open.
-fn expect(code: u16, answer: Result<Response, Error>, stage: Stage) -> Result<(), Failed> {
-    let got: u16 = answer.map_err(|error| Failed::new(stage, &error))?.code().into();
+/// Checks that a reply has the expected code. The whole code is compared, not only its first digit: an
+/// answer to another question, as after bytes that an attacker injected before STARTTLS, must not pass
+/// for "accepted". A `code` of two digits leaves the third open.
+fn expect(code: u16, answer: Result<Response, Error>, stage: Stage) -> Result<(), SmtpFailure> {
+    let got: u16 = answer.map_err(|error| SmtpFailure::new(stage, &error))?.code().into();
     if got == code || got / 10 == code {
         Ok(())
     } else {
         let class = DeliveryFailure::Unreachable;
-        Err(Failed { stage, class, reply: Some(got), cause: None })
+        Err(SmtpFailure { stage, class, reply: Some(got), cause: None })
     }
 }
 
-impl Failed {
+impl SmtpFailure {
     fn new(stage: Stage, error: &Error) -> Self {
         let reply = error.status().map(u16::from);
         let cause = (stage == Stage::Connect).then(|| error.to_string());
@@ -125,15 +129,15 @@ impl Failed {
         Self { stage: Stage::Connect, class: DeliveryFailure::Untrusted, reply: None, cause }
     }
 
-    /// Whether the server went away before it can have accepted the mail, so that sending it again
+    /// Returns whether the server went away before it can have accepted the mail, so that sending it again
     /// cannot deliver it twice. 421 is how a server says goodbye (RFC 5321, section 3.8).
     pub(super) fn went_away(&self) -> bool {
         let gone = self.class == DeliveryFailure::Unreachable || self.reply == Some(421);
         gone && self.stage != Stage::Text
     }
 
-    /// Whether the server said no and still listens for another mail. After a refused text it is
-    /// not trusted to: some servers then take what follows for more text.
+    /// Returns whether the server refused the mail and is still ready for another. After a refused text
+    /// that is not assumed: some servers then take what follows for more text.
     pub(super) fn still_connected(&self) -> bool {
         let refused = self.reply.is_some_and(|code| code >= 400 && code != 421);
         refused && self.stage == Stage::Envelope
@@ -150,7 +154,7 @@ fn class(stage: Stage, error: &Error) -> DeliveryFailure {
             DeliveryFailure::Untrusted
         }
         (Some(..500), _) => DeliveryFailure::Deferred,
-        // The server wants nothing from this client, which says nothing about the recipient.
+        // The server refuses this client, which says nothing about the recipient.
         (Some(_), Stage::Connect) => DeliveryFailure::Unreachable,
         (Some(_), _) => DeliveryFailure::Rejected,
         (None, Stage::Connect) if is_tls(error) => DeliveryFailure::Untrusted,
@@ -161,7 +165,8 @@ fn class(stage: Stage, error: &Error) -> DeliveryFailure {
     }
 }
 
-/// rustls reports through `io::Error`, always as `InvalidData`; lettre calls it a connection error.
+/// Returns whether TLS failed. rustls reports through `io::Error`, always as `InvalidData`; lettre calls
+/// that a connection error.
 fn is_tls(error: &Error) -> bool {
     let first = error as &(dyn std::error::Error + 'static);
     error.is_tls()

@@ -1,4 +1,4 @@
-//! Mails as files, for development: open the newest one with any mail program.
+//! Mails as files, for development: any mail program opens them.
 
 use std::fmt;
 use std::fs::DirBuilder;
@@ -13,14 +13,14 @@ use tempfile::NamedTempFile;
 use whence_events::DeliveryFailure;
 use whence_events::EmailAddress;
 
-use super::MailConfigError;
+use super::config::MailConfigError;
 use super::message::{self, Mail};
 
 /// A directory of `.eml` files, numbered in the order of writing, readable by their owner only.
 #[derive(Clone)]
-pub struct Directory(Arc<Shared>);
+pub struct Directory(Arc<DirectoryShared>);
 
-struct Shared {
+struct DirectoryShared {
     dir: PathBuf,
     from: Mailbox,
     next: AtomicU64,
@@ -35,7 +35,7 @@ impl Directory {
         match prepare(&dir) {
             Ok(last) => {
                 let next = AtomicU64::new(last.saturating_add(1));
-                Ok(Self(Arc::new(Shared { dir, from, next })))
+                Ok(Self(Arc::new(DirectoryShared { dir, from, next })))
             }
             Err(source) => Err(MailConfigError::Directory { dir, source }),
         }
@@ -55,9 +55,9 @@ impl Directory {
     }
 }
 
-impl Shared {
-    /// Readers never see half a mail: it gets its name when it is whole. A name that another
-    /// process took first is left alone, and the next one is tried.
+impl DirectoryShared {
+    /// Writes a mail into the next file. Readers never see half a mail: it gets its name when it is whole.
+    /// A name that another process took first is left alone, and the next one is tried.
     fn write(&self, bytes: &[u8]) -> io::Result<()> {
         let mut file = NamedTempFile::new_in(&self.dir)?; // mode 0600
         file.write_all(bytes)?;
@@ -74,8 +74,8 @@ impl Shared {
     }
 }
 
-/// Makes the directory, proves that it can be written, and finds the highest number in it, so that
-/// names go on growing after a restart.
+/// Makes the directory, proves that it can be written, and returns the highest number in it, so that
+/// names keep growing after a restart.
 fn prepare(dir: &Path) -> io::Result<u64> {
     DirBuilder::new().recursive(true).mode(0o700).create(dir)?;
     NamedTempFile::new_in(dir)?.close()?;

@@ -1,4 +1,5 @@
-//! Mails kept in this process, for tests and benchmarks: found by address, bounded, never rendered.
+//! Mails that are kept in this process, for tests and benchmarks: found by address, bounded, never
+//! rendered.
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -10,24 +11,24 @@ use super::message::Mail;
 
 /// The mails of `memory`, shared by its clones.
 #[derive(Clone)]
-pub struct Memory(Arc<Shared>);
+pub struct Memory(Arc<MemoryShared>);
 
 /// One mail in memory.
 #[derive(Clone, Debug)]
 pub struct StoredMail {
-    /// Whom it went to.
+    /// The address that it was sent to.
     pub to: EmailAddress,
-    /// What it says.
+    /// The mail itself.
     pub mail: Mail,
 }
 
-struct Shared {
+struct MemoryShared {
     mails: Mutex<Mails>,
     arrived: Notify,
     capacity: usize,
 }
 
-/// Each mail has the number of its arrival. `oldest` and `by_address` hold the same numbers.
+/// The mails, each with the number of its arrival. `oldest` and `by_address` hold the same numbers.
 #[derive(Default)]
 struct Mails {
     next: u64,
@@ -36,7 +37,7 @@ struct Mails {
 }
 
 impl StoredMail {
-    /// The code, when it is a login mail.
+    /// Returns the code, when it is a login mail.
     #[must_use]
     pub fn code(&self) -> Option<&str> {
         self.mail.code()
@@ -44,11 +45,11 @@ impl StoredMail {
 }
 
 impl Memory {
-    /// At most `capacity` mails; past it the oldest of all is dropped.
+    /// Returns a memory of at most `capacity` mails; past it the oldest of all is dropped.
     #[must_use]
     pub fn new(capacity: usize) -> Self {
         let mails = Mutex::default();
-        Self(Arc::new(Shared { mails, arrived: Notify::new(), capacity: capacity.max(1) }))
+        Self(Arc::new(MemoryShared { mails, arrived: Notify::new(), capacity: capacity.max(1) }))
     }
 
     /// Takes the oldest mail of an address.
@@ -83,13 +84,13 @@ impl Memory {
         }
     }
 
-    /// How many mails there are.
+    /// Returns the number of mails.
     #[must_use]
     pub fn len(&self) -> usize {
         self.mails().oldest.len()
     }
 
-    /// Whether there are none.
+    /// Returns whether there are no mails.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
@@ -105,7 +106,8 @@ impl Memory {
         self.0.arrived.notify_waiters();
     }
 
-    /// A panic elsewhere cannot leave the two maps apart: no step in here panics half-way.
+    /// Locks the mails. A panic elsewhere cannot leave the two maps different: no step in here panics
+    /// half-way.
     fn mails(&self) -> MutexGuard<'_, Mails> {
         self.0.mails.lock().unwrap_or_else(PoisonError::into_inner)
     }

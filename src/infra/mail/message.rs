@@ -1,4 +1,4 @@
-//! What the mails say. The words are in the templates beside this file: `.txt` for every reader,
+//! The content of mails. The words are in the templates next to this file: `.txt` for every reader,
 //! `.html` for most.
 //!
 //! Values are cleaned before they meet a template: one line each, without control characters or
@@ -17,27 +17,29 @@ use whence_events::EmailAddress;
 /// A mail to a user.
 #[derive(Clone, PartialEq, Eq)]
 pub enum Mail {
-    /// The code of a login. It holds no link: mail scanners open links, and people learn to.
+    /// The code of a login. The mail holds no link: mail scanners open links, and people learn to open
+    /// them.
     LoginCode {
-        /// The site that asks, as its users know it.
+        /// The name of the site that asks, as its users know it.
         site: String,
-        /// The code, ASCII letters and digits.
+        /// The code, of ASCII letters and digits.
         code: CodeText,
-        /// How long it is valid, in minutes.
+        /// How long the code is valid, in minutes.
         minutes: u32,
-        /// Where it was asked from, as in "a phone in Germany"; `None` when nobody knows.
+        /// Where the login was asked from, as in "a phone in Germany"; `None` when that is unknown.
         asked_from: Option<String>,
         /// Whether the subject shows the code. Subjects appear on locked screens.
         code_in_subject: bool,
     },
     /// The first mail to a new account.
     Welcome {
-        /// The site, as its users know it.
+        /// The name of the site, as its users know it.
         site: String,
         /// The referral link of the user, http or https.
         link: String,
-        /// The same each time this very mail is sent: mail that comes twice, because a crash came
-        /// between sending it and writing that down, has one Message-ID, and readers show it once.
+        /// A text that is the same each time this very mail is sent. A mail that is sent twice, because
+        /// of a crash between sending it and recording that, has one Message-ID, and readers show it
+        /// once.
         reference: String,
     },
 }
@@ -47,7 +49,7 @@ pub enum Mail {
 pub struct CodeText(Box<str>);
 
 impl CodeText {
-    /// The code itself.
+    /// Returns the code itself.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -67,7 +69,7 @@ impl fmt::Debug for CodeText {
 }
 
 impl Mail {
-    /// The code, when this is a login mail.
+    /// Returns the code, when this is a login mail.
     #[must_use]
     pub fn code(&self) -> Option<&str> {
         match self {
@@ -76,10 +78,8 @@ impl Mail {
         }
     }
 
-    /// Renders the mail.
-    ///
-    /// # Errors
-    /// `Local` when a value cannot be used: an empty site, a code that is none, no http(s) link.
+    /// Renders the mail. Fails with `Local` when a value cannot be used: an empty site, a code that is none,
+    /// a link that is not http or https.
     pub fn render(&self) -> Result<Rendered, DeliveryFailure> {
         match self {
             Self::LoginCode { site, code, minutes, asked_from, code_in_subject } => {
@@ -109,7 +109,7 @@ impl Mail {
     }
 }
 
-/// The kind only: all the rest is secret or personal.
+/// Shows the kind only: all the rest is secret or personal.
 impl fmt::Debug for Mail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -121,11 +121,11 @@ impl fmt::Debug for Mail {
 
 /// A mail as its reader sees it.
 pub struct Rendered {
-    /// One line.
+    /// The subject, of one line.
     pub subject: String,
-    /// For readers without HTML, or with it switched off.
+    /// The text for mail programs that do not show HTML.
     pub text: String,
-    /// The same words, laid out.
+    /// The same words as HTML.
     pub html: String,
 }
 
@@ -163,7 +163,7 @@ struct WelcomeHtml<'a> {
     link: &'a str,
 }
 
-/// Makes the whole mail, with its headers; all of it is ASCII on the wire.
+/// Returns the whole mail, with its headers; all of it is ASCII on the wire.
 pub(super) fn build(
     mail: &Mail,
     from: &Mailbox,
@@ -192,7 +192,8 @@ pub(super) fn build(
     Ok(message)
 }
 
-/// The made-up Message-ID ends in the name of this machine, which is nobody's business.
+/// Replaces the end of the generated Message-ID by the domain of the sender: it is the name of this
+/// machine, which should not become public.
 fn hide_host_name(message: &mut Message, domain: &str) {
     if let Some(id) = message.headers().get::<MessageId>() {
         let id = id.as_ref().to_owned();
@@ -230,7 +231,7 @@ fn checked_link(link: &str) -> Result<Url, DeliveryFailure> {
     if matches!(link.scheme(), "http" | "https") { Ok(link) } else { Err(DeliveryFailure::Local) }
 }
 
-/// The text on one line of at most 80 characters, without anything that ends a header or makes
+/// Returns the text on one line of at most 80 characters, without anything that ends a header or makes
 /// text read other than it is written (Unicode bidirectional controls, zero-width characters).
 fn one_line(text: &str) -> String {
     let hidden = |c: char| {

@@ -9,28 +9,28 @@ use lettre::transport::smtp::extension::ClientId;
 use percent_encoding::percent_decode_str;
 use url::{Host, Url};
 
-use super::MailConfigError;
+use super::config::MailConfigError;
 
-/// A mail server and the terms of talking to it.
+/// A mail server and how to connect to it.
 pub(super) struct Relay {
     pub(super) host: String,
     pub(super) port: u16,
     pub(super) security: Security,
     pub(super) credentials: Option<Credentials>,
-    /// How this machine names itself to the server.
+    /// The name that this machine gives to the server.
     pub(super) hello: ClientId,
 }
 
 /// When TLS begins.
 #[derive(Clone)]
 pub(super) enum Security {
-    /// With the first byte.
+    /// TLS begins with the first byte.
     Implicit(TlsParameters),
-    /// With STARTTLS, and without it nothing is said.
+    /// TLS begins with STARTTLS, and without it nothing is sent.
     Required(TlsParameters),
-    /// With STARTTLS where it is offered.
+    /// TLS begins with STARTTLS, if that is offered.
     Opportunistic(TlsParameters),
-    /// Never.
+    /// There is no TLS.
     Clear,
 }
 
@@ -57,7 +57,7 @@ impl Relay {
     }
 }
 
-/// The host, without brackets, and whether it is this machine.
+/// Returns the host, without brackets, and whether it is this machine.
 fn host(url: &Url) -> Result<(String, bool), MailConfigError> {
     let missing = MailConfigError::Smtp("has no host");
     let name = match url.host().ok_or(missing)? {
@@ -112,8 +112,9 @@ fn security(
     }
 }
 
-/// Who accepts clear text gains nothing by refusing a certificate (RFC 7435, section 3): whoever
-/// can forge one can as well hide STARTTLS. A local relay usually has a self-signed one.
+/// Returns the settings of TLS. A client that accepts clear text gains nothing by refusing a certificate
+/// (RFC 7435, section 3): an attacker who can forge one can as well hide STARTTLS. A local relay usually
+/// has a self-signed one.
 fn tls(host: &str, roots: &[u8], verified: bool) -> Result<TlsParameters, MailConfigError> {
     let mut builder =
         TlsParameters::builder(host.to_owned()).dangerous_accept_invalid_certs(!verified);
@@ -125,7 +126,7 @@ fn tls(host: &str, roots: &[u8], verified: bool) -> Result<TlsParameters, MailCo
     builder.build().map_err(|_| MailConfigError::Smtp("cannot be used with TLS"))
 }
 
-/// Never the user, never the password.
+/// Shows neither the user nor the password.
 impl fmt::Debug for Relay {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let security = match self.security {

@@ -1,4 +1,4 @@
-//! Sending over SMTP: few connections, used again, each send bounded in time.
+//! Sends mails over SMTP: few connections, which are used again, each send bounded in time.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,31 +11,33 @@ use tokio::time::{Instant, timeout};
 use whence_events::DeliveryFailure;
 use whence_events::EmailAddress;
 
-use super::connection::{Connection, Failed};
+use super::config::{Limits, MailConfigError};
+use super::connection::{SmtpConnection, SmtpFailure};
 use super::message::{self, Mail};
 use super::relay::Relay;
-use super::{Limits, MailConfigError};
 
-/// A connection unused for longer is not used again: servers and firewalls forget it silently.
+/// How long a connection may be unused and still be used again: after longer, servers and firewalls may
+/// have dropped it silently.
 const MAX_IDLE: Duration = Duration::from_secs(30);
 
 /// A mail server and the connections to it, shared by the clones.
 #[derive(Clone)]
-pub struct Smtp(Arc<Shared>);
+pub struct Smtp(Arc<SmtpShared>);
 
-struct Shared {
+/// The mail server and its connections, which all clones share.
+struct SmtpShared {
     relay: Relay,
     from: Mailbox,
     send_timeout: Duration,
-    /// A permit per connection in use. Idle ones need none: a send takes the newest of them before
-    /// it opens another, so there are never more than there were permits.
+    /// The permits, one for each connection in use. Idle ones need none: a send takes the newest of them
+    /// before it opens another, so there are never more than there were permits.
     permits: Semaphore,
-    /// Unused connections, the one used last at the end.
+    /// The unused connections, the one used last at the end.
     idle: Mutex<Vec<Idle>>,
 }
 
 struct Idle {
-    connection: Connection,
+    connection: SmtpConnection,
     since: Instant,
 }
 
@@ -45,7 +47,7 @@ impl Smtp {
         from: Mailbox,
         limits: &Limits,
     ) -> Result<Self, MailConfigError> {
-        Ok(Self(Arc::new(Shared {
+        Ok(Self(Arc::new(SmtpShared {
             relay: Relay::parse(spec, &limits.extra_roots)?,
             from,
             send_timeout: limits.send_timeout,
@@ -54,12 +56,14 @@ impl Smtp {
         })))
     }
 
-    /// Connects, encrypts and logs in as for a mail, and says why it cannot.
+    /// Connects, encrypts and logs in as for a mail, and returns why that failed.
     pub(super) async fn reach(&self) -> Result<(), String> {
         let limit = self.0.send_timeout;
-        match timeout(limit, Connection::open(&self.0.relay, limit / 2)).await {
+        match timeout(limit, SmtpConnection::open(&self.0.relay, limit / 2)).await {
             Ok(Ok(_)) => Ok(()),
-            Ok(Err(Failed { class, cause, .. })) => Err(cause.unwrap_or_else(|| class.to_string())),
+            Ok(Err(SmtpFailure { class, cause, .. })) => {
+                Err(cause.unwrap_or_else(|| class.to_string()))
+            }
             Err(_) => Err("no answer in time".into()),
         }
     }
@@ -71,7 +75,7 @@ impl Smtp {
         match timeout(limit, self.0.deliver(envelope, &text)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(failed)) => {
-                let Failed { stage, class, reply, cause } = failed;
+                let SmtpFailure { stage, class, reply, cause } = failed;
                 tracing::warn!(?stage, %class, reply, cause, "a mail was not accepted");
                 Err(class)
             }
@@ -83,11 +87,11 @@ impl Smtp {
     }
 }
 
-impl Shared {
-    /// Over an unused connection when there is one; a server that has closed it meanwhile costs a
-    /// second try over a new one. A new one that fails is not tried again.
-    async fn deliver(&self, envelope: &Envelope, text: &[u8]) -> Result<(), Failed> {
-        // Never closed, so this cannot fail.
+impl SmtpShared {
+    /// Delivers a mail, over an unused connection when there is one; when the server has closed that
+    /// meanwhile, once more over a new one. A new one that fails is not tried again.
+    async fn deliver(&self, envelope: &Envelope, text: &[u8]) -> Result<(), SmtpFailure> {
+        // The semaphore is never closed, so this cannot fail.
         let _permit = self.permits.acquire().await.ok();
         if let Some(connection) = self.reuse().await {
             match self.deliver_over(connection, envelope, text).await {
@@ -96,27 +100,28 @@ impl Shared {
             }
         }
         // Half the time, so that a second address of the server has a chance.
-        let connection = Connection::open(&self.relay, self.send_timeout / 2).await?;
+        let connection = SmtpConnection::open(&self.relay, self.send_timeout / 2).await?;
         self.deliver_over(connection, envelope, text).await
     }
 
-    /// A connection comes back only after an answer to all that was said: see [`Connection`].
+    /// Delivers a mail over a connection, and keeps the connection only when all commands on it were
+    /// answered: see [`SmtpConnection`].
     async fn deliver_over(
         &self,
-        mut connection: Connection,
+        mut connection: SmtpConnection,
         envelope: &Envelope,
         text: &[u8],
-    ) -> Result<(), Failed> {
+    ) -> Result<(), SmtpFailure> {
         let outcome = connection.deliver(envelope, text).await;
-        if outcome.as_ref().map_or_else(Failed::still_connected, |()| true) {
+        if outcome.as_ref().map_or_else(SmtpFailure::still_connected, |()| true) {
             self.idle().push(Idle { connection, since: Instant::now() });
         }
         outcome
     }
 
-    /// The connection used last, when the server still answers on it. When it does not, the others
+    /// Returns the connection used last, when the server still answers on it. When it does not, the others
     /// have been silent for longer, and all are dropped.
-    async fn reuse(&self) -> Option<Connection> {
+    async fn reuse(&self) -> Option<SmtpConnection> {
         let Idle { mut connection, since } = self.idle().pop()?;
         let patience = self.send_timeout / 4;
         let usable = since.elapsed() < MAX_IDLE
@@ -127,7 +132,7 @@ impl Shared {
         usable.then_some(connection)
     }
 
-    /// Held for single pushes and pops, never over an await.
+    /// Locks the unused connections, for single pushes and pops, never over an await.
     fn idle(&self) -> MutexGuard<'_, Vec<Idle>> {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -63,8 +63,8 @@ fn each_sslmode_means_something() {
 
 #[test]
 fn whatever_the_url_leaves_unbounded_is_bounded() {
-    let config = parsed("postgres://u@a,b/db").with(&["synchronous_commit=off"]);
-    assert_eq!(config.get_connect_timeout(), Some(&(CONNECT / 2)));
+    let config = parsed("postgres://u@a,b/db").config_with(&["synchronous_commit=off"]);
+    assert_eq!(config.get_connect_timeout(), Some(&(CONNECT_TIMEOUT / 2)));
     assert_eq!(config.get_tcp_user_timeout(), Some(&TCP_USER_TIMEOUT));
     assert_eq!(config.get_target_session_attrs(), TargetSessionAttrs::ReadWrite);
     assert_eq!(config.get_application_name(), Some("whence"));
@@ -74,10 +74,10 @@ fn whatever_the_url_leaves_unbounded_is_bounded() {
 
     let url =
         "postgres://u@a/db?connect_timeout=7&application_name=x&options=-c%20lock_timeout%3D9";
-    let config = parsed(url).with(&["jit=off"]);
+    let config = parsed(url).config_with(&["jit=off"]);
     assert_eq!(config.get_connect_timeout(), Some(&Duration::from_secs(7)));
     assert_eq!(config.get_application_name(), Some("x"));
     assert_eq!(config.get_target_session_attrs(), TargetSessionAttrs::Any);
-    // What the URL says comes after our habits, and before what the caller needs.
+    // What the URL says comes after our defaults, and before what the caller needs.
     assert!(config.get_options().unwrap().ends_with(" -c lock_timeout=9 -c jit=off"));
 }

@@ -1,4 +1,4 @@
-//! TLS to Postgres, by rustls.
+//! TLS by rustls: which certificates a connection trusts.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -9,20 +9,20 @@ use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
 use rustls::{ClientConfig, DigitallySignedStruct, Error, RootCertStore, SignatureScheme};
 
-use super::UrlError;
+use super::error::UrlError;
 
-/// How much is asked of a server's certificate.
+/// Which certificates of a server are trusted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Trust {
-    /// Nothing: `sslmode=prefer` is for networks that are trusted, as in libpq.
+    /// Any certificate: `sslmode=prefer` is for networks that are trusted, as in libpq.
     Any,
-    /// Signed by one of the system's roots, for the name of the host.
+    /// Certificates for the name of the host that one of the system's roots has signed.
     System,
-    /// Signed by one in this file, for the name of the host.
+    /// Certificates for the name of the host that one in this file has signed.
     File(PathBuf),
 }
 
-/// The settings of a connection that trusts so.
+/// Returns the settings of a connection that trusts these certificates.
 pub(crate) fn config(trust: &Trust) -> Result<ClientConfig, UrlError> {
     let provider = Arc::new(aws_lc_rs::default_provider());
     let builder = ClientConfig::builder_with_provider(provider.clone())
@@ -50,7 +50,7 @@ fn read(path: &std::path::Path) -> Result<Vec<CertificateDer<'static>>, UrlError
     CertificateDer::pem_file_iter(path).map_err(failed)?.collect::<Result<_, _>>().map_err(failed)
 }
 
-/// Takes any certificate, but only from whoever has its key.
+/// A verifier that takes any certificate, but only from a server that has its key.
 #[derive(Debug)]
 struct AnyCertificate(Arc<CryptoProvider>);
 

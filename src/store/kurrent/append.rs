@@ -1,4 +1,4 @@
-//! Appending: under an expected revision, with event ids that make asking again safe.
+//! Appends events under an expected revision, with event ids that make it safe to ask again.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,45 +9,46 @@ use eventstore::{
 };
 use whence_events::{EventId, Position, Version};
 
-use super::link::{Failure, Link};
+use super::link::{CallError, Link};
 use super::tail::Tail;
 use super::{read, record};
-use crate::store::{Append, Appended, KeyPut, KeyStore, NothingToAppend, StoreError};
+use crate::store::{Append, Appended, KeyPut, NothingToAppend, PostgresVault, StoreError};
 
-/// How long an append that is on disk waits until the tail has told of it. Past that it answers all
-/// the same: whoever then misses the event looks at the log.
-const MAX_TELL: Duration = Duration::from_secs(1);
+/// How long an append that is on disk waits until the tail has published it. Past that it is answered
+/// all the same: a reader that then misses the event reads the log.
+const PUBLISH_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Appends under way, by the id of their last event, and whether one of them was acknowledged: the
+/// Appends in flight, by the id of their last event, and whether one of them was acknowledged: the
 /// server answers the second of two equal ones like the first.
 #[derive(Default)]
-pub(super) struct UnderWay(Mutex<HashMap<EventId, Same>>);
+pub(super) struct InFlight(Mutex<HashMap<EventId, SameAppend>>);
 
+/// The calls in flight that append the same events.
 #[derive(Default)]
-struct Same {
+struct SameAppend {
     calls: usize,
     acknowledged: bool,
 }
 
-/// One append under way.
-struct Call<'a> {
-    all: &'a UnderWay,
+/// One append in flight.
+struct InFlightCall<'a> {
+    all: &'a InFlight,
     last: EventId,
 }
 
-impl UnderWay {
-    fn begin(&self, last: EventId) -> Call<'_> {
+impl InFlight {
+    fn begin(&self, last: EventId) -> InFlightCall<'_> {
         self.with(|all| all.entry(last).or_default().calls += 1);
-        Call { all: self, last }
+        InFlightCall { all: self, last }
     }
 
-    fn with<T>(&self, work: impl FnOnce(&mut HashMap<EventId, Same>) -> T) -> T {
+    fn with<T>(&self, work: impl FnOnce(&mut HashMap<EventId, SameAppend>) -> T) -> T {
         work(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 
-impl Call<'_> {
-    /// Whether this is the first of its kind that the server acknowledged.
+impl InFlightCall<'_> {
+    /// Returns whether this is the first call with these events that the server acknowledged.
     fn is_first(&self) -> bool {
         self.all.with(|all| {
             let same = all.entry(self.last).or_default();
@@ -56,7 +57,7 @@ impl Call<'_> {
     }
 }
 
-impl Drop for Call<'_> {
+impl Drop for InFlightCall<'_> {
     fn drop(&mut self) {
         self.all.with(|all| {
             if let Some(same) = all.get_mut(&self.last) {
@@ -69,17 +70,17 @@ impl Drop for Call<'_> {
     }
 }
 
-/// What an append needs.
+/// All that an append needs.
 pub(super) struct Appender<'a> {
     pub(super) link: &'a Link,
     pub(super) tail: &'a Tail,
-    pub(super) keys: &'a dyn KeyStore,
-    pub(super) under_way: &'a UnderWay,
+    pub(super) vault: &'a PostgresVault,
+    pub(super) in_flight: &'a InFlight,
 }
 
-/// The server's answer.
-pub(super) enum Answer {
-    /// The events are there; the position of the last, when it was told.
+/// The answer of the server to an append.
+pub(super) enum AppendAnswer {
+    /// The stream has the events; the position of the last, when the server reports it.
     There(Option<Position>),
     /// The stream has another length.
     OtherLength(Version),
@@ -89,34 +90,34 @@ impl Appender<'_> {
     pub(super) async fn append(&self, append: Append) -> Result<Appended, StoreError> {
         let last_event = append.events.last();
         let last_event = last_event.ok_or_else(|| StoreError::unavailable(NothingToAppend))?;
-        // Whatever was told already was there before this call. A tail that was cut off may not have
-        // told what an earlier call has written without hearing of it.
+        // What the tail has published was there before this call. A tail that was cut off may not have
+        // published what an earlier call wrote without receiving the answer.
         let there_before = if self.link.is_caught_up() {
-            self.tail.told()
+            self.tail.published()
         } else {
             read::head(self.link).await.map_err(StoreError::unavailable)?
         };
-        let call = self.under_way.begin(last_event.event_id);
+        let call = self.in_flight.begin(last_event.event_id);
         self.put_key(&append).await?;
         let last = match self.send(&append).await.map_err(StoreError::unavailable)? {
-            Answer::There(Some(position)) => position,
-            Answer::There(None) => {
+            AppendAnswer::There(Some(position)) => position,
+            AppendAnswer::There(None) => {
                 self.find(&append).await?.ok_or(StoreError::unavailable(Lost))?
             }
-            Answer::OtherLength(length) => {
+            AppendAnswer::OtherLength(length) => {
                 let last = self.find(&append).await?.ok_or(StoreError::Conflict { length })?;
-                self.heard(last).await;
+                self.wait_until_published(last).await;
                 return Ok(Appended::Again { last });
             }
         };
-        // Durable now, on a majority of the nodes. A caller who reads next finds the caches told.
+        // Durable now, on a majority of the nodes. A caller that reads next finds the caches updated.
         let first = call.is_first() && last > there_before;
-        self.heard(last).await;
+        self.wait_until_published(last).await;
         Ok(if first { Appended::Now { last } } else { Appended::Again { last } })
     }
 
-    /// Puts the key before the events that need it: a key without events harms nobody, events without
-    /// their key are lost.
+    /// Puts the key into the vault before the events that need it: a key without events does no harm,
+    /// events without their key are lost.
     async fn put_key(&self, append: &Append) -> Result<(), StoreError> {
         let Some(key) = &append.new_key else { return Ok(()) };
         let length = read::length(self.link, &append.stream.to_string()).await;
@@ -125,25 +126,25 @@ impl Appender<'_> {
         if length != append.expected_length {
             return Ok(());
         }
-        match self.keys.put(&append.stream, key).await? {
+        match self.vault.put(&append.stream, key).await? {
             KeyPut::Stored => Ok(()),
             // Another node was faster with its key, and is about to be with its events.
             KeyPut::Taken => Err(StoreError::Conflict { length }),
         }
     }
 
-    async fn send(&self, append: &Append) -> Result<Answer, SendError> {
+    async fn send(&self, append: &Append) -> Result<AppendAnswer, SendError> {
         let name = append.stream.to_string();
-        // What the server would take for a word of its own: "any", or "none".
+        // The server would take such a length for a word of its own: "any", or "none".
         if i64::try_from(append.expected_length).is_err() {
-            return Ok(Answer::OtherLength(read::length(self.link, &name).await?));
+            return Ok(AppendAnswer::OtherLength(read::length(self.link, &name).await?));
         }
         let events: serde_json::Result<Vec<_>> =
             append.events.iter().map(record::outgoing).collect();
         Ok(send(self.link, &name, append.expected_length, &events?).await?)
     }
 
-    /// The position of the last of these very events, when they stand at the place they are meant for.
+    /// Returns the position of the last event, when the stream has these very events at their place.
     async fn find(&self, append: &Append) -> Result<Option<Position>, StoreError> {
         let count = append.events.len();
         let name = append.stream.to_string();
@@ -154,18 +155,18 @@ impl Appender<'_> {
         Ok(stored.last().filter(|_| same).and_then(record::position))
     }
 
-    async fn heard(&self, position: Position) {
-        let _ = tokio::time::timeout(MAX_TELL, self.tail.wait_for(position)).await;
+    async fn wait_until_published(&self, position: Position) {
+        let _ = tokio::time::timeout(PUBLISH_TIMEOUT, self.tail.wait_for(position)).await;
     }
 }
 
-/// Puts events at the end of a stream, which the server lets nobody do unless it has this length.
+/// Appends events to a stream, which the server refuses unless the stream has the expected length.
 pub(super) async fn send(
     link: &Link,
     name: &str,
     expected_length: Version,
     events: &[EventData],
-) -> Result<Answer, Failure> {
+) -> Result<AppendAnswer, CallError> {
     let expected = match expected_length.checked_sub(1) {
         None => StreamState::NoStream,
         Some(revision) => StreamState::StreamRevision(revision),
@@ -179,11 +180,11 @@ pub(super) async fn send(
     .await
 }
 
-fn written(result: Result<WriteResult, Error>) -> Result<Answer, Error> {
+fn written(result: Result<WriteResult, Error>) -> Result<AppendAnswer, Error> {
     match result {
-        Ok(written) => Ok(Answer::There(record::known(written.position.commit))),
+        Ok(written) => Ok(AppendAnswer::There(record::known(written.position.commit))),
         Err(Error::WrongExpectedVersion { current, .. }) => {
-            Ok(Answer::OtherLength(match current {
+            Ok(AppendAnswer::OtherLength(match current {
                 CurrentRevision::Current(revision) => revision + 1,
                 CurrentRevision::NoStream => 0,
             }))
@@ -196,12 +197,12 @@ fn written(result: Result<WriteResult, Error>) -> Result<Answer, Error> {
 #[derive(Debug, thiserror::Error)]
 enum SendError {
     #[error(transparent)]
-    Failure(#[from] Failure),
+    CallError(#[from] CallError),
     #[error("an event that is not JSON: {0}")]
     NotJson(#[from] serde_json::Error),
 }
 
-/// The server said that it has the events, and then did not have them.
+/// The server acknowledged the events, and then did not have them.
 #[derive(Debug, thiserror::Error)]
 #[error("an event that was acknowledged is not in its stream")]
 struct Lost;

@@ -1,31 +1,30 @@
-//! Looking at a log without touching it: `whence doctor`.
+//! Examines a log for `whence doctor`, without changing it.
 
 use tokio_postgres::Client;
 use whence_events::Position;
-use whence_projections::{inspect_postgres, inspect_writer};
+use whence_projections::inspect_writer;
 
-use super::link::{Link, Opened};
-use super::{KurrentUrl, PATIENCE, read, record, settings};
-use crate::infra::postgres::{PostgresUrl, said};
+use super::link::{Link, OPEN_TIMEOUT, Opened};
+use super::settings::{self, KurrentUrl};
+use super::{read, record};
+use crate::infra::postgres::{PostgresUrl, message};
 use crate::store::findings::{ExamineContext, Findings, Level};
+use crate::store::postgres::inspect_projectors;
 
-/// Events behind the tables that are counted at most.
-const COUNTED: usize = 10_000;
+/// The most events that are counted after the position of a read model.
+const MAX_COUNTED_EVENTS: usize = 10_000;
 
-/// How often a service is given a moment to bring its tables up to a position.
-const LOOKS: usize = 20;
-const MOMENT: std::time::Duration = std::time::Duration::from_millis(100);
-
-/// The log, and how far the read models in Postgres are; the vault there is looked at elsewhere.
+/// Examines the log, and how far the read models in Postgres are. The vault there is examined with the
+/// database.
 pub(in crate::store) async fn examine(
     url: &KurrentUrl,
-    reads: &PostgresUrl,
+    read_db: &PostgresUrl,
     context: &ExamineContext,
     findings: &mut Findings,
 ) {
     let check = "connection";
     let opened = match settings::settings(url.as_str()) {
-        Ok(settings) => Link::open(settings, PATIENCE).await.map_err(|error| error.to_string()),
+        Ok(settings) => Link::open(settings, OPEN_TIMEOUT).await.map_err(|error| error.to_string()),
         Err(error) => Err(error.to_string()),
     };
     let opened = match opened {
@@ -51,8 +50,8 @@ pub(in crate::store) async fn examine(
             findings.ok("positions", format!("the log ends at {position}"));
         }
     }
-    // That it cannot be reached is told where the vault is looked at.
-    if let Ok((client, _driver)) = reads.connect(&[]).await {
+    // A database that cannot be reached is reported where the vault is examined.
+    if let Ok((client, _driver)) = read_db.connect(&[]).await {
         let head = last.as_ref().and_then(record::position).unwrap_or(0);
         if let Err(why) = read_models(&link, head, &client, findings).await {
             let found = format!("how far they are cannot be told: {why}");
@@ -67,23 +66,17 @@ async fn read_models(
     client: &Client,
     findings: &mut Findings,
 ) -> Result<(), String> {
-    let is_led = inspect_writer(client).await.map_err(|error| said(&error))?.is_some();
-    let mut found = inspect_postgres(client).await.map_err(|error| said(&error))?;
-    // What was committed a moment ago may be on its way.
-    for _ in 0..LOOKS {
-        if !is_led || found.iter().all(|found| found.reached.position >= head) {
-            break;
-        }
-        tokio::time::sleep(MOMENT).await;
-        found = inspect_postgres(client).await.map_err(|error| said(&error))?;
-    }
+    let is_led = inspect_writer(client).await.map_err(|error| message(&error))?.is_some();
+    let found = inspect_projectors(client, is_led, head).await.map_err(|error| message(&error))?;
     if found.is_empty() {
         findings.bad(Level::Warn, "read models", "there are none yet", "serve makes them");
     }
     for found in &found {
         let position = found.reached.position;
         let there = read::event_at(link, position).await.map_err(|error| error.to_string())?;
-        let behind = read::all(link, position, COUNTED).await.map_err(|error| error.to_string())?;
+        let behind = read::all(link, position, MAX_COUNTED_EVENTS)
+            .await
+            .map_err(|error| error.to_string())?;
         findings.projector(found, there, behind.len() as u64);
     }
     Ok(())

@@ -1,8 +1,8 @@
-//! The link to the server: one client that works, or none, and the supervisor that mends it.
+//! The link to the server: one client that works, or none, and the supervisor that repairs it.
 //!
-//! The client does not look after itself: one whose first connection failed refuses everything from
-//! then on, one whose leader died keeps asking it, and a subscription that ended stays so. The
-//! supervisor notices, sees whether the client still gets an answer, and makes another if not.
+//! The client does not recover on its own: one whose first connection failed refuses everything from
+//! then on, one whose leader died keeps asking it, and a subscription that ended is not started again.
+//! The supervisor notices, checks whether the client still gets an answer, and makes another if not.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -16,97 +16,100 @@ use whence_events::StreamId;
 
 use super::record;
 use super::tail::Tail;
-use crate::store::OUT_OF_TOUCH;
+use crate::store::MAX_TAIL_SILENCE;
+
+/// How long opening the log waits for a server that does not answer.
+pub(super) const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a call waits for a client that works.
-const MAX_WAIT: Duration = Duration::from_secs(2);
+const CLIENT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long a call takes at most, with all its attempts.
-const MAX_CALL: Duration = Duration::from_secs(5);
+const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a client has to show that it works.
-const MAX_PROBE: Duration = Duration::from_secs(2);
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How often the tail is held against the log. With the time of two answers it stays well below
-/// [`OUT_OF_TOUCH`].
-const HOLD_EVERY: Duration = Duration::from_secs(1);
+/// How often the tail is compared with the log. With the time of two answers it stays well below
+/// [`MAX_TAIL_SILENCE`].
+const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Times that a client is sent on to another leader before it is taken to be lost.
-const MAX_SENT_ON: usize = 3;
+/// How often a client may be redirected to another leader before it is given up.
+const MAX_REDIRECTS: usize = 3;
 
-/// Between two attempts to mend the link: the first, and the longest.
-const PAUSE: Duration = Duration::from_millis(20);
+/// The first and the longest pause between two attempts to repair the link.
+const MIN_PAUSE: Duration = Duration::from_millis(20);
 const MAX_PAUSE: Duration = Duration::from_secs(1);
 
-/// A link that held for so long is mended without a pause when it breaks.
-const HELD: Duration = Duration::from_secs(5);
+/// A link that has worked for this long is repaired without a pause when it breaks.
+const STABLE_AFTER: Duration = Duration::from_secs(5);
 
-/// Codes of gRPC that the client passes on: a call that was broken off, and one that the server could
-/// not bring to an end in time.
+/// Codes of gRPC that the client passes on: a call that was cancelled, and one that the server aborted
+/// because it could not finish in time.
 const CANCELLED: i32 = 1;
 const ABORTED: i32 = 10;
 
-/// Events looked at together while looking for the last one that is ours.
-const BACKWARDS: usize = 256;
+/// How many events are read at a time while looking for the last one of whence.
+const BACKWARD_EVENTS: usize = 256;
 
 /// The client that works now, if one does.
 pub(super) struct Link {
     settings: ClientSettings,
-    current: watch::Sender<Option<Connection>>,
-    /// When it was last known that the tail has told all there is: milliseconds since `opened`.
-    in_touch_at: AtomicU64,
+    current: watch::Sender<Option<LiveClient>>,
+    /// When the tail was last known to have published all events, in milliseconds since `opened`.
+    current_at: AtomicU64,
     opened: Instant,
-    /// The last generation whose tail had told all there was.
+    /// The last generation of the client whose tail had published all events.
     caught_up: AtomicU64,
 }
 
 /// A link that was just made.
 pub(super) struct Opened {
     pub(super) link: Link,
-    /// For the supervisor.
-    pub(super) first: Connection,
+    /// The first client, for the supervisor.
+    pub(super) first: LiveClient,
     /// The last event of the log.
     pub(super) last: Option<ResolvedEvent>,
 }
 
 /// A client that worked when it was made.
 #[derive(Clone)]
-pub(super) struct Connection {
-    /// Tells a client that was reported from the one that took its place.
+pub(super) struct LiveClient {
+    /// The number of the client: tells one that was reported as broken from its successor.
     generation: u64,
     client: Arc<Client>,
 }
 
 /// Why a call has no answer.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Failure {
-    /// The server, or the client, said no.
+pub(super) enum CallError {
+    /// The server, or the client, refused.
     #[error(transparent)]
     Client(#[from] Error),
-    /// There was no server to ask.
+    /// There was no client that works.
     #[error("KurrentDB cannot be reached")]
     Unreachable,
-    /// It did not answer.
+    /// The server did not answer in time.
     #[error("KurrentDB has not answered in time")]
     Late,
 }
 
 impl Link {
-    /// Connects, trying again for as long as `patience` lasts.
+    /// Connects, and tries again until `patience` is over.
     pub(super) async fn open(
         settings: ClientSettings,
         patience: Duration,
-    ) -> Result<Opened, Failure> {
+    ) -> Result<Opened, CallError> {
         let deadline = Instant::now() + patience;
-        let mut pause = PAUSE;
+        let mut pause = MIN_PAUSE;
         loop {
-            match timeout_at(deadline, connect(&settings)).await.unwrap_or(Err(Failure::Late)) {
+            match timeout_at(deadline, connect(&settings)).await.unwrap_or(Err(CallError::Late)) {
                 Ok((client, last)) => {
-                    let first = Connection { generation: 0, client: Arc::new(client) };
+                    let first = LiveClient { generation: 0, client: Arc::new(client) };
                     let current = watch::Sender::new(Some(first.clone()));
-                    let (in_touch_at, opened) = (AtomicU64::new(0), Instant::now());
+                    let (current_at, opened) = (AtomicU64::new(0), Instant::now());
                     let caught_up = AtomicU64::new(first.generation);
-                    let link = Self { settings, current, in_touch_at, opened, caught_up };
+                    let link = Self { settings, current, current_at, opened, caught_up };
                     return Ok(Opened { link, first, last });
                 }
                 Err(error) if error.may_pass() && Instant::now() + pause < deadline => {
@@ -118,13 +121,13 @@ impl Link {
         }
     }
 
-    /// Asks the server, again where the link broke: whatever is asked here may be asked twice.
-    pub(super) async fn call<T, Ask, Answer>(&self, ask: Ask) -> Result<T, Failure>
+    /// Asks the server, and asks again when the link broke: any question may be asked twice.
+    pub(super) async fn call<T, Ask, Answer>(&self, ask: Ask) -> Result<T, CallError>
     where
         Ask: Fn(Arc<Client>) -> Answer + Send,
         Answer: Future<Output = Result<T, Error>> + Send,
     {
-        let deadline = Instant::now() + MAX_CALL;
+        let deadline = Instant::now() + CALL_TIMEOUT;
         loop {
             let connection = self.connection(deadline).await?;
             match timeout_at(deadline, ask(connection.client)).await {
@@ -136,14 +139,14 @@ impl Link {
                 Ok(Err(error)) => return Err(error.into()),
                 Err(_) => {
                     self.report(connection.generation);
-                    return Err(Failure::Late);
+                    return Err(CallError::Late);
                 }
             }
         }
     }
 
-    /// Tails the log and mends the link, for ever.
-    pub(super) async fn supervise(&self, mut connection: Connection, tail: &Tail) {
+    /// Follows the log and repairs the link, without end.
+    pub(super) async fn supervise(&self, mut connection: LiveClient, tail: &Tail) {
         let mut pause = Duration::ZERO;
         let mut changes = self.current.subscribe();
         loop {
@@ -153,65 +156,65 @@ impl Link {
                     tracing::warn!(%why, "the tail of the log broke off");
                     self.report(connection.generation);
                 }
-                why = self.hold_against_log(&connection, tail) => {
+                why = self.check_against_log(&connection, tail) => {
                     tracing::warn!(%why, "the tail of the log is out of touch");
                     self.report(connection.generation);
                 }
                 // It fails only without a sender, which is `self`.
                 _ = changes.wait_for(Option::is_none) => {}
             }
-            if since.elapsed() >= HELD {
+            if since.elapsed() >= STABLE_AFTER {
                 pause = Duration::ZERO;
             }
             let client = self.mend(connection.client, &mut pause).await;
-            connection = Connection { generation: connection.generation + 1, client };
+            connection = LiveClient { generation: connection.generation + 1, client };
             self.current.send_replace(Some(connection.clone()));
         }
     }
 
-    /// Whether the tail has told all that was there a moment ago.
-    pub(super) fn in_touch(&self) -> bool {
-        let at = self.opened + Duration::from_millis(self.in_touch_at.load(Ordering::Relaxed));
-        at.elapsed() <= OUT_OF_TOUCH
+    /// Returns whether the tail has published all events that the log had a moment ago.
+    pub(super) fn is_current(&self) -> bool {
+        let at = self.opened + Duration::from_millis(self.current_at.load(Ordering::Relaxed));
+        at.elapsed() <= MAX_TAIL_SILENCE
     }
 
-    /// Whether the tail has told all that was there when the link was last mended.
+    /// Returns whether the tail has published all events that the log had when the link was last repaired.
     pub(super) fn is_caught_up(&self) -> bool {
         let generation = self.caught_up.load(Ordering::Relaxed);
         self.current.borrow().as_ref().is_some_and(|now| now.generation == generation)
     }
 
-    /// Holds the tail against the log now and then: returns when there is no answer, or when the
-    /// subscription is silent about something that is there.
-    async fn hold_against_log(&self, connection: &Connection, tail: &Tail) -> Failure {
+    /// Compares the tail with the log at intervals. Returns when the server does not answer, or when the
+    /// subscription does not deliver an event that the log has.
+    async fn check_against_log(&self, connection: &LiveClient, tail: &Tail) -> CallError {
         loop {
             let asked = self.opened.elapsed();
-            let head = match timeout(MAX_PROBE, last_event(&connection.client)).await {
+            let head = match timeout(PROBE_TIMEOUT, last_event(&connection.client)).await {
                 Ok(Ok(last)) => last.as_ref().and_then(record::position).unwrap_or(0),
                 Ok(Err(error)) => return error.into(),
-                Err(_) => return Failure::Late,
+                Err(_) => return CallError::Late,
             };
-            let mut told = tail.told();
-            while timeout(MAX_PROBE, tail.wait_for(head)).await.is_err() {
-                // With much to catch up on it takes long, but it moves.
-                if tail.told() == told {
-                    return Failure::Late;
+            let mut published = tail.published();
+            while timeout(PROBE_TIMEOUT, tail.wait_for(head)).await.is_err() {
+                // Catching up on many events takes long, but makes progress.
+                if tail.published() == published {
+                    return CallError::Late;
                 }
-                told = tail.told();
+                published = tail.published();
             }
             let asked = u64::try_from(asked.as_millis()).unwrap_or(u64::MAX);
-            self.in_touch_at.store(asked, Ordering::Relaxed);
+            self.current_at.store(asked, Ordering::Relaxed);
             self.caught_up.store(connection.generation, Ordering::Relaxed);
-            tokio::time::sleep(HOLD_EVERY).await;
+            tokio::time::sleep(CHECK_INTERVAL).await;
         }
     }
 
-    /// A client that works: the old one, when that does after all, for each new one costs some memory
-    /// that the library does not give back.
+    /// Returns a client that works: the old one, if it works after all, since each new one costs some
+    /// memory that the library does not give back.
     async fn mend(&self, old: Arc<Client>, pause: &mut Duration) -> Arc<Client> {
         loop {
             tokio::time::sleep(*pause).await;
-            *pause = (*pause * 2).clamp(PAUSE, MAX_PAUSE);
+            *pause = (*pause * 2).clamp(MIN_PAUSE, MAX_PAUSE);
             if probe(&old).await.is_ok() {
                 return old;
             }
@@ -222,17 +225,17 @@ impl Link {
         }
     }
 
-    /// The client of now; waits for one that works, within bounds.
-    async fn connection(&self, deadline: Instant) -> Result<Connection, Failure> {
+    /// Returns the current client, and waits for one that works until the deadline.
+    async fn connection(&self, deadline: Instant) -> Result<LiveClient, CallError> {
         let mut changes = self.current.subscribe();
-        let deadline = deadline.min(Instant::now() + MAX_WAIT);
+        let deadline = deadline.min(Instant::now() + CLIENT_TIMEOUT);
         match timeout_at(deadline, changes.wait_for(Option::is_some)).await {
-            Ok(Ok(connection)) => connection.clone().ok_or(Failure::Unreachable),
-            Ok(Err(_)) | Err(_) => Err(Failure::Unreachable),
+            Ok(Ok(connection)) => connection.clone().ok_or(CallError::Unreachable),
+            Ok(Err(_)) | Err(_) => Err(CallError::Unreachable),
         }
     }
 
-    /// A connection broke. Says so once: whoever comes late does not break its successor.
+    /// Reports a broken client to the supervisor, once: a late report does not affect its successor.
     fn report(&self, generation: u64) {
         self.current.send_if_modified(|current| {
             let is_it = current.as_ref().is_some_and(|now| now.generation == generation);
@@ -244,43 +247,43 @@ impl Link {
     }
 }
 
-impl Failure {
-    /// Whether it may go away by itself.
+impl CallError {
+    /// Returns whether trying again may help.
     fn may_pass(&self) -> bool {
         !matches!(self, Self::Client(Error::AccessDenied | Error::InitializationError(_)))
     }
 }
 
-/// A new client, that has shown that it works, and the last event of the log.
-async fn connect(settings: &ClientSettings) -> Result<(Client, Option<ResolvedEvent>), Failure> {
+/// Returns a new client that has shown that it works, and the last event of the log.
+async fn connect(settings: &ClientSettings) -> Result<(Client, Option<ResolvedEvent>), CallError> {
     let (settings, runtime) = (settings.clone(), tokio::runtime::Handle::current());
-    // It reads the certificates of the system, which takes tens of milliseconds.
+    // Making a client reads the certificates of the system, which takes tens of milliseconds.
     let made = tokio::task::spawn_blocking(|| Client::with_runtime_handle(runtime, settings));
-    // It panics on a file of certificates that holds something else.
+    // It panics when a file of certificates holds something else.
     let made = made.await.map_err(|_| unusable("a file of certificates cannot be read"))?;
     let client = made.map_err(|error| unusable(&error.to_string()))?;
     let head = probe(&client).await?;
     Ok((client, head))
 }
 
-fn unusable(why: &str) -> Failure {
+fn unusable(why: &str) -> CallError {
     Error::InitializationError(why.to_owned()).into()
 }
 
-/// Sees whether a client works: whether the leader answers it.
-async fn probe(client: &Client) -> Result<Option<ResolvedEvent>, Failure> {
-    for _ in 0..MAX_SENT_ON {
-        match timeout(MAX_PROBE, last_event(client)).await {
-            // The client has heard where the leader is, and asks there next.
+/// Checks that a client works, which means that the leader answers it, and returns the last event.
+async fn probe(client: &Client) -> Result<Option<ResolvedEvent>, CallError> {
+    for _ in 0..MAX_REDIRECTS {
+        match timeout(PROBE_TIMEOUT, last_event(client)).await {
+            // The client has learned where the leader is, and asks there next.
             Ok(Err(Error::NotLeaderException(_))) => {}
             Ok(answer) => return Ok(answer?),
-            Err(_) => return Err(Failure::Late),
+            Err(_) => return Err(CallError::Late),
         }
     }
-    Err(Failure::Unreachable)
+    Err(CallError::Unreachable)
 }
 
-/// The last event of ours, as the leader has it.
+/// Returns the last event of whence, as the leader has it.
 pub(super) async fn last_event(client: &Client) -> Result<Option<ResolvedEvent>, Error> {
     let mut from = StreamPosition::End;
     let mut count = 1;
@@ -299,11 +302,11 @@ pub(super) async fn last_event(client: &Client) -> Result<Option<ResolvedEvent>,
         if seen < count {
             return Ok(None);
         }
-        count = BACKWARDS;
+        count = BACKWARD_EVENTS;
     }
 }
 
-/// Whether it says that this client has to be looked after, rather than something about the question.
+/// Returns whether an error means that the client has to be checked, and not something about the question.
 fn breaks_link(error: &Error) -> bool {
     match error {
         Error::Grpc { code, .. } => [CANCELLED, ABORTED].contains(&i32::from(*code)),

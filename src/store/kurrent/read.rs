@@ -1,4 +1,4 @@
-//! Reading, in pages.
+//! Reads the log in pages.
 
 use std::sync::Arc;
 
@@ -7,32 +7,32 @@ use eventstore::{
 };
 use whence_events::{EventId, Position, Recorded, StreamId, Version};
 
-use super::link::{Failure, Link, last_event};
+use super::link::{CallError, Link, last_event};
 use super::record::{self, Unreadable};
 
-/// Events in one question at most: bounds how long its answer takes.
-const PAGE: usize = 1000;
+/// The most events in one page: bounds how long the answer of the server takes.
+const PAGE_EVENTS: usize = 1000;
 
-/// Why nothing can be read.
+/// Why events cannot be read.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ReadError {
+pub(super) enum KurrentReadError {
     #[error(transparent)]
-    Failure(#[from] Failure),
+    CallError(#[from] CallError),
     #[error(transparent)]
     Unreadable(#[from] Unreadable),
 }
 
-/// Up to `limit` events of a stream from version `from` on.
+/// Returns up to `limit` events of a stream from version `from` on.
 pub(super) async fn stream(
     link: &Link,
     stream: &StreamId,
     from: Version,
     limit: usize,
-) -> Result<Vec<Recorded>, ReadError> {
+) -> Result<Vec<Recorded>, KurrentReadError> {
     let name = stream.to_string();
     let mut events = Vec::new();
     while events.len() < limit {
-        let count = (limit - events.len()).min(PAGE);
+        let count = (limit - events.len()).min(PAGE_EVENTS);
         let page = stream_page(link, &name, from + events.len() as u64, count).await?;
         let full = page.len() == count;
         for event in page {
@@ -45,14 +45,14 @@ pub(super) async fn stream(
     Ok(events)
 }
 
-/// Up to `count` events of a stream as the server gives them.
+/// Returns up to `count` events of a stream as the server gives them.
 pub(super) async fn stream_page(
     link: &Link,
     name: &str,
     from: Version,
     count: usize,
-) -> Result<Vec<ResolvedEvent>, Failure> {
-    // The server counts in signed numbers and takes what is beyond those for something else.
+) -> Result<Vec<ResolvedEvent>, CallError> {
+    // The server counts in signed numbers and takes larger ones for something else.
     if i64::try_from(from).is_err() {
         return Ok(vec![]);
     }
@@ -64,8 +64,8 @@ pub(super) async fn stream_page(
     .await
 }
 
-/// How many events a stream holds.
-pub(super) async fn length(link: &Link, name: &str) -> Result<Version, Failure> {
+/// Returns the number of events in a stream.
+pub(super) async fn length(link: &Link, name: &str) -> Result<Version, CallError> {
     let options = ReadStreamOptions::default().requires_leader(true).max_count(1);
     let options = &options.position(StreamPosition::End).backwards();
     let last = link.call(|client: Arc<Client>| async move {
@@ -74,16 +74,16 @@ pub(super) async fn length(link: &Link, name: &str) -> Result<Version, Failure> 
     Ok(last.await?.first().map_or(0, |last| last.get_original_event().revision + 1))
 }
 
-/// Up to `limit` events after position `after`.
+/// Returns up to `limit` events after position `after`.
 pub(super) async fn all(
     link: &Link,
     mut after: Position,
     limit: usize,
-) -> Result<Vec<Recorded>, ReadError> {
+) -> Result<Vec<Recorded>, KurrentReadError> {
     let mut events = Vec::new();
     while events.len() < limit && i64::try_from(after).is_ok() {
         // A read begins with the event at the position that it is given, which is known already.
-        let count = (limit - events.len()).min(PAGE) + 1;
+        let count = (limit - events.len()).min(PAGE_EVENTS) + 1;
         let page = all_page(link, after, count).await?;
         let full = page.len() == count;
         for event in page {
@@ -103,14 +103,17 @@ pub(super) async fn all(
     Ok(events)
 }
 
-/// Position of the last event; 0 when there is none.
-pub(super) async fn head(link: &Link) -> Result<Position, Failure> {
+/// Returns the position of the last event; 0 when there is none.
+pub(super) async fn head(link: &Link) -> Result<Position, CallError> {
     let last = link.call(|client: Arc<Client>| async move { last_event(&client).await });
     Ok(last.await?.as_ref().and_then(record::position).unwrap_or(0))
 }
 
-/// The id of the event at a position, which another log may have made up.
-pub(super) async fn event_at(link: &Link, position: Position) -> Result<Option<EventId>, Failure> {
+/// Returns the id of the event at a position, which may come from another log.
+pub(super) async fn event_at(
+    link: &Link,
+    position: Position,
+) -> Result<Option<EventId>, CallError> {
     if record::known(position).is_none() || position > head(link).await? {
         return Ok(None);
     }
@@ -119,8 +122,8 @@ pub(super) async fn event_at(link: &Link, position: Position) -> Result<Option<E
     let options = &options.position(StreamPosition::Position(at));
     let there = link.call(|client: Arc<Client>| async move {
         match async { drained(client.read_all(options).await?).await }.await {
-            // Where no record begins the server reads nonsense, and says that something went wrong.
-            // So it does when something did.
+            // At a position where no record begins the server reads nonsense and reports a failure, just
+            // as it does when it really failed. In that case the question that follows fails, too.
             Err(Error::ServerError(_)) => last_event(&client).await.map(|_| vec![]),
             answer => answer,
         }
@@ -134,7 +137,7 @@ async fn all_page(
     link: &Link,
     after: Position,
     count: usize,
-) -> Result<Vec<ResolvedEvent>, Failure> {
+) -> Result<Vec<ResolvedEvent>, CallError> {
     let options = ReadAllOptions::default().requires_leader(true).filter(record::ours());
     let options = &options.max_count(count).position(match after {
         0 => StreamPosition::Start,

@@ -1,16 +1,16 @@
-//! The connection string: what was given, and what this client needs beside it.
+//! The connection string: what was given, and what this client needs in addition.
 
 use std::fmt;
 
 use eventstore::{ClientSettings, NodePreference};
 
-use super::KurrentOpenError;
+use super::error::KurrentOpenError;
 
-/// What is added unless it was given, in milliseconds. The client waits for the interval before its
+/// Parameters that are added unless they were given, in milliseconds. The client waits for the interval before its
 /// first attempt, too, and the time-out bounds how long it waits for a node that does not answer.
 const DEFAULTS: [(&str, &str); 2] = [("discoveryInterval", "20"), ("gossipTimeout", "1000")];
 
-/// Fewer attempts than this and the client gives up before the first one.
+/// The fewest attempts to find a leader: with fewer, the client gives up before the first one.
 const FEWEST_ATTEMPTS: usize = 2;
 
 /// A connection string of KurrentDB. Its password is in no message and no `Debug`.
@@ -21,22 +21,19 @@ pub struct KurrentUrl {
 }
 
 impl KurrentUrl {
-    /// Checks a connection string.
-    ///
-    /// # Errors
-    /// [`KurrentOpenError::ConnectionString`].
+    /// Parses a connection string.
     pub fn parse(text: &str) -> Result<Self, KurrentOpenError> {
         Ok(Self { text: text.to_owned(), hosts: hosts(&settings(text)?) })
     }
 
-    /// As it was given, password and all.
+    /// Returns the connection string as it was given, including the password.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.text
     }
 }
 
-/// The nodes, for people.
+/// Shows the nodes to people.
 impl fmt::Display for KurrentUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.hosts)
@@ -49,10 +46,8 @@ impl fmt::Debug for KurrentUrl {
     }
 }
 
-/// Settings out of a connection string.
-///
-/// # Errors
-/// When it is none. The message does not repeat it: there may be a password in it.
+/// Returns the settings that a connection string means. The error does not repeat the string: there may
+/// be a password in it.
 pub(super) fn settings(url: &str) -> Result<ClientSettings, KurrentOpenError> {
     let given = parsed(url)?;
     let query = url.split_once('?').map_or("", |(_, query)| query).to_lowercase();
@@ -72,7 +67,7 @@ pub(super) fn settings(url: &str) -> Result<ClientSettings, KurrentOpenError> {
     parsed(&format!("{url}{separator}{}", extra.join("&")))
 }
 
-/// The nodes, for people.
+/// Returns the nodes as text, for people.
 pub(super) fn hosts(settings: &ClientSettings) -> String {
     let hosts = settings.hosts().iter().map(|node| format!("{}:{}", node.host, node.port));
     hosts.collect::<Vec<_>>().join(", ")

@@ -1,4 +1,4 @@
-//! The tail: one subscription to everything, told on as batches without a gap or a repeat.
+//! The tail: one subscription to all streams, published as batches without a gap or a repeat.
 
 use std::any::Any;
 use std::panic::AssertUnwindSafe;
@@ -12,46 +12,44 @@ use tracing::{Dispatch, Level, span};
 use whence_events::{Position, Recorded};
 
 use super::record;
-use crate::store::Batch;
+use crate::store::{Batch, TAIL_CAPACITY};
 
-/// Batches a reader of the tail may be behind before it has to read the log.
-const TAIL: usize = 1024;
-
-/// Events in one batch at most.
+/// The most events in one batch.
 const MAX_BATCH: usize = 512;
 
-/// Who tails the log, and how far they were told.
+/// The readers of the tail, and how far the log was published to them.
 pub(super) struct Tail {
     batches: broadcast::Sender<Batch>,
-    /// Position of the last event that was told, or was there before.
-    told: watch::Sender<Position>,
+    /// The position of the last event that was published, or that the log had before.
+    published: watch::Sender<Position>,
 }
 
 impl Tail {
-    /// Begins behind the event at `head`.
+    /// Returns a tail that begins after the event at `head`.
     pub(super) fn new(head: Position) -> Self {
-        Self { batches: broadcast::channel(TAIL).0, told: watch::Sender::new(head) }
+        Self { batches: broadcast::channel(TAIL_CAPACITY).0, published: watch::Sender::new(head) }
     }
 
-    pub(super) fn listen(&self) -> broadcast::Receiver<Batch> {
+    pub(super) fn subscribe(&self) -> broadcast::Receiver<Batch> {
         self.batches.subscribe()
     }
 
-    pub(super) fn told(&self) -> Position {
-        *self.told.borrow()
+    /// Returns the position up to which the log was published.
+    pub(super) fn published(&self) -> Position {
+        *self.published.borrow()
     }
 
-    /// Waits until the event at `position` was told.
+    /// Waits until the event at `position` was published.
     pub(super) async fn wait_for(&self, position: Position) {
         // It fails only without a sender, which is `self`.
-        let _ = self.told.subscribe().wait_for(|told| *told >= position).await;
+        let _ = self.published.subscribe().wait_for(|published| *published >= position).await;
     }
 
-    /// Tells what is appended, until the subscription ends, and then why it did.
-    pub(super) async fn follow(&self, client: &Client) -> Ended {
+    /// Publishes what is appended until the subscription ends, and returns why it ended.
+    pub(super) async fn follow(&self, client: &Client) -> SubscriptionEnd {
         let options = SubscribeToAllOptions::default().filter(record::ours());
-        // A subscription begins strictly behind the position it is given.
-        let options = options.position(match self.told() {
+        // A subscription begins strictly after the position that it is given.
+        let options = options.position(match self.published() {
             0 => StreamPosition::Start,
             commit => StreamPosition::Position(eventstore::Position { commit, prepare: commit }),
         });
@@ -66,16 +64,16 @@ impl Tail {
                     None
                 }
             });
-            self.tell(arrived);
+            self.publish(arrived);
             if let Some(why) = ended {
                 return why;
             }
         }
-        Ended::Cleanly
+        SubscriptionEnd::Cleanly
     }
 
-    fn tell(&self, arrived: impl Iterator<Item = ResolvedEvent>) {
-        let mut after = self.told();
+    fn publish(&self, arrived: impl Iterator<Item = ResolvedEvent>) {
+        let mut after = self.published();
         let mut last = after;
         let mut events = Vec::new();
         for event in arrived {
@@ -86,19 +84,19 @@ impl Tail {
                 }
                 Err(unreadable) if unreadable.position > last => {
                     tracing::error!(error = %unreadable, "an event of the log is damaged");
-                    // Left out: the next batch then stands behind a gap, and whoever reads the log
-                    // to close that is told what is wrong, and stops there.
+                    // Left out: the next batch then begins after a gap, and a reader that reads the
+                    // log to close the gap gets the error, and stops there.
                     self.send(after, std::mem::take(&mut events));
                     last = unreadable.position;
                     after = last;
                 }
-                // Told before, or in a stream that is not ours although its name begins so.
+                // Published before, or in a stream that is not of whence although its name begins so.
                 Ok(_) | Err(_) => {}
             }
         }
         self.send(after, events);
-        // Only now: whoever waited for this finds the batch in the tail.
-        self.told.send_replace(last);
+        // Only now: a caller that waited for this position finds the batch in the tail.
+        self.published.send_replace(last);
     }
 
     fn send(&self, after: Position, events: Vec<Recorded>) {
@@ -110,22 +108,24 @@ impl Tail {
 
 /// Why a subscription ended.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum Ended {
-    /// The server had nothing to say about it.
+pub(super) enum SubscriptionEnd {
+    /// The server ended it without an error.
     #[error("the server has ended the subscription")]
     Cleanly,
-    /// A fault of the client, which it has reported itself.
+    /// The client panicked, which it has reported itself.
     #[error("the client has panicked")]
     Panicked,
-    /// The client said so.
+    /// The client returned an error.
     #[error(transparent)]
     Client(#[from] eventstore::Error),
 }
 
-/// The events of a subscription, and why it ended.
+/// Returns the events of a subscription, and at last why it ended.
 ///
-/// One stream over its whole life: a wait for the next event that is given up loses the subscription.
-fn arriving(subscription: Subscription) -> impl Stream<Item = Result<ResolvedEvent, Ended>> {
+/// One stream lasts as long as the subscription: dropping a wait for the next event would lose it.
+fn arriving(
+    subscription: Subscription,
+) -> impl Stream<Item = Result<ResolvedEvent, SubscriptionEnd>> {
     let way_out = Dispatch::new(WayOut);
     stream::unfold(Some((subscription, way_out)), |live| async {
         let (mut subscription, way_out) = live?;
@@ -138,18 +138,19 @@ fn arriving(subscription: Subscription) -> impl Stream<Item = Result<ResolvedEve
     })
 }
 
-fn ended_by(panic: &(dyn Any + Send)) -> Ended {
-    if panic.is::<EndedCleanly>() { Ended::Cleanly } else { Ended::Panicked }
+fn ended_by(panic: &(dyn Any + Send)) -> SubscriptionEnd {
+    if panic.is::<EndedCleanly>() { SubscriptionEnd::Cleanly } else { SubscriptionEnd::Panicked }
 }
 
-/// The only way out of a loop of the client.
+/// The only way out of an endless loop of the client.
 ///
-/// Releases up to 1.2.0 ask a subscription that the server has ended cleanly for its next message, at
-/// once, for ever, inside of one poll: no time-out and no abort gets a word in. All they do in that
-/// loop is warn, and only there. So the warning, heard on this one future only, unwinds out of it, up
-/// to [`arriving`]. `a_tail_goes_on_when_its_subscription_ends_cleanly` hangs if that ever changes.
+/// Releases up to 1.2.0 ask a subscription that the server has ended cleanly for its next message, again
+/// and again without end, inside of one poll: neither a time-out nor an abort can interrupt it. All they
+/// do in that loop is warn, and they warn only there. So the warning, received on this one future only,
+/// unwinds out of the loop, up to [`arriving`]. `a_tail_goes_on_when_its_subscription_ends_cleanly` hangs if that ever changes.
 struct WayOut;
 
+/// The payload of the unwinding that means a clean end.
 struct EndedCleanly;
 
 impl tracing::Subscriber for WayOut {

@@ -1,44 +1,41 @@
-//! Giving and taking a whole log: `whence copy`.
+//! Gives and takes a whole log for `whence copy`.
 
 use async_trait::async_trait;
 use whence_events::{Position, Recorded};
 
-use super::append::{self, Answer};
+use super::append::{self, AppendAnswer};
 use super::{KurrentStore, read, record};
-use crate::store::{
-    EventStore, KeyPlace, PostgresVault, StoreError, StoredKey, Transfer, postgres::CopyLock,
-};
+use crate::store::{EventStore, KeyPlace, StoreError, StoredKey, Transfer, postgres::CopyLock};
 
-/// A log in KurrentDB as one side of a copy, with the vault beside it.
+/// A log in KurrentDB and its vault in Postgres, as one side of a copy.
 pub(in crate::store) struct KurrentTransfer {
     store: KurrentStore,
-    vault: PostgresVault,
-    /// On the database of the vault: the log itself has nothing that can be locked.
+    /// The lock on the database of the vault: the log itself has nothing that can be locked.
     _lock: CopyLock,
 }
 
 impl KurrentTransfer {
-    /// Of a log that is open, its vault, and the lock on the database of that.
-    pub(in crate::store) fn new(store: KurrentStore, vault: PostgresVault, lock: CopyLock) -> Self {
-        Self { store, vault, _lock: lock }
+    /// Takes an open log, and the lock on the database of its vault.
+    pub(in crate::store) fn new(store: KurrentStore, lock: CopyLock) -> Self {
+        Self { store, _lock: lock }
     }
 
-    /// Appends neighbours of one stream; their place is the one they had. Gives the position of the
-    /// last, when the server tells it.
+    /// Appends consecutive events of one stream, at the versions that they had. Returns the position of
+    /// the last, when the server reports it.
     async fn append(&self, run: &[Recorded]) -> Result<Option<Position>, StoreError> {
         let [first, ..] = run else { return Ok(None) };
         let name = first.stream.to_string();
         let events: serde_json::Result<Vec<_>> = run.iter().map(record::copied).collect();
         let events = events.map_err(StoreError::unavailable)?;
-        let sent = append::send(&self.store.shared.link, &name, first.version, &events).await;
+        let sent = append::send(&self.store.supervised.link, &name, first.version, &events).await;
         match sent.map_err(StoreError::unavailable)? {
-            Answer::There(position) => Ok(position),
-            Answer::OtherLength(length) => Err(StoreError::Conflict { length }),
+            AppendAnswer::There(position) => Ok(position),
+            AppendAnswer::OtherLength(length) => Err(StoreError::Conflict { length }),
         }
     }
 
     async fn head(&self) -> Result<Position, StoreError> {
-        read::head(&self.store.shared.link).await.map_err(StoreError::unavailable)
+        read::head(&self.store.supervised.link).await.map_err(StoreError::unavailable)
     }
 }
 
@@ -48,8 +45,8 @@ impl Transfer for KurrentTransfer {
         &self.store
     }
 
-    /// One append after the other, each acknowledged before the next is sent: only that keeps the
-    /// order of the log, for the server orders what is under way together as it likes.
+    // One append after the other, each acknowledged before the next is sent: only that keeps the
+    // order of the log, since the server may reorder appends that are in flight together.
     async fn import(&self, after: Position, events: &[Recorded]) -> Result<Position, StoreError> {
         let head = self.head().await?;
         if head != after {
@@ -70,10 +67,10 @@ impl Transfer for KurrentTransfer {
         after: Option<&KeyPlace>,
         limit: usize,
     ) -> Result<Vec<StoredKey>, StoreError> {
-        self.vault.keys(after, limit).await
+        self.store.vault.keys(after, limit).await
     }
 
     async fn import_keys(&self, keys: &[StoredKey]) -> Result<(), StoreError> {
-        self.vault.import_keys(keys).await
+        self.store.vault.import_keys(keys).await
     }
 }

@@ -1,9 +1,9 @@
-//! Events as arrays, a column each, for statements that insert many.
+//! Events as arrays, one for each column, for statements that insert many.
 
 use uuid::Uuid;
 use whence_events::{Event, EventId, Metadata};
 
-/// What an event brings along wherever it is put.
+/// The columns of events that every insert has, whatever the position and the stream.
 #[derive(Default)]
 pub(super) struct EventColumns<'a> {
     pub(super) occurred: Vec<i64>,
@@ -16,7 +16,7 @@ pub(super) struct EventColumns<'a> {
 }
 
 impl<'a> EventColumns<'a> {
-    /// One more event, with its bytes as they are to be stored.
+    /// Adds an event, with its bytes as they are to be stored.
     pub(super) fn push(
         &mut self,
         id: EventId,

@@ -1,4 +1,4 @@
-//! Looking at a log, or a vault, without touching it: `whence doctor`.
+//! Examines a log, or a vault, for `whence doctor`, without changing it.
 
 use std::cmp::Ordering;
 
@@ -9,29 +9,26 @@ use whence_events::{EventId, Position, Timestamp};
 use whence_projections::{ProjectorState, inspect_postgres, inspect_writer};
 
 use super::open::{LOG, OLDEST_SERVER, VAULT};
-use super::read::clamped;
-use crate::infra::postgres::{PostgresUrl, said};
+use crate::infra::postgres::{PostgresUrl, message};
 use crate::infra::sealing::opens;
-use crate::store::findings::{ExamineContext, Findings, Level};
+use crate::store::clamped;
+use crate::store::findings::{EXAMINE_INTERVAL, EXAMINE_TRIES, ExamineContext, Findings, Level};
 
-/// Events at the end of the log, and keys, that are looked at.
-const TAIL: i64 = 1000;
-const KEYS: i64 = 50;
+/// How many events at the end of the log, and how many keys, are examined.
+const EXAMINED_EVENTS: i64 = 1000;
+const EXAMINED_KEYS: i64 = 50;
 
-/// How often a service is given a moment to bring its tables up to a position.
-const LOOKS: usize = 20;
-const MOMENT: std::time::Duration = std::time::Duration::from_millis(100);
-
-/// What is in the database.
+/// The parts that a database has to have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::store) enum Parts {
     /// The log and its vault.
     All,
-    /// The vault of a log that is elsewhere.
+    /// The vault of a log that is in another database.
     #[cfg_attr(not(feature = "kurrentdb"), expect(dead_code, reason = "there is no such log"))]
     Vault,
 }
 
+/// Examines the database at a URL.
 pub(in crate::store) async fn examine(
     url: &PostgresUrl,
     parts: Parts,
@@ -49,21 +46,22 @@ pub(in crate::store) async fn examine(
         }
     };
     findings.ok(check, format!("Postgres at {url} answers"));
-    let mut patient = Patient { client: &client, parts, findings };
-    if let Err(error) = patient.look(url, context).await {
-        let found = format!("the database {url} cannot be examined: {}", said(&error));
+    let mut examination = Examination { client: &client, parts, findings };
+    if let Err(error) = examination.run(url, context).await {
+        let found = format!("the database {url} cannot be examined: {}", message(&error));
         findings.bad(Level::Fail, "database", found, "see the log of the server");
     }
 }
 
-struct Patient<'a> {
+/// A database that is being examined, and what was found so far.
+struct Examination<'a> {
     client: &'a Client,
     parts: Parts,
     findings: &'a mut Findings,
 }
 
-impl Patient<'_> {
-    async fn look(&mut self, url: &PostgresUrl, context: &ExamineContext) -> Result<(), Error> {
+impl Examination<'_> {
+    async fn run(&mut self, url: &PostgresUrl, context: &ExamineContext) -> Result<(), Error> {
         self.server().await?;
         self.clock(context).await?;
         self.durability().await?;
@@ -125,7 +123,7 @@ impl Patient<'_> {
 
     async fn clock(&mut self, context: &ExamineContext) -> Result<(), Error> {
         let sql = "SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
-        // Half of the way there and back.
+        // The server is asked half way between the two readings of the clock here.
         let before = context.clock.now().as_micros();
         let row = self.client.query_one(sql, &[]).await?;
         let after = context.clock.now().as_micros();
@@ -143,7 +141,7 @@ impl Patient<'_> {
         let check = "durability";
         let (flushed, whole): (bool, bool) = (row.try_get(0)?, row.try_get(1)?);
         if !flushed {
-            let found = "fsync is off: a crash of the machine takes what was accontextd";
+            let found = "fsync is off: a crash of the machine takes what was acknowledged";
             self.findings.bad(Level::Fail, check, found, "set fsync = on and restart Postgres");
         }
         if !whole {
@@ -161,7 +159,7 @@ impl Patient<'_> {
         Ok(())
     }
 
-    /// Whether the formats are such that can be looked into.
+    /// Returns whether the parts are in formats that can be examined.
     async fn migrations(&mut self) -> Result<bool, Error> {
         let mut known = true;
         let parts: &[(&str, usize)] = match self.parts {
@@ -185,7 +183,7 @@ impl Patient<'_> {
                     let found = format!("the {part} has format {format} of {newest}");
                     let advice = "serve brings it up to date";
                     self.findings.bad(Level::Warn, check, found, advice);
-                    // Nothing of it may be there yet.
+                    // Its tables may not exist yet.
                     known &= format > 0;
                 }
                 Ordering::Equal => {
@@ -209,7 +207,7 @@ impl Patient<'_> {
         }
         let sql = "SELECT subject, generation, wrapped FROM vault.subject_keys
                    WHERE wrapped IS NOT NULL LIMIT $1";
-        let rows = self.client.query(sql, &[&KEYS]).await?;
+        let rows = self.client.query(sql, &[&EXAMINED_KEYS]).await?;
         let mut damaged = 0;
         for row in &rows {
             let (subject, wrapped): (&str, &[u8]) = (row.try_get(0)?, row.try_get(2)?);
@@ -220,7 +218,7 @@ impl Patient<'_> {
         Ok(())
     }
 
-    /// Tries what they have to refuse, on no row at all and never committed.
+    /// Tries the changes that the triggers have to refuse, on no row at all and never committed.
     async fn triggers(&mut self) -> Result<(), Error> {
         let check = "immutability";
         for table in ["events", "streams"] {
@@ -253,7 +251,7 @@ impl Patient<'_> {
         self.client.batch_execute("ROLLBACK").await?;
         match done {
             Ok(()) => Ok(false),
-            // By the trigger; or before it was asked, where this user may change nothing at all.
+            // Refused by the trigger; or before it ran, where this user may change nothing at all.
             Err(error) => match error.code() {
                 Some(
                     &SqlState::RESTRICT_VIOLATION
@@ -272,7 +270,7 @@ impl Patient<'_> {
                    FROM log.head h LEFT JOIN
                      (SELECT position FROM log.events ORDER BY position DESC LIMIT $1) t ON true
                    GROUP BY h.position, h.recorded_at";
-        let row = self.client.query_one(sql, &[&TAIL]).await?;
+        let row = self.client.query_one(sql, &[&EXAMINED_EVENTS]).await?;
         let (head, count): (i64, i64) = (row.try_get(0)?, row.try_get(2)?);
         let (first, last): (i64, i64) = (row.try_get(3)?, row.try_get(4)?);
         let gaps = last + 1 - first != count;
@@ -282,6 +280,7 @@ impl Patient<'_> {
         Ok(head.cast_unsigned())
     }
 
+    /// Returns whether a node writes the read models.
     async fn leader(&mut self) -> Result<bool, Error> {
         let leader = inspect_writer(self.client).await?;
         self.findings.ok(
@@ -296,15 +295,7 @@ impl Patient<'_> {
 
     async fn read_models(&mut self, head: Position) -> Result<(), Error> {
         let is_led = self.leader().await?;
-        let mut found = inspect_postgres(self.client).await?;
-        let is_behind = |found: &[ProjectorState]| found.iter().any(|f| f.reached.position < head);
-        for _ in 0..LOOKS {
-            if !is_led || !is_behind(&found) {
-                break;
-            }
-            tokio::time::sleep(MOMENT).await;
-            found = inspect_postgres(self.client).await?;
-        }
+        let found = inspect_projectors(self.client, is_led, head).await?;
         if found.is_empty() {
             let advice = "serve makes them";
             self.findings.bad(Level::Warn, "read models", "there are none yet", advice);
@@ -318,4 +309,22 @@ impl Patient<'_> {
         }
         Ok(())
     }
+}
+
+/// Returns how far the read models are. When a node writes them (`is_led`), it gets a moment to reach
+/// `head`: what was committed just before may be on its way.
+pub(in crate::store) async fn inspect_projectors(
+    client: &Client,
+    is_led: bool,
+    head: Position,
+) -> Result<Vec<ProjectorState>, Error> {
+    let mut found = inspect_postgres(client).await?;
+    for _ in 0..EXAMINE_TRIES {
+        if !is_led || found.iter().all(|found| found.reached.position >= head) {
+            break;
+        }
+        tokio::time::sleep(EXAMINE_INTERVAL).await;
+        found = inspect_postgres(client).await?;
+    }
+    Ok(found)
 }

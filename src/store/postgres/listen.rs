@@ -1,4 +1,4 @@
-//! The tail: own batches from memory, those of other nodes from the log, all in one order.
+//! The tail: batches of this node from memory, those of other nodes from the log, all in one order.
 
 use std::sync::{Arc, Mutex as Lock, PoisonError};
 use std::time::Duration;
@@ -8,174 +8,177 @@ use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::AsyncMessage;
 use whence_events::{Position, Recorded};
 
-use super::read::Readers;
+use super::read::PostgresReaders;
 use crate::infra::errors::with_causes;
 use crate::infra::postgres::PostgresUrl;
-use crate::store::{Batch, OUT_OF_TOUCH, StoreError};
+use crate::store::{Batch, MAX_TAIL_SILENCE, StoreError, TAIL_CAPACITY};
 
-/// Batches a reader of the tail may be behind before it has to read the log.
-const TAIL: usize = 1024;
+/// Events of other nodes that are read and published at a time.
+const CATCH_UP_EVENTS: u64 = 1024;
 
-/// Events of other nodes that are read and told at a time.
-const PAGE: u64 = 1024;
+/// How often the log is asked where it ends without a notification that it grew: one can get lost. Well
+/// below [`MAX_TAIL_SILENCE`].
+const POLL_INTERVAL: Duration = Duration::from_secs(1);
 
-/// How often the log is asked where it ends, though nobody said that it moved: a notification can
-/// get lost. Well below [`OUT_OF_TOUCH`].
-const POLL: Duration = Duration::from_secs(1);
+/// How long the server may take to answer.
+const QUERY_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long that may take.
-const ANSWER: Duration = Duration::from_secs(2);
+/// How long to wait before listening again after a failure.
+const RETRY_INTERVAL: Duration = Duration::from_millis(200);
 
-/// Between attempts to listen again.
-const PAUSE: Duration = Duration::from_millis(200);
-
-/// Tells whoever tails the log.
-pub(super) struct Teller {
-    /// The last event that was told. Whoever tells holds this, so that all is told in order.
-    told: Mutex<Position>,
+/// Publishes what was committed to the readers of the tail.
+pub(super) struct TailPublisher {
+    /// The position of the last event that was published. Every publisher holds this lock, so that all
+    /// events are published in order.
+    published: Mutex<Position>,
     tail: broadcast::Sender<Batch>,
-    readers: Readers,
-    /// When the log was last asked where it ends, of those times that all up to there was told.
-    touched: Lock<Instant>,
+    readers: PostgresReaders,
+    /// When the log was last asked where it ends, and everything up to that end was then published.
+    checked_at: Lock<Instant>,
 }
 
-impl Teller {
-    pub(super) fn new(readers: Readers, head: Position) -> Self {
-        let (tail, _) = broadcast::channel(TAIL);
-        Self { told: Mutex::new(head), tail, readers, touched: Lock::new(Instant::now()) }
+impl TailPublisher {
+    pub(super) fn new(readers: PostgresReaders, head: Position) -> Self {
+        let (tail, _) = broadcast::channel(TAIL_CAPACITY);
+        Self { published: Mutex::new(head), tail, readers, checked_at: Lock::new(Instant::now()) }
     }
 
     pub(super) fn subscribe(&self) -> broadcast::Receiver<Batch> {
         self.tail.subscribe()
     }
 
-    pub(super) fn in_touch(&self) -> bool {
-        self.touched.lock().unwrap_or_else(PoisonError::into_inner).elapsed() <= OUT_OF_TOUCH
+    pub(super) fn is_current(&self) -> bool {
+        self.checked_at.lock().unwrap_or_else(PoisonError::into_inner).elapsed() <= MAX_TAIL_SILENCE
     }
 
-    /// Tells a committed batch of this node, and first what other nodes have appended before it.
-    /// When that cannot be read now, the listener tells all of it later.
-    pub(super) async fn tell(&self, before: Position, mut events: Vec<Recorded>) {
-        let mut told = self.told.lock().await;
-        if let Err(error) = self.catch_up(&mut told, before).await {
+    /// Publishes a committed batch of this node, after what other nodes have appended before it. When
+    /// that cannot be read now, the listener publishes all of it later.
+    pub(super) async fn publish(&self, before: Position, mut events: Vec<Recorded>) {
+        let mut published = self.published.lock().await;
+        if let Err(error) = self.catch_up(&mut published, before).await {
             tracing::warn!(error = %with_causes(&error), "the tail is behind the log");
             return;
         }
         // The listener may have seen them in the log already.
-        events.retain(|event| event.position > *told);
-        self.send(&mut told, events);
+        events.retain(|event| event.position > *published);
+        self.send(&mut published, events);
     }
 
-    /// Tells everything up to `head`, which is committed.
-    async fn tell_up_to(&self, head: Position) -> Result<(), StoreError> {
-        let mut told = self.told.lock().await;
-        if head < *told {
-            // More was told since it was asked; or the log lost its end, which a standby that was
-            // promoted without having everything does.
+    /// Publishes everything up to `head`, which is committed.
+    async fn publish_up_to(&self, head: Position) -> Result<(), StoreError> {
+        let mut published = self.published.lock().await;
+        if head < *published {
+            // More was published since the head was read; or the log lost its end, which happens when
+            // a standby is promoted that does not have everything.
             let now = self.readers.head().await?;
-            if now < *told {
-                let lost = *told - now;
+            if now < *published {
+                let lost = *published - now;
                 tracing::error!(lost, head = now, "events that were acknowledged are gone");
-                *told = now;
+                *published = now;
             }
         }
-        self.catch_up(&mut told, head).await
+        self.catch_up(&mut published, head).await
     }
 
     async fn catch_up(
         &self,
-        told: &mut MutexGuard<'_, Position>,
+        published: &mut MutexGuard<'_, Position>,
         head: Position,
     ) -> Result<(), StoreError> {
-        while **told < head {
-            let page = usize::try_from(PAGE.min(head - **told)).unwrap_or(usize::MAX);
-            let events = self.readers.all(**told, page).await?;
+        while **published < head {
+            let page =
+                usize::try_from(CATCH_UP_EVENTS.min(head - **published)).unwrap_or(usize::MAX);
+            let events = self.readers.all(**published, page).await?;
             if events.is_empty() {
                 return Err(StoreError::unavailable(Missing { head }));
             }
-            self.send(told, events);
+            self.send(published, events);
         }
         Ok(())
     }
 
-    fn send(&self, told: &mut MutexGuard<'_, Position>, events: Vec<Recorded>) {
+    fn send(&self, published: &mut MutexGuard<'_, Position>, events: Vec<Recorded>) {
         if let Some(last) = events.last() {
-            let after = std::mem::replace(&mut **told, last.position);
+            let after = std::mem::replace(&mut **published, last.position);
             let _ = self.tail.send(Batch { after, events: events.into() });
         }
     }
 
-    fn touched(&self, at: Instant) {
-        *self.touched.lock().unwrap_or_else(PoisonError::into_inner) = at;
+    fn set_checked(&self, at: Instant) {
+        *self.checked_at.lock().unwrap_or_else(PoisonError::into_inner) = at;
     }
 }
 
-/// Hears of what other nodes append.
+/// Listens for what other nodes append.
 pub(super) struct Listener {
     url: PostgresUrl,
-    /// What this node's own notifications are signed with.
+    /// The name that this node's own notifications carry.
     node: String,
-    teller: Arc<Teller>,
+    publisher: Arc<TailPublisher>,
 }
 
 impl Listener {
-    pub(super) fn new(url: PostgresUrl, node: String, teller: Arc<Teller>) -> Self {
-        Self { url, node, teller }
+    pub(super) fn new(url: PostgresUrl, node: String, publisher: Arc<TailPublisher>) -> Self {
+        Self { url, node, publisher }
     }
 
-    /// Until the store is dropped.
+    /// Listens until the store is dropped.
     pub(super) async fn run(self) {
         loop {
             if let Err(error) = self.listen().await {
                 tracing::warn!(error = %with_causes(&error), "the log cannot be listened to");
             }
-            sleep(PAUSE).await;
+            sleep(RETRY_INTERVAL).await;
         }
     }
 
-    /// Until the connection breaks.
+    /// Listens until the connection breaks.
     async fn listen(&self) -> Result<(), ListenError> {
-        let (told, mut heard) = watch::channel(0);
+        let (published, mut heard) = watch::channel(0);
         let node = self.node.clone();
-        let hear = move |message| {
+        let on_message = move |message| {
             if let AsyncMessage::Notification(notification) = message
-                && let Some(position) = of_another_node(notification.payload(), &node)
+                && let Some(position) = head_of_other_node(notification.payload(), &node)
             {
-                told.send_if_modified(|known| {
+                published.send_if_modified(|known| {
                     position > std::mem::replace(known, position.max(*known))
                 });
             }
         };
-        let (client, _driver) = self.url.connect_and_hear(&[], hear).await?;
+        let (client, _driver) = self.url.connect_with_messages(&[], on_message).await?;
         let late = |_| ListenError::TimedOut;
-        timeout(ANSWER, client.batch_execute("LISTEN whence_log")).await.map_err(late)??;
+        timeout(QUERY_TIMEOUT, client.batch_execute("LISTEN whence_log")).await.map_err(late)??;
         let sql = "SELECT position FROM log.head";
-        let end = timeout(ANSWER, client.prepare(sql)).await.map_err(late)??;
+        let end = timeout(QUERY_TIMEOUT, client.prepare(sql)).await.map_err(late)??;
         loop {
             let at = Instant::now();
-            let row = timeout(ANSWER, client.query_one(&end, &[])).await.map_err(late)??;
+            let row = timeout(QUERY_TIMEOUT, client.query_one(&end, &[])).await.map_err(late)??;
             let latest = u64::try_from(row.get::<_, i64>(0)).unwrap_or(0);
-            self.teller.tell_up_to(latest).await?;
-            self.teller.touched(at);
-            // Also when nobody says that it moved.
-            if let Ok(Err(_)) = timeout(POLL, heard.wait_for(|position| *position > latest)).await {
+            self.publisher.publish_up_to(latest).await?;
+            self.publisher.set_checked(at);
+            // Goes round also when no notification says that the log grew.
+            if let Ok(Err(_)) =
+                timeout(POLL_INTERVAL, heard.wait_for(|position| *position > latest)).await
+            {
                 return Err(ListenError::Broken(BrokenConnection));
             }
         }
     }
 }
 
-/// Where the log ended after another node's batch; `None` for our own, which are told from memory.
-fn of_another_node(payload: &str, node: &str) -> Option<Position> {
+/// Returns where the log ended after another node's batch; `None` for this node's own batches, which are
+/// published from memory.
+fn head_of_other_node(payload: &str, node: &str) -> Option<Position> {
     let (head, by) = payload.split_once(' ')?;
     if by == node { None } else { head.parse().ok() }
 }
 
+/// Why listening ended.
 #[derive(Debug, thiserror::Error)]
 enum ListenError {
     #[error(transparent)]
     Connect(#[from] crate::infra::postgres::ConnectError),
-    #[error("{}", crate::infra::postgres::said(.0))]
+    #[error("{}", crate::infra::postgres::message(.0))]
     Postgres(#[from] tokio_postgres::Error),
     #[error(transparent)]
     Store(#[from] StoreError),
@@ -185,7 +188,7 @@ enum ListenError {
     TimedOut,
 }
 
-/// The head says there are events, and there are none.
+/// The log has fewer events than its head says.
 #[derive(Debug, thiserror::Error)]
 #[error("the log has no events up to {head}")]
 struct Missing {

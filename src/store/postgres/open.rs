@@ -1,149 +1,166 @@
-//! Opening a log or a vault: checks, migrations.
+//! Opens a log or a vault: checks, migrations.
 
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Transaction};
 use whence_events::{Mac, Position, Timestamp};
 
-use super::read::clamped;
-use crate::infra::postgres::{ConnectError, Driven, PostgresUrl, said};
+use crate::infra::postgres::{ConnectError, ConnectionTask, PostgresUrl, message};
+use crate::store::clamped;
 
-/// The oldest server that its makers still look after.
+/// The settings of every connection to the log and the vault.
+pub(super) const SETTINGS: [&str; 6] = [
+    // What was acknowledged is on disk; and on the standby, when there is a synchronous one.
+    "synchronous_commit=on",
+    // What comes after the lock has to see what was committed before it was given.
+    "default_transaction_isolation=read\\ committed",
+    // Every look-up has an index made for it; a plan that was made while the log was all but empty
+    // must not read whole tables later.
+    "plan_cache_mode=force_generic_plan",
+    "enable_seqscan=off",
+    "enable_bitmapscan=off",
+    "jit=off",
+];
+
+/// The oldest server that the Postgres project still maintains.
 pub(super) const OLDEST_SERVER: i32 = 140_000;
 
 /// Nodes that open a database at the same time take turns under this advisory lock: "whnc".
-const OPENING: i64 = 0x7768_6e63;
+const OPEN_LOCK: i64 = 0x7768_6e63;
 
-/// Forward only, part by part: the vault can be without a log, but not a log without a vault.
+/// The migrations of each part, which only go forward: a vault can be without a log, but not a log
+/// without a vault.
 pub(super) const VAULT: &[&str] = &[include_str!("../../../migrations/postgres/vault_0001.sql")];
 pub(super) const LOG: &[&str] = &[include_str!("../../../migrations/postgres/log_0001.sql")];
 
-/// Why a log or a vault cannot be opened. `place` is hosts and database, without the password.
+/// Why a log or a vault cannot be opened. `database` names hosts and database, without the password.
 #[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// No connection.
-    #[error("cannot connect to Postgres at {place}: {source}")]
+pub enum PostgresOpenError {
+    /// There is no connection: no such server, or it did not let this user in.
+    #[error("cannot connect to Postgres at {database}: {source}")]
     Unreachable {
-        /// Where.
-        place: String,
-        /// Why.
+        /// The hosts and the database.
+        database: String,
+        /// The cause.
         source: ConnectError,
     },
-    /// Postgres said no.
-    #[error("cannot open the log at {place}: {}", said(.source))]
+    /// Postgres refused a statement.
+    #[error("cannot open the log at {database}: {}", message(.source))]
     Postgres {
-        /// Where.
-        place: String,
-        /// Why.
+        /// The hosts and the database.
+        database: String,
+        /// The cause.
         source: tokio_postgres::Error,
     },
     /// The user may not do what is needed.
-    #[error("the user of {place} has not the rights it needs: {reason}")]
+    #[error("the user of {database} has not the rights it needs: {reason}")]
     NoRights {
-        /// Where.
-        place: String,
-        /// What the server said.
+        /// The hosts and the database.
+        database: String,
+        /// The message of the server.
         reason: String,
     },
-    /// A standby, or a server that is set to take no writes.
+    /// The server is a standby, or set to take no writes.
     #[error("the Postgres at {0} is read-only")]
     ReadOnly(String),
-    /// An old version of Postgres.
+    /// The version of Postgres is too old.
     #[error(
-        "the Postgres at {place} is too old: version {found}, and 14 is the oldest that will do"
+        "the Postgres at {database} is too old: version {found}, and 14 is the oldest that will do"
     )]
     OldServer {
-        /// Where.
-        place: String,
-        /// Its version.
+        /// The hosts and the database.
+        database: String,
+        /// The major version of the server.
         found: i32,
     },
-    /// Names would not be kept as they are.
-    #[error("the database {place} is encoded in {found} and has to be in UTF8")]
+    /// The database is not in UTF-8: names would not be kept as they are.
+    #[error("the database {database} is encoded in {found} and has to be in UTF8")]
     Encoding {
-        /// Where.
-        place: String,
-        /// Its encoding.
+        /// The hosts and the database.
+        database: String,
+        /// The encoding of the database.
         found: String,
     },
-    /// There are schemas of these names that we did not make.
+    /// The database has schemas of these names that another program made.
     #[error("the database {0} has a schema log or vault that is not of whence")]
     NotOurs(String),
     /// A newer version of whence has changed it.
     #[error(
-        "the database {place} was written by a newer version of whence ({part} format {found}, here {known})"
+        "the database {database} was written by a newer version of whence ({part} format {found}, here {known})"
     )]
     Newer {
-        /// Where.
-        place: String,
+        /// The hosts and the database.
+        database: String,
         /// `log` or `vault`.
         part: &'static str,
-        /// Its format.
+        /// The format of that part.
         found: i64,
-        /// The newest format known here.
+        /// The newest format that this version knows.
         known: i64,
     },
-    /// Nothing in it could be opened or verified with this key.
+    /// Another master key made it: nothing in it could be opened or verified with this one.
     #[error("the database {0} was made with another master key")]
     WrongMasterKey(String),
 }
 
-/// Where a log ends.
-pub(super) struct End {
+/// The end of a log.
+pub(super) struct LogEnd {
     pub(super) position: Position,
-    /// When the last event was recorded: no clock here may tell an earlier moment.
+    /// When the last event was recorded: no clock here may show an earlier moment.
     pub(super) recorded_at: Timestamp,
 }
 
-/// Checks a log and brings it up to date.
-pub(super) async fn log(url: &PostgresUrl, fingerprint: Mac) -> Result<End, OpenError> {
+/// Checks a log, brings it up to date, and returns its end.
+pub(super) async fn log(url: &PostgresUrl, fingerprint: Mac) -> Result<LogEnd, PostgresOpenError> {
     let mut opening = Opening::connect(url).await?;
     opening.prepare(fingerprint, &[("vault", VAULT), ("log", LOG)]).await?;
     let sql = "SELECT position, recorded_at FROM log.head";
     let row = opening.client.query_one(sql, &[]).await;
-    let row = row.map_err(|error| failed(&opening.place, error))?;
+    let row = row.map_err(|error| failed(&opening.database, error))?;
     let position = u64::try_from(row.get::<_, i64>(0)).unwrap_or(0);
-    Ok(End { position, recorded_at: Timestamp::from_micros(row.get(1)) })
+    Ok(LogEnd { position, recorded_at: Timestamp::from_micros(row.get(1)) })
 }
 
 /// Checks a vault and brings it up to date.
-pub(super) async fn vault(url: &PostgresUrl, fingerprint: Mac) -> Result<(), OpenError> {
+pub(super) async fn vault(url: &PostgresUrl, fingerprint: Mac) -> Result<(), PostgresOpenError> {
     Opening::connect(url).await?.prepare(fingerprint, &[("vault", VAULT)]).await
 }
 
 /// A connection that opens a database, and its name in errors.
 struct Opening {
     client: Client,
-    _driver: Driven,
-    place: String,
+    _driver: ConnectionTask,
+    database: String,
 }
 
 impl Opening {
-    async fn connect(url: &PostgresUrl) -> Result<Self, OpenError> {
-        let place = url.to_string();
+    async fn connect(url: &PostgresUrl) -> Result<Self, PostgresOpenError> {
+        let database = url.to_string();
         // Another node may run a long migration.
         let connected = url.connect(&["lock_timeout=60s", "synchronous_commit=on"]).await;
-        let (client, driver) =
-            connected.map_err(|source| OpenError::Unreachable { place: place.clone(), source })?;
-        Ok(Self { client, _driver: driver, place })
+        let (client, driver) = connected.map_err(|source| PostgresOpenError::Unreachable {
+            database: database.clone(),
+            source,
+        })?;
+        Ok(Self { client, _driver: driver, database })
     }
 
-    /// Checks, and runs the migrations that have not run, all or none.
+    /// Checks the database and runs the migrations that have not run, all or none.
     async fn prepare(
         &mut self,
         fingerprint: Mac,
         parts: &[(&'static str, &[&str])],
-    ) -> Result<(), OpenError> {
+    ) -> Result<(), PostgresOpenError> {
         self.check_server().await?;
-        let place = self.place.clone();
-        let failed = |error| failed(&place, error);
+        let database = self.database.clone();
+        let failed = |error| failed(&database, error);
         let transaction = self.client.transaction().await.map_err(failed)?;
         let sql = "SET LOCAL statement_timeout = 0";
         transaction.batch_execute(sql).await.map_err(failed)?;
         let sql = "SELECT pg_advisory_xact_lock($1)";
-        transaction.execute(sql, &[&OPENING]).await.map_err(failed)?;
-        let ours = check_ours(&transaction, &place, fingerprint).await?;
+        transaction.execute(sql, &[&OPEN_LOCK]).await.map_err(failed)?;
+        let ours = check_ours(&transaction, &database, fingerprint).await?;
         for (part, migrations) in parts {
-            migrate(&transaction, &place, part, migrations, ours).await?;
+            migrate(&transaction, &database, part, migrations, ours).await?;
         }
         let sql = "INSERT INTO vault.about (name, value) VALUES ('master_key', $1)";
         if !ours {
@@ -152,60 +169,61 @@ impl Opening {
         transaction.commit().await.map_err(failed)
     }
 
-    /// What no migration could mend.
-    async fn check_server(&self) -> Result<(), OpenError> {
+    /// Checks what no migration could repair.
+    async fn check_server(&self) -> Result<(), PostgresOpenError> {
         let sql = "SELECT current_setting('server_version_num')::int,
                           current_setting('server_encoding'),
                           current_setting('transaction_read_only')::bool";
         let row = self.client.query_one(sql, &[]).await;
-        let row = row.map_err(|error| failed(&self.place, error))?;
+        let row = row.map_err(|error| failed(&self.database, error))?;
         let (found, encoding): (i32, String) = (row.get(0), row.get(1));
-        let place = self.place.clone();
+        let database = self.database.clone();
         if found < OLDEST_SERVER {
-            return Err(OpenError::OldServer { place, found: found / 10_000 });
+            return Err(PostgresOpenError::OldServer { database, found: found / 10_000 });
         }
         if encoding != "UTF8" {
-            return Err(OpenError::Encoding { place, found: encoding });
+            return Err(PostgresOpenError::Encoding { database, found: encoding });
         }
         if row.get(2) {
-            return Err(OpenError::ReadOnly(place));
+            return Err(PostgresOpenError::ReadOnly(database));
         }
         Ok(())
     }
 }
 
-/// Whether there is a vault of ours, made with this key; `false` where there is nothing at all.
+/// Returns whether the database has a vault of whence, made with this key; `false` when it is empty.
 async fn check_ours(
     transaction: &Transaction<'_>,
-    place: &str,
+    database: &str,
     fingerprint: Mac,
-) -> Result<bool, OpenError> {
-    let failed = |error| failed(place, error);
+) -> Result<bool, PostgresOpenError> {
+    let failed = |error| failed(database, error);
     let sql = "SELECT to_regclass('vault.migrations') IS NOT NULL
                       AND to_regclass('vault.about') IS NOT NULL,
                       EXISTS (SELECT FROM pg_namespace WHERE nspname IN ('log', 'vault'))";
     let row = transaction.query_one(sql, &[]).await.map_err(failed)?;
     match (row.get(0), row.get(1)) {
         (false, false) => return Ok(false),
-        (false, true) => return Err(OpenError::NotOurs(place.to_owned())),
+        (false, true) => return Err(PostgresOpenError::NotOurs(database.to_owned())),
         (true, _) => {}
     }
     let sql = "SELECT value FROM vault.about WHERE name = 'master_key'";
     let row = transaction.query_opt(sql, &[]).await.map_err(failed)?;
     match row.map(|row| row.get::<_, Vec<u8>>(0)) {
         Some(made_with) if made_with == fingerprint.0 => Ok(true),
-        Some(_) | None => Err(OpenError::WrongMasterKey(place.to_owned())),
+        Some(_) | None => Err(PostgresOpenError::WrongMasterKey(database.to_owned())),
     }
 }
 
+/// Runs the migrations of a part that have not run.
 async fn migrate(
     transaction: &Transaction<'_>,
-    place: &str,
+    database: &str,
     part: &'static str,
     migrations: &[&str],
     ours: bool,
-) -> Result<(), OpenError> {
-    let failed = |error| failed(place, error);
+) -> Result<(), PostgresOpenError> {
+    let failed = |error| failed(database, error);
     let known = clamped(migrations.len());
     let mut found = 0;
     // The first migration of the vault makes the table that is asked here.
@@ -214,7 +232,7 @@ async fn migrate(
         found = transaction.query_one(sql, &[&part]).await.map_err(failed)?.get(0);
     }
     if found > known {
-        return Err(OpenError::Newer { place: place.to_owned(), part, found, known });
+        return Err(PostgresOpenError::Newer { database: database.to_owned(), part, found, known });
     }
     for (number, migration) in (1_i64..).zip(migrations).filter(|(number, _)| *number > found) {
         transaction.batch_execute(migration).await.map_err(failed)?;
@@ -224,13 +242,13 @@ async fn migrate(
     Ok(())
 }
 
-fn failed(place: &str, source: tokio_postgres::Error) -> OpenError {
-    let place = place.to_owned();
+fn failed(database: &str, source: tokio_postgres::Error) -> PostgresOpenError {
+    let database = database.to_owned();
     match source.code() {
         Some(&SqlState::INSUFFICIENT_PRIVILEGE) => {
-            OpenError::NoRights { place, reason: said(&source) }
+            PostgresOpenError::NoRights { database, reason: message(&source) }
         }
-        Some(&SqlState::DUPLICATE_SCHEMA) => OpenError::NotOurs(place),
-        _ => OpenError::Postgres { place, source },
+        Some(&SqlState::DUPLICATE_SCHEMA) => PostgresOpenError::NotOurs(database),
+        _ => PostgresOpenError::Postgres { database, source },
     }
 }

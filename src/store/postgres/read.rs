@@ -1,4 +1,4 @@
-//! Reading the log, through a pool.
+//! Reads the log through a pool of connections.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -15,23 +15,24 @@ use whence_events::{
     Timestamp, Version,
 };
 
-use crate::infra::postgres::said;
-use crate::store::{Leaves, StoreError};
+use crate::infra::postgres::message;
+use crate::store::{Leaves, StoreError, clamped};
 
-/// How long a statement may take to begin to answer, and then to go on: no caller waits longer.
-const READ: Duration = Duration::from_secs(3);
+/// How long a statement may take to begin to answer, and then for each further row.
+const READ_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// A pool and the deadlines around it.
+/// A pool of connections, and the deadlines of what is asked through it.
 #[derive(Clone)]
-pub(super) struct Readers {
+pub(super) struct PostgresReaders {
     pool: Pool,
 }
 
-impl Readers {
+impl PostgresReaders {
     pub(super) fn new(pool: Pool) -> Self {
         Self { pool }
     }
 
+    /// Returns up to `limit` events of a stream from version `from` on.
     pub(super) async fn stream(
         &self,
         stream: &StreamId,
@@ -46,6 +47,7 @@ impl Readers {
         self.query(sql, &[&name, &clamped(from), &clamped(limit)], recorded).await
     }
 
+    /// Returns up to `limit` events after position `after`.
     pub(super) async fn all(
         &self,
         after: Position,
@@ -58,15 +60,16 @@ impl Readers {
         self.query(sql, &[&clamped(after), &clamped(limit)], recorded).await
     }
 
+    /// Returns the same events as [`PostgresReaders::all`], as leaves.
     pub(super) async fn leaves(&self, after: Position, limit: usize) -> Result<Leaves, StoreError> {
-        // Also those whose stream is gone.
+        // Includes events whose stream is gone.
         let sql = "SELECT e.position, s.name, e.version, e.event_id, e.type, e.data, e.occurred_at,
                           e.recorded_at, e.correlation_id, e.causation_id, e.actor
                    FROM log.events e LEFT JOIN log.streams s ON s.first = e.stream
                    WHERE e.position > $1 ORDER BY e.position LIMIT $2";
         let row = |row: &Row| {
             let mut bytes = Vec::new();
-            // What cannot be read has no bytes.
+            // An event that cannot be read has no bytes.
             let _ = leaf(row).map(|leaf| leaf.write(&mut bytes));
             Ok((number(row, 0)?, bytes))
         };
@@ -78,13 +81,14 @@ impl Readers {
         Ok(leaves)
     }
 
+    /// Returns the position of the last event; 0 when there is none.
     pub(super) async fn head(&self) -> Result<Position, StoreError> {
         let sql = "SELECT position FROM log.head";
         let found = self.query(sql, &[], |row| number(row, 0)).await?;
         Ok(found.first().copied().unwrap_or(0))
     }
 
-    /// Positions and ids of what stands at a place of a stream.
+    /// Returns positions and ids of up to `limit` events of a stream from version `from` on.
     pub(super) async fn ids(
         &self,
         stream: &StreamId,
@@ -99,12 +103,12 @@ impl Readers {
         self.query(sql, &parameters, |row| Ok((number(row, 0)?, EventId(row.try_get(1)?)))).await
     }
 
-    /// All rows of a statement that may be repeated.
+    /// Returns all rows of a statement, which is run a second time when the connection was broken.
     pub(super) async fn query<T>(
         &self,
         sql: &str,
         parameters: &[&(dyn ToSql + Sync)],
-        read: impl Fn(&Row) -> Result<T, ReadError>,
+        read: impl Fn(&Row) -> Result<T, PostgresReadError>,
     ) -> Result<Vec<T>, StoreError> {
         let mut again = true;
         loop {
@@ -112,15 +116,15 @@ impl Readers {
             match rows(&client, sql, parameters, &read).await {
                 Ok(found) => return Ok(found),
                 Err(error) => {
-                    // What was found broken is not given to the next caller.
+                    // A connection that was found broken is not given to the next caller.
                     let closed = client.is_closed();
-                    if closed || matches!(error, ReadError::TimedOut) {
+                    if closed || matches!(error, PostgresReadError::TimedOut) {
                         drop(Object::take(client));
                     }
                     if !(closed && again) {
                         return Err(unavailable(error));
                     }
-                    // It may have been broken since long before: a server that was restarted.
+                    // It may have been broken for long, by a restart of the server.
                     again = false;
                 }
             }
@@ -128,10 +132,10 @@ impl Readers {
     }
 }
 
-/// Why a read has no answer.
+/// Why a statement has no answer.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum ReadError {
-    #[error("{}", said(.0))]
+pub(super) enum PostgresReadError {
+    #[error("{}", message(.0))]
     Postgres(#[from] tokio_postgres::Error),
     #[error("no connection to Postgres: {0}")]
     Pool(#[from] PoolError),
@@ -145,7 +149,7 @@ pub(super) enum ReadError {
     Number(#[from] std::num::TryFromIntError),
 }
 
-fn unavailable(error: ReadError) -> StoreError {
+fn unavailable(error: PostgresReadError) -> StoreError {
     StoreError::unavailable(error)
 }
 
@@ -153,26 +157,22 @@ async fn rows<T>(
     client: &Object,
     sql: &str,
     parameters: &[&(dyn ToSql + Sync)],
-    read: impl Fn(&Row) -> Result<T, ReadError>,
-) -> Result<Vec<T>, ReadError> {
-    let late = |_| ReadError::TimedOut;
-    let statement = timeout(READ, client.prepare_cached(sql)).await.map_err(late)??;
+    read: impl Fn(&Row) -> Result<T, PostgresReadError>,
+) -> Result<Vec<T>, PostgresReadError> {
+    let late = |_| PostgresReadError::TimedOut;
+    let statement = timeout(READ_TIMEOUT, client.prepare_cached(sql)).await.map_err(late)??;
     let parameters = parameters.iter().copied();
-    let rows = timeout(READ, client.query_raw(&statement, parameters)).await.map_err(late)??;
+    let rows =
+        timeout(READ_TIMEOUT, client.query_raw(&statement, parameters)).await.map_err(late)??;
     let mut rows = pin!(rows);
     let mut found = Vec::new();
-    while let Some(row) = timeout(READ, rows.try_next()).await.map_err(late)?? {
+    while let Some(row) = timeout(READ_TIMEOUT, rows.try_next()).await.map_err(late)?? {
         found.push(read(&row)?);
     }
     Ok(found)
 }
 
-/// What Postgres' signed integers can hold: beyond that there is no event, and never so many.
-pub(super) fn clamped(number: impl TryInto<i64>) -> i64 {
-    number.try_into().unwrap_or(i64::MAX)
-}
-
-fn number(row: &Row, column: usize) -> Result<u64, ReadError> {
+fn number(row: &Row, column: usize) -> Result<u64, PostgresReadError> {
     Ok(row.try_get::<_, i64>(column)?.try_into()?)
 }
 
@@ -191,7 +191,7 @@ fn leaf(row: &Row) -> Result<Leaf<'_>, tokio_postgres::Error> {
     })
 }
 
-fn recorded(row: &Row) -> Result<Recorded, ReadError> {
+fn recorded(row: &Row) -> Result<Recorded, PostgresReadError> {
     let data: &str = row.try_get(5)?;
     Ok(Recorded {
         position: number(row, 0)?,

@@ -1,4 +1,4 @@
-//! Giving and taking a whole log: `whence copy`.
+//! Gives and takes a whole log for `whence copy`.
 
 use async_trait::async_trait;
 use tokio::sync::Mutex;
@@ -6,88 +6,93 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, Row, Transaction};
 use whence_events::{Position, Recorded, Timestamp};
 
+use super::PostgresStore;
 use super::columns::EventColumns;
-use super::read::{ReadError, clamped};
-use super::{PostgresStore, PostgresVault, SETTINGS};
-use crate::infra::postgres::{ConnectError, Driven, PostgresUrl, said};
-use crate::store::{EventStore, KeyPlace, StoreError, StoredKey, Transfer};
+use super::open::SETTINGS;
+use super::read::PostgresReadError;
+use super::vault::PostgresVault;
+use crate::infra::postgres::{ConnectError, ConnectionTask, PostgresUrl, message};
+use crate::store::{EventStore, KeyPlace, StoreError, StoredKey, Transfer, clamped};
 
-/// Held, for as long as its session lasts, by who copies into this database.
-const COPYING: i64 = 0x7768_656e_6365_0003;
+/// The advisory lock that a copy into this database holds while its session lasts.
+const COPY_LOCK: i64 = 0x7768_656e_6365_0003;
 
-/// How often, and how long apart, the lock is asked for: the server takes a moment to notice that a
-/// copy that was killed is gone.
-const LOOKS: usize = 20;
-const MOMENT: std::time::Duration = std::time::Duration::from_millis(100);
+/// How often the lock is asked for, and how long between: the server takes a moment to notice that a
+/// copy was killed.
+const LOCK_TRIES: usize = 20;
+const LOCK_INTERVAL: std::time::Duration = std::time::Duration::from_millis(100);
 
-/// A connection that copies into a database, and that nobody else has one of.
+/// The connection of a copy. For the target of a copy it holds a lock, so that no second copy runs.
 pub(in crate::store) struct CopyLock {
     client: Mutex<Client>,
-    _driver: Driven,
+    _driver: ConnectionTask,
 }
 
 /// Why nothing can be copied into a database now.
 #[derive(Debug, thiserror::Error)]
-pub(in crate::store) enum LockError {
-    /// No connection.
-    #[error("cannot connect to Postgres at {place}: {source}")]
+pub(in crate::store) enum CopyLockError {
+    /// There is no connection to the server.
+    #[error("cannot connect to Postgres at {database}: {source}")]
     Connect {
-        /// Where.
-        place: String,
-        /// Why.
+        /// The hosts and the database.
+        database: String,
+        /// The cause.
         source: ConnectError,
     },
-    /// Postgres said no.
-    #[error("cannot ask the Postgres at {place}: {}", said(.source))]
+    /// Postgres refused a statement.
+    #[error("cannot ask the Postgres at {database}: {}", message(.source))]
     Postgres {
-        /// Where.
-        place: String,
-        /// Why.
+        /// The hosts and the database.
+        database: String,
+        /// The cause.
         source: tokio_postgres::Error,
     },
-    /// Another copy runs.
+    /// Another copy into the database runs.
     #[error("another copy into {0} is under way")]
     Taken(String),
-    /// Nothing to read.
+    /// The database has no log to copy.
     #[error("there is no log in the database {0}")]
     NoLog(String),
 }
 
 impl CopyLock {
-    /// Takes the lock of a target, or only connects to a source.
-    async fn connect(url: &PostgresUrl) -> Result<Self, LockError> {
+    /// Connects without taking the lock.
+    async fn connect(url: &PostgresUrl) -> Result<Self, CopyLockError> {
         let connected = url.connect(&SETTINGS).await;
-        let (client, driver) =
-            connected.map_err(|source| LockError::Connect { place: url.to_string(), source })?;
+        let (client, driver) = connected
+            .map_err(|source| CopyLockError::Connect { database: url.to_string(), source })?;
         Ok(Self { client: Mutex::new(client), _driver: driver })
     }
 
-    /// Makes sure that nobody else copies into a database for as long as this value lives.
-    pub(in crate::store) async fn take(url: &PostgresUrl) -> Result<Self, LockError> {
+    /// Takes the lock of a target: no other copy into it runs while this value lives.
+    pub(in crate::store) async fn take(url: &PostgresUrl) -> Result<Self, CopyLockError> {
         let lock = Self::connect(url).await?;
         let sql = "SELECT pg_try_advisory_lock($1)";
-        for _ in 0..LOOKS {
-            let taken = lock.client.lock().await.query_one(sql, &[&COPYING]).await;
-            if taken.map_err(|source| said_no(url, source))?.get(0) {
+        for _ in 0..LOCK_TRIES {
+            let taken = lock.client.lock().await.query_one(sql, &[&COPY_LOCK]).await;
+            if taken.map_err(|source| failed(url, source))?.get(0) {
                 return Ok(lock);
             }
-            tokio::time::sleep(MOMENT).await;
+            tokio::time::sleep(LOCK_INTERVAL).await;
         }
-        Err(LockError::Taken(url.to_string()))
+        Err(CopyLockError::Taken(url.to_string()))
     }
 
-    /// Insists on there being something to copy: opening would make it.
-    pub(in crate::store) async fn look(url: &PostgresUrl, table: &str) -> Result<Self, LockError> {
-        let look = Self::connect(url).await?;
+    /// Connects to a source, and fails when it has no such table: opening the log would make it.
+    pub(in crate::store) async fn of_source(
+        url: &PostgresUrl,
+        table: &str,
+    ) -> Result<Self, CopyLockError> {
+        let source = Self::connect(url).await?;
         let sql = "SELECT to_regclass($1) IS NOT NULL";
-        let there = look.client.lock().await.query_one(sql, &[&table]).await;
-        let there = there.map_err(|source| said_no(url, source))?;
-        if there.get(0) { Ok(look) } else { Err(LockError::NoLog(url.to_string())) }
+        let there = source.client.lock().await.query_one(sql, &[&table]).await;
+        let there = there.map_err(|source| failed(url, source))?;
+        if there.get(0) { Ok(source) } else { Err(CopyLockError::NoLog(url.to_string())) }
     }
 }
 
-fn said_no(url: &PostgresUrl, source: tokio_postgres::Error) -> LockError {
-    LockError::Postgres { place: url.to_string(), source }
+fn failed(url: &PostgresUrl, source: tokio_postgres::Error) -> CopyLockError {
+    CopyLockError::Postgres { database: url.to_string(), source }
 }
 
 /// A log in Postgres as one side of a copy.
@@ -97,7 +102,7 @@ pub(in crate::store) struct PostgresTransfer {
 }
 
 impl PostgresTransfer {
-    /// Of a log that is open, and the lock on its database.
+    /// Takes an open log, and the lock on its database.
     pub(in crate::store) fn new(store: PostgresStore, lock: CopyLock) -> Self {
         Self { store, lock }
     }
@@ -109,7 +114,7 @@ impl Transfer for PostgresTransfer {
         &self.store
     }
 
-    /// On the connection that holds the lock: if that is lost, this fails.
+    // Runs on the connection that holds the lock: when that is lost, this fails.
     async fn import(&self, after: Position, events: &[Recorded]) -> Result<Position, StoreError> {
         let mut client = self.lock.client.lock().await;
         let transaction = client.transaction().await.map_err(unavailable)?;
@@ -137,13 +142,13 @@ impl Transfer for PostgresTransfer {
     }
 }
 
-/// Inserts the events behind `after` and moves the head, in three statements.
+/// Inserts the events after the one at `after` and moves the head, in three statements.
 async fn insert(
     transaction: &Transaction<'_>,
     after: Position,
     events: &[Recorded],
 ) -> Result<(), StoreError> {
-    let columns = Columns::of(after, events);
+    let columns = ImportColumns::of(after, events);
     let c = &columns;
     let sql = "INSERT INTO log.streams (first, name)
                SELECT e.position, e.name FROM unnest($1::bigint[], $2::text[], $3::bigint[])
@@ -185,9 +190,9 @@ async fn insert(
     Ok(())
 }
 
-/// Events as the columns of the table.
+/// Events of another log as the columns of the table.
 #[derive(Default)]
-struct Columns<'a> {
+struct ImportColumns<'a> {
     positions: Vec<i64>,
     names: Vec<String>,
     versions: Vec<i64>,
@@ -195,7 +200,7 @@ struct Columns<'a> {
     events: EventColumns<'a>,
 }
 
-impl<'a> Columns<'a> {
+impl<'a> ImportColumns<'a> {
     fn of(after: Position, events: &'a [Recorded]) -> Self {
         let mut columns = Self::default();
         for (event, position) in events.iter().zip(after + 1..) {
@@ -211,7 +216,7 @@ impl<'a> Columns<'a> {
 }
 
 impl PostgresVault {
-    /// As [`Transfer::keys`].
+    /// Returns keys as [`Transfer::keys`] does.
     pub(in crate::store) async fn keys(
         &self,
         after: Option<&KeyPlace>,
@@ -221,11 +226,12 @@ impl PostgresVault {
         let sql = "SELECT subject, generation, wrapped, created_at, destroyed_at
                    FROM vault.subject_keys WHERE (subject, generation) > ($1, $2)
                    ORDER BY subject, generation LIMIT $3";
-        let place: [&(dyn ToSql + Sync); 3] = [&subject, &i64::from(generation), &clamped(limit)];
-        self.readers.query(sql, &place, stored_key).await
+        let parameters: [&(dyn ToSql + Sync); 3] =
+            [&subject, &i64::from(generation), &clamped(limit)];
+        self.readers.query(sql, &parameters, stored_key).await
     }
 
-    /// As [`Transfer::import_keys`].
+    /// Stores keys as [`Transfer::import_keys`] does.
     pub(in crate::store) async fn import_keys(&self, keys: &[StoredKey]) -> Result<(), StoreError> {
         let subjects: Vec<_> = keys.iter().map(|key| key.subject.to_string()).collect();
         let generations: Vec<_> = keys.iter().map(|key| i64::from(key.generation)).collect();
@@ -246,7 +252,7 @@ impl PostgresVault {
     }
 }
 
-fn stored_key(row: &Row) -> Result<StoredKey, ReadError> {
+fn stored_key(row: &Row) -> Result<StoredKey, PostgresReadError> {
     Ok(StoredKey {
         subject: row.try_get::<_, &str>(0)?.parse()?,
         generation: u32::try_from(row.try_get::<_, i64>(1)?)?,
@@ -257,10 +263,10 @@ fn stored_key(row: &Row) -> Result<StoredKey, ReadError> {
 }
 
 fn unavailable(error: tokio_postgres::Error) -> StoreError {
-    StoreError::unavailable(ReadError::from(error))
+    StoreError::unavailable(PostgresReadError::from(error))
 }
 
-/// The source has an event of a stream that does not begin before it.
+/// The source has an event whose stream does not begin before it.
 #[derive(Debug, thiserror::Error)]
 #[error("an event belongs to a stream that has no beginning")]
 struct NoStream;

@@ -1,56 +1,51 @@
-//! The vault in Postgres, beside a log in the same database or elsewhere.
+//! The vault in Postgres, of a log in the same database or in another store.
 
-use async_trait::async_trait;
 use deadpool_postgres::Pool;
 use tokio_postgres::Row;
 use whence_events::{Mac, StreamId};
 
-use super::SETTINGS;
-use super::open::{self, OpenError};
-use super::read::{ReadError, Readers};
+use super::open::{self, PostgresOpenError, SETTINGS};
+use super::read::{PostgresReadError, PostgresReaders};
 use crate::infra::clock::Clock;
 use crate::infra::postgres::PostgresUrl;
-use crate::store::{KeyPut, KeyRecord, KeyStore, NewKey, StoreError};
+use crate::store::{KeyPut, KeyRecord, NewKey, StoreError};
 
-/// Connections of a vault that has its pool to itself.
-const CONNECTIONS: usize = 8;
+/// Connections of a vault that has a pool of its own.
+const VAULT_CONNECTIONS: usize = 8;
 
 /// Subject keys in a Postgres database.
 #[derive(Clone)]
 pub struct PostgresVault {
-    pub(super) readers: Readers,
+    pub(super) readers: PostgresReaders,
     clock: Clock,
 }
 
 impl PostgresVault {
     /// Opens the vault in a database, or makes it there, without a log.
-    ///
-    /// # Errors
-    /// As [`PostgresStore::open`](super::PostgresStore::open).
     pub async fn open(
         url: &PostgresUrl,
         fingerprint: Mac,
         clock: Clock,
-    ) -> Result<Self, OpenError> {
+    ) -> Result<Self, PostgresOpenError> {
         open::vault(url, fingerprint).await?;
-        Ok(Self::over(url.pool(CONNECTIONS, &SETTINGS), clock))
+        Ok(Self::over(url.pool(VAULT_CONNECTIONS, &SETTINGS), clock))
     }
 
-    /// Over a pool whose commits are durable.
+    /// Returns the vault that is reached through a pool whose commits are durable.
     pub(super) fn over(pool: Pool, clock: Clock) -> Self {
-        Self { readers: Readers::new(pool), clock }
+        Self { readers: PostgresReaders::new(pool), clock }
     }
-}
 
-#[async_trait]
-impl KeyStore for PostgresVault {
-    async fn put(&self, subject: &StreamId, key: &NewKey) -> Result<KeyPut, StoreError> {
+    /// Stores a key of a subject, unless there is one of its generation already; durable on `Ok`. After
+    /// [`StoreError::Unavailable`] the same key may be put again: it may have been stored.
+    pub async fn put(&self, subject: &StreamId, key: &NewKey) -> Result<KeyPut, StoreError> {
         let (subject, generation) = (subject.to_string(), i64::from(key.generation));
         let now = self.clock.now().as_micros();
         let sql = "INSERT INTO vault.subject_keys (subject, generation, wrapped, created_at)
                    VALUES ($1, $2, $3, $4) ON CONFLICT (subject, generation) DO NOTHING";
         self.readers.query(sql, &[&subject, &generation, &key.wrapped, &now], |_| Ok(())).await?;
-        // Which of them is there now: a later statement, for it has to see what the other committed.
+        // Which key the vault has now is asked in a later statement, which has to see what another node
+        // committed.
         let sql = "SELECT wrapped = $3 FROM vault.subject_keys
                    WHERE subject = $1 AND generation = $2";
         let same = |row: &Row| Ok(row.try_get::<_, Option<bool>>(0)?);
@@ -58,18 +53,20 @@ impl KeyStore for PostgresVault {
         Ok(if found == [Some(true)] { KeyPut::Stored } else { KeyPut::Taken })
     }
 
-    async fn read_key(&self, subject: &StreamId) -> Result<Option<KeyRecord>, StoreError> {
+    /// Returns the latest key of a subject.
+    pub async fn read_key(&self, subject: &StreamId) -> Result<Option<KeyRecord>, StoreError> {
         let sql = "SELECT generation, wrapped FROM vault.subject_keys
                    WHERE subject = $1 ORDER BY generation DESC LIMIT 1";
-        let record = |row: &Row| -> Result<KeyRecord, ReadError> {
+        let record = |row: &Row| -> Result<KeyRecord, PostgresReadError> {
             let generation = u32::try_from(row.try_get::<_, i64>(0)?)?;
             Ok(KeyRecord { generation, wrapped: row.try_get(1)? })
         };
         Ok(self.readers.query(sql, &[&subject.to_string()], record).await?.pop())
     }
 
-    // Postgres keeps the old row on its pages until it vacuums them, and in archived WAL.
-    async fn destroy_key(&self, subject: &StreamId) -> Result<(), StoreError> {
+    /// Destroys the key of a subject for good; done when it returns, also when there was none.
+    pub async fn destroy_key(&self, subject: &StreamId) -> Result<(), StoreError> {
+        // Postgres keeps the old row on its pages until it vacuums them, and in archived WAL.
         let sql = "UPDATE vault.subject_keys SET wrapped = NULL, destroyed_at = $2
                    WHERE subject = $1 AND wrapped IS NOT NULL";
         let now = self.clock.now().as_micros();

@@ -10,26 +10,26 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 use whence_events::{StreamId, Version};
 
-use super::listen::Teller;
-use super::read::Readers;
+use super::listen::TailPublisher;
+use super::read::PostgresReaders;
 use crate::infra::clock::Clock;
 use crate::infra::postgres::PostgresUrl;
 use crate::store::{Append, Appended, StoreError};
-use connection::{Committed, WriteError, Writing};
+use connection::{AppendConnection, Committed, WriteError};
 
-/// Appends in one transaction at most: bounds the time the first of them waits for the last.
+/// The most appends in one transaction: bounds the time that the first of them waits for the last.
 const MAX_BATCH: usize = 512;
 
-/// How often others may run before the next batch is gathered. Callers that were just answered may
-/// have their next append at hand: without this they miss the batch, and it takes twice the commits
-/// (at 64 in flight batches of 32, and half the events a second where the disk is slow).
-const REGROUP: u32 = 4;
+/// How often the sequencer lets other tasks run before it gathers the next batch. Callers that were just
+/// answered may have their next append ready: without this they miss the batch, and it takes twice the
+/// commits (with 64 in flight batches of 32, and half the events a second when the disk is slow).
+const REGROUP_YIELDS: u32 = 4;
 
-/// How long a job may have waited for its turn: past that, its caller is told no instead.
-const PATIENCE: Duration = Duration::from_secs(4);
+/// How long a job may have waited in the queue: past that, it is refused instead of written.
+const QUEUE_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// An append, and who wants to know.
-pub(super) struct Job {
+/// An append, and the caller that waits for its outcome.
+pub(super) struct AppendJob {
     pub(super) append: Append,
     pub(super) answer: oneshot::Sender<Result<Appended, StoreError>>,
     pub(super) since: Instant,
@@ -40,13 +40,13 @@ pub(super) struct Sequencer {
     url: PostgresUrl,
     node: String,
     clock: Clock,
-    queue: mpsc::Receiver<Job>,
-    /// Taken out of the queue, but not yet in a batch.
-    held: VecDeque<Job>,
-    /// `None`: it broke, and is made anew for the next batch.
-    writing: Option<Writing>,
-    teller: Arc<Teller>,
-    readers: Readers,
+    queue: mpsc::Receiver<AppendJob>,
+    /// Jobs that were taken out of the queue, but are not in a batch yet.
+    held: VecDeque<AppendJob>,
+    /// The connection that appends; `None` when it broke, and the next batch has to make another.
+    writing: Option<AppendConnection>,
+    publisher: Arc<TailPublisher>,
+    readers: PostgresReaders,
 }
 
 impl Sequencer {
@@ -54,26 +54,27 @@ impl Sequencer {
         url: PostgresUrl,
         node: String,
         clock: Clock,
-        queue: mpsc::Receiver<Job>,
-        teller: Arc<Teller>,
-        readers: Readers,
+        queue: mpsc::Receiver<AppendJob>,
+        publisher: Arc<TailPublisher>,
+        readers: PostgresReaders,
     ) -> Self {
         let held = VecDeque::new();
-        Self { url, node, clock, queue, held, writing: None, teller, readers }
+        Self { url, node, clock, queue, held, writing: None, publisher, readers }
     }
 
-    /// Until the store is dropped.
+    /// Writes what comes through the queue, until the store is dropped.
     pub(super) async fn run(mut self) {
         while let Some(batch) = self.gather().await {
             self.write(batch).await;
-            for _ in 0..REGROUP {
+            for _ in 0..REGROUP_YIELDS {
                 tokio::task::yield_now().await;
             }
         }
     }
 
-    /// What waits, at most one append a stream: the next one of a stream goes into the next batch.
-    async fn gather(&mut self) -> Option<Vec<Job>> {
+    /// Returns the next batch: what waits, with at most one append for each stream. A further append to a
+    /// stream goes into the batch after that.
+    async fn gather(&mut self) -> Option<Vec<AppendJob>> {
         if self.held.is_empty() {
             self.held.push_back(self.queue.recv().await?);
         }
@@ -85,7 +86,7 @@ impl Sequencer {
         let mut streams: HashSet<StreamId> = HashSet::with_capacity(self.held.len());
         let mut batch = Vec::with_capacity(self.held.len());
         for job in std::mem::take(&mut self.held) {
-            if job.since.elapsed() > PATIENCE {
+            if job.since.elapsed() > QUEUE_TIMEOUT {
                 answer(job, Err(StoreError::unavailable(TooLate)));
             } else if streams.insert(job.append.stream.clone()) {
                 batch.push(job);
@@ -97,10 +98,10 @@ impl Sequencer {
     }
 
     /// Writes a batch and answers each job in it.
-    async fn write(&mut self, batch: Vec<Job>) {
+    async fn write(&mut self, batch: Vec<AppendJob>) {
         match self.commit(&batch).await {
             Ok(committed) => self.settle(batch, committed).await,
-            // One of them cannot be stored. Alone, the others can.
+            // One of the appends cannot be stored. Alone, the others can.
             Err(error) if error.is_about_data() && batch.len() > 1 => {
                 for job in batch {
                     Box::pin(self.write(vec![job])).await;
@@ -116,16 +117,16 @@ impl Sequencer {
         }
     }
 
-    /// One transaction for the whole batch. On `Err` nobody knows whether it was written, unless the
-    /// server said why not; asking again with the same event ids tells.
-    async fn commit(&mut self, batch: &[Job]) -> Result<Committed, WriteError> {
+    /// Writes the whole batch in one transaction. On `Err` it is unknown whether the batch was written,
+    /// unless the server reported why not; appending the same event ids again finds it out.
+    async fn commit(&mut self, batch: &[AppendJob]) -> Result<Committed, WriteError> {
         let appends = batch.iter().map(|job| &job.append);
         if batch.is_empty() {
             return Ok(Committed::nothing());
         }
         let writing = match self.writing.take() {
             Some(writing) if !writing.is_broken() => writing,
-            Some(_) | None => Writing::connect(&self.url).await?,
+            Some(_) | None => AppendConnection::connect(&self.url).await?,
         };
         // Taken out of `self` meanwhile: a batch that fails, or never ends, takes it along. Nothing
         // is ever cancelled, for a commit that waits for its standby would then be acknowledged.
@@ -136,9 +137,10 @@ impl Sequencer {
         done
     }
 
-    /// On disk. Whoever tails the log hears of it before the callers do, so that a caller who reads
-    /// next finds the caches already told.
-    async fn settle(&self, batch: Vec<Job>, committed: Committed) {
+    /// Publishes a batch that is on disk, and answers its callers. The readers of the tail receive it
+    /// before the callers get their answers, so that a caller that reads next finds the caches already
+    /// updated.
+    async fn settle(&self, batch: Vec<AppendJob>, committed: Committed) {
         let mut last = committed.before;
         let mut events = Vec::with_capacity(batch.len());
         let mut written = Vec::with_capacity(batch.len());
@@ -148,19 +150,19 @@ impl Sequencer {
                 refused.push((job, length));
                 continue;
             }
-            let Job { append, answer, .. } = job;
+            let AppendJob { append, answer, .. } = job;
             events.extend(append.into_recorded(last, committed.recorded_at));
             last = events.last().map_or(last, |event| event.position);
             written.push((answer, last));
         }
-        self.teller.tell(committed.before, events).await;
+        self.publisher.publish(committed.before, events).await;
         for (answer, last) in written {
-            // A caller that went away does not mind.
+            // A caller that went away needs no answer.
             let _ = answer.send(Ok(Appended::Now { last }));
         }
         if !refused.is_empty() {
             let readers = self.readers.clone();
-            // Beside the next batch: nobody else has to wait for it.
+            // In a task of its own, while the next batch is written: no other caller has to wait for it.
             tokio::spawn(async move {
                 for (job, length) in refused {
                     let outcome = find_earlier(&readers, &job.append, length).await;
@@ -171,21 +173,22 @@ impl Sequencer {
     }
 }
 
-fn answer(job: Job, outcome: Result<Appended, StoreError>) {
+fn answer(job: AppendJob, outcome: Result<Appended, StoreError>) {
     let _ = job.answer.send(outcome);
 }
 
-/// The stream is not as long as expected: were these very events appended by an earlier call?
+/// Returns the outcome of an append whose stream does not have the expected length: an earlier call may
+/// have appended these very events.
 async fn find_earlier(
-    readers: &Readers,
+    readers: &PostgresReaders,
     append: &Append,
     length: Version,
 ) -> Result<Appended, StoreError> {
     let stored = readers.ids(&append.stream, append.expected_length, append.events.len()).await?;
-    append.again(&stored, length)
+    append.repeated_or_conflict(&stored, length)
 }
 
-/// Others had to be written first, and that took too long. Nothing was written.
+/// The append waited for too long, and nothing of it was written.
 #[derive(Debug, thiserror::Error)]
 #[error("the append waited too long for its turn")]
 struct TooLate;

@@ -1,26 +1,24 @@
-//! Looking at a log without touching it: `whence doctor`.
+//! Examines a log for `whence doctor`, without changing it.
 
 use std::fs::{File, TryLockError};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
+use rusqlite::{Connection, OptionalExtension as _};
 use uuid::Uuid;
-use whence_events::{EventId, Position, Timestamp};
+use whence_events::{EventId, Position};
 use whence_projections::{ProjectorState, inspect_sqlite};
 
-use super::open::{APPLICATION_ID, MIGRATIONS, OLDEST_SQLITE};
+use super::connection;
+use super::open::{APPLICATION_ID, MIGRATIONS, OLDEST_SQLITE, is_made_with, latest_time};
 use crate::infra::sealing::opens;
-use crate::store::findings::{ExamineContext, Findings, Level};
+use crate::store::findings::{EXAMINE_INTERVAL, EXAMINE_TRIES, ExamineContext, Findings, Level};
 
-/// Events at the end of the log, and keys, that are looked at.
-const TAIL: u64 = 1000;
-const KEYS: u64 = 50;
+/// How many events at the end of the log, and how many keys, are examined.
+const EXAMINED_EVENTS: u64 = 1000;
+const EXAMINED_KEYS: u64 = 50;
 
-/// How often a service is given a moment to bring its tables up to a position.
-const LOOKS: usize = 20;
-const MOMENT: std::time::Duration = std::time::Duration::from_millis(100);
-
+/// Examines the log and the read models in a directory.
 pub(in crate::store) fn examine(
     directory: &Path,
     context: &ExamineContext,
@@ -67,7 +65,7 @@ fn permissions(directory: &Path, findings: &mut Findings) {
     findings.bad(level, "permissions", found, "chmod 700 the directory and chmod 600 its files");
 }
 
-/// Whether a service runs on the log.
+/// Returns whether a service runs on the log.
 fn lock(path: &Path, findings: &mut Findings) -> bool {
     // Shared, and only for an instant: nothing is written.
     let held = File::open(path.with_extension("lock"))
@@ -83,9 +81,7 @@ fn log(
     context: &ExamineContext,
     findings: &mut Findings,
 ) -> rusqlite::Result<()> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
-    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+    let connection = connection::read_only(path)?;
     if !migrations(&connection, findings)? {
         return Ok(());
     }
@@ -93,14 +89,12 @@ fn log(
     triggers(&connection, findings)?;
     durability(&connection, findings)?;
     let head = positions(&connection, findings)?;
-    let sql = "SELECT recorded_at FROM events ORDER BY position DESC LIMIT 1";
-    let latest: Option<i64> = connection.query_row(sql, [], |row| row.get(0)).optional()?;
-    let latest = latest.map_or(Timestamp::default(), Timestamp::from_micros);
+    let latest = latest_time(&connection)?.unwrap_or_default();
     findings.last_event(latest, context.clock.now());
     read_models(&connection, path, is_served, head, findings)
 }
 
-/// Whether it is a log of a format that can be looked into.
+/// Returns whether the file is a log in a format that can be examined.
 fn migrations(connection: &Connection, findings: &mut Findings) -> rusqlite::Result<bool> {
     let pragma = |name: &str| connection.query_row(name, [], |row| row.get::<_, i64>(0));
     let (id, format) = (pragma("PRAGMA application_id")?, pragma("PRAGMA user_version")?);
@@ -131,10 +125,8 @@ fn keys(
     findings: &mut Findings,
 ) -> rusqlite::Result<()> {
     let Some(keys) = &context.keys else { return Ok(()) };
-    let sql = "SELECT value FROM about WHERE name = 'master_key'";
-    let made_with: Option<Vec<u8>> = connection.query_row(sql, [], |row| row.get(0)).optional()?;
     let check = "master key";
-    if made_with.as_deref() != Some(&keys.fingerprint().0[..]) {
+    if !is_made_with(connection, keys.fingerprint())? {
         let found = "the log was made with another master key";
         findings.bad(Level::Fail, check, found, "give the one that it was made with");
         return Ok(());
@@ -142,7 +134,7 @@ fn keys(
     let sql = "SELECT subject, generation, wrapped FROM subject_keys
                WHERE wrapped IS NOT NULL LIMIT ?1";
     let mut statement = connection.prepare(sql)?;
-    let rows = statement.query_map([KEYS], |row| {
+    let rows = statement.query_map([EXAMINED_KEYS], |row| {
         Ok((row.get::<_, String>(0)?, row.get::<_, u32>(1)?, row.get::<_, Vec<u8>>(2)?))
     })?;
     let (mut seen, mut damaged) = (0, 0);
@@ -155,7 +147,7 @@ fn keys(
     Ok(())
 }
 
-/// Those of the log against those that the migrations make.
+/// Compares the triggers of the log with those that the migrations make.
 fn triggers(connection: &Connection, findings: &mut Findings) -> rusqlite::Result<()> {
     let all = |connection: &Connection| {
         let sql = "SELECT name, sql FROM sqlite_schema WHERE type = 'trigger' ORDER BY name";
@@ -178,7 +170,7 @@ fn triggers(connection: &Connection, findings: &mut Findings) -> rusqlite::Resul
     Ok(())
 }
 
-/// How a commit gets to the disk: the rest is set on the writer's connection, by serve.
+/// Checks how a commit gets to the disk: serve sets the rest on the connection of the writer.
 fn durability(connection: &Connection, findings: &mut Findings) -> rusqlite::Result<()> {
     let mode: String = connection.query_row("PRAGMA journal_mode", [], |row| row.get(0))?;
     if mode == "wal" {
@@ -194,7 +186,8 @@ fn positions(connection: &Connection, findings: &mut Findings) -> rusqlite::Resu
     let sql = "SELECT count(*), coalesce(min(position), 1), coalesce(max(position), 0) FROM
                  (SELECT position FROM events ORDER BY position DESC LIMIT ?1)";
     let (count, first, last): (u64, u64, u64) =
-        connection.query_row(sql, [TAIL], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
+        connection
+            .query_row(sql, [EXAMINED_EVENTS], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?)))?;
     findings.positions(last, last, last + 1 - first != count);
     Ok(last)
 }
@@ -215,11 +208,11 @@ fn read_models(
     // What was committed a moment ago may be on its way.
     let is_behind =
         |found: &[ProjectorState]| found.iter().any(|found| found.reached.position < head);
-    for _ in 0..LOOKS {
+    for _ in 0..EXAMINE_TRIES {
         if !is_served || !is_behind(&found) {
             break;
         }
-        std::thread::sleep(MOMENT);
+        std::thread::sleep(EXAMINE_INTERVAL);
         found = inspect_sqlite(&file)?;
     }
     for found in &found {

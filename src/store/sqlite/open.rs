@@ -1,11 +1,13 @@
-//! Opening a log: lock, checks, migrations.
+//! Opens a log: lock, checks, migrations.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _};
+use rusqlite::{Connection, OptionalExtension as _};
 use whence_events::{Mac, Timestamp};
+
+use super::connection;
 
 /// Marks the file as a log of ours (`PRAGMA application_id`): "whnc".
 pub(super) const APPLICATION_ID: i32 = 0x7768_6e63;
@@ -13,27 +15,27 @@ pub(super) const APPLICATION_ID: i32 = 0x7768_6e63;
 /// First release without the WAL-reset corruption.
 pub(super) const OLDEST_SQLITE: i32 = 3_051_003;
 
-/// Forward only; the number of those that ran is the file's `user_version`.
+/// The migrations, which only go forward; the number of those that ran is the file's `user_version`.
 pub(super) const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/sqlite/0001_log.sql")];
 
 /// Why a log cannot be opened.
 #[derive(Debug, thiserror::Error)]
-pub enum OpenError {
-    /// The file or its directory.
+pub enum SqliteOpenError {
+    /// The file cannot be opened, or its directory does not exist.
     #[error("cannot open the log {}: {source}", path.display())]
     Io {
-        /// The file.
+        /// The file of the log.
         path: PathBuf,
-        /// Why.
+        /// What the operating system reported.
         source: std::io::Error,
     },
-    /// SQLite said no.
+    /// SQLite refused, or the file is damaged.
     #[error("cannot open the log: {0}")]
     Sqlite(#[from] rusqlite::Error),
     /// Another process has it open.
     #[error("the log {} is in use by another whence process", .0.display())]
     InUse(PathBuf),
-    /// The file belongs to something else.
+    /// The file belongs to another program.
     #[error("{} is not a whence log", .0.display())]
     NotALog(PathBuf),
     /// A newer version of whence has changed it.
@@ -42,14 +44,14 @@ pub enum OpenError {
         path = path.display()
     )]
     Newer {
-        /// The file.
+        /// The file of the log.
         path: PathBuf,
-        /// Its format.
+        /// The format of the log.
         found: usize,
-        /// The newest format known here.
+        /// The newest format that this version knows.
         known: usize,
     },
-    /// Nothing in it could be opened or verified with this key.
+    /// Another master key made it: nothing in it could be opened or verified with this one.
     #[error("the log {} was made with another master key", .0.display())]
     WrongMasterKey(PathBuf),
     /// The SQLite that was compiled in can corrupt a log.
@@ -57,73 +59,71 @@ pub enum OpenError {
     OldSqlite(&'static str),
 }
 
-/// Takes the lock file beside the log; it is released when the returned file is dropped.
-pub(super) fn lock(path: &Path) -> Result<File, OpenError> {
-    let failed = |source| OpenError::Io { path: path.to_owned(), source };
+/// Locks the lock file of the log, and releases it when the returned file is dropped.
+pub(super) fn lock(path: &Path) -> Result<File, SqliteOpenError> {
+    let failed = |source| SqliteOpenError::Io { path: path.to_owned(), source };
     let mut options = OpenOptions::new();
     let options = options.create(true).truncate(false).write(true);
     let file = options.open(path.with_extension("lock")).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(OpenError::InUse(path.to_owned())),
+        Err(TryLockError::WouldBlock) => Err(SqliteOpenError::InUse(path.to_owned())),
         Err(TryLockError::Error(error)) => Err(failed(error)),
     }
 }
 
-/// The writer's connection, to a log that was checked and brought up to date.
-pub(super) fn writer(path: &Path, fingerprint: Mac) -> Result<Connection, OpenError> {
+/// Checks a log, brings it up to date, and returns the connection of its writer.
+pub(super) fn writer(path: &Path, fingerprint: Mac) -> Result<Connection, SqliteOpenError> {
     if rusqlite::version_number() < OLDEST_SQLITE {
-        return Err(OpenError::OldSqlite(rusqlite::version()));
+        return Err(SqliteOpenError::OldSqlite(rusqlite::version()));
     }
     let wal = path.with_extension("db-wal");
     let crashed = wal.metadata().is_ok_and(|wal| wal.len() > 0);
     make_private(path)?;
     let mut connection = Connection::open(path)?;
     // A log that is refused stays as it is: closing it would fold into it what a crash has left in
-    // its WAL. An empty WAL, which looking makes, is removed by the same close.
+    // its WAL. An empty WAL, which these checks make, is removed by the same close.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, crashed)?;
     let format = check(&connection, path, fingerprint)?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
-    prepare(&connection)?;
+    connection::prepare_writer(&connection)?;
     migrate(&mut connection, format, fingerprint)?;
     Ok(connection)
 }
 
-/// Looks whether the log at `path` is one that may be read here. Changes nothing.
-pub(super) fn reader(path: &Path, fingerprint: Mac) -> Result<(), OpenError> {
-    let connection = Connection::open_with_flags(
-        path,
-        OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX,
-    )?;
-    connection.busy_timeout(std::time::Duration::from_secs(5))?;
+/// Checks that the log at `path` may be read here, and changes nothing.
+pub(super) fn reader(path: &Path, fingerprint: Mac) -> Result<(), SqliteOpenError> {
+    let connection = connection::read_only(path)?;
     match check(&connection, path, fingerprint)? {
-        0 => Err(OpenError::NotALog(path.to_owned())),
+        0 => Err(SqliteOpenError::NotALog(path.to_owned())),
         _ => Ok(()),
     }
 }
 
-/// Makes the file, if it is not there, for this user's eyes only; SQLite gives the WAL the same mode.
-fn make_private(path: &Path) -> Result<(), OpenError> {
+/// Makes the file, unless it exists, readable by this user only; SQLite gives the WAL the same mode.
+fn make_private(path: &Path) -> Result<(), SqliteOpenError> {
     use std::os::unix::fs::OpenOptionsExt as _;
     let mut options = OpenOptions::new();
     match options.write(true).create_new(true).mode(0o600).open(path) {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
-        made => made.map(drop).map_err(|source| OpenError::Io { path: path.to_owned(), source }),
+        made => {
+            made.map(drop).map_err(|source| SqliteOpenError::Io { path: path.to_owned(), source })
+        }
     }
 }
 
-/// When the last event was recorded: no clock here may tell an earlier moment.
+/// Returns when the last event was recorded: no clock here may show an earlier moment.
 pub(super) fn latest_time(connection: &Connection) -> rusqlite::Result<Option<Timestamp>> {
     let sql = "SELECT recorded_at FROM events ORDER BY position DESC LIMIT 1";
     connection.query_row(sql, [], |row| row.get(0).map(Timestamp::from_micros)).optional()
 }
 
-/// Whether the file is a log that this version and this key may open: its format, 0 for a new file.
-/// Changes nothing.
-fn check(connection: &Connection, path: &Path, fingerprint: Mac) -> Result<usize, OpenError> {
+/// Checks that the file is a log that this version and this key may open, and returns its format; 0 for a
+/// new file. Changes nothing.
+fn check(connection: &Connection, path: &Path, fingerprint: Mac) -> Result<usize, SqliteOpenError> {
     let pragma = |name| connection.query_row(name, [], |row| row.get::<_, i64>(0));
     let id = pragma("PRAGMA application_id").map_err(|error| match error.sqlite_error_code() {
-        Some(rusqlite::ErrorCode::NotADatabase) => OpenError::NotALog(path.to_owned()),
+        Some(rusqlite::ErrorCode::NotADatabase) => SqliteOpenError::NotALog(path.to_owned()),
         _ => error.into(),
     })?;
     let format = usize::try_from(pragma("PRAGMA user_version")?).unwrap_or(usize::MAX);
@@ -132,38 +132,23 @@ fn check(connection: &Connection, path: &Path, fingerprint: Mac) -> Result<usize
         return Ok(0);
     }
     if id != i64::from(APPLICATION_ID) {
-        return Err(OpenError::NotALog(path.to_owned()));
+        return Err(SqliteOpenError::NotALog(path.to_owned()));
     }
     let known = MIGRATIONS.len();
     if format > known {
-        return Err(OpenError::Newer { path: path.to_owned(), found: format, known });
+        return Err(SqliteOpenError::Newer { path: path.to_owned(), found: format, known });
     }
-    let sql = "SELECT value FROM about WHERE name = 'master_key'";
-    let made_with: Option<Vec<u8>> = connection.query_row(sql, [], |row| row.get(0)).optional()?;
-    if made_with.as_deref() != Some(&fingerprint.0[..]) {
-        return Err(OpenError::WrongMasterKey(path.to_owned()));
+    if !is_made_with(connection, fingerprint)? {
+        return Err(SqliteOpenError::WrongMasterKey(path.to_owned()));
     }
     Ok(format)
 }
 
-fn prepare(connection: &Connection) -> rusqlite::Result<()> {
-    connection.busy_timeout(std::time::Duration::from_secs(5))?;
-    connection.set_prepared_statement_cache_capacity(32);
-    keep_plans(connection)?;
-    connection.execute_batch(
-        "PRAGMA journal_mode = WAL;
-         PRAGMA synchronous = FULL;         -- what was acknowledged is on disk
-         PRAGMA secure_delete = ON;         -- a destroyed key leaves no bytes behind
-         PRAGMA cache_size = -16384;
-         PRAGMA wal_autocheckpoint = 4000;  -- pages: fewer, longer checkpoints
-         PRAGMA temp_store = MEMORY;",
-    )
-}
-
-/// Keeps the plan of a cached statement whatever is bound to it. Otherwise SQLite, built with STAT4,
-/// compiles a statement anew for every execution.
-pub(super) fn keep_plans(connection: &Connection) -> rusqlite::Result<()> {
-    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_ENABLE_QPSG, true).map(drop)
+/// Returns whether a log was made with the master key that has this fingerprint.
+pub(super) fn is_made_with(connection: &Connection, fingerprint: Mac) -> rusqlite::Result<bool> {
+    let sql = "SELECT value FROM about WHERE name = 'master_key'";
+    let made_with: Option<Vec<u8>> = connection.query_row(sql, [], |row| row.get(0)).optional()?;
+    Ok(made_with.as_deref() == Some(&fingerprint.0[..]))
 }
 
 /// Runs the migrations that have not run, all or none.

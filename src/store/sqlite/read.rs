@@ -1,28 +1,30 @@
-//! Reading the log and the vault.
+//! Reads the log and the vault.
 
 use std::path::{Path, PathBuf};
 use std::sync::{Mutex, PoisonError};
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 use uuid::Uuid;
 use whence_events::{
     Actor, CorrelationId, EventId, Leaf, Metadata, Position, Recorded, StreamId, Timestamp,
     Version, codec,
 };
 
-use crate::store::{KeyRecord, Leaves, StoreError};
+use super::connection;
+use crate::store::{KeyRecord, Leaves, StoreError, clamped};
 
-/// Connections for readers: as many as ever read at once, kept for the next.
-pub(super) struct Readers {
+/// Connections for readers: as many as ever read at the same time, kept for reuse.
+pub(super) struct SqliteReaders {
     path: PathBuf,
     idle: Mutex<Vec<Connection>>,
 }
 
-impl Readers {
+impl SqliteReaders {
     pub(super) fn new(path: &Path) -> Self {
         Self { path: path.to_owned(), idle: Mutex::default() }
     }
 
+    /// Returns up to `limit` events of a stream from version `from` on.
     pub(super) fn stream(
         &self,
         stream: &StreamId,
@@ -41,6 +43,7 @@ impl Readers {
         })
     }
 
+    /// Returns up to `limit` events after position `after`.
     pub(super) fn all(&self, after: Position, limit: usize) -> Result<Vec<Recorded>, StoreError> {
         let sql = "SELECT e.position, s.name, e.version, e.event_id, e.type, e.data, e.occurred_at,
                           e.recorded_at, e.correlation_id, e.causation_id, e.actor
@@ -52,8 +55,9 @@ impl Readers {
         })
     }
 
+    /// Returns the same events as [`SqliteReaders::all`], as leaves.
     pub(super) fn leaves(&self, after: Position, limit: usize) -> Result<Leaves, StoreError> {
-        // Also those whose stream is gone.
+        // Includes events whose stream is gone.
         let sql = "SELECT e.position, s.name, e.version, e.event_id, e.type, e.data, e.occurred_at,
                           e.recorded_at, e.correlation_id, e.causation_id, e.actor
                    FROM events e LEFT JOIN streams s ON s.first = e.stream
@@ -69,6 +73,7 @@ impl Readers {
         })
     }
 
+    /// Returns the position of the last event; 0 when there is none.
     pub(super) fn head(&self) -> Result<Position, StoreError> {
         self.with(|connection| {
             let mut statement = connection.prepare_cached("SELECT max(position) FROM events")?;
@@ -76,6 +81,7 @@ impl Readers {
         })
     }
 
+    /// Returns the latest key of a subject.
     pub(super) fn key(&self, subject: &StreamId) -> Result<Option<KeyRecord>, StoreError> {
         let sql = "SELECT generation, wrapped FROM subject_keys
                    WHERE subject = ?1 ORDER BY generation DESC LIMIT 1";
@@ -88,11 +94,12 @@ impl Readers {
         })
     }
 
-    /// Closes the connections, which nobody uses any more.
+    /// Closes the connections that are kept. None is in use any more.
     pub(super) fn close(&self) {
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).clear();
     }
 
+    /// Returns what `read` gets through a connection of the pool.
     pub(super) fn with<T>(
         &self,
         read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
@@ -100,26 +107,13 @@ impl Readers {
         let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
         let connection = match idle {
             Some(connection) => connection,
-            None => self.open().map_err(StoreError::unavailable)?,
+            None => connection::read_only(&self.path).map_err(StoreError::unavailable)?,
         };
         let result = read(&connection).map_err(StoreError::unavailable)?;
         // Only a connection that worked goes back.
         self.idle.lock().unwrap_or_else(PoisonError::into_inner).push(connection);
         Ok(result)
     }
-
-    fn open(&self) -> rusqlite::Result<Connection> {
-        let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let connection = Connection::open_with_flags(&self.path, flags)?;
-        connection.busy_timeout(std::time::Duration::from_secs(5))?;
-        super::open::keep_plans(&connection)?;
-        Ok(connection)
-    }
-}
-
-/// What SQLite's signed integers can hold: beyond that there is no event, and never so many.
-pub(super) fn clamped(number: impl TryInto<i64>) -> i64 {
-    number.try_into().unwrap_or(i64::MAX)
 }
 
 fn recorded(row: &Row<'_>) -> rusqlite::Result<Recorded> {
@@ -156,6 +150,7 @@ fn leaf<'a>(row: &'a Row<'_>) -> rusqlite::Result<Leaf<'a>> {
     })
 }
 
+/// Returns a column of text as a value that has one text form.
 pub(super) fn parsed<T>(row: &Row<'_>, column: usize) -> rusqlite::Result<T>
 where
     T: std::str::FromStr<Err: std::error::Error + Send + Sync + 'static>,

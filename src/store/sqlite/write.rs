@@ -1,46 +1,23 @@
 //! The writer thread: group commit.
 
-use rusqlite::{Connection, OptionalExtension as _, Transaction, TransactionBehavior, params};
-use tokio::sync::{broadcast, mpsc, oneshot};
-use whence_events::{EventId, Position, Recorded, StreamId, Timestamp, Version};
+use rusqlite::{Connection, Transaction, TransactionBehavior};
+use tokio::sync::{broadcast, mpsc};
+use whence_events::{Position, Recorded, Timestamp, Version};
 
-use super::read::clamped;
-use super::transfer::{self, Import};
+use super::rows;
+use super::work::{Import, Job, Work};
 use crate::infra::clock::Clock;
-use crate::store::{Append, Appended, Batch, NewKey, StoreError, StoredKey};
+use crate::store::{Append, Appended, Batch, StoreError};
 
-/// Jobs in one transaction at most: bounds the time the first of them waits for the last.
+/// The most jobs in one transaction: bounds the time that the first of them waits for the last.
 const MAX_BATCH: usize = 512;
 
-/// Something for the writer to do, and who wants to know.
-pub(super) struct Job {
-    pub(super) work: Work,
-    pub(super) answer: oneshot::Sender<Result<Appended, StoreError>>,
-}
-
-pub(super) enum Work {
-    Append(Append),
-    DestroyKey(StreamId),
-    Import(Import),
-    ImportKeys(Vec<StoredKey>),
-}
-
-impl Work {
-    /// Whether keys may be destroyed by it.
-    fn destroys(&self) -> bool {
-        match self {
-            Self::Append(_) | Self::Import(_) => false,
-            Self::DestroyKey(_) => true,
-            Self::ImportKeys(keys) => transfer::destroys(keys),
-        }
-    }
-}
-
+/// The only writer of a log, on a thread of its own.
 pub(super) struct Writer {
     connection: Connection,
     clock: Clock,
     tail: broadcast::Sender<Batch>,
-    /// Position of the last committed event. Only this thread appends, so it need not ask.
+    /// The position of the last committed event. Only this thread appends, so it need not ask.
     head: Position,
 }
 
@@ -55,7 +32,7 @@ impl Writer {
         Ok(Self { connection, clock, tail, head: head.unwrap_or(0) })
     }
 
-    /// Until the store is dropped.
+    /// Writes what comes through the queue, until the store is dropped.
     pub(super) fn run(mut self, mut queue: mpsc::Receiver<Job>) {
         while let Some(first) = queue.blocking_recv() {
             let mut work = vec![first.work];
@@ -67,20 +44,20 @@ impl Writer {
                 answers.push(next.answer);
             }
             for (answer, outcome) in answers.into_iter().zip(self.batch(work)) {
-                // A caller that went away does not mind.
+                // A caller that went away needs no answer.
                 let _ = answer.send(outcome);
             }
         }
     }
 
-    /// Writes a batch and says what became of each job in it.
+    /// Writes a batch and returns the outcome of each job in it.
     fn batch(&mut self, work: Vec<Work>) -> Vec<Result<Appended, StoreError>> {
         let jobs = work.len();
         let destroys: Vec<bool> = work.iter().map(Work::destroys).collect();
         match self.commit(work) {
             Ok((mut outcomes, recorded)) => {
-                // On disk. Whoever tails the log hears of it before the callers do, so that a
-                // caller who reads next finds the caches already told.
+                // On disk. The readers of the tail receive it before the callers get their answers, so
+                // that a caller that reads next finds the caches already updated.
                 let after = self.head;
                 self.head += recorded.len() as u64;
                 if !recorded.is_empty() {
@@ -102,7 +79,7 @@ impl Writer {
         }
     }
 
-    /// The WAL keeps pages as they were before the last change of them: with the key in them.
+    /// Empties the WAL, which keeps pages as they were before their last change: with the key in them.
     fn empty_wal(&self) -> Result<(), StoreError> {
         let sql = "PRAGMA wal_checkpoint(TRUNCATE)";
         let busy = self.connection.query_row(sql, [], |row| row.get::<_, bool>(0));
@@ -112,9 +89,9 @@ impl Writer {
         Ok(())
     }
 
-    /// One transaction for the whole batch. On `Err` nothing of it is there, unless the commit
-    /// itself failed: then nobody knows, and asking again with the same event ids tells.
-    #[expect(clippy::type_complexity, reason = "outcomes, and what to tell the tail")]
+    /// Writes the whole batch in one transaction. On `Err` nothing of it was written, unless the commit
+    /// itself failed: then that is unknown, and appending the same event ids again finds it out.
+    #[expect(clippy::type_complexity, reason = "outcomes, and what to send to the tail")]
     fn commit(
         &mut self,
         work: Vec<Work>,
@@ -130,14 +107,14 @@ impl Writer {
                     write_append(&transaction, append, self.head, recorded_at, &mut recorded)?
                 }
                 Work::DestroyKey(subject) => {
-                    write_destroyed(&transaction, &subject, recorded_at)?;
+                    rows::write_destroyed(&transaction, &subject, recorded_at)?;
                     Ok(Appended::Now { last: self.head + recorded.len() as u64 })
                 }
                 Work::Import(import) => {
-                    transfer::write_import(&transaction, import, self.head, &mut recorded)?
+                    write_import(&transaction, import, self.head, &mut recorded)?
                 }
                 Work::ImportKeys(keys) => {
-                    transfer::write_keys(&transaction, &keys)?;
+                    rows::write_imported_keys(&transaction, &keys)?;
                     Ok(Appended::Now { last: self.head + recorded.len() as u64 })
                 }
             });
@@ -147,13 +124,13 @@ impl Writer {
     }
 }
 
-/// A reader has held the WAL for longer than the writer waits; asking again is safe.
+/// A reader held the WAL for longer than the writer waits; destroying the key again is safe.
 #[derive(Debug, thiserror::Error)]
 #[error("the write-ahead log is being read")]
 struct StillRead;
 
-/// Checks the stream's length and inserts, or says what stands in the way. The outer error fails
-/// the batch, the inner one this append alone.
+/// Inserts the events of an append when its stream has the expected length, or returns why not. The
+/// outer error fails the batch, the inner one this append alone.
 fn write_append(
     transaction: &Transaction<'_>,
     append: Append,
@@ -162,98 +139,67 @@ fn write_append(
     recorded: &mut Vec<Recorded>,
 ) -> rusqlite::Result<Result<Appended, StoreError>> {
     let name = append.stream.to_string();
-    let (first, length) = stream_length(transaction, &name)?;
+    let (first, length) = rows::stream_length(transaction, &name)?;
     if length != append.expected_length {
         return find_earlier(transaction, first, length, &append);
     }
     let next = head + recorded.len() as u64 + 1;
     let first = first.unwrap_or(next);
     if length == 0 {
-        let sql = "INSERT INTO streams (first, name) VALUES (?1, ?2)";
-        transaction.prepare_cached(sql)?.execute(params![first, name])?;
+        rows::write_stream(transaction, first, &name)?;
     }
     if let Some(key) = &append.new_key {
-        write_key(transaction, &name, key, recorded_at)?;
+        rows::write_key(transaction, &name, key, recorded_at)?;
     }
     for event in append.into_recorded(next - 1, recorded_at) {
-        write_event(transaction, first, &event)?;
+        rows::write_event(transaction, first, &event)?;
         recorded.push(event);
     }
     Ok(Ok(Appended::Now { last: head + recorded.len() as u64 }))
 }
 
-pub(super) fn stream_length(
-    transaction: &Transaction<'_>,
-    name: &str,
-) -> rusqlite::Result<(Option<Position>, Version)> {
-    let sql = "SELECT s.first, (SELECT max(version) + 1 FROM events WHERE stream = s.first)
-               FROM streams s WHERE s.name = ?1";
-    let mut statement = transaction.prepare_cached(sql)?;
-    let found = statement.query_row([name], |row| Ok((row.get(0)?, row.get(1)?))).optional()?;
-    Ok(found.map_or((None, 0), |(first, length)| (Some(first), length)))
-}
-
-/// The stream is not as long as expected: were these very events appended by an earlier call?
+/// Returns the outcome of an append whose stream does not have the expected length: an earlier call may
+/// have appended these very events.
 fn find_earlier(
     transaction: &Transaction<'_>,
     first: Option<Position>,
     length: Version,
     append: &Append,
 ) -> rusqlite::Result<Result<Appended, StoreError>> {
-    let sql = "SELECT position, event_id FROM events
-               WHERE stream = ?1 AND version >= ?2 ORDER BY version LIMIT ?3";
-    let place = params![first, clamped(append.expected_length), append.events.len()];
-    let stored: Vec<_> = transaction
-        .prepare_cached(sql)?
-        .query_map(place, |row| Ok((row.get(0)?, EventId(row.get(1)?))))?
-        .collect::<rusqlite::Result<_>>()?;
-    Ok(append.again(&stored, length))
+    let stored = rows::ids(transaction, first, append.expected_length, append.events.len())?;
+    Ok(append.repeated_or_conflict(&stored, length))
 }
 
-pub(super) fn write_event(
+/// Inserts all events, or reports that the log or a stream ends elsewhere and inserts none: the other
+/// jobs of the transaction are still written. `head` is where the log ended before the transaction.
+fn write_import(
     transaction: &Transaction<'_>,
-    first: Position,
-    event: &Recorded,
-) -> rusqlite::Result<()> {
-    let sql = "INSERT INTO events (position, stream, version, event_id, type, data, occurred_at,
-                 recorded_at, correlation_id, causation_id, actor)
-               VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)";
-    transaction.prepare_cached(sql)?.execute(params![
-        event.position,
-        first,
-        event.version,
-        event.event_id.0,
-        event.event.event_type(),
-        std::str::from_utf8(&event.data)?,
-        event.metadata.occurred_at.as_micros(),
-        event.recorded_at.as_micros(),
-        event.metadata.correlation_id.0,
-        event.metadata.causation_id.map(|id| id.0),
-        event.metadata.actor.to_string(),
-    ])?;
-    Ok(())
-}
-
-fn write_key(
-    transaction: &Transaction<'_>,
-    subject: &str,
-    key: &NewKey,
-    at: Timestamp,
-) -> rusqlite::Result<()> {
-    let sql = "INSERT INTO subject_keys (subject, generation, wrapped, created_at)
-               VALUES (?1, ?2, ?3, ?4)";
-    let row = params![subject, key.generation, key.wrapped, at.as_micros()];
-    transaction.prepare_cached(sql)?.execute(row)?;
-    Ok(())
-}
-
-fn write_destroyed(
-    transaction: &Transaction<'_>,
-    subject: &StreamId,
-    at: Timestamp,
-) -> rusqlite::Result<()> {
-    let sql = "UPDATE subject_keys SET wrapped = NULL, destroyed_at = ?2
-               WHERE subject = ?1 AND wrapped IS NOT NULL";
-    transaction.prepare_cached(sql)?.execute(params![subject.to_string(), at.as_micros()])?;
-    Ok(())
+    import: Import,
+    head: Position,
+    recorded: &mut Vec<Recorded>,
+) -> rusqlite::Result<Result<Appended, StoreError>> {
+    let end = head + recorded.len() as u64;
+    if import.after != end {
+        return Ok(Err(StoreError::Conflict { length: end }));
+    }
+    transaction.execute_batch("SAVEPOINT import")?;
+    let before = recorded.len();
+    for (mut event, position) in import.events.into_iter().zip(end + 1..) {
+        let name = event.stream.to_string();
+        let (first, length) = rows::stream_length(transaction, &name)?;
+        if length != event.version {
+            recorded.truncate(before);
+            transaction.execute_batch("ROLLBACK TO import; RELEASE import")?;
+            return Ok(Err(StoreError::Conflict { length }));
+        }
+        let first = first.unwrap_or(position);
+        if length == 0 {
+            rows::write_stream(transaction, first, &name)?;
+        }
+        event.position = position;
+        rows::write_event(transaction, first, &event)?;
+        recorded.push(event);
+    }
+    transaction.execute_batch("RELEASE import")?;
+    Ok(Ok(Appended::Now { last: head + recorded.len() as u64 }))
 }

@@ -88,8 +88,8 @@ impl EventStore for Deadly {
         self.inner.event_at(position).await
     }
 
-    fn in_touch(&self) -> bool {
-        self.inner.in_touch()
+    fn is_current(&self) -> bool {
+        self.inner.is_current()
     }
 
     fn tail(&self) -> broadcast::Receiver<Batch> {

@@ -124,8 +124,8 @@ impl EventStore for Faulty {
         self.inner.event_at(position).await
     }
 
-    fn in_touch(&self) -> bool {
-        self.inner.in_touch()
+    fn is_current(&self) -> bool {
+        self.inner.is_current()
     }
 
     fn tail(&self) -> broadcast::Receiver<Batch> {
@@ -199,8 +199,8 @@ impl EventStore for Late {
         self.inner.event_at(position).await
     }
 
-    fn in_touch(&self) -> bool {
-        self.inner.in_touch()
+    fn is_current(&self) -> bool {
+        self.inner.is_current()
     }
 
     fn tail(&self) -> broadcast::Receiver<Batch> {

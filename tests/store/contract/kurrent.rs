@@ -1,24 +1,25 @@
 //! The log in KurrentDB: in a double, or, when `WHENCE_TEST_KURRENTDB_URL` is set, in a real server. What
 //! is in that already stays, and so does what the cases add; nobody else may write to it meanwhile.
 
-use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 
 use async_trait::async_trait;
 use whence::infra::clock::Clock;
-use whence::store::{
-    EventStore, KeyPut, KeyRecord, KeyStore, KurrentOpenError, KurrentStore, NewKey, StoreError,
-};
-use whence_events::{Position, StreamId};
+use whence::infra::postgres::PostgresUrl;
+use whence::store::{EventStore, KurrentOpenError, KurrentStore, PostgresVault};
+use whence_events::Position;
 
+use crate::contract::postgres::FINGERPRINT;
 use crate::contract::{Backend, contract};
 use whence_test_support::kurrentdb_double::Double;
+use whence_test_support::postgres::{self as database, Database};
 
-/// A log in a double, or in the server that was given.
+/// A log in a double, or in the server that was given, with a vault in a database of its own.
 pub(crate) struct Kurrent {
     pub(crate) double: Option<Double>,
     pub(crate) url: String,
-    pub(crate) keys: Arc<MemoryKeys>,
+    pub(crate) vault: PostgresVault,
+    _database: Database,
     start: OnceLock<Position>,
 }
 
@@ -27,10 +28,7 @@ impl Kurrent {
     #[expect(clippy::disallowed_methods, reason = "a real server is somebody's decision")]
     async fn any() -> Self {
         match std::env::var("WHENCE_TEST_KURRENTDB_URL") {
-            Ok(url) => {
-                let (keys, start) = (Arc::default(), OnceLock::new());
-                Self { double: None, url, keys, start }
-            }
+            Ok(url) => Self::new(None, url).await,
             Err(_) => Self::single().await,
         }
     }
@@ -38,19 +36,27 @@ impl Kurrent {
     /// A double with one node.
     #[expect(clippy::unwrap_used, reason = "a helper of tests: no port, no test")]
     pub(crate) async fn single() -> Self {
-        Self::of(Double::single().await.unwrap())
+        Self::of(Double::single().await.unwrap()).await
     }
 
     /// A double with three nodes.
     #[expect(clippy::unwrap_used, reason = "a helper of tests: no port, no test")]
     pub(crate) async fn cluster() -> Self {
-        Self::of(Double::cluster().await.unwrap())
+        Self::of(Double::cluster().await.unwrap()).await
     }
 
-    fn of(double: Double) -> Self {
+    async fn of(double: Double) -> Self {
         double.be_prompt();
         let url = double.url();
-        Self { double: Some(double), url, keys: Arc::default(), start: OnceLock::new() }
+        Self::new(Some(double), url).await
+    }
+
+    #[expect(clippy::unwrap_used, reason = "a helper of tests: no vault, no test")]
+    async fn new(double: Option<Double>, url: String) -> Self {
+        let database = database::database().await;
+        let beside = PostgresUrl::parse(database.url()).unwrap();
+        let vault = PostgresVault::open(&beside, FINGERPRINT, Clock::system()).await.unwrap();
+        Self { double, url, vault, _database: database, start: OnceLock::new() }
     }
 
     /// The double, to tell it what to do.
@@ -60,7 +66,7 @@ impl Kurrent {
     }
 
     pub(crate) async fn try_open(&self, clock: &Clock) -> Result<KurrentStore, KurrentOpenError> {
-        KurrentStore::open(&self.url, self.keys.clone(), clock).await
+        KurrentStore::open(&self.url, self.vault.clone(), clock).await
     }
 }
 
@@ -86,44 +92,3 @@ impl Backend for Kurrent {
 }
 
 contract!(Kurrent::any().await);
-
-/// A vault in memory.
-#[derive(Default)]
-pub(crate) struct MemoryKeys(Mutex<Keys>);
-
-/// By subject and generation; `None`: destroyed.
-type Keys = BTreeMap<(String, u32), Option<Vec<u8>>>;
-
-impl MemoryKeys {
-    fn keys(&self) -> MutexGuard<'_, Keys> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
-
-#[async_trait]
-impl KeyStore for MemoryKeys {
-    async fn put(&self, subject: &StreamId, key: &NewKey) -> Result<KeyPut, StoreError> {
-        let mut keys = self.keys();
-        let place = keys.entry((subject.to_string(), key.generation));
-        let there = place.or_insert_with(|| Some(key.wrapped.clone()));
-        let same = there.as_ref() == Some(&key.wrapped);
-        Ok(if same { KeyPut::Stored } else { KeyPut::Taken })
-    }
-
-    async fn read_key(&self, subject: &StreamId) -> Result<Option<KeyRecord>, StoreError> {
-        let keys = self.keys();
-        let name = subject.to_string();
-        let of_subject = keys.range((name.clone(), 0)..=(name, u32::MAX));
-        Ok(of_subject.last().map(|((_, generation), wrapped)| KeyRecord {
-            generation: *generation,
-            wrapped: wrapped.clone(),
-        }))
-    }
-
-    async fn destroy_key(&self, subject: &StreamId) -> Result<(), StoreError> {
-        let mut keys = self.keys();
-        let name = subject.to_string();
-        keys.range_mut((name.clone(), 0)..=(name, u32::MAX)).for_each(|(_, key)| *key = None);
-        Ok(())
-    }
-}

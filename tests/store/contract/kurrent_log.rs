@@ -4,9 +4,7 @@ use std::sync::Arc;
 
 use whence::infra::clock::Clock;
 use whence::infra::random::new_event_id;
-use whence::store::{
-    Append, Appended, EventStore, KeyPut, KeyStore as _, NewEvent, NewKey, StoreError,
-};
+use whence::store::{Append, Appended, EventStore, KeyPut, NewEvent, NewKey, StoreError};
 use whence_events::{Actor, Event, Metadata, Timestamp};
 
 use crate::contract::kurrent::Kurrent;
@@ -123,7 +121,7 @@ async fn an_event_is_found_by_its_position_and_nothing_is_between_positions() {
     }
     assert_eq!(store.event_at(u64::MAX).await.unwrap(), None);
     // And that was no reason to think that the link is broken.
-    assert!(store.in_touch());
+    assert!(store.is_current());
     assert_eq!(log.double.as_ref().unwrap().subscriptions(), 1);
 }
 
@@ -157,7 +155,7 @@ async fn of_two_first_keys_the_second_is_a_conflict_and_writes_nothing() {
     let store = log.open().await;
     let stream = new_stream();
     let key = |bytes: &[u8]| NewKey { generation: 0, wrapped: bytes.to_vec() };
-    assert_eq!(log.keys.put(&stream, &key(b"fast")).await.unwrap(), KeyPut::Stored);
+    assert_eq!(log.vault.put(&stream, &key(b"fast")).await.unwrap(), KeyPut::Stored);
     let append = append(&stream, 0, 1);
     let slow = Append { new_key: Some(key(b"slow")), ..append.clone() };
     let refused = store.append(slow).await;

@@ -127,7 +127,7 @@ async fn tail_goes_on(how: End) {
     load.goes_on().await;
     load.stop_and_check(&store).await;
     // The end was that of a subscription; the connection was never in doubt for long.
-    assert!(store.in_touch());
+    assert!(store.is_current());
     check_told(told, store).await;
 }
 
@@ -202,9 +202,9 @@ async fn a_server_that_goes_away_is_unavailable_and_found_again() {
     for (name, result) in calls {
         assert!(matches!(result, Err(StoreError::Unavailable(_))), "{name}: {result:?}");
     }
-    until(async || !store.in_touch()).await;
+    until(async || !store.is_current()).await;
     log.double().revive(0).await.unwrap();
-    until(async || store.in_touch()).await;
+    until(async || store.is_current()).await;
     store.append(second.clone()).await.unwrap();
     let read = store.read_stream(&stream, 0, ALL).await.unwrap();
     assert!(read.iter().map(|event| event.event_id).eq([ids(&first), ids(&second)].concat()));

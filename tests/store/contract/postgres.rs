@@ -10,8 +10,8 @@ use tokio_postgres::{AsyncMessage, Client, NoTls};
 use whence::infra::clock::Clock;
 use whence::infra::postgres::PostgresUrl;
 use whence::store::{
-    Append, EventStore, KeyPut, KeyRecord, KeyStore as _, NewKey, PostgresOpenError, PostgresStore,
-    PostgresVault, StoreError,
+    Append, EventStore, KeyPut, KeyRecord, NewKey, PostgresOpenError, PostgresStore, PostgresVault,
+    StoreError,
 };
 use whence_events::{Mac, Timestamp};
 

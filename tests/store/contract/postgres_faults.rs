@@ -182,7 +182,7 @@ async fn a_server_that_is_gone_is_unavailable_until_it_is_back() {
     let store = open(&server.url, FINGERPRINT).await.unwrap();
     let (stream, mut tail) = (new_stream(), store.tail());
     store.append(append(&stream, 0, 1)).await.unwrap();
-    assert!(store.in_touch());
+    assert!(store.is_current());
     script(&["kill", server.name]);
     let lost = append(&stream, 1, 1);
     unavailable(store.append(lost.clone())).await;
@@ -193,11 +193,11 @@ async fn a_server_that_is_gone_is_unavailable_until_it_is_back() {
     no_answer(store.read_key(&stream).await.unwrap_err());
     no_answer(store.destroy_key(&stream).await.unwrap_err());
     // What other nodes do is not heard of now, and the store knows that.
-    eventually(async || !store.in_touch()).await;
+    eventually(async || !store.is_current()).await;
 
     script(&["up", server.name]);
     eventually(async || store.append(lost.clone()).await.is_ok()).await;
-    eventually(async || store.in_touch()).await;
+    eventually(async || store.is_current()).await;
     assert_eq!(store.read_stream(&stream, 0, 10).await.unwrap().len(), 2);
     let told = [tail.recv().await.unwrap(), tail.recv().await.unwrap()];
     assert_eq!(told.map(|batch| batch.after), [0, 1]);

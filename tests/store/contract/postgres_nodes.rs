@@ -217,5 +217,5 @@ async fn a_notification_that_was_lost_costs_a_moment_only() {
     let batch = tail.recv().await.unwrap();
     assert_eq!((batch.after, batch.events.len()), (1, 1));
     assert_eq!(batch.events[0], store.read_all(1, 10).await.unwrap()[0]);
-    assert!(store.in_touch());
+    assert!(store.is_current());
 }

@@ -85,7 +85,7 @@ async fn a_commit_whose_answer_was_lost_is_found_again() {
     // Failed, but written.
     eventually(async || beside.head().await.unwrap() == 3).await;
     assert!(matches!(store.head().await, Err(StoreError::Unavailable(_))));
-    eventually(async || !store.in_touch()).await;
+    eventually(async || !store.is_current()).await;
 
     wire.answers.send_replace(Flow::Free);
     let mut again = None;

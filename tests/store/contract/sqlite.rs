@@ -7,7 +7,7 @@ use async_trait::async_trait;
 use rusqlite::Connection;
 use tempfile::TempDir;
 use whence::infra::clock::Clock;
-use whence::store::{Append, EventStore, NewKey, OpenError, SqliteStore};
+use whence::store::{Append, EventStore, NewKey, SqliteOpenError, SqliteStore};
 use whence_events::{Mac, Timestamp};
 
 use crate::contract::{Backend, append, contract, new_stream};
@@ -29,7 +29,7 @@ impl Sqlite {
         self.folder.path().join("log.db")
     }
 
-    pub(crate) fn try_open(&self, fingerprint: Mac) -> Result<SqliteStore, OpenError> {
+    pub(crate) fn try_open(&self, fingerprint: Mac) -> Result<SqliteStore, SqliteOpenError> {
         SqliteStore::open(&self.path(), fingerprint, Clock::system())
     }
 

@@ -6,7 +6,7 @@ use std::path::Path;
 use rusqlite::Connection;
 use whence::infra::clock::Clock;
 use whence::infra::hash::sha256;
-use whence::store::{EventStore as _, OpenError, SqliteStore, StoreError};
+use whence::store::{EventStore as _, SqliteOpenError, SqliteStore, StoreError};
 use whence_events::Mac;
 
 use crate::contract::sqlite::{FINGERPRINT, Sqlite};
@@ -16,7 +16,7 @@ use crate::contract::{Backend as _, append, new_stream};
 async fn another_master_key_is_refused() {
     let log = written_log().await;
     let refused = refused(&log, Mac([8; 16]));
-    assert!(matches!(refused, OpenError::WrongMasterKey(_)));
+    assert!(matches!(refused, SqliteOpenError::WrongMasterKey(_)));
     assert_eq!(said(&log, &refused), "the log LOG was made with another master key");
     assert_still_works(&log).await;
 }
@@ -26,7 +26,7 @@ async fn a_log_of_a_newer_version_is_refused() {
     let log = written_log().await;
     log.raw().pragma_update(None, "user_version", 99).unwrap();
     let refused = refused(&log, FINGERPRINT);
-    assert!(matches!(refused, OpenError::Newer { found: 99, .. }));
+    assert!(matches!(refused, SqliteOpenError::Newer { found: 99, .. }));
     let newest: u32 = 1;
     assert_eq!(
         said(&log, &refused),
@@ -41,11 +41,11 @@ fn a_database_of_something_else_is_refused() {
     let log = Sqlite::new();
     log.raw().execute_batch("CREATE TABLE recipes (name TEXT)").unwrap();
     let refused = refused(&log, FINGERPRINT);
-    assert!(matches!(refused, OpenError::NotALog(_)));
+    assert!(matches!(refused, SqliteOpenError::NotALog(_)));
     assert_eq!(said(&log, &refused), "LOG is not a whence log");
     let marked = Sqlite::new();
     marked.raw().execute_batch("PRAGMA application_id = 1; CREATE TABLE x (y)").unwrap();
-    assert!(matches!(self::refused(&marked, FINGERPRINT), OpenError::NotALog(_)));
+    assert!(matches!(self::refused(&marked, FINGERPRINT), SqliteOpenError::NotALog(_)));
 }
 
 #[test]
@@ -54,7 +54,7 @@ fn a_file_that_is_no_database_is_refused() {
         let log = Sqlite::new();
         std::fs::write(log.path(), content).unwrap();
         let refused = refused(&log, FINGERPRINT);
-        assert!(matches!(refused, OpenError::NotALog(_)));
+        assert!(matches!(refused, SqliteOpenError::NotALog(_)));
         assert_eq!(said(&log, &refused), "LOG is not a whence log");
     }
 }
@@ -64,7 +64,7 @@ async fn a_log_that_is_open_is_refused_until_it_is_closed() {
     let log = written_log().await;
     let store = log.open().await;
     let refused = log.try_open(FINGERPRINT).err().unwrap();
-    assert!(matches!(refused, OpenError::InUse(_)));
+    assert!(matches!(refused, SqliteOpenError::InUse(_)));
     assert_eq!(said(&log, &refused), "the log LOG is in use by another whence process");
     store.append(append(&new_stream(), 0, 1)).await.unwrap();
     drop(store);
@@ -77,7 +77,7 @@ fn a_folder_that_is_not_there_is_refused_and_not_made() {
     let missing = log.folder.path().join("missing");
     let opened = SqliteStore::open(&missing.join("log.db"), FINGERPRINT, Clock::system());
     let refused = opened.err().unwrap();
-    assert!(matches!(refused, OpenError::Io { .. }));
+    assert!(matches!(refused, SqliteOpenError::Io { .. }));
     let expected = format!("cannot open the log {}: No such", missing.join("log.db").display());
     assert!(one_sentence(&refused).starts_with(&expected), "{refused}");
     assert!(!missing.exists());
@@ -107,7 +107,7 @@ async fn a_folder_that_cannot_be_written_is_refused() {
     if is_root {
         std::fs::remove_dir(&lock).unwrap();
     }
-    assert!(matches!(refused, OpenError::Io { .. }));
+    assert!(matches!(refused, SqliteOpenError::Io { .. }));
     assert!(one_sentence(&refused).starts_with("cannot open the log /"), "{refused}");
     assert_still_works(&log).await;
 }
@@ -152,7 +152,7 @@ async fn written_log() -> Sqlite {
 /// Why it cannot be opened; that no file changed by trying.
 #[expect(clippy::unwrap_used, reason = "a helper of tests: opened is as bad as panicked")]
 #[track_caller]
-fn refused(log: &Sqlite, fingerprint: Mac) -> OpenError {
+fn refused(log: &Sqlite, fingerprint: Mac) -> SqliteOpenError {
     let before = files(log.folder.path());
     let refused = log.try_open(fingerprint).err().unwrap();
     assert_eq!(files(log.folder.path()), before, "a refused file changed");
@@ -180,12 +180,12 @@ fn files(folder: &Path) -> BTreeMap<String, String> {
 }
 
 /// What an operator reads, with the path taken out.
-fn said(log: &Sqlite, error: &OpenError) -> String {
+fn said(log: &Sqlite, error: &SqliteOpenError) -> String {
     one_sentence(error).replace(&log.path().display().to_string(), "LOG")
 }
 
 #[track_caller]
-fn one_sentence(error: &OpenError) -> String {
+fn one_sentence(error: &SqliteOpenError) -> String {
     let text = error.to_string();
     assert!(!text.contains('\n') && text.len() < 300, "{text}");
     text
@@ -216,5 +216,5 @@ async fn nothing_is_made_where_there_is_no_log_to_read() {
     assert_eq!(std::fs::read_dir(folder.path()).unwrap().count(), 0);
     let log = written_log().await;
     let refused = SqliteStore::open_to_read(&log.path(), Mac([8; 16])).map(drop).unwrap_err();
-    assert!(matches!(refused, OpenError::WrongMasterKey(_)));
+    assert!(matches!(refused, SqliteOpenError::WrongMasterKey(_)));
 }

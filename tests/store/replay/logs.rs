@@ -80,7 +80,7 @@ impl EventStore for Log {
         unreachable!("nobody asks")
     }
 
-    fn in_touch(&self) -> bool {
+    fn is_current(&self) -> bool {
         true
     }
 

@@ -10,34 +10,33 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{AsyncMessage, Client, Statement};
 use whence_events::{Position, Timestamp, Version};
 
-use super::super::SETTINGS;
 use super::super::columns::EventColumns;
-use super::super::read::clamped;
-use crate::infra::postgres::{ConnectError, Driven, PostgresUrl, said};
-use crate::store::{Append, NewEvent};
+use super::super::open::SETTINGS;
+use crate::infra::postgres::{ConnectError, ConnectionTask, PostgresUrl, message};
+use crate::store::{Append, NewEvent, clamped};
 
 /// How long a batch may take: longer than it may wait for the lock of the head row, so that the
-/// server says no before nobody knows.
-const COMMIT: Duration = Duration::from_secs(5);
+/// server refuses it before its outcome is unknown.
+const COMMIT_TIMEOUT: Duration = Duration::from_secs(5);
 
-const APPEND: &str = "SELECT before, at, lengths
+const APPEND_SQL: &str = "SELECT before, at, lengths
     FROM log.append($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)";
 
 /// A connection that appends.
-pub(in super::super) struct Writing {
+pub(in super::super) struct AppendConnection {
     client: Client,
     append: Statement,
-    /// The server warned of something since the batch began.
+    /// Whether the server has sent a warning since the batch began.
     warned: Arc<AtomicBool>,
-    _driver: Driven,
+    _driver: ConnectionTask,
 }
 
-/// What a batch did.
+/// The outcome of a batch.
 pub(super) struct Committed {
-    /// The end of the log before it.
+    /// The position of the last event before the batch.
     pub(super) before: Position,
     pub(super) recorded_at: Timestamp,
-    /// How long each append's stream was. Where that is what was expected, it was written.
+    /// The length that each append's stream had. When it is the expected length, the append was written.
     pub(super) lengths: Vec<Version>,
 }
 
@@ -47,12 +46,12 @@ impl Committed {
     }
 }
 
-/// Why a batch was not written, or nobody knows whether it was.
+/// Why a batch was not written, or why that is unknown.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum WriteError {
     #[error("cannot connect to Postgres: {0}")]
     Connect(#[from] ConnectError),
-    #[error("{}", said(.0))]
+    #[error("{}", message(.0))]
     Postgres(#[from] tokio_postgres::Error),
     #[error("Postgres did not answer in time")]
     TimedOut,
@@ -63,8 +62,8 @@ pub(super) enum WriteError {
 }
 
 impl WriteError {
-    /// Whether it is something in the batch, and not the server, that stands in the way: a value that
-    /// cannot be stored (class 22), a rule of the tables (23), a limit of the server (54).
+    /// Returns whether the batch was refused for its data, and not for the state of the server: a value
+    /// that cannot be stored (class 22), a rule of the tables (23), a limit of the server (54).
     pub(super) fn is_about_data(&self) -> bool {
         let Self::Postgres(error) = self else { return false };
         let state = error.code().map(SqlState::code);
@@ -72,10 +71,10 @@ impl WriteError {
     }
 }
 
-impl Writing {
+impl AppendConnection {
     pub(super) async fn connect(url: &PostgresUrl) -> Result<Self, WriteError> {
         let warned = Arc::new(AtomicBool::new(false));
-        let hear = {
+        let on_message = {
             let warned = warned.clone();
             move |message| {
                 if let AsyncMessage::Notice(notice) = message
@@ -85,9 +84,9 @@ impl Writing {
                 }
             }
         };
-        let (client, driver) = url.connect_and_hear(&SETTINGS, hear).await?;
+        let (client, driver) = url.connect_with_messages(&SETTINGS, on_message).await?;
         let late = |_| WriteError::TimedOut;
-        let append = timeout(COMMIT, client.prepare(APPEND)).await.map_err(late)??;
+        let append = timeout(COMMIT_TIMEOUT, client.prepare(APPEND_SQL)).await.map_err(late)??;
         Ok(Self { client, append, warned, _driver: driver })
     }
 
@@ -95,14 +94,15 @@ impl Writing {
         self.client.is_closed()
     }
 
-    /// The commit point: one statement, one transaction, one round trip. On `Ok` it is durable.
+    /// Appends a batch, durably on `Ok`. This is the commit point: one statement, one transaction, one
+    /// round trip.
     pub(super) async fn append<'a>(
         &self,
         appends: impl Iterator<Item = &'a Append>,
         now: Timestamp,
         node: &str,
     ) -> Result<Committed, WriteError> {
-        let columns = Columns::of(appends);
+        let columns = AppendColumns::of(appends);
         self.warned.store(false, Ordering::SeqCst);
         let (now, a) = (now.as_micros(), &columns);
         let parameters: [&(dyn ToSql + Sync); 16] = [
@@ -124,9 +124,9 @@ impl Writing {
             &node,
         ];
         let done = self.client.query_one(&self.append, &parameters);
-        let row = timeout(COMMIT, done).await.map_err(|_| WriteError::TimedOut)??;
+        let row = timeout(COMMIT_TIMEOUT, done).await.map_err(|_| WriteError::TimedOut)??;
         // An operator who cancels a commit that waits for its standby makes it a success, of which
-        // the standby knows nothing; all that the server says is a warning.
+        // the standby knows nothing; the only sign of it is a warning of the server.
         if self.warned.load(Ordering::SeqCst) {
             return Err(WriteError::Warned);
         }
@@ -140,9 +140,9 @@ impl Writing {
     }
 }
 
-/// The arguments of `log.append`, which is documented where it is made.
+/// The arguments of `log.append`, which is documented in its migration.
 #[derive(Default)]
-struct Columns<'a> {
+struct AppendColumns<'a> {
     names: Vec<String>,
     expected: Vec<i64>,
     counts: Vec<i32>,
@@ -153,7 +153,7 @@ struct Columns<'a> {
     events: EventColumns<'a>,
 }
 
-impl<'a> Columns<'a> {
+impl<'a> AppendColumns<'a> {
     fn of(appends: impl Iterator<Item = &'a Append>) -> Self {
         let mut columns = Self::default();
         for (append, number) in appends.zip(1..) {

@@ -1,0 +1,17 @@
+//! The error of opening a log in KurrentDB.
+
+/// Why the log cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum KurrentOpenError {
+    /// The address is not a connection string. It is not shown, since there may be a password in it.
+    #[error("the address of KurrentDB is not a connection string")]
+    ConnectionString,
+    /// There is no server, or it refused.
+    #[error("cannot open the log in KurrentDB at {hosts}: {cause}")]
+    Unreachable {
+        /// The nodes that the connection string names.
+        hosts: String,
+        /// The last failure.
+        cause: Box<dyn std::error::Error + Send + Sync>,
+    },
+}
