@@ -144,7 +144,7 @@ impl App {
         let adopt = AdoptRules(Rules::clone(rules));
         self.engine.handler.run::<AdoptedRules>(&stream, &adopt, &Context::of_system(None)).await?;
         // Whoever registers from now on is welcomed by the node whose duty that is.
-        self.progress.until_role_is_known().await;
+        self.progress.until_writer_is_known().await;
         let onboarder = self.onboarder.clone();
         let (app, progress, tail) =
             (Arc::downgrade(self), self.progress.clone(), self.engine.store.tail());

@@ -61,7 +61,7 @@ pub(crate) async fn work(
         tokio::select! {
             batch = tail.recv() => match batch {
                 // One node welcomes. When it is gone, the sweep of the next one finds the rest.
-                Ok(batch) if progress.leads() => {
+                Ok(batch) if progress.is_writer() => {
                     let room = MAX_QUEUE - queue.len();
                     queue.extend(registrations(&batch.events).take(room));
                 }
@@ -80,7 +80,7 @@ pub(crate) async fn work(
             _ = sweep.tick() => {
                 let Some(app) = app.upgrade() else { return };
                 // Asked now: a condition of the branch would be as old as the last batch.
-                if progress.leads() {
+                if progress.is_writer() {
                     onboarder.sweep(&app).await;
                 }
             }

@@ -32,7 +32,7 @@ pub(crate) async fn work(app: Weak<App>, progress: Arc<Progress>) {
     loop {
         round.tick().await;
         let Some(app) = app.upgrade() else { return };
-        if progress.leads() {
+        if progress.is_writer() {
             // As long as there are more than one round takes.
             while app.forget_unverified_now().await as u64 == ROUND {}
         }

@@ -17,7 +17,7 @@ use whence_events::{
 use whence_projections::{QueryError, ReadDb, SessionView};
 
 use crate::domain::user::EMAIL_VERSION;
-use crate::engine::progress::{Behind, Progress, query_after_log};
+use crate::engine::progress::{Progress, ReadModelsBehind, query_after_log};
 use crate::engine::runner::Observer;
 use crate::engine::vault::{OpenKeys, Vault};
 use crate::infra::tokens::SessionToken;
@@ -89,7 +89,7 @@ pub enum SessionError {
     Store(#[from] StoreError),
     /// A session that is not in the read models may exist.
     #[error(transparent)]
-    Behind(#[from] Behind),
+    Behind(#[from] ReadModelsBehind),
 }
 
 impl Sessions {
@@ -137,7 +137,7 @@ impl Sessions {
         // is heard of again, it must not answer before this cache has been told what came.
         if !self.store.in_touch() {
             self.cache.clear();
-            return Err(Behind.into());
+            return Err(ReadModelsBehind.into());
         }
         let entry = match self.cache.get(&id) {
             Some(entry) => entry,
@@ -161,7 +161,7 @@ impl Sessions {
             let place = match timeout(FILL_WAIT, self.cache.get_value_or_guard_async(&id)).await {
                 Ok(Ok(entry)) => return Ok(entry),
                 Ok(Err(place)) => place,
-                Err(_) => return Err(Behind.into()),
+                Err(_) => return Err(ReadModelsBehind.into()),
             };
             // Nothing is kept of a session that nobody knows: made-up ids must not push others out.
             let Some(view) = self.look_up(id).await? else { return Ok(Entry::Gone) };

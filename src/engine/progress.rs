@@ -19,7 +19,7 @@ pub const MAX_WAIT: Duration = Duration::from_secs(2);
 pub struct Progress {
     inner: Mutex<Inner>,
     /// Whether this node writes them; `None` until that is known.
-    pub(super) leads: watch::Sender<Option<bool>>,
+    pub(super) is_writer: watch::Sender<Option<bool>>,
 }
 
 #[derive(Default)]
@@ -47,14 +47,14 @@ impl Progress {
 
     /// Whether it is this node that writes the read models, and does what only one node may do.
     #[must_use]
-    pub fn leads(&self) -> bool {
-        *self.leads.borrow() == Some(true)
+    pub fn is_writer(&self) -> bool {
+        *self.is_writer.borrow() == Some(true)
     }
 
     /// Waits until it is known whether this node writes the read models, at most [`MAX_WAIT`].
-    pub async fn until_role_is_known(&self) {
-        let mut leads = self.leads.subscribe();
-        let _ = tokio::time::timeout(MAX_WAIT, leads.wait_for(Option::is_some)).await;
+    pub async fn until_writer_is_known(&self) {
+        let mut is_writer = self.is_writer.subscribe();
+        let _ = tokio::time::timeout(MAX_WAIT, is_writer.wait_for(Option::is_some)).await;
     }
 
     /// Waits until the event at `position` is in the tables, at most [`MAX_WAIT`]. Whether it is.
@@ -102,8 +102,8 @@ impl Progress {
 /// acknowledged, here or by another node.
 ///
 /// # Errors
-/// Those of the query, or of the store, or [`Behind`].
-pub async fn query_after_log<T, E: From<StoreError> + From<Behind>, F>(
+/// Those of the query, or of the store, or [`ReadModelsBehind`].
+pub async fn query_after_log<T, E: From<StoreError> + From<ReadModelsBehind>, F>(
     store: &dyn EventStore,
     reads: &ReadDb,
     progress: &Progress,
@@ -124,13 +124,13 @@ where
     } else {
         progress.wait_for(head).await
     };
-    if there { query().await } else { Err(Behind.into()) }
+    if there { query().await } else { Err(ReadModelsBehind.into()) }
 }
 
 /// The read models did not catch up in time. Not known is not no: another try may find out.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("the read models are behind")]
-pub struct Behind;
+pub struct ReadModelsBehind;
 
 /// A rebuild under way.
 #[derive(Clone, Debug, PartialEq, Eq)]

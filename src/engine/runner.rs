@@ -29,10 +29,10 @@ const RETRY_PAUSE: Duration = Duration::from_millis(200);
 
 /// How often a node asks whether it writes the tables: how long they stand still when the one that
 /// did is gone.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+const WRITER_CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// How often a node looks how far the tables are, while they are behind what it knows of.
-const POLL_EVERY: Duration = Duration::from_millis(4);
+const POLL_INTERVAL: Duration = Duration::from_millis(4);
 
 /// Events that a following node keeps until they are in the tables: some 100 MB.
 const MAX_PENDING: usize = 100_000;
@@ -72,7 +72,7 @@ struct Runner<O> {
 
 /// Why a round did not move on.
 #[derive(Debug, thiserror::Error)]
-enum Trouble {
+enum RunnerError {
     #[error(transparent)]
     Project(#[from] ProjectError),
     #[error(transparent)]
@@ -82,37 +82,37 @@ enum Trouble {
 }
 
 /// The tail is over: everybody has let go of the store.
-struct Over;
+struct TailClosed;
 
-/// What the tail brought.
-enum Brought {
+/// What the tail input.
+enum TailInput {
     /// Batches in one, and where the first of them begins.
     Events { after: Position, events: Vec<Recorded> },
     /// More than it could keep; the log has it.
-    TooMuch,
+    Lagged,
     /// Nothing, for a while.
-    Nothing,
+    Idle,
 }
 
 impl<O: Observer> Runner<O> {
     async fn run(self, mut tail: broadcast::Receiver<Batch>) {
         loop {
-            let trouble = match self.resume(&mut tail).await {
+            let error = match self.resume(&mut tail).await {
                 Ok(Ok(true)) => self.project(&mut tail).await,
                 Ok(Ok(false)) => self.follow(&mut tail).await,
-                Ok(Err(trouble)) => Ok(Some(trouble)),
-                Err(Over) => Err(Over),
+                Ok(Err(error)) => Ok(Some(error)),
+                Err(TailClosed) => Err(TailClosed),
             };
-            match trouble {
+            match error {
                 Ok(None) => {}
-                Ok(Some(trouble)) => {
-                    tracing::error!(error = %with_causes(&trouble), "the read models do not move on");
-                    self.progress.stop(trouble.to_string());
-                    if let Err(Over) = self.pause(&mut tail).await {
+                Ok(Some(error)) => {
+                    tracing::error!(error = %with_causes(&error), "the read models do not move on");
+                    self.progress.stop(error.to_string());
+                    if let Err(TailClosed) = self.pause(&mut tail).await {
                         return;
                     }
                 }
-                Err(Over) => return,
+                Err(TailClosed) => return,
             }
         }
     }
@@ -122,12 +122,12 @@ impl<O: Observer> Runner<O> {
     async fn resume(
         &self,
         tail: &mut broadcast::Receiver<Batch>,
-    ) -> Result<Result<bool, Trouble>, Over> {
-        let leads = match self.look().await {
+    ) -> Result<Result<bool, RunnerError>, TailClosed> {
+        let is_writer = match self.claim().await {
             Ok(true) => self.renew(tail).await?,
             other => other,
         };
-        Ok(match leads {
+        Ok(match is_writer {
             Ok(true) => self.catch_up().await.map(|()| true),
             other => other,
         }
@@ -135,21 +135,24 @@ impl<O: Observer> Runner<O> {
     }
 
     /// Where the tables are; those of another log are emptied. Whether this node writes them.
-    async fn look(&self) -> Result<bool, Trouble> {
-        let leads = self.reads.claim_writer().await?;
-        self.progress.leads.send_replace(Some(leads));
+    async fn claim(&self) -> Result<bool, RunnerError> {
+        let is_writer = self.reads.claim_writer().await?;
+        self.progress.is_writer.send_replace(Some(is_writer));
         let checkpoints = self.reads.positions().await?;
-        if leads && !self.belong_to_this_log(&checkpoints).await? {
+        if is_writer && !self.are_of_this_log(&checkpoints).await? {
             tracing::warn!("the read models belong to another log and are made anew");
             self.reads.reset().await?;
             self.progress.reached(0);
         } else {
             self.progress.reached(ProjectorPosition::lowest(&checkpoints));
         }
-        Ok(leads)
+        Ok(is_writer)
     }
 
-    async fn belong_to_this_log(&self, checkpoints: &[ProjectorPosition]) -> Result<bool, Trouble> {
+    async fn are_of_this_log(
+        &self,
+        checkpoints: &[ProjectorPosition],
+    ) -> Result<bool, RunnerError> {
         let Some(store) = self.store.upgrade() else { return Ok(true) };
         Ok(first_foreign(&store, checkpoints).await?.is_none())
     }
@@ -158,17 +161,17 @@ impl<O: Observer> Runner<O> {
     async fn project(
         &self,
         tail: &mut broadcast::Receiver<Batch>,
-    ) -> Result<Option<Trouble>, Over> {
-        let mut look = tokio::time::interval(LOOK_EVERY);
+    ) -> Result<Option<RunnerError>, TailClosed> {
+        let mut check = tokio::time::interval(WRITER_CHECK_INTERVAL);
         loop {
-            let brought = tokio::select! {
-                brought = next(tail) => brought?,
-                _ = look.tick() => Brought::Nothing,
+            let input = tokio::select! {
+                input = next(tail) => input?,
+                _ = check.tick() => TailInput::Idle,
             };
-            let done = match brought {
-                Brought::Events { after, events } => self.live(after, &events).await,
-                Brought::TooMuch => self.catch_up().await,
-                Brought::Nothing => match self.is_as_it_was(true).await {
+            let done = match input {
+                TailInput::Events { after, events } => self.apply_live(after, &events).await,
+                TailInput::Lagged => self.catch_up().await,
+                TailInput::Idle => match self.is_unchanged(true).await {
                     Ok(true) => Ok(()),
                     Ok(false) => return Ok(None),
                     Err(error) => Err(error.into()),
@@ -177,49 +180,52 @@ impl<O: Observer> Runner<O> {
             match done {
                 Ok(()) => {}
                 // Rebuilt ones are in their place, and further.
-                Err(Trouble::Project(ProjectError::TablesMoved(_))) => return Ok(None),
-                Err(trouble) => return Ok(Some(trouble)),
+                Err(RunnerError::Project(ProjectError::TablesMoved(_))) => return Ok(None),
+                Err(error) => return Ok(Some(error)),
             }
         }
     }
 
     /// Whether this node leads or follows as before, over tables that did not go back: those of a
     /// database that crashed may, and so do those that whoever leads has emptied.
-    async fn is_as_it_was(&self, leads: bool) -> Result<bool, ProjectError> {
+    async fn is_unchanged(&self, is_writer: bool) -> Result<bool, ProjectError> {
         let known = self.progress.projected();
-        let same = self.reads.claim_writer().await? == leads;
+        let same = self.reads.claim_writer().await? == is_writer;
         Ok(same && ProjectorPosition::lowest(&self.reads.positions().await?) >= known)
     }
 
     /// Keeps up with the tables that another node writes, until it stops doing so.
-    async fn follow(&self, tail: &mut broadcast::Receiver<Batch>) -> Result<Option<Trouble>, Over> {
+    async fn follow(
+        &self,
+        tail: &mut broadcast::Receiver<Batch>,
+    ) -> Result<Option<RunnerError>, TailClosed> {
         // What the tail told already may not be in the tables yet.
         let mut pending = VecDeque::new();
-        if let Err(trouble) = self.read_on(&mut pending).await {
-            return Ok(Some(trouble));
+        if let Err(error) = self.read_pending(&mut pending).await {
+            return Ok(Some(error));
         }
-        let mut look = tokio::time::interval(LOOK_EVERY);
+        let mut check = tokio::time::interval(WRITER_CHECK_INTERVAL);
         loop {
-            let poll = tokio::time::sleep(POLL_EVERY);
-            let brought = tokio::select! {
+            let poll = tokio::time::sleep(POLL_INTERVAL);
+            let input = tokio::select! {
                 biased;
-                brought = next(tail) => Some(brought?),
+                input = next(tail) => Some(input?),
                 () = poll, if !pending.is_empty() => None,
-                _ = look.tick() => Some(Brought::Nothing),
+                _ = check.tick() => Some(TailInput::Idle),
             };
-            let done = match brought {
-                Some(Brought::Events { after, events }) => {
-                    let last = pending.back().map_or(self.progress.projected(), at);
+            let done = match input {
+                Some(TailInput::Events { after, events }) => {
+                    let last = pending.back().map_or(self.progress.projected(), position_of);
                     if after <= last && pending.len() < MAX_PENDING {
                         self.observer.committed(&events);
                         pending.extend(events.into_iter().filter(|event| event.position > last));
                         Ok(())
                     } else {
-                        self.read_on(&mut pending).await
+                        self.read_pending(&mut pending).await
                     }
                 }
-                Some(Brought::TooMuch) => self.read_on(&mut pending).await,
-                Some(Brought::Nothing) => match self.is_as_it_was(false).await {
+                Some(TailInput::Lagged) => self.read_pending(&mut pending).await,
+                Some(TailInput::Idle) => match self.is_unchanged(false).await {
                     Ok(true) => Ok(()),
                     Ok(false) => return Ok(None),
                     Err(error) => Err(error.into()),
@@ -227,20 +233,20 @@ impl<O: Observer> Runner<O> {
                 None => Ok(()),
             };
             let done = match done {
-                Ok(()) => self.settle(&mut pending).await,
-                Err(trouble) => Err(trouble),
+                Ok(()) => self.report_arrived(&mut pending).await,
+                Err(error) => Err(error),
             };
-            if let Err(trouble) = done {
-                return Ok(Some(trouble));
+            if let Err(error) = done {
+                return Ok(Some(error));
             }
         }
     }
 
     /// What lies in the log behind all that is pending, or, when that is too much to keep, nothing:
     /// what is not known is then forgotten instead.
-    async fn read_on(&self, pending: &mut VecDeque<Recorded>) -> Result<(), Trouble> {
+    async fn read_pending(&self, pending: &mut VecDeque<Recorded>) -> Result<(), RunnerError> {
         loop {
-            let last = pending.back().map_or(self.progress.projected(), at);
+            let last = pending.back().map_or(self.progress.projected(), position_of);
             let events = self.read(last, MAX_APPLY).await?;
             if events.is_empty() {
                 return Ok(());
@@ -255,7 +261,7 @@ impl<O: Observer> Runner<O> {
     }
 
     /// Tells what has arrived in the tables meanwhile.
-    async fn settle(&self, pending: &mut VecDeque<Recorded>) -> Result<(), Trouble> {
+    async fn report_arrived(&self, pending: &mut VecDeque<Recorded>) -> Result<(), RunnerError> {
         if pending.is_empty() {
             return Ok(());
         }
@@ -272,12 +278,12 @@ impl<O: Observer> Runner<O> {
     }
 
     /// Between attempts: the tables stand still, the caches do not.
-    async fn pause(&self, tail: &mut broadcast::Receiver<Batch>) -> Result<(), Over> {
-        self.hear_during(tail, tokio::time::sleep(RETRY_PAUSE)).await
+    async fn pause(&self, tail: &mut broadcast::Receiver<Batch>) -> Result<(), TailClosed> {
+        self.observe_during(tail, tokio::time::sleep(RETRY_PAUSE)).await
     }
 
-    /// Applies what the tail brought, and what lies before it when something was missed.
-    async fn live(&self, after: Position, events: &[Recorded]) -> Result<(), Trouble> {
+    /// Applies what the tail input, and what lies before it when something was missed.
+    async fn apply_live(&self, after: Position, events: &[Recorded]) -> Result<(), RunnerError> {
         self.observer.committed(events);
         if after > self.progress.projected() {
             return self.catch_up().await;
@@ -285,7 +291,7 @@ impl<O: Observer> Runner<O> {
         self.apply(after, events).await
     }
 
-    async fn catch_up(&self) -> Result<(), Trouble> {
+    async fn catch_up(&self) -> Result<(), RunnerError> {
         loop {
             let after = self.progress.projected();
             let events = self.read(after, MAX_APPLY).await?;
@@ -297,7 +303,7 @@ impl<O: Observer> Runner<O> {
         }
     }
 
-    async fn apply(&self, after: Position, events: &[Recorded]) -> Result<(), Trouble> {
+    async fn apply(&self, after: Position, events: &[Recorded]) -> Result<(), RunnerError> {
         let applied = self.reads.apply_after(after, events).await;
         // What lies before an unknown event is in the tables, and whoever waits for it is told.
         let done = match &applied {
@@ -337,23 +343,23 @@ impl<O: Observer> Runner<O> {
 }
 
 /// Whatever the tail has, as one.
-async fn next(tail: &mut broadcast::Receiver<Batch>) -> Result<Brought, Over> {
+async fn next(tail: &mut broadcast::Receiver<Batch>) -> Result<TailInput, TailClosed> {
     let first = match tail.recv().await {
         Ok(batch) => batch,
-        Err(RecvError::Lagged(_)) => return Ok(Brought::TooMuch),
-        Err(RecvError::Closed) => return Err(Over),
+        Err(RecvError::Lagged(_)) => return Ok(TailInput::Lagged),
+        Err(RecvError::Closed) => return Err(TailClosed),
     };
     let (after, mut events) = (first.after, first.events.to_vec());
     while events.len() < MAX_APPLY {
         match tail.try_recv() {
             Ok(batch) => events.extend(batch.events.iter().cloned()),
-            Err(TryRecvError::Lagged(_)) => return Ok(Brought::TooMuch),
+            Err(TryRecvError::Lagged(_)) => return Ok(TailInput::Lagged),
             Err(TryRecvError::Empty | TryRecvError::Closed) => break,
         }
     }
-    Ok(Brought::Events { after, events })
+    Ok(TailInput::Events { after, events })
 }
 
-fn at(event: &Recorded) -> Position {
+fn position_of(event: &Recorded) -> Position {
     event.position
 }

@@ -221,7 +221,7 @@ pub async fn work(checkpointer: Weak<Checkpointer>, progress: Arc<Progress>) {
     loop {
         look.tick().await;
         let Some(checkpointer) = checkpointer.upgrade() else { return };
-        if let (true, Some(policy)) = (progress.leads(), &checkpointer.policy) {
+        if let (true, Some(policy)) = (progress.is_writer(), &checkpointer.policy) {
             checkpointer.store_due(policy).await;
         }
     }

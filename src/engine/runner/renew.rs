@@ -3,7 +3,7 @@
 use tokio::sync::broadcast;
 use whence_projections::Purpose;
 
-use super::{Brought, LOOK_EVERY, Observer, Over, Runner, Trouble, next};
+use super::{Observer, Runner, RunnerError, TailClosed, TailInput, WRITER_CHECK_INTERVAL, next};
 use crate::engine::rebuild::{BATCH, Outcome, RebuildError, Replay};
 use crate::store::Batch;
 
@@ -13,7 +13,7 @@ impl<O: Observer> Runner<O> {
     pub(super) async fn renew(
         &self,
         tail: &mut broadcast::Receiver<Batch>,
-    ) -> Result<Result<bool, Trouble>, Over> {
+    ) -> Result<Result<bool, RunnerError>, TailClosed> {
         let outdated = match self.reads.outdated().await {
             Ok(outdated) if outdated.is_empty() => return Ok(Ok(true)),
             Ok(outdated) => outdated,
@@ -22,7 +22,7 @@ impl<O: Observer> Runner<O> {
         let names = outdated.join(", ");
         tracing::warn!("{names}: the tables are of another version and are rebuilt");
         self.progress.stop(format!("{names}: the tables are of another version and are rebuilt"));
-        let rebuilding = self.hear_during(tail, Box::pin(self.rebuild(&outdated))).await?;
+        let rebuilding = self.observe_during(tail, Box::pin(self.rebuild(&outdated))).await?;
         if let Ok(true) = rebuilding {
             tracing::info!("{names}: the tables are rebuilt");
         }
@@ -30,7 +30,7 @@ impl<O: Observer> Runner<O> {
     }
 
     /// Whether it is done: not when another node writes the tables by now.
-    async fn rebuild(&self, names: &[&'static str]) -> Result<bool, Trouble> {
+    async fn rebuild(&self, names: &[&'static str]) -> Result<bool, RunnerError> {
         let Some(store) = self.store.upgrade() else { return Ok(false) };
         let rebuilding = async {
             let purpose = Purpose::Rebuild;
@@ -40,17 +40,17 @@ impl<O: Observer> Runner<O> {
         };
         tokio::select! {
             done = rebuilding => {
-                let _: Vec<Outcome> = done.map_err(|error: RebuildError| Trouble::from(error))?;
+                let _: Vec<Outcome> = done.map_err(|error: RebuildError| RunnerError::from(error))?;
                 Ok(true)
             }
-            lost = self.until_it_leads_no_more() => lost,
+            lost = self.until_not_writer() => lost,
         }
     }
 
     /// Who writes the tables says so every now and then, or the lock is lost.
-    async fn until_it_leads_no_more(&self) -> Result<bool, Trouble> {
+    async fn until_not_writer(&self) -> Result<bool, RunnerError> {
         loop {
-            tokio::time::sleep(LOOK_EVERY).await;
+            tokio::time::sleep(WRITER_CHECK_INTERVAL).await;
             if !self.reads.claim_writer().await? {
                 return Ok(false);
             }
@@ -58,18 +58,18 @@ impl<O: Observer> Runner<O> {
     }
 
     /// Tells the caches what is committed while something else is done.
-    pub(super) async fn hear_during<F: Future>(
+    pub(super) async fn observe_during<F: Future>(
         &self,
         tail: &mut broadcast::Receiver<Batch>,
         work: F,
-    ) -> Result<F::Output, Over> {
+    ) -> Result<F::Output, TailClosed> {
         let mut work = std::pin::pin!(work);
         loop {
             tokio::select! {
-                brought = next(tail) => match brought? {
-                    Brought::Events { events, .. } => self.observer.committed(&events),
-                    Brought::TooMuch => self.observer.lost(),
-                    Brought::Nothing => {}
+                input = next(tail) => match input? {
+                    TailInput::Events { events, .. } => self.observer.committed(&events),
+                    TailInput::Lagged => self.observer.lost(),
+                    TailInput::Idle => {}
                 },
                 done = &mut work => return Ok(done),
             }
