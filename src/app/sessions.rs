@@ -29,7 +29,7 @@ const FILL_WAIT: Duration = Duration::from_secs(4);
 /// Sessions.
 pub struct Sessions {
     cache: Arc<Cache<SessionId, Entry>>,
-    reads: Arc<ReadDb>,
+    read_db: Arc<ReadDb>,
     vault: Arc<Vault>,
     store: Arc<dyn EventStore>,
     progress: Arc<Progress>,
@@ -95,8 +95,8 @@ pub enum SessionError {
 impl Sessions {
     /// With room for `capacity` sessions, some 300 bytes each. Also what the runner has to tell.
     #[must_use]
-    pub fn observer(capacity: usize, reads: Arc<ReadDb>, keys: Arc<OpenKeys>) -> SessionObserver {
-        SessionObserver { cache: Arc::new(Cache::new(capacity)), reads, keys }
+    pub fn observer(capacity: usize, read_db: Arc<ReadDb>, keys: Arc<OpenKeys>) -> SessionObserver {
+        SessionObserver { cache: Arc::new(Cache::new(capacity)), read_db, keys }
     }
 
     /// Over the same cache as `observer`.
@@ -107,8 +107,8 @@ impl Sessions {
         store: Arc<dyn EventStore>,
         progress: Arc<Progress>,
     ) -> Self {
-        let (cache, reads) = (observer.cache.clone(), observer.reads.clone());
-        Self { cache, reads, vault, store, progress }
+        let (cache, read_db) = (observer.cache.clone(), observer.read_db.clone());
+        Self { cache, read_db, vault, store, progress }
     }
 
     /// The session of a token that is right, and in time.
@@ -175,8 +175,9 @@ impl Sessions {
     }
 
     async fn look_up(&self, id: SessionId) -> Result<Option<SessionView>, SessionError> {
-        let query = move || async move { self.reads.session(id).await.map_err(SessionError::from) };
-        query_after_log(self.store.as_ref(), &self.reads, &self.progress, query).await
+        let query =
+            move || async move { self.read_db.session(id).await.map_err(SessionError::from) };
+        query_after_log(self.store.as_ref(), &self.read_db, &self.progress, query).await
     }
 
     async fn open(&self, view: SessionView) -> Result<Option<Session>, StoreError> {
@@ -215,7 +216,7 @@ impl Sessions {
 #[derive(Clone)]
 pub struct SessionObserver {
     cache: Arc<Cache<SessionId, Entry>>,
-    reads: Arc<ReadDb>,
+    read_db: Arc<ReadDb>,
     keys: Arc<OpenKeys>,
 }
 
@@ -246,7 +247,7 @@ impl Observer for SessionObserver {
                 UserEvent::SessionExtended(extended) => self.forget(extended.session_id),
                 UserEvent::RefreshRotated(rotated) => self.forget(rotated.session_id),
                 UserEvent::ProfileUpdated(_) | UserEvent::BillingCustomerLinked(_) => {
-                    match self.reads.sessions_of(user_id).await {
+                    match self.read_db.sessions_of(user_id).await {
                         Ok(sessions) => sessions.into_iter().for_each(|id| self.forget(id)),
                         Err(_) => self.cache.clear(),
                     }

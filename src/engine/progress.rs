@@ -105,7 +105,7 @@ impl Progress {
 /// Those of the query, or of the store, or [`ReadModelsBehind`].
 pub async fn query_after_log<T, E: From<StoreError> + From<ReadModelsBehind>, F>(
     store: &dyn EventStore,
-    reads: &ReadDb,
+    read_db: &ReadDb,
     progress: &Progress,
     query: impl Fn() -> F,
 ) -> Result<Option<T>, E>
@@ -119,7 +119,7 @@ where
     let there = if progress.projected() >= head {
         // The tables have the last word: a database that crashed may have brought back ones that
         // are older than what this node knows of them.
-        let checkpoints = reads.positions().await;
+        let checkpoints = read_db.positions().await;
         checkpoints.is_ok_and(|checkpoints| ProjectorPosition::lowest(&checkpoints) >= head)
     } else {
         progress.wait_for(head).await

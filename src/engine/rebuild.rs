@@ -104,7 +104,7 @@ pub struct Outcome {
 /// A rebuild or a check that can begin: nobody else is at it.
 pub struct Replay<'a> {
     store: &'a Arc<dyn EventStore>,
-    reads: &'a ReadDb,
+    read_db: &'a ReadDb,
     scratch: Scratch,
     /// In the order in which they are done.
     names: Vec<&'static str>,
@@ -134,13 +134,13 @@ impl<'a> Replay<'a> {
     /// [`RebuildError::UnderWay`], [`RebuildError::AnotherLog`], and when log or tables do not answer.
     pub async fn open(
         store: &'a Arc<dyn EventStore>,
-        reads: &'a ReadDb,
+        read_db: &'a ReadDb,
         purpose: Purpose,
         names: &[&'static str],
         batch: usize,
     ) -> Result<Self, RebuildError> {
-        let scratch = reads.scratch(purpose, names).await?;
-        let mut live = reads.positions().await?;
+        let scratch = read_db.scratch(purpose, names).await?;
+        let mut live = read_db.positions().await?;
         live.retain(|checkpoint| names.contains(&checkpoint.projector));
         // Ascending: so the scratch tables, which move together, are never further than what is
         // compared next.
@@ -153,7 +153,7 @@ impl<'a> Replay<'a> {
             scratch.reset().await?;
         }
         let names = live.iter().map(|checkpoint| checkpoint.projector).collect();
-        Ok(Self { store, reads, scratch, names, batch, events: 0 })
+        Ok(Self { store, read_db, scratch, names, batch, events: 0 })
     }
 
     /// The last event that an earlier run has folded.
@@ -211,7 +211,7 @@ impl<'a> Replay<'a> {
         name: &'static str,
         watch: &mut (dyn FnMut(Step) + Send),
     ) -> Result<Outcome, RebuildError> {
-        if self.reads.outdated().await?.contains(&name) {
+        if self.read_db.outdated().await?.contains(&name) {
             return Ok(Outcome { checkpoint: self.live(name).await?, differences: None });
         }
         for _ in 0..ROUNDS {
@@ -278,7 +278,7 @@ impl<'a> Replay<'a> {
     }
 
     async fn live(&self, name: &'static str) -> Result<ProjectorPosition, RebuildError> {
-        let mut all = self.reads.positions().await?.into_iter();
+        let mut all = self.read_db.positions().await?.into_iter();
         let live = all.find(|checkpoint| checkpoint.projector == name);
         live.ok_or_else(|| ProjectError::TablesMoved(name).into())
     }

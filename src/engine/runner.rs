@@ -50,14 +50,14 @@ pub trait Observer: Send + Sync + 'static {
 /// Starts the runner. It ends when the store is dropped.
 pub fn start(
     store: &Arc<dyn EventStore>,
-    reads: Arc<ReadDb>,
+    read_db: Arc<ReadDb>,
     observer: impl Observer,
 ) -> Arc<Progress> {
     let progress = Arc::new(Progress::default());
     // Before the first read, so that nothing falls between the log and its tail.
     let tail = store.tail();
     let store = Arc::downgrade(store);
-    let runner = Runner { store, reads, observer, progress: progress.clone() };
+    let runner = Runner { store, read_db, observer, progress: progress.clone() };
     tokio::spawn(runner.run(tail));
     progress
 }
@@ -65,7 +65,7 @@ pub fn start(
 struct Runner<O> {
     /// Weak: the tail ends when everybody else has let go of the store.
     store: Weak<dyn EventStore>,
-    reads: Arc<ReadDb>,
+    read_db: Arc<ReadDb>,
     observer: O,
     progress: Arc<Progress>,
 }
@@ -136,12 +136,12 @@ impl<O: Observer> Runner<O> {
 
     /// Where the tables are; those of another log are emptied. Whether this node writes them.
     async fn claim(&self) -> Result<bool, RunnerError> {
-        let is_writer = self.reads.claim_writer().await?;
+        let is_writer = self.read_db.claim_writer().await?;
         self.progress.is_writer.send_replace(Some(is_writer));
-        let checkpoints = self.reads.positions().await?;
+        let checkpoints = self.read_db.positions().await?;
         if is_writer && !self.are_of_this_log(&checkpoints).await? {
             tracing::warn!("the read models belong to another log and are made anew");
-            self.reads.reset().await?;
+            self.read_db.reset().await?;
             self.progress.reached(0);
         } else {
             self.progress.reached(ProjectorPosition::lowest(&checkpoints));
@@ -190,8 +190,8 @@ impl<O: Observer> Runner<O> {
     /// database that crashed may, and so do those that whoever leads has emptied.
     async fn is_unchanged(&self, is_writer: bool) -> Result<bool, ProjectError> {
         let known = self.progress.projected();
-        let same = self.reads.claim_writer().await? == is_writer;
-        Ok(same && ProjectorPosition::lowest(&self.reads.positions().await?) >= known)
+        let same = self.read_db.claim_writer().await? == is_writer;
+        Ok(same && ProjectorPosition::lowest(&self.read_db.positions().await?) >= known)
     }
 
     /// Keeps up with the tables that another node writes, until it stops doing so.
@@ -265,7 +265,7 @@ impl<O: Observer> Runner<O> {
         if pending.is_empty() {
             return Ok(());
         }
-        let there = ProjectorPosition::lowest(&self.reads.positions().await?);
+        let there = ProjectorPosition::lowest(&self.read_db.positions().await?);
         let arrived = pending.partition_point(|event| event.position <= there);
         if arrived > 0 {
             let arrived: Vec<_> = pending.drain(..arrived).collect();
@@ -304,7 +304,7 @@ impl<O: Observer> Runner<O> {
     }
 
     async fn apply(&self, after: Position, events: &[Recorded]) -> Result<(), RunnerError> {
-        let applied = self.reads.apply_after(after, events).await;
+        let applied = self.read_db.apply_after(after, events).await;
         // What lies before an unknown event is in the tables, and whoever waits for it is told.
         let done = match &applied {
             Ok(()) => events,

@@ -30,7 +30,7 @@ pub struct CheckpointPolicy {
 /// Signs what the log holds.
 pub struct Checkpointer {
     signer: Signer,
-    reads: Arc<ReadDb>,
+    read_db: Arc<ReadDb>,
     policy: Option<CheckpointPolicy>,
     state: Mutex<State>,
 }
@@ -95,8 +95,8 @@ pub enum CheckpointError {
 impl Checkpointer {
     /// One that leaves its checkpoints somewhere, or only tells them.
     #[must_use]
-    pub fn new(signer: Signer, reads: Arc<ReadDb>, policy: Option<CheckpointPolicy>) -> Self {
-        Self { signer, reads, policy, state: Mutex::default() }
+    pub fn new(signer: Signer, read_db: Arc<ReadDb>, policy: Option<CheckpointPolicy>) -> Self {
+        Self { signer, read_db, policy, state: Mutex::default() }
     }
 
     /// The key that its checkpoints are signed by.
@@ -118,7 +118,7 @@ impl Checkpointer {
         if state.last.is_none() {
             state.last = self.latest()?;
         }
-        let edge = self.reads.tree_edge().await?;
+        let edge = self.read_db.tree_edge().await?;
         let (size, root) = (edge.size(), edge.root());
         if let Some(last) = &state.last {
             // Under the name that the log has now; it may have had another.
@@ -146,7 +146,7 @@ impl Checkpointer {
         let new = Checkpoint { origin: last.origin.clone(), size, root };
         let path = match last.size {
             0 => Some(vec![]),
-            signed => self.reads.tree_consistency(signed, size).await?,
+            signed => self.read_db.tree_consistency(signed, size).await?,
         };
         let proved = path.is_some_and(|path| continues(&new, last, &path));
         if proved { Ok(()) } else { Err(CheckpointError::Contradiction(last.size)) }
@@ -189,7 +189,7 @@ impl Checkpointer {
         policy: &CheckpointPolicy,
         state: &mut State,
     ) -> Result<(), CheckpointError> {
-        let size = self.reads.tree_edge().await?.size();
+        let size = self.read_db.tree_edge().await?.size();
         let due = match state.stored {
             Some((stored, at)) => {
                 let new = size.saturating_sub(stored);

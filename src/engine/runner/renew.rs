@@ -14,7 +14,7 @@ impl<O: Observer> Runner<O> {
         &self,
         tail: &mut broadcast::Receiver<Batch>,
     ) -> Result<Result<bool, RunnerError>, TailClosed> {
-        let outdated = match self.reads.outdated().await {
+        let outdated = match self.read_db.outdated().await {
             Ok(outdated) if outdated.is_empty() => return Ok(Ok(true)),
             Ok(outdated) => outdated,
             Err(error) => return Ok(Err(error.into())),
@@ -34,7 +34,7 @@ impl<O: Observer> Runner<O> {
         let Some(store) = self.store.upgrade() else { return Ok(false) };
         let rebuilding = async {
             let purpose = Purpose::Rebuild;
-            let replay = Replay::open(&store, &self.reads, purpose, names, BATCH).await?;
+            let replay = Replay::open(&store, &self.read_db, purpose, names, BATCH).await?;
             let mut noted = self.progress.note_rebuild(names);
             replay.rebuild(&mut |step| noted.at(step)).await
         };
@@ -51,7 +51,7 @@ impl<O: Observer> Runner<O> {
     async fn until_not_writer(&self) -> Result<bool, RunnerError> {
         loop {
             tokio::time::sleep(WRITER_CHECK_INTERVAL).await;
-            if !self.reads.claim_writer().await? {
+            if !self.read_db.claim_writer().await? {
                 return Ok(false);
             }
         }
