@@ -53,13 +53,13 @@ enum LookupError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
-    Reads(#[from] QueryError),
+    ReadDb(#[from] QueryError),
 }
 
 impl App {
     /// Whence somebody who registers now came: all that was known at the first touch inside the
     /// window, nulls included.
-    pub(crate) async fn origin(
+    pub(crate) async fn attribution_snapshot(
         &self,
         first_touch: Option<&FirstTouch>,
         device_class: Option<DeviceClass>,

@@ -41,12 +41,12 @@ impl TouchRecorder {
     /// carry all that attribution needs.
     pub fn record(&self, touch: RecordedTouch) {
         if self.queue.try_send(touch).is_err() {
-            self.lose();
+            self.count_lost();
         }
     }
 
     /// Counts a touch as lost.
-    pub(crate) fn lose(&self) {
+    pub(crate) fn count_lost(&self) {
         let lost = self.lost.fetch_add(1, Ordering::Relaxed) + 1;
         // At 1, 2, 4, 8, ...: an overload must not become a flood of its own.
         if lost.is_power_of_two() {
