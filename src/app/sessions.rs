@@ -83,7 +83,7 @@ enum Entry {
 pub enum SessionError {
     /// The read models.
     #[error(transparent)]
-    Reads(#[from] QueryError),
+    ReadDb(#[from] QueryError),
     /// The log or the vault.
     #[error(transparent)]
     Store(#[from] StoreError),

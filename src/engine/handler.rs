@@ -51,20 +51,20 @@ pub struct Handler {
     vault: Arc<Vault>,
     clock: Clock,
     stream_locks: Box<[Mutex<()>]>,
-    mailboxes: Folded<Mailbox>,
-    users: Folded<User>,
-    names: Folded<Name>,
-    rules: Folded<AdoptedRules>,
-    touches: Folded<TouchStream>,
-    audit: Folded<Audit>,
+    mailboxes: StateCache<Mailbox>,
+    users: StateCache<User>,
+    names: StateCache<Name>,
+    rules: StateCache<AdoptedRules>,
+    touches: StateCache<TouchStream>,
+    audit: StateCache<Audit>,
 }
 
 /// Folded states by stream. Only ever an optimisation: append checks the length it assumes, and
 /// whatever is not followed by an append looks at the log for what came since.
-type Folded<D> = Cache<StreamId, State<D>>;
+type StateCache<D> = Cache<StreamId, StreamState<D>>;
 
 /// A stream's state and length.
-pub struct State<D> {
+pub struct StreamState<D> {
     /// The fold of its events; personal fields as stored.
     pub state: Arc<D>,
     /// How many events that is.
@@ -177,7 +177,8 @@ impl Handler {
                 // 4. Durable now. The cache may forget it, the process may die: the log knows.
                 Ok((state, position)) => {
                     let length = current.length + events.len() as u64;
-                    D::cache(self).insert(stream.clone(), State { state: state.clone(), length });
+                    D::cache(self)
+                        .insert(stream.clone(), StreamState { state: state.clone(), length });
                     return Ok(Decided { events, state, position });
                 }
                 // 5. Another node was faster: look again. Nothing was written.
@@ -202,7 +203,7 @@ impl Handler {
     pub(crate) async fn recent<D: Cached>(
         &self,
         stream: &StreamId,
-    ) -> Result<State<D>, StoreError> {
+    ) -> Result<StreamState<D>, StoreError> {
         match D::cache(self).get(stream) {
             Some(known) => Ok(known),
             None => self.load(stream).await,
@@ -212,14 +213,17 @@ impl Handler {
     /// Takes a stream to be empty that is named by an id made a moment ago: saves a look at the log.
     /// Should it not be, the first append to it notices.
     pub(crate) fn expect_empty<D: Cached>(&self, stream: StreamId) {
-        D::cache(self).insert(stream, State { state: Arc::default(), length: 0 });
+        D::cache(self).insert(stream, StreamState { state: Arc::default(), length: 0 });
     }
 
     /// The state of a stream, every event of which was acknowledged before being in it.
     ///
     /// # Errors
     /// When the store does not answer.
-    pub(crate) async fn load<D: Cached>(&self, stream: &StreamId) -> Result<State<D>, StoreError> {
+    pub(crate) async fn load<D: Cached>(
+        &self,
+        stream: &StreamId,
+    ) -> Result<StreamState<D>, StoreError> {
         let known = D::cache(self).get(stream);
         let known_length = known.as_ref().map_or(0, |known| known.length);
         let (mut state, mut length) =
@@ -236,7 +240,7 @@ impl Handler {
                 break;
             }
         }
-        let loaded = State { state: Arc::new(state), length };
+        let loaded = StreamState { state: Arc::new(state), length };
         // An empty stream is cheap to look at again; a flood of them must not push others out.
         if length > known_length {
             D::cache(self).insert(stream.clone(), loaded.clone());
@@ -248,7 +252,7 @@ impl Handler {
     async fn append<D: Decider>(
         &self,
         stream: &StreamId,
-        current: &State<D>,
+        current: &StreamState<D>,
         events: &[D::Event],
         context: &Context,
     ) -> Result<(Arc<D>, Position), StoreError> {
@@ -313,46 +317,46 @@ impl Handler {
 /// A family of streams whose folded states are cached.
 pub(crate) trait Cached: Decider {
     /// Its cache.
-    fn cache(handler: &Handler) -> &Folded<Self>;
+    fn cache(handler: &Handler) -> &StateCache<Self>;
 }
 
 impl Cached for Mailbox {
-    fn cache(handler: &Handler) -> &Folded<Self> {
+    fn cache(handler: &Handler) -> &StateCache<Self> {
         &handler.mailboxes
     }
 }
 
 impl Cached for User {
-    fn cache(handler: &Handler) -> &Folded<Self> {
+    fn cache(handler: &Handler) -> &StateCache<Self> {
         &handler.users
     }
 }
 
 impl Cached for Name {
-    fn cache(handler: &Handler) -> &Folded<Self> {
+    fn cache(handler: &Handler) -> &StateCache<Self> {
         &handler.names
     }
 }
 
 impl Cached for AdoptedRules {
-    fn cache(handler: &Handler) -> &Folded<Self> {
+    fn cache(handler: &Handler) -> &StateCache<Self> {
         &handler.rules
     }
 }
 
 impl Cached for Audit {
-    fn cache(handler: &Handler) -> &Folded<Self> {
+    fn cache(handler: &Handler) -> &StateCache<Self> {
         &handler.audit
     }
 }
 
 impl Cached for TouchStream {
-    fn cache(handler: &Handler) -> &Folded<Self> {
+    fn cache(handler: &Handler) -> &StateCache<Self> {
         &handler.touches
     }
 }
 
-impl<D> Clone for State<D> {
+impl<D> Clone for StreamState<D> {
     fn clone(&self) -> Self {
         Self { state: self.state.clone(), length: self.length }
     }

@@ -17,13 +17,13 @@ pub const MAX_WAIT: Duration = Duration::from_secs(2);
 /// How far the read models are.
 #[derive(Default)]
 pub struct Progress {
-    inner: Mutex<Inner>,
+    state: Mutex<ProgressState>,
     /// Whether this node writes them; `None` until that is known.
     pub(super) is_writer: watch::Sender<Option<bool>>,
 }
 
 #[derive(Default)]
-struct Inner {
+struct ProgressState {
     projected: Position,
     stopped: Option<String>,
     rebuilding: Option<Rebuilding>,
@@ -60,12 +60,12 @@ impl Progress {
     /// Waits until the event at `position` is in the tables, at most [`MAX_WAIT`]. Whether it is.
     pub async fn wait_for(&self, position: Position) -> bool {
         let due = {
-            let mut inner = self.lock();
-            if inner.projected >= position {
+            let mut state = self.lock();
+            if state.projected >= position {
                 return true;
             }
             let (wake, due) = oneshot::channel();
-            let waiting = inner.waiting.entry(position).or_default();
+            let waiting = state.waiting.entry(position).or_default();
             // Whoever gave up waiting is swept out by the next one who comes.
             waiting.retain(|sender| !sender.is_closed());
             waiting.push(wake);
@@ -75,11 +75,11 @@ impl Progress {
     }
 
     pub(super) fn reached(&self, position: Position) {
-        let mut inner = self.lock();
-        inner.projected = position;
-        let later = inner.waiting.split_off(&(position + 1));
-        let due = std::mem::replace(&mut inner.waiting, later);
-        drop(inner);
+        let mut state = self.lock();
+        state.projected = position;
+        let later = state.waiting.split_off(&(position + 1));
+        let due = std::mem::replace(&mut state.waiting, later);
+        drop(state);
         for sender in due.into_values().flatten() {
             let _ = sender.send(());
         }
@@ -93,8 +93,8 @@ impl Progress {
         self.lock().stopped = None;
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, ProgressState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -168,22 +168,22 @@ impl Progress {
     }
 
     /// Takes note of what is rebuilt, for as long as the value lives.
-    pub(crate) fn note_rebuild(&self, projections: &[&'static str]) -> Noted<'_> {
+    pub(crate) fn note_rebuild(&self, projections: &[&'static str]) -> RebuildNote<'_> {
         let projections = projections.to_vec();
         self.lock().rebuilding = Some(Rebuilding { projections, position: 0, head: 0, events: 0 });
-        Noted(self)
+        RebuildNote(self)
     }
 }
 
 /// A rebuild that is told of.
-pub(crate) struct Noted<'a>(&'a Progress);
+pub(crate) struct RebuildNote<'a>(&'a Progress);
 
-impl Noted<'_> {
+impl RebuildNote<'_> {
     pub(crate) fn ended(self, error: Option<String>) {
-        let mut inner = self.0.lock();
-        let projections = inner.rebuilding.as_ref().map(|under_way| under_way.projections.clone());
+        let mut state = self.0.lock();
+        let projections = state.rebuilding.as_ref().map(|under_way| under_way.projections.clone());
         let projections = projections.unwrap_or_default();
-        inner.last_rebuild = Some(LastRebuild { projections, error });
+        state.last_rebuild = Some(LastRebuild { projections, error });
     }
 
     pub(crate) fn at(&mut self, step: Step) {
@@ -199,7 +199,7 @@ impl Noted<'_> {
     }
 }
 
-impl Drop for Noted<'_> {
+impl Drop for RebuildNote<'_> {
     fn drop(&mut self) {
         self.0.lock().rebuilding = None;
     }

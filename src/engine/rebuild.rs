@@ -29,7 +29,7 @@ const ROUNDS: usize = 10;
 pub enum RebuildError {
     /// Scratch or live tables.
     #[error("{0}; the tables in use are as they were, and the same command goes on from here")]
-    Tables(ProjectError),
+    ReadModels(ProjectError),
     /// A newer version of whence wrote an event that this one does not know.
     #[error("{0}: the rebuild stops there, and the tables in use are as they were")]
     UnknownEvent(ProjectError),
@@ -64,7 +64,7 @@ impl From<ProjectError> for RebuildError {
             | ProjectError::NotWriter
             | ProjectError::TablesMoved(_)
             | ProjectError::InUse(_)
-            | ProjectError::Lock { .. } => Self::Tables(error),
+            | ProjectError::Lock { .. } => Self::ReadModels(error),
         }
     }
 }
@@ -93,7 +93,7 @@ pub enum Step {
 
 /// What became of the tables of a projector.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outcome {
+pub struct ProjectorOutcome {
     /// Where the rebuilt tables are, or the compared ones.
     pub checkpoint: ProjectorPosition,
     /// How the live ones differed; `None`: they were of another version or behind, and could not be
@@ -117,7 +117,7 @@ pub struct Replay<'a> {
 ///
 /// # Errors
 /// One sentence that lists those there are.
-pub fn named(names: &[String]) -> anyhow::Result<Vec<&'static str>> {
+pub fn projectors_named(names: &[String]) -> anyhow::Result<Vec<&'static str>> {
     let known: Vec<_> = projectors().iter().map(|projector| projector.name()).collect();
     if let Some(unknown) = names.iter().find(|name| !known.contains(&name.as_str())) {
         anyhow::bail!("there is no projection {unknown}: the ones there are: {}", known.join(", "));
@@ -160,7 +160,7 @@ impl<'a> Replay<'a> {
     ///
     /// # Errors
     /// When the tables do not answer.
-    pub async fn begins_behind(&self) -> Result<Position, RebuildError> {
+    pub async fn resume_position(&self) -> Result<Position, RebuildError> {
         let checkpoints = self.scratch.positions().await?;
         Ok(ProjectorPosition::lowest(&checkpoints))
     }
@@ -172,7 +172,7 @@ impl<'a> Replay<'a> {
     pub async fn rebuild(
         mut self,
         watch: &mut (dyn FnMut(Step) + Send),
-    ) -> Result<Vec<Outcome>, RebuildError> {
+    ) -> Result<Vec<ProjectorOutcome>, RebuildError> {
         let mut outcomes = self.compare_all(watch).await?;
         self.catch_up(watch).await?;
         for outcome in &mut outcomes {
@@ -189,7 +189,7 @@ impl<'a> Replay<'a> {
     pub async fn check(
         mut self,
         watch: &mut (dyn FnMut(Step) + Send),
-    ) -> Result<Vec<Outcome>, RebuildError> {
+    ) -> Result<Vec<ProjectorOutcome>, RebuildError> {
         let outcomes = self.compare_all(watch).await?;
         self.scratch.clear().await?;
         Ok(outcomes)
@@ -198,7 +198,7 @@ impl<'a> Replay<'a> {
     async fn compare_all(
         &mut self,
         watch: &mut (dyn FnMut(Step) + Send),
-    ) -> Result<Vec<Outcome>, RebuildError> {
+    ) -> Result<Vec<ProjectorOutcome>, RebuildError> {
         let mut all = Vec::new();
         for name in self.names.clone() {
             all.push(self.compare(name, watch).await?);
@@ -210,9 +210,9 @@ impl<'a> Replay<'a> {
         &mut self,
         name: &'static str,
         watch: &mut (dyn FnMut(Step) + Send),
-    ) -> Result<Outcome, RebuildError> {
+    ) -> Result<ProjectorOutcome, RebuildError> {
         if self.read_db.outdated().await?.contains(&name) {
-            return Ok(Outcome { checkpoint: self.live(name).await?, differences: None });
+            return Ok(ProjectorOutcome { checkpoint: self.live(name).await?, differences: None });
         }
         for _ in 0..ROUNDS {
             let live = self.live(name).await?.position;
@@ -226,7 +226,7 @@ impl<'a> Replay<'a> {
         let comparison = if same { Some(self.scratch.compare().await?) } else { None };
         let checkpoint = held.live;
         drop(held);
-        let mut outcome = Outcome { checkpoint, differences: None };
+        let mut outcome = ProjectorOutcome { checkpoint, differences: None };
         if let Some(comparison) = comparison {
             watch(Step::Comparing(name));
             outcome.differences = Some(self.scratch.differences(comparison, name).await?);

@@ -9,7 +9,7 @@ use super::{ELSE, PAGE, SOURCE, TARGET};
 use crate::store::{KeyPlace, StoredKey, Transfer};
 
 /// Keys of both sides between two places; those of the target by their place.
-struct Page {
+struct KeyPage {
     source: Vec<StoredKey>,
     target: BTreeMap<KeyPlace, StoredKey>,
     /// Where the next page begins; `None`: this is the last one.
@@ -20,14 +20,14 @@ async fn page(
     source: &dyn Transfer,
     target: &dyn Transfer,
     after: Option<&KeyPlace>,
-) -> anyhow::Result<Page> {
+) -> anyhow::Result<KeyPage> {
     let source = source.keys(after, PAGE).await.context(SOURCE)?;
     let end = source.last().map(StoredKey::place);
     // One more: a target that holds more keys here than the source holds one that is not its.
     let there = target.keys(after, source.len() + 1).await.context(TARGET)?;
     let there = there.into_iter().map(|key| (key.place(), key));
     let target = there.filter(|(place, _)| end.as_ref().is_none_or(|end| place <= end)).collect();
-    Ok(Page { source, target, end })
+    Ok(KeyPage { source, target, end })
 }
 
 /// Insists on the target's vault holding nothing but keys of the source.
@@ -47,7 +47,8 @@ async fn step_through(
 ) -> anyhow::Result<()> {
     let mut after = None;
     loop {
-        let Page { source, target: mut there, end } = page(source, target, after.as_ref()).await?;
+        let KeyPage { source, target: mut there, end } =
+            page(source, target, after.as_ref()).await?;
         let mut missing = Vec::new();
         for key in source {
             let theirs = there.remove(&key.place());
@@ -92,7 +93,8 @@ pub(super) async fn verify(
     let mut bytes = [Bytes::new(), Bytes::new()];
     let (mut keys, mut destroyed, mut after) = (0, 0, None);
     loop {
-        let Page { source, target: mut there, end } = page(source, target, after.as_ref()).await?;
+        let KeyPage { source, target: mut there, end } =
+            page(source, target, after.as_ref()).await?;
         for key in source {
             let place = key.place();
             let Some(theirs) = there.remove(&place) else {

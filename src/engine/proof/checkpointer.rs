@@ -14,7 +14,7 @@ use crate::engine::progress::Progress;
 use crate::infra::errors::with_causes;
 
 /// How often is looked whether a checkpoint is due.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+const DUE_CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
 /// When a checkpoint is due, and where it is left.
 #[derive(Clone, Debug)]
@@ -32,22 +32,22 @@ pub struct Checkpointer {
     signer: Signer,
     read_db: Arc<ReadDb>,
     policy: Option<CheckpointPolicy>,
-    state: Mutex<State>,
+    state: Mutex<CheckpointerState>,
 }
 
 #[derive(Default)]
-struct State {
+struct CheckpointerState {
     /// The last one that was signed here, or that was found in the directory.
-    last: Option<Signed>,
+    last: Option<SignedCheckpoint>,
     /// Events that the last one in the directory is over, and when it was put there.
     stored: Option<(u64, Instant)>,
     /// What was said last of why there is none.
-    trouble: Option<String>,
+    last_error: Option<String>,
 }
 
 /// A checkpoint and its note.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Signed {
+pub struct SignedCheckpoint {
     /// What it says.
     pub checkpoint: Checkpoint,
     /// The note.
@@ -89,7 +89,7 @@ pub enum CheckpointError {
     },
     /// The read models.
     #[error(transparent)]
-    Reads(#[from] QueryError),
+    ReadDb(#[from] QueryError),
 }
 
 impl Checkpointer {
@@ -109,12 +109,15 @@ impl Checkpointer {
     ///
     /// # Errors
     /// Why none is signed.
-    pub async fn checkpoint(&self) -> Result<Signed, CheckpointError> {
+    pub async fn checkpoint(&self) -> Result<SignedCheckpoint, CheckpointError> {
         self.sign(&mut *self.state.lock().await).await
     }
 
     /// Signs in turns, so that each follows from the one before.
-    async fn sign(&self, state: &mut State) -> Result<Signed, CheckpointError> {
+    async fn sign(
+        &self,
+        state: &mut CheckpointerState,
+    ) -> Result<SignedCheckpoint, CheckpointError> {
         if state.last.is_none() {
             state.last = self.latest()?;
         }
@@ -130,7 +133,7 @@ impl Checkpointer {
         }
         let checkpoint = Checkpoint { origin: self.verifier().name().to_owned(), size, root };
         let note = checkpoint.sign(&self.signer);
-        Ok(state.last.insert(Signed { checkpoint, note }).clone())
+        Ok(state.last.insert(SignedCheckpoint { checkpoint, note }).clone())
     }
 
     /// Insists on the tree beginning with what was signed.
@@ -153,7 +156,7 @@ impl Checkpointer {
     }
 
     /// The last one in the directory. The log may have had another name then; the key is the same.
-    fn latest(&self) -> Result<Option<Signed>, CheckpointError> {
+    fn latest(&self) -> Result<Option<SignedCheckpoint>, CheckpointError> {
         let Some(policy) = &self.policy else { return Ok(None) };
         let path = policy.directory.clone();
         let note = match directory::latest(&path) {
@@ -165,7 +168,7 @@ impl Checkpointer {
         let opened = self.verifier().named(origin).and_then(|key| Checkpoint::open(&note, &key));
         let path = path.join(directory::LATEST);
         let checkpoint = opened.map_err(|source| CheckpointError::NotOurs { path, source })?;
-        Ok(Some(Signed { checkpoint, note }))
+        Ok(Some(SignedCheckpoint { checkpoint, note }))
     }
 
     /// Leaves a checkpoint in the directory when one is due. What goes wrong is said once, and stops
@@ -173,13 +176,13 @@ impl Checkpointer {
     async fn store_due(&self, policy: &CheckpointPolicy) {
         let mut state = self.state.lock().await;
         match self.try_to_store(policy, &mut state).await {
-            Ok(()) => state.trouble = None,
+            Ok(()) => state.last_error = None,
             Err(error) => {
-                let trouble = with_causes(&error);
-                if state.trouble.as_ref() != Some(&trouble) {
-                    tracing::error!(error = %trouble, "no checkpoint of the log");
+                let last_error = with_causes(&error);
+                if state.last_error.as_ref() != Some(&last_error) {
+                    tracing::error!(error = %last_error, "no checkpoint of the log");
                 }
-                state.trouble = Some(trouble);
+                state.last_error = Some(last_error);
             }
         }
     }
@@ -187,7 +190,7 @@ impl Checkpointer {
     async fn try_to_store(
         &self,
         policy: &CheckpointPolicy,
-        state: &mut State,
+        state: &mut CheckpointerState,
     ) -> Result<(), CheckpointError> {
         let size = self.read_db.tree_edge().await?.size();
         let due = match state.stored {
@@ -217,7 +220,7 @@ impl Checkpointer {
 
 /// Leaves checkpoints while this node leads, until its checkpointer is gone.
 pub async fn work(checkpointer: Weak<Checkpointer>, progress: Arc<Progress>) {
-    let mut look = tokio::time::interval(LOOK_EVERY);
+    let mut look = tokio::time::interval(DUE_CHECK_INTERVAL);
     loop {
         look.tick().await;
         let Some(checkpointer) = checkpointer.upgrade() else { return };

@@ -4,7 +4,7 @@ use tokio::sync::broadcast;
 use whence_projections::Purpose;
 
 use super::{Observer, Runner, RunnerError, TailClosed, TailInput, WRITER_CHECK_INTERVAL, next};
-use crate::engine::rebuild::{BATCH, Outcome, RebuildError, Replay};
+use crate::engine::rebuild::{BATCH, ProjectorOutcome, RebuildError, Replay};
 use crate::store::Batch;
 
 impl<O: Observer> Runner<O> {
@@ -40,7 +40,7 @@ impl<O: Observer> Runner<O> {
         };
         tokio::select! {
             done = rebuilding => {
-                let _: Vec<Outcome> = done.map_err(|error: RebuildError| RunnerError::from(error))?;
+                let _: Vec<ProjectorOutcome> = done.map_err(|error: RebuildError| RunnerError::from(error))?;
                 Ok(true)
             }
             lost = self.until_not_writer() => lost,
