@@ -123,23 +123,23 @@ impl App {
     pub(crate) async fn attempt(
         &self,
         candidate: Candidate<'_>,
-        brought: &LandingCookies,
+        cookies: &LandingCookies,
         via: Via,
         now: Timestamp,
     ) -> Attempt {
-        let lookup = match brought.ref_code.as_ref().and_then(RefCode::code) {
+        let lookup = match cookies.ref_code.as_ref().and_then(RefCode::code) {
             None => CodeLookup::Unknown,
             Some(code) => self.look_up(code, candidate, now).await.unwrap_or_else(|error| {
                 tracing::error!(error = %with_causes(&error), "a referral code could not be looked up");
                 CodeLookup::Failed
             }),
         };
-        let touch = brought.first_touch.as_ref();
+        let touch = cookies.first_touch.as_ref();
         Attempt {
             now,
             via,
             rules: self.config.referrals.rules.clone(),
-            cookie: brought.ref_code.clone(),
+            cookie: cookies.ref_code.clone(),
             lookup,
             country: candidate.country,
             touch_country: touch.and_then(|touch| touch.country),

@@ -29,22 +29,22 @@ use crate::infra::random::new_referral_code;
 use crate::store::{Batch, StoreError};
 
 /// Users onboarded at a time.
-const AT_A_TIME: usize = 256;
+const MAX_CONCURRENT: usize = 256;
 
 /// Users who may wait to be onboarded; past that, the sweep finds them.
 const MAX_QUEUE: usize = 100_000;
 
 /// Between two sweeps.
-const SWEEP_EVERY: Duration = Duration::from_secs(15);
+const SWEEP_INTERVAL: Duration = Duration::from_secs(15);
 
 /// Users and referrals of one sweep.
-const SWEEP: u64 = 500;
+const SWEEP_SIZE: u64 = 500;
 
 /// A sweep leaves alone what began or was tried so recently; doubled with each failed mail.
-const SETTLE: Duration = Duration::from_secs(30);
+const SETTLE_TIME: Duration = Duration::from_secs(30);
 
 /// Codes that may be taken already before something must be wrong: one in 2^40 is.
-const MAX_CODES: usize = 8;
+const MAX_CODE_TRIES: usize = 8;
 
 /// Onboards until the service is dropped.
 pub(crate) async fn work(
@@ -53,7 +53,7 @@ pub(crate) async fn work(
     progress: Arc<Progress>,
     mut tail: broadcast::Receiver<Batch>,
 ) {
-    let mut sweep = tokio::time::interval(SWEEP_EVERY);
+    let mut sweep = tokio::time::interval(SWEEP_INTERVAL);
     sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     // The tail is read without waiting for a place: who falls behind it loses what it brought.
     let mut queue = VecDeque::new();
@@ -70,8 +70,8 @@ pub(crate) async fn work(
                 Err(RecvError::Lagged(_)) => {}
                 Err(RecvError::Closed) => return,
             },
-            Ok(place) = onboarder.places.acquire(), if !queue.is_empty() => {
-                drop(place);
+            Ok(permit) = onboarder.permits.acquire(), if !queue.is_empty() => {
+                drop(permit);
                 let Some(app) = app.upgrade() else { return };
                 if let Some((user_id, event_id)) = queue.pop_front() {
                     onboarder.clone().onboard(app, user_id, Trigger::Registered(event_id)).await;
@@ -100,14 +100,14 @@ fn registrations(batch: &[Recorded]) -> impl Iterator<Item = (UserId, EventId)> 
 
 /// Who is being onboarded.
 pub(crate) struct Onboarder {
-    places: Arc<Semaphore>,
+    permits: Arc<Semaphore>,
     /// So that a sweep does not send a mail that is just being sent.
     busy: Mutex<HashSet<UserId>>,
 }
 
 impl Default for Onboarder {
     fn default() -> Self {
-        Self { places: Arc::new(Semaphore::new(AT_A_TIME)), busy: Mutex::default() }
+        Self { permits: Arc::new(Semaphore::new(MAX_CONCURRENT)), busy: Mutex::default() }
     }
 }
 
@@ -141,9 +141,9 @@ impl Onboarder {
         // Given back however the task ends.
         let busy = InProgress { user_id, onboarder: self.clone() };
         // Places are never closed; without one it goes on all the same.
-        let place = self.places.clone().acquire_owned().await;
+        let permit = self.permits.clone().acquire_owned().await;
         tokio::spawn(async move {
-            let _held = (busy, place);
+            let _held = (busy, permit);
             if let Err(error) = steps(&app, user_id, trigger).await {
                 tracing::warn!(error = %with_causes(&error), "an onboarding is not complete yet");
             }
@@ -152,10 +152,10 @@ impl Onboarder {
 
     async fn sweep(self: &Arc<Self>, app: &Arc<App>) {
         let now = app.clock.now();
-        match app.engine.read_db.onboardings(SWEEP).await {
+        match app.engine.read_db.onboardings(SWEEP_SIZE).await {
             Ok(due) => {
                 for Onboarding { user_id, welcome_failed, tried_at, .. } in due {
-                    let settle = SETTLE * 2_u32.pow(u32::from(welcome_failed.min(10)));
+                    let settle = SETTLE_TIME * 2_u32.pow(u32::from(welcome_failed.min(10)));
                     if now.since(tried_at) >= settle {
                         let trigger = Trigger::Due { welcome_failed };
                         self.clone().onboard(app.clone(), user_id, trigger).await;
@@ -164,8 +164,9 @@ impl Onboarder {
             }
             Err(error) => tracing::error!(%error, "the read models do not answer"),
         }
-        let undecided = app.engine.read_db.undecided_referrals(SWEEP).await.unwrap_or_default();
-        for referral in undecided.into_iter().filter(|r| now.since(r.refused_at) >= SETTLE) {
+        let undecided =
+            app.engine.read_db.undecided_referrals(SWEEP_SIZE).await.unwrap_or_default();
+        for referral in undecided.into_iter().filter(|r| now.since(r.refused_at) >= SETTLE_TIME) {
             if let Err(error) = app.decide_again(&referral).await {
                 tracing::warn!(error = %with_causes(&error), "a referral is still undecided");
             }
@@ -246,7 +247,7 @@ impl App {
         context: &Context,
     ) -> Result<Option<String>, HandleError<UserRejection>> {
         let stream = StreamId::User(user_id);
-        for _ in 0..MAX_CODES {
+        for _ in 0..MAX_CODE_TRIES {
             let user = self
                 .engine
                 .handler
@@ -314,11 +315,11 @@ impl App {
             }
             _ => RefCode::Bare(code),
         };
-        let brought = LandingCookies { ref_code: Some(ref_code), first_touch: None };
+        let cookies = LandingCookies { ref_code: Some(ref_code), first_touch: None };
         let candidate =
             Candidate { user_id, email: &email, client: &client, country: account.last_country };
         // As of then: the user must not lose by the time that it took us.
-        let attempt = self.attempt(candidate, &brought, referral.via, referral.refused_at).await;
+        let attempt = self.attempt(candidate, &cookies, referral.via, referral.refused_at).await;
         let command = UserCommand::AttributeReferral { user_id, attempt: Box::new(attempt) };
         match self.run_user(user_id, &command, &Context::of_system(None)).await {
             Err(HandleError::Store(error)) => Err(error),

@@ -24,7 +24,7 @@ use crate::infra::tokens::SessionToken;
 use crate::store::{Batch, EventStore, StoreError};
 
 /// How long a request waits for another one that looks the same session up.
-const FILL_WAIT: Duration = Duration::from_secs(4);
+const FILL_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// Sessions.
 pub struct Sessions {
@@ -158,9 +158,10 @@ impl Sessions {
     async fn fill(&self, id: SessionId) -> Result<Entry, SessionError> {
         loop {
             // One request looks, the others wait for what it finds, though not for one another.
-            let place = match timeout(FILL_WAIT, self.cache.get_value_or_guard_async(&id)).await {
+            let guard = match timeout(FILL_TIMEOUT, self.cache.get_value_or_guard_async(&id)).await
+            {
                 Ok(Ok(entry)) => return Ok(entry),
-                Ok(Err(place)) => place,
+                Ok(Err(guard)) => guard,
                 Err(_) => return Err(ReadModelsBehind.into()),
             };
             // Nothing is kept of a session that nobody knows: made-up ids must not push others out.
@@ -168,7 +169,7 @@ impl Sessions {
             let Some(session) = self.open(view).await? else { return Ok(Entry::Gone) };
             let entry = Entry::Live(Arc::new(session));
             // Told otherwise while it was looked up: look again.
-            if place.insert(entry.clone()).is_ok() {
+            if guard.insert(entry.clone()).is_ok() {
                 return Ok(entry);
             }
         }
@@ -283,7 +284,7 @@ impl Observer for SessionObserver {
 impl SessionObserver {
     /// Hears of commits until the store is dropped. The runner tells of them, too, but when it waits
     /// for the tables a log-out on another node must not wait with it.
-    pub async fn hear(self, mut tail: broadcast::Receiver<Batch>) {
+    pub async fn observe_tail(self, mut tail: broadcast::Receiver<Batch>) {
         loop {
             match tail.recv().await {
                 Ok(batch) => self.committed(&batch.events),

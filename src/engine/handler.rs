@@ -34,13 +34,13 @@ const MAX_CONFLICTS: u32 = 16;
 const MAX_REPEATS: u32 = 2;
 
 /// A repeat does not begin later than this after the first try: somebody waits.
-const REPEAT_WITHIN: Duration = Duration::from_secs(6);
+const REPEAT_DEADLINE: Duration = Duration::from_secs(6);
 
 /// Events read at a time while folding a stream.
 const PAGE: usize = 256;
 
 /// Folded states kept at most, of each family.
-const CACHED_STATES: usize = 8192;
+const MAX_CACHED_STATES: usize = 8192;
 
 /// Turns for commands on one stream: streams share them, which only ever costs a wait.
 const STREAM_LOCKS: usize = 1024;
@@ -126,9 +126,9 @@ impl Handler {
             vault,
             clock,
             stream_locks: (0..STREAM_LOCKS).map(|_| Mutex::default()).collect(),
-            mailboxes: Cache::new(CACHED_STATES),
-            users: Cache::new(CACHED_STATES),
-            names: Cache::new(CACHED_STATES),
+            mailboxes: Cache::new(MAX_CACHED_STATES),
+            users: Cache::new(MAX_CACHED_STATES),
+            names: Cache::new(MAX_CACHED_STATES),
             // Written once and not read again.
             rules: Cache::new(1),
             touches: Cache::new(1),
@@ -296,7 +296,7 @@ impl Handler {
         loop {
             match self.store.append(append.clone()).await {
                 Err(StoreError::Unavailable(_))
-                    if repeats < MAX_REPEATS && since.elapsed() < REPEAT_WITHIN =>
+                    if repeats < MAX_REPEATS && since.elapsed() < REPEAT_DEADLINE =>
                 {
                     repeats += 1;
                 }

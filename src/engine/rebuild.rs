@@ -22,7 +22,7 @@ pub const BATCH: usize = 16_384;
 
 /// Rounds in which a rebuild runs after a log that is appended to. Whatever is left then is folded
 /// while whoever writes the live tables waits.
-const ROUNDS: usize = 10;
+const MAX_ROUNDS: usize = 10;
 
 /// Why read models were not rebuilt or compared. The live ones are as they were.
 #[derive(Debug, thiserror::Error)]
@@ -214,7 +214,7 @@ impl<'a> Replay<'a> {
         if self.read_db.outdated().await?.contains(&name) {
             return Ok(ProjectorOutcome { checkpoint: self.live(name).await?, differences: None });
         }
-        for _ in 0..ROUNDS {
+        for _ in 0..MAX_ROUNDS {
             let live = self.live(name).await?.position;
             if self.fold(live, watch).await? <= self.batch as u64 {
                 break;
@@ -236,7 +236,7 @@ impl<'a> Replay<'a> {
 
     /// Runs after the log until hardly anything is left.
     async fn catch_up(&mut self, watch: &mut (dyn FnMut(Step) + Send)) -> Result<(), RebuildError> {
-        for _ in 0..ROUNDS {
+        for _ in 0..MAX_ROUNDS {
             let head = self.store.head().await?;
             if self.fold(head, watch).await? <= self.batch as u64 {
                 break;

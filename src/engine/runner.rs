@@ -35,7 +35,7 @@ const WRITER_CHECK_INTERVAL: Duration = Duration::from_millis(500);
 const POLL_INTERVAL: Duration = Duration::from_millis(4);
 
 /// Events that a following node keeps until they are in the tables: some 100 MB.
-const MAX_PENDING: usize = 100_000;
+const MAX_PENDING_EVENTS: usize = 100_000;
 
 /// What wants to know of events besides the tables.
 pub trait Observer: Send + Sync + 'static {
@@ -216,7 +216,7 @@ impl<O: Observer> Runner<O> {
             let done = match input {
                 Some(TailInput::Events { after, events }) => {
                     let last = pending.back().map_or(self.progress.projected(), position_of);
-                    if after <= last && pending.len() < MAX_PENDING {
+                    if after <= last && pending.len() < MAX_PENDING_EVENTS {
                         self.observer.committed(&events);
                         pending.extend(events.into_iter().filter(|event| event.position > last));
                         Ok(())
@@ -252,7 +252,7 @@ impl<O: Observer> Runner<O> {
                 return Ok(());
             }
             self.observer.committed(&events);
-            if pending.len() >= MAX_PENDING {
+            if pending.len() >= MAX_PENDING_EVENTS {
                 self.observer.lost();
                 pending.clear();
             }

@@ -13,13 +13,13 @@ use crate::infra::sealing::{SealingKey, SubjectKey};
 use crate::store::{EventStore, NewKey, StoreError};
 
 /// Keys kept open at most: some 100 bytes each.
-const OPEN_KEYS: usize = 20_000;
+const MAX_OPEN_KEYS: usize = 20_000;
 
 /// Contended streams kept in mind at most.
-const CONTENDED: usize = 1_000;
+const MAX_CONTENDED: usize = 1_000;
 
 /// Subjects that are being erased kept in mind at most.
-const ERASED: usize = 10_000;
+const MAX_ERASED: usize = 10_000;
 
 /// Opens and seals personal fields.
 pub struct Vault {
@@ -41,8 +41,8 @@ impl Vault {
     /// The vault beside a log.
     #[must_use]
     pub fn new(store: Arc<dyn EventStore>, wrapping: SealingKey) -> Self {
-        let open = OpenKeys { keys: Cache::new(OPEN_KEYS), erased: Cache::new(ERASED) };
-        Self { store, wrapping, open: Arc::new(open), contended: Cache::new(CONTENDED) }
+        let open = OpenKeys { keys: Cache::new(MAX_OPEN_KEYS), erased: Cache::new(MAX_ERASED) };
+        Self { store, wrapping, open: Arc::new(open), contended: Cache::new(MAX_CONTENDED) }
     }
 
     /// The key to seal the next events of a stream with. Where there is none it is made, and has to

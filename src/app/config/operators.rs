@@ -6,7 +6,7 @@ use whence_events::Hash;
 use crate::infra::hash::sha256;
 
 /// The shortest token that is taken: 128 random bits in base64 have 22 characters.
-const SHORTEST: usize = 20;
+const MIN_TOKEN_LENGTH: usize = 20;
 
 /// Somebody with a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,8 +25,8 @@ impl OperatorConfig {
         let printable = token.bytes().all(|byte| byte.is_ascii_graphic());
         ensure!(printable, "--admin-token of {name}: printable ASCII without blanks");
         ensure!(
-            token.len() >= SHORTEST,
-            "--admin-token of {name}: at least {SHORTEST} characters, such as `openssl rand -hex 32` \
+            token.len() >= MIN_TOKEN_LENGTH,
+            "--admin-token of {name}: at least {MIN_TOKEN_LENGTH} characters, such as `openssl rand -hex 32` \
              prints"
         );
         Ok(Self { name: name.to_owned(), token: sha256(token.as_bytes()) })

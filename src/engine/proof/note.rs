@@ -15,7 +15,7 @@ const ED25519_KEY: u8 = 1;
 
 /// Longest note that is looked at, in bytes: a checkpoint with many more signatures than the sixteen
 /// that the specification asks for.
-const MAX_NOTE: usize = 64 * 1024;
+const MAX_NOTE_LENGTH: usize = 64 * 1024;
 
 /// What a signature line begins with: an em dash.
 const SIGNED_BY: &str = "\u{2014} ";
@@ -166,7 +166,7 @@ pub enum NoteError {
 /// Text and signature lines, at the last empty line.
 fn split(note: &str) -> Result<(&str, &str), NoteError> {
     let clean = note.chars().all(|c| c == '\n' || !c.is_ascii_control());
-    if note.len() > MAX_NOTE || !clean || !note.ends_with('\n') {
+    if note.len() > MAX_NOTE_LENGTH || !clean || !note.ends_with('\n') {
         return Err(NoteError::Malformed);
     }
     let end = note.rfind("\n\n").ok_or(NoteError::Malformed)? + 1;
