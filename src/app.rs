@@ -2,10 +2,13 @@
 
 pub mod access_tokens;
 pub mod attribution;
+mod commands;
 pub mod config;
+mod creators;
 pub mod erasure;
 pub mod onboarding;
 pub(crate) mod rate_limits;
+mod referral_codes;
 mod retention;
 pub mod sessions;
 pub mod touches;
