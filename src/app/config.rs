@@ -19,6 +19,7 @@ pub use self::operators::OperatorConfig;
 use crate::domain::rules::{RULES_VERSION, Rules};
 use crate::domain::touch::{Hosts, Model, Record, Window};
 use crate::engine::proof::checkpointer::CheckpointPolicy;
+use crate::engine::proof::directory;
 use crate::infra::clock::Clock;
 use crate::infra::geo::Geo;
 use crate::infra::hash::sha256;
@@ -284,8 +285,8 @@ impl CheckpointConfig {
     /// Returns the settings of a service at this host: checkpoints beside a log in files, none elsewhere.
     #[must_use]
     pub fn new(host: &str, store: &Location) -> Self {
-        let policy = store.directory().map(|directory| CheckpointPolicy {
-            directory: directory.join("checkpoints"),
+        let policy = directory::default_of(store).map(|directory| CheckpointPolicy {
+            directory,
             events: 10_000,
             time: Duration::from_mins(1),
         });

@@ -1,9 +1,10 @@
-//! Tails the log and keeps the read models up with it.
+//! Follows the log and keeps the read models up to date with it.
 //!
-//! It takes committed batches from memory, reads the log only to catch up, applies, and wakes whoever
-//! waits for a position. Of several nodes on one database one does that; the others follow, tell
-//! their caches what was committed, and take over when that one is gone. An event that cannot be
-//! applied stops it, loudly: nothing is skipped, and `/readyz` says which event it was.
+//! The runner takes committed batches from memory, reads the log only to catch up, applies the events,
+//! and wakes the tasks that wait for a position. Of several nodes on one database one does that, the
+//! writer; the others follow, show their observers what was committed, and take over when the writer is
+//! gone. An event that cannot be applied stops the runner with an error: nothing is skipped, and
+//! `/readyz` names the event.
 
 mod renew;
 
@@ -16,45 +17,49 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use whence_events::{Position, Recorded};
 use whence_projections::{ProjectError, ProjectorPosition, ReadDb};
 
-use crate::engine::progress::Progress;
+use crate::engine::progress::{Progress, lowest_position};
 use crate::engine::rebuild::{RebuildError, first_foreign};
 use crate::infra::errors::with_causes;
 use crate::store::{Batch, EventStore, StoreError};
 
-/// Events applied in one transaction at most, while live and while catching up.
+/// The most events that are applied in one transaction, while live and while catching up.
 const MAX_APPLY: usize = 4096;
 
-/// Between attempts when log or read models do not answer.
+/// The time between two attempts when log or read models do not answer.
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
 
-/// How often a node asks whether it writes the tables: how long they stand still when the one that
-/// did is gone.
+/// The time after which a node checks again whether it is the writer: how long the read models get no
+/// new events when the writer is gone.
 const WRITER_CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
-/// How often a node looks how far the tables are, while they are behind what it knows of.
+/// The time after which a follower checks the position of the read models again, while they lack events
+/// that it knows.
 const POLL_INTERVAL: Duration = Duration::from_millis(4);
 
-/// Events that a following node keeps until they are in the tables: some 100 MB.
+/// The most events that a follower keeps until they are in the read models: some 100 MB.
 const MAX_PENDING_EVENTS: usize = 100_000;
 
-/// What wants to know of events besides the tables.
+/// A receiver of events that caches something the events change, such as the sessions of a service.
+///
+/// The trait is how the engine calls up: the cache of the service is on a floor above, which the engine
+/// must not know. Tests observe the runner through it, too.
 pub trait Observer: Send + Sync + 'static {
-    /// Events are committed, and not yet in the tables.
+    /// Takes note of events that are committed and may not be in the read models yet.
     fn committed(&self, events: &[Recorded]);
-    /// Events are in the tables.
+    /// Takes note of events that are in the read models.
     fn projected(&self, events: &[Recorded]) -> impl Future<Output = ()> + Send;
-    /// Events were committed, nobody says which.
+    /// Takes note that any events may have been committed that the observer was not shown.
     fn lost(&self);
 }
 
-/// Starts the runner. It ends when the store is dropped.
+/// Starts the runner, which ends when the store is dropped, and returns its progress.
 pub fn start(
     store: &Arc<dyn EventStore>,
     read_db: Arc<ReadDb>,
     observer: impl Observer,
 ) -> Arc<Progress> {
     let progress = Arc::new(Progress::default());
-    // Before the first read, so that nothing falls between the log and its tail.
+    // Taken before the first read, so that no event is missed between the log and its tail.
     let tail = store.tail();
     let store = Arc::downgrade(store);
     let runner = Runner { store, read_db, observer, progress: progress.clone() };
@@ -62,15 +67,16 @@ pub fn start(
     progress
 }
 
+/// The task that follows the log.
 struct Runner<O> {
-    /// Weak: the tail ends when everybody else has let go of the store.
+    /// Weak, because the tail ends when the last strong reference to the store is dropped.
     store: Weak<dyn EventStore>,
     read_db: Arc<ReadDb>,
     observer: O,
     progress: Arc<Progress>,
 }
 
-/// Why a round did not move on.
+/// Why the read models make no progress.
 #[derive(Debug, thiserror::Error)]
 enum RunnerError {
     #[error(transparent)]
@@ -81,20 +87,21 @@ enum RunnerError {
     Rebuild(#[from] RebuildError),
 }
 
-/// The tail is over: everybody has let go of the store.
+/// The tail has ended, because the store was dropped.
 struct TailClosed;
 
-/// What the tail input.
+/// What a round of the runner works on.
 enum TailInput {
-    /// Batches in one, and where the first of them begins.
+    /// The events of one or more batches, and the position that the first batch begins after.
     Events { after: Position, events: Vec<Recorded> },
-    /// More than it could keep; the log has it.
+    /// More events than the tail could keep; they are in the log.
     Lagged,
-    /// Nothing, for a while.
+    /// No events for a while.
     Idle,
 }
 
 impl<O: Observer> Runner<O> {
+    /// Resumes, writes or follows, and pauses after an error, until the tail ends.
     async fn run(self, mut tail: broadcast::Receiver<Batch>) {
         loop {
             let error = match self.resume(&mut tail).await {
@@ -117,8 +124,8 @@ impl<O: Observer> Runner<O> {
         }
     }
 
-    /// Goes on where the tables are, having made those of another version anew. Whether this node
-    /// writes them.
+    /// Resumes at the position of the read models, after rebuilding those of another version, and returns
+    /// whether this node is the writer.
     async fn resume(
         &self,
         tail: &mut broadcast::Receiver<Batch>,
@@ -134,7 +141,8 @@ impl<O: Observer> Runner<O> {
         .inspect(|_| self.progress.works()))
     }
 
-    /// Where the tables are; those of another log are emptied. Whether this node writes them.
+    /// Claims the writing of the read models and returns whether this node is the writer, which then
+    /// empties read models of another log. Notes the position of the read models.
     async fn claim(&self) -> Result<bool, RunnerError> {
         let is_writer = self.read_db.claim_writer().await?;
         self.progress.is_writer.send_replace(Some(is_writer));
@@ -149,6 +157,7 @@ impl<O: Observer> Runner<O> {
         Ok(is_writer)
     }
 
+    /// Returns whether the positions of the read models are those of events of this log.
     async fn are_of_this_log(
         &self,
         checkpoints: &[ProjectorPosition],
@@ -157,7 +166,7 @@ impl<O: Observer> Runner<O> {
         Ok(first_foreign(&store, checkpoints).await?.is_none())
     }
 
-    /// Writes the tables, until something goes wrong or somebody else does it.
+    /// Writes the read models, until there is an error or another node is the writer.
     async fn project(
         &self,
         tail: &mut broadcast::Receiver<Batch>,
@@ -179,27 +188,27 @@ impl<O: Observer> Runner<O> {
             };
             match done {
                 Ok(()) => {}
-                // Rebuilt ones are in their place, and further.
+                // Rebuilt ones have replaced them, and are further.
                 Err(RunnerError::Project(ProjectError::TablesMoved(_))) => return Ok(None),
                 Err(error) => return Ok(Some(error)),
             }
         }
     }
 
-    /// Whether this node leads or follows as before, over tables that did not go back: those of a
-    /// database that crashed may, and so do those that whoever leads has emptied.
+    /// Returns whether this node is the writer, or a follower, as before, of read models that did not go
+    /// back: those of a database that crashed may, and so do those that the writer has emptied.
     async fn is_unchanged(&self, is_writer: bool) -> Result<bool, ProjectError> {
         let known = self.progress.projected();
         let same = self.read_db.claim_writer().await? == is_writer;
-        Ok(same && ProjectorPosition::lowest(&self.read_db.positions().await?) >= known)
+        Ok(same && lowest_position(&self.read_db).await? >= known)
     }
 
-    /// Keeps up with the tables that another node writes, until it stops doing so.
+    /// Follows the read models that another node writes, until there is an error or that node stops.
     async fn follow(
         &self,
         tail: &mut broadcast::Receiver<Batch>,
     ) -> Result<Option<RunnerError>, TailClosed> {
-        // What the tail told already may not be in the tables yet.
+        // Events that were committed, and may not be in the read models yet.
         let mut pending = VecDeque::new();
         if let Err(error) = self.read_pending(&mut pending).await {
             return Ok(Some(error));
@@ -242,8 +251,8 @@ impl<O: Observer> Runner<O> {
         }
     }
 
-    /// What lies in the log behind all that is pending, or, when that is too much to keep, nothing:
-    /// what is not known is then forgotten instead.
+    /// Adds the events of the log after all that is pending. When that is too much to keep, pending events
+    /// are dropped, and the observer is told that it may have missed some.
     async fn read_pending(&self, pending: &mut VecDeque<Recorded>) -> Result<(), RunnerError> {
         loop {
             let last = pending.back().map_or(self.progress.projected(), position_of);
@@ -260,12 +269,12 @@ impl<O: Observer> Runner<O> {
         }
     }
 
-    /// Tells what has arrived in the tables meanwhile.
+    /// Shows the observer the pending events that have arrived in the read models.
     async fn report_arrived(&self, pending: &mut VecDeque<Recorded>) -> Result<(), RunnerError> {
         if pending.is_empty() {
             return Ok(());
         }
-        let there = ProjectorPosition::lowest(&self.read_db.positions().await?);
+        let there = lowest_position(&self.read_db).await?;
         let arrived = pending.partition_point(|event| event.position <= there);
         if arrived > 0 {
             let arrived: Vec<_> = pending.drain(..arrived).collect();
@@ -277,12 +286,12 @@ impl<O: Observer> Runner<O> {
         Ok(())
     }
 
-    /// Between attempts: the tables stand still, the caches do not.
+    /// Waits before another attempt, during which the observer is still shown what is committed.
     async fn pause(&self, tail: &mut broadcast::Receiver<Batch>) -> Result<(), TailClosed> {
         self.observe_during(tail, tokio::time::sleep(RETRY_PAUSE)).await
     }
 
-    /// Applies what the tail input, and what lies before it when something was missed.
+    /// Applies events of the tail, and those before them when some were missed.
     async fn apply_live(&self, after: Position, events: &[Recorded]) -> Result<(), RunnerError> {
         self.observer.committed(events);
         if after > self.progress.projected() {
@@ -291,6 +300,7 @@ impl<O: Observer> Runner<O> {
         self.apply(after, events).await
     }
 
+    /// Applies the events of the log that the read models lack.
     async fn catch_up(&self) -> Result<(), RunnerError> {
         loop {
             let after = self.progress.projected();
@@ -303,9 +313,10 @@ impl<O: Observer> Runner<O> {
         }
     }
 
+    /// Applies events and notes the position that the read models have reached.
     async fn apply(&self, after: Position, events: &[Recorded]) -> Result<(), RunnerError> {
         let applied = self.read_db.apply_after(after, events).await;
-        // What lies before an unknown event is in the tables, and whoever waits for it is told.
+        // The events before an unknown one are in the read models, and tasks that wait for them are woken.
         let done = match &applied {
             Ok(()) => events,
             Err(ProjectError::UnknownEvent { position, .. }) => {
@@ -334,6 +345,7 @@ impl<O: Observer> Runner<O> {
         Ok(applied?)
     }
 
+    /// Reads events of the log; none when the store was dropped.
     async fn read(&self, after: Position, limit: usize) -> Result<Vec<Recorded>, StoreError> {
         match self.store.upgrade() {
             Some(store) => store.read_all(after, limit).await,
@@ -342,7 +354,7 @@ impl<O: Observer> Runner<O> {
     }
 }
 
-/// Whatever the tail has, as one.
+/// Waits for the tail and returns all that it holds as one.
 async fn next(tail: &mut broadcast::Receiver<Batch>) -> Result<TailInput, TailClosed> {
     let first = match tail.recv().await {
         Ok(batch) => batch,

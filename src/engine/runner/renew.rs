@@ -1,4 +1,4 @@
-//! Tables of another version, rebuilt while they go on answering.
+//! Rebuilds the read models that are of another version while they keep answering.
 
 use tokio::sync::broadcast;
 use whence_projections::Purpose;
@@ -8,8 +8,8 @@ use crate::engine::rebuild::{BATCH, ProjectorOutcome, RebuildError, Replay};
 use crate::store::Batch;
 
 impl<O: Observer> Runner<O> {
-    /// Makes the tables of another version anew beside them. Until they are there, all tables stand
-    /// still and the caches do not. Whether this node still writes them.
+    /// Rebuilds the read models that are of another version, and returns whether this node is still the
+    /// writer. Until then no read model gets new events, and the observer is still shown what is committed.
     pub(super) async fn renew(
         &self,
         tail: &mut broadcast::Receiver<Batch>,
@@ -29,7 +29,7 @@ impl<O: Observer> Runner<O> {
         Ok(rebuilding)
     }
 
-    /// Whether it is done: not when another node writes the tables by now.
+    /// Rebuilds these read models; returns false when another node has become the writer meanwhile.
     async fn rebuild(&self, names: &[&'static str]) -> Result<bool, RunnerError> {
         let Some(store) = self.store.upgrade() else { return Ok(false) };
         let rebuilding = async {
@@ -47,7 +47,8 @@ impl<O: Observer> Runner<O> {
         }
     }
 
-    /// Who writes the tables says so every now and then, or the lock is lost.
+    /// Claims the writing again and again, as the writer has to lest its lock is lost, and returns when
+    /// another node is the writer.
     async fn until_not_writer(&self) -> Result<bool, RunnerError> {
         loop {
             tokio::time::sleep(WRITER_CHECK_INTERVAL).await;
@@ -57,7 +58,7 @@ impl<O: Observer> Runner<O> {
         }
     }
 
-    /// Tells the caches what is committed while something else is done.
+    /// Shows the observer what is committed while `work` runs, and returns the output of `work`.
     pub(super) async fn observe_during<F: Future>(
         &self,
         tail: &mut broadcast::Receiver<Batch>,
