@@ -2,10 +2,13 @@
 
 pub mod access_tokens;
 pub mod attribution;
+mod commands;
 pub mod config;
+mod creators;
 pub mod erasure;
 pub mod onboarding;
 pub(crate) mod rate_limits;
+mod referral_codes;
 mod retention;
 pub mod sessions;
 pub mod touches;
@@ -39,10 +42,10 @@ use sessions::Sessions;
 use touches::TouchRecorder;
 
 /// Touches that may wait to be recorded; what comes past that is counted and not recorded.
-const TOUCH_QUEUE: usize = 10_000;
+const MAX_QUEUED_TOUCHES: usize = 10_000;
 
 /// Logins begun here that are kept in mind, some 50 bytes each.
-const RECENT_LOGINS: usize = 10_000;
+const MAX_RECENT_LOGINS: usize = 10_000;
 
 /// A running service.
 pub struct App {
@@ -95,19 +98,19 @@ impl App {
         let Engine { store, vault, read_db, keys, .. } = &engine;
         let capacity = config.limits.session_cache;
         let observer = Sessions::observer(capacity, read_db.clone(), vault.open_keys());
-        tokio::spawn(observer.clone().hear(store.tail()));
+        tokio::spawn(observer.clone().observe_tail(store.tail()));
         let progress = runner::start(store, read_db.clone(), observer.clone());
         let checkpoints = &config.checkpoints;
         let signer = Signer::new(keys, &checkpoints.log_origin).context("--log-origin")?;
         let checkpointer = Checkpointer::new(signer, read_db.clone(), checkpoints.policy.clone());
         let sessions = Sessions::new(&observer, vault.clone(), store.clone(), progress.clone());
-        let (recorder, queue) = TouchRecorder::bounded(TOUCH_QUEUE);
+        let (recorder, queue) = TouchRecorder::bounded(MAX_QUEUED_TOUCHES);
         let app = Arc::new(Self {
             access_tokens: AccessTokens::new(keys, &config.listening.public_url)?,
             rate_limits: RateLimits::new(&config.limits),
             checkpointer: Arc::new(checkpointer),
             recorder,
-            recent_logins: Cache::new(RECENT_LOGINS),
+            recent_logins: Cache::new(MAX_RECENT_LOGINS),
             onboarder: Arc::default(),
             config,
             clock,
@@ -144,7 +147,7 @@ impl App {
         let adopt = AdoptRules(Rules::clone(rules));
         self.engine.handler.run::<AdoptedRules>(&stream, &adopt, &Context::of_system(None)).await?;
         // Whoever registers from now on is welcomed by the node whose duty that is.
-        self.progress.until_role_is_known().await;
+        self.progress.until_writer_is_known().await;
         let onboarder = self.onboarder.clone();
         let (app, progress, tail) =
             (Arc::downgrade(self), self.progress.clone(), self.engine.store.tail());

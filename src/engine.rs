@@ -5,6 +5,7 @@
 pub mod copy;
 pub mod handler;
 pub mod log_config;
+pub(crate) mod log_pages;
 pub mod pass;
 pub mod progress;
 pub mod proof;
@@ -20,7 +21,7 @@ use whence_events::{
     EmailAddress, EmailKey, Event, MailboxEvent, Position, Recorded, StreamId, TouchId, UserId,
     Version,
 };
-use whence_projections::{ProjectError, ProjectorPosition, QueryError, ReadDb};
+use whence_projections::{ProjectError, QueryError, ReadDb};
 
 use crate::domain::mailbox::Mailbox;
 use crate::infra::clock::Clock;
@@ -28,28 +29,28 @@ use crate::infra::keys::Keys;
 use crate::store::{EventStore, SqliteOpenError, StoreError};
 use handler::Handler;
 use log_config::LogConfig;
+use log_pages::LogPages;
+pub(crate) use log_pages::PAGE;
+use progress::lowest_position;
 use vault::Vault;
 
-/// Events read at a time.
-pub(crate) const PAGE: usize = 1000;
-
-/// An opened log, its personal data, its commands and its read models.
+/// An opened log with its vault, its commands, its read models and its keys.
 #[derive(Clone)]
 pub struct Engine {
-    /// The log.
+    /// The store that keeps the log.
     pub store: Arc<dyn EventStore>,
     /// Seals and opens personal data.
     pub vault: Arc<Vault>,
-    /// Runs commands.
+    /// Runs commands and appends what they decide.
     pub handler: Arc<Handler>,
-    /// The read models.
+    /// The database of the read models.
     pub read_db: Arc<ReadDb>,
     /// The keys that derive from the master key of the log.
     pub keys: Arc<Keys>,
 }
 
 impl Engine {
-    /// Puts an engine together over an open log and its read models.
+    /// Returns an engine over an open log and its read models.
     #[must_use]
     pub fn new(store: Arc<dyn EventStore>, read_db: Arc<ReadDb>, keys: Keys, clock: Clock) -> Self {
         let vault = Arc::new(Vault::new(store.clone(), keys.wrapping.clone()));
@@ -78,24 +79,20 @@ impl Engine {
         if !self.read_db.claim_writer().await? {
             return Ok(());
         }
-        let mut after = lowest(&self.read_db).await?;
-        loop {
-            let page = self.store.read_all(after, PAGE).await?;
-            let Some(last) = page.last() else { return Ok(()) };
-            let applied = self.read_db.apply_after(after, &page).await;
-            match applied {
-                // Another process took over meanwhile, and does it.
+        let mut after = lowest_position(&self.read_db).await?;
+        let mut pages = LogPages::new(&*self.store, after, PAGE);
+        while let Some(page) = pages.next().await? {
+            match self.read_db.apply_after(after, &page).await {
+                // Another process has become the writer meanwhile, and does it.
                 Err(ProjectError::NotWriter) => return Ok(()),
                 applied => applied.context("the read models do not follow")?,
             }
-            after = last.position;
+            after = pages.after();
         }
+        Ok(())
     }
 
-    /// All events of a stream.
-    ///
-    /// # Errors
-    /// When the store does not answer.
+    /// Reads all events of a stream.
     pub async fn stream(&self, stream: &StreamId) -> Result<Vec<Recorded>, StoreError> {
         let mut events = vec![];
         loop {
@@ -109,33 +106,26 @@ impl Engine {
         }
     }
 
-    /// Shows every event behind a position to `see`, in order.
-    ///
-    /// # Errors
-    /// When the store does not answer.
+    /// Calls `visit` with every event after a position, in the order of the log.
     pub async fn scan(
         &self,
-        mut after: Position,
-        mut see: impl FnMut(&Recorded),
+        after: Position,
+        mut visit: impl FnMut(&Recorded),
     ) -> Result<(), StoreError> {
-        loop {
-            let page = self.store.read_all(after, PAGE).await?;
-            let Some(last) = page.last() else { return Ok(()) };
-            after = last.position;
-            page.iter().for_each(&mut see);
-            // Reads of an embedded log wait for nothing: others are to have their turn.
-            tokio::task::yield_now().await;
+        let mut pages = LogPages::new(&*self.store, after, PAGE);
+        while let Some(page) = pages.next().await? {
+            page.iter().for_each(&mut visit);
         }
+        Ok(())
     }
 
-    /// Every recorded touch of a visitor, by their first one, which may itself not be recorded. The
-    /// tables say which, and the log says it of what is not in the tables yet: a service that runs is
-    /// up with its log, so that this is a look or two.
+    /// Returns every recorded touch of a visitor, given their first one, which may itself not be
+    /// recorded.
     ///
-    /// # Errors
-    /// When the store does not answer.
+    /// The touches come from the read models, and from the log those that are not in the read models
+    /// yet. Beside a service that runs these are few, so that one or two reads find them.
     pub async fn touches_of(&self, first: TouchId) -> Result<BTreeSet<TouchId>, StoreError> {
-        // Tables of another version, or none: then the whole log is read.
+        // Where there are no read models, or those of another version, the whole log is read.
         let (after, known) = self.projected_touches(first).await.unwrap_or_default();
         let mut touches: BTreeSet<_> = known.into_iter().chain([first]).collect();
         self.scan(after, |recorded| {
@@ -150,10 +140,7 @@ impl Engine {
         Ok(touches)
     }
 
-    /// The touches with these ids, and all others of the visitor who made them.
-    ///
-    /// # Errors
-    /// When the store does not answer.
+    /// Returns the touches with these ids, and all others of the visitors who made them.
     pub async fn touches_of_visitor(
         &self,
         named: &BTreeSet<TouchId>,
@@ -173,13 +160,10 @@ impl Engine {
         Ok(all)
     }
 
-    /// The user behind an address: whose it is, or whose it was when they were erased.
-    ///
-    /// # Errors
-    /// When the store does not answer.
+    /// Returns the user whose address this is, or was before the user was erased.
     pub async fn user_of(&self, email: &EmailAddress) -> Result<Option<UserId>, StoreError> {
         let mut user = None;
-        // Event by event, for one of a newer version must not keep anybody from asking.
+        // Read event by event, because one of a newer version must not make this fail.
         for recorded in self.stream(&StreamId::Mailbox(self.keys.email_key(email))).await? {
             if let Event::Mailbox(MailboxEvent::MailboxClaimed(claimed)) = recorded.event {
                 user = Some(claimed.user_id);
@@ -188,33 +172,27 @@ impl Engine {
         Ok(user)
     }
 
-    /// An address, as the log knows it.
-    ///
-    /// # Errors
-    /// When the store does not answer.
+    /// Returns the state of an address, folded from the log.
     pub async fn mailbox(&self, key: EmailKey) -> Result<Arc<Mailbox>, StoreError> {
         Ok(self.handler.load::<Mailbox>(&StreamId::Mailbox(key)).await?.state)
     }
 
+    /// Returns the touches of a visitor that the read models hold, and the position they are at.
     async fn projected_touches(
         &self,
         first: TouchId,
-    ) -> Result<(Position, Vec<TouchId>), TablesError> {
-        // First how far they are: rows that come after that are found twice, none is missed.
-        let position = lowest(&self.read_db).await?;
+    ) -> Result<(Position, Vec<TouchId>), ReadModelsError> {
+        // The position comes first: rows that are added after it are found twice, none is missed.
+        let position = lowest_position(&self.read_db).await?;
         Ok((position, self.read_db.later_touches(first).await?))
     }
 }
 
+/// Why the read models do not answer.
 #[derive(Debug, thiserror::Error)]
-enum TablesError {
+enum ReadModelsError {
     #[error(transparent)]
-    Checkpoints(#[from] ProjectError),
+    Positions(#[from] ProjectError),
     #[error(transparent)]
     Query(#[from] QueryError),
-}
-
-/// How far all of the tables are.
-async fn lowest(read_db: &ReadDb) -> Result<Position, ProjectError> {
-    Ok(ProjectorPosition::lowest(&read_db.positions().await?))
 }

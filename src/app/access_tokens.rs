@@ -21,7 +21,7 @@ use crate::infra::random::new_correlation_id;
 pub const ACCESS_LIFETIME: Duration = Duration::from_mins(15);
 
 /// Longest token that is looked at, in bytes.
-const MAX_TOKEN: usize = 4096;
+const MAX_TOKEN_LENGTH: usize = 4096;
 
 /// Makes and checks access tokens.
 pub struct AccessTokens {
@@ -114,7 +114,7 @@ impl AccessTokens {
     /// Whose token it is, if it is one of ours and in time.
     #[must_use]
     pub fn check(&self, token: &str, now: Timestamp) -> Option<(UserId, SessionId)> {
-        if token.len() > MAX_TOKEN {
+        if token.len() > MAX_TOKEN_LENGTH {
             return None;
         }
         let data = jsonwebtoken::decode::<Claims>(token, &self.checking, &self.validation).ok()?;

@@ -1,65 +1,66 @@
-//! Gathers the facts that a first touch and a referral are decided on.
+//! Gathers the facts that an attribution snapshot and a referral are decided on.
 //!
-//! Facts about codes and their owners are folded from the streams, which are the truth; only how
-//! often an owner was credited lately, a signal, is asked of the read models.
+//! Facts about codes and their owners are folded from the streams, which are the truth. Only how often
+//! an owner was credited recently comes from the read models: it is a signal, not a rule.
 
 use std::time::Duration;
 
 use whence_events::{
-    AttributionCaptured, ClickIds, Client, Consent, Country, DeviceClass, EmailAddress, Handle,
+    AttributionCaptured, ClickIds, Client, Consent, Country, DeviceClass, EmailAddress,
     ReferralCode, StreamId, Timestamp, UserId, Via,
 };
-use whence_projections::QueryError;
+use whence_projections::{QueryError, UndecidedReferral};
 
 use crate::app::App;
-use crate::domain::name::Name;
 use crate::domain::referral::{Attempt, CodeFacts, CodeLookup};
 use crate::domain::rules::RULES_VERSION;
-use crate::domain::touch::{FirstTouch, RefCode, registrable_domain};
-use crate::domain::user::{Account, EMAIL_VERSION, IssuedCode, User};
+use crate::domain::touch::{FirstTouch, PlantedCode, RefCode, registrable_domain};
+use crate::domain::user::{Account, EMAIL_VERSION, User, UserCommand};
+use crate::engine::handler::{Context, HandleError};
 use crate::infra::errors::with_causes;
 use crate::store::StoreError;
 
-/// Referrers of referrers that are looked at: far more than anybody has.
+/// The referrers of referrers that are followed: far more than any user has.
 const MAX_ANCESTORS: usize = 1000;
 
-/// The time in which a referrer's credits are counted.
+/// The time in which the credits of a referrer are counted.
 const VELOCITY_WINDOW: Duration = Duration::from_hours(24);
 
 /// What a visitor's landing cookies say.
 #[derive(Clone, Debug, Default)]
 pub struct LandingCookies {
-    /// The code.
+    /// The referral code of the cookie `ref_code`.
     pub ref_code: Option<RefCode>,
-    /// The first touch.
+    /// The first touch, of the cookie `whence_touch`.
     pub first_touch: Option<FirstTouch>,
 }
 
 /// The user that an attempt is about.
 #[derive(Clone, Copy, Debug)]
 pub struct Candidate<'a> {
-    /// Who.
+    /// The id of the user.
     pub user_id: UserId,
-    /// Their address.
+    /// The e-mail address of the user.
     pub email: &'a EmailAddress,
-    /// What they use now.
+    /// The client that the user uses now.
     pub client: &'a Client,
-    /// Country of the request.
+    /// The country of the request.
     pub country: Option<Country>,
 }
 
+/// Why a code could not be looked up.
 #[derive(Debug, thiserror::Error)]
 enum LookupError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
-    Reads(#[from] QueryError),
+    ReadDb(#[from] QueryError),
 }
 
 impl App {
-    /// Whence somebody who registers now came: all that was known at the first touch inside the
-    /// window, nulls included.
-    pub(crate) async fn origin(
+    /// Returns the attribution snapshot of a user who registers now: all that was known at the first
+    /// touch inside the window, nulls included.
+    pub(crate) async fn attribution_snapshot(
         &self,
         first_touch: Option<&FirstTouch>,
         device_class: Option<DeviceClass>,
@@ -97,49 +98,27 @@ impl App {
         }
     }
 
-    /// The creator behind a handle. One that cannot be looked up now counts as nobody: a first
-    /// touch never fails a login.
-    pub(crate) async fn creator(&self, handle: &Handle) -> Option<UserId> {
-        let name =
-            self.engine.handler.load::<Name>(&StreamId::Handle(handle.clone())).await.ok()?;
-        let owner = name.state.owner?;
-        let user = self.engine.handler.load::<User>(&StreamId::User(owner)).await.ok()?;
-        (user.state.is_active() && user.state.handles.contains(handle)).then_some(owner)
-    }
-
-    /// The owner of a code, in whatever state either is.
-    pub(crate) async fn code_owner(
-        &self,
-        code: &ReferralCode,
-    ) -> Result<Option<(UserId, IssuedCode)>, StoreError> {
-        let name = self.engine.handler.load::<Name>(&StreamId::code(code)).await?;
-        let Some(owner) = name.state.owner else { return Ok(None) };
-        let user = self.engine.handler.load::<User>(&StreamId::User(owner)).await?;
-        // Reserved and not yet issued counts as unknown: nobody has been given it.
-        Ok(user.state.code(code).map(|issued| (owner, issued.clone())))
-    }
-
-    /// An attempt to attribute, with all that it is decided on.
+    /// Returns an attempt to attribute, with all the facts that it is decided on.
     pub(crate) async fn attempt(
         &self,
         candidate: Candidate<'_>,
-        brought: &LandingCookies,
+        cookies: &LandingCookies,
         via: Via,
         now: Timestamp,
     ) -> Attempt {
-        let lookup = match brought.ref_code.as_ref().and_then(RefCode::code) {
+        let lookup = match cookies.ref_code.as_ref().and_then(RefCode::code) {
             None => CodeLookup::Unknown,
             Some(code) => self.look_up(code, candidate, now).await.unwrap_or_else(|error| {
                 tracing::error!(error = %with_causes(&error), "a referral code could not be looked up");
                 CodeLookup::Failed
             }),
         };
-        let touch = brought.first_touch.as_ref();
+        let touch = cookies.first_touch.as_ref();
         Attempt {
             now,
             via,
             rules: self.config.referrals.rules.clone(),
-            cookie: brought.ref_code.clone(),
+            cookie: cookies.ref_code.clone(),
             lookup,
             country: candidate.country,
             touch_country: touch.and_then(|touch| touch.country),
@@ -149,6 +128,37 @@ impl App {
         }
     }
 
+    /// Decides a referral that could not be decided when it came.
+    pub(super) async fn decide_again(
+        &self,
+        referral: &UndecidedReferral,
+    ) -> Result<(), StoreError> {
+        let user_id = referral.user_id;
+        let stream = StreamId::User(user_id);
+        let user = self.engine.handler.recent::<User>(&stream).await?.state;
+        let Some(account) = &user.account else { return Ok(()) };
+        let (email, device) = self.open_account(&stream, account).await?;
+        let (Some(email), client) = (email, device.unwrap_or_default()) else { return Ok(()) };
+        let code = referral.code.clone();
+        let ref_code = match (referral.touched_at, referral.touch_id) {
+            (Some(touched_at), Some(touch_id)) => {
+                RefCode::Signed(PlantedCode { code, touched_at, touch_id })
+            }
+            _ => RefCode::Bare(code),
+        };
+        let cookies = LandingCookies { ref_code: Some(ref_code), first_touch: None };
+        let candidate =
+            Candidate { user_id, email: &email, client: &client, country: account.last_country };
+        // As of then: the user must not lose by the time that the decision took.
+        let attempt = self.attempt(candidate, &cookies, referral.via, referral.refused_at).await;
+        let command = UserCommand::AttributeReferral { user_id, attempt: Box::new(attempt) };
+        match self.run_user(user_id, &command, &Context::of_system(None)).await {
+            Err(HandleError::Store(error)) => Err(error),
+            Ok(_) | Err(HandleError::Rejected(_)) => Ok(()),
+        }
+    }
+
+    /// Returns what is known of a code and its owner with regard to a candidate.
     async fn look_up(
         &self,
         code: &ReferralCode,
@@ -187,6 +197,7 @@ impl App {
         }))
     }
 
+    /// Opens the address and the last device of an account; `None` for what is erased.
     async fn open_account(
         &self,
         stream: &StreamId,
@@ -202,7 +213,7 @@ impl App {
         Ok((email, device))
     }
 
-    /// Whether `ancestor` referred the user, directly or through others.
+    /// Returns whether `ancestor` referred the user, directly or through others.
     async fn is_ancestor(&self, ancestor: UserId, user: &User) -> Result<bool, StoreError> {
         let mut referrer = user.referrer;
         for _ in 0..MAX_ANCESTORS {
@@ -218,6 +229,7 @@ impl App {
         Ok(false)
     }
 
+    /// Returns whether an address is of a disposable mail domain, or of a subdomain of one.
     fn is_disposable(&self, email: &EmailAddress) -> bool {
         let domains = &self.config.referrals.disposable_domains;
         let listed = |domain: &str| domains.binary_search_by(|d| d.as_str().cmp(domain)).is_ok();
@@ -226,7 +238,7 @@ impl App {
     }
 }
 
-/// The same IPv4 /24 or IPv6 /48.
+/// Returns whether two clients are in the same IPv4 /24 or IPv6 /48.
 fn same_network(a: &Client, b: &Client) -> bool {
     use std::net::IpAddr::{V4, V6};
     match (a.ip, b.ip) {

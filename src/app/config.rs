@@ -15,10 +15,11 @@ use url::Url;
 use whence_events::{Country, Mac, RuleSettings};
 
 pub use self::cookies::{CookieDomain, CookieSettings};
-pub use self::operators::Operator;
+pub use self::operators::OperatorConfig;
 use crate::domain::rules::{RULES_VERSION, Rules};
 use crate::domain::touch::{Hosts, Model, Record, Window};
 use crate::engine::proof::checkpointer::CheckpointPolicy;
+use crate::engine::proof::directory;
 use crate::infra::clock::Clock;
 use crate::infra::geo::Geo;
 use crate::infra::hash::sha256;
@@ -55,7 +56,7 @@ pub struct Config {
     /// What an account begins with, and how long unverified addresses are kept.
     pub accounts: AccountConfig,
     /// Who may use the operators' API; it is closed when there is nobody.
-    pub operators: Vec<Operator>,
+    pub operators: Vec<OperatorConfig>,
     /// How the log is signed.
     pub checkpoints: CheckpointConfig,
     /// Bounds of memory and of what one client may ask for.
@@ -70,7 +71,7 @@ pub struct ListeningConfig {
     /// The URL at which browsers reach this service.
     pub public_url: Url,
     /// Origins whose pages may call with credentials.
-    pub allowed_origins: Vec<Origin>,
+    pub allowed_origins: Vec<AllowedOrigin>,
     /// Peers whose forwarded and CDN headers count.
     pub trusted_proxies: Vec<IpNet>,
 }
@@ -284,8 +285,8 @@ impl CheckpointConfig {
     /// Returns the settings of a service at this host: checkpoints beside a log in files, none elsewhere.
     #[must_use]
     pub fn new(host: &str, store: &Location) -> Self {
-        let policy = store.directory().map(|directory| CheckpointPolicy {
-            directory: directory.join("checkpoints"),
+        let policy = directory::default_of(store).map(|directory| CheckpointPolicy {
+            directory,
             events: 10_000,
             time: Duration::from_mins(1),
         });
@@ -301,9 +302,9 @@ impl Default for LimitConfig {
 
 /// An origin as browsers send it: scheme, host and port, nothing after them.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Origin(pub HeaderValue);
+pub struct AllowedOrigin(pub HeaderValue);
 
-impl Origin {
+impl AllowedOrigin {
     /// Reads an origin that is written exactly as browsers send it.
     pub fn parse(text: &str) -> anyhow::Result<Self> {
         let wrong =

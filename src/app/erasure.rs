@@ -58,18 +58,18 @@ pub async fn erase(
     let user_id = subject.user_id;
     let mut run = end_account(engine, subject, context).await?;
     let mut destroyed = destroy(engine, &StreamId::User(user_id)).await?;
-    let known = Known::of(&engine.stream(&StreamId::User(user_id)).await?);
-    if let Some(email_key) = known.email_key.or(subject.email_key) {
+    let facts = ErasureFacts::of(&engine.stream(&StreamId::User(user_id)).await?);
+    if let Some(email_key) = facts.email_key.or(subject.email_key) {
         destroyed |= release(engine, user_id, email_key, context).await?;
     }
-    let touches = engine.touches_of_visitor(&known.touches).await?;
+    let touches = engine.touches_of_visitor(&facts.touches).await?;
     for touch in &touches {
         destroyed |= destroy(engine, &StreamId::Touch(*touch)).await?;
     }
     if run == Run::Already && destroyed {
         run = Run::Completed;
     }
-    Ok(known.into_erasure(user_id, run, touches.len()))
+    Ok(facts.into_erasure(user_id, run, touches.len()))
 }
 
 /// Step 1.
@@ -142,7 +142,7 @@ fn name(actor: &Actor) -> String {
 
 /// What a user's stream says about what is to go, and about what stays.
 #[derive(Default)]
-struct Known {
+struct ErasureFacts {
     email_key: Option<EmailKey>,
     touches: BTreeSet<TouchId>,
     ended: Vec<SessionId>,
@@ -152,16 +152,16 @@ struct Known {
     position: whence_events::Position,
 }
 
-impl Known {
+impl ErasureFacts {
     fn of(events: &[Recorded]) -> Self {
-        let mut known = Self::default();
+        let mut facts = Self::default();
         for recorded in events {
-            known.position = recorded.position;
+            facts.position = recorded.position;
             if let Event::User(event) = &recorded.event {
-                known.add(event, recorded);
+                facts.add(event, recorded);
             }
         }
-        known
+        facts
     }
 
     fn add(&mut self, event: &UserEvent, recorded: &Recorded) {

@@ -1,9 +1,9 @@
-//! What follows a registration: a referral code, a plan, a welcome mail.
+//! Does what follows a registration: a referral code, a plan, a welcome mail.
 //!
 //! None of it blocks or fails a login. Each step is an event of the user, so it happens once, and
-//! what a crash interrupts is found again: the tail brings new users at once, and a sweep over the
-//! read model brings whoever is still owed something. Referrals that could not be decided are tried
-//! again by the same sweep.
+//! what a crash interrupts is found again: the tail names new users at once, and a sweep over the
+//! read model finds the users for whom something is due. The same sweep decides referrals that could
+//! not be decided before.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -11,67 +11,58 @@ use std::time::Duration;
 
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::{Semaphore, broadcast};
-use whence_events::{
-    Actor, CodeKind, DeliveryFailure, Event, EventId, Recorded, StreamId, UserEvent, UserId,
-};
-use whence_projections::{Onboarding, UndecidedReferral};
+use whence_events::{DeliveryFailure, Event, EventId, Recorded, StreamId, UserEvent, UserId};
+use whence_projections::Onboarding;
 
 use crate::app::App;
-use crate::app::attribution::{Candidate, LandingCookies};
-use crate::domain::name::{Name, NameTaken, ReserveName};
-use crate::domain::touch::{PlantedCode, RefCode};
 use crate::domain::user::{EMAIL_VERSION, User, UserCommand, UserRejection};
 use crate::engine::handler::{Context, HandleError};
 use crate::engine::progress::Progress;
 use crate::infra::errors::with_causes;
 use crate::infra::mail::Mail;
-use crate::infra::random::new_referral_code;
-use crate::store::{Batch, StoreError};
+use crate::store::Batch;
 
-/// Users onboarded at a time.
-const AT_A_TIME: usize = 256;
+/// The users that are onboarded at the same time.
+const MAX_CONCURRENT: usize = 256;
 
-/// Users who may wait to be onboarded; past that, the sweep finds them.
+/// The users that may wait to be onboarded; the sweep finds those that come past that.
 const MAX_QUEUE: usize = 100_000;
 
-/// Between two sweeps.
-const SWEEP_EVERY: Duration = Duration::from_secs(15);
+/// The time between two sweeps.
+const SWEEP_INTERVAL: Duration = Duration::from_secs(15);
 
-/// Users and referrals of one sweep.
-const SWEEP: u64 = 500;
+/// The users, and the referrals, of one sweep.
+const SWEEP_SIZE: u64 = 500;
 
-/// A sweep leaves alone what began or was tried so recently; doubled with each failed mail.
-const SETTLE: Duration = Duration::from_secs(30);
+/// How long ago an attempt has to be for a sweep to repeat it; doubled with each failed mail.
+const SETTLE_TIME: Duration = Duration::from_secs(30);
 
-/// Codes that may be taken already before something must be wrong: one in 2^40 is.
-const MAX_CODES: usize = 8;
-
-/// Onboards until the service is dropped.
+/// Onboards new users until the service is dropped.
 pub(crate) async fn work(
     onboarder: Arc<Onboarder>,
     app: Weak<App>,
     progress: Arc<Progress>,
     mut tail: broadcast::Receiver<Batch>,
 ) {
-    let mut sweep = tokio::time::interval(SWEEP_EVERY);
+    let mut sweep = tokio::time::interval(SWEEP_INTERVAL);
     sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    // The tail is read without waiting for a place: who falls behind it loses what it brought.
+    // The tail is read without waiting for a permit: a receiver that is too slow loses events.
     let mut queue = VecDeque::new();
     loop {
         tokio::select! {
             batch = tail.recv() => match batch {
-                // One node welcomes. When it is gone, the sweep of the next one finds the rest.
-                Ok(batch) if progress.leads() => {
+                // One node welcomes. When it is gone, the sweep of the next one finds the other users.
+                Ok(batch) if progress.is_writer() => {
                     let room = MAX_QUEUE - queue.len();
                     queue.extend(registrations(&batch.events).take(room));
                 }
                 Ok(_) => queue.clear(),
-                // The sweep finds whom this missed.
+                // The sweep finds the users that were missed.
                 Err(RecvError::Lagged(_)) => {}
                 Err(RecvError::Closed) => return,
             },
-            Ok(place) = onboarder.places.acquire(), if !queue.is_empty() => {
-                drop(place);
+            Ok(permit) = onboarder.permits.acquire(), if !queue.is_empty() => {
+                drop(permit);
                 let Some(app) = app.upgrade() else { return };
                 if let Some((user_id, event_id)) = queue.pop_front() {
                     onboarder.clone().onboard(app, user_id, Trigger::Registered(event_id)).await;
@@ -79,8 +70,8 @@ pub(crate) async fn work(
             }
             _ = sweep.tick() => {
                 let Some(app) = app.upgrade() else { return };
-                // Asked now: a condition of the branch would be as old as the last batch.
-                if progress.leads() {
+                // Checked now: a condition of the branch would be as old as the last batch.
+                if progress.is_writer() {
                     onboarder.sweep(&app).await;
                 }
             }
@@ -88,6 +79,7 @@ pub(crate) async fn work(
     }
 }
 
+/// Returns the users that a batch registers, with the event that did.
 fn registrations(batch: &[Recorded]) -> impl Iterator<Item = (UserId, EventId)> {
     batch.iter().filter_map(|recorded| match (&recorded.stream, &recorded.event) {
         (StreamId::User(user_id), Event::User(event)) => {
@@ -98,29 +90,29 @@ fn registrations(batch: &[Recorded]) -> impl Iterator<Item = (UserId, EventId)> 
     })
 }
 
-/// Who is being onboarded.
+/// The onboardings that are under way.
 pub(crate) struct Onboarder {
-    places: Arc<Semaphore>,
-    /// So that a sweep does not send a mail that is just being sent.
+    permits: Arc<Semaphore>,
+    /// The users under way, so that a sweep does not send a mail that is being sent already.
     busy: Mutex<HashSet<UserId>>,
 }
 
 impl Default for Onboarder {
     fn default() -> Self {
-        Self { places: Arc::new(Semaphore::new(AT_A_TIME)), busy: Mutex::default() }
+        Self { permits: Arc::new(Semaphore::new(MAX_CONCURRENT)), busy: Mutex::default() }
     }
 }
 
-/// Why somebody is onboarded.
+/// Why a user is onboarded.
 #[derive(Clone, Copy)]
 enum Trigger {
-    /// By this event.
+    /// This event registered them.
     Registered(EventId),
-    /// The read model says that it is due; so many welcome mails had failed when it did.
+    /// The read model says that something is due, and that this many welcome mails have failed.
     Due { welcome_failed: u8 },
 }
 
-/// Somebody who is being onboarded.
+/// The mark of a user under way, which ends when it is dropped.
 struct InProgress {
     user_id: UserId,
     onboarder: Arc<Onboarder>,
@@ -133,29 +125,30 @@ impl Drop for InProgress {
 }
 
 impl Onboarder {
-    /// Starts an onboarding, once there is a place.
+    /// Starts the onboarding of a user, once fewer than [`MAX_CONCURRENT`] are under way.
     async fn onboard(self: Arc<Self>, app: Arc<App>, user_id: UserId, trigger: Trigger) {
         if !self.busy.lock().unwrap_or_else(PoisonError::into_inner).insert(user_id) {
             return;
         }
-        // Given back however the task ends.
+        // Dropped however the task ends.
         let busy = InProgress { user_id, onboarder: self.clone() };
-        // Places are never closed; without one it goes on all the same.
-        let place = self.places.clone().acquire_owned().await;
+        // The semaphore is never closed; without a permit the task runs all the same.
+        let permit = self.permits.clone().acquire_owned().await;
         tokio::spawn(async move {
-            let _held = (busy, place);
+            let _held = (busy, permit);
             if let Err(error) = steps(&app, user_id, trigger).await {
                 tracing::warn!(error = %with_causes(&error), "an onboarding is not complete yet");
             }
         });
     }
 
+    /// Starts the onboardings, and decides the referrals, that the read models say are due.
     async fn sweep(self: &Arc<Self>, app: &Arc<App>) {
         let now = app.clock.now();
-        match app.engine.read_db.onboardings(SWEEP).await {
+        match app.engine.read_db.onboardings(SWEEP_SIZE).await {
             Ok(due) => {
                 for Onboarding { user_id, welcome_failed, tried_at, .. } in due {
-                    let settle = SETTLE * 2_u32.pow(u32::from(welcome_failed.min(10)));
+                    let settle = SETTLE_TIME * 2_u32.pow(u32::from(welcome_failed.min(10)));
                     if now.since(tried_at) >= settle {
                         let trigger = Trigger::Due { welcome_failed };
                         self.clone().onboard(app.clone(), user_id, trigger).await;
@@ -164,8 +157,9 @@ impl Onboarder {
             }
             Err(error) => tracing::error!(%error, "the read models do not answer"),
         }
-        let undecided = app.engine.read_db.undecided_referrals(SWEEP).await.unwrap_or_default();
-        for referral in undecided.into_iter().filter(|r| now.since(r.refused_at) >= SETTLE) {
+        let undecided =
+            app.engine.read_db.undecided_referrals(SWEEP_SIZE).await.unwrap_or_default();
+        for referral in undecided.into_iter().filter(|r| now.since(r.refused_at) >= SETTLE_TIME) {
             if let Err(error) = app.decide_again(&referral).await {
                 tracing::warn!(error = %with_causes(&error), "a referral is still undecided");
             }
@@ -173,7 +167,7 @@ impl Onboarder {
     }
 }
 
-/// All steps, each of which does nothing when it was done before.
+/// Takes all steps of an onboarding, each of which does nothing when it was done before.
 async fn steps(
     app: &App,
     user_id: UserId,
@@ -182,7 +176,7 @@ async fn steps(
     let cause = match trigger {
         Trigger::Registered(event_id) => Some(event_id),
         Trigger::Due { welcome_failed } => {
-            // The row may be older than an attempt that ended since: then nothing is due yet.
+            // The row may be older than an attempt that has ended since: then nothing is due yet.
             let user = app.engine.handler.load::<User>(&StreamId::User(user_id)).await;
             if user.map_err(HandleError::Store)?.state.welcome.failed != welcome_failed {
                 return Ok(());
@@ -197,6 +191,7 @@ async fn steps(
     welcome(app, user_id, code, &context).await
 }
 
+/// Sends the welcome mail, unless it was sent or given up before, and records how that went.
 async fn welcome(
     app: &App,
     user_id: UserId,
@@ -221,139 +216,15 @@ async fn welcome(
         }
         None => Err(DeliveryFailure::Local),
     };
-    // A crash right here sends the mail again, under the same Message-ID: mail knows no other way
-    // to be sent exactly once.
+    // A crash right here sends the mail again, under the same Message-ID: mail has no other way to
+    // be sent exactly once.
     app.run_user(user_id, &UserCommand::RecordWelcome(sent), context).await.map(drop)
 }
 
 impl App {
-    /// Does now what is done every few seconds anyway: goes on with onboardings and referrals that
-    /// were left. Onboardings are started, not waited for.
+    /// Does now what is done every few seconds anyway: takes up onboardings and referrals that were
+    /// not completed. Onboardings are started, not waited for.
     pub async fn sweep_now(self: &Arc<Self>) {
         self.onboarder.sweep(self).await;
-    }
-
-    /// A short link with this code.
-    #[must_use]
-    pub fn link(&self, code: &str) -> String {
-        format!("{}/r/{code}", self.config.listening.public_url.as_str().trim_end_matches('/'))
-    }
-
-    /// The user's primary code, made if there is none.
-    async fn issue_primary_code(
-        &self,
-        user_id: UserId,
-        context: &Context,
-    ) -> Result<Option<String>, HandleError<UserRejection>> {
-        let stream = StreamId::User(user_id);
-        for _ in 0..MAX_CODES {
-            let user = self
-                .engine
-                .handler
-                .recent::<User>(&stream)
-                .await
-                .map_err(HandleError::Store)?
-                .state;
-            if let Some(issued) = user.codes.iter().find(|code| code.kind == CodeKind::Primary) {
-                return Ok(Some(issued.code.as_str().to_owned()));
-            }
-            let code = new_referral_code();
-            self.engine.handler.expect_empty::<Name>(StreamId::code(&code));
-            match self.reserve(&StreamId::code(&code), user_id, context).await {
-                Ok(()) => {}
-                Err(HandleError::Rejected(NameTaken)) => continue,
-                Err(HandleError::Store(error)) => return Err(HandleError::Store(error)),
-            }
-            let (now, kind) = (self.clock.now(), CodeKind::Primary);
-            let issue = UserCommand::IssueReferralCode { now, code, kind };
-            self.run_user(user_id, &issue, context).await?;
-        }
-        Ok(None)
-    }
-
-    /// Takes a name for a user.
-    pub(crate) async fn reserve(
-        &self,
-        name: &StreamId,
-        owner: UserId,
-        context: &Context,
-    ) -> Result<(), HandleError<NameTaken>> {
-        self.engine.handler.run::<Name>(name, &ReserveName { owner }, context).await.map(drop)
-    }
-
-    /// Runs a command on a user and says whether it changed anything.
-    pub(crate) async fn run_user(
-        &self,
-        user_id: UserId,
-        command: &UserCommand,
-        context: &Context,
-    ) -> Result<bool, HandleError<UserRejection>> {
-        let done =
-            self.engine.handler.run::<User>(&StreamId::User(user_id), command, context).await?;
-        Ok(!done.events.is_empty())
-    }
-
-    /// Decides a referral that could not be decided when it came.
-    async fn decide_again(&self, referral: &UndecidedReferral) -> Result<(), StoreError> {
-        let user_id = referral.user_id;
-        let stream = StreamId::User(user_id);
-        let user = self.engine.handler.recent::<User>(&stream).await?.state;
-        let Some(account) = &user.account else { return Ok(()) };
-        let email = self.engine.vault.open(&stream, EMAIL_VERSION, "email", &account.email).await?;
-        let device = match &account.last_device {
-            Some((device, version)) => {
-                self.engine.vault.open(&stream, *version, "device", device).await?
-            }
-            None => None,
-        };
-        let (Some(email), client) = (email, device.unwrap_or_default()) else { return Ok(()) };
-        let code = referral.code.clone();
-        let ref_code = match (referral.touched_at, referral.touch_id) {
-            (Some(touched_at), Some(touch_id)) => {
-                RefCode::Signed(PlantedCode { code, touched_at, touch_id })
-            }
-            _ => RefCode::Bare(code),
-        };
-        let brought = LandingCookies { ref_code: Some(ref_code), first_touch: None };
-        let candidate =
-            Candidate { user_id, email: &email, client: &client, country: account.last_country };
-        // As of then: the user must not lose by the time that it took us.
-        let attempt = self.attempt(candidate, &brought, referral.via, referral.refused_at).await;
-        let command = UserCommand::AttributeReferral { user_id, attempt: Box::new(attempt) };
-        match self.run_user(user_id, &command, &Context::of_system(None)).await {
-            Err(HandleError::Store(error)) => Err(error),
-            Ok(_) | Err(HandleError::Rejected(_)) => Ok(()),
-        }
-    }
-
-    /// Gives a user a creator handle: `/creators/{handle}` becomes a landing page of theirs.
-    ///
-    /// # Errors
-    /// [`NameTaken`] inside when somebody else has it.
-    pub async fn claim_handle(
-        &self,
-        user_id: UserId,
-        handle: whence_events::Handle,
-    ) -> anyhow::Result<()> {
-        let context =
-            Context::of_request(crate::infra::random::new_correlation_id(), Actor::System);
-        self.reserve(&StreamId::Handle(handle.clone()), user_id, &context).await?;
-        self.run_user(user_id, &UserCommand::ClaimHandle { handle }, &context).await?;
-        Ok(())
-    }
-
-    /// Makes a code of a user attribute nothing from now on.
-    ///
-    /// # Errors
-    /// [`UserRejection::NoSuchCode`] inside when it is not theirs, or disabled already.
-    pub async fn disable_referral_code(
-        &self,
-        user_id: UserId,
-        code: whence_events::ReferralCode,
-        reason: &str,
-    ) -> anyhow::Result<()> {
-        let disable = UserCommand::DisableReferralCode { code, reason: reason.to_owned() };
-        self.run_user(user_id, &disable, &Context::of_system(None)).await?;
-        Ok(())
     }
 }

@@ -10,7 +10,7 @@ use whence_events::Timestamp;
 use crate::app::config::LimitConfig;
 
 /// Client networks whose requests are counted, at a time.
-const CLIENTS: usize = 50_000;
+const MAX_CLIENTS: usize = 50_000;
 
 /// The time in which they are counted.
 const CLIENT_WINDOW: Duration = Duration::from_hours(1);
@@ -59,7 +59,7 @@ impl RateLimits {
 impl Limit {
     /// At most so many; 0: any number.
     pub(crate) fn new(most: u32) -> Self {
-        Self { most, counts: Cache::new(CLIENTS) }
+        Self { most, counts: Cache::new(MAX_CLIENTS) }
     }
 
     /// Counts one more.

@@ -17,24 +17,24 @@ use crate::engine::progress::Progress;
 use crate::infra::errors::with_causes;
 
 /// Between two rounds.
-const ROUND_EVERY: Duration = Duration::from_mins(10);
+const ROUND_INTERVAL: Duration = Duration::from_mins(10);
 
 /// Addresses of one round.
-const ROUND: u64 = 1000;
+const ROUND_SIZE: u64 = 1000;
 
 /// Addresses forgotten at a time, so that they share commits.
-const AT_A_TIME: usize = 64;
+const MAX_CONCURRENT: usize = 64;
 
 /// Forgets what is due, until the service is dropped. One node does it: that which writes the tables.
 pub(crate) async fn work(app: Weak<App>, progress: Arc<Progress>) {
-    let mut round = tokio::time::interval(ROUND_EVERY);
+    let mut round = tokio::time::interval(ROUND_INTERVAL);
     round.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         round.tick().await;
         let Some(app) = app.upgrade() else { return };
-        if progress.leads() {
+        if progress.is_writer() {
             // As long as there are more than one round takes.
-            while app.forget_unverified_now().await as u64 == ROUND {}
+            while app.forget_unverified_now().await as u64 == ROUND_SIZE {}
         }
     }
 }
@@ -45,7 +45,7 @@ impl App {
     pub async fn forget_unverified_now(&self) -> usize {
         let Some(keep) = self.config.accounts.keep_unverified else { return 0 };
         let now = self.clock.now();
-        let due = match self.engine.read_db.unverified_mailboxes(now - keep, ROUND).await {
+        let due = match self.engine.read_db.unverified_mailboxes(now - keep, ROUND_SIZE).await {
             Ok(due) => due,
             Err(error) => {
                 tracing::error!(%error, "the read models do not answer");
@@ -60,7 +60,7 @@ impl App {
                 false
             })
         };
-        let forgotten = futures::stream::iter(due).map(forget).buffer_unordered(AT_A_TIME);
+        let forgotten = futures::stream::iter(due).map(forget).buffer_unordered(MAX_CONCURRENT);
         forgotten.filter(|forgotten| std::future::ready(*forgotten)).count().await
     }
 

@@ -17,19 +17,19 @@ use whence_events::{
 use whence_projections::{QueryError, ReadDb, SessionView};
 
 use crate::domain::user::EMAIL_VERSION;
-use crate::engine::progress::{Behind, Progress, query_after_log};
+use crate::engine::progress::{Progress, ReadModelsBehind, query_after_log};
 use crate::engine::runner::Observer;
 use crate::engine::vault::{OpenKeys, Vault};
 use crate::infra::tokens::SessionToken;
 use crate::store::{Batch, EventStore, StoreError};
 
 /// How long a request waits for another one that looks the same session up.
-const FILL_WAIT: Duration = Duration::from_secs(4);
+const FILL_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// Sessions.
 pub struct Sessions {
     cache: Arc<Cache<SessionId, Entry>>,
-    reads: Arc<ReadDb>,
+    read_db: Arc<ReadDb>,
     vault: Arc<Vault>,
     store: Arc<dyn EventStore>,
     progress: Arc<Progress>,
@@ -83,20 +83,20 @@ enum Entry {
 pub enum SessionError {
     /// The read models.
     #[error(transparent)]
-    Reads(#[from] QueryError),
+    ReadDb(#[from] QueryError),
     /// The log or the vault.
     #[error(transparent)]
     Store(#[from] StoreError),
     /// A session that is not in the read models may exist.
     #[error(transparent)]
-    Behind(#[from] Behind),
+    Behind(#[from] ReadModelsBehind),
 }
 
 impl Sessions {
     /// With room for `capacity` sessions, some 300 bytes each. Also what the runner has to tell.
     #[must_use]
-    pub fn observer(capacity: usize, reads: Arc<ReadDb>, keys: Arc<OpenKeys>) -> SessionObserver {
-        SessionObserver { cache: Arc::new(Cache::new(capacity)), reads, keys }
+    pub fn observer(capacity: usize, read_db: Arc<ReadDb>, keys: Arc<OpenKeys>) -> SessionObserver {
+        SessionObserver { cache: Arc::new(Cache::new(capacity)), read_db, keys }
     }
 
     /// Over the same cache as `observer`.
@@ -107,8 +107,8 @@ impl Sessions {
         store: Arc<dyn EventStore>,
         progress: Arc<Progress>,
     ) -> Self {
-        let (cache, reads) = (observer.cache.clone(), observer.reads.clone());
-        Self { cache, reads, vault, store, progress }
+        let (cache, read_db) = (observer.cache.clone(), observer.read_db.clone());
+        Self { cache, read_db, vault, store, progress }
     }
 
     /// The session of a token that is right, and in time.
@@ -137,7 +137,7 @@ impl Sessions {
         // is heard of again, it must not answer before this cache has been told what came.
         if !self.store.is_current() {
             self.cache.clear();
-            return Err(Behind.into());
+            return Err(ReadModelsBehind.into());
         }
         let entry = match self.cache.get(&id) {
             Some(entry) => entry,
@@ -158,25 +158,27 @@ impl Sessions {
     async fn fill(&self, id: SessionId) -> Result<Entry, SessionError> {
         loop {
             // One request looks, the others wait for what it finds, though not for one another.
-            let place = match timeout(FILL_WAIT, self.cache.get_value_or_guard_async(&id)).await {
+            let guard = match timeout(FILL_TIMEOUT, self.cache.get_value_or_guard_async(&id)).await
+            {
                 Ok(Ok(entry)) => return Ok(entry),
-                Ok(Err(place)) => place,
-                Err(_) => return Err(Behind.into()),
+                Ok(Err(guard)) => guard,
+                Err(_) => return Err(ReadModelsBehind.into()),
             };
             // Nothing is kept of a session that nobody knows: made-up ids must not push others out.
             let Some(view) = self.look_up(id).await? else { return Ok(Entry::Gone) };
             let Some(session) = self.open(view).await? else { return Ok(Entry::Gone) };
             let entry = Entry::Live(Arc::new(session));
             // Told otherwise while it was looked up: look again.
-            if place.insert(entry.clone()).is_ok() {
+            if guard.insert(entry.clone()).is_ok() {
                 return Ok(entry);
             }
         }
     }
 
     async fn look_up(&self, id: SessionId) -> Result<Option<SessionView>, SessionError> {
-        let query = move || async move { self.reads.session(id).await.map_err(SessionError::from) };
-        query_after_log(self.store.as_ref(), &self.reads, &self.progress, query).await
+        let query =
+            move || async move { self.read_db.session(id).await.map_err(SessionError::from) };
+        query_after_log(self.store.as_ref(), &self.read_db, &self.progress, query).await
     }
 
     async fn open(&self, view: SessionView) -> Result<Option<Session>, StoreError> {
@@ -215,7 +217,7 @@ impl Sessions {
 #[derive(Clone)]
 pub struct SessionObserver {
     cache: Arc<Cache<SessionId, Entry>>,
-    reads: Arc<ReadDb>,
+    read_db: Arc<ReadDb>,
     keys: Arc<OpenKeys>,
 }
 
@@ -246,7 +248,7 @@ impl Observer for SessionObserver {
                 UserEvent::SessionExtended(extended) => self.forget(extended.session_id),
                 UserEvent::RefreshRotated(rotated) => self.forget(rotated.session_id),
                 UserEvent::ProfileUpdated(_) | UserEvent::BillingCustomerLinked(_) => {
-                    match self.reads.sessions_of(user_id).await {
+                    match self.read_db.sessions_of(user_id).await {
                         Ok(sessions) => sessions.into_iter().for_each(|id| self.forget(id)),
                         Err(_) => self.cache.clear(),
                     }
@@ -282,7 +284,7 @@ impl Observer for SessionObserver {
 impl SessionObserver {
     /// Hears of commits until the store is dropped. The runner tells of them, too, but when it waits
     /// for the tables a log-out on another node must not wait with it.
-    pub async fn hear(self, mut tail: broadcast::Receiver<Batch>) {
+    pub async fn observe_tail(self, mut tail: broadcast::Receiver<Batch>) {
         loop {
             match tail.recv().await {
                 Ok(batch) => self.committed(&batch.events),

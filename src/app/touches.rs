@@ -13,7 +13,7 @@ use crate::engine::handler::Context;
 use crate::infra::errors::with_causes;
 
 /// Touches recorded at a time, so that they share commits.
-const AT_A_TIME: usize = 64;
+const MAX_BATCH: usize = 64;
 
 /// Where touches go to be recorded. Clones share one queue.
 #[derive(Clone, Debug)]
@@ -41,12 +41,12 @@ impl TouchRecorder {
     /// carry all that attribution needs.
     pub fn record(&self, touch: RecordedTouch) {
         if self.queue.try_send(touch).is_err() {
-            self.lose();
+            self.count_lost();
         }
     }
 
     /// Counts a touch as lost.
-    pub(crate) fn lose(&self) {
+    pub(crate) fn count_lost(&self) {
         let lost = self.lost.fetch_add(1, Ordering::Relaxed) + 1;
         // At 1, 2, 4, 8, ...: an overload must not become a flood of its own.
         if lost.is_power_of_two() {
@@ -57,8 +57,8 @@ impl TouchRecorder {
 
 /// Records what the queue brings, until the service is dropped.
 pub(crate) async fn work(app: Weak<App>, mut queue: mpsc::Receiver<RecordedTouch>) {
-    let mut waiting = Vec::with_capacity(AT_A_TIME);
-    while queue.recv_many(&mut waiting, AT_A_TIME).await > 0 {
+    let mut waiting = Vec::with_capacity(MAX_BATCH);
+    while queue.recv_many(&mut waiting, MAX_BATCH).await > 0 {
         let Some(app) = app.upgrade() else { return };
         futures::future::join_all(waiting.drain(..).map(|touch| record(&app, touch))).await;
     }

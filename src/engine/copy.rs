@@ -1,9 +1,9 @@
-//! `whence copy`: a log and its vault, moved into another store without a byte being changed.
+//! Copies a log and its vault into another store without changing a byte.
 //!
-//! The same for every pair of stores: page through both logs side by side and compare, and where the
-//! target ends go on by importing. So a copy that was killed is simply run again, and a target that
-//! holds anything else is refused before anything is written into it. Afterwards both sides are read
-//! once more, from the first byte to the last.
+//! It is the same for every pair of stores: both logs are compared page by page, and what the target
+//! lacks at its end is imported. So a copy that was killed is simply run again, and a target that holds
+//! anything else is refused before anything is written into it. Afterwards both sides are read once
+//! more, from the first byte to the last.
 
 mod keys;
 mod summary;
@@ -11,23 +11,21 @@ mod summary;
 use anyhow::{Context as _, bail, ensure};
 use whence_events::{Position, Recorded};
 
+use crate::engine::log_pages::{LogPages, PAGE};
 use crate::engine::pass::{PassStep, Watch};
 use crate::store::{StoreError, Transfer};
 pub use summary::{LogSummary, VaultSummary};
 
-/// Events, or keys, in memory at a time, of each side.
-const PAGE: usize = 1000;
-
-/// What a copy copied, and what both sides hold.
+/// What a run of a copy did, and what both sides hold.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Copied {
-    /// What the logs of both sides come to.
+    /// The summary of the log, the same on both sides.
     pub log: LogSummary,
-    /// What the vaults of both sides come to.
+    /// The summary of the vault, the same on both sides.
     pub vault: VaultSummary,
-    /// How many events this run copied.
+    /// The number of events that this run copied.
     pub events: u64,
-    /// How many events the source got meanwhile, which another run copies.
+    /// The number of events that the source got meanwhile, which another run copies.
     pub left: u64,
 }
 
@@ -37,34 +35,34 @@ pub async fn copy(
     target: &dyn Transfer,
     watch: Watch<'_>,
 ) -> anyhow::Result<Copied> {
-    // What comes later is left for another run.
+    // Later events are left for another run.
     let head = source.log().head().await.context("the source cannot be read")?;
     keys::compare(source, target).await?;
     let common = compare_events(source, target, head, watch).await?;
     // Nothing was written so far, and the target holds nothing but a beginning of the source. Keys
-    // come before the events that need them: a key without events harms nobody, events without their
-    // key are lost. A key is in its vault no later than its events are in their log, so all that are
-    // needed up to `head` are there by now.
+    // are written before the events that need them: a key without events does no harm, events without
+    // their key are lost. A key is in its vault no later than its events are in their log, so all that
+    // are needed up to `head` are there by now.
     keys::copy(source, target).await?;
     let events = import_events(source, target, head, common, watch).await?;
-    // Those that were destroyed in the meantime.
+    // Once more, for the keys that were destroyed in the meantime.
     keys::copy(source, target).await?;
     let (log, vault) = verify(source, target, head, watch).await?;
-    let left = behind(source, head).await?;
+    let left = count_after(source, head).await?;
     Ok(Copied { log, vault, events, left })
 }
 
-/// How far source and target are the same.
+/// The beginning that source and target have in common.
 struct Common {
-    /// The last such event in the source.
+    /// The position of its last event in the source.
     read: Position,
-    /// The same event in the target, which is its last.
+    /// The position of the same event in the target, whose last event it is.
     written: Position,
-    /// How many there are.
+    /// The number of its events.
     events: u64,
 }
 
-/// Compares event by event, until the target ends.
+/// Compares event by event until the target ends, and returns what both sides have in common.
 async fn compare_events(
     source: &dyn Transfer,
     target: &dyn Transfer,
@@ -73,9 +71,9 @@ async fn compare_events(
 ) -> anyhow::Result<Common> {
     watch(PassStep::Begin { pass: "comparing", head });
     let mut common = Common { read: 0, written: 0, events: 0 };
+    let mut pages = LogPages::new(source.log(), 0, PAGE).up_to(head);
     loop {
-        let mut page = source.log().read_all(common.read, PAGE).await.context(SOURCE)?;
-        page.retain(|event| event.position <= head);
+        let page = pages.next().await.context(SOURCE)?.unwrap_or_default();
         let there = target.log().read_all(common.written, page.len().max(1)).await;
         let there = there.context(TARGET)?;
         for (number, (theirs, ours)) in (common.events + 1..).zip(there.iter().zip(&page)) {
@@ -97,7 +95,7 @@ async fn compare_events(
     Ok(common)
 }
 
-/// Imports what lies behind. How many events that were.
+/// Imports the events after the common ones and returns how many there were.
 async fn import_events(
     source: &dyn Transfer,
     target: &dyn Transfer,
@@ -106,17 +104,14 @@ async fn import_events(
     watch: Watch<'_>,
 ) -> anyhow::Result<u64> {
     watch(PassStep::Begin { pass: "copying", head });
-    let Common { mut read, mut written, events } = common;
+    let Common { read, mut written, events } = common;
     let mut copied = 0;
-    loop {
-        let mut page = source.log().read_all(read, PAGE).await.context(SOURCE)?;
-        page.retain(|event| event.position <= head);
-        let Some(last) = page.last() else { break };
+    let mut pages = LogPages::new(source.log(), read, PAGE).up_to(head);
+    while let Some(page) = pages.next().await.context(SOURCE)? {
         let imported = target.import(written, &page).await;
         written = imported.map_err(|error| refused(error, events + copied + 1))?;
-        read = last.position;
         copied += page.len() as u64;
-        watch(PassStep::At { position: read, events: copied });
+        watch(PassStep::At { position: pages.after(), events: copied });
     }
     watch(PassStep::End { events: copied });
     Ok(copied)
@@ -126,6 +121,7 @@ const SOURCE: &str = "the source cannot be read";
 const TARGET: &str = "the target cannot be read";
 const ELSE: &str = "the target holds something else";
 
+/// Requires an event of the target to be that of the source, byte for byte.
 fn ensure_same(number: u64, theirs: &Recorded, ours: &Recorded) -> anyhow::Result<()> {
     let place = (&theirs.stream, theirs.version, theirs.event_id, theirs.event.event_type());
     if place != (&ours.stream, ours.version, ours.event_id, ours.event.event_type()) {
@@ -154,7 +150,7 @@ fn refused(error: StoreError, number: u64) -> anyhow::Error {
     }
 }
 
-/// Reads both sides once more, from the beginning.
+/// Reads both sides once more from the beginning, and requires them to be equal.
 async fn verify(
     source: &dyn Transfer,
     target: &dyn Transfer,
@@ -180,13 +176,12 @@ async fn verify(
     Ok((ours, vault))
 }
 
-/// How many events there are behind a position.
-async fn behind(source: &dyn Transfer, head: Position) -> anyhow::Result<u64> {
-    let (mut after, mut count) = (head, 0);
-    loop {
-        let page = source.log().read_all(after, PAGE).await.context(SOURCE)?;
-        let Some(last) = page.last() else { return Ok(count) };
-        after = last.position;
+/// Returns how many events there are after a position.
+async fn count_after(source: &dyn Transfer, position: Position) -> anyhow::Result<u64> {
+    let mut pages = LogPages::new(source.log(), position, PAGE);
+    let mut count = 0;
+    while let Some(page) = pages.next().await.context(SOURCE)? {
         count += page.len() as u64;
     }
+    Ok(count)
 }

@@ -1,4 +1,4 @@
-//! The one command loop: read, fold, decide, append; again when the stream moved.
+//! Runs commands: reads and folds a stream, decides, appends, and repeats that when the stream has moved.
 //!
 //! Only this file appends. Append is the commit point: what `decide` said is durable when it
 //! returns, and everything after it can be repeated.
@@ -26,59 +26,59 @@ use crate::infra::random::{new_correlation_id, new_event_id};
 use crate::infra::sealing::SubjectKey;
 use crate::store::{Append, Appended, EventStore, NewEvent, StoreError};
 
-/// How often a command is decided anew because its stream moved, before the caller is told no.
-/// Commands of this process on one stream take turns, so only other nodes can move it.
+/// How often a command is decided again because its stream has moved, before it fails. Commands of this
+/// process lock their stream, so only other nodes can move it.
 const MAX_CONFLICTS: u32 = 16;
 
 /// How often an append is repeated, with the same event ids, when the store did not answer.
 const MAX_REPEATS: u32 = 2;
 
-/// A repeat does not begin later than this after the first try: somebody waits.
-const REPEAT_WITHIN: Duration = Duration::from_secs(6);
+/// How long after the first try an append may be repeated: a caller is waiting.
+const REPEAT_DEADLINE: Duration = Duration::from_secs(6);
 
-/// Events read at a time while folding a stream.
+/// The events that are read at a time while a stream is folded.
 const PAGE: usize = 256;
 
-/// Folded states kept at most, of each family.
-const CACHED_STATES: usize = 8192;
+/// The most folded states that are kept of each family of streams.
+const MAX_CACHED_STATES: usize = 8192;
 
-/// Turns for commands on one stream: streams share them, which only ever costs a wait.
+/// The number of stream locks. Several streams share one, which never costs more than a wait.
 const STREAM_LOCKS: usize = 1024;
 
-/// Runs commands.
+/// The loop that every command runs through.
 pub struct Handler {
     store: Arc<dyn EventStore>,
     vault: Arc<Vault>,
     clock: Clock,
     stream_locks: Box<[Mutex<()>]>,
-    mailboxes: Folded<Mailbox>,
-    users: Folded<User>,
-    names: Folded<Name>,
-    rules: Folded<AdoptedRules>,
-    touches: Folded<TouchStream>,
-    audit: Folded<Audit>,
+    mailboxes: StateCache<Mailbox>,
+    users: StateCache<User>,
+    names: StateCache<Name>,
+    rules: StateCache<AdoptedRules>,
+    touches: StateCache<TouchStream>,
+    audit: StateCache<Audit>,
 }
 
-/// Folded states by stream. Only ever an optimisation: append checks the length it assumes, and
-/// whatever is not followed by an append looks at the log for what came since.
-type Folded<D> = Cache<StreamId, State<D>>;
+/// The folded states by stream. It is an optimisation only: append checks the length it assumes, and a
+/// decision that appends nothing first reads what the log holds since.
+type StateCache<D> = Cache<StreamId, StreamState<D>>;
 
-/// A stream's state and length.
-pub struct State<D> {
-    /// The fold of its events; personal fields as stored.
+/// The folded state of a stream, and its length.
+pub struct StreamState<D> {
+    /// The fold of the events of the stream, with personal fields as stored.
     pub state: Arc<D>,
-    /// How many events that is.
+    /// The number of events of the stream.
     pub length: Version,
 }
 
-/// Who asks, in what connection.
+/// The origin of a command, which its events record.
 #[derive(Clone, Debug)]
 pub struct Context {
-    /// The request all of it belongs to.
+    /// The request that the command belongs to.
     pub correlation_id: CorrelationId,
-    /// The event that led to it.
+    /// The event that led to the command.
     pub causation_id: Option<EventId>,
-    /// On whose behalf.
+    /// The party on whose behalf the command runs.
     pub actor: Actor,
 }
 
@@ -96,29 +96,29 @@ impl Context {
     }
 }
 
-/// What a command did.
+/// The result of a command.
 pub struct Decided<D: Decider> {
-    /// The events, personal fields clear; empty when there was nothing to do.
+    /// The events, with personal fields in clear; empty when there was nothing to do.
     pub events: Vec<D::Event>,
     /// The state after them.
     pub state: Arc<D>,
-    /// Position of the last one; 0 when there was nothing to do.
+    /// The position of the last event; 0 when there was nothing to do.
     pub position: Position,
 }
 
 /// Why a command did nothing.
 #[derive(Debug, thiserror::Error)]
 pub enum HandleError<R: std::error::Error> {
-    /// The domain said no.
+    /// The domain refused the command, and nothing changed.
     #[error(transparent)]
     Rejected(R),
-    /// The store did not take it.
+    /// The store did not answer, or the stream kept moving; the same command may be tried again.
     #[error(transparent)]
     Store(StoreError),
 }
 
 impl Handler {
-    /// Over a log and its vault.
+    /// Returns a handler over a log and its vault.
     #[must_use]
     pub fn new(store: Arc<dyn EventStore>, vault: Arc<Vault>, clock: Clock) -> Self {
         Self {
@@ -126,9 +126,9 @@ impl Handler {
             vault,
             clock,
             stream_locks: (0..STREAM_LOCKS).map(|_| Mutex::default()).collect(),
-            mailboxes: Cache::new(CACHED_STATES),
-            users: Cache::new(CACHED_STATES),
-            names: Cache::new(CACHED_STATES),
+            mailboxes: Cache::new(MAX_CACHED_STATES),
+            users: Cache::new(MAX_CACHED_STATES),
+            names: Cache::new(MAX_CACHED_STATES),
             // Written once and not read again.
             rules: Cache::new(1),
             touches: Cache::new(1),
@@ -137,11 +137,7 @@ impl Handler {
         }
     }
 
-    /// Decides a command on a stream and appends what it decides.
-    ///
-    /// # Errors
-    /// [`HandleError::Rejected`]: nothing changed. [`HandleError::Store`]: the store was not there,
-    /// or the stream kept moving; the same command may be tried again.
+    /// Decides a command on a stream and appends the events that are decided.
     pub(crate) async fn run<D: Cached>(
         &self,
         stream: &StreamId,
@@ -161,7 +157,7 @@ impl Handler {
             // 2. Decide.
             let mut decided = current.state.decide(command);
             if is_remembered && !matches!(&decided, Ok(events) if !events.is_empty()) {
-                // Nothing to append, so nothing would tell that another node has moved the stream.
+                // Nothing to append, so no append would notice that another node has moved the stream.
                 let assumed = current.length;
                 current = self.load::<D>(stream).await.map_err(HandleError::Store)?;
                 if current.length != assumed {
@@ -177,10 +173,11 @@ impl Handler {
                 // 4. Durable now. The cache may forget it, the process may die: the log knows.
                 Ok((state, position)) => {
                     let length = current.length + events.len() as u64;
-                    D::cache(self).insert(stream.clone(), State { state: state.clone(), length });
+                    D::cache(self)
+                        .insert(stream.clone(), StreamState { state: state.clone(), length });
                     return Ok(Decided { events, state, position });
                 }
-                // 5. Another node was faster: look again. Nothing was written.
+                // 5. Another node was faster: fold again. Nothing was written.
                 Err(StoreError::Conflict { .. }) if conflicts < MAX_CONFLICTS => {
                     conflicts += 1;
                     D::cache(self).remove(stream);
@@ -194,32 +191,29 @@ impl Handler {
         }
     }
 
-    /// The state of a stream as it was a moment ago: another node may have moved it since. For
-    /// whatever ends in a command on that stream, which notices.
-    ///
-    /// # Errors
-    /// When the store does not answer.
+    /// Returns the state of a stream as it was a moment ago: another node may have moved it since. It is
+    /// for work that ends in a command on that stream, which notices.
     pub(crate) async fn recent<D: Cached>(
         &self,
         stream: &StreamId,
-    ) -> Result<State<D>, StoreError> {
+    ) -> Result<StreamState<D>, StoreError> {
         match D::cache(self).get(stream) {
             Some(known) => Ok(known),
             None => self.load(stream).await,
         }
     }
 
-    /// Takes a stream to be empty that is named by an id made a moment ago: saves a look at the log.
-    /// Should it not be, the first append to it notices.
+    /// Assumes a stream to be empty that is named by an id made a moment ago, which saves a read of the
+    /// log. Should the stream not be empty, the first append to it notices.
     pub(crate) fn expect_empty<D: Cached>(&self, stream: StreamId) {
-        D::cache(self).insert(stream, State { state: Arc::default(), length: 0 });
+        D::cache(self).insert(stream, StreamState { state: Arc::default(), length: 0 });
     }
 
-    /// The state of a stream, every event of which was acknowledged before being in it.
-    ///
-    /// # Errors
-    /// When the store does not answer.
-    pub(crate) async fn load<D: Cached>(&self, stream: &StreamId) -> Result<State<D>, StoreError> {
+    /// Returns the state of a stream with every event that was acknowledged before the call.
+    pub(crate) async fn load<D: Cached>(
+        &self,
+        stream: &StreamId,
+    ) -> Result<StreamState<D>, StoreError> {
         let known = D::cache(self).get(stream);
         let known_length = known.as_ref().map_or(0, |known| known.length);
         let (mut state, mut length) =
@@ -236,19 +230,19 @@ impl Handler {
                 break;
             }
         }
-        let loaded = State { state: Arc::new(state), length };
-        // An empty stream is cheap to look at again; a flood of them must not push others out.
+        let loaded = StreamState { state: Arc::new(state), length };
+        // An empty stream is cheap to read again; a flood of them must not push others out.
         if length > known_length {
             D::cache(self).insert(stream.clone(), loaded.clone());
         }
         Ok(loaded)
     }
 
-    /// Seals, encodes and appends; the state after the events, and the position of the last.
+    /// Seals, encodes and appends events, and returns the state after them and the position of the last.
     async fn append<D: Decider>(
         &self,
         stream: &StreamId,
-        current: &State<D>,
+        current: &StreamState<D>,
         events: &[D::Event],
         context: &Context,
     ) -> Result<(Arc<D>, Position), StoreError> {
@@ -284,15 +278,15 @@ impl Handler {
         Ok((Arc::new(state), appended.last()))
     }
 
-    /// Repeats an append whose answer did not come. The event ids make that safe: what was written
-    /// is found, what was not is written.
+    /// Appends, and repeats that when the answer did not come. The event ids make it safe: what was
+    /// written is found, what was not is written.
     async fn append_with_retry(&self, append: Append) -> Result<Appended, StoreError> {
         let since = Instant::now();
         let mut repeats = 0;
         loop {
             match self.store.append(append.clone()).await {
                 Err(StoreError::Unavailable(_))
-                    if repeats < MAX_REPEATS && since.elapsed() < REPEAT_WITHIN =>
+                    if repeats < MAX_REPEATS && since.elapsed() < REPEAT_DEADLINE =>
                 {
                     repeats += 1;
                 }
@@ -301,6 +295,7 @@ impl Handler {
         }
     }
 
+    /// Locks a stream against other commands of this process.
     async fn lock_stream(&self, stream: &StreamId) -> MutexGuard<'_, ()> {
         use std::hash::{DefaultHasher, Hash as _, Hasher as _};
         let mut hasher = DefaultHasher::new();
@@ -312,52 +307,53 @@ impl Handler {
 
 /// A family of streams whose folded states are cached.
 pub(crate) trait Cached: Decider {
-    /// Its cache.
-    fn cache(handler: &Handler) -> &Folded<Self>;
+    /// Returns the cache of the family.
+    fn cache(handler: &Handler) -> &StateCache<Self>;
 }
 
 impl Cached for Mailbox {
-    fn cache(handler: &Handler) -> &Folded<Self> {
+    fn cache(handler: &Handler) -> &StateCache<Self> {
         &handler.mailboxes
     }
 }
 
 impl Cached for User {
-    fn cache(handler: &Handler) -> &Folded<Self> {
+    fn cache(handler: &Handler) -> &StateCache<Self> {
         &handler.users
     }
 }
 
 impl Cached for Name {
-    fn cache(handler: &Handler) -> &Folded<Self> {
+    fn cache(handler: &Handler) -> &StateCache<Self> {
         &handler.names
     }
 }
 
 impl Cached for AdoptedRules {
-    fn cache(handler: &Handler) -> &Folded<Self> {
+    fn cache(handler: &Handler) -> &StateCache<Self> {
         &handler.rules
     }
 }
 
 impl Cached for Audit {
-    fn cache(handler: &Handler) -> &Folded<Self> {
+    fn cache(handler: &Handler) -> &StateCache<Self> {
         &handler.audit
     }
 }
 
 impl Cached for TouchStream {
-    fn cache(handler: &Handler) -> &Folded<Self> {
+    fn cache(handler: &Handler) -> &StateCache<Self> {
         &handler.touches
     }
 }
 
-impl<D> Clone for State<D> {
+impl<D> Clone for StreamState<D> {
     fn clone(&self) -> Self {
         Self { state: self.state.clone(), length: self.length }
     }
 }
 
+/// Returns the metadata of the events of a command.
 fn metadata(context: &Context, occurred_at: Timestamp) -> Metadata {
     Metadata {
         occurred_at,
@@ -367,13 +363,15 @@ fn metadata(context: &Context, occurred_at: Timestamp) -> Metadata {
     }
 }
 
+/// Returns whether an event has personal fields that are not sealed.
 fn has_clear_fields(event: &mut Event) -> bool {
     let mut clear = false;
     event.visit_pii(&mut |_, slot| clear |= slot.sealed().is_none());
     clear
 }
 
-/// An event that does not belong where it stands: written by a newer version, or not by us.
+/// Returns the error for an event that does not belong into its stream: a newer version of whence wrote
+/// it, or another program.
 fn unreadable(recorded: &whence_events::Recorded) -> StoreError {
     StoreError::unavailable(UnknownEvent {
         event_type: recorded.event.event_type().to_owned(),

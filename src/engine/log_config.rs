@@ -1,4 +1,4 @@
-//! Which log a command works on, and how to open it.
+//! Names the log that a command works on, and opens it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -13,53 +13,39 @@ use crate::infra::clock::Clock;
 use crate::infra::keys::{Keys, MasterKey};
 use crate::store::{EventStore, Location};
 
-/// A log that is there.
+/// A log that exists, and the key that opens it.
 #[derive(Clone, Debug)]
 pub struct LogConfig {
-    /// Where it is.
+    /// The store of the log, and the database of the read models.
     pub store: Location,
-    /// Its key.
+    /// The key from which every other key derives.
     pub master_key: MasterKey,
 }
 
 impl LogConfig {
-    /// The keys that derive from the master key.
+    /// Returns the keys that derive from the master key.
     #[must_use]
     pub fn keys(&self) -> Keys {
         Keys::derive(&self.master_key)
     }
 
-    /// Where a service leaves signed checkpoints of a log in files, when it is not told otherwise.
-    pub(crate) fn checkpoints(&self) -> impl Iterator<Item = std::path::PathBuf> {
-        self.store.directory().map(|directory| directory.join("checkpoints")).into_iter()
-    }
-
-    /// Opens the log for reading, also beside a service that runs on it.
-    ///
-    /// # Errors
-    /// One clear sentence.
+    /// Opens the log for reading, also while a service runs on it.
     pub async fn open_to_read(&self) -> anyhow::Result<Arc<dyn EventStore>> {
         self.store.open_to_read(self.keys().fingerprint(), Clock::system()).await
     }
 
-    /// Opens the log for appending. A log in files takes that from one process only.
-    ///
-    /// # Errors
-    /// One clear sentence.
+    /// Opens the log for appending. A log in files can be opened so by one process only.
     pub async fn open(&self, clock: Clock) -> anyhow::Result<Arc<dyn EventStore>> {
         self.store.ensure_log_exists().await?;
         self.store.open(self.keys().fingerprint(), clock).await
     }
 
-    /// Opens the read models, also beside a service that writes them.
-    ///
-    /// # Errors
-    /// One clear sentence.
+    /// Opens the read models, also while a service writes them.
     pub async fn open_read_db(&self) -> anyhow::Result<ReadDb> {
         self.store.open_read_db_shared().await
     }
 
-    /// Returns what signs for this log, under the name that its last checkpoint has.
+    /// Returns the signer of this log, under the name that its last checkpoint has.
     pub fn signer(&self) -> anyhow::Result<Signer> {
         let latest = match self.checkpoint_directory() {
             Some(path) => directory::latest(&path)
@@ -71,7 +57,7 @@ impl LogConfig {
         Ok(Signer::new(&self.keys(), origin)?)
     }
 
-    /// Returns what signs checkpoints of this log that contradict none before.
+    /// Returns a checkpointer for this log, which contradicts none of the checkpoints in its directory.
     pub fn checkpointer(&self, read_db: Arc<ReadDb>) -> anyhow::Result<Checkpointer> {
         let policy = self.checkpoint_directory().map(|directory| CheckpointPolicy {
             directory,
@@ -81,7 +67,9 @@ impl LogConfig {
         Ok(Checkpointer::new(self.signer()?, read_db, policy))
     }
 
-    fn checkpoint_directory(&self) -> Option<PathBuf> {
-        self.checkpoints().find(|directory| directory.is_dir())
+    /// Returns the directory in which a service stores checkpoints unless it is set up otherwise, when it
+    /// exists.
+    pub(crate) fn checkpoint_directory(&self) -> Option<PathBuf> {
+        directory::default_of(&self.store).filter(|directory| directory.is_dir())
     }
 }

@@ -1,4 +1,4 @@
-//! Passes over a log, and how far they are.
+//! The steps of a pass over a log, for a caller that shows progress.
 
 use whence_events::Position;
 
@@ -16,15 +16,15 @@ pub enum PassStep {
     At {
         /// The position in the log that is read.
         position: Position,
-        /// How many events of this pass are done.
+        /// The number of events of this pass that are done.
         events: u64,
     },
     /// The pass is over, with this many events.
     End {
-        /// How many events the pass did.
+        /// The number of events of the pass.
         events: u64,
     },
 }
 
-/// A caller that is told each step.
+/// A function that is called with each step.
 pub type Watch<'a> = &'a mut (dyn FnMut(PassStep) + Send);

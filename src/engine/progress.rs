@@ -1,4 +1,4 @@
-//! How far the read models are, and waiting for them.
+//! Tells how far the read models are, and waits for them.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -6,67 +6,69 @@ use std::time::Duration;
 
 use tokio::sync::{oneshot, watch};
 use whence_events::Position;
-use whence_projections::{ProjectorPosition, ReadDb};
+use whence_projections::{ProjectError, ProjectorPosition, ReadDb};
 
 use crate::engine::rebuild::Step;
 use crate::store::{EventStore, StoreError};
 
-/// How long an answer waits for the read models. Past that it is given all the same.
+/// How long an answer waits for the read models; after that it is given all the same.
 pub const MAX_WAIT: Duration = Duration::from_secs(2);
 
-/// How far the read models are.
+/// How far this node knows the read models to be.
 #[derive(Default)]
 pub struct Progress {
-    inner: Mutex<Inner>,
-    /// Whether this node writes them; `None` until that is known.
-    pub(super) leads: watch::Sender<Option<bool>>,
+    state: Mutex<ProgressState>,
+    /// Whether this node is the writer of the read models; `None` until that is known.
+    pub(super) is_writer: watch::Sender<Option<bool>>,
 }
 
 #[derive(Default)]
-struct Inner {
+struct ProgressState {
     projected: Position,
     stopped: Option<String>,
     rebuilding: Option<Rebuilding>,
     last_rebuild: Option<LastRebuild>,
-    /// Who waits for which position. Only those that are due are woken.
+    /// The tasks that wait for a position. Only those whose position is reached are woken.
     waiting: BTreeMap<Position, Vec<oneshot::Sender<()>>>,
 }
 
 impl Progress {
-    /// The last event that is in the tables.
+    /// Returns the position of the last event that is in the read models.
     #[must_use]
     pub fn projected(&self) -> Position {
         self.lock().projected
     }
 
-    /// Why the read models do not move on, when they do not.
+    /// Returns why the read models make no progress; `None` when they do.
     #[must_use]
     pub fn stopped(&self) -> Option<String> {
         self.lock().stopped.clone()
     }
 
-    /// Whether it is this node that writes the read models, and does what only one node may do.
+    /// Returns whether this node is the writer of the read models, which also does what only one node
+    /// may do.
     #[must_use]
-    pub fn leads(&self) -> bool {
-        *self.leads.borrow() == Some(true)
+    pub fn is_writer(&self) -> bool {
+        *self.is_writer.borrow() == Some(true)
     }
 
-    /// Waits until it is known whether this node writes the read models, at most [`MAX_WAIT`].
-    pub async fn until_role_is_known(&self) {
-        let mut leads = self.leads.subscribe();
-        let _ = tokio::time::timeout(MAX_WAIT, leads.wait_for(Option::is_some)).await;
+    /// Waits until it is known whether this node is the writer, at most [`MAX_WAIT`].
+    pub async fn until_writer_is_known(&self) {
+        let mut is_writer = self.is_writer.subscribe();
+        let _ = tokio::time::timeout(MAX_WAIT, is_writer.wait_for(Option::is_some)).await;
     }
 
-    /// Waits until the event at `position` is in the tables, at most [`MAX_WAIT`]. Whether it is.
+    /// Waits until the event at `position` is in the read models, at most [`MAX_WAIT`], and returns
+    /// whether it is.
     pub async fn wait_for(&self, position: Position) -> bool {
         let due = {
-            let mut inner = self.lock();
-            if inner.projected >= position {
+            let mut state = self.lock();
+            if state.projected >= position {
                 return true;
             }
             let (wake, due) = oneshot::channel();
-            let waiting = inner.waiting.entry(position).or_default();
-            // Whoever gave up waiting is swept out by the next one who comes.
+            let waiting = state.waiting.entry(position).or_default();
+            // Tasks that gave up waiting are removed by the next one that waits.
             waiting.retain(|sender| !sender.is_closed());
             waiting.push(wake);
             due
@@ -74,38 +76,41 @@ impl Progress {
         tokio::time::timeout(MAX_WAIT, due).await.is_ok()
     }
 
+    /// Notes that the read models are at a position, and wakes the tasks that wait for it.
     pub(super) fn reached(&self, position: Position) {
-        let mut inner = self.lock();
-        inner.projected = position;
-        let later = inner.waiting.split_off(&(position + 1));
-        let due = std::mem::replace(&mut inner.waiting, later);
-        drop(inner);
+        let mut state = self.lock();
+        state.projected = position;
+        let later = state.waiting.split_off(&(position + 1));
+        let due = std::mem::replace(&mut state.waiting, later);
+        drop(state);
         for sender in due.into_values().flatten() {
             let _ = sender.send(());
         }
     }
 
+    /// Notes why the read models make no progress.
     pub(super) fn stop(&self, why: String) {
         self.lock().stopped = Some(why);
     }
 
+    /// Notes that the read models make progress.
     pub(super) fn works(&self) {
         self.lock().stopped = None;
     }
 
-    fn lock(&self) -> MutexGuard<'_, Inner> {
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, ProgressState> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-/// Asks the read models, and asks again before it says no: they may be behind what was
-/// acknowledged, here or by another node.
+/// Queries the read models so that a caller reads its own writes: when they have no answer, they are
+/// queried again once they hold all that the log holds now.
 ///
-/// # Errors
-/// Those of the query, or of the store, or [`Behind`].
-pub async fn query_after_log<T, E: From<StoreError> + From<Behind>, F>(
+/// They may lack what was acknowledged, here or by another node. When they do not catch up in
+/// [`MAX_WAIT`], the error is [`ReadModelsBehind`].
+pub async fn query_after_log<T, E: From<StoreError> + From<ReadModelsBehind>, F>(
     store: &dyn EventStore,
-    reads: &ReadDb,
+    read_db: &ReadDb,
     progress: &Progress,
     query: impl Fn() -> F,
 ) -> Result<Option<T>, E>
@@ -117,75 +122,81 @@ where
     }
     let head = store.head().await?;
     let there = if progress.projected() >= head {
-        // The tables have the last word: a database that crashed may have brought back ones that
-        // are older than what this node knows of them.
-        let checkpoints = reads.positions().await;
-        checkpoints.is_ok_and(|checkpoints| ProjectorPosition::lowest(&checkpoints) >= head)
+        // Their own position decides: a database that crashed may have come back with read models
+        // that are older than what this node knows of them.
+        lowest_position(read_db).await.is_ok_and(|position| position >= head)
     } else {
         progress.wait_for(head).await
     };
-    if there { query().await } else { Err(Behind.into()) }
+    if there { query().await } else { Err(ReadModelsBehind.into()) }
 }
 
-/// The read models did not catch up in time. Not known is not no: another try may find out.
+/// Returns the position that all read models have reached.
+pub(super) async fn lowest_position(read_db: &ReadDb) -> Result<Position, ProjectError> {
+    Ok(ProjectorPosition::lowest(&read_db.positions().await?))
+}
+
+/// The read models did not catch up in time. What they lack is unknown: another try may find it.
 #[derive(Clone, Copy, Debug, thiserror::Error)]
 #[error("the read models are behind")]
-pub struct Behind;
+pub struct ReadModelsBehind;
 
-/// A rebuild under way.
+/// A rebuild that is under way on this node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rebuilding {
-    /// Of what.
+    /// The names of the projectors whose read models are rebuilt.
     pub projections: Vec<&'static str>,
-    /// The last event in the new tables.
+    /// The position of the last event in the new tables.
     pub position: Position,
-    /// Where the log ended when that was looked at.
+    /// The position at which this pass over the log ends.
     pub head: Position,
-    /// Events that were folded since this process began it.
+    /// The number of events that this process has folded.
     pub events: u64,
 }
 
 /// A rebuild that is over.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LastRebuild {
-    /// Of what.
+    /// The names of the projectors whose read models were to be rebuilt.
     pub projections: Vec<&'static str>,
-    /// Why the tables are still the old ones; `None`: they are not.
+    /// Why the old tables are still in use; `None` when the new ones are.
     pub error: Option<String>,
 }
 
 impl Progress {
-    /// What this node rebuilds, and how far that is.
+    /// Returns the rebuild that is under way on this node.
     #[must_use]
     pub fn rebuilding(&self) -> Option<Rebuilding> {
         self.lock().rebuilding.clone()
     }
 
-    /// What became of the last rebuild that an operator asked this node for.
+    /// Returns how the last rebuild ended that an operator asked this node for.
     #[must_use]
     pub fn last_rebuild(&self) -> Option<LastRebuild> {
         self.lock().last_rebuild.clone()
     }
 
-    /// Takes note of what is rebuilt, for as long as the value lives.
-    pub(crate) fn note_rebuild(&self, projections: &[&'static str]) -> Noted<'_> {
+    /// Notes what is rebuilt, for as long as the returned value lives.
+    pub(crate) fn note_rebuild(&self, projections: &[&'static str]) -> RebuildNote<'_> {
         let projections = projections.to_vec();
         self.lock().rebuilding = Some(Rebuilding { projections, position: 0, head: 0, events: 0 });
-        Noted(self)
+        RebuildNote(self)
     }
 }
 
-/// A rebuild that is told of.
-pub(crate) struct Noted<'a>(&'a Progress);
+/// The note of a rebuild that is under way, which ends when it is dropped.
+pub(crate) struct RebuildNote<'a>(&'a Progress);
 
-impl Noted<'_> {
+impl RebuildNote<'_> {
+    /// Notes how the rebuild ended, for [`Progress::last_rebuild`].
     pub(crate) fn ended(self, error: Option<String>) {
-        let mut inner = self.0.lock();
-        let projections = inner.rebuilding.as_ref().map(|under_way| under_way.projections.clone());
+        let mut state = self.0.lock();
+        let projections = state.rebuilding.as_ref().map(|under_way| under_way.projections.clone());
         let projections = projections.unwrap_or_default();
-        inner.last_rebuild = Some(LastRebuild { projections, error });
+        state.last_rebuild = Some(LastRebuild { projections, error });
     }
 
+    /// Notes a step of the rebuild.
     pub(crate) fn at(&mut self, step: Step) {
         match step {
             Step::Folded { position, head, events } => {
@@ -199,7 +210,7 @@ impl Noted<'_> {
     }
 }
 
-impl Drop for Noted<'_> {
+impl Drop for RebuildNote<'_> {
     fn drop(&mut self) {
         self.0.lock().rebuilding = None;
     }

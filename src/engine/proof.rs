@@ -1,7 +1,7 @@
-//! Proof that the log is unaltered: signed statements of what it held, and how they are checked.
+//! Proves that the log is unaltered: signs statements of what it held, and checks them.
 //!
-//! The tree itself is in the read models (`whence_projections::tiles`). Here are the signatures:
-//! notes and checkpoints as C2SP has them, so that others' tools can read them.
+//! The tree itself is in the read models (`whence_projections::tiles`). Here are the signatures: notes
+//! and checkpoints as C2SP specifies them, so that other tools can read them.
 
 mod checkpoint;
 pub mod checkpointer;
@@ -16,7 +16,7 @@ pub use checkpoint::Checkpoint;
 pub use directory::NoteFile;
 pub use note::{NoteError, Signer, Verifier};
 
-/// Whether `path` shows a leaf with these bytes to be the one at `index` of this tree.
+/// Returns whether `path` proves that a leaf with these bytes is the one at `index` of this tree.
 #[must_use]
 pub fn includes(tree: &Checkpoint, leaf: &[u8], index: u64, path: &[Hash]) -> bool {
     let path = path.iter().flat_map(|node| node.0).collect();
@@ -25,7 +25,7 @@ pub fn includes(tree: &Checkpoint, leaf: &[u8], index: u64, path: &[Hash]) -> bo
             .is_ok_and(|proof| root(tree).verify_inclusion(&leaf, index, &proof).is_ok())
 }
 
-/// Whether `path` shows the one tree to be the beginning of the other.
+/// Returns whether `path` proves that the old tree is the beginning of the new one.
 #[must_use]
 pub fn continues(new: &Checkpoint, old: &Checkpoint, path: &[Hash]) -> bool {
     if old.size == 0 {

@@ -1,9 +1,9 @@
-//! Read models made anew out of the log while the live ones go on answering.
+//! Rebuilds read models from the log while the live ones keep answering, and compares the two.
 //!
-//! The log is folded into scratch tables beside the live ones. Where those are of the same version, the
-//! two are compared at one position; then the scratch tables catch up, are checked and take the place
-//! of the live ones, each projector's in one transaction. Killed anywhere, the live tables are all old
-//! or all new, and the same command goes on where it was.
+//! The log is folded into scratch tables next to the live ones. Where both are of the same version, the
+//! two are compared at one position; then the scratch tables catch up, are checked and replace the live
+//! ones, those of each projector in one transaction. Killed anywhere, it leaves live tables that are all
+//! old or all new, and the same command resumes where it was.
 
 mod fold;
 
@@ -17,35 +17,36 @@ use whence_projections::{
 use crate::store::{EventStore, StoreError};
 use fold::Fold;
 
-/// Events applied in one transaction.
+/// The events that are applied in one transaction.
 pub const BATCH: usize = 16_384;
 
-/// Rounds in which a rebuild runs after a log that is appended to. Whatever is left then is folded
-/// while whoever writes the live tables waits.
-const ROUNDS: usize = 10;
+/// The rounds in which a rebuild catches up with a log that is appended to. What is left after them is
+/// folded while the writer of the live tables waits.
+const MAX_ROUNDS: usize = 10;
 
-/// Why read models were not rebuilt or compared. The live ones are as they were.
+/// Why read models were not rebuilt or compared. Those of each projector are then all as they were, or
+/// all new.
 #[derive(Debug, thiserror::Error)]
 pub enum RebuildError {
-    /// Scratch or live tables.
+    /// The scratch or live tables cannot be read or written.
     #[error("{0}; the tables in use are as they were, and the same command goes on from here")]
-    Tables(ProjectError),
+    ReadModels(ProjectError),
     /// A newer version of whence wrote an event that this one does not know.
     #[error("{0}: the rebuild stops there, and the tables in use are as they were")]
     UnknownEvent(ProjectError),
-    /// One at a time.
+    /// Another rebuild is under way: there is one at a time.
     #[error(transparent)]
     UnderWay(ProjectError),
-    /// The log.
+    /// The log cannot be read.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// They would go back.
+    /// The live read models are of another log, or further than this one: they would go back.
     #[error(
         "the tables of {0} are of another log, or of more of this one than there is: start the \
          service, which makes them anew"
     )]
     AnotherLog(&'static str),
-    /// What the scratch tables say they are made of is not what the log holds.
+    /// The scratch tables name an event that the log does not hold at their position.
     #[error("the rebuilt tables of {0} are not of this log: run it again")]
     Unproven(&'static str),
 }
@@ -64,60 +65,58 @@ impl From<ProjectError> for RebuildError {
             | ProjectError::NotWriter
             | ProjectError::TablesMoved(_)
             | ProjectError::InUse(_)
-            | ProjectError::Lock { .. } => Self::Tables(error),
+            | ProjectError::Lock { .. } => Self::ReadModels(error),
         }
     }
 }
 
-/// How far a rebuild or a check is.
+/// A step of a rebuild or a check, for a caller that shows how far it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Step {
-    /// The scratch tables are folded up to `position` of what there was up to `head`.
+    /// The scratch tables hold the log up to `position`, in a pass that ends at `head`.
     Folded {
-        /// Where they are.
+        /// The position of the last event that is folded.
         position: Position,
-        /// Where this pass over the log ends.
+        /// The position at which this pass over the log ends.
         head: Position,
-        /// Events that this run has folded.
+        /// The number of events that this run has folded.
         events: u64,
     },
-    /// Live and scratch tables of a projector are compared.
+    /// The live and scratch tables of a projector are compared.
     Comparing(&'static str),
-    /// Nobody writes the live tables of a projector now.
+    /// The live tables of a projector are locked against writing now.
     Held(&'static str),
-    /// The new tables of a projector are in place, and nobody sees them yet.
+    /// The new tables of a projector are in place, and not committed yet.
     Replaced(&'static str),
-    /// Everybody sees the new tables of a projector.
+    /// The new tables of a projector are committed.
     Swapped(&'static str),
 }
 
-/// What became of the tables of a projector.
+/// The result of a rebuild or a check for one projector.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outcome {
-    /// Where the rebuilt tables are, or the compared ones.
+pub struct ProjectorOutcome {
+    /// The position of the rebuilt tables, or of the compared ones.
     pub checkpoint: ProjectorPosition,
-    /// How the live ones differed; `None`: they were of another version or behind, and could not be
-    /// compared.
+    /// How the live tables differed; `None` when they could not be compared, because they were of another
+    /// version or at another position.
     pub differences: Option<Differences>,
 }
 
-/// A rebuild or a check that can begin: nobody else is at it.
+/// A rebuild or a check that is ready to run, and the only one.
 pub struct Replay<'a> {
     store: &'a Arc<dyn EventStore>,
-    reads: &'a ReadDb,
+    read_db: &'a ReadDb,
     scratch: Scratch,
-    /// In the order in which they are done.
+    /// The projectors, in the order in which they are done.
     names: Vec<&'static str>,
     batch: usize,
-    /// Events folded by this run.
+    /// The number of events that this run has folded.
     events: u64,
 }
 
-/// The projectors with these names; all of them when there are no names.
-///
-/// # Errors
-/// One sentence that lists those there are.
-pub fn named(names: &[String]) -> anyhow::Result<Vec<&'static str>> {
+/// Returns the projectors with these names; all projectors when there are no names. The error lists the
+/// ones there are.
+pub fn projectors_named(names: &[String]) -> anyhow::Result<Vec<&'static str>> {
     let known: Vec<_> = projectors().iter().map(|projector| projector.name()).collect();
     if let Some(unknown) = names.iter().find(|name| !known.contains(&name.as_str())) {
         anyhow::bail!("there is no projection {unknown}: the ones there are: {}", known.join(", "));
@@ -127,52 +126,43 @@ pub fn named(names: &[String]) -> anyhow::Result<Vec<&'static str>> {
 }
 
 impl<'a> Replay<'a> {
-    /// Opens the scratch tables of these projectors. `batch` is how many events are applied in one
-    /// transaction, [`BATCH`] usually.
-    ///
-    /// # Errors
-    /// [`RebuildError::UnderWay`], [`RebuildError::AnotherLog`], and when log or tables do not answer.
+    /// Opens the scratch tables of these projectors. `batch` is the number of events that are applied in
+    /// one transaction, usually [`BATCH`].
     pub async fn open(
         store: &'a Arc<dyn EventStore>,
-        reads: &'a ReadDb,
+        read_db: &'a ReadDb,
         purpose: Purpose,
         names: &[&'static str],
         batch: usize,
     ) -> Result<Self, RebuildError> {
-        let scratch = reads.scratch(purpose, names).await?;
-        let mut live = reads.positions().await?;
+        let scratch = read_db.scratch(purpose, names).await?;
+        let mut live = read_db.positions().await?;
         live.retain(|checkpoint| names.contains(&checkpoint.projector));
-        // Ascending: so the scratch tables, which move together, are never further than what is
-        // compared next.
+        // Ascending, so that the scratch tables, which move together, are never further than those
+        // that are compared next.
         live.sort_by_key(|checkpoint| checkpoint.position);
         if let Some(foreign) = first_foreign(store, &live).await? {
             return Err(RebuildError::AnotherLog(foreign));
         }
-        // Of another log, or of one that was cut: nothing to go on with.
+        // Scratch tables of another log, or of one that was cut, cannot be continued.
         if first_foreign(store, &scratch.positions().await?).await?.is_some() {
             scratch.reset().await?;
         }
         let names = live.iter().map(|checkpoint| checkpoint.projector).collect();
-        Ok(Self { store, reads, scratch, names, batch, events: 0 })
+        Ok(Self { store, read_db, scratch, names, batch, events: 0 })
     }
 
-    /// The last event that an earlier run has folded.
-    ///
-    /// # Errors
-    /// When the tables do not answer.
-    pub async fn begins_behind(&self) -> Result<Position, RebuildError> {
+    /// Returns the position of the last event that an earlier run has folded.
+    pub async fn resume_position(&self) -> Result<Position, RebuildError> {
         let checkpoints = self.scratch.positions().await?;
         Ok(ProjectorPosition::lowest(&checkpoints))
     }
 
     /// Folds, compares, catches up, swaps, and removes what is no longer needed.
-    ///
-    /// # Errors
-    /// The tables of a projector are then all as they were or all new.
     pub async fn rebuild(
         mut self,
         watch: &mut (dyn FnMut(Step) + Send),
-    ) -> Result<Vec<Outcome>, RebuildError> {
+    ) -> Result<Vec<ProjectorOutcome>, RebuildError> {
         let mut outcomes = self.compare_all(watch).await?;
         self.catch_up(watch).await?;
         for outcome in &mut outcomes {
@@ -182,23 +172,21 @@ impl<'a> Replay<'a> {
         Ok(outcomes)
     }
 
-    /// Folds exactly up to where the live tables are, and compares. Changes nothing.
-    ///
-    /// # Errors
-    /// When log or tables do not answer, or an event is unknown.
+    /// Folds exactly up to the position of the live tables, and compares. It changes nothing.
     pub async fn check(
         mut self,
         watch: &mut (dyn FnMut(Step) + Send),
-    ) -> Result<Vec<Outcome>, RebuildError> {
+    ) -> Result<Vec<ProjectorOutcome>, RebuildError> {
         let outcomes = self.compare_all(watch).await?;
         self.scratch.clear().await?;
         Ok(outcomes)
     }
 
+    /// Compares the live tables of every projector with the scratch tables.
     async fn compare_all(
         &mut self,
         watch: &mut (dyn FnMut(Step) + Send),
-    ) -> Result<Vec<Outcome>, RebuildError> {
+    ) -> Result<Vec<ProjectorOutcome>, RebuildError> {
         let mut all = Vec::new();
         for name in self.names.clone() {
             all.push(self.compare(name, watch).await?);
@@ -206,27 +194,28 @@ impl<'a> Replay<'a> {
         Ok(all)
     }
 
+    /// Compares the live tables of one projector with the scratch tables.
     async fn compare(
         &mut self,
         name: &'static str,
         watch: &mut (dyn FnMut(Step) + Send),
-    ) -> Result<Outcome, RebuildError> {
-        if self.reads.outdated().await?.contains(&name) {
-            return Ok(Outcome { checkpoint: self.live(name).await?, differences: None });
+    ) -> Result<ProjectorOutcome, RebuildError> {
+        if self.read_db.outdated().await?.contains(&name) {
+            return Ok(ProjectorOutcome { checkpoint: self.live(name).await?, differences: None });
         }
-        for _ in 0..ROUNDS {
+        for _ in 0..MAX_ROUNDS {
             let live = self.live(name).await?.position;
             if self.fold(live, watch).await? <= self.batch as u64 {
                 break;
             }
         }
-        // Live and scratch tables at one position, both in view.
+        // Live and scratch tables are held at one position, so that both can be read.
         let held = self.hold(name, watch).await?;
         let same = self.scratch.position(name).await? == held.live;
         let comparison = if same { Some(self.scratch.compare().await?) } else { None };
         let checkpoint = held.live;
         drop(held);
-        let mut outcome = Outcome { checkpoint, differences: None };
+        let mut outcome = ProjectorOutcome { checkpoint, differences: None };
         if let Some(comparison) = comparison {
             watch(Step::Comparing(name));
             outcome.differences = Some(self.scratch.differences(comparison, name).await?);
@@ -234,9 +223,9 @@ impl<'a> Replay<'a> {
         Ok(outcome)
     }
 
-    /// Runs after the log until hardly anything is left.
+    /// Folds what is appended meanwhile, until less than a batch is left.
     async fn catch_up(&mut self, watch: &mut (dyn FnMut(Step) + Send)) -> Result<(), RebuildError> {
-        for _ in 0..ROUNDS {
+        for _ in 0..MAX_ROUNDS {
             let head = self.store.head().await?;
             if self.fold(head, watch).await? <= self.batch as u64 {
                 break;
@@ -245,6 +234,7 @@ impl<'a> Replay<'a> {
         Ok(())
     }
 
+    /// Replaces the live tables of a projector by the scratch tables and returns their position.
     async fn swap(
         &mut self,
         name: &'static str,
@@ -265,7 +255,7 @@ impl<'a> Replay<'a> {
         Ok(new)
     }
 
-    /// Holds the live tables, the scratch tables being no less far.
+    /// Locks the live tables against writing, and folds the scratch tables up to their position.
     async fn hold(
         &mut self,
         name: &'static str,
@@ -277,13 +267,14 @@ impl<'a> Replay<'a> {
         Ok(held)
     }
 
+    /// Returns the position of the live tables of a projector.
     async fn live(&self, name: &'static str) -> Result<ProjectorPosition, RebuildError> {
-        let mut all = self.reads.positions().await?.into_iter();
+        let mut all = self.read_db.positions().await?.into_iter();
         let live = all.find(|checkpoint| checkpoint.projector == name);
         live.ok_or_else(|| ProjectError::TablesMoved(name).into())
     }
 
-    /// Folds up to `head`; how many events that were.
+    /// Folds up to `head` and returns how many events there were.
     async fn fold(
         &mut self,
         head: Position,
@@ -300,7 +291,7 @@ impl<'a> Replay<'a> {
     }
 }
 
-/// The first that is not of this log: whose event is not where it says.
+/// Returns the first projector whose position is not of this log: the log holds another event there.
 pub(crate) async fn first_foreign(
     store: &Arc<dyn EventStore>,
     checkpoints: &[ProjectorPosition],

@@ -1,9 +1,10 @@
-//! Tails the log and keeps the read models up with it.
+//! Follows the log and keeps the read models up to date with it.
 //!
-//! It takes committed batches from memory, reads the log only to catch up, applies, and wakes whoever
-//! waits for a position. Of several nodes on one database one does that; the others follow, tell
-//! their caches what was committed, and take over when that one is gone. An event that cannot be
-//! applied stops it, loudly: nothing is skipped, and `/readyz` says which event it was.
+//! The runner takes committed batches from memory, reads the log only to catch up, applies the events,
+//! and wakes the tasks that wait for a position. Of several nodes on one database one does that, the
+//! writer; the others follow, show their observers what was committed, and take over when the writer is
+//! gone. An event that cannot be applied stops the runner with an error: nothing is skipped, and
+//! `/readyz` names the event.
 
 mod renew;
 
@@ -16,63 +17,68 @@ use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use whence_events::{Position, Recorded};
 use whence_projections::{ProjectError, ProjectorPosition, ReadDb};
 
-use crate::engine::progress::Progress;
+use crate::engine::progress::{Progress, lowest_position};
 use crate::engine::rebuild::{RebuildError, first_foreign};
 use crate::infra::errors::with_causes;
 use crate::store::{Batch, EventStore, StoreError};
 
-/// Events applied in one transaction at most, while live and while catching up.
+/// The most events that are applied in one transaction, while live and while catching up.
 const MAX_APPLY: usize = 4096;
 
-/// Between attempts when log or read models do not answer.
+/// The time between two attempts when log or read models do not answer.
 const RETRY_PAUSE: Duration = Duration::from_millis(200);
 
-/// How often a node asks whether it writes the tables: how long they stand still when the one that
-/// did is gone.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// The time after which a node checks again whether it is the writer: how long the read models get no
+/// new events when the writer is gone.
+const WRITER_CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
-/// How often a node looks how far the tables are, while they are behind what it knows of.
-const POLL_EVERY: Duration = Duration::from_millis(4);
+/// The time after which a follower checks the position of the read models again, while they lack events
+/// that it knows.
+const POLL_INTERVAL: Duration = Duration::from_millis(4);
 
-/// Events that a following node keeps until they are in the tables: some 100 MB.
-const MAX_PENDING: usize = 100_000;
+/// The most events that a follower keeps until they are in the read models: some 100 MB.
+const MAX_PENDING_EVENTS: usize = 100_000;
 
-/// What wants to know of events besides the tables.
+/// A receiver of events that caches something the events change, such as the sessions of a service.
+///
+/// The trait is how the engine calls up: the cache of the service is on a floor above, which the engine
+/// must not know. Tests observe the runner through it, too.
 pub trait Observer: Send + Sync + 'static {
-    /// Events are committed, and not yet in the tables.
+    /// Takes note of events that are committed and may not be in the read models yet.
     fn committed(&self, events: &[Recorded]);
-    /// Events are in the tables.
+    /// Takes note of events that are in the read models.
     fn projected(&self, events: &[Recorded]) -> impl Future<Output = ()> + Send;
-    /// Events were committed, nobody says which.
+    /// Takes note that any events may have been committed that the observer was not shown.
     fn lost(&self);
 }
 
-/// Starts the runner. It ends when the store is dropped.
+/// Starts the runner, which ends when the store is dropped, and returns its progress.
 pub fn start(
     store: &Arc<dyn EventStore>,
-    reads: Arc<ReadDb>,
+    read_db: Arc<ReadDb>,
     observer: impl Observer,
 ) -> Arc<Progress> {
     let progress = Arc::new(Progress::default());
-    // Before the first read, so that nothing falls between the log and its tail.
+    // Taken before the first read, so that no event is missed between the log and its tail.
     let tail = store.tail();
     let store = Arc::downgrade(store);
-    let runner = Runner { store, reads, observer, progress: progress.clone() };
+    let runner = Runner { store, read_db, observer, progress: progress.clone() };
     tokio::spawn(runner.run(tail));
     progress
 }
 
+/// The task that follows the log.
 struct Runner<O> {
-    /// Weak: the tail ends when everybody else has let go of the store.
+    /// Weak, because the tail ends when the last strong reference to the store is dropped.
     store: Weak<dyn EventStore>,
-    reads: Arc<ReadDb>,
+    read_db: Arc<ReadDb>,
     observer: O,
     progress: Arc<Progress>,
 }
 
-/// Why a round did not move on.
+/// Why the read models make no progress.
 #[derive(Debug, thiserror::Error)]
-enum Trouble {
+enum RunnerError {
     #[error(transparent)]
     Project(#[from] ProjectError),
     #[error(transparent)]
@@ -81,94 +87,100 @@ enum Trouble {
     Rebuild(#[from] RebuildError),
 }
 
-/// The tail is over: everybody has let go of the store.
-struct Over;
+/// The tail has ended, because the store was dropped.
+struct TailClosed;
 
-/// What the tail brought.
-enum Brought {
-    /// Batches in one, and where the first of them begins.
+/// What a round of the runner works on.
+enum TailInput {
+    /// The events of one or more batches, and the position that the first batch begins after.
     Events { after: Position, events: Vec<Recorded> },
-    /// More than it could keep; the log has it.
-    TooMuch,
-    /// Nothing, for a while.
-    Nothing,
+    /// More events than the tail could keep; they are in the log.
+    Lagged,
+    /// No events for a while.
+    Idle,
 }
 
 impl<O: Observer> Runner<O> {
+    /// Resumes, writes or follows, and pauses after an error, until the tail ends.
     async fn run(self, mut tail: broadcast::Receiver<Batch>) {
         loop {
-            let trouble = match self.resume(&mut tail).await {
+            let error = match self.resume(&mut tail).await {
                 Ok(Ok(true)) => self.project(&mut tail).await,
                 Ok(Ok(false)) => self.follow(&mut tail).await,
-                Ok(Err(trouble)) => Ok(Some(trouble)),
-                Err(Over) => Err(Over),
+                Ok(Err(error)) => Ok(Some(error)),
+                Err(TailClosed) => Err(TailClosed),
             };
-            match trouble {
+            match error {
                 Ok(None) => {}
-                Ok(Some(trouble)) => {
-                    tracing::error!(error = %with_causes(&trouble), "the read models do not move on");
-                    self.progress.stop(trouble.to_string());
-                    if let Err(Over) = self.pause(&mut tail).await {
+                Ok(Some(error)) => {
+                    tracing::error!(error = %with_causes(&error), "the read models do not move on");
+                    self.progress.stop(error.to_string());
+                    if let Err(TailClosed) = self.pause(&mut tail).await {
                         return;
                     }
                 }
-                Err(Over) => return,
+                Err(TailClosed) => return,
             }
         }
     }
 
-    /// Goes on where the tables are, having made those of another version anew. Whether this node
-    /// writes them.
+    /// Resumes at the position of the read models, after rebuilding those of another version, and returns
+    /// whether this node is the writer.
     async fn resume(
         &self,
         tail: &mut broadcast::Receiver<Batch>,
-    ) -> Result<Result<bool, Trouble>, Over> {
-        let leads = match self.look().await {
+    ) -> Result<Result<bool, RunnerError>, TailClosed> {
+        let is_writer = match self.claim().await {
             Ok(true) => self.renew(tail).await?,
             other => other,
         };
-        Ok(match leads {
+        Ok(match is_writer {
             Ok(true) => self.catch_up().await.map(|()| true),
             other => other,
         }
         .inspect(|_| self.progress.works()))
     }
 
-    /// Where the tables are; those of another log are emptied. Whether this node writes them.
-    async fn look(&self) -> Result<bool, Trouble> {
-        let leads = self.reads.claim_writer().await?;
-        self.progress.leads.send_replace(Some(leads));
-        let checkpoints = self.reads.positions().await?;
-        if leads && !self.belong_to_this_log(&checkpoints).await? {
+    /// Claims the writing of the read models and returns whether this node is the writer, which then
+    /// empties read models of another log. Notes the position of the read models.
+    async fn claim(&self) -> Result<bool, RunnerError> {
+        let is_writer = self.read_db.claim_writer().await?;
+        self.progress.is_writer.send_replace(Some(is_writer));
+        let checkpoints = self.read_db.positions().await?;
+        if is_writer && !self.are_of_this_log(&checkpoints).await? {
             tracing::warn!("the read models belong to another log and are made anew");
-            self.reads.reset().await?;
+            self.read_db.reset().await?;
             self.progress.reached(0);
         } else {
             self.progress.reached(ProjectorPosition::lowest(&checkpoints));
         }
-        Ok(leads)
+        Ok(is_writer)
     }
 
-    async fn belong_to_this_log(&self, checkpoints: &[ProjectorPosition]) -> Result<bool, Trouble> {
+    /// Returns whether the positions of the read models are those of events of this log.
+    async fn are_of_this_log(
+        &self,
+        checkpoints: &[ProjectorPosition],
+    ) -> Result<bool, RunnerError> {
         let Some(store) = self.store.upgrade() else { return Ok(true) };
         Ok(first_foreign(&store, checkpoints).await?.is_none())
     }
 
-    /// Writes the tables, until something goes wrong or somebody else does it.
+    /// Writes the read models, until there is an error or another node is the writer.
     async fn project(
         &self,
         tail: &mut broadcast::Receiver<Batch>,
-    ) -> Result<Option<Trouble>, Over> {
-        let mut look = tokio::time::interval(LOOK_EVERY);
+    ) -> Result<Option<RunnerError>, TailClosed> {
+        let mut check = tokio::time::interval(WRITER_CHECK_INTERVAL);
         loop {
-            let brought = tokio::select! {
-                brought = next(tail) => brought?,
-                _ = look.tick() => Brought::Nothing,
+            let input = tokio::select! {
+                input = next(tail) => input?,
+                _ = check.tick() => TailInput::Idle,
             };
-            let done = match brought {
-                Brought::Events { after, events } => self.live(after, &events).await,
-                Brought::TooMuch => self.catch_up().await,
-                Brought::Nothing => match self.is_as_it_was(true).await {
+            let done = match input {
+                TailInput::Events { after, events } => self.apply_live(after, &events).await,
+                TailInput::Lagged => self.catch_up().await,
+                TailInput::Idle => match self.is_unchanged(true).await {
                     Ok(true) => Ok(()),
                     Ok(false) => return Ok(None),
                     Err(error) => Err(error.into()),
@@ -176,50 +188,53 @@ impl<O: Observer> Runner<O> {
             };
             match done {
                 Ok(()) => {}
-                // Rebuilt ones are in their place, and further.
-                Err(Trouble::Project(ProjectError::TablesMoved(_))) => return Ok(None),
-                Err(trouble) => return Ok(Some(trouble)),
+                // Rebuilt ones have replaced them, and are further.
+                Err(RunnerError::Project(ProjectError::TablesMoved(_))) => return Ok(None),
+                Err(error) => return Ok(Some(error)),
             }
         }
     }
 
-    /// Whether this node leads or follows as before, over tables that did not go back: those of a
-    /// database that crashed may, and so do those that whoever leads has emptied.
-    async fn is_as_it_was(&self, leads: bool) -> Result<bool, ProjectError> {
+    /// Returns whether this node is the writer, or a follower, as before, of read models that did not go
+    /// back: those of a database that crashed may, and so do those that the writer has emptied.
+    async fn is_unchanged(&self, is_writer: bool) -> Result<bool, ProjectError> {
         let known = self.progress.projected();
-        let same = self.reads.claim_writer().await? == leads;
-        Ok(same && ProjectorPosition::lowest(&self.reads.positions().await?) >= known)
+        let same = self.read_db.claim_writer().await? == is_writer;
+        Ok(same && lowest_position(&self.read_db).await? >= known)
     }
 
-    /// Keeps up with the tables that another node writes, until it stops doing so.
-    async fn follow(&self, tail: &mut broadcast::Receiver<Batch>) -> Result<Option<Trouble>, Over> {
-        // What the tail told already may not be in the tables yet.
+    /// Follows the read models that another node writes, until there is an error or that node stops.
+    async fn follow(
+        &self,
+        tail: &mut broadcast::Receiver<Batch>,
+    ) -> Result<Option<RunnerError>, TailClosed> {
+        // Events that were committed, and may not be in the read models yet.
         let mut pending = VecDeque::new();
-        if let Err(trouble) = self.read_on(&mut pending).await {
-            return Ok(Some(trouble));
+        if let Err(error) = self.read_pending(&mut pending).await {
+            return Ok(Some(error));
         }
-        let mut look = tokio::time::interval(LOOK_EVERY);
+        let mut check = tokio::time::interval(WRITER_CHECK_INTERVAL);
         loop {
-            let poll = tokio::time::sleep(POLL_EVERY);
-            let brought = tokio::select! {
+            let poll = tokio::time::sleep(POLL_INTERVAL);
+            let input = tokio::select! {
                 biased;
-                brought = next(tail) => Some(brought?),
+                input = next(tail) => Some(input?),
                 () = poll, if !pending.is_empty() => None,
-                _ = look.tick() => Some(Brought::Nothing),
+                _ = check.tick() => Some(TailInput::Idle),
             };
-            let done = match brought {
-                Some(Brought::Events { after, events }) => {
-                    let last = pending.back().map_or(self.progress.projected(), at);
-                    if after <= last && pending.len() < MAX_PENDING {
+            let done = match input {
+                Some(TailInput::Events { after, events }) => {
+                    let last = pending.back().map_or(self.progress.projected(), position_of);
+                    if after <= last && pending.len() < MAX_PENDING_EVENTS {
                         self.observer.committed(&events);
                         pending.extend(events.into_iter().filter(|event| event.position > last));
                         Ok(())
                     } else {
-                        self.read_on(&mut pending).await
+                        self.read_pending(&mut pending).await
                     }
                 }
-                Some(Brought::TooMuch) => self.read_on(&mut pending).await,
-                Some(Brought::Nothing) => match self.is_as_it_was(false).await {
+                Some(TailInput::Lagged) => self.read_pending(&mut pending).await,
+                Some(TailInput::Idle) => match self.is_unchanged(false).await {
                     Ok(true) => Ok(()),
                     Ok(false) => return Ok(None),
                     Err(error) => Err(error.into()),
@@ -227,26 +242,26 @@ impl<O: Observer> Runner<O> {
                 None => Ok(()),
             };
             let done = match done {
-                Ok(()) => self.settle(&mut pending).await,
-                Err(trouble) => Err(trouble),
+                Ok(()) => self.report_arrived(&mut pending).await,
+                Err(error) => Err(error),
             };
-            if let Err(trouble) = done {
-                return Ok(Some(trouble));
+            if let Err(error) = done {
+                return Ok(Some(error));
             }
         }
     }
 
-    /// What lies in the log behind all that is pending, or, when that is too much to keep, nothing:
-    /// what is not known is then forgotten instead.
-    async fn read_on(&self, pending: &mut VecDeque<Recorded>) -> Result<(), Trouble> {
+    /// Adds the events of the log after all that is pending. When that is too much to keep, pending events
+    /// are dropped, and the observer is told that it may have missed some.
+    async fn read_pending(&self, pending: &mut VecDeque<Recorded>) -> Result<(), RunnerError> {
         loop {
-            let last = pending.back().map_or(self.progress.projected(), at);
+            let last = pending.back().map_or(self.progress.projected(), position_of);
             let events = self.read(last, MAX_APPLY).await?;
             if events.is_empty() {
                 return Ok(());
             }
             self.observer.committed(&events);
-            if pending.len() >= MAX_PENDING {
+            if pending.len() >= MAX_PENDING_EVENTS {
                 self.observer.lost();
                 pending.clear();
             }
@@ -254,12 +269,12 @@ impl<O: Observer> Runner<O> {
         }
     }
 
-    /// Tells what has arrived in the tables meanwhile.
-    async fn settle(&self, pending: &mut VecDeque<Recorded>) -> Result<(), Trouble> {
+    /// Shows the observer the pending events that have arrived in the read models.
+    async fn report_arrived(&self, pending: &mut VecDeque<Recorded>) -> Result<(), RunnerError> {
         if pending.is_empty() {
             return Ok(());
         }
-        let there = ProjectorPosition::lowest(&self.reads.positions().await?);
+        let there = lowest_position(&self.read_db).await?;
         let arrived = pending.partition_point(|event| event.position <= there);
         if arrived > 0 {
             let arrived: Vec<_> = pending.drain(..arrived).collect();
@@ -271,13 +286,13 @@ impl<O: Observer> Runner<O> {
         Ok(())
     }
 
-    /// Between attempts: the tables stand still, the caches do not.
-    async fn pause(&self, tail: &mut broadcast::Receiver<Batch>) -> Result<(), Over> {
-        self.hear_during(tail, tokio::time::sleep(RETRY_PAUSE)).await
+    /// Waits before another attempt, during which the observer is still shown what is committed.
+    async fn pause(&self, tail: &mut broadcast::Receiver<Batch>) -> Result<(), TailClosed> {
+        self.observe_during(tail, tokio::time::sleep(RETRY_PAUSE)).await
     }
 
-    /// Applies what the tail brought, and what lies before it when something was missed.
-    async fn live(&self, after: Position, events: &[Recorded]) -> Result<(), Trouble> {
+    /// Applies events of the tail, and those before them when some were missed.
+    async fn apply_live(&self, after: Position, events: &[Recorded]) -> Result<(), RunnerError> {
         self.observer.committed(events);
         if after > self.progress.projected() {
             return self.catch_up().await;
@@ -285,7 +300,8 @@ impl<O: Observer> Runner<O> {
         self.apply(after, events).await
     }
 
-    async fn catch_up(&self) -> Result<(), Trouble> {
+    /// Applies the events of the log that the read models lack.
+    async fn catch_up(&self) -> Result<(), RunnerError> {
         loop {
             let after = self.progress.projected();
             let events = self.read(after, MAX_APPLY).await?;
@@ -297,9 +313,10 @@ impl<O: Observer> Runner<O> {
         }
     }
 
-    async fn apply(&self, after: Position, events: &[Recorded]) -> Result<(), Trouble> {
-        let applied = self.reads.apply_after(after, events).await;
-        // What lies before an unknown event is in the tables, and whoever waits for it is told.
+    /// Applies events and notes the position that the read models have reached.
+    async fn apply(&self, after: Position, events: &[Recorded]) -> Result<(), RunnerError> {
+        let applied = self.read_db.apply_after(after, events).await;
+        // The events before an unknown one are in the read models, and tasks that wait for them are woken.
         let done = match &applied {
             Ok(()) => events,
             Err(ProjectError::UnknownEvent { position, .. }) => {
@@ -328,6 +345,7 @@ impl<O: Observer> Runner<O> {
         Ok(applied?)
     }
 
+    /// Reads events of the log; none when the store was dropped.
     async fn read(&self, after: Position, limit: usize) -> Result<Vec<Recorded>, StoreError> {
         match self.store.upgrade() {
             Some(store) => store.read_all(after, limit).await,
@@ -336,24 +354,24 @@ impl<O: Observer> Runner<O> {
     }
 }
 
-/// Whatever the tail has, as one.
-async fn next(tail: &mut broadcast::Receiver<Batch>) -> Result<Brought, Over> {
+/// Waits for the tail and returns all that it holds as one.
+async fn next(tail: &mut broadcast::Receiver<Batch>) -> Result<TailInput, TailClosed> {
     let first = match tail.recv().await {
         Ok(batch) => batch,
-        Err(RecvError::Lagged(_)) => return Ok(Brought::TooMuch),
-        Err(RecvError::Closed) => return Err(Over),
+        Err(RecvError::Lagged(_)) => return Ok(TailInput::Lagged),
+        Err(RecvError::Closed) => return Err(TailClosed),
     };
     let (after, mut events) = (first.after, first.events.to_vec());
     while events.len() < MAX_APPLY {
         match tail.try_recv() {
             Ok(batch) => events.extend(batch.events.iter().cloned()),
-            Err(TryRecvError::Lagged(_)) => return Ok(Brought::TooMuch),
+            Err(TryRecvError::Lagged(_)) => return Ok(TailInput::Lagged),
             Err(TryRecvError::Empty | TryRecvError::Closed) => break,
         }
     }
-    Ok(Brought::Events { after, events })
+    Ok(TailInput::Events { after, events })
 }
 
-fn at(event: &Recorded) -> Position {
+fn position_of(event: &Recorded) -> Position {
     event.position
 }

@@ -1,6 +1,6 @@
-//! Subject keys: personal fields are sealed under them, and erased by destroying them.
+//! Seals personal fields under subject keys, and erases them by destroying these keys.
 //!
-//! The subject of a field is the stream it stands in. A sealed field is one byte that says which key
+//! The subject of a field is the stream that it is in. A sealed field is one byte that says which key
 //! of the subject it needs, a nonce, the ciphertext and its tag; its stream, version and name are
 //! authenticated with it, so that it opens nowhere else.
 
@@ -12,50 +12,47 @@ use whence_events::{Event, Personal, Pii, PiiSlot, StreamId, Version};
 use crate::infra::sealing::{SealingKey, SubjectKey};
 use crate::store::{EventStore, NewKey, StoreError};
 
-/// Keys kept open at most: some 100 bytes each.
-const OPEN_KEYS: usize = 20_000;
+/// The most keys that are kept in memory, at some 100 bytes each.
+const MAX_OPEN_KEYS: usize = 20_000;
 
-/// Contended streams kept in mind at most.
-const CONTENDED: usize = 1_000;
+/// The most streams that are remembered as contended.
+const MAX_CONTENDED: usize = 1_000;
 
-/// Subjects that are being erased kept in mind at most.
-const ERASED: usize = 10_000;
+/// The most subjects that are remembered as being erased.
+const MAX_ERASED: usize = 10_000;
 
-/// Opens and seals personal fields.
+/// Seals and opens personal fields, with the keys that the store keeps.
 pub struct Vault {
     store: Arc<dyn EventStore>,
     wrapping: SealingKey,
     open: Arc<OpenKeys>,
-    /// Streams that another node was seen to append to: their keys are asked for, not made.
+    /// Streams that another node was seen to append to: their keys are read before any is made.
     contended: Cache<StreamId, ()>,
 }
 
-/// Keys in memory.
+/// The subject keys in memory. It does not hold the store.
 pub struct OpenKeys {
     keys: Cache<StreamId, SubjectKey>,
-    /// Subjects whose key is destroyed, or about to be by another node: it is not kept.
+    /// Subjects whose key is destroyed, or about to be by another node, and is not to be kept.
     erased: Cache<StreamId, ()>,
 }
 
 impl Vault {
-    /// The vault beside a log.
+    /// Returns the vault of a log.
     #[must_use]
     pub fn new(store: Arc<dyn EventStore>, wrapping: SealingKey) -> Self {
-        let open = OpenKeys { keys: Cache::new(OPEN_KEYS), erased: Cache::new(ERASED) };
-        Self { store, wrapping, open: Arc::new(open), contended: Cache::new(CONTENDED) }
+        let open = OpenKeys { keys: Cache::new(MAX_OPEN_KEYS), erased: Cache::new(MAX_ERASED) };
+        Self { store, wrapping, open: Arc::new(open), contended: Cache::new(MAX_CONTENDED) }
     }
 
-    /// The key to seal the next events of a stream with. Where there is none it is made, and has to
-    /// be appended with them; call [`Vault::cache`] once it was.
-    ///
-    /// # Errors
-    /// When the store does not answer.
+    /// Returns the key to seal the next events of a stream with. Where there is none it is made, and has
+    /// to be appended with the events; call [`Vault::cache`] once it was.
     pub async fn key_for_append(
         &self,
         subject: &StreamId,
         length: Version,
     ) -> Result<(SubjectKey, Option<NewKey>), StoreError> {
-        // An empty stream has no key, unless somebody died between making one and appending.
+        // An empty stream has no key, unless a process died between making one and appending.
         if length == 0 && self.contended.get(subject).is_none() {
             return Ok(self.make(subject, 0));
         }
@@ -71,36 +68,30 @@ impl Vault {
         })
     }
 
-    /// Somebody else appended to a stream: what is known of its key may be over.
+    /// Drops what is known of the key of a stream that another node appended to.
     pub fn invalidate(&self, subject: &StreamId) {
         self.open.keys.remove(subject);
         self.contended.insert(subject.clone(), ());
     }
 
-    /// A key that is in the store now.
+    /// Keeps a key in memory that is in the store now.
     pub fn cache(&self, subject: &StreamId, key: SubjectKey) {
         self.open.cache(subject, key);
     }
 
-    /// What is in memory, for who hears of erasures. It does not hold the store.
+    /// Returns the keys in memory, for a caller that learns of erasures. They do not hold the store.
     #[must_use]
     pub fn open_keys(&self) -> Arc<OpenKeys> {
         self.open.clone()
     }
 
-    /// Destroys the key of a subject: its sealed fields open nowhere from now on.
-    ///
-    /// # Errors
-    /// When the store does not answer.
+    /// Destroys the key of a subject, so that its sealed fields open nowhere from now on.
     pub async fn destroy(&self, subject: &StreamId) -> Result<(), StoreError> {
         self.open.evict(subject);
         self.store.destroy_key(subject).await
     }
 
-    /// The value of a sealed field; `None` when its key was destroyed.
-    ///
-    /// # Errors
-    /// When the store does not answer.
+    /// Returns the value of a sealed field; `None` when its key was destroyed.
     pub async fn open<T: Personal + Clone>(
         &self,
         subject: &StreamId,
@@ -122,10 +113,7 @@ impl Vault {
         Ok(slot.clear().cloned())
     }
 
-    /// Opens every sealed field of an event in place; one whose key was destroyed becomes erased.
-    ///
-    /// # Errors
-    /// When the store does not answer.
+    /// Opens every sealed field of an event in place; a field whose key was destroyed becomes erased.
     pub async fn open_event(
         &self,
         subject: &StreamId,
@@ -148,6 +136,7 @@ impl Vault {
         Ok(())
     }
 
+    /// Returns the key of a subject, from memory or from the store; `None` when there is none.
     async fn key(&self, subject: &StreamId) -> Result<Option<SubjectKey>, StoreError> {
         if let Some(key) = self.open.keys.get(subject) {
             return Ok(Some(key));
@@ -162,12 +151,14 @@ impl Vault {
         Ok(key)
     }
 
+    /// Makes a key of a subject, also wrapped for the store.
     fn make(&self, subject: &StreamId, generation: u32) -> (SubjectKey, Option<NewKey>) {
         let key = SubjectKey::generate(generation);
         let wrapped = key.wrap(&self.wrapping, subject);
         (key, Some(NewKey { generation, wrapped }))
     }
 
+    /// Unwraps a key of the store; `None` when it was destroyed or does not open.
     fn unwrap(
         &self,
         subject: &StreamId,
@@ -179,27 +170,28 @@ impl Vault {
 }
 
 impl OpenKeys {
+    /// Keeps a key, unless its subject is being erased.
     fn cache(&self, subject: &StreamId, key: SubjectKey) {
-        // The one event of a touch is written already; and who erases a user on another node could
-        // not tell here which touches were theirs.
+        // The one event of a touch is written already; and when a user is erased on another node, this
+        // one does not learn which touches were theirs.
         if matches!(subject, StreamId::Touch(_)) {
             return;
         }
         self.keys.insert(subject.clone(), key);
-        // Looked at after it was put there: of this and an erasure one sees the other.
+        // Checked after the key was inserted: of this and an erasure one sees the other.
         if self.erased.get(subject).is_some() {
             self.keys.remove(subject);
         }
     }
 
-    /// A subject is erased, here or by another node, which may be about to destroy the key: what is
-    /// read of it from now on is not kept.
+    /// Drops the key of a subject that is erased, here or by another node. That node may be about to
+    /// destroy the key, so that a key that is read from now on is not kept either.
     pub fn evict(&self, subject: &StreamId) {
         self.erased.insert(subject.clone(), ());
         self.keys.remove(subject);
     }
 
-    /// Nobody knows which subjects were erased.
+    /// Drops all keys, because it is unknown which subjects were erased.
     pub fn evict_all(&self) {
         self.keys.clear();
     }

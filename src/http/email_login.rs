@@ -218,7 +218,9 @@ async fn open_session(
         None => None,
     };
     let token = SessionToken::generate();
-    let origin = app.origin(brought.first_touch.as_ref(), device_class, country, asked.now).await;
+    let origin = app
+        .attribution_snapshot(brought.first_touch.as_ref(), device_class, country, asked.now)
+        .await;
     let command = UserCommand::OpenSession(Box::new(OpenSession {
         now: asked.now,
         user_id,

@@ -334,7 +334,7 @@ impl From<CheckpointError> for Problem {
     fn from(error: CheckpointError) -> Self {
         tracing::error!(error = %with_causes(&error), "no checkpoint of the log");
         match error {
-            CheckpointError::Shorter { .. } | CheckpointError::Reads(_) => Self::Unavailable,
+            CheckpointError::Shorter { .. } | CheckpointError::ReadDb(_) => Self::Unavailable,
             CheckpointError::Contradiction(_)
             | CheckpointError::NotOurs { .. }
             | CheckpointError::File { .. } => Self::Internal,

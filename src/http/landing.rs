@@ -178,7 +178,7 @@ impl Landing {
             if self.limit.count(client.ip, now).is_ok() {
                 self.recorder.record(record);
             } else {
-                self.recorder.lose();
+                self.recorder.count_lost();
             }
         }
         cookies

@@ -6,18 +6,18 @@ use whence_events::Hash;
 use crate::infra::hash::sha256;
 
 /// The shortest token that is taken: 128 random bits in base64 have 22 characters.
-const SHORTEST: usize = 20;
+const MIN_TOKEN_LENGTH: usize = 20;
 
 /// Somebody with a token.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Operator {
+pub struct OperatorConfig {
     /// How the log calls them.
     pub name: String,
     /// SHA-256 of their token.
     token: Hash,
 }
 
-impl Operator {
+impl OperatorConfig {
     /// `TOKEN`, or `NAME=TOKEN`.
     pub(crate) fn parse(text: &str) -> anyhow::Result<Self> {
         let (name, token) = split(text);
@@ -25,8 +25,8 @@ impl Operator {
         let printable = token.bytes().all(|byte| byte.is_ascii_graphic());
         ensure!(printable, "--admin-token of {name}: printable ASCII without blanks");
         ensure!(
-            token.len() >= SHORTEST,
-            "--admin-token of {name}: at least {SHORTEST} characters, such as `openssl rand -hex 32` \
+            token.len() >= MIN_TOKEN_LENGTH,
+            "--admin-token of {name}: at least {MIN_TOKEN_LENGTH} characters, such as `openssl rand -hex 32` \
              prints"
         );
         Ok(Self { name: name.to_owned(), token: sha256(token.as_bytes()) })
@@ -67,10 +67,10 @@ pub(crate) fn check_name(name: &str) -> anyhow::Result<()> {
 }
 
 /// All operators; each name once.
-pub(crate) fn parse_all(texts: &[String]) -> anyhow::Result<Vec<Operator>> {
-    let mut operators: Vec<Operator> = Vec::with_capacity(texts.len());
+pub(crate) fn parse_all(texts: &[String]) -> anyhow::Result<Vec<OperatorConfig>> {
+    let mut operators: Vec<OperatorConfig> = Vec::with_capacity(texts.len());
     for text in texts {
-        let operator = Operator::parse(text)?;
+        let operator = OperatorConfig::parse(text)?;
         let known = operators.iter().any(|known| known.name == operator.name);
         ensure!(!known, "--admin-token: {} is there twice", operator.name);
         operators.push(operator);
@@ -89,17 +89,17 @@ mod tests {
     #[test]
     fn a_token_may_have_a_name_and_may_end_in_equals_signs() {
         let token = "c2VjcmV0c2VjcmV0c2VjcmV0cw==";
-        assert_eq!(Operator::parse(token).unwrap().name, "admin");
-        let named = Operator::parse(&format!("grace={token}")).unwrap();
+        assert_eq!(OperatorConfig::parse(token).unwrap().name, "admin");
+        let named = OperatorConfig::parse(&format!("grace={token}")).unwrap();
         assert_eq!(named.name, "grace");
         assert!(named.has(token.as_bytes()) && !named.has(b"another"));
     }
 
     #[test]
     fn weak_or_doubled_tokens_are_refused() {
-        assert!(Operator::parse("short").is_err());
-        assert!(Operator::parse("grace=short").is_err());
-        assert!(Operator::parse(&"with blank ".repeat(4)).is_err());
+        assert!(OperatorConfig::parse("short").is_err());
+        assert!(OperatorConfig::parse("grace=short").is_err());
+        assert!(OperatorConfig::parse(&"with blank ".repeat(4)).is_err());
         let twice = ["a=01234567890123456789".to_owned(), "a=98765432109876543210".to_owned()];
         assert!(parse_all(&twice).is_err());
     }

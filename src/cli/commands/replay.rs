@@ -11,7 +11,7 @@ use crate::cli::flags::log::LogArgs;
 use crate::cli::terminal::progress::ProgressLine;
 use crate::cli::terminal::stdout::print;
 use crate::cli::terminal::stop::{GOES_ON, unless_stopped};
-use crate::engine::rebuild::{BATCH, Outcome, Replay, Step, named};
+use crate::engine::rebuild::{BATCH, ProjectorOutcome, Replay, Step, projectors_named};
 
 /// Flags of `whence replay`. Each has an environment variable of the same name.
 #[derive(Args, Clone, Debug)]
@@ -36,12 +36,12 @@ pub(crate) async fn run(args: ReplayArgs) -> anyhow::Result<()> {
 
 async fn replay(args: ReplayArgs) -> anyhow::Result<()> {
     let log = args.log.into_config()?;
-    let names = named(&args.projections)?;
+    let names = projectors_named(&args.projections)?;
     let store = log.open_to_read().await?;
     let read_db = log.open_read_db().await?;
     let purpose = if args.check { Purpose::Check } else { Purpose::Rebuild };
     let replay = Replay::open(&store, &read_db, purpose, &names, BATCH).await?;
-    let mut shown = ShownReplay { from: replay.begins_behind().await?, ..ShownReplay::default() };
+    let mut shown = ShownReplay { from: replay.resume_position().await?, ..ShownReplay::default() };
     let mut watch = |step| shown.show(step);
     let outcomes = match purpose {
         Purpose::Rebuild => replay.rebuild(&mut watch).await,
@@ -54,7 +54,7 @@ async fn replay(args: ReplayArgs) -> anyhow::Result<()> {
 }
 
 /// Fails when a check found differences, or could not compare everything.
-fn verdict(purpose: Purpose, outcomes: &[Outcome]) -> anyhow::Result<()> {
+fn verdict(purpose: Purpose, outcomes: &[ProjectorOutcome]) -> anyhow::Result<()> {
     let different: u64 =
         outcomes.iter().filter_map(|o| o.differences.as_ref()).map(|d| d.count).sum();
     let uncompared = outcomes.iter().filter(|outcome| outcome.differences.is_none()).count();
@@ -67,9 +67,9 @@ fn verdict(purpose: Purpose, outcomes: &[Outcome]) -> anyhow::Result<()> {
     }
 }
 
-fn lines(purpose: Purpose, outcomes: &[Outcome]) -> String {
+fn lines(purpose: Purpose, outcomes: &[ProjectorOutcome]) -> String {
     let mut lines = Vec::new();
-    for Outcome { checkpoint, differences } in outcomes {
+    for ProjectorOutcome { checkpoint, differences } in outcomes {
         let (name, position) = (checkpoint.projector, checkpoint.position);
         let done = match purpose {
             Purpose::Rebuild => format!("{name:<12} rebuilt up to {position}"),

@@ -41,7 +41,7 @@ impl VerifyArgs {
         let key = self.key.as_deref().map(str::parse).transpose().context("--key")?;
         let log = self.log.into_config()?;
         let mut checkpoints = self.checkpoint;
-        checkpoints.extend(log.checkpoints().filter(|directory| directory.is_dir()));
+        checkpoints.extend(log.checkpoint_directory());
         Ok(VerifyConfig { log, checkpoints, key })
     }
 }

@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use url::Url;
 
 use super::urls::{base_url, is_this_machine};
-use crate::app::config::{ListeningConfig, Origin};
+use crate::app::config::{AllowedOrigin, ListeningConfig};
 
 /// Flags about listening and who may call.
 #[derive(Args, Clone, Debug)]
@@ -59,8 +59,11 @@ impl ListeningArgs {
         let public = &config.public_url;
         let plain = public.query().is_none() && public.fragment().is_none();
         ensure!(plain, "--public-url {public}: links begin with it, so it has no ? and no #");
-        config.allowed_origins =
-            self.allowed_origin.iter().map(|text| Origin::parse(text)).collect::<Result<_, _>>()?;
+        config.allowed_origins = self
+            .allowed_origin
+            .iter()
+            .map(|text| AllowedOrigin::parse(text))
+            .collect::<Result<_, _>>()?;
         config.trusted_proxies = networks(&self.trusted_proxy)?;
         Ok(config)
     }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use crate::app::config::{Operator, operators};
+use crate::app::config::{OperatorConfig, operators};
 
 /// Flags about operators.
 #[derive(Args, Clone, Debug)]
@@ -19,7 +19,7 @@ pub(crate) struct OperatorArgs {
 }
 
 impl OperatorArgs {
-    pub(super) fn into_config(self) -> anyhow::Result<Vec<Operator>> {
+    pub(super) fn into_config(self) -> anyhow::Result<Vec<OperatorConfig>> {
         operators::parse_all(&self.admin_token)
     }
 }

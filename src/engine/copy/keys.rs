@@ -1,45 +1,51 @@
-//! The vault's part of a copy.
+//! Compares, copies and verifies the keys of a vault.
 
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, bail, ensure};
 
 use super::summary::{Bytes, VaultSummary};
-use super::{ELSE, PAGE, SOURCE, TARGET};
+use super::{ELSE, SOURCE, TARGET};
 use crate::store::{KeyPlace, StoredKey, Transfer};
 
-/// Keys of both sides between two places; those of the target by their place.
-struct Page {
+/// The keys of each side that are in memory at a time.
+const PAGE: usize = 1000;
+
+/// The keys of both sides between two places, those of the target by their place.
+struct KeyPage {
     source: Vec<StoredKey>,
     target: BTreeMap<KeyPlace, StoredKey>,
-    /// Where the next page begins; `None`: this is the last one.
+    /// The place that the next page begins after; `None` on the last one.
     end: Option<KeyPlace>,
 }
 
+/// Reads the keys of both sides after a place.
 async fn page(
     source: &dyn Transfer,
     target: &dyn Transfer,
     after: Option<&KeyPlace>,
-) -> anyhow::Result<Page> {
+) -> anyhow::Result<KeyPage> {
     let source = source.keys(after, PAGE).await.context(SOURCE)?;
     let end = source.last().map(StoredKey::place);
-    // One more: a target that holds more keys here than the source holds one that is not its.
+    // One more: a target that holds more keys here than the source holds a foreign one.
     let there = target.keys(after, source.len() + 1).await.context(TARGET)?;
     let there = there.into_iter().map(|key| (key.place(), key));
     let target = there.filter(|(place, _)| end.as_ref().is_none_or(|end| place <= end)).collect();
-    Ok(Page { source, target, end })
+    Ok(KeyPage { source, target, end })
 }
 
-/// Insists on the target's vault holding nothing but keys of the source.
+/// Requires the vault of the target to hold nothing but keys of the source.
 pub(super) async fn compare(source: &dyn Transfer, target: &dyn Transfer) -> anyhow::Result<()> {
     step_through(source, target, false).await
 }
 
-/// Brings the target's vault up to date. What was destroyed in the source is destroyed there, too.
+/// Brings the vault of the target up to date. Keys that were destroyed in the source are destroyed
+/// there, too.
 pub(super) async fn copy(source: &dyn Transfer, target: &dyn Transfer) -> anyhow::Result<()> {
     step_through(source, target, true).await
 }
 
+/// Compares both vaults page by page and, when `write` is set, imports what the target lacks.
 async fn step_through(
     source: &dyn Transfer,
     target: &dyn Transfer,
@@ -47,7 +53,8 @@ async fn step_through(
 ) -> anyhow::Result<()> {
     let mut after = None;
     loop {
-        let Page { source, target: mut there, end } = page(source, target, after.as_ref()).await?;
+        let KeyPage { source, target: mut there, end } =
+            page(source, target, after.as_ref()).await?;
         let mut missing = Vec::new();
         for key in source {
             let theirs = there.remove(&key.place());
@@ -68,7 +75,7 @@ async fn step_through(
     }
 }
 
-/// Whether the target lacks a key, or that it was destroyed.
+/// Returns whether the target lacks a key, or has one that is destroyed in the source.
 fn is_to_be_copied(ours: &StoredKey, theirs: Option<&StoredKey>) -> anyhow::Result<bool> {
     let Some(theirs) = theirs else { return Ok(true) };
     if ours == theirs {
@@ -83,7 +90,8 @@ fn is_to_be_copied(ours: &StoredKey, theirs: Option<&StoredKey>) -> anyhow::Resu
     }
 }
 
-/// Holds the vaults against each other. Only a source that was written to meanwhile may have more.
+/// Requires the vaults to be equal and returns their summary. Only when the source was written to
+/// meanwhile, so that it is not `quiet`, may it hold more keys.
 pub(super) async fn verify(
     source: &dyn Transfer,
     target: &dyn Transfer,
@@ -92,7 +100,8 @@ pub(super) async fn verify(
     let mut bytes = [Bytes::new(), Bytes::new()];
     let (mut keys, mut destroyed, mut after) = (0, 0, None);
     loop {
-        let Page { source, target: mut there, end } = page(source, target, after.as_ref()).await?;
+        let KeyPage { source, target: mut there, end } =
+            page(source, target, after.as_ref()).await?;
         for key in source {
             let place = key.place();
             let Some(theirs) = there.remove(&place) else {

@@ -1,38 +1,38 @@
-//! What a log and a vault come to: numbers, and a digest over every byte.
+//! Summarises a log and a vault in numbers and a digest over every byte.
 
 use std::fmt::Write as _;
 
 use aws_lc_rs::digest::{Context, SHA256};
 use whence_events::{Position, Recorded, Timestamp};
 
-use super::PAGE;
+use crate::engine::log_pages::{LogPages, PAGE};
 use crate::engine::pass::{PassStep, Watch};
 use crate::store::{StoreError, StoredKey, Transfer};
 
-/// What a log comes to. Positions are not in it: each store gives its own.
+/// The summary of a log. Positions are not in it: each store assigns its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LogSummary {
-    /// How many events there are.
+    /// The number of events.
     pub events: u64,
-    /// How many streams there are. Every stream begins with an event of version 0, and only the store's order of versions lets
-    /// another one follow.
+    /// The number of streams. Every stream begins with an event of version 0, and only the store's order
+    /// of versions lets another one follow.
     pub streams: u64,
-    /// SHA-256 over every byte of it, in hexadecimal digits.
+    /// SHA-256 over every byte of the log, in hexadecimal digits.
     pub digest: String,
 }
 
-/// What a vault comes to.
+/// The summary of a vault.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VaultSummary {
-    /// How many keys there are.
+    /// The number of keys.
     pub keys: u64,
-    /// How many of them were destroyed.
+    /// The number of keys that were destroyed.
     pub destroyed: u64,
-    /// SHA-256 over every byte of it, in hexadecimal digits.
+    /// SHA-256 over every byte of the vault, in hexadecimal digits.
     pub digest: String,
 }
 
-/// Reads a log from its beginning up to `head`.
+/// Reads a log from its beginning up to `head` and returns its summary.
 pub(super) async fn log(
     side: &dyn Transfer,
     head: Position,
@@ -40,25 +40,22 @@ pub(super) async fn log(
 ) -> Result<LogSummary, StoreError> {
     watch(PassStep::Begin { pass: "verifying", head });
     let mut bytes = Bytes::new();
-    let (mut events, mut streams, mut after) = (0, 0, 0);
-    loop {
-        let mut page = side.log().read_all(after, PAGE).await?;
-        page.retain(|event| event.position <= head);
-        let Some(last) = page.last() else { break };
-        after = last.position;
+    let (mut events, mut streams) = (0, 0);
+    let mut pages = LogPages::new(side.log(), 0, PAGE).up_to(head);
+    while let Some(page) = pages.next().await? {
         for event in &page {
             events += 1;
             streams += u64::from(event.version == 0);
             bytes.event(event);
         }
-        watch(PassStep::At { position: after, events });
+        watch(PassStep::At { position: pages.after(), events });
     }
     watch(PassStep::End { events });
     Ok(LogSummary { events, streams, digest: bytes.digest() })
 }
 
-/// A digest in the making. Every part is preceded by its length, so that no two lists of parts give
-/// the same bytes.
+/// A digest under construction. Every part is preceded by its length, so that no two lists of parts
+/// give the same bytes.
 pub(super) struct Bytes(Context);
 
 impl Bytes {
@@ -101,7 +98,7 @@ impl Bytes {
         self.time(key.destroyed_at);
     }
 
-    /// In hexadecimal digits.
+    /// Returns the digest in hexadecimal digits.
     pub(super) fn digest(self) -> String {
         let digest = self.0.finish();
         digest.as_ref().iter().fold(String::with_capacity(64), |mut hex, byte| {

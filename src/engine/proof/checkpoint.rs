@@ -1,4 +1,4 @@
-//! Checkpoints (<https://c2sp.org/tlog-checkpoint>): so many events came to this root.
+//! Checkpoints (<https://c2sp.org/tlog-checkpoint>): statements that a log of a size has a root.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,31 +7,27 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use whence_events::Hash;
 
-use super::note::NoteError;
-use super::{Signer, Verifier};
+use super::note::{NoteError, Signer, Verifier};
 
-/// What a checkpoint states.
+/// A signed tree head without its signature: what a checkpoint states.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Checkpoint {
-    /// Of which log.
+    /// The name of the log.
     pub origin: String,
-    /// Over how many events.
+    /// The number of events that the tree is over.
     pub size: u64,
-    /// The root of the tree over them.
+    /// The root of the tree over these events.
     pub root: Hash,
 }
 
 impl Checkpoint {
-    /// The note with this statement.
+    /// Returns the signed note with this statement.
     #[must_use]
     pub fn sign(&self, signer: &Signer) -> String {
         signer.sign(&self.to_string())
     }
 
-    /// What a note states that this key signed.
-    ///
-    /// # Errors
-    /// Why it is not believed.
+    /// Returns what a note states, if this key signed it.
     pub fn open(note: &str, verifier: &Verifier) -> Result<Self, NoteError> {
         let checkpoint: Self = verifier.open(note)?.parse()?;
         // A key signs for its own log alone.
@@ -39,14 +35,14 @@ impl Checkpoint {
         if same { Ok(checkpoint) } else { Err(NoteError::NotSigned(checkpoint.origin)) }
     }
 
-    /// The origin that a note names, believed or not.
+    /// Returns the origin that a note names, whether its signature is right or not.
     #[must_use]
     pub fn origin_of(note: &str) -> Option<&str> {
         note.split('\n').next().filter(|origin| !origin.is_empty())
     }
 }
 
-/// The text that is signed. No extension lines: the specification advises against them.
+/// Writes the text that is signed. It has no extension lines: the specification advises against them.
 impl fmt::Display for Checkpoint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { origin, size, root } = self;
@@ -68,7 +64,7 @@ impl FromStr for Checkpoint {
             size: size.parse().map_err(|_| NoteError::Malformed)?,
             root: root.ok_or(NoteError::Malformed)?,
         };
-        // One spelling of each; extension lines of others may follow.
+        // A checkpoint has one spelling; extension lines of other programs may follow.
         let same = text.starts_with(&checkpoint.to_string()) && !origin.is_empty();
         if same { Ok(checkpoint) } else { Err(NoteError::Malformed) }
     }

@@ -1,5 +1,5 @@
-//! A service's own checkpoints: signs them, leaves them outside of the database, and never signs one
-//! that contradicts the last.
+//! Signs the checkpoints of a service and stores them outside of the database. It never signs one that
+//! contradicts the last.
 
 use std::path::PathBuf;
 use std::sync::{Arc, Weak};
@@ -9,52 +9,55 @@ use tokio::sync::Mutex;
 use whence_events::Hash;
 use whence_projections::{QueryError, ReadDb};
 
-use super::{Checkpoint, NoteError, Signer, Verifier, continues, directory};
+use super::checkpoint::Checkpoint;
+use super::note::{NoteError, Signer, Verifier};
+use super::{continues, directory};
 use crate::engine::progress::Progress;
 use crate::infra::errors::with_causes;
 
-/// How often is looked whether a checkpoint is due.
-const LOOK_EVERY: Duration = Duration::from_millis(500);
+/// The time between two checks whether a checkpoint is due.
+const DUE_CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
-/// When a checkpoint is due, and where it is left.
+/// When a checkpoint is due, and where it is stored.
 #[derive(Clone, Debug)]
 pub struct CheckpointPolicy {
-    /// Outside of the database.
+    /// The directory to store checkpoints in, outside of the database.
     pub directory: PathBuf,
-    /// After so many new events.
+    /// The number of new events after which one is due.
     pub events: u64,
-    /// After so long, when there is a new event.
+    /// The time after which one is due when there is a new event.
     pub time: Duration,
 }
 
-/// Signs what the log holds.
+/// Signs and stores checkpoints of the log, one at a time, so that each follows from the one before.
 pub struct Checkpointer {
     signer: Signer,
-    reads: Arc<ReadDb>,
+    read_db: Arc<ReadDb>,
     policy: Option<CheckpointPolicy>,
-    state: Mutex<State>,
+    state: Mutex<CheckpointerState>,
 }
 
+/// What a checkpointer remembers between two checkpoints.
 #[derive(Default)]
-struct State {
-    /// The last one that was signed here, or that was found in the directory.
-    last: Option<Signed>,
-    /// Events that the last one in the directory is over, and when it was put there.
+struct CheckpointerState {
+    /// The last checkpoint that was signed here, or that was found in the directory.
+    last: Option<SignedCheckpoint>,
+    /// The size of the last checkpoint that was stored, and when that was.
     stored: Option<(u64, Instant)>,
-    /// What was said last of why there is none.
-    trouble: Option<String>,
+    /// The last error that was logged, so that it is logged once.
+    last_error: Option<String>,
 }
 
 /// A checkpoint and its note.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Signed {
-    /// What it says.
+pub struct SignedCheckpoint {
+    /// The statement of the checkpoint.
     pub checkpoint: Checkpoint,
-    /// The note.
+    /// The signed note with the statement.
     pub note: String,
 }
 
-/// Why nothing is signed.
+/// Why no checkpoint is signed or stored.
 #[derive(Debug, thiserror::Error)]
 pub enum CheckpointError {
     /// The tree does not begin with what was signed.
@@ -66,59 +69,61 @@ pub enum CheckpointError {
     /// The tree is shorter than what was signed: the read models are behind, or the log was cut.
     #[error("the tree has {size} leaves, and a checkpoint over {signed} is signed")]
     Shorter {
-        /// Leaves of the tree.
+        /// The number of leaves of the tree.
         size: u64,
-        /// Events of the checkpoint.
+        /// The size of the checkpoint.
         signed: u64,
     },
-    /// The last checkpoint in the directory is not ours.
+    /// The last checkpoint in the directory is not signed by this key.
     #[error("the checkpoint {}: {source}", .path.display())]
     NotOurs {
-        /// Which.
+        /// The path of the checkpoint.
         path: PathBuf,
-        /// Why not.
+        /// Why the note is not accepted.
         source: NoteError,
     },
     /// A checkpoint cannot be read or written.
     #[error("checkpoints in {}: {source}", .path.display())]
     File {
-        /// Where.
+        /// The directory of the checkpoints.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         source: std::io::Error,
     },
-    /// The read models.
+    /// The read models, which hold the tree, do not answer.
     #[error(transparent)]
-    Reads(#[from] QueryError),
+    ReadDb(#[from] QueryError),
 }
 
 impl Checkpointer {
-    /// One that leaves its checkpoints somewhere, or only tells them.
+    /// Returns a checkpointer that stores its checkpoints by a policy; without one it only signs them on
+    /// request.
     #[must_use]
-    pub fn new(signer: Signer, reads: Arc<ReadDb>, policy: Option<CheckpointPolicy>) -> Self {
-        Self { signer, reads, policy, state: Mutex::default() }
+    pub fn new(signer: Signer, read_db: Arc<ReadDb>, policy: Option<CheckpointPolicy>) -> Self {
+        Self { signer, read_db, policy, state: Mutex::default() }
     }
 
-    /// The key that its checkpoints are signed by.
+    /// Returns the public key of its checkpoints.
     #[must_use]
     pub fn verifier(&self) -> &Verifier {
         self.signer.verifier()
     }
 
-    /// A checkpoint over all that the tree holds now.
-    ///
-    /// # Errors
-    /// Why none is signed.
-    pub async fn checkpoint(&self) -> Result<Signed, CheckpointError> {
+    /// Returns a checkpoint over all that the tree holds now.
+    pub async fn checkpoint(&self) -> Result<SignedCheckpoint, CheckpointError> {
         self.sign(&mut *self.state.lock().await).await
     }
 
-    /// Signs in turns, so that each follows from the one before.
-    async fn sign(&self, state: &mut State) -> Result<Signed, CheckpointError> {
+    /// Signs what the tree holds now. It takes the locked state, so that each checkpoint follows from the
+    /// one before.
+    async fn sign(
+        &self,
+        state: &mut CheckpointerState,
+    ) -> Result<SignedCheckpoint, CheckpointError> {
         if state.last.is_none() {
             state.last = self.latest()?;
         }
-        let edge = self.reads.tree_edge().await?;
+        let edge = self.read_db.tree_edge().await?;
         let (size, root) = (edge.size(), edge.root());
         if let Some(last) = &state.last {
             // Under the name that the log has now; it may have had another.
@@ -130,10 +135,10 @@ impl Checkpointer {
         }
         let checkpoint = Checkpoint { origin: self.verifier().name().to_owned(), size, root };
         let note = checkpoint.sign(&self.signer);
-        Ok(state.last.insert(Signed { checkpoint, note }).clone())
+        Ok(state.last.insert(SignedCheckpoint { checkpoint, note }).clone())
     }
 
-    /// Insists on the tree beginning with what was signed.
+    /// Requires the tree to begin with what was signed.
     async fn follows(
         &self,
         last: &Checkpoint,
@@ -146,14 +151,15 @@ impl Checkpointer {
         let new = Checkpoint { origin: last.origin.clone(), size, root };
         let path = match last.size {
             0 => Some(vec![]),
-            signed => self.reads.tree_consistency(signed, size).await?,
+            signed => self.read_db.tree_consistency(signed, size).await?,
         };
         let proved = path.is_some_and(|path| continues(&new, last, &path));
         if proved { Ok(()) } else { Err(CheckpointError::Contradiction(last.size)) }
     }
 
-    /// The last one in the directory. The log may have had another name then; the key is the same.
-    fn latest(&self) -> Result<Option<Signed>, CheckpointError> {
+    /// Returns the last checkpoint in the directory. The log may have had another name then; the key is
+    /// the same.
+    fn latest(&self) -> Result<Option<SignedCheckpoint>, CheckpointError> {
         let Some(policy) = &self.policy else { return Ok(None) };
         let path = policy.directory.clone();
         let note = match directory::latest(&path) {
@@ -165,31 +171,32 @@ impl Checkpointer {
         let opened = self.verifier().named(origin).and_then(|key| Checkpoint::open(&note, &key));
         let path = path.join(directory::LATEST);
         let checkpoint = opened.map_err(|source| CheckpointError::NotOurs { path, source })?;
-        Ok(Some(Signed { checkpoint, note }))
+        Ok(Some(SignedCheckpoint { checkpoint, note }))
     }
 
-    /// Leaves a checkpoint in the directory when one is due. What goes wrong is said once, and stops
-    /// nothing else.
+    /// Stores a checkpoint in the directory when one is due. An error is logged once, and stops nothing
+    /// else.
     async fn store_due(&self, policy: &CheckpointPolicy) {
         let mut state = self.state.lock().await;
         match self.try_to_store(policy, &mut state).await {
-            Ok(()) => state.trouble = None,
+            Ok(()) => state.last_error = None,
             Err(error) => {
-                let trouble = with_causes(&error);
-                if state.trouble.as_ref() != Some(&trouble) {
-                    tracing::error!(error = %trouble, "no checkpoint of the log");
+                let last_error = with_causes(&error);
+                if state.last_error.as_ref() != Some(&last_error) {
+                    tracing::error!(error = %last_error, "no checkpoint of the log");
                 }
-                state.trouble = Some(trouble);
+                state.last_error = Some(last_error);
             }
         }
     }
 
+    /// Signs and stores a checkpoint when one is due.
     async fn try_to_store(
         &self,
         policy: &CheckpointPolicy,
-        state: &mut State,
+        state: &mut CheckpointerState,
     ) -> Result<(), CheckpointError> {
-        let size = self.reads.tree_edge().await?.size();
+        let size = self.read_db.tree_edge().await?.size();
         let due = match state.stored {
             Some((stored, at)) => {
                 let new = size.saturating_sub(stored);
@@ -204,7 +211,7 @@ impl Checkpointer {
         let (path, size) = (policy.directory.clone(), signed.checkpoint.size);
         let store = move || directory::store(&path, &signed.checkpoint, &signed.note);
         let stored = match tokio::task::spawn_blocking(store).await {
-            // The service ends, and leaves the next one something to do.
+            // The service ends; the next one stores what is due.
             Err(stopped) if stopped.is_cancelled() => return Ok(()),
             done => done.unwrap_or_else(|panic| Err(panic.into())),
         };
@@ -215,13 +222,13 @@ impl Checkpointer {
     }
 }
 
-/// Leaves checkpoints while this node leads, until its checkpointer is gone.
+/// Stores checkpoints while this node is the writer, until its checkpointer is dropped.
 pub async fn work(checkpointer: Weak<Checkpointer>, progress: Arc<Progress>) {
-    let mut look = tokio::time::interval(LOOK_EVERY);
+    let mut check = tokio::time::interval(DUE_CHECK_INTERVAL);
     loop {
-        look.tick().await;
+        check.tick().await;
         let Some(checkpointer) = checkpointer.upgrade() else { return };
-        if let (true, Some(policy)) = (progress.leads(), &checkpointer.policy) {
+        if let (true, Some(policy)) = (progress.is_writer(), &checkpointer.policy) {
             checkpointer.store_due(policy).await;
         }
     }

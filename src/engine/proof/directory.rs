@@ -1,38 +1,42 @@
-//! Checkpoints in files, outside of the database: one a size, and `latest`.
+//! Keeps checkpoints in files, outside of the database: one file for each size, and `latest`.
 
 use std::fs::{DirBuilder, File};
 use std::io::{ErrorKind, Write as _};
 use std::os::unix::fs::DirBuilderExt as _;
 use std::path::{Path, PathBuf};
 
-use super::Checkpoint;
+use super::checkpoint::Checkpoint;
+use crate::store::Location;
 
-/// What the name of a file begins with; the size follows, in twelve digits, so that names sort as sizes.
+/// The beginning of a file's name; the size follows in twelve digits, so that names sort as sizes do.
 const PREFIX: &str = "checkpoint-";
 
-/// The newest one again, under a name that stays.
+/// The name of the file that holds the newest checkpoint once more.
 pub(super) const LATEST: &str = "latest";
 
-/// A note in a file, believed or not.
+/// A note in a file, whether its signature is right or not.
 #[derive(Clone, Debug)]
 pub struct NoteFile {
-    /// Where it is.
+    /// The path of the file.
     pub path: PathBuf,
-    /// What it holds.
+    /// The text of the note.
     pub note: String,
 }
 
-/// Writes a checkpoint beside those that are there. It is on disk when this returns.
-///
-/// # Errors
-/// When it cannot be written.
+/// Returns where a service stores checkpoints of a log in files unless it is set up otherwise; `None`
+/// for a log that is not in files.
+pub(crate) fn default_of(store: &Location) -> Option<PathBuf> {
+    store.directory().map(|directory| directory.join("checkpoints"))
+}
+
+/// Writes a checkpoint next to those that are there. It is on disk when this returns.
 pub fn store(directory: &Path, checkpoint: &Checkpoint, note: &str) -> std::io::Result<()> {
     DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
     write(directory, &format!("{PREFIX}{:012}", checkpoint.size), note)?;
     write(directory, LATEST, note)
 }
 
-/// Under its name it is there as a whole, or not at all.
+/// Writes a file that is there under its name as a whole, or not at all.
 fn write(directory: &Path, name: &str, note: &str) -> std::io::Result<()> {
     let unfinished = directory.join(format!(".{name}"));
     let mut file = File::create(&unfinished)?;
@@ -42,10 +46,7 @@ fn write(directory: &Path, name: &str, note: &str) -> std::io::Result<()> {
     File::open(directory)?.sync_all()
 }
 
-/// The newest checkpoint, when there is one.
-///
-/// # Errors
-/// When it cannot be read.
+/// Returns the newest checkpoint, when there is one.
 pub fn latest(directory: &Path) -> std::io::Result<Option<String>> {
     match std::fs::read_to_string(directory.join(LATEST)) {
         Ok(note) => Ok(Some(note)),
@@ -54,10 +55,7 @@ pub fn latest(directory: &Path) -> std::io::Result<Option<String>> {
     }
 }
 
-/// All checkpoints in a directory, in the order of their names; or the one that is in a file.
-///
-/// # Errors
-/// When one cannot be read.
+/// Returns all checkpoints in a directory in the order of their names; or the one in a file.
 pub fn read(path: &Path) -> std::io::Result<Vec<NoteFile>> {
     let mut paths = vec![path.to_owned()];
     if path.is_dir() {

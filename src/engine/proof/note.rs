@@ -1,4 +1,4 @@
-//! Signed notes (<https://c2sp.org/signed-note>), with Ed25519.
+//! Signs and opens signed notes (<https://c2sp.org/signed-note>), with Ed25519.
 
 use std::fmt;
 use std::str::FromStr;
@@ -10,27 +10,25 @@ use base64::engine::general_purpose::STANDARD;
 use crate::infra::hash::sha256;
 use crate::infra::keys::Keys;
 
-/// The byte that says Ed25519 in a key.
+/// The byte that stands for Ed25519 in a key.
 const ED25519_KEY: u8 = 1;
 
-/// Longest note that is looked at, in bytes: a checkpoint with many more signatures than the sixteen
-/// that the specification asks for.
-const MAX_NOTE: usize = 64 * 1024;
+/// The length in bytes of the longest note that is read: a checkpoint with many more signatures than
+/// the sixteen that the specification asks for.
+const MAX_NOTE_LENGTH: usize = 64 * 1024;
 
-/// What a signature line begins with: an em dash.
+/// The beginning of a signature line: an em dash.
 const SIGNED_BY: &str = "\u{2014} ";
 
-/// Signs notes.
+/// A private key that signs notes.
 pub struct Signer {
     pair: Ed25519KeyPair,
     verifier: Verifier,
 }
 
 impl Signer {
-    /// The signer of the log that these keys belong to. The name of its key is the log's origin.
-    ///
-    /// # Errors
-    /// [`NoteError::Name`].
+    /// Returns the signer of the log that these keys belong to. The name of its key is the origin of the
+    /// log.
     pub fn new(keys: &Keys, origin: &str) -> Result<Self, NoteError> {
         let pair = Ed25519KeyPair::from_seed_unchecked(&keys.log_seed);
         let pair = pair.expect("any 32 bytes are a seed of an Ed25519 key");
@@ -39,7 +37,7 @@ impl Signer {
         Ok(Self { pair, verifier: Verifier::new(origin, key)? })
     }
 
-    /// The note with this text, which ends in a newline, and one signature.
+    /// Returns the note with this text, which ends in a newline, and one signature.
     #[must_use]
     pub fn sign(&self, text: &str) -> String {
         let mut signature = self.verifier.id().to_vec();
@@ -47,7 +45,7 @@ impl Signer {
         format!("{text}\n{SIGNED_BY}{} {}\n", self.verifier.name, STANDARD.encode(signature))
     }
 
-    /// Who checks what this one signs.
+    /// Returns the public key that opens what this one signs.
     #[must_use]
     pub fn verifier(&self) -> &Verifier {
         &self.verifier
@@ -68,10 +66,7 @@ pub struct Verifier {
 }
 
 impl Verifier {
-    /// A key by this name.
-    ///
-    /// # Errors
-    /// [`NoteError::Name`].
+    /// Returns a public key by this name; an error when it is not a name.
     pub fn new(name: &str, key: [u8; 32]) -> Result<Self, NoteError> {
         if name.is_empty() || name.chars().any(|c| c.is_whitespace() || c.is_control() || c == '+')
         {
@@ -80,24 +75,18 @@ impl Verifier {
         Ok(Self { name: name.to_owned(), key })
     }
 
-    /// The name of the key.
+    /// Returns the name of the key.
     #[must_use]
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// The same key by another name.
-    ///
-    /// # Errors
-    /// [`NoteError::Name`].
+    /// Returns the same key by another name; an error when it is not a name.
     pub fn named(&self, name: &str) -> Result<Self, NoteError> {
         Self::new(name, self.key)
     }
 
-    /// The text of a note that this key signed. Signatures of other keys are not looked at.
-    ///
-    /// # Errors
-    /// Why it is none.
+    /// Returns the text of a note that this key signed. Signatures of other keys are not checked.
     pub fn open<'a>(&self, note: &'a str) -> Result<&'a str, NoteError> {
         let (text, signatures) = split(note)?;
         let public = UnparsedPublicKey::new(&ED25519, self.key);
@@ -113,13 +102,14 @@ impl Verifier {
         if signed { Ok(text) } else { Err(NoteError::NotSigned(self.name.clone())) }
     }
 
+    /// Returns the id of the key, which follows from its name and its bytes.
     fn id(&self) -> [u8; 4] {
         let hash = sha256(&[self.name.as_bytes(), b"\n", &[ED25519_KEY], &self.key].concat());
         [hash.0[0], hash.0[1], hash.0[2], hash.0[3]]
     }
 }
 
-/// `NAME+KEYID+KEY`: the id in hexadecimal digits, the key in base64.
+/// Writes `NAME+KEYID+KEY`: the id in hexadecimal digits, the key in base64.
 impl fmt::Display for Verifier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let id = u32::from_be_bytes(self.id());
@@ -138,42 +128,42 @@ impl FromStr for Verifier {
         let key = STANDARD.decode(key).map_err(|_| NoteError::Key)?;
         let [ED25519_KEY, key @ ..] = &key[..] else { return Err(NoteError::Key) };
         let verifier = Self::new(name, key.try_into().map_err(|_| NoteError::Key)?)?;
-        // Its id and the spelling of all of it follow from name and key.
+        // The id and the spelling of the text follow from name and key.
         if verifier.to_string() == text { Ok(verifier) } else { Err(NoteError::Key) }
     }
 }
 
-/// Why a note is not believed, or a key is none.
+/// Why a note is not accepted, or a text is not a key.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NoteError {
-    /// Not a note.
+    /// The text is not a note.
     #[error("it is not a signed note")]
     Malformed,
-    /// No signature is by the key that was asked for.
+    /// No signature is by this key.
     #[error("it is not signed by the key of {0}")]
     NotSigned(String),
     /// A signature by the key is wrong: text, signature or key were changed.
     #[error("its signature is wrong")]
     Signature,
-    /// Not a key.
+    /// The text is not a verifier key.
     #[error("not a verifier key, NAME+ID+BASE64")]
     Key,
-    /// Not a name of a key.
+    /// The text is not a name of a key.
     #[error("a name of a key has no spaces and no +")]
     Name,
 }
 
-/// Text and signature lines, at the last empty line.
+/// Splits a note into text and signature lines, at the last empty line.
 fn split(note: &str) -> Result<(&str, &str), NoteError> {
     let clean = note.chars().all(|c| c == '\n' || !c.is_ascii_control());
-    if note.len() > MAX_NOTE || !clean || !note.ends_with('\n') {
+    if note.len() > MAX_NOTE_LENGTH || !clean || !note.ends_with('\n') {
         return Err(NoteError::Malformed);
     }
     let end = note.rfind("\n\n").ok_or(NoteError::Malformed)? + 1;
     Ok((&note[..end], &note[end + 1..]))
 }
 
-/// The name of the key, and key id and signature together.
+/// Returns the name of the key of a signature line, and key id and signature together.
 fn parse_signature(line: &str) -> Result<(&str, Vec<u8>), NoteError> {
     let (name, signature) = line
         .strip_prefix(SIGNED_BY)

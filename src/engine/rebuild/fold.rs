@@ -1,28 +1,30 @@
-//! The log into scratch tables: the next batch is read while one is applied.
+//! Folds the log into scratch tables: the next batch is read while one is applied.
 
 use std::sync::Arc;
 
-use tokio::sync::mpsc;
-use whence_events::{Position, Recorded};
+use whence_events::Position;
 use whence_projections::{ProjectorPosition, Scratch};
 
 use super::RebuildError;
-use crate::store::{EventStore, StoreError};
+use crate::engine::log_pages::read_ahead;
+use crate::store::EventStore;
 
-/// Batches that were read and wait to be applied.
+/// The batches that are read before they are applied.
 const READ_AHEAD: usize = 1;
 
+/// A fold of a part of the log into scratch tables.
 pub(super) struct Fold<'a> {
     pub(super) store: &'a Arc<dyn EventStore>,
     pub(super) scratch: &'a Scratch,
-    /// The last event to fold.
+    /// The position of the last event to fold.
     pub(super) head: Position,
+    /// The number of events that are applied in one transaction.
     pub(super) batch: usize,
 }
 
 impl Fold<'_> {
-    /// Folds what lies behind the scratch tables; how many events that were. Told are position and
-    /// number of events after each batch.
+    /// Folds the events that the scratch tables lack and returns how many there were. `watch` is
+    /// called after each batch, with the position and the number of events so far.
     pub(super) async fn run(
         &self,
         watch: &mut (dyn FnMut(Position, u64) + Send),
@@ -32,8 +34,7 @@ impl Fold<'_> {
         if after >= self.head {
             return Ok(0);
         }
-        let (send, mut batches) = mpsc::channel(READ_AHEAD);
-        tokio::spawn(read(self.store.clone(), after, self.head, self.batch, send));
+        let mut batches = read_ahead(self.store.clone(), after, self.head, self.batch, READ_AHEAD);
         while let Some(batch) = batches.recv().await {
             let batch = batch?;
             self.scratch.apply_after(after, &batch).await?;
@@ -42,29 +43,5 @@ impl Fold<'_> {
             watch(after, events);
         }
         Ok(events)
-    }
-}
-
-/// Reads until `head`, or until nobody takes it any more.
-async fn read(
-    store: Arc<dyn EventStore>,
-    mut after: Position,
-    head: Position,
-    limit: usize,
-    batches: mpsc::Sender<Result<Vec<Recorded>, StoreError>>,
-) {
-    while after < head {
-        let mut batch = store.read_all(after, limit).await;
-        if let Ok(events) = &mut batch {
-            events.truncate(events.partition_point(|event| event.position <= head));
-            match events.last() {
-                Some(last) => after = last.position,
-                None => return,
-            }
-        }
-        let failed = batch.is_err();
-        if batches.send(batch).await.is_err() || failed {
-            return;
-        }
     }
 }

@@ -1,20 +1,20 @@
-//! Tables of another version, rebuilt while they go on answering.
+//! Rebuilds the read models that are of another version while they keep answering.
 
 use tokio::sync::broadcast;
 use whence_projections::Purpose;
 
-use super::{Brought, LOOK_EVERY, Observer, Over, Runner, Trouble, next};
-use crate::engine::rebuild::{BATCH, Outcome, RebuildError, Replay};
+use super::{Observer, Runner, RunnerError, TailClosed, TailInput, WRITER_CHECK_INTERVAL, next};
+use crate::engine::rebuild::{BATCH, ProjectorOutcome, RebuildError, Replay};
 use crate::store::Batch;
 
 impl<O: Observer> Runner<O> {
-    /// Makes the tables of another version anew beside them. Until they are there, all tables stand
-    /// still and the caches do not. Whether this node still writes them.
+    /// Rebuilds the read models that are of another version, and returns whether this node is still the
+    /// writer. Until then no read model gets new events, and the observer is still shown what is committed.
     pub(super) async fn renew(
         &self,
         tail: &mut broadcast::Receiver<Batch>,
-    ) -> Result<Result<bool, Trouble>, Over> {
-        let outdated = match self.reads.outdated().await {
+    ) -> Result<Result<bool, RunnerError>, TailClosed> {
+        let outdated = match self.read_db.outdated().await {
             Ok(outdated) if outdated.is_empty() => return Ok(Ok(true)),
             Ok(outdated) => outdated,
             Err(error) => return Ok(Err(error.into())),
@@ -22,54 +22,55 @@ impl<O: Observer> Runner<O> {
         let names = outdated.join(", ");
         tracing::warn!("{names}: the tables are of another version and are rebuilt");
         self.progress.stop(format!("{names}: the tables are of another version and are rebuilt"));
-        let rebuilding = self.hear_during(tail, Box::pin(self.rebuild(&outdated))).await?;
+        let rebuilding = self.observe_during(tail, Box::pin(self.rebuild(&outdated))).await?;
         if let Ok(true) = rebuilding {
             tracing::info!("{names}: the tables are rebuilt");
         }
         Ok(rebuilding)
     }
 
-    /// Whether it is done: not when another node writes the tables by now.
-    async fn rebuild(&self, names: &[&'static str]) -> Result<bool, Trouble> {
+    /// Rebuilds these read models; returns false when another node has become the writer meanwhile.
+    async fn rebuild(&self, names: &[&'static str]) -> Result<bool, RunnerError> {
         let Some(store) = self.store.upgrade() else { return Ok(false) };
         let rebuilding = async {
             let purpose = Purpose::Rebuild;
-            let replay = Replay::open(&store, &self.reads, purpose, names, BATCH).await?;
+            let replay = Replay::open(&store, &self.read_db, purpose, names, BATCH).await?;
             let mut noted = self.progress.note_rebuild(names);
             replay.rebuild(&mut |step| noted.at(step)).await
         };
         tokio::select! {
             done = rebuilding => {
-                let _: Vec<Outcome> = done.map_err(|error: RebuildError| Trouble::from(error))?;
+                let _: Vec<ProjectorOutcome> = done.map_err(|error: RebuildError| RunnerError::from(error))?;
                 Ok(true)
             }
-            lost = self.until_it_leads_no_more() => lost,
+            lost = self.until_not_writer() => lost,
         }
     }
 
-    /// Who writes the tables says so every now and then, or the lock is lost.
-    async fn until_it_leads_no_more(&self) -> Result<bool, Trouble> {
+    /// Claims the writing again and again, as the writer has to lest its lock is lost, and returns when
+    /// another node is the writer.
+    async fn until_not_writer(&self) -> Result<bool, RunnerError> {
         loop {
-            tokio::time::sleep(LOOK_EVERY).await;
-            if !self.reads.claim_writer().await? {
+            tokio::time::sleep(WRITER_CHECK_INTERVAL).await;
+            if !self.read_db.claim_writer().await? {
                 return Ok(false);
             }
         }
     }
 
-    /// Tells the caches what is committed while something else is done.
-    pub(super) async fn hear_during<F: Future>(
+    /// Shows the observer what is committed while `work` runs, and returns the output of `work`.
+    pub(super) async fn observe_during<F: Future>(
         &self,
         tail: &mut broadcast::Receiver<Batch>,
         work: F,
-    ) -> Result<F::Output, Over> {
+    ) -> Result<F::Output, TailClosed> {
         let mut work = std::pin::pin!(work);
         loop {
             tokio::select! {
-                brought = next(tail) => match brought? {
-                    Brought::Events { events, .. } => self.observer.committed(&events),
-                    Brought::TooMuch => self.observer.lost(),
-                    Brought::Nothing => {}
+                input = next(tail) => match input? {
+                    TailInput::Events { events, .. } => self.observer.committed(&events),
+                    TailInput::Lagged => self.observer.lost(),
+                    TailInput::Idle => {}
                 },
                 done = &mut work => return Ok(done),
             }

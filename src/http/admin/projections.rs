@@ -61,7 +61,7 @@ pub(super) async fn rebuild(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
-    let names = rebuild::named(&[name]).map_err(|_| Problem::NotFound)?;
+    let names = rebuild::projectors_named(&[name]).map_err(|_| Problem::NotFound)?;
     let (begun, whether) = oneshot::channel();
     tracing::info!(operator = operator.name, "{}: a rebuild was asked for", names.join(", "));
     let answer = json!({ "rebuilding": names });

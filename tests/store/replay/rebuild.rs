@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
-use whence::engine::rebuild::{BATCH, Outcome, RebuildError, Replay, Step};
+use whence::engine::rebuild::{BATCH, ProjectorOutcome, RebuildError, Replay, Step};
 use whence::infra::random::random_bytes;
 use whence::store::EventStore;
 use whence_events::{Event, Recorded};
@@ -51,16 +51,20 @@ async fn rebuild(
     log: &Arc<dyn EventStore>,
     reads: &ReadDb,
     batch: usize,
-) -> Result<Vec<Outcome>, RebuildError> {
+) -> Result<Vec<ProjectorOutcome>, RebuildError> {
     let replay = Replay::open(log, reads, Purpose::Rebuild, &names(), batch).await?;
     replay.rebuild(&mut |_| ()).await
 }
 
 /// A database that did not answer in time is asked again, as people do.
-async fn until_done(log: &Arc<dyn EventStore>, reads: &ReadDb, batch: usize) -> Vec<Outcome> {
+async fn until_done(
+    log: &Arc<dyn EventStore>,
+    reads: &ReadDb,
+    batch: usize,
+) -> Vec<ProjectorOutcome> {
     for _ in 0..20 {
         match rebuild(log, reads, batch).await {
-            Err(RebuildError::Tables(ProjectError::TimedOut) | RebuildError::UnderWay(_)) => {}
+            Err(RebuildError::ReadModels(ProjectError::TimedOut) | RebuildError::UnderWay(_)) => {}
             done => return done.unwrap(),
         }
     }
@@ -156,7 +160,7 @@ fn served(tables: &Tables, live: usize, events: usize) -> (Arc<dyn EventStore>, 
     (log.clone(), log, reads)
 }
 
-fn lines(outcomes: &[Outcome]) -> Vec<String> {
+fn lines(outcomes: &[ProjectorOutcome]) -> Vec<String> {
     let found = outcomes.iter().filter_map(|outcome| outcome.differences.as_ref());
     found.flat_map(|found| found.first.clone()).collect()
 }

@@ -1,0 +1,32 @@
+//! Runs the commands that several parts of a service share.
+
+use whence_events::{StreamId, UserId};
+
+use crate::app::App;
+use crate::domain::name::{Name, NameTaken, ReserveName};
+use crate::domain::user::{User, UserCommand, UserRejection};
+use crate::engine::handler::{Context, HandleError};
+
+impl App {
+    /// Reserves a name for a user.
+    pub(crate) async fn reserve(
+        &self,
+        name: &StreamId,
+        owner: UserId,
+        context: &Context,
+    ) -> Result<(), HandleError<NameTaken>> {
+        self.engine.handler.run::<Name>(name, &ReserveName { owner }, context).await.map(drop)
+    }
+
+    /// Runs a command on a user and returns whether it changed anything.
+    pub(crate) async fn run_user(
+        &self,
+        user_id: UserId,
+        command: &UserCommand,
+        context: &Context,
+    ) -> Result<bool, HandleError<UserRejection>> {
+        let decided =
+            self.engine.handler.run::<User>(&StreamId::User(user_id), command, context).await?;
+        Ok(!decided.events.is_empty())
+    }
+}
