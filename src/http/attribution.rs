@@ -21,7 +21,7 @@ use super::bearer::BearerUser;
 use super::client::ClientFacts;
 use super::email_login::clear_ref_code_cookie;
 use super::error::Problem;
-use super::extract::{Asked, session_token};
+use super::extract::{RequestContext, session_token};
 use crate::app::App;
 use crate::app::attribution::{Candidate, LandingCookies};
 use crate::app::sessions::Session;
@@ -35,13 +35,13 @@ use crate::infra::hash::sha256;
 pub(super) async fn attribute(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
-    asked: Asked,
+    request: RequestContext,
     facts: ClientFacts,
 ) -> Result<Response, Problem> {
     // On 401 the cookie stays: a stale session must not destroy a credit.
     let token = session_token(&headers, &app).ok_or(Problem::Unauthenticated)?;
-    let decided = match app.sessions.get(&token, asked.now).await {
-        Ok(Some(session)) => decide(&app, &session, &headers, &asked, &facts).await,
+    let decided = match app.sessions.get(&token, request.now).await {
+        Ok(Some(session)) => decide(&app, &session, &headers, &request, &facts).await,
         Ok(None) => return Err(Problem::Unauthenticated),
         Err(error) => Err(Undecided::Failed(with_causes(&error))),
     };
@@ -74,7 +74,7 @@ async fn decide(
     app: &App,
     session: &Session,
     headers: &HeaderMap,
-    asked: &Asked,
+    request: &RequestContext,
     facts: &ClientFacts,
 ) -> Result<(), Undecided> {
     let brought = LandingCookies {
@@ -88,9 +88,9 @@ async fn decide(
         client: &facts.client,
         country: facts.country,
     };
-    let attempt = Box::new(app.attempt(candidate, &brought, Via::Attribute, asked.now).await);
+    let attempt = Box::new(app.attempt(candidate, &brought, Via::Attribute, request.now).await);
     let command = UserCommand::AttributeReferral { user_id, attempt };
-    let context = asked.context(Actor::Owner);
+    let context = request.context(Actor::Owner);
     let stream = StreamId::User(user_id);
     let done = match app.engine.handler.run::<User>(&stream, &command, &context).await {
         Ok(done) => done,
@@ -116,11 +116,11 @@ pub(super) async fn snapshot(
     State(app): State<Arc<App>>,
     BearerUser(session): BearerUser,
     headers: HeaderMap,
-    asked: Asked,
+    request: RequestContext,
 ) -> Result<Response, Problem> {
     let user_id = session.user.user_id;
     let snapshot = app.engine.read_db.snapshot(user_id).await?.ok_or(Problem::UserNotFound)?;
-    let is_final = is_final(&app, &snapshot, asked.now);
+    let is_final = is_final(&app, &snapshot, request.now);
     let data = SnapshotBody::of(&app, user_id, snapshot).await?;
     let body = serde_json::to_vec(&json!({ "success": true, "data": data }))
         .map_err(|_| Problem::Internal)?;

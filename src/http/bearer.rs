@@ -11,7 +11,7 @@ use http::{HeaderMap, HeaderValue};
 use serde_json::json;
 
 use super::error::Problem;
-use super::extract::{Asked, SignedIn, check_csrf};
+use super::extract::{RequestContext, SignedIn, check_csrf};
 use crate::app::App;
 use crate::app::sessions::Session;
 
@@ -48,11 +48,11 @@ pub(super) async fn token(
     State(app): State<Arc<App>>,
     SignedIn { session, token }: SignedIn,
     headers: HeaderMap,
-    asked: Asked,
+    request: RequestContext,
 ) -> Result<Response, Problem> {
     check_csrf(&headers, &app, &token)?;
     let (access_token, expires_in) =
-        app.access_tokens.issue(&session, asked.now).map_err(|error| {
+        app.access_tokens.issue(&session, request.now).map_err(|error| {
             tracing::error!(%error, "an access token could not be signed");
             Problem::Internal
         })?;

@@ -16,7 +16,7 @@ use whence_events::{
 
 use super::client::ClientFacts;
 use super::error::Problem;
-use super::extract::{Asked, Body, refuse_cross_site};
+use super::extract::{Body, RequestContext, refuse_cross_site};
 use super::session::UserBody;
 use super::session_cookies;
 use crate::app::App;
@@ -52,13 +52,13 @@ pub(super) struct VerifyBody {
 /// `POST /v1/auth/email/start`
 pub(super) async fn start(
     State(app): State<Arc<App>>,
-    asked: Asked,
+    request: RequestContext,
     facts: ClientFacts,
     Body(body): Body<StartBody>,
 ) -> Result<Response, Problem> {
     let email = EmailAddress::parse(body.email.as_deref().unwrap_or_default())
         .map_err(|_| Problem::InvalidEmail)?;
-    let now = asked.now;
+    let now = request.now;
     let limited = app.rate_limits.start(facts.client.ip, now);
     limited.map_err(|until| Problem::rate_limited(now, until))?;
     let (request_id, code) = (new_request_id(), OneTimeCode::generate());
@@ -70,7 +70,7 @@ pub(super) async fn start(
         code_mac: code.mac(request_id, &app.engine.keys),
         client: facts.client.clone(),
     });
-    let context = asked.context(Actor::Visitor);
+    let context = request.context(Actor::Visitor);
     let done = match app.engine.handler.run::<Mailbox>(&stream, &command, &context).await {
         Err(HandleError::Rejected(MailboxRejection::Throttled { until })) => {
             return Err(Problem::rate_limited(now, until));
@@ -104,7 +104,7 @@ pub(super) async fn start(
 /// `POST /v1/auth/email/verify`
 pub(super) async fn verify(
     State(app): State<Arc<App>>,
-    asked: Asked,
+    request: RequestContext,
     facts: ClientFacts,
     headers: HeaderMap,
     Body(body): Body<VerifyBody>,
@@ -114,21 +114,21 @@ pub(super) async fn verify(
     let request_id: RequestId =
         body.request_id.unwrap_or_default().parse().map_err(|_| Problem::InvalidRequest)?;
     let code = OneTimeCode::parse(&body.code.unwrap_or_default()).ok_or(Problem::InvalidCode)?;
-    let limited = app.rate_limits.verify(facts.client.ip, asked.now);
-    limited.map_err(|until| Problem::rate_limited(asked.now, until))?;
+    let limited = app.rate_limits.verify(facts.client.ip, request.now);
+    limited.map_err(|until| Problem::rate_limited(request.now, until))?;
     // 1. The address's stream: is the code right, and whose is the address?
-    let verified = verify_code(&app, &asked, request_id, &code).await?;
+    let verified = verify_code(&app, &request, request_id, &code).await?;
     // 2. The user's stream: register if new, open the session. A process that dies between the two
     //    leaves an address that belongs to a user who registers at the next login.
     let brought = LandingCookies {
         ref_code: read_ref_code(&app.engine.keys.cookie, &headers),
         first_touch: read_first_touch(&app.engine.keys.cookie, &headers),
     };
-    let opened = open_session(&app, &asked, facts, &verified, &brought).await;
+    let opened = open_session(&app, &request, facts, &verified, &brought).await;
     let (token, mut response) = opened.map_err(|_| Problem::SessionIssueFailed)?;
     let headers = response.headers_mut();
-    let expires_at = asked.now + SESSION_IDLE;
-    for cookie in session_cookies::set(&app, &token, asked.now, expires_at) {
+    let expires_at = request.now + SESSION_IDLE;
+    for cookie in session_cookies::set(&app, &token, request.now, expires_at) {
         headers.append(SET_COOKIE, cookie);
     }
     if brought.ref_code.is_some() {
@@ -151,19 +151,19 @@ struct Verified {
 
 async fn verify_code(
     app: &App,
-    asked: &Asked,
+    request: &RequestContext,
     request_id: RequestId,
     code: &OneTimeCode,
 ) -> Result<Verified, Problem> {
     let email_key = find_login(app, request_id).await?.ok_or(Problem::InvalidRequest)?;
     let stream = StreamId::Mailbox(email_key);
     let command = MailboxCommand::VerifyCode(VerifyCode {
-        now: asked.now,
+        now: request.now,
         request_id,
         code_mac: code.mac(request_id, &app.engine.keys),
         fresh_user: new_user_id(),
     });
-    let context = asked.context(Actor::Visitor);
+    let context = request.context(Actor::Visitor);
     let done = app.engine.handler.run::<Mailbox>(&stream, &command, &context).await?;
     for event in &done.events {
         match event {
@@ -203,7 +203,7 @@ async fn find_login(app: &App, request_id: RequestId) -> Result<Option<EmailKey>
 
 async fn open_session(
     app: &App,
-    asked: &Asked,
+    request: &RequestContext,
     facts: ClientFacts,
     verified: &Verified,
     brought: &LandingCookies,
@@ -213,14 +213,14 @@ async fn open_session(
     let attempt = match brought.ref_code {
         Some(_) => {
             let candidate = Candidate { user_id, email, client: &client, country };
-            Some(app.attempt(candidate, brought, Via::Verify, asked.now).await)
+            Some(app.attempt(candidate, brought, Via::Verify, request.now).await)
         }
         None => None,
     };
     let token = SessionToken::generate();
-    let origin = app.origin(brought.first_touch.as_ref(), device_class, country, asked.now).await;
+    let origin = app.origin(brought.first_touch.as_ref(), device_class, country, request.now).await;
     let command = UserCommand::OpenSession(Box::new(OpenSession {
-        now: asked.now,
+        now: request.now,
         user_id,
         email: email.clone(),
         email_key: verified.email_key,
@@ -235,7 +235,7 @@ async fn open_session(
     }));
     let stream = StreamId::User(user_id);
     let done =
-        app.engine.handler.run::<User>(&stream, &command, &asked.context(Actor::Owner)).await;
+        app.engine.handler.run::<User>(&stream, &command, &request.context(Actor::Owner)).await;
     let done = done.map_err(|error| {
         tracing::error!(error = %crate::infra::errors::with_causes(&error), "no session after a verified code");
         Problem::SessionIssueFailed
@@ -245,7 +245,7 @@ async fn open_session(
     if let Some(registered_at) = registered_at.filter(|_| is_new) {
         return Ok((token, UserBody::fresh(user_id, email, registered_at).into_response()));
     }
-    let session = app.sessions.find(token.id, asked.now).await?;
+    let session = app.sessions.find(token.id, request.now).await?;
     let session = session.ok_or(Problem::SessionIssueFailed)?;
     Ok((token, UserBody::of(&session.user).into_response()))
 }

@@ -25,19 +25,19 @@ use crate::infra::tokens::SessionToken;
 pub(super) struct RequestIdentity(pub(super) CorrelationId);
 
 /// When a request came, and under which id.
-pub(super) struct Asked {
+pub(super) struct RequestContext {
     pub(super) now: Timestamp,
     pub(super) id: CorrelationId,
 }
 
-impl Asked {
+impl RequestContext {
     /// A context for a command on behalf of `actor`.
     pub(super) fn context(&self, actor: Actor) -> Context {
         Context::of_request(self.id, actor)
     }
 }
 
-impl FromRequestParts<Arc<App>> for Asked {
+impl FromRequestParts<Arc<App>> for RequestContext {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {

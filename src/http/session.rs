@@ -12,7 +12,7 @@ use serde_json::json;
 use whence_events::{Actor, EmailAddress, RevokeReason, StreamId, Timestamp, UserId};
 
 use super::error::Problem;
-use super::extract::{Asked, SignedIn, check_csrf, refuse_cross_site, session_token};
+use super::extract::{RequestContext, SignedIn, check_csrf, refuse_cross_site, session_token};
 use super::session_cookies;
 use crate::app::App;
 use crate::app::sessions;
@@ -75,7 +75,7 @@ impl IntoResponse for UserBody<'_> {
 pub(super) async fn me(
     State(app): State<Arc<App>>,
     SignedIn { session, token }: SignedIn,
-    asked: Asked,
+    request: RequestContext,
 ) -> Response {
     #[derive(Serialize)]
     struct Me<'a> {
@@ -84,8 +84,8 @@ pub(super) async fn me(
     }
     let provider = session.user.provider.as_str();
     let mut response = Json(Me { user: UserBody::of(&session.user), provider }).into_response();
-    if needs_extension(session.expires_at, asked.now) {
-        extend(&app, &session, &token, &asked, &mut response).await;
+    if needs_extension(session.expires_at, request.now) {
+        extend(&app, &session, &token, &request, &mut response).await;
     }
     response
 }
@@ -95,19 +95,19 @@ async fn extend(
     app: &App,
     session: &Session,
     token: &SessionToken,
-    asked: &Asked,
+    request: &RequestContext,
     response: &mut Response,
 ) {
-    let command = UserCommand::ExtendSession { now: asked.now, session_id: session.session_id };
+    let command = UserCommand::ExtendSession { now: request.now, session_id: session.session_id };
     let stream = StreamId::User(session.user.user_id);
     let done =
-        app.engine.handler.run::<User>(&stream, &command, &asked.context(Actor::Owner)).await;
+        app.engine.handler.run::<User>(&stream, &command, &request.context(Actor::Owner)).await;
     let Some(whence_events::UserEvent::SessionExtended(extended)) =
         done.ok().and_then(|done| done.events.into_iter().next())
     else {
         return;
     };
-    for cookie in session_cookies::set(app, token, asked.now, extended.expires_at) {
+    for cookie in session_cookies::set(app, token, request.now, extended.expires_at) {
         response.headers_mut().append(SET_COOKIE, cookie);
     }
 }
@@ -116,7 +116,7 @@ async fn extend(
 pub(super) async fn logout(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
-    asked: Asked,
+    request: RequestContext,
 ) -> Result<Response, Problem> {
     // Before all else: a form that another site posts carries no Lax cookie, but browsers take the
     // cookies of the answer, and clearing them would log its visitors out.
@@ -125,7 +125,7 @@ pub(super) async fn logout(
         // Also for a session that is gone: the token proves itself.
         check_csrf(&headers, &app, &token)?;
         // The cookie stays when this fails, so that the client can try again.
-        end(&app, &token, &asked).await.map_err(|_| Problem::LogoutFailed)?;
+        end(&app, &token, &request).await.map_err(|_| Problem::LogoutFailed)?;
     }
     let mut response = Json(json!({ "ok": true })).into_response();
     for cookie in session_cookies::clear(&app.config) {
@@ -134,12 +134,12 @@ pub(super) async fn logout(
     Ok(response)
 }
 
-async fn end(app: &App, token: &SessionToken, asked: &Asked) -> Result<(), Problem> {
-    let Some(session) = app.sessions.get(token, asked.now).await? else { return Ok(()) };
+async fn end(app: &App, token: &SessionToken, request: &RequestContext) -> Result<(), Problem> {
+    let Some(session) = app.sessions.get(token, request.now).await? else { return Ok(()) };
     let command =
         UserCommand::RevokeSession { session_id: session.session_id, reason: RevokeReason::Logout };
     let stream = StreamId::User(session.user.user_id);
-    match app.engine.handler.run::<User>(&stream, &command, &asked.context(Actor::Owner)).await {
+    match app.engine.handler.run::<User>(&stream, &command, &request.context(Actor::Owner)).await {
         Ok(done) => {
             // So that the next request, on whatever connection, finds it gone, also when the read
             // models do not make it in time.

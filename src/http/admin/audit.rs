@@ -15,7 +15,7 @@ use super::users::user_id;
 use crate::app::App;
 use crate::engine::proof::Signer;
 use crate::http::error::Problem;
-use crate::http::extract::Asked;
+use crate::http::extract::RequestContext;
 use crate::insight::audit;
 use crate::insight::audit::{Attribution, CodeStory, Decisions, Line, Show, UserStory, Wanted};
 
@@ -35,39 +35,39 @@ pub(super) struct Eyes {
 pub(super) async fn user(
     operator: Operator,
     State(app): State<Arc<App>>,
-    asked: Asked,
+    request: RequestContext,
     Path(id): Path<String>,
     eyes: Result<Query<Eyes>, QueryRejection>,
 ) -> Result<Json<UserStory>, Problem> {
-    story(&operator, &app, &asked, &id, eyes).await.map(Json)
+    story(&operator, &app, &request, &id, eyes).await.map(Json)
 }
 
 /// `GET /v1/admin/users/{id}/timeline`
 pub(super) async fn timeline(
     operator: Operator,
     State(app): State<Arc<App>>,
-    asked: Asked,
+    request: RequestContext,
     Path(id): Path<String>,
     eyes: Result<Query<Eyes>, QueryRejection>,
 ) -> Result<Json<Vec<Line>>, Problem> {
-    Ok(Json(story(&operator, &app, &asked, &id, eyes).await?.timeline))
+    Ok(Json(story(&operator, &app, &request, &id, eyes).await?.timeline))
 }
 
 /// `GET /v1/admin/users/{id}/attribution`
 pub(super) async fn attribution(
     operator: Operator,
     State(app): State<Arc<App>>,
-    asked: Asked,
+    request: RequestContext,
     Path(id): Path<String>,
     eyes: Result<Query<Eyes>, QueryRejection>,
 ) -> Result<Json<Attribution>, Problem> {
-    Ok(Json(story(&operator, &app, &asked, &id, eyes).await?.attribution))
+    Ok(Json(story(&operator, &app, &request, &id, eyes).await?.attribution))
 }
 
 async fn story(
     operator: &Operator,
     app: &App,
-    asked: &Asked,
+    request: &RequestContext,
     id: &str,
     eyes: Result<Query<Eyes>, QueryRejection>,
 ) -> Result<UserStory, Problem> {
@@ -75,7 +75,7 @@ async fn story(
     let Query(eyes) =
         eyes.map_err(|_| Problem::InvalidParameter("open_personal_data is true or false."))?;
     let show = Show::open_if(eyes.open_personal_data);
-    let context = asked.context(operator.actor());
+    let context = request.context(operator.actor());
     Ok(audit::user(&app.engine, user_id, show, &context).await?)
 }
 
@@ -83,24 +83,24 @@ async fn story(
 pub(super) async fn code(
     operator: Operator,
     State(app): State<Arc<App>>,
-    asked: Asked,
+    request: RequestContext,
     Path(code): Path<String>,
 ) -> Result<Json<CodeStory>, Problem> {
     let code: ReferralCode =
         code.parse().map_err(|_| Problem::InvalidParameter("This is not a referral code."))?;
-    let context = asked.context(operator.actor());
-    Ok(Json(audit::code(&app.engine, &code, asked.now, Show::Masked, &context).await?))
+    let context = request.context(operator.actor());
+    Ok(Json(audit::code(&app.engine, &code, request.now, Show::Masked, &context).await?))
 }
 
 /// `GET /v1/admin/users/{id}/bundle`
 pub(super) async fn user_bundle(
     operator: Operator,
     State(app): State<Arc<App>>,
-    asked: Asked,
+    request: RequestContext,
     Path(id): Path<String>,
     eyes: Result<Query<Eyes>, QueryRejection>,
 ) -> Result<Response, Problem> {
-    let story = story(&operator, &app, &asked, &id, eyes).await?;
+    let story = story(&operator, &app, &request, &id, eyes).await?;
     bundle(&app, &story.places(), &story).await
 }
 
@@ -108,11 +108,11 @@ pub(super) async fn user_bundle(
 pub(super) async fn code_bundle(
     operator: Operator,
     state: State<Arc<App>>,
-    asked: Asked,
+    request: RequestContext,
     path: Path<String>,
 ) -> Result<Response, Problem> {
     let app = state.0.clone();
-    let Json(story) = code(operator, state, asked, path).await?;
+    let Json(story) = code(operator, state, request, path).await?;
     bundle(&app, &story.places(), &story).await
 }
 
@@ -148,14 +148,14 @@ pub(super) struct Time {
 pub(super) async fn referrals(
     operator: Operator,
     State(app): State<Arc<App>>,
-    asked: Asked,
+    request: RequestContext,
     time: Result<Query<Time>, QueryRejection>,
 ) -> Result<Json<Decisions>, Problem> {
     let Query(time) = time.map_err(|_| Problem::InvalidParameter("after is a position."))?;
     let range = audit::range(time.from.as_deref(), time.to.as_deref()).map_err(|_| {
         Problem::InvalidParameter("from and to are days or moments (RFC 3339), from before to.")
     })?;
-    let context = asked.context(operator.actor());
+    let context = request.context(operator.actor());
     Ok(Json(audit::referrals(&app.engine, range, time.after, &context).await?))
 }
 
@@ -174,7 +174,7 @@ pub(super) struct Which {
 pub(super) async fn events(
     operator: Operator,
     State(app): State<Arc<App>>,
-    asked: Asked,
+    request: RequestContext,
     which: Result<Query<Which>, QueryRejection>,
 ) -> Result<Json<audit::Events>, Problem> {
     let Query(which) =
@@ -186,6 +186,6 @@ pub(super) async fn events(
     let stream = which.stream.map(|stream| stream.parse::<StreamId>()).transpose();
     let stream = stream.map_err(|_| Problem::InvalidParameter("This is no stream of ours."))?;
     let wanted = Wanted { after: which.after, limit, stream, event_type: which.event_type };
-    let context = asked.context(operator.actor());
+    let context = request.context(operator.actor());
     Ok(Json(audit::events(&app.engine, &wanted, Show::Masked, &context).await?))
 }

@@ -12,7 +12,7 @@ use super::operator::Operator;
 use crate::app::App;
 use crate::app::erasure::{EraseError, Erasure, Subject};
 use crate::http::error::Problem;
-use crate::http::extract::{Asked, Body};
+use crate::http::extract::{Body, RequestContext};
 
 /// Body of a search.
 #[derive(Deserialize)]
@@ -24,11 +24,11 @@ pub(super) struct Find {
 pub(super) async fn find(
     operator: Operator,
     State(app): State<Arc<App>>,
-    asked: Asked,
+    request: RequestContext,
     Body(body): Body<Find>,
 ) -> Result<Json<Value>, Problem> {
     let email = EmailAddress::parse(&body.email).map_err(|_| Problem::InvalidEmail)?;
-    let context = asked.context(operator.actor());
+    let context = request.context(operator.actor());
     let user_id = crate::insight::audit::find(&app.engine, &email, &context).await?;
     Ok(Json(json!({ "user_id": user_id })))
 }
@@ -37,11 +37,11 @@ pub(super) async fn find(
 pub(super) async fn erase(
     operator: Operator,
     State(app): State<Arc<App>>,
-    asked: Asked,
+    request: RequestContext,
     Path(id): Path<String>,
 ) -> Result<Json<Erasure>, Problem> {
     let subject = Subject { user_id: user_id(&id)?, email_key: None };
-    match app.erase(subject, &asked.context(operator.actor())).await {
+    match app.erase(subject, &request.context(operator.actor())).await {
         Ok(erasure) => Ok(Json(erasure)),
         Err(EraseError::NoSuchUser) => Err(Problem::UserNotFound),
         Err(EraseError::Interrupted(error)) => Err(error.into()),

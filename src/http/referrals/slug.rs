@@ -15,7 +15,7 @@ use crate::domain::name::{Name, NameTaken, ReserveName};
 use crate::domain::user::{User, UserCommand, UserRejection};
 use crate::engine::handler::HandleError;
 use crate::http::error::Problem;
-use crate::http::extract::{Asked, Body, SignedIn, check_csrf};
+use crate::http::extract::{Body, RequestContext, SignedIn, check_csrf};
 
 /// What nobody may be called: it could be taken for the service's own word.
 const RESERVED: &[&str] = &[
@@ -79,17 +79,17 @@ pub(crate) async fn choose(
     State(app): State<Arc<App>>,
     SignedIn { session, token }: SignedIn,
     headers: HeaderMap,
-    asked: Asked,
+    request: RequestContext,
     Body(body): Body<SlugBody>,
 ) -> Result<Response, Problem> {
     check_csrf(&headers, &app, &token)?;
     let code = parse_slug(body.slug.as_deref().unwrap_or_default())?;
-    let (user_id, now) = (session.user.user_id, asked.now);
+    let (user_id, now) = (session.user.user_id, request.now);
     let stream = StreamId::User(user_id);
     // Before the name is taken for ever: would the user's own stream refuse it?
     let user = app.engine.handler.load::<User>(&stream).await?.state;
-    user.may_choose_code(now).map_err(|rejection| too_many(rejection, &asked))?;
-    let context = asked.context(Actor::Owner);
+    user.may_choose_code(now).map_err(|rejection| too_many(rejection, &request))?;
+    let context = request.context(Actor::Owner);
     let reserve = ReserveName { owner: user_id };
     match app.engine.handler.run::<Name>(&StreamId::code(&code), &reserve, &context).await {
         Ok(_) => {}
@@ -99,7 +99,7 @@ pub(crate) async fn choose(
     let kind = CodeKind::Custom;
     let issue = UserCommand::IssueReferralCode { now, code: code.clone(), kind };
     let done = match app.engine.handler.run::<User>(&stream, &issue, &context).await {
-        Err(HandleError::Rejected(rejection)) => return Err(too_many(rejection, &asked)),
+        Err(HandleError::Rejected(rejection)) => return Err(too_many(rejection, &request)),
         done => done?,
     };
     app.progress.wait_for(done.position).await;
@@ -112,7 +112,7 @@ pub(crate) async fn give_up(
     State(app): State<Arc<App>>,
     SignedIn { session, token }: SignedIn,
     headers: HeaderMap,
-    asked: Asked,
+    request: RequestContext,
 ) -> Result<Response, Problem> {
     check_csrf(&headers, &app, &token)?;
     let stream = StreamId::User(session.user.user_id);
@@ -120,7 +120,11 @@ pub(crate) async fn give_up(
     if let Some(current) = user.current_code(CodeKind::Custom) {
         let (code, reason) = (current.code.clone(), "owner".to_owned());
         let disable = UserCommand::DisableReferralCode { code, reason };
-        match app.engine.handler.run::<User>(&stream, &disable, &asked.context(Actor::Owner)).await
+        match app
+            .engine
+            .handler
+            .run::<User>(&stream, &disable, &request.context(Actor::Owner))
+            .await
         {
             // Another call was faster.
             Err(HandleError::Rejected(UserRejection::NoSuchCode)) => {}
@@ -132,9 +136,9 @@ pub(crate) async fn give_up(
     Ok(Json(json!({ "ok": true })).into_response())
 }
 
-fn too_many(rejection: UserRejection, asked: &Asked) -> Problem {
+fn too_many(rejection: UserRejection, request: &RequestContext) -> Problem {
     if let UserRejection::TooManyCodes { until } = rejection {
-        return Problem::rate_limited(asked.now, until);
+        return Problem::rate_limited(request.now, until);
     }
     HandleError::Rejected(rejection).into()
 }
