@@ -40,7 +40,7 @@ pub(crate) enum Problem {
     InvalidParameter(&'static str),
     NotFound,
     MethodNotAllowed,
-    /// What was asked of a report cannot be answered; [`Told`] says why.
+    /// What was asked of a report cannot be answered; [`ProblemWithDetail`] says why.
     InvalidQuery,
     /// The log holds an event of a newer version.
     UnknownEvent,
@@ -218,16 +218,16 @@ impl IntoResponse for Problem {
 
 /// A problem, and a sentence about this very case in the place of the general one.
 #[derive(Clone, Debug)]
-pub(crate) struct Told(pub(crate) Problem, pub(crate) String);
+pub(crate) struct ProblemWithDetail(pub(crate) Problem, pub(crate) String);
 
-impl Told {
+impl ProblemWithDetail {
     /// In the general words.
     pub(crate) fn plain(problem: Problem) -> Self {
         Self(problem, problem.parts().2.to_owned())
     }
 }
 
-impl IntoResponse for Told {
+impl IntoResponse for ProblemWithDetail {
     fn into_response(self) -> Response {
         let mut response = self.0.into_response();
         response.extensions_mut().insert(self);
@@ -259,8 +259,8 @@ pub(super) fn render(response: Response, family: Family, id: CorrelationId) -> R
         return response;
     };
     let (status, code, message) = problem.parts();
-    let told = response.extensions().get::<Told>();
-    let message = told.map_or(message, |Told(_, sentence)| sentence);
+    let told = response.extensions().get::<ProblemWithDetail>();
+    let message = told.map_or(message, |ProblemWithDetail(_, sentence)| sentence);
     let body = if family == Family::Portal {
         let (code, i18n_key) = problem.portal();
         json!({

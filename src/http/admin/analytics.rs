@@ -11,7 +11,7 @@ use whence_projections::report::{InvalidQuery, Query, QueryText, Table, View};
 
 use super::operator::Operator;
 use crate::app::App;
-use crate::http::error::{Problem, Told};
+use crate::http::error::{Problem, ProblemWithDetail};
 use crate::http::limits::REPORT_WAIT;
 use crate::insight::report;
 use crate::insight::report::{ReportError, as_csv};
@@ -33,19 +33,20 @@ pub(super) async fn view(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
     RawQuery(query): RawQuery,
-) -> Result<Response, Told> {
-    let view = View::parse(&name).map_err(|error| Told(Problem::NotFound, error.to_string()))?;
+) -> Result<Response, ProblemWithDetail> {
+    let view = View::parse(&name)
+        .map_err(|error| ProblemWithDetail(Problem::NotFound, error.to_string()))?;
     let question = Question::parse(query.as_deref().unwrap_or_default())?;
     let query = Query::parse(view, &question.asked)?;
     let as_of = report::as_of(question.as_of.as_deref(), query.zone)?;
     let turn = tokio::time::timeout(REPORT_WAIT, ONE_AT_A_TIME.acquire()).await;
     let Ok(Ok(_turn)) = turn else {
         let sentence = "Another report is being made. Try again in a moment.";
-        return Err(Told(Problem::Unavailable, sentence.to_owned()));
+        return Err(ProblemWithDetail(Problem::Unavailable, sentence.to_owned()));
     };
     let analytics = report::fold(&*app.engine.store, &[view], as_of).await?;
     let table = tokio::task::spawn_blocking(move || analytics.table(view, &query)).await;
-    let table = table.map_err(|_| Told::plain(Problem::Internal))?;
+    let table = table.map_err(|_| ProblemWithDetail::plain(Problem::Internal))?;
     Ok(question.answer(&table))
 }
 
@@ -93,13 +94,13 @@ fn unknown_parameter(name: &str) -> String {
     )
 }
 
-impl From<InvalidQuery> for Told {
+impl From<InvalidQuery> for ProblemWithDetail {
     fn from(error: InvalidQuery) -> Self {
         Self(Problem::InvalidQuery, error.to_string())
     }
 }
 
-impl From<ReportError> for Told {
+impl From<ReportError> for ProblemWithDetail {
     fn from(error: ReportError) -> Self {
         match error {
             ReportError::Query(error) => error.into(),
