@@ -7,9 +7,9 @@ mod client;
 pub mod cookies;
 pub mod device;
 mod email_login;
+mod envelope;
 pub(crate) mod error;
 mod extract;
-mod frame;
 mod health;
 pub mod landing;
 pub mod limits;
@@ -29,12 +29,12 @@ use crate::domain::touch::{LandingRules, Visitor};
 use error::Problem;
 use landing::{ClientFacts, Landing, LandingSettings};
 
-pub use frame::Site;
+pub use envelope::Envelope;
 pub use serve::serve;
 
 /// Every route.
 #[must_use]
-pub fn router(app: Arc<App>) -> Site {
+pub fn router(app: Arc<App>) -> Envelope {
     let landing = Arc::new(landing(&app));
     let routes = Router::new()
         .route("/v1/auth/email/start", post(email_login::start))
@@ -58,7 +58,7 @@ pub fn router(app: Arc<App>) -> Site {
         .fallback(async || Problem::NotFound)
         .with_state(app.clone())
         .merge(landing::routes(landing));
-    Site::new(routes, app)
+    Envelope::new(routes, app)
 }
 
 /// The pick-up of landings, as a service's settings have it: around pages of your own, put a

@@ -12,11 +12,11 @@ use tokio::net::TcpListener;
 use tokio::sync::Semaphore;
 
 use super::client::Peer;
-use super::frame::Site;
+use super::envelope::Envelope;
 use super::limits::{HEADER_TIMEOUT, MAX_CONNECTIONS, MAX_HEAD, MAX_HEADERS, SHUTDOWN_TIMEOUT};
 
 /// Serves until `shutdown` comes, then lets open requests end.
-pub async fn serve(listener: TcpListener, site: Site, shutdown: impl Future<Output = ()>) {
+pub async fn serve(listener: TcpListener, envelope: Envelope, shutdown: impl Future<Output = ()>) {
     let mut builder = http1::Builder::new();
     builder
         .timer(TokioTimer::new())
@@ -32,10 +32,10 @@ pub async fn serve(listener: TcpListener, site: Site, shutdown: impl Future<Outp
             () = &mut shutdown => break,
         };
         let Some((stream, peer, place)) = accepted else { continue };
-        let site = site.clone();
+        let envelope = envelope.clone();
         let service = hyper::service::service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(Peer(peer));
-            let answer = site.clone().answer(request.map(axum::body::Body::new));
+            let answer = envelope.clone().answer(request.map(axum::body::Body::new));
             async { Ok::<_, Infallible>(answer.await) }
         });
         let connection = builder.serve_connection(TokioIo::new(stream), service);

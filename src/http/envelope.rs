@@ -28,12 +28,12 @@ const CSRF_TOKEN: HeaderName = HeaderName::from_static("x-csrf-token");
 /// All routes, with what surrounds every request. The frame is no layer of the router: those are
 /// boxed, once a route and once a request.
 #[derive(Clone)]
-pub struct Site {
+pub struct Envelope {
     routes: Router,
     app: Arc<App>,
 }
 
-impl Site {
+impl Envelope {
     pub(super) fn new(routes: Router, app: Arc<App>) -> Self {
         Self { routes: with_cors(routes, &app), app }
     }
