@@ -27,7 +27,7 @@ use axum::routing::{get, post};
 use crate::app::App;
 use crate::domain::touch::{LandingRules, Visitor};
 use error::Problem;
-use landing::{ClientFacts, Landing, LandingSettings};
+use landing::{Landing, LandingClient, LandingSettings};
 
 pub use envelope::Envelope;
 pub use serve::serve;
@@ -84,9 +84,9 @@ pub fn landing(app: &App) -> Landing {
         allowed_origins: origins.collect(),
     };
     let (config, geo) = (config.clone(), app.config.landing.geo.clone());
-    let lens = move |parts: &http::request::Parts| {
+    let identify_client = move |parts: &http::request::Parts| {
         let facts = client::ClientFacts::of(parts, &config, &geo);
-        ClientFacts {
+        LandingClient {
             ip: facts.client.ip,
             user_agent: facts.client.user_agent,
             visitor: Visitor {
@@ -98,5 +98,5 @@ pub fn landing(app: &App) -> Landing {
         }
     };
     let key = app.engine.keys.cookie.clone();
-    Landing::new(settings, key, app.clock.clone(), app.recorder.clone(), Arc::new(lens))
+    Landing::new(settings, key, app.clock.clone(), app.recorder.clone(), Arc::new(identify_client))
 }

@@ -42,7 +42,7 @@ pub use layer::{TouchLayer, TouchService};
 
 /// What is known of the client behind a request.
 #[derive(Clone, Debug, Default)]
-pub struct ClientFacts {
+pub struct LandingClient {
     /// Its address, as far as trusted proxies tell. It decides what is the same click, and goes no
     /// further.
     pub ip: Option<IpAddr>,
@@ -54,8 +54,8 @@ pub struct ClientFacts {
     pub https: bool,
 }
 
-/// How [`ClientFacts`] are found. Asked once a touch, never for other requests.
-pub type ClientLens = Arc<dyn Fn(&Parts) -> ClientFacts + Send + Sync>;
+/// How [`LandingClient`] are found. Asked once a touch, never for other requests.
+pub type ClientResolver = Arc<dyn Fn(&Parts) -> LandingClient + Send + Sync>;
 
 /// The operator's choices.
 #[derive(Clone, Debug)]
@@ -76,7 +76,7 @@ pub struct Landing {
     key: MacKey,
     clock: Clock,
     recorder: TouchRecorder,
-    lens: ClientLens,
+    identify_client: ClientResolver,
     clicks: Clicks,
     limit: Limit,
     ignored: [AtomicU64; Ignored::ALL.len()],
@@ -90,7 +90,7 @@ impl Landing {
         key: MacKey,
         clock: Clock,
         recorder: TouchRecorder,
-        lens: ClientLens,
+        identify_client: ClientResolver,
     ) -> Self {
         settings.cookies.window = settings.rules.window;
         let origins = settings.allowed_origins.iter();
@@ -105,7 +105,7 @@ impl Landing {
             key,
             clock,
             recorder,
-            lens,
+            identify_client,
             clicks: Clicks::new(),
             limit: Limit::new(TOUCHES_PER_CLIENT),
             ignored: Default::default(),
@@ -161,7 +161,7 @@ impl Landing {
     }
 
     /// Records a touch, which neither waits nor fails, and makes its cookies.
-    fn touch(&self, arrival: Arrival, client: &ClientFacts) -> SetCookies {
+    fn touch(&self, arrival: Arrival, client: &LandingClient) -> SetCookies {
         let now = self.clock.now();
         let again = arrival.code().is_some_and(|code| self.clicks.seen(code, client, now));
         let touch = arrival.touch(new_touch_id(), client.visitor);
@@ -184,8 +184,8 @@ impl Landing {
         cookies
     }
 
-    fn client(&self, parts: &Parts) -> ClientFacts {
-        (self.lens)(parts)
+    fn client(&self, parts: &Parts) -> LandingClient {
+        (self.identify_client)(parts)
     }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use quick_cache::sync::{Cache, EntryAction, EntryResult};
 use whence_events::{Mac, ReferralCode, Timestamp};
 
-use super::ClientFacts;
+use super::LandingClient;
 use crate::infra::keys::MacKey;
 
 /// How long the same client on the same code is one click.
@@ -28,7 +28,7 @@ impl Clicks {
 
     /// Whether this client was on this code within the hour; if not, the hour begins. It does not
     /// begin again with each click, so that a steady visitor counts once an hour.
-    pub(super) fn seen(&self, code: &ReferralCode, client: &ClientFacts, now: Timestamp) -> bool {
+    pub(super) fn seen(&self, code: &ReferralCode, client: &LandingClient, now: Timestamp) -> bool {
         // Without an address all clients of one browser version would be one.
         let Some(ip) = client.ip else {
             return false;
@@ -58,11 +58,11 @@ impl Clicks {
 mod tests {
     use super::*;
 
-    fn client(ip: &str, user_agent: &str) -> ClientFacts {
-        ClientFacts {
+    fn client(ip: &str, user_agent: &str) -> LandingClient {
+        LandingClient {
             ip: ip.parse().ok(),
             user_agent: Some(user_agent.to_owned()),
-            ..ClientFacts::default()
+            ..LandingClient::default()
         }
     }
 
@@ -96,7 +96,7 @@ mod tests {
     #[test]
     fn clients_without_an_address_are_never_taken_for_one() {
         let clicks = Clicks::new();
-        let nobody = ClientFacts::default();
+        let nobody = LandingClient::default();
         let now = Timestamp::from_micros(1);
         assert!(!clicks.seen(&code("abc"), &nobody, now));
         assert!(!clicks.seen(&code("abc"), &nobody, now));

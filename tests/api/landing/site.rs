@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use whence::domain::touch::{FirstTouch, Hosts, LandingRules, RecordedTouch, RefCode, Visitor};
 use whence::http::landing::cookies::{CookieSettings, decode_first_touch, decode_ref_code};
 use whence::http::landing::{
-    ClientFacts, Landing, LandingSettings, TouchLayer, TouchRecorder, routes,
+    Landing, LandingClient, LandingSettings, TouchLayer, TouchRecorder, routes,
 };
 use whence::infra::clock::Clock;
 use whence::infra::keys::MacKey;
@@ -130,9 +130,9 @@ fn app(landing: &Arc<Landing>) -> Router {
         .layer(TouchLayer::new(Arc::clone(landing)))
 }
 
-fn client_of(parts: &Parts) -> ClientFacts {
+fn client_of(parts: &Parts) -> LandingClient {
     let header = |name| parts.headers.get(name)?.to_str().ok().map(str::to_owned);
-    ClientFacts {
+    LandingClient {
         ip: Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1))),
         user_agent: header("user-agent"),
         visitor: Visitor {
