@@ -6,7 +6,6 @@ mod bearer;
 mod client;
 pub mod cookies;
 pub mod device;
-mod email_login;
 mod envelope;
 pub(crate) mod error;
 mod extract;
@@ -14,6 +13,7 @@ mod health;
 pub mod landing;
 pub mod limits;
 mod log_proof;
+mod login;
 mod referrals;
 mod serve;
 mod session;
@@ -37,8 +37,8 @@ pub use serve::serve;
 pub fn router(app: Arc<App>) -> Envelope {
     let landing = Arc::new(landing(&app));
     let routes = Router::new()
-        .route("/v1/auth/email/start", post(email_login::start))
-        .route("/v1/auth/email/verify", post(email_login::verify))
+        .route("/v1/auth/email/start", post(login::start))
+        .route("/v1/auth/email/verify", post(login::verify))
         .route("/v1/auth/me", get(session::me))
         .route("/v1/auth/logout", post(session::logout))
         .route("/v1/auth/attribute", post(attribution::attribute))

@@ -19,9 +19,9 @@ use whence_projections::Snapshot;
 
 use super::bearer::BearerUser;
 use super::client::ClientFacts;
-use super::email_login::clear_ref_code_cookie;
 use super::error::Problem;
 use super::extract::{RequestContext, session_token};
+use super::login::clear_ref_code_cookie;
 use crate::app::App;
 use crate::app::attribution::{Candidate, LandingCookies};
 use crate::app::sessions::Session;
