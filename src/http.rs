@@ -2,7 +2,6 @@
 
 mod admin;
 mod attribution;
-mod bearer;
 mod client;
 pub mod cookies;
 pub mod device;
@@ -18,6 +17,7 @@ mod referrals;
 mod serve;
 mod session;
 mod session_cookies;
+mod token;
 
 use std::sync::Arc;
 
@@ -42,12 +42,12 @@ pub fn router(app: Arc<App>) -> Envelope {
         .route("/v1/auth/me", get(session::me))
         .route("/v1/auth/logout", post(session::logout))
         .route("/v1/auth/attribute", post(attribution::attribute))
-        .route("/v1/auth/token", post(bearer::token))
+        .route("/v1/auth/token", post(token::issue))
         .route("/v1/referrals/me", get(referrals::me))
         .route("/v1/referrals/invitees", get(referrals::invitees))
         .route("/v1/referrals/code", post(referrals::slug::choose).delete(referrals::slug::give_up))
         .route("/api/v1/users/attribution", get(attribution::snapshot))
-        .route("/.well-known/jwks.json", get(bearer::jwks))
+        .route("/.well-known/jwks.json", get(token::jwks))
         .route("/v1/log/checkpoint", get(log_proof::checkpoint))
         .route("/v1/log/proof", get(log_proof::proof))
         .route("/v1/log/consistency", get(log_proof::consistency))

@@ -17,11 +17,11 @@ use whence_events::{
 };
 use whence_projections::Snapshot;
 
-use super::bearer::BearerUser;
 use super::client::ClientFacts;
 use super::error::Problem;
 use super::extract::{RequestContext, session_token};
 use super::login::clear_ref_code_cookie;
+use super::token::BearerUser;
 use crate::app::App;
 use crate::app::attribution::{Candidate, LandingCookies};
 use crate::app::sessions::Session;

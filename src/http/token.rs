@@ -44,7 +44,7 @@ fn bearer_token(headers: &HeaderMap) -> Option<&str> {
 }
 
 /// `POST /v1/auth/token`
-pub(super) async fn token(
+pub(super) async fn issue(
     State(app): State<Arc<App>>,
     SignedIn { session, token }: SignedIn,
     headers: HeaderMap,
