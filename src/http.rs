@@ -1,18 +1,22 @@
-//! The HTTP side: the route table, what surrounds every request, and the server.
+//! The HTTP API: the route table, the envelope around every request, and the server.
 
 mod admin;
 mod attribution;
 mod client;
 pub mod cookies;
+mod csrf;
 pub mod device;
 mod envelope;
 pub(crate) mod error;
+mod etag;
 mod extract;
 mod health;
 pub mod landing;
+mod landing_cookies;
 pub mod limits;
 mod log_proof;
 mod login;
+mod query;
 mod referrals;
 mod serve;
 mod session;
@@ -32,7 +36,7 @@ use landing::{Landing, LandingClient, LandingSettings};
 pub use envelope::Envelope;
 pub use serve::serve;
 
-/// Every route.
+/// Returns every route of the service, in the envelope that surrounds each request.
 #[must_use]
 pub fn router(app: Arc<App>) -> Envelope {
     let landing = Arc::new(landing(&app));
@@ -61,8 +65,8 @@ pub fn router(app: Arc<App>) -> Envelope {
     Envelope::new(routes, app)
 }
 
-/// The pick-up of landings, as a service's settings have it: around pages of your own, put a
-/// [`landing::TouchLayer`] over it.
+/// Returns the [`Landing`] of a service, by its settings. For landings on the pages of a Rust
+/// service, put a [`landing::TouchLayer`] with it around them.
 #[must_use]
 pub fn landing(app: &App) -> Landing {
     let config = &app.config;

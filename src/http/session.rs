@@ -1,4 +1,4 @@
-//! A browser's session: who am I, log me out.
+//! The session of a browser: who is logged in, and log-out.
 
 use std::sync::Arc;
 
@@ -11,8 +11,9 @@ use serde::Serialize;
 use serde_json::json;
 use whence_events::{Actor, EmailAddress, RevokeReason, StreamId, Timestamp, UserId};
 
+use super::csrf::{check_csrf, refuse_cross_site};
 use super::error::Problem;
-use super::extract::{RequestContext, SignedIn, check_csrf, refuse_cross_site, session_token};
+use super::extract::{RequestContext, SignedIn, session_token};
 use super::session_cookies;
 use crate::app::App;
 use crate::app::sessions;
@@ -21,7 +22,7 @@ use crate::domain::user::{User, UserCommand, needs_extension};
 use crate::engine::handler::HandleError;
 use crate::infra::tokens::SessionToken;
 
-/// A user as the console family shows them.
+/// A user in the shape of the console family.
 #[derive(Serialize)]
 pub(super) struct UserBody<'a> {
     id: UserId,
@@ -34,7 +35,7 @@ pub(super) struct UserBody<'a> {
 }
 
 impl<'a> UserBody<'a> {
-    /// Somebody who has just registered.
+    /// Returns the body of a user who has just registered.
     pub(super) fn fresh(id: UserId, email: &'a EmailAddress, at: Timestamp) -> Self {
         Self {
             id,
@@ -47,7 +48,7 @@ impl<'a> UserBody<'a> {
         }
     }
 
-    /// Somebody known.
+    /// Returns the body of a user as the read models have them.
     pub(super) fn of(user: &'a sessions::User) -> Self {
         Self {
             id: user.user_id,
@@ -64,14 +65,14 @@ impl<'a> UserBody<'a> {
 impl IntoResponse for UserBody<'_> {
     fn into_response(self) -> Response {
         #[derive(Serialize)]
-        struct Answer<'a> {
+        struct UserAnswer<'a> {
             user: UserBody<'a>,
         }
-        Json(Answer { user: self }).into_response()
+        Json(UserAnswer { user: self }).into_response()
     }
 }
 
-/// `GET /v1/auth/me`
+/// `GET /v1/auth/me`: answers the user who is logged in, and extends a session that is due.
 pub(super) async fn me(
     State(app): State<Arc<App>>,
     SignedIn { session, token }: SignedIn,
@@ -90,7 +91,7 @@ pub(super) async fn me(
     response
 }
 
-/// Sliding renewal. One that fails is tried again by the next call.
+/// Extends the session and sets its cookies again. When this fails, the next call tries again.
 async fn extend(
     app: &App,
     session: &Session,
@@ -112,17 +113,17 @@ async fn extend(
     }
 }
 
-/// `POST /v1/auth/logout`
+/// `POST /v1/auth/logout`: ends the session and takes its cookies away.
 pub(super) async fn logout(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
     request: RequestContext,
 ) -> Result<Response, Problem> {
-    // Before all else: a form that another site posts carries no Lax cookie, but browsers take the
-    // cookies of the answer, and clearing them would log its visitors out.
+    // First of all: a form that another site posts carries no Lax cookie, but browsers keep the
+    // cookies of the response, and clearing them would log that site's visitors out.
     refuse_cross_site(&headers)?;
     if let Some(token) = session_token(&headers, &app) {
-        // Also for a session that is gone: the token proves itself.
+        // Also for a session that has ended: the CSRF token depends on the session token alone.
         check_csrf(&headers, &app, &token)?;
         // The cookie stays when this fails, so that the client can try again.
         end(&app, &token, &request).await.map_err(|_| Problem::LogoutFailed)?;
@@ -134,6 +135,7 @@ pub(super) async fn logout(
     Ok(response)
 }
 
+/// Ends the session of this token, if it is in use.
 async fn end(app: &App, token: &SessionToken, request: &RequestContext) -> Result<(), Problem> {
     let Some(session) = app.sessions.get(token, request.now).await? else { return Ok(()) };
     let command =
@@ -141,13 +143,13 @@ async fn end(app: &App, token: &SessionToken, request: &RequestContext) -> Resul
     let stream = StreamId::User(session.user.user_id);
     match app.engine.handler.run::<User>(&stream, &command, &request.context(Actor::Owner)).await {
         Ok(done) => {
-            // So that the next request, on whatever connection, finds it gone, also when the read
-            // models do not make it in time.
+            // So that the next request, on any connection, finds it ended, also when the read
+            // models do not catch up in time.
             app.sessions.mark_gone(session.session_id);
             app.progress.wait_for(done.position).await;
             Ok(())
         }
-        // Somebody else ended it.
+        // Another call has ended it.
         Err(HandleError::Rejected(_)) => Ok(()),
         Err(HandleError::Store(error)) => Err(error.into()),
     }

@@ -55,8 +55,8 @@ impl Site {
         let key = MacKey::generate();
         let clock = Clock::manual(NOW);
         let (recorder, touches) = TouchRecorder::bounded(queue);
-        let lens = Arc::new(client_of);
-        let landing = Landing::new(settings, key.clone(), clock.clone(), recorder, lens);
+        let identify_client = Arc::new(client_of);
+        let landing = Landing::new(settings, key.clone(), clock.clone(), recorder, identify_client);
         let landing = Arc::new(landing);
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
@@ -177,7 +177,7 @@ pub(crate) async fn shown(answer: Response) -> String {
     text + "\n\n" + &answer.text().await.unwrap()
 }
 
-/// `v1.code.time.[id].[mac]` or `v1.[touch].[mac]`.
+/// Masks a cookie value as `v1.code.time.[id].[mac]` or `v1.[touch].[mac]`.
 fn masked(line: &str) -> String {
     let (pair, attributes) = line.split_once(';').unwrap();
     let parts: Vec<_> = pair.split('.').collect();
