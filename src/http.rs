@@ -1,23 +1,27 @@
-//! The HTTP side: the route table, what surrounds every request, and the server.
+//! The HTTP API: the route table, the envelope around every request, and the server.
 
 mod admin;
 mod attribution;
-mod bearer;
 mod client;
 pub mod cookies;
+mod csrf;
 pub mod device;
-mod email_login;
+mod envelope;
 pub(crate) mod error;
+mod etag;
 mod extract;
-mod frame;
 mod health;
 pub mod landing;
+mod landing_cookies;
 pub mod limits;
 mod log_proof;
+mod login;
+mod query;
 mod referrals;
 mod serve;
 mod session;
 mod session_cookies;
+mod token;
 
 use std::sync::Arc;
 
@@ -27,27 +31,27 @@ use axum::routing::{get, post};
 use crate::app::App;
 use crate::domain::touch::{LandingRules, Visitor};
 use error::Problem;
-use landing::{ClientFacts, Landing, LandingSettings};
+use landing::{Landing, LandingClient, LandingSettings};
 
-pub use frame::Site;
+pub use envelope::Envelope;
 pub use serve::serve;
 
-/// Every route.
+/// Returns every route of the service, in the envelope that surrounds each request.
 #[must_use]
-pub fn router(app: Arc<App>) -> Site {
+pub fn router(app: Arc<App>) -> Envelope {
     let landing = Arc::new(landing(&app));
     let routes = Router::new()
-        .route("/v1/auth/email/start", post(email_login::start))
-        .route("/v1/auth/email/verify", post(email_login::verify))
+        .route("/v1/auth/email/start", post(login::start))
+        .route("/v1/auth/email/verify", post(login::verify))
         .route("/v1/auth/me", get(session::me))
         .route("/v1/auth/logout", post(session::logout))
         .route("/v1/auth/attribute", post(attribution::attribute))
-        .route("/v1/auth/token", post(bearer::token))
+        .route("/v1/auth/token", post(token::issue))
         .route("/v1/referrals/me", get(referrals::me))
         .route("/v1/referrals/invitees", get(referrals::invitees))
         .route("/v1/referrals/code", post(referrals::slug::choose).delete(referrals::slug::give_up))
         .route("/api/v1/users/attribution", get(attribution::snapshot))
-        .route("/.well-known/jwks.json", get(bearer::jwks))
+        .route("/.well-known/jwks.json", get(token::jwks))
         .route("/v1/log/checkpoint", get(log_proof::checkpoint))
         .route("/v1/log/proof", get(log_proof::proof))
         .route("/v1/log/consistency", get(log_proof::consistency))
@@ -58,11 +62,11 @@ pub fn router(app: Arc<App>) -> Site {
         .fallback(async || Problem::NotFound)
         .with_state(app.clone())
         .merge(landing::routes(landing));
-    Site::new(routes, app)
+    Envelope::new(routes, app)
 }
 
-/// The pick-up of landings, as a service's settings have it: around pages of your own, put a
-/// [`landing::TouchLayer`] over it.
+/// Returns the [`Landing`] of a service, by its settings. For landings on the pages of a Rust
+/// service, put a [`landing::TouchLayer`] with it around them.
 #[must_use]
 pub fn landing(app: &App) -> Landing {
     let config = &app.config;
@@ -84,9 +88,9 @@ pub fn landing(app: &App) -> Landing {
         allowed_origins: origins.collect(),
     };
     let (config, geo) = (config.clone(), app.config.landing.geo.clone());
-    let lens = move |parts: &http::request::Parts| {
+    let identify_client = move |parts: &http::request::Parts| {
         let facts = client::ClientFacts::of(parts, &config, &geo);
-        ClientFacts {
+        LandingClient {
             ip: facts.client.ip,
             user_agent: facts.client.user_agent,
             visitor: Visitor {
@@ -98,5 +102,5 @@ pub fn landing(app: &App) -> Landing {
         }
     };
     let key = app.engine.keys.cookie.clone();
-    Landing::new(settings, key, app.clock.clone(), app.recorder.clone(), Arc::new(lens))
+    Landing::new(settings, key, app.clock.clone(), app.recorder.clone(), Arc::new(identify_client))
 }

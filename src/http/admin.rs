@@ -1,4 +1,4 @@
-//! The operators' API, under `/v1/admin`: for whoever holds a token (`X-Admin-Token`).
+//! The operators' API under `/v1/admin`. Each call needs an operator's token (`X-Admin-Token`).
 
 mod analytics;
 mod audit;
@@ -13,7 +13,7 @@ use axum::routing::{get, post};
 
 use crate::app::App;
 
-/// Its routes.
+/// Returns the routes, with paths relative to `/v1/admin`.
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/projections", get(projections::list))

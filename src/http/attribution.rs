@@ -1,4 +1,4 @@
-//! Whence a user came: the attribute call, and the snapshot.
+//! Where a user came from: the attribute call, and the attribution snapshot.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,9 +6,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use base64::Engine as _;
-use base64::engine::general_purpose::URL_SAFE_NO_PAD;
-use http::header::{ETAG, IF_NONE_MATCH, SET_COOKIE};
+use http::header::{CONTENT_TYPE, ETAG, SET_COOKIE};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Serialize;
 use serde_json::json;
@@ -17,39 +15,40 @@ use whence_events::{
 };
 use whence_projections::Snapshot;
 
-use super::bearer::BearerUser;
 use super::client::ClientFacts;
-use super::email_login::clear_ref_code_cookie;
 use super::error::Problem;
-use super::extract::{Asked, session_token};
+use super::etag::EntityTag;
+use super::extract::{RequestContext, session_token};
+use super::landing_cookies::clear_ref_code_cookie;
+use super::token::BearerUser;
 use crate::app::App;
 use crate::app::attribution::{Candidate, LandingCookies};
 use crate::app::sessions::Session;
 use crate::domain::user::{ATTRIBUTION_VERSION, User, UserCommand, UserRejection};
 use crate::engine::handler::HandleError;
-use crate::http::landing::cookies::{read_first_touch, read_ref_code};
 use crate::infra::errors::with_causes;
-use crate::infra::hash::sha256;
 
-/// `POST /v1/auth/attribute`: 200 with a reason, or 401, and nothing else. The body is not read.
+/// `POST /v1/auth/attribute`: answers 200 with a reason, or 401, and nothing else. The body is not
+/// read.
 pub(super) async fn attribute(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
-    asked: Asked,
+    request: RequestContext,
     facts: ClientFacts,
+    landing_cookies: LandingCookies,
 ) -> Result<Response, Problem> {
     // On 401 the cookie stays: a stale session must not destroy a credit.
     let token = session_token(&headers, &app).ok_or(Problem::Unauthenticated)?;
-    let decided = match app.sessions.get(&token, asked.now).await {
-        Ok(Some(session)) => decide(&app, &session, &headers, &asked, &facts).await,
+    let decided = match app.sessions.get(&token, request.now).await {
+        Ok(Some(session)) => decide(&app, &session, &request, &facts, &landing_cookies).await,
         Ok(None) => return Err(Problem::Unauthenticated),
-        Err(error) => Err(Undecided::Failed(with_causes(&error))),
+        Err(error) => Err(Unattributed::Failed(with_causes(&error))),
     };
     let (body, keep_cookie) = match decided {
         Ok(()) => (json!({ "attributed": true }), false),
-        Err(Undecided::Refused(reason)) => (refused(reason), false),
-        // Nothing is on record, so the visitor keeps what another try needs.
-        Err(Undecided::Failed(error)) => {
+        Err(Unattributed::Refused(reason)) => (refused(reason), false),
+        // Nothing is in the log, so the visitor keeps what another try needs.
+        Err(Unattributed::Failed(error)) => {
             tracing::error!(%error, "a referral could not be decided");
             (refused(Refusal::InternalError), true)
         }
@@ -65,22 +64,25 @@ fn refused(reason: Refusal) -> serde_json::Value {
     json!({ "attributed": false, "reason": reason })
 }
 
-enum Undecided {
+/// Why a referral was not attributed.
+enum Unattributed {
+    /// It was decided, and refused.
     Refused(Refusal),
+    /// It could not be decided; the text is for the diagnostic output.
     Failed(String),
 }
 
+/// Decides the referral of a user who is logged in.
+///
+/// `App::attempt` (`app/attribution.rs`) looks the code of `ref_code` up; the user's stream decides
+/// on what it found.
 async fn decide(
     app: &App,
     session: &Session,
-    headers: &HeaderMap,
-    asked: &Asked,
+    request: &RequestContext,
     facts: &ClientFacts,
-) -> Result<(), Undecided> {
-    let brought = LandingCookies {
-        ref_code: read_ref_code(&app.engine.keys.cookie, headers),
-        first_touch: read_first_touch(&app.engine.keys.cookie, headers),
-    };
+    landing_cookies: &LandingCookies,
+) -> Result<(), Unattributed> {
     let user_id = session.user.user_id;
     let candidate = Candidate {
         user_id,
@@ -88,71 +90,69 @@ async fn decide(
         client: &facts.client,
         country: facts.country,
     };
-    let attempt = Box::new(app.attempt(candidate, &brought, Via::Attribute, asked.now).await);
-    let command = UserCommand::AttributeReferral { user_id, attempt };
-    let context = asked.context(Actor::Owner);
+    let attempt = app.attempt(candidate, landing_cookies, Via::Attribute, request.now).await;
+    let command = UserCommand::AttributeReferral { user_id, attempt: Box::new(attempt) };
+    let context = request.context(Actor::Owner);
     let stream = StreamId::User(user_id);
     let done = match app.engine.handler.run::<User>(&stream, &command, &context).await {
         Ok(done) => done,
-        // Undecided, and nothing new on record: perhaps nothing at all.
+        // Undecided, and nothing new in the log: perhaps nothing at all.
         Err(HandleError::Rejected(UserRejection::NotAttributed(Refusal::InternalError))) => {
-            return Err(Undecided::Failed("it could not be looked up".to_owned()));
+            return Err(Unattributed::Failed("it could not be looked up".to_owned()));
         }
         Err(HandleError::Rejected(UserRejection::NotAttributed(reason))) => {
-            return Err(Undecided::Refused(reason));
+            return Err(Unattributed::Refused(reason));
         }
-        Err(error) => return Err(Undecided::Failed(with_causes(&error))),
+        Err(error) => return Err(Unattributed::Failed(with_causes(&error))),
     };
     app.progress.wait_for(done.position).await;
     match done.events.first() {
         Some(UserEvent::ReferralAttributed(_)) => Ok(()),
-        Some(UserEvent::ReferralRefused(refused)) => Err(Undecided::Refused(refused.reason)),
-        _ => Err(Undecided::Failed("no decision".to_owned())),
+        Some(UserEvent::ReferralRefused(refused)) => Err(Unattributed::Refused(refused.reason)),
+        _ => Err(Unattributed::Failed("no decision".to_owned())),
     }
 }
 
-/// `GET /api/v1/users/attribution`
+/// `GET /api/v1/users/attribution`: answers the user's attribution snapshot.
 pub(super) async fn snapshot(
     State(app): State<Arc<App>>,
     BearerUser(session): BearerUser,
     headers: HeaderMap,
-    asked: Asked,
+    request: RequestContext,
 ) -> Result<Response, Problem> {
     let user_id = session.user.user_id;
     let snapshot = app.engine.read_db.snapshot(user_id).await?.ok_or(Problem::UserNotFound)?;
-    let is_final = is_final(&app, &snapshot, asked.now);
+    let is_final = is_final(&app, &snapshot, request.now);
     let data = SnapshotBody::of(&app, user_id, snapshot).await?;
     let body = serde_json::to_vec(&json!({ "success": true, "data": data }))
         .map_err(|_| Problem::Internal)?;
     let mut response = if is_final { with_etag(&headers, body) } else { body.into_response() };
     let json = HeaderValue::from_static("application/json");
-    response.headers_mut().insert(http::header::CONTENT_TYPE, json);
+    response.headers_mut().insert(CONTENT_TYPE, json);
     Ok(response)
 }
 
-/// Whether nothing in the snapshot can change any more: a referral is there, or would come too late
-/// and none waits to be decided.
+/// Returns whether nothing in the snapshot can change any more: it has a referrer, or a referral
+/// would come too late and none waits to be decided.
 fn is_final(app: &App, snapshot: &Snapshot, now: Timestamp) -> bool {
     let grace = Duration::from_secs(app.config.referrals.rules.settings.grace_seconds);
     let late = now > snapshot.created_at + grace;
     snapshot.referred_by.is_some() || (late && !snapshot.undecided)
 }
 
+/// Answers with the body and its entity tag, or with 304 when the client holds this very body.
 fn with_etag(headers: &HeaderMap, body: Vec<u8>) -> Response {
-    let tag = format!("\"{}\"", URL_SAFE_NO_PAD.encode(&sha256(&body).0[..16]));
-    let known = headers.get_all(IF_NONE_MATCH).into_iter().any(|line| {
-        let tags = line.to_str().unwrap_or("").split(',');
-        tags.map(|t| t.trim().trim_start_matches("W/")).any(|t| t == tag || t == "*")
-    });
-    let mut response =
-        if known { StatusCode::NOT_MODIFIED.into_response() } else { body.into_response() };
-    if let Ok(tag) = HeaderValue::from_str(&tag) {
-        response.headers_mut().insert(ETAG, tag);
-    }
+    let tag = EntityTag::of(&body);
+    let mut response = if tag.is_held(headers) {
+        StatusCode::NOT_MODIFIED.into_response()
+    } else {
+        body.into_response()
+    };
+    response.headers_mut().insert(ETAG, tag.to_header());
     response
 }
 
-/// The 13 fields of the snapshot, in the portal family's order and spelling.
+/// The 13 fields of an attribution snapshot, in the order and spelling of the portal family.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct SnapshotBody {

@@ -1,24 +1,28 @@
-//! Who is behind a request, as far as it can be trusted.
+//! The client behind a request, as far as the request can be trusted.
 
+use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
 
+use axum::extract::FromRequestParts;
 use http::request::Parts;
 use http::{HeaderMap, header};
 use whence_events::{Client, Country, DeviceClass};
 
-use super::limits::MAX_USER_AGENT;
+use super::limits::MAX_USER_AGENT_BYTES;
+use crate::app::App;
 use crate::app::config::Config;
 use crate::http::device;
 use crate::infra::geo::Geo;
 
-/// Proxies in one forwarded header that are looked at.
+/// The number of proxies in one forwarded header that are read; further ones are ignored.
 const MAX_HOPS: usize = 32;
 
-/// The other end of a request's connection.
+/// The address of the other end of a request's connection.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Peer(pub(super) SocketAddr);
 
-/// What is known of the client behind a request.
+/// The facts about the client behind a request: address, user agent, class of device, country.
 #[derive(Clone, Debug)]
 pub(super) struct ClientFacts {
     pub(super) client: Client,
@@ -27,6 +31,7 @@ pub(super) struct ClientFacts {
 }
 
 impl ClientFacts {
+    /// Reads the facts from the headers and the connection of a request.
     pub(super) fn of(parts: &Parts, config: &Config, geo: &Geo) -> Self {
         let (ip, trusted) = address(parts, config);
         Self {
@@ -37,21 +42,31 @@ impl ClientFacts {
     }
 }
 
-/// The client's address, and whether the peer's word on it, and on all else, counts.
-pub(super) fn address(parts: &Parts, config: &Config) -> (Option<IpAddr>, bool) {
+impl FromRequestParts<Arc<App>> for ClientFacts {
+    type Rejection = Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Infallible> {
+        Ok(Self::of(parts, &app.config, &app.config.landing.geo))
+    }
+}
+
+/// Returns the client's address, and whether the peer is a proxy whose headers are trusted.
+fn address(parts: &Parts, config: &Config) -> (Option<IpAddr>, bool) {
     let Some(Peer(peer)) = parts.extensions.get::<Peer>() else { return (None, false) };
     let peer = peer.ip().to_canonical();
     if !config.listening.trusts(peer) {
         return (Some(peer), false);
     }
-    // Each proxy appends whom it spoke to: the last address that is none of ours is the client.
+    // Each proxy appends the address of its own peer: the last one that is not a trusted proxy is
+    // the client.
     let hops = forwarded(&parts.headers);
     let client = hops.iter().find(|hop| !config.listening.trusts(**hop)).or(hops.last());
     (Some(client.copied().unwrap_or(peer)), true)
 }
 
-/// The addresses of `X-Forwarded-For`, else of `Forwarded` (RFC 7239), the nearest first. A hop that
-/// is no address ends the list: what lies behind it, nobody vouches for.
+/// Returns the addresses of `X-Forwarded-For`, or else of `Forwarded` (RFC 7239), the nearest
+/// first. A hop that is not an address ends the list, because nothing vouches for the hops beyond
+/// it.
 fn forwarded(headers: &HeaderMap) -> Vec<IpAddr> {
     let lines = |name: &str| -> Vec<String> {
         let lines = headers.get_all(name).into_iter().filter_map(|line| line.to_str().ok());
@@ -64,22 +79,24 @@ fn forwarded(headers: &HeaderMap) -> Vec<IpAddr> {
     hops.iter().rev().take(MAX_HOPS).map_while(|hop| parse_hop(hop)).collect()
 }
 
+/// Returns the value of `for=` in one element of `Forwarded`; empty when there is none.
 fn forwarded_for(hop: &str) -> &str {
     let mut pairs = hop.split(';').filter_map(|pair| pair.split_once('='));
     let found = pairs.find(|(name, _)| name.trim().eq_ignore_ascii_case("for"));
     found.map_or("", |(_, value)| value.trim().trim_matches('"'))
 }
 
-/// An address, with or without a port.
+/// Parses an address, with or without a port.
 fn parse_hop(hop: &str) -> Option<IpAddr> {
     let bare = hop.strip_prefix('[').and_then(|rest| rest.split(']').next()).unwrap_or(hop);
     let ip = bare.parse().or_else(|_| bare.parse::<SocketAddr>().map(|socket| socket.ip())).ok()?;
     Some(IpAddr::to_canonical(&ip))
 }
 
+/// Returns the `User-Agent`, cut to [`MAX_USER_AGENT_BYTES`].
 fn user_agent(headers: &HeaderMap) -> Option<String> {
     let text = String::from_utf8_lossy(headers.get(header::USER_AGENT)?.as_bytes());
-    let end = text.floor_char_boundary(MAX_USER_AGENT);
+    let end = text.floor_char_boundary(MAX_USER_AGENT_BYTES);
     Some(text[..end].to_owned())
 }
 

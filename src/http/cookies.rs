@@ -3,18 +3,18 @@
 use http::HeaderMap;
 use http::header::COOKIE;
 
-/// How many `Cookie` header lines are looked at. HTTP/2 clients may send one line a cookie
+/// The number of `Cookie` header lines that are read. HTTP/2 clients may send one line a cookie
 /// (RFC 9113, section 8.2.3), and browsers keep about 180 cookies a site.
 const MAX_LINES: usize = 256;
 
-/// How many cookies of one line are looked at.
+/// The number of cookies of one line that are read.
 const MAX_COOKIES: usize = 512;
 
-/// The value of the first cookie called `name`, without surrounding quotes.
+/// Returns the value of the first cookie called `name`, without surrounding quotes.
 ///
 /// Names are compared exactly (RFC 6265, section 5.4, lists the cookie of the longest path first).
-/// Whatever else the headers hold, broken text included, does not matter; so the value is bytes, and
-/// whoever reads it says what they have to be.
+/// Anything else in the headers, including text that is not UTF-8, does no harm. The value is bytes
+/// for that reason, and its reader checks them.
 #[must_use]
 pub fn cookie_value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
     let lines = headers.get_all(COOKIE).into_iter().take(MAX_LINES);
@@ -27,6 +27,7 @@ pub fn cookie_value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> 
     )
 }
 
+/// Returns the value without the quotes around it.
 fn unquoted(value: &[u8]) -> &[u8] {
     value.strip_prefix(b"\"").and_then(|inner| inner.strip_suffix(b"\"")).unwrap_or(value)
 }

@@ -1,15 +1,17 @@
-//! Device class of a request, by its client hints, the CDN in front of us, or its user agent.
+//! The device class of a request, by its client hints, the CDN in front of the service, or its user
+//! agent.
 
 mod user_agent;
 
 use http::HeaderMap;
 use whence_events::DeviceClass;
 
-/// The class of the device that sent these headers, or `None` when they say nothing about it.
+/// Returns the class of the device that sent these headers, or `None` when they say nothing about
+/// it.
 ///
-/// The first of these that answers: `Sec-CH-UA-Form-Factors`, `Sec-CH-UA-Mobile`, what a CDN says
-/// (only with `trust_cdn`: a CDN in front of us overwrites these headers; without one they are the
-/// client's word), the user agent.
+/// The first of these that has an answer decides: `Sec-CH-UA-Form-Factors`, `Sec-CH-UA-Mobile`, the
+/// headers of a CDN (only with `trust_cdn`: a CDN in front of the service overwrites them; without
+/// one the client can set them), the user agent.
 ///
 /// An iPad whose Safari asks for desktop pages sends the headers of a Mac, and is a desktop here.
 ///
@@ -31,15 +33,16 @@ pub fn classify(headers: &HeaderMap, trust_cdn: bool) -> Option<DeviceClass> {
         .or_else(|| user_agent::classify(headers.get(http::header::USER_AGENT)?.as_bytes()))
 }
 
-/// `Sec-CH-UA-Form-Factors` (User-Agent Client Hints, section 3.3): a list of quoted words. The
-/// first one with a class of its own decides, because a folding phone may list two; the rest
-/// (`Automotive`, `XR`, `EInk`, `Watch`) only when they stand alone.
+/// Reads `Sec-CH-UA-Form-Factors` (User-Agent Client Hints, section 3.3), a list of quoted words.
+/// The first word with a class of its own decides, because a folding phone may list two; the other
+/// words (`Automotive`, `XR`, `EInk`, `Watch`) decide only where no such word is in the list.
 fn form_factors(headers: &HeaderMap) -> Option<DeviceClass> {
     let listed = text(headers, "sec-ch-ua-form-factors")?;
     let classes = || listed.split(',').filter_map(|item| form_factor(item.trim()));
     classes().find(|class| *class != DeviceClass::Other).or_else(|| classes().next())
 }
 
+/// Returns the class that one word of the list names.
 fn form_factor(item: &str) -> Option<DeviceClass> {
     const CLASSES: [(&str, DeviceClass); 7] = [
         ("mobile", DeviceClass::Mobile),
@@ -54,15 +57,15 @@ fn form_factor(item: &str) -> Option<DeviceClass> {
     CLASSES.into_iter().find_map(|(name, class)| word.eq_ignore_ascii_case(name).then_some(class))
 }
 
-/// `Sec-CH-UA-Mobile`: `?1` is a phone. `?0` is a tablet, a television or a desktop, so it is left
-/// to the user agent to tell them apart, and alone is no answer: the field is never corrected
-/// later, and a null is better there than a guess.
+/// Reads `Sec-CH-UA-Mobile`. `?1` is a phone. `?0` is a tablet, a television or a desktop: the user
+/// agent has to tell them apart, and without it there is no answer, because the recorded field is
+/// never corrected later and a null is better there than a guess.
 fn mobile_hint(headers: &HeaderMap) -> Option<DeviceClass> {
     (text(headers, "sec-ch-ua-mobile")?.trim() == "?1").then_some(DeviceClass::Mobile)
 }
 
-/// What CloudFront or Cloudflare found. CloudFront may set several to `true` (a tablet is often a
-/// mobile viewer too), so the narrower ones are asked first.
+/// Returns the class that CloudFront or Cloudflare found. CloudFront may set several headers to
+/// `true` (a tablet is often a mobile viewer too), so the narrower ones are read first.
 fn cdn(headers: &HeaderMap) -> Option<DeviceClass> {
     const CLOUDFRONT: [(&str, DeviceClass); 4] = [
         ("cloudfront-is-smarttv-viewer", DeviceClass::Tv),
@@ -75,12 +78,13 @@ fn cdn(headers: &HeaderMap) -> Option<DeviceClass> {
     });
     cloudfront.or_else(|| {
         let class = DeviceClass::parse(&text(headers, "cf-device-type")?.trim().to_lowercase())?;
-        // Cloudflare knows three words; another one is not from Cloudflare.
+        // Cloudflare sends three words; another one is not from Cloudflare.
         matches!(class, DeviceClass::Mobile | DeviceClass::Tablet | DeviceClass::Desktop)
             .then_some(class)
     })
 }
 
+/// Returns a header as text; `None` when it is missing or no text.
 fn text<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a str> {
     headers.get(name)?.to_str().ok()
 }

@@ -1,8 +1,9 @@
-//! What went wrong, as clients of either family are told: the only place that knows status codes.
+//! The errors of the API, as clients of either family get them: the only file that knows status
+//! codes.
 //!
-//! A handler fails with a [`Problem`]. It leaves as a response that carries the problem aside;
-//! [`render`] writes the body at the very end, when the path says which family it is for. Causes are
-//! logged once, here, and never shown.
+//! A handler fails with a [`Problem`]. The response carries the problem as an extension; [`render`]
+//! writes the body at the very end, when the path says which family it is for. Causes are logged
+//! once, here, and never sent.
 
 use axum::response::{IntoResponse, Response};
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
@@ -20,7 +21,7 @@ use crate::infra::errors::with_causes;
 use crate::insight::audit::AuditError;
 use crate::store::StoreError;
 
-/// Everything that clients can be told.
+/// Every error that a response can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Problem {
     InvalidJson,
@@ -31,16 +32,16 @@ pub(crate) enum Problem {
         retry_after_seconds: u64,
     },
     Unauthenticated,
-    /// The operators' API is closed: nobody has a token.
+    /// The operators' API is closed, because no token is configured.
     AdminTokenUnset,
     AdminTokenInvalid,
     CsrfMissing,
     CsrfInvalid,
-    /// Something in the path or the query of an operator's call, in a sentence.
+    /// Something in the path or the query of an operator's call is invalid; the sentence says what.
     InvalidParameter(&'static str),
     NotFound,
     MethodNotAllowed,
-    /// What was asked of a report cannot be answered; [`Told`] says why.
+    /// A query that cannot be answered; for reports, [`ProblemWithDetail`] says why.
     InvalidQuery,
     /// The log holds an event of a newer version.
     UnknownEvent,
@@ -51,19 +52,19 @@ pub(crate) enum Problem {
     RebuildUnderWay,
     SessionIssueFailed,
     LogoutFailed,
-    /// The store, or the read models, do not answer now. Nothing is known to have changed.
+    /// The store, or the read models, do not answer now. No change is known to have been made.
     Unavailable,
     Internal,
-    /// Portal family: a bearer token that is missing, wrong, or whose session is over.
+    /// Portal family: the bearer token is missing or wrong, or its session has ended.
     InvalidCredentials,
-    /// Portal family: the token is right and its user is gone.
+    /// Portal family: the token is right, and its user was erased.
     UserNotFound,
-    /// Operators: nobody has this code.
+    /// Operators: the code belongs to no user.
     CodeNotFound,
 }
 
 impl Problem {
-    /// Too many; `until` says when there is one more.
+    /// Returns the problem of a caller over its limit, whose next call is allowed at `until`.
     #[must_use]
     pub(crate) fn rate_limited(now: Timestamp, until: Timestamp) -> Self {
         let wait = until.since(now);
@@ -71,7 +72,7 @@ impl Problem {
         Self::RateLimited { retry_after_seconds: whole.max(1) }
     }
 
-    /// Status, code and a sentence for developers.
+    /// Returns the status, the code, and a sentence for developers.
     fn parts(self) -> (StatusCode, &'static str, &'static str) {
         use StatusCode as S;
         match self {
@@ -82,7 +83,8 @@ impl Problem {
                 (S::BAD_REQUEST, "invalid_email", "This is not an e-mail address.")
             }
             Self::InvalidCode => (S::BAD_REQUEST, "invalid_code", "The code is not right."),
-            // One answer for unknown, expired, locked and used: which one it is helps only a guesser.
+            // One answer for unknown, expired, locked and used: the difference helps only a
+            // guesser.
             Self::InvalidRequest => (
                 S::BAD_REQUEST,
                 "invalid_request",
@@ -143,11 +145,11 @@ impl Problem {
         }
     }
 
-    /// When to come again, in seconds, where coming again helps.
+    /// Returns the `Retry-After` in seconds, where another try helps.
     fn retry_after_seconds(self) -> Option<u64> {
         match self {
             Self::RateLimited { retry_after_seconds } => Some(retry_after_seconds),
-            // These two are 500 in the API that this one stands in for.
+            // The last two are 500 in the API that this one replaces.
             Self::Unavailable | Self::SessionIssueFailed | Self::LogoutFailed => {
                 Some(RETRY_AFTER_SECONDS)
             }
@@ -176,7 +178,7 @@ impl Problem {
         }
     }
 
-    /// Code and i18n key of the portal family.
+    /// Returns the code and the i18n key of the portal family.
     fn portal(self) -> (&'static str, &'static str) {
         match self {
             Self::InvalidCredentials | Self::Unauthenticated => {
@@ -216,35 +218,46 @@ impl IntoResponse for Problem {
     }
 }
 
-/// A problem, and a sentence about this very case in the place of the general one.
+/// A problem with a sentence about this very case, which replaces the general one in `message`.
 #[derive(Clone, Debug)]
-pub(crate) struct Told(pub(crate) Problem, pub(crate) String);
+pub(crate) struct ProblemWithDetail {
+    pub(crate) problem: Problem,
+    pub(crate) detail: String,
+}
 
-impl Told {
-    /// In the general words.
-    pub(crate) fn plain(problem: Problem) -> Self {
-        Self(problem, problem.parts().2.to_owned())
+impl ProblemWithDetail {
+    /// Returns the problem with a sentence about this case.
+    pub(crate) fn new(problem: Problem, detail: impl Into<String>) -> Self {
+        Self { problem, detail: detail.into() }
     }
 }
 
-impl IntoResponse for Told {
+impl From<Problem> for ProblemWithDetail {
+    /// Returns the problem with its general sentence.
+    fn from(problem: Problem) -> Self {
+        Self::new(problem, problem.parts().2)
+    }
+}
+
+impl IntoResponse for ProblemWithDetail {
     fn into_response(self) -> Response {
-        let mut response = self.0.into_response();
+        let mut response = self.problem.into_response();
         response.extensions_mut().insert(self);
         response
     }
 }
 
-/// Whose shapes a path answers in.
+/// The family of an API path, which decides the shape of its errors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Family {
-    /// `/v1/...`, and everything else.
+    /// The console family: `/v1/...`, and everything else.
     Console,
-    /// `/api/v1/...`
+    /// The portal family: `/api/v1/...`.
     Portal,
 }
 
 impl Family {
+    /// Returns the family of a path.
     pub(super) fn of(path: &str) -> Self {
         if path.starts_with("/api/") { Self::Portal } else { Self::Console }
     }
@@ -253,14 +266,14 @@ impl Family {
 /// Writes the body of a response that carries a problem.
 pub(super) fn render(response: Response, family: Family, id: CorrelationId) -> Response {
     let carried = response.extensions().get::<Problem>().copied();
-    // The router answers a wrong verb by itself, and says in `Allow` which ones are right.
+    // The router itself answers a wrong verb, and says in `Allow` which ones are right.
     let wrong_verb = response.status() == StatusCode::METHOD_NOT_ALLOWED;
     let Some(problem) = carried.or(wrong_verb.then_some(Problem::MethodNotAllowed)) else {
         return response;
     };
     let (status, code, message) = problem.parts();
-    let told = response.extensions().get::<Told>();
-    let message = told.map_or(message, |Told(_, sentence)| sentence);
+    let with_detail = response.extensions().get::<ProblemWithDetail>();
+    let message = with_detail.map_or(message, |with_detail| with_detail.detail.as_str());
     let body = if family == Family::Portal {
         let (code, i18n_key) = problem.portal();
         json!({
@@ -280,7 +293,7 @@ pub(super) fn render(response: Response, family: Family, id: CorrelationId) -> R
     let mut rendered = (status, body.to_string()).into_response();
     let headers = rendered.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
-    // What the handler set beside the problem, cookies above all, is meant.
+    // The other headers that the handler set, cookies above all, are kept.
     for (name, value) in response.headers() {
         if *name != CONTENT_TYPE && *name != http::header::CONTENT_LENGTH {
             headers.append(name.clone(), value.clone());
@@ -353,7 +366,7 @@ impl From<HandleError<UserRejection>> for Problem {
             HandleError::Rejected(UserRejection::TooManyCodes { .. }) => {
                 Self::RateLimited { retry_after_seconds: SLUG_WINDOW.as_secs() }
             }
-            // Its callers answer with the reason; it is no failure.
+            // Callers answer with the reason: being refused is not an error.
             HandleError::Rejected(UserRejection::NotAttributed(_)) => Self::Internal,
         }
     }

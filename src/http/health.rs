@@ -1,4 +1,4 @@
-//! Is it alive, is it ready.
+//! The health of the service: is the process alive, and is the service ready for requests?
 
 use std::sync::Arc;
 
@@ -10,34 +10,36 @@ use serde_json::json;
 
 use crate::app::App;
 
-/// `GET /healthz`: the process answers.
+/// `GET /healthz`: answers 200 as long as the process runs.
 pub(super) async fn alive() -> Response {
     Json(json!({ "status": "ok" })).into_response()
 }
 
-/// `GET /readyz`: the log answers, and the read models are up with it.
+/// `GET /readyz`: answers 200 when the store answers and the read models have caught up with the
+/// log, or else 503 with the reason.
 pub(super) async fn ready(State(app): State<Arc<App>>) -> Response {
-    let not = |reason: String| {
+    let unavailable = |reason: String| {
         let body = json!({ "status": "unavailable", "reason": reason });
         (StatusCode::SERVICE_UNAVAILABLE, Json(body)).into_response()
     };
     let Ok(head) = app.engine.store.head().await else {
-        return not("the event store does not answer".to_owned());
+        return unavailable("the event store does not answer".to_owned());
     };
     if let Some(stopped) = app.progress.stopped() {
         let how_far = app.progress.rebuilding();
         let how_far = how_far.map(|it| format!(", at {} of {}", it.position, it.head));
         let how_far = how_far.unwrap_or_default();
-        return not(format!("the read models do not move on: {stopped}{how_far}"));
+        return unavailable(format!("the read models do not move on: {stopped}{how_far}"));
     }
     if !app.engine.store.is_current() {
-        return not("this node has lost touch with the log".to_owned());
+        return unavailable("this node has lost touch with the log".to_owned());
     }
-    // What was committed when it was asked is in the tables within the time that a request waits.
+    // What was committed at the time of this request has to reach the read models within the time
+    // that a request waits.
     let reached = app.progress.wait_for(head).await;
     let projected = app.progress.projected();
     if !reached {
-        return not(format!("the read models are at {projected} of {head}"));
+        return unavailable(format!("the read models are at {projected} of {head}"));
     }
     Json(json!({ "status": "ok", "head": head, "projected": projected })).into_response()
 }

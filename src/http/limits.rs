@@ -1,48 +1,51 @@
-//! Every bound of the HTTP side in one place.
+//! Every bound of the HTTP API.
 
 use std::time::Duration;
 
-/// Bytes of a request body.
-pub const MAX_BODY: usize = 4096;
+/// The longest request body, in bytes.
+pub const MAX_BODY_BYTES: usize = 4096;
 
-/// Bytes of a request's line and headers. Checked before each read, so what comes in one read past
-/// it still passes: at most twice as much.
-pub const MAX_HEAD: usize = 32 * 1024;
+/// The longest request line with headers, in bytes. The bound is checked before each read, so a
+/// head that exceeds it within one read still passes: at most twice as much.
+pub const MAX_HEAD_BYTES: usize = 32 * 1024;
 
-/// Header lines of a request.
+/// The number of header lines of a request.
 pub const MAX_HEADERS: usize = 100;
 
-/// For a client to send its headers, and between two requests on a connection.
+/// The time in which a client has to send its headers, and the longest pause between two requests
+/// on a connection.
 pub const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// For a client to send its body once the headers are there.
+/// The time in which a client has to send its body once its headers have arrived.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// For a whole request: longer than a mail may take.
+/// The time in which a request is answered: longer than sending a mail may take.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Connections at a time; further clients wait in the listener's backlog.
+/// The number of open connections; further clients wait in the listener's backlog.
 pub const MAX_CONNECTIONS: usize = 10_000;
 
-/// For open requests to end once the service is told to stop.
+/// The time in which open requests have to end once the service is shutting down.
 pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Bytes of a `User-Agent` that are kept.
-pub const MAX_USER_AGENT: usize = 512;
+/// The bytes of a `User-Agent` that are kept.
+pub const MAX_USER_AGENT_BYTES: usize = 512;
 
-/// Items of a page, unless asked otherwise, and at most.
-pub const PAGE: u64 = 50;
-/// See [`PAGE`].
-pub const MAX_PAGE: u64 = 200;
+/// The items of a page when the request does not say how many.
+pub const PAGE_ITEMS: u64 = 50;
 
-/// Furthest that a page may begin.
+/// The most items that a request can ask of a page.
+pub const MAX_PAGE_ITEMS: u64 = 200;
+
+/// The greatest number of items before a page.
 pub const MAX_OFFSET: u64 = 1_000_000;
 
-/// Touches of one client address that are recorded in an hour. Cookies are planted past that too.
+/// The touches of one client address that are recorded in an hour. Cookies are set beyond that too.
 pub const TOUCHES_PER_CLIENT: u32 = 600;
 
-/// For a report to get its turn: one is made at a time.
-pub const REPORT_WAIT: Duration = Duration::from_secs(10);
+/// The time that a report waits for its turn: one is made at a time.
+pub const REPORT_QUEUE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// When to come again after the store did not answer: about as long as it takes over from another.
+/// The `Retry-After` of a response after the store did not answer, in seconds: about the time that
+/// a failover of the store takes.
 pub const RETRY_AFTER_SECONDS: u64 = 2;

@@ -1,4 +1,4 @@
-//! Proof that the log is unaltered, for anybody: there is nothing personal in a hash.
+//! Proofs that the log is unaltered. They are public, because a hash holds nothing personal.
 
 use std::sync::Arc;
 
@@ -13,19 +13,20 @@ use whence_events::{Hash, Position};
 use whence_projections::merkle::leaf_hash;
 
 use super::error::Problem;
+use super::query::number;
 use crate::app::App;
 
-/// `GET /v1/log/key`: the key that checkpoints are signed by.
+/// `GET /v1/log/key`: answers the key that checkpoints are verified by.
 pub(super) async fn key(State(app): State<Arc<App>>) -> Response {
     text(format!("{}\n", app.checkpointer.verifier()))
 }
 
-/// `GET /v1/log/checkpoint`: how many events there are, and what they come to, signed.
+/// `GET /v1/log/checkpoint`: answers a checkpoint, the signed number and root hash of all events.
 pub(super) async fn checkpoint(State(app): State<Arc<App>>) -> Result<Response, Problem> {
     Ok(text(app.checkpointer.checkpoint().await?.note))
 }
 
-/// `GET /v1/log/proof`: what shows an event to be in the log.
+/// `GET /v1/log/proof`: answers the hashes that prove an event to be in the log.
 pub(super) async fn proof(
     State(app): State<Arc<App>>,
     RawQuery(query): RawQuery,
@@ -37,20 +38,21 @@ pub(super) async fn proof(
         leaf: String,
         size: u64,
         hashes: Vec<String>,
-        /// Where no size was asked for.
+        /// The checkpoint of now, when the request names no size.
         #[serde(skip_serializing_if = "Option::is_none")]
         checkpoint: Option<String>,
     }
     let query = query.unwrap_or_default();
     let position = number(&query, "position")?.ok_or(Problem::InvalidQuery)?;
-    let (index, leaf) = place(&app, position).await?;
+    let (index, leaf) = find_leaf(&app, position).await?;
     let (size, checkpoint) = size_or_now(&app, number(&query, "size")?).await?;
     let path = app.engine.read_db.tree_inclusion(index, size).await?.ok_or(Problem::NotFound)?;
     let (leaf, hashes) = (base64(&leaf), path.iter().map(base64).collect());
     Ok(Json(Inclusion { position, index, leaf, size, hashes, checkpoint }).into_response())
 }
 
-/// `GET /v1/log/consistency`: what shows one tree to be the beginning of another.
+/// `GET /v1/log/consistency`: answers the hashes that prove one tree to be the beginning of
+/// another.
 pub(super) async fn consistency(
     State(app): State<Arc<App>>,
     RawQuery(query): RawQuery,
@@ -60,7 +62,7 @@ pub(super) async fn consistency(
         from: u64,
         to: u64,
         hashes: Vec<String>,
-        /// Where no end was asked for.
+        /// The checkpoint of now, when the request names no end.
         #[serde(skip_serializing_if = "Option::is_none")]
         checkpoint: Option<String>,
     }
@@ -75,14 +77,16 @@ pub(super) async fn consistency(
     Ok(Json(Consistency { from, to, hashes, checkpoint }).into_response())
 }
 
-/// Which leaf the event at a position is. Waits until the tree has it, as long as any answer waits.
-async fn place(app: &App, position: Position) -> Result<(u64, Hash), Problem> {
+/// Returns the index and the hash of the leaf of the event at a position. Waits until the tree has
+/// the event, as long as any request waits for the read models.
+async fn find_leaf(app: &App, position: Position) -> Result<(u64, Hash), Problem> {
     app.engine.store.event_at(position).await?.ok_or(Problem::NotFound)?;
     if !app.progress.wait_for(position).await {
         return Err(Problem::Unavailable);
     }
     let tile = app.engine.read_db.tile_holding(position).await?.ok_or(Problem::Unavailable)?;
-    // A log is read from behind an event that is there: positions need not be dense.
+    // Reading begins after the last event of the tile before this one: positions need not be dense,
+    // so that position cannot be computed.
     let before = match tile.number.checked_sub(1) {
         Some(before) => app.engine.read_db.tile(0, before).await?.ok_or(Problem::Unavailable)?.last,
         None => 0,
@@ -97,20 +101,13 @@ async fn place(app: &App, position: Position) -> Result<(u64, Hash), Problem> {
     })
 }
 
-/// The size that was asked for, or that of a checkpoint of now.
+/// Returns the size that the request names, or the size and the note of a checkpoint of now.
 async fn size_or_now(app: &App, size: Option<u64>) -> Result<(u64, Option<String>), Problem> {
     if let Some(size) = size {
         return Ok((size, None));
     }
     let now = app.checkpointer.checkpoint().await?;
     Ok((now.checkpoint.size, Some(now.note)))
-}
-
-/// A number in the query; none when it is not there.
-fn number(query: &str, name: &str) -> Result<Option<u64>, Problem> {
-    let mut pairs = url::form_urlencoded::parse(query.as_bytes());
-    let found = pairs.find(|(key, _)| key == name);
-    found.map(|(_, value)| value.parse().map_err(|_| Problem::InvalidQuery)).transpose()
 }
 
 fn base64(hash: &Hash) -> String {

@@ -1,4 +1,4 @@
-//! A user as a referrer.
+//! The referrals of a user: their code, and the users who registered by it.
 
 pub(super) mod slug;
 
@@ -13,10 +13,11 @@ use whence_events::{StreamId, Timestamp, UserId};
 
 use super::error::Problem;
 use super::extract::SignedIn;
-use super::limits::{MAX_OFFSET, MAX_PAGE, PAGE};
+use super::limits::{MAX_OFFSET, MAX_PAGE_ITEMS, PAGE_ITEMS};
+use super::query::number;
 use crate::app::App;
 
-/// `GET /v1/referrals/me`
+/// `GET /v1/referrals/me`: answers the codes of the user, their counts, and their own referrer.
 pub(super) async fn me(
     State(app): State<Arc<App>>,
     SignedIn { session, .. }: SignedIn,
@@ -49,7 +50,7 @@ pub(super) async fn me(
     .into_response())
 }
 
-/// `GET /v1/referrals/invitees`
+/// `GET /v1/referrals/invitees`: answers a page of the users that this user referred.
 pub(super) async fn invitees(
     State(app): State<Arc<App>>,
     SignedIn { session, .. }: SignedIn,
@@ -62,8 +63,11 @@ pub(super) async fn invitees(
         signed_at: Timestamp,
     }
     let query = query.unwrap_or_default();
-    let limit = number(&query, "limit").filter(|n| (1..=MAX_PAGE).contains(n)).unwrap_or(PAGE);
-    let offset = number(&query, "offset").filter(|n| *n <= MAX_OFFSET).unwrap_or(0);
+    // What is no number in bounds falls back to the default, as in the API that this one replaces.
+    let limit = number(&query, "limit").unwrap_or_default();
+    let limit = limit.filter(|n| (1..=MAX_PAGE_ITEMS).contains(n)).unwrap_or(PAGE_ITEMS);
+    let offset = number(&query, "offset").unwrap_or_default();
+    let offset = offset.filter(|n| *n <= MAX_OFFSET).unwrap_or(0);
     let mut items = Vec::new();
     for invitee in app.engine.read_db.invitees(session.user.user_id, limit, offset).await? {
         let display_name = match &invitee.display_name {
@@ -78,13 +82,7 @@ pub(super) async fn invitees(
     Ok(Json(json!({ "items": items })).into_response())
 }
 
-/// A number in the query. Whatever is not one falls back to the default, as the API that this one
-/// stands in for has it.
-fn number(query: &str, name: &str) -> Option<u64> {
-    let mut pairs = url::form_urlencoded::parse(query.as_bytes());
-    pairs.find(|(key, _)| key == name).and_then(|(_, value)| value.parse().ok())
-}
-
+/// Returns the name that a user goes by; `None` when they have none or were erased.
 async fn display_name(app: &App, user_id: UserId) -> Result<Option<String>, Problem> {
     let Some(user) = app.engine.read_db.user(user_id).await? else { return Ok(None) };
     let Some(name) = &user.display_name else { return Ok(None) };

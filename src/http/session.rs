@@ -1,4 +1,4 @@
-//! A browser's session: who am I, log me out.
+//! The session of a browser: who is logged in, and log-out.
 
 use std::sync::Arc;
 
@@ -11,8 +11,9 @@ use serde::Serialize;
 use serde_json::json;
 use whence_events::{Actor, EmailAddress, RevokeReason, StreamId, Timestamp, UserId};
 
+use super::csrf::{check_csrf, refuse_cross_site};
 use super::error::Problem;
-use super::extract::{Asked, SignedIn, check_csrf, refuse_cross_site, session_token};
+use super::extract::{RequestContext, SignedIn, session_token};
 use super::session_cookies;
 use crate::app::App;
 use crate::app::sessions;
@@ -21,7 +22,7 @@ use crate::domain::user::{User, UserCommand, needs_extension};
 use crate::engine::handler::HandleError;
 use crate::infra::tokens::SessionToken;
 
-/// A user as the console family shows them.
+/// A user in the shape of the console family.
 #[derive(Serialize)]
 pub(super) struct UserBody<'a> {
     id: UserId,
@@ -34,7 +35,7 @@ pub(super) struct UserBody<'a> {
 }
 
 impl<'a> UserBody<'a> {
-    /// Somebody who has just registered.
+    /// Returns the body of a user who has just registered.
     pub(super) fn fresh(id: UserId, email: &'a EmailAddress, at: Timestamp) -> Self {
         Self {
             id,
@@ -47,7 +48,7 @@ impl<'a> UserBody<'a> {
         }
     }
 
-    /// Somebody known.
+    /// Returns the body of a user as the read models have them.
     pub(super) fn of(user: &'a sessions::User) -> Self {
         Self {
             id: user.user_id,
@@ -64,18 +65,18 @@ impl<'a> UserBody<'a> {
 impl IntoResponse for UserBody<'_> {
     fn into_response(self) -> Response {
         #[derive(Serialize)]
-        struct Answer<'a> {
+        struct UserAnswer<'a> {
             user: UserBody<'a>,
         }
-        Json(Answer { user: self }).into_response()
+        Json(UserAnswer { user: self }).into_response()
     }
 }
 
-/// `GET /v1/auth/me`
+/// `GET /v1/auth/me`: answers the user who is logged in, and extends a session that is due.
 pub(super) async fn me(
     State(app): State<Arc<App>>,
     SignedIn { session, token }: SignedIn,
-    asked: Asked,
+    request: RequestContext,
 ) -> Response {
     #[derive(Serialize)]
     struct Me<'a> {
@@ -84,48 +85,48 @@ pub(super) async fn me(
     }
     let provider = session.user.provider.as_str();
     let mut response = Json(Me { user: UserBody::of(&session.user), provider }).into_response();
-    if needs_extension(session.expires_at, asked.now) {
-        extend(&app, &session, &token, &asked, &mut response).await;
+    if needs_extension(session.expires_at, request.now) {
+        extend(&app, &session, &token, &request, &mut response).await;
     }
     response
 }
 
-/// Sliding renewal. One that fails is tried again by the next call.
+/// Extends the session and sets its cookies again. When this fails, the next call tries again.
 async fn extend(
     app: &App,
     session: &Session,
     token: &SessionToken,
-    asked: &Asked,
+    request: &RequestContext,
     response: &mut Response,
 ) {
-    let command = UserCommand::ExtendSession { now: asked.now, session_id: session.session_id };
+    let command = UserCommand::ExtendSession { now: request.now, session_id: session.session_id };
     let stream = StreamId::User(session.user.user_id);
     let done =
-        app.engine.handler.run::<User>(&stream, &command, &asked.context(Actor::Owner)).await;
+        app.engine.handler.run::<User>(&stream, &command, &request.context(Actor::Owner)).await;
     let Some(whence_events::UserEvent::SessionExtended(extended)) =
         done.ok().and_then(|done| done.events.into_iter().next())
     else {
         return;
     };
-    for cookie in session_cookies::set(app, token, asked.now, extended.expires_at) {
+    for cookie in session_cookies::set(app, token, request.now, extended.expires_at) {
         response.headers_mut().append(SET_COOKIE, cookie);
     }
 }
 
-/// `POST /v1/auth/logout`
+/// `POST /v1/auth/logout`: ends the session and takes its cookies away.
 pub(super) async fn logout(
     State(app): State<Arc<App>>,
     headers: HeaderMap,
-    asked: Asked,
+    request: RequestContext,
 ) -> Result<Response, Problem> {
-    // Before all else: a form that another site posts carries no Lax cookie, but browsers take the
-    // cookies of the answer, and clearing them would log its visitors out.
+    // First of all: a form that another site posts carries no Lax cookie, but browsers keep the
+    // cookies of the response, and clearing them would log that site's visitors out.
     refuse_cross_site(&headers)?;
     if let Some(token) = session_token(&headers, &app) {
-        // Also for a session that is gone: the token proves itself.
+        // Also for a session that has ended: the CSRF token depends on the session token alone.
         check_csrf(&headers, &app, &token)?;
         // The cookie stays when this fails, so that the client can try again.
-        end(&app, &token, &asked).await.map_err(|_| Problem::LogoutFailed)?;
+        end(&app, &token, &request).await.map_err(|_| Problem::LogoutFailed)?;
     }
     let mut response = Json(json!({ "ok": true })).into_response();
     for cookie in session_cookies::clear(&app.config) {
@@ -134,20 +135,21 @@ pub(super) async fn logout(
     Ok(response)
 }
 
-async fn end(app: &App, token: &SessionToken, asked: &Asked) -> Result<(), Problem> {
-    let Some(session) = app.sessions.get(token, asked.now).await? else { return Ok(()) };
+/// Ends the session of this token, if it is in use.
+async fn end(app: &App, token: &SessionToken, request: &RequestContext) -> Result<(), Problem> {
+    let Some(session) = app.sessions.get(token, request.now).await? else { return Ok(()) };
     let command =
         UserCommand::RevokeSession { session_id: session.session_id, reason: RevokeReason::Logout };
     let stream = StreamId::User(session.user.user_id);
-    match app.engine.handler.run::<User>(&stream, &command, &asked.context(Actor::Owner)).await {
+    match app.engine.handler.run::<User>(&stream, &command, &request.context(Actor::Owner)).await {
         Ok(done) => {
-            // So that the next request, on whatever connection, finds it gone, also when the read
-            // models do not make it in time.
+            // So that the next request, on any connection, finds it ended, also when the read
+            // models do not catch up in time.
             app.sessions.mark_gone(session.session_id);
             app.progress.wait_for(done.position).await;
             Ok(())
         }
-        // Somebody else ended it.
+        // Another call has ended it.
         Err(HandleError::Rejected(_)) => Ok(()),
         Err(HandleError::Store(error)) => Err(error.into()),
     }

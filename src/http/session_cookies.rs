@@ -9,17 +9,17 @@ use crate::app::App;
 use crate::app::config::Config;
 use crate::infra::tokens::SessionToken;
 
-/// Name of the session cookie.
+/// Returns the name of the session cookie.
 pub(super) fn session_name(config: &Config) -> &'static str {
     if config.landing.host_prefix { "__Host-nl_session" } else { "nl_session" }
 }
 
-/// Name of the CSRF cookie.
+/// Returns the name of the CSRF cookie.
 fn csrf_name(config: &Config) -> &'static str {
     if config.landing.host_prefix { "__Host-nl_csrf" } else { "nl_csrf" }
 }
 
-/// Both cookies for a session that lasts until `expires_at`.
+/// Returns the `Set-Cookie` lines of both cookies, for a session that lasts until `expires_at`.
 pub(super) fn set(
     app: &App,
     token: &SessionToken,
@@ -32,7 +32,7 @@ pub(super) fn set(
     pair(&app.config, &token.to_text(), csrf.as_str(), age)
 }
 
-/// Both cookies taken back.
+/// Returns the `Set-Cookie` lines that take both cookies away.
 pub(super) fn clear(config: &Config) -> [HeaderValue; 2] {
     pair(config, "", "", Duration::ZERO)
 }

@@ -1,4 +1,4 @@
-//! Reports for operators.
+//! Reports, as operators read them.
 
 use std::sync::Arc;
 
@@ -9,67 +9,71 @@ use http::header::CONTENT_TYPE;
 use tokio::sync::Semaphore;
 use whence_projections::report::{InvalidQuery, Query, QueryText, Table, View};
 
-use super::operator::Operator;
+use super::operator::AuthenticatedOperator;
 use crate::app::App;
-use crate::http::error::{Problem, Told};
-use crate::http::limits::REPORT_WAIT;
+use crate::http::error::{Problem, ProblemWithDetail};
+use crate::http::limits::REPORT_QUEUE_TIMEOUT;
 use crate::insight::report;
 use crate::insight::report::{ReportError, as_csv};
 
-/// A report reads the whole log and holds what it found in memory: one at a time in this process.
+/// The turn to make a report. Each report reads the whole log and holds what it found in memory, so
+/// this process makes one at a time.
 static ONE_AT_A_TIME: Semaphore = Semaphore::const_new(1);
 
-/// What is asked, as it stands in the query.
+/// The query of a request for a report: the question, the moment, and the format of the answer.
 #[derive(Default)]
-struct Question {
-    asked: QueryText,
+struct ReportRequest {
+    query: QueryText,
     as_of: Option<String>,
     csv: bool,
 }
 
-/// `GET /v1/admin/analytics/{view}`: the answer of a view, as JSON or CSV.
+/// `GET /v1/admin/analytics/{view}`: answers the report of a view, as JSON or CSV.
 pub(super) async fn view(
-    _: Operator,
+    _: AuthenticatedOperator,
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
     RawQuery(query): RawQuery,
-) -> Result<Response, Told> {
-    let view = View::parse(&name).map_err(|error| Told(Problem::NotFound, error.to_string()))?;
-    let question = Question::parse(query.as_deref().unwrap_or_default())?;
-    let query = Query::parse(view, &question.asked)?;
-    let as_of = report::as_of(question.as_of.as_deref(), query.zone)?;
-    let turn = tokio::time::timeout(REPORT_WAIT, ONE_AT_A_TIME.acquire()).await;
+) -> Result<Response, ProblemWithDetail> {
+    let view = View::parse(&name)
+        .map_err(|error| ProblemWithDetail::new(Problem::NotFound, error.to_string()))?;
+    let request = ReportRequest::parse(query.as_deref().unwrap_or_default())?;
+    let query = Query::parse(view, &request.query)?;
+    let as_of = report::as_of(request.as_of.as_deref(), query.zone)?;
+    let turn = tokio::time::timeout(REPORT_QUEUE_TIMEOUT, ONE_AT_A_TIME.acquire()).await;
     let Ok(Ok(_turn)) = turn else {
         let sentence = "Another report is being made. Try again in a moment.";
-        return Err(Told(Problem::Unavailable, sentence.to_owned()));
+        return Err(ProblemWithDetail::new(Problem::Unavailable, sentence));
     };
     let analytics = report::fold(&*app.engine.store, &[view], as_of).await?;
     let table = tokio::task::spawn_blocking(move || analytics.table(view, &query)).await;
-    let table = table.map_err(|_| Told::plain(Problem::Internal))?;
-    Ok(question.answer(&table))
+    let table = table.map_err(|_| Problem::Internal)?;
+    Ok(request.answer(&table))
 }
 
-impl Question {
+impl ReportRequest {
+    /// Reads the parameters of a query; an unknown one is an error.
     fn parse(query: &str) -> Result<Self, InvalidQuery> {
-        let mut question = Self::default();
+        let mut request = Self::default();
         for (name, value) in url::form_urlencoded::parse(query.as_bytes()) {
             let value = value.into_owned();
-            // Parameters that are there and empty are as good as not there, but for `where`.
+            // An empty parameter counts as missing, except `where`.
             let given = Some(value.clone()).filter(|value| !value.is_empty());
             match &*name {
-                "from" => question.asked.from = given,
-                "to" => question.asked.to = given,
-                "by" => question.asked.by = given,
-                "where" => question.asked.filters.push(value),
-                "timezone" => question.asked.timezone = given,
-                "as_of" => question.as_of = given,
-                "format" => question.csv = is_csv(&value)?,
+                "from" => request.query.from = given,
+                "to" => request.query.to = given,
+                "by" => request.query.by = given,
+                "where" => request.query.filters.push(value),
+                "timezone" => request.query.timezone = given,
+                "as_of" => request.as_of = given,
+                "format" => request.csv = is_csv(&value)?,
                 _ => return Err(InvalidQuery(unknown_parameter(&name))),
             }
         }
-        Ok(question)
+        Ok(request)
     }
 
+    /// Returns the report in the format that was requested.
     fn answer(&self, table: &Table) -> Response {
         if self.csv {
             ([(CONTENT_TYPE, "text/csv; charset=utf-8")], as_csv(table)).into_response()
@@ -79,6 +83,7 @@ impl Question {
     }
 }
 
+/// Returns whether `format` is CSV; JSON is the default.
 fn is_csv(format: &str) -> Result<bool, InvalidQuery> {
     match format {
         "" | "json" => Ok(false),
@@ -93,21 +98,21 @@ fn unknown_parameter(name: &str) -> String {
     )
 }
 
-impl From<InvalidQuery> for Told {
+impl From<InvalidQuery> for ProblemWithDetail {
     fn from(error: InvalidQuery) -> Self {
-        Self(Problem::InvalidQuery, error.to_string())
+        Self::new(Problem::InvalidQuery, error.to_string())
     }
 }
 
-impl From<ReportError> for Told {
+impl From<ReportError> for ProblemWithDetail {
     fn from(error: ReportError) -> Self {
         match error {
             ReportError::Query(error) => error.into(),
             ReportError::Stopped(stopped) => {
                 tracing::error!(%stopped, "a report met an event of a newer version");
-                Self(Problem::UnknownEvent, stopped.to_string())
+                Self::new(Problem::UnknownEvent, stopped.to_string())
             }
-            ReportError::Store(error) => Self::plain(error.into()),
+            ReportError::Store(error) => Problem::from(error).into(),
         }
     }
 }

@@ -1,4 +1,4 @@
-//! Audits, as operators read them. Each look is on record before it is answered.
+//! Audits, as operators read them. Each access is recorded in the log before it is answered.
 
 use std::sync::Arc;
 
@@ -10,119 +10,122 @@ use http::header::CONTENT_TYPE;
 use serde::{Deserialize, Serialize};
 use whence_events::{Position, ReferralCode, StreamId};
 
-use super::operator::Operator;
+use super::operator::AuthenticatedOperator;
 use super::users::user_id;
 use crate::app::App;
 use crate::engine::proof::Signer;
 use crate::http::error::Problem;
-use crate::http::extract::Asked;
+use crate::http::extract::RequestContext;
 use crate::insight::audit;
 use crate::insight::audit::{Attribution, CodeStory, Decisions, Line, Show, UserStory, Wanted};
 
-/// Events of a page, unless asked otherwise, and at most.
-const EVENTS: usize = 100;
-/// See [`EVENTS`].
-const MAX_EVENTS: usize = 1000;
+/// The events of a page when the request does not say how many.
+const PAGE_EVENTS: usize = 100;
 
-/// How personal data is to be shown.
+/// The most events that a request can ask of a page.
+const MAX_PAGE_EVENTS: usize = 1000;
+
+/// The query of an audit of one user: how personal data is to be shown.
 #[derive(Deserialize)]
-pub(super) struct Eyes {
+pub(super) struct PersonalDataQuery {
     #[serde(default)]
     open_personal_data: bool,
 }
 
-/// `GET /v1/admin/users/{id}`
+/// `GET /v1/admin/users/{id}`: answers the whole story of a user.
 pub(super) async fn user(
-    operator: Operator,
+    operator: AuthenticatedOperator,
     State(app): State<Arc<App>>,
-    asked: Asked,
+    request: RequestContext,
     Path(id): Path<String>,
-    eyes: Result<Query<Eyes>, QueryRejection>,
+    personal_data: Result<Query<PersonalDataQuery>, QueryRejection>,
 ) -> Result<Json<UserStory>, Problem> {
-    story(&operator, &app, &asked, &id, eyes).await.map(Json)
+    story(&operator, &app, &request, &id, personal_data).await.map(Json)
 }
 
-/// `GET /v1/admin/users/{id}/timeline`
+/// `GET /v1/admin/users/{id}/timeline`: answers the events of a user, in order.
 pub(super) async fn timeline(
-    operator: Operator,
+    operator: AuthenticatedOperator,
     State(app): State<Arc<App>>,
-    asked: Asked,
+    request: RequestContext,
     Path(id): Path<String>,
-    eyes: Result<Query<Eyes>, QueryRejection>,
+    personal_data: Result<Query<PersonalDataQuery>, QueryRejection>,
 ) -> Result<Json<Vec<Line>>, Problem> {
-    Ok(Json(story(&operator, &app, &asked, &id, eyes).await?.timeline))
+    Ok(Json(story(&operator, &app, &request, &id, personal_data).await?.timeline))
 }
 
-/// `GET /v1/admin/users/{id}/attribution`
+/// `GET /v1/admin/users/{id}/attribution`: answers where a user came from, and why that was
+/// decided.
 pub(super) async fn attribution(
-    operator: Operator,
+    operator: AuthenticatedOperator,
     State(app): State<Arc<App>>,
-    asked: Asked,
+    request: RequestContext,
     Path(id): Path<String>,
-    eyes: Result<Query<Eyes>, QueryRejection>,
+    personal_data: Result<Query<PersonalDataQuery>, QueryRejection>,
 ) -> Result<Json<Attribution>, Problem> {
-    Ok(Json(story(&operator, &app, &asked, &id, eyes).await?.attribution))
+    Ok(Json(story(&operator, &app, &request, &id, personal_data).await?.attribution))
 }
 
+/// Returns the story of a user, after the access is recorded.
 async fn story(
-    operator: &Operator,
+    operator: &AuthenticatedOperator,
     app: &App,
-    asked: &Asked,
+    request: &RequestContext,
     id: &str,
-    eyes: Result<Query<Eyes>, QueryRejection>,
+    personal_data: Result<Query<PersonalDataQuery>, QueryRejection>,
 ) -> Result<UserStory, Problem> {
     let user_id = user_id(id)?;
-    let Query(eyes) =
-        eyes.map_err(|_| Problem::InvalidParameter("open_personal_data is true or false."))?;
-    let show = Show::open_if(eyes.open_personal_data);
-    let context = asked.context(operator.actor());
+    let Query(personal_data) = personal_data
+        .map_err(|_| Problem::InvalidParameter("open_personal_data is true or false."))?;
+    let show = Show::open_if(personal_data.open_personal_data);
+    let context = request.context(operator.actor());
     Ok(audit::user(&app.engine, user_id, show, &context).await?)
 }
 
-/// `GET /v1/admin/codes/{code}`
+/// `GET /v1/admin/codes/{code}`: answers the story of a code.
 pub(super) async fn code(
-    operator: Operator,
+    operator: AuthenticatedOperator,
     State(app): State<Arc<App>>,
-    asked: Asked,
+    request: RequestContext,
     Path(code): Path<String>,
 ) -> Result<Json<CodeStory>, Problem> {
     let code: ReferralCode =
         code.parse().map_err(|_| Problem::InvalidParameter("This is not a referral code."))?;
-    let context = asked.context(operator.actor());
-    Ok(Json(audit::code(&app.engine, &code, asked.now, Show::Masked, &context).await?))
+    let context = request.context(operator.actor());
+    Ok(Json(audit::code(&app.engine, &code, request.now, Show::Masked, &context).await?))
 }
 
-/// `GET /v1/admin/users/{id}/bundle`
+/// `GET /v1/admin/users/{id}/bundle`: answers the evidence bundle of a user.
 pub(super) async fn user_bundle(
-    operator: Operator,
+    operator: AuthenticatedOperator,
     State(app): State<Arc<App>>,
-    asked: Asked,
+    request: RequestContext,
     Path(id): Path<String>,
-    eyes: Result<Query<Eyes>, QueryRejection>,
+    personal_data: Result<Query<PersonalDataQuery>, QueryRejection>,
 ) -> Result<Response, Problem> {
-    let story = story(&operator, &app, &asked, &id, eyes).await?;
+    let story = story(&operator, &app, &request, &id, personal_data).await?;
     bundle(&app, &story.places(), &story).await
 }
 
-/// `GET /v1/admin/codes/{code}/bundle`
+/// `GET /v1/admin/codes/{code}/bundle`: answers the evidence bundle of a code.
 pub(super) async fn code_bundle(
-    operator: Operator,
+    operator: AuthenticatedOperator,
     state: State<Arc<App>>,
-    asked: Asked,
+    request: RequestContext,
     path: Path<String>,
 ) -> Result<Response, Problem> {
     let app = state.0.clone();
-    let Json(story) = code(operator, state, asked, path).await?;
+    let Json(story) = code(operator, state, request, path).await?;
     bundle(&app, &story.places(), &story).await
 }
 
-/// A story and its evidence, byte for byte as it is to be checked.
+/// Returns the evidence bundle of a story, byte for byte as it is to be checked.
 async fn bundle(
     app: &App,
     places: &[audit::Place],
     story: &impl Serialize,
 ) -> Result<Response, Problem> {
-    // Proofs come out of the tables.
+    // Proofs are read from the read models.
     app.progress.wait_for(app.engine.store.head().await?).await;
     let failed = |error: anyhow::Error| {
         tracing::error!(error = format!("{error:#}"), "no bundle of a story");
@@ -135,33 +138,33 @@ async fn bundle(
     Ok(([(CONTENT_TYPE, "application/json")], text.map_err(failed)?).into_response())
 }
 
-/// A time, and how far it was read.
+/// The query of a page of decisions: a range of time, and the position after which the page begins.
 #[derive(Deserialize)]
-pub(super) struct Time {
+pub(super) struct DecisionsQuery {
     from: Option<String>,
     to: Option<String>,
     #[serde(default)]
     after: Position,
 }
 
-/// `GET /v1/admin/referrals`
+/// `GET /v1/admin/referrals`: answers a page of referral decisions.
 pub(super) async fn referrals(
-    operator: Operator,
+    operator: AuthenticatedOperator,
     State(app): State<Arc<App>>,
-    asked: Asked,
-    time: Result<Query<Time>, QueryRejection>,
+    request: RequestContext,
+    query: Result<Query<DecisionsQuery>, QueryRejection>,
 ) -> Result<Json<Decisions>, Problem> {
-    let Query(time) = time.map_err(|_| Problem::InvalidParameter("after is a position."))?;
-    let range = audit::range(time.from.as_deref(), time.to.as_deref()).map_err(|_| {
+    let Query(query) = query.map_err(|_| Problem::InvalidParameter("after is a position."))?;
+    let range = audit::range(query.from.as_deref(), query.to.as_deref()).map_err(|_| {
         Problem::InvalidParameter("from and to are days or moments (RFC 3339), from before to.")
     })?;
-    let context = asked.context(operator.actor());
-    Ok(Json(audit::referrals(&app.engine, range, time.after, &context).await?))
+    let context = request.context(operator.actor());
+    Ok(Json(audit::referrals(&app.engine, range, query.after, &context).await?))
 }
 
-/// Which events.
+/// The query of a page of events: which events, and the position after which the page begins.
 #[derive(Deserialize)]
-pub(super) struct Which {
+pub(super) struct EventsQuery {
     #[serde(default)]
     after: Position,
     limit: Option<usize>,
@@ -170,22 +173,22 @@ pub(super) struct Which {
     event_type: Option<String>,
 }
 
-/// `GET /v1/admin/events`
+/// `GET /v1/admin/events`: answers a page of events of the log.
 pub(super) async fn events(
-    operator: Operator,
+    operator: AuthenticatedOperator,
     State(app): State<Arc<App>>,
-    asked: Asked,
-    which: Result<Query<Which>, QueryRejection>,
+    request: RequestContext,
+    query: Result<Query<EventsQuery>, QueryRejection>,
 ) -> Result<Json<audit::Events>, Problem> {
-    let Query(which) =
-        which.map_err(|_| Problem::InvalidParameter("after and limit are whole numbers."))?;
-    let limit = which.limit.unwrap_or(EVENTS);
-    if !(1..=MAX_EVENTS).contains(&limit) {
+    let Query(query) =
+        query.map_err(|_| Problem::InvalidParameter("after and limit are whole numbers."))?;
+    let limit = query.limit.unwrap_or(PAGE_EVENTS);
+    if !(1..=MAX_PAGE_EVENTS).contains(&limit) {
         return Err(Problem::InvalidParameter("limit is 1 to 1000."));
     }
-    let stream = which.stream.map(|stream| stream.parse::<StreamId>()).transpose();
+    let stream = query.stream.map(|stream| stream.parse::<StreamId>()).transpose();
     let stream = stream.map_err(|_| Problem::InvalidParameter("This is no stream of ours."))?;
-    let wanted = Wanted { after: which.after, limit, stream, event_type: which.event_type };
-    let context = asked.context(operator.actor());
+    let wanted = Wanted { after: query.after, limit, stream, event_type: query.event_type };
+    let context = request.context(operator.actor());
     Ok(Json(audit::events(&app.engine, &wanted, Show::Masked, &context).await?))
 }

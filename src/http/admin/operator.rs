@@ -1,4 +1,4 @@
-//! The operator whose token a request brings.
+//! The operator whose token a request carries.
 
 use std::sync::Arc;
 
@@ -9,19 +9,19 @@ use whence_events::Actor;
 use crate::app::App;
 use crate::http::error::Problem;
 
-/// Somebody whose token was right.
-pub(super) struct Operator {
+/// An operator who sent their token (`X-Admin-Token`) with the request.
+pub(super) struct AuthenticatedOperator {
     pub(super) name: String,
 }
 
-impl Operator {
-    /// How the log calls them.
+impl AuthenticatedOperator {
+    /// Returns the operator as the actor of events.
     pub(super) fn actor(&self) -> Actor {
         Actor::Operator(self.name.clone())
     }
 }
 
-impl FromRequestParts<Arc<App>> for Operator {
+impl FromRequestParts<Arc<App>> for AuthenticatedOperator {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {

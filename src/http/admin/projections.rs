@@ -1,4 +1,4 @@
-//! How far the read models are, and rebuilding them.
+//! The positions of the projectors, and the rebuild of a read model.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::sync::oneshot;
 use whence_projections::Purpose;
 
-use super::operator::Operator;
+use super::operator::AuthenticatedOperator;
 use crate::app::App;
 use crate::engine::progress::{LastRebuild, Rebuilding};
 use crate::engine::rebuild;
@@ -17,14 +17,18 @@ use crate::engine::rebuild::{BATCH, RebuildError, Replay};
 use crate::http::error::Problem;
 use crate::infra::errors::with_causes;
 
-/// `GET /v1/admin/projections`: how far each projector is, and what is rebuilt by this node.
-pub(super) async fn list(_: Operator, State(app): State<Arc<App>>) -> Result<Json<Value>, Problem> {
+/// `GET /v1/admin/projections`: answers the position of each projector, and what this node
+/// rebuilds.
+pub(super) async fn list(
+    _: AuthenticatedOperator,
+    State(app): State<Arc<App>>,
+) -> Result<Json<Value>, Problem> {
     let head = app.engine.store.head().await?;
-    let checkpoints = app.engine.read_db.positions().await.map_err(|error| {
+    let positions = app.engine.read_db.positions().await.map_err(|error| {
         tracing::error!(%error, "the read models do not answer");
         Problem::Unavailable
     })?;
-    let projections: Vec<_> = checkpoints
+    let projections: Vec<_> = positions
         .iter()
         .map(|at| {
             json!({
@@ -45,36 +49,39 @@ pub(super) async fn list(_: Operator, State(app): State<Arc<App>>) -> Result<Jso
     })))
 }
 
+/// Returns a rebuild that is under way, as JSON.
 fn under_way(rebuilding: &Rebuilding) -> Value {
     let Rebuilding { projections, position, head, events } = rebuilding;
     json!({ "projections": projections, "position": position, "head": head, "events": events })
 }
 
+/// Returns the last rebuild that ended, as JSON.
 fn over(last: &LastRebuild) -> Value {
     let LastRebuild { projections, error } = last;
     json!({ "projections": projections, "error": error })
 }
 
-/// `POST /v1/admin/projections/{name}/rebuild`: begins it on this node.
+/// `POST /v1/admin/projections/{name}/rebuild`: begins a rebuild on this node.
 pub(super) async fn rebuild(
-    operator: Operator,
+    operator: AuthenticatedOperator,
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
 ) -> Result<(StatusCode, Json<Value>), Problem> {
     let names = rebuild::projectors_named(&[name]).map_err(|_| Problem::NotFound)?;
-    let (begun, whether) = oneshot::channel();
+    let (begun, has_begun) = oneshot::channel();
     tracing::info!(operator = operator.name, "{}: a rebuild was asked for", names.join(", "));
     let answer = json!({ "rebuilding": names });
-    tokio::spawn(work(app, names, begun));
-    match whether.await {
+    tokio::spawn(run_rebuild(app, names, begun));
+    match has_begun.await {
         Ok(Ok(())) => Ok((StatusCode::ACCEPTED, Json(answer))),
         Ok(Err(problem)) => Err(problem),
         Err(_) => Err(Problem::Internal),
     }
 }
 
-/// Tells whether it has begun, and goes on behind the answer.
-async fn work(
+/// Begins a rebuild, reports over `begun` whether that succeeded, and completes the rebuild after
+/// the response.
+async fn run_rebuild(
     app: Arc<App>,
     names: Vec<&'static str>,
     begun: oneshot::Sender<Result<(), Problem>>,
@@ -98,6 +105,7 @@ async fn work(
     noted.ended(done.err().map(|error| error.to_string()));
 }
 
+/// Returns the problem of a rebuild that could not begin.
 fn problem(error: &RebuildError) -> Problem {
     if let RebuildError::UnderWay(_) = error {
         return Problem::RebuildUnderWay;

@@ -1,4 +1,4 @@
-//! Users, as operators see them and erase them.
+//! Users, as operators find and erase them.
 
 use std::sync::Arc;
 
@@ -8,46 +8,47 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use whence_events::{EmailAddress, UserId};
 
-use super::operator::Operator;
+use super::operator::AuthenticatedOperator;
 use crate::app::App;
 use crate::app::erasure::{EraseError, Erasure, Subject};
 use crate::http::error::Problem;
-use crate::http::extract::{Asked, Body};
+use crate::http::extract::{JsonBody, RequestContext};
 
-/// Body of a search.
+/// The body of a search.
 #[derive(Deserialize)]
-pub(super) struct Find {
+pub(super) struct FindUser {
     email: String,
 }
 
-/// `POST /v1/admin/users/find`: the user behind an address, also when they are erased.
+/// `POST /v1/admin/users/find`: answers the user of an address, also one who was erased.
 pub(super) async fn find(
-    operator: Operator,
+    operator: AuthenticatedOperator,
     State(app): State<Arc<App>>,
-    asked: Asked,
-    Body(body): Body<Find>,
+    request: RequestContext,
+    JsonBody(body): JsonBody<FindUser>,
 ) -> Result<Json<Value>, Problem> {
     let email = EmailAddress::parse(&body.email).map_err(|_| Problem::InvalidEmail)?;
-    let context = asked.context(operator.actor());
+    let context = request.context(operator.actor());
     let user_id = crate::insight::audit::find(&app.engine, &email, &context).await?;
     Ok(Json(json!({ "user_id": user_id })))
 }
 
-/// `POST /v1/admin/users/{id}/erase`
+/// `POST /v1/admin/users/{id}/erase`: erases a user.
 pub(super) async fn erase(
-    operator: Operator,
+    operator: AuthenticatedOperator,
     State(app): State<Arc<App>>,
-    asked: Asked,
+    request: RequestContext,
     Path(id): Path<String>,
 ) -> Result<Json<Erasure>, Problem> {
     let subject = Subject { user_id: user_id(&id)?, email_key: None };
-    match app.erase(subject, &asked.context(operator.actor())).await {
+    match app.erase(subject, &request.context(operator.actor())).await {
         Ok(erasure) => Ok(Json(erasure)),
         Err(EraseError::NoSuchUser) => Err(Problem::UserNotFound),
         Err(EraseError::Interrupted(error)) => Err(error.into()),
     }
 }
 
+/// Parses the id of a user in a path.
 pub(super) fn user_id(text: &str) -> Result<UserId, Problem> {
     text.parse().map_err(|_| Problem::InvalidParameter("The id of a user is a UUID."))
 }

@@ -1,10 +1,10 @@
-//! Rules of our own for user agents: words found in one pass, then one decision over what was
-//! found. A regex set such as uap-core's would name the model too, but costs tens of megabytes
-//! and does not name a class.
+//! The device class of a user agent: signs are collected from its words in one pass, then one
+//! decision is made from them. A regex set such as uap-core's would name the model too, but costs
+//! tens of megabytes and does not name a class.
 
 use whence_events::DeviceClass;
 
-/// What a word says about the device; several are collected, `decide` weighs them.
+/// What one word says about the device; several signs are collected, and `decide` weighs them.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 enum Sign {
@@ -34,6 +34,7 @@ enum Sign {
     Maker,
 }
 
+/// The set of signs in one user agent, a bit for each.
 #[derive(Clone, Copy, Default)]
 struct Signs(u16);
 
@@ -47,12 +48,12 @@ impl Signs {
     }
 }
 
-/// Longer user agents say nothing more about the device, and the bound keeps the cost of absurd
-/// ones that of a normal one.
+/// The number of bytes that are read. Longer user agents say nothing more about the device, and the
+/// bound keeps the cost of very long ones that of a normal one.
 const MAX_BYTES: usize = 512;
 
-/// The class of a `User-Agent` value. Every word looked for is ASCII, so this reads bytes: a value
-/// that is no UTF-8, or is cut inside a character, needs no care.
+/// Returns the class of a `User-Agent` value. Every known word is ASCII, so the value is read as
+/// bytes: one that is not UTF-8, or is cut inside a character, needs no special treatment.
 pub(super) fn classify(user_agent: &[u8]) -> Option<DeviceClass> {
     let mut buffer = [0; MAX_BYTES];
     let length = user_agent.len().min(MAX_BYTES);
@@ -62,9 +63,9 @@ pub(super) fn classify(user_agent: &[u8]) -> Option<DeviceClass> {
     decide(read(lowered))
 }
 
-/// The order is the rule: what is more particular outweighs what it may also claim to be. A
-/// crawler claims a phone, a console a television, a television and a tablet Android, and nearly
-/// all of them a desktop's Linux.
+/// Decides the class from the signs. The order is the rule: the more particular sign outweighs what
+/// the device may also claim to be. A crawler claims a phone, a console a television, a television
+/// and a tablet Android, and nearly all of them a desktop's Linux.
 fn decide(signs: Signs) -> Option<DeviceClass> {
     let android = signs.has(Sign::Android);
     if signs.has(Sign::Program) || signs.has(Sign::Appliance) {
@@ -87,6 +88,7 @@ fn decide(signs: Signs) -> Option<DeviceClass> {
     }
 }
 
+/// Collects the signs of all words of a user agent in lower case.
 fn read(lowered: &[u8]) -> Signs {
     let mut signs = Signs::default();
     let mut after_word = false;
@@ -100,7 +102,7 @@ fn read(lowered: &[u8]) -> Signs {
     signs
 }
 
-/// Looks at the word that starts `rest`, and beyond it for names of several words.
+/// Reads the word at the start of `rest`, and the words after it for names of several words.
 fn read_word(rest: &[u8], signs: &mut Signs) {
     let end = |stop: fn(&u8) -> bool| rest.iter().position(stop).unwrap_or(rest.len());
     let word = &rest[..end(|byte| !byte.is_ascii_alphanumeric())];
@@ -127,12 +129,13 @@ fn read_word(rest: &[u8], signs: &mut Signs) {
     }
 }
 
-/// Nearly every comparison fails at its first byte, which costs less here than a call.
+/// Returns whether `rest` starts with `start`. Nearly every comparison fails at its first byte,
+/// which costs less here than a call.
 fn starts_with(rest: &[u8], start: &str) -> bool {
     rest[0] == start.as_bytes()[0] && rest.starts_with(start.as_bytes())
 }
 
-/// Model names that follow a pattern. `letters` are those that `word` starts with.
+/// Recognizes model names that follow a pattern. `letters` are the letters that `word` starts with.
 fn read_model(word: &[u8], letters: &[u8], signs: &mut Signs) {
     let numbered = letters.len() < word.len();
     // "OnePad 730", "ViewPad97a", "TAB360"; Coolpad makes phones.
@@ -155,7 +158,7 @@ fn read_model(word: &[u8], letters: &[u8], signs: &mut Signs) {
     }
 }
 
-/// Whole words.
+/// Signs by whole words.
 #[rustfmt::skip]
 const WORDS: &[(&[&str], Sign)] = &[
     (&["curl", "wget", "slurp", "preview", "ptst", "nutch", "scrapy", "heritrix", "masscan",
@@ -176,7 +179,7 @@ const WORDS: &[(&[&str], Sign)] = &[
        "sanyo", "kyocera", "xiaomi", "oppo", "vivo"], Sign::Maker),
 ];
 
-/// Starts of words; some run on into the next word.
+/// Signs by the starts of words; some starts run on into the next word.
 #[rustfmt::skip]
 const STARTS: &[(&[&str], Sign)] = &[
     (&["http://", "https://", "python-", "go-http-client", "bingpreview", "pingdom"],
@@ -200,7 +203,7 @@ const STARTS: &[(&[&str], Sign)] = &[
     (&["huawei", "pantech", "lge", "kwc-"], Sign::Maker),
 ];
 
-/// Ends of the words that programs call themselves.
+/// Ends of the names that programs give themselves.
 const PROGRAM_ENDS: &[&str] = &["bot", "crawler", "spider"];
 
 #[cfg(test)]

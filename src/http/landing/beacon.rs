@@ -1,4 +1,4 @@
-//! `POST /v1/touch`: a page reports a visit, the server sets the cookies.
+//! `POST /v1/touch`: a page reports a visit, and the response sets the cookies.
 
 use std::sync::Arc;
 
@@ -12,37 +12,38 @@ use serde::Deserialize;
 use url::Url;
 use whence_events::Consent;
 
-use super::{Landing, Page, header, request_host};
+use super::Landing;
+use super::visited_page::{VisitedPage, header, request_host};
 use crate::domain::touch::{Navigation, same_host};
 
-/// Longest report, in bytes.
-pub const MAX_REPORT: usize = 4096;
+/// The longest report, in bytes.
+pub const MAX_REPORT_BYTES: usize = 4096;
 
-/// What `/touch.js` sends. Fields that are not known are ignored.
+/// The report of a visit, as `/touch.js` sends it. Unknown fields are ignored.
 #[derive(Deserialize)]
-struct Report {
-    /// The page's whole address.
+struct VisitReport {
+    /// The whole address of the page.
     location: String,
-    /// `document.referrer`
+    /// `document.referrer` of the page.
     #[serde(default)]
     referrer: Option<String>,
-    /// What the visitor agreed to, as far as the page says.
+    /// The consent of the visitor, if the page knows it.
     #[serde(default)]
     consent: Option<Consent>,
 }
 
-/// Why a report is refused.
+/// The reason why a report is refused.
 #[derive(Debug, PartialEq, Eq)]
-enum Refused {
-    /// Another site sent it: that would be cookie stuffing.
+enum ReportRefusal {
+    /// Another site sent the report: setting cookies for it would be cookie stuffing.
     CrossSite,
-    /// Too long, not JSON, or not a report.
+    /// The body is too long, not JSON, or not a report.
     InvalidJson,
-    /// Not the address of a page of ours.
+    /// The location is not the address of a page of the platform.
     InvalidLocation,
 }
 
-impl IntoResponse for Refused {
+impl IntoResponse for ReportRefusal {
     fn into_response(self) -> Response {
         let (status, error) = match self {
             Self::CrossSite => (StatusCode::FORBIDDEN, "cross_site"),
@@ -53,11 +54,12 @@ impl IntoResponse for Refused {
     }
 }
 
-/// Answers 204, whether or not there was anything to plant.
+/// Records a reported visit and sets its cookies; answers 204 whether or not there were cookies to
+/// set.
 ///
-/// `application/json` and `text/plain` are taken, the second because it is what `sendBeacon` and a
-/// request without preflight can send. The rules for documents are applied to the page that is
-/// reported, for the call itself is never one.
+/// `application/json` and `text/plain` are accepted, the second because it is what `sendBeacon` and
+/// a request without preflight can send. The rules for documents are applied to the page that is
+/// reported, because the call itself never asks for a document.
 pub(super) async fn report(State(landing): State<Arc<Landing>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let mut answer = match read(&landing, &parts, body).await {
@@ -73,39 +75,42 @@ pub(super) async fn report(State(landing): State<Arc<Landing>>, request: Request
     answer
 }
 
+/// Reads a report that comes from a page of the platform, and the address of that page.
 async fn read(
     landing: &Landing,
     parts: &Parts,
     body: axum::body::Body,
-) -> Result<(Report, Url), Refused> {
-    let kind = Kind::of(&parts.headers).ok_or(Refused::InvalidJson)?;
-    if !from_our_pages(landing, parts, kind) {
-        return Err(Refused::CrossSite);
+) -> Result<(VisitReport, Url), ReportRefusal> {
+    let format = ReportFormat::of(&parts.headers).ok_or(ReportRefusal::InvalidJson)?;
+    if !from_our_pages(landing, parts, format) {
+        return Err(ReportRefusal::CrossSite);
     }
-    let bytes = axum::body::to_bytes(body, MAX_REPORT).await;
-    let bytes = bytes.map_err(|_| Refused::InvalidJson)?;
-    let report: Report = serde_json::from_slice(&bytes).map_err(|_| Refused::InvalidJson)?;
-    let location = Url::parse(&report.location).map_err(|_| Refused::InvalidLocation)?;
+    let bytes = axum::body::to_bytes(body, MAX_REPORT_BYTES).await;
+    let bytes = bytes.map_err(|_| ReportRefusal::InvalidJson)?;
+    let report: VisitReport =
+        serde_json::from_slice(&bytes).map_err(|_| ReportRefusal::InvalidJson)?;
+    let location = Url::parse(&report.location).map_err(|_| ReportRefusal::InvalidLocation)?;
     if is_ours(landing, parts, &location) {
         Ok((report, location))
     } else {
-        Err(Refused::InvalidLocation)
+        Err(ReportRefusal::InvalidLocation)
     }
 }
 
-/// What the body says it is.
+/// The content type of a report.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Kind {
-    /// A browser asks before it sends one across origins.
+enum ReportFormat {
+    /// `application/json`, which browsers send to another origin only after a preflight request.
     Json,
-    /// Any page can send one anywhere, unasked.
+    /// `text/plain`, which any page can send to any origin without a preflight request.
     Text,
 }
 
-impl Kind {
+impl ReportFormat {
+    /// Returns the format that the headers name; `None` when it is another one, or missing.
     fn of(headers: &HeaderMap) -> Option<Self> {
-        let kind = header(headers, CONTENT_TYPE.as_str())?;
-        let essence = kind.split(';').next().unwrap_or(kind).trim();
+        let content_type = header(headers, CONTENT_TYPE.as_str())?;
+        let essence = content_type.split(';').next().unwrap_or(content_type).trim();
         match essence.to_ascii_lowercase().as_str() {
             "application/json" => Some(Self::Json),
             "text/plain" => Some(Self::Text),
@@ -114,31 +119,41 @@ impl Kind {
     }
 }
 
-/// Whether a page of ours sent it, by what browsers say and pages cannot change.
-fn from_our_pages(landing: &Landing, parts: &Parts, kind: Kind) -> bool {
+/// Returns whether a page of the platform sent the report, by the headers that browsers set and
+/// pages cannot change.
+fn from_our_pages(landing: &Landing, parts: &Parts, format: ReportFormat) -> bool {
     let site = header(&parts.headers, "sec-fetch-site");
     match site {
         Some("cross-site") => return false,
-        // Said even where the page's referrer policy makes its `Origin` null.
+        // Browsers send it even where the page's referrer policy makes `Origin` null.
         Some("same-origin") => return true,
         Some(_) | None => {}
     }
     match header(&parts.headers, ORIGIN.as_str()) {
         Some(origin) => Url::parse(origin).is_ok_and(|origin| is_ours(landing, parts, &origin)),
-        // No browser leaves out both, at least not where it asks nobody before.
-        None => site.is_some() || kind == Kind::Json,
+        // No browser omits both, at least not where it sends no preflight request.
+        None => site.is_some() || format == ReportFormat::Json,
     }
 }
 
+/// Returns whether an address is of the platform: one of its own hosts, or the host of the request.
 fn is_ours(landing: &Landing, parts: &Parts, url: &Url) -> bool {
     let hosts = &landing.settings.rules.own_hosts;
-    let asked = request_host(parts);
-    let is_ours = |host| hosts.contain(host) || asked.is_some_and(|asked| same_host(asked, host));
+    let requested = request_host(parts);
+    let is_ours =
+        |host| hosts.contain(host) || requested.is_some_and(|requested| same_host(requested, host));
     matches!(url.scheme(), "http" | "https") && url.host_str().is_some_and(is_ours)
 }
 
-fn plant(landing: &Landing, parts: &Parts, report: &Report, location: &Url, to: &mut HeaderMap) {
-    let page = Page {
+/// Records the touch that a report is of, if it is one, and adds its cookies to `headers`.
+fn plant(
+    landing: &Landing,
+    parts: &Parts,
+    report: &VisitReport,
+    location: &Url,
+    headers: &mut HeaderMap,
+) {
+    let page = VisitedPage {
         path: location.path(),
         query: location.query().unwrap_or(""),
         referrer: report.referrer.as_deref(),
@@ -148,6 +163,6 @@ fn plant(landing: &Landing, parts: &Parts, report: &Report, location: &Url, to: 
     let document = Navigation { method: "GET", ..Navigation::default() };
     if let Some(arrival) = landing.arrive_at(&page, document, &parts.headers) {
         let client = landing.client(parts);
-        landing.touch(arrival, &client).add_to(to);
+        landing.touch(arrival, &client).add_to(headers);
     }
 }

@@ -1,34 +1,36 @@
-//! Which clicks are the same one.
+//! Repeated clicks: the same client on the same code within an hour counts once.
 
 use std::time::Duration;
 
 use quick_cache::sync::{Cache, EntryAction, EntryResult};
 use whence_events::{Mac, ReferralCode, Timestamp};
 
-use super::ClientFacts;
+use super::LandingClient;
 use crate::infra::keys::MacKey;
 
-/// How long the same client on the same code is one click.
-const ONE_CLICK: Duration = Duration::from_hours(1);
+/// The time in which landings of the same client with the same code are one click.
+const CLICK_WINDOW: Duration = Duration::from_hours(1);
 
-/// How many clicks are remembered: about 10 MB when full. What is forgotten early counts twice.
+/// The number of clicks that are remembered: about 10 MB when full. A click that is evicted early
+/// counts twice.
 const MAX_CLICKS: usize = 100_000;
 
-/// The clicks of the last hour, on this node. No address is in it, only a hash under a key that is
-/// made at start and known to nobody.
+/// The clicks of the last hour, on this node. They hold no address, only a MAC under a key that is
+/// made at start and never leaves the process.
 pub(super) struct Clicks {
     key: MacKey,
     seen: Cache<Mac, Timestamp>,
 }
 
 impl Clicks {
+    /// Returns an empty memory of clicks with a new key.
     pub(super) fn new() -> Self {
         Self { key: MacKey::generate(), seen: Cache::new(MAX_CLICKS) }
     }
 
-    /// Whether this client was on this code within the hour; if not, the hour begins. It does not
-    /// begin again with each click, so that a steady visitor counts once an hour.
-    pub(super) fn seen(&self, code: &ReferralCode, client: &ClientFacts, now: Timestamp) -> bool {
+    /// Returns whether this client clicked on this code within the hour; if not, its hour begins
+    /// now. Later clicks do not extend the hour, so that a steady visitor counts once an hour.
+    pub(super) fn seen(&self, code: &ReferralCode, client: &LandingClient, now: Timestamp) -> bool {
         // Without an address all clients of one browser version would be one.
         let Some(ip) = client.ip else {
             return false;
@@ -37,7 +39,7 @@ impl Clicks {
         let click = self.key.sign("click", &format!("{}\n{ip}\n{agent}", code.folded()));
         // Atomic: of two clicks at once, one is the first.
         let entry = self.seen.entry(&click, None, |_, since| {
-            let again = now.since(*since) < ONE_CLICK;
+            let again = now.since(*since) < CLICK_WINDOW;
             if !again {
                 *since = now;
             }
@@ -58,11 +60,11 @@ impl Clicks {
 mod tests {
     use super::*;
 
-    fn client(ip: &str, user_agent: &str) -> ClientFacts {
-        ClientFacts {
+    fn client(ip: &str, user_agent: &str) -> LandingClient {
+        LandingClient {
             ip: ip.parse().ok(),
             user_agent: Some(user_agent.to_owned()),
-            ..ClientFacts::default()
+            ..LandingClient::default()
         }
     }
 
@@ -96,7 +98,7 @@ mod tests {
     #[test]
     fn clients_without_an_address_are_never_taken_for_one() {
         let clicks = Clicks::new();
-        let nobody = ClientFacts::default();
+        let nobody = LandingClient::default();
         let now = Timestamp::from_micros(1);
         assert!(!clicks.seen(&code("abc"), &nobody, now));
         assert!(!clicks.seen(&code("abc"), &nobody, now));

@@ -1,8 +1,8 @@
 //! The two cookies of a landing: `ref_code` and `whence_touch`.
 //!
-//! Both are set by the server, for a browser may drop what a script set after a week, and both are
-//! signed, so that only whence says when a touch was. They hold no secret: the visitor may read
-//! what their own browser said.
+//! The server sets both, because a browser may drop a cookie of a script after a week. Both are
+//! signed, so that only whence can say when a touch was. They hold no secret: the visitor may read
+//! what their own browser sent.
 
 mod first_touch;
 
@@ -11,40 +11,51 @@ use cookie::{Cookie, SameSite};
 use http::{HeaderMap, HeaderValue};
 use whence_events::{Mac, Timestamp};
 
+use crate::app::attribution::LandingCookies;
 pub use crate::app::config::{CookieDomain, CookieSettings};
 use crate::domain::touch::{FirstTouch, PlantedCode, RefCode};
 use crate::http::cookies::cookie_value;
 use crate::infra::keys::MacKey;
 
-/// Name of the cookie that carries a referral code.
+/// The name of the cookie that carries a referral code.
 pub const REF_CODE: &str = "ref_code";
 
-/// Name of the cookie that carries the first touch.
+/// The name of the cookie that carries the first touch.
 pub const FIRST_TOUCH: &str = "whence_touch";
 
-/// Longest `whence_touch`, name and value, in bytes.
-pub const MAX_FIRST_TOUCH: usize = 2048;
+/// The longest `whence_touch`, name and value, in bytes.
+pub const MAX_FIRST_TOUCH_BYTES: usize = 2048;
 
-/// Longest cookie value that is looked at.
-const MAX_VALUE: usize = 4096;
+/// The longest cookie value that is read, in bytes.
+const MAX_VALUE_BYTES: usize = 4096;
 
-/// Form of both cookies.
+/// The version of the form of both cookies.
 const VERSION: &str = "v1";
 
-/// What `ref_code` of these request headers says; `None` when there is none.
+/// Reads both landing cookies of a request.
+#[must_use]
+pub fn read_landing_cookies(key: &MacKey, headers: &HeaderMap) -> LandingCookies {
+    LandingCookies {
+        ref_code: read_ref_code(key, headers),
+        first_touch: read_first_touch(key, headers),
+    }
+}
+
+/// Reads `ref_code` of a request; `None` when the request has no such cookie.
 #[must_use]
 pub fn read_ref_code(key: &MacKey, headers: &HeaderMap) -> Option<RefCode> {
     cookie_value(headers, REF_CODE).map(|value| decode_ref_code(key, value))
 }
 
-/// What `whence_touch` of these request headers says; `None` when there is none to be believed.
+/// Reads `whence_touch` of a request; `None` when the request has no such cookie, or whence did not
+/// sign it.
 #[must_use]
 pub fn read_first_touch(key: &MacKey, headers: &HeaderMap) -> Option<FirstTouch> {
     cookie_value(headers, FIRST_TOUCH).and_then(|value| decode_first_touch(key, value))
 }
 
-/// `v1.{code}.{touched_at}.{touch_id}.{mac}`, the time in microseconds since 1970: as exact as the
-/// event's, so that "was the account there before the touch" has one answer.
+/// Returns `v1.{code}.{touched_at}.{touch_id}.{mac}`. The time is in microseconds since 1970: as
+/// exact as that of the event, so that "did the account exist before the touch" has one answer.
 #[must_use]
 pub fn encode_ref_code(key: &MacKey, planted: &PlantedCode) -> String {
     let PlantedCode { code, touched_at, touch_id } = planted;
@@ -52,20 +63,21 @@ pub fn encode_ref_code(key: &MacKey, planted: &PlantedCode) -> String {
     signed(key, REF_CODE, format!("{VERSION}.{code}.{micros}.{touch_id}"))
 }
 
-/// The meaning of any bytes at all.
+/// Reads the value of `ref_code`, which may be any bytes at all.
 #[must_use]
 pub fn decode_ref_code(key: &MacKey, value: &[u8]) -> RefCode {
     let text = match std::str::from_utf8(value) {
-        Ok(text) if text.len() <= MAX_VALUE => text,
+        Ok(text) if text.len() <= MAX_VALUE_BYTES => text,
         Ok(_) | Err(_) => return RefCode::Invalid,
     };
-    // No code has a dot in it, so that nothing is both.
+    // A code has no dot in it, so no text is both a bare code and a signed one.
     if let Ok(code) = text.parse() {
         return RefCode::Bare(code);
     }
     verified(key, REF_CODE, text).and_then(parse_planted).map_or(RefCode::Invalid, RefCode::Signed)
 }
 
+/// Parses the signed part of `ref_code`.
 fn parse_planted(text: &str) -> Option<PlantedCode> {
     let mut parts = text.split('.');
     let planted = PlantedCode {
@@ -76,31 +88,34 @@ fn parse_planted(text: &str) -> Option<PlantedCode> {
     parts.next().is_none().then_some(planted)
 }
 
-/// `v1.{payload}.{mac}`, with values cut at a character as far as it takes to stay within
-/// [`MAX_FIRST_TOUCH`].
+/// Returns `v1.{payload}.{mac}`, with values cut between characters where needed to stay within
+/// [`MAX_FIRST_TOUCH_BYTES`].
 #[must_use]
 pub fn encode_first_touch(key: &MacKey, touch: &FirstTouch) -> String {
-    // Name, equals sign, version, two dots and 22 characters of MAC stand around the payload.
+    // Around the payload are the name, an equals sign, the version, two dots and 22 characters of
+    // MAC.
     let around = FIRST_TOUCH.len() + 1 + VERSION.len() + 2 + 22;
-    let payload = first_touch::encode(touch, MAX_FIRST_TOUCH - around);
+    let payload = first_touch::encode(touch, MAX_FIRST_TOUCH_BYTES - around);
     signed(key, FIRST_TOUCH, format!("{VERSION}.{payload}"))
 }
 
-/// The first touch of any bytes at all, if whence signed them.
+/// Reads the value of `whence_touch`, which may be any bytes at all; `None` unless whence signed
+/// it.
 #[must_use]
 pub fn decode_first_touch(key: &MacKey, value: &[u8]) -> Option<FirstTouch> {
     let text = std::str::from_utf8(value).ok();
-    let text = text.filter(|text| text.len() <= MAX_VALUE)?;
+    let text = text.filter(|text| text.len() <= MAX_VALUE_BYTES)?;
     first_touch::decode(verified(key, FIRST_TOUCH, text)?)
 }
 
-/// The name of the cookie is the purpose of its signature: neither can stand in for the other.
+/// Returns a text with its signature. The name of the cookie is the purpose of the signature, so
+/// the value of one cookie is never valid in the other.
 fn signed(key: &MacKey, name: &str, text: String) -> String {
     let mac = key.sign(name, &text);
     text + "." + &mac.to_string()
 }
 
-/// What was signed, without version and signature.
+/// Returns the signed text without version and signature; `None` unless the signature is right.
 fn verified<'a>(key: &MacKey, name: &str, text: &'a str) -> Option<&'a str> {
     let (text, mac) = text.rsplit_once('.')?;
     let mac: Mac = mac.parse().ok()?;
@@ -110,7 +125,7 @@ fn verified<'a>(key: &MacKey, name: &str, text: &'a str) -> Option<&'a str> {
     text.strip_prefix(VERSION)?.strip_prefix('.')
 }
 
-/// The `Set-Cookie` line of a planted code.
+/// Returns the `Set-Cookie` line of a planted code.
 #[must_use]
 pub fn set_ref_code(
     key: &MacKey,
@@ -122,7 +137,7 @@ pub fn set_ref_code(
     set_cookie(REF_CODE, value, settings, https)
 }
 
-/// The `Set-Cookie` line of a first touch.
+/// Returns the `Set-Cookie` line of a first touch.
 #[must_use]
 pub fn set_first_touch(
     key: &MacKey,
@@ -134,8 +149,8 @@ pub fn set_first_touch(
     set_cookie(FIRST_TOUCH, value, settings, https)
 }
 
-/// The `Set-Cookie` line that takes `ref_code` away. Its attributes are those it was set with:
-/// another `Domain` or `Path` would name another cookie.
+/// Returns the `Set-Cookie` line that takes `ref_code` away. Its attributes are those with which it
+/// was set: another `Domain` or `Path` would name another cookie.
 #[must_use]
 pub fn clear_ref_code(settings: &CookieSettings, https: bool) -> HeaderValue {
     let mut cookie = build(REF_CODE, String::new(), settings, https);
@@ -144,6 +159,7 @@ pub fn clear_ref_code(settings: &CookieSettings, https: bool) -> HeaderValue {
     line(&cookie)
 }
 
+/// Returns the `Set-Cookie` line of a landing cookie that lasts for the attribution window.
 fn set_cookie(
     name: &'static str,
     value: String,
@@ -156,6 +172,7 @@ fn set_cookie(
     line(&cookie)
 }
 
+/// Returns a landing cookie with the attributes that both share.
 fn build(
     name: &'static str,
     value: String,
@@ -164,7 +181,7 @@ fn build(
 ) -> Cookie<'static> {
     let mut cookie = Cookie::new(name, value);
     cookie.set_http_only(true);
-    // Strict would lose both behind a link in a mail or an OAuth page.
+    // Strict would lose both after a link in a mail or an OAuth page.
     cookie.set_same_site(SameSite::Lax);
     cookie.set_path("/");
     if https {
@@ -176,6 +193,7 @@ fn build(
     cookie
 }
 
+/// Returns a cookie as the value of a `Set-Cookie` header.
 fn line(cookie: &Cookie<'static>) -> HeaderValue {
     HeaderValue::from_str(&cookie.to_string())
         .expect("values are base64url, codes and digits, and a domain is parsed")

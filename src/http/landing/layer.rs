@@ -1,4 +1,4 @@
-//! The landing pick-up as a tower layer.
+//! Landings as a tower layer around the pages of a Rust service.
 
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,16 +10,16 @@ use tower::{Layer, Service};
 
 use super::Landing;
 
-/// Says, in the extensions of an answer, that its landing has been dealt with.
+/// Marks, in the extensions of a response, that its landing was handled already.
 #[derive(Clone, Copy)]
 pub(super) struct Handled;
 
-/// Plants the cookies on every page of the service it is put around.
+/// A layer that records the landings on the pages of the service inside it, and sets their cookies.
 #[derive(Clone)]
 pub struct TouchLayer(Arc<Landing>);
 
 impl TouchLayer {
-    /// A layer for all pages of one platform.
+    /// Returns a layer for all pages of one platform.
     #[must_use]
     pub fn new(landing: Arc<Landing>) -> Self {
         Self(landing)
@@ -35,14 +35,15 @@ impl<S> Layer<S> for TouchLayer {
     }
 }
 
-/// The service that [`TouchLayer`] makes: it answers whatever the inner one answers, and adds
-/// `Set-Cookie` lines to it.
+/// The service that [`TouchLayer`] makes: it returns the responses of the inner service, and adds
+/// `Set-Cookie` lines to those of landings.
 #[derive(Clone)]
 pub struct TouchService<S> {
     inner: S,
     landing: Arc<Landing>,
 }
 
+/// The future of a response to a landing, which adds the cookies.
 type Planting<R, E> = Pin<Box<dyn Future<Output = Result<Response<R>, E>> + Send>>;
 
 impl<S, B, R> Service<Request<B>> for TouchService<S>

@@ -1,27 +1,23 @@
-//! `GET /touch.js`: the script for sites that whence does not serve.
+//! `GET /touch.js`: the script for sites that whence does not serve itself.
 
 use axum::response::{IntoResponse, Response};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, IF_NONE_MATCH};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG};
 use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::layer::Handled;
-use crate::infra::hash::sha256;
+use crate::http::etag::EntityTag;
 
-/// The script itself.
+/// The text of the script.
 const SCRIPT: &str = include_str!("touch.js");
 
+/// Answers with the script, or with 304 when the client holds it.
 pub(super) async fn serve(headers: HeaderMap) -> Response {
-    let etag = format!("\"{}\"", sha256(SCRIPT.as_bytes()));
-    let known = headers
-        .get_all(IF_NONE_MATCH)
-        .into_iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .any(|tag| tag.trim().trim_start_matches("W/") == etag);
+    let tag = EntityTag::of(SCRIPT.as_bytes());
+    let is_held = tag.is_held(&headers);
     let headers = [
         (CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600")),
-        (ETAG, HeaderValue::from_str(&etag).expect("base64url")),
-        // Pages of other origins load it; that is what it is for.
+        (ETAG, tag.to_header()),
+        // Pages of other origins load the script: that is its purpose.
         (
             HeaderName::from_static("cross-origin-resource-policy"),
             HeaderValue::from_static("cross-origin"),
@@ -29,7 +25,7 @@ pub(super) async fn serve(headers: HeaderMap) -> Response {
     ];
     // An old browser's request for a script looks like one for a page.
     let handled = axum::Extension(Handled);
-    if known {
+    if is_held {
         return (StatusCode::NOT_MODIFIED, headers, handled).into_response();
     }
     let kind = [

@@ -1,4 +1,4 @@
-//! `GET /r/{code}`: a link short enough to say aloud.
+//! `GET /r/{code}`: a link that is short enough to say aloud.
 
 use std::sync::Arc;
 
@@ -10,22 +10,23 @@ use http::{HeaderValue, StatusCode};
 use url::{Url, form_urlencoded};
 use whence_events::ReferralCode;
 
+use super::Landing;
 use super::layer::Handled;
-use super::{Landing, Page, navigation};
+use super::visited_page::{VisitedPage, navigation};
 
-/// Longest text that is taken for a code: what is longer is none anyway.
-const MAX_CODE: usize = 64;
+/// The longest text, in characters, that is recorded as a code: a longer one is never a code.
+const MAX_CODE_CHARS: usize = 64;
 
-/// Sends the visitor on to the landing page, with the query and `ref={code}`.
+/// Redirects the visitor to the landing page, with the query and `ref={code}`.
 ///
-/// The cookies are planted here, by the rules for the page that the visitor is sent to, because that
-/// page may be on a server without whence. HEAD, prefetches and frames are only sent on.
+/// The cookies are set here, by the rules for the page that the visitor is sent to, because that
+/// page may be on a server without whence. HEAD, prefetches and frames are only redirected.
 pub(super) async fn follow(
     State(landing): State<Arc<Landing>>,
     code: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Response {
-    // A path that is no UTF-8 holds no code; the visitor is sent on all the same.
+    // A path that is not UTF-8 holds no code; the visitor is redirected all the same.
     let text = code.map_or_else(|_| "?".to_owned(), |Path(text)| text);
     let code = text.parse::<ReferralCode>().ok();
     let (parts, _) = request.into_parts();
@@ -39,14 +40,14 @@ pub(super) async fn follow(
     }
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
 
-    let shown: String = text.chars().take(MAX_CODE).collect();
+    let shown: String = text.chars().take(MAX_CODE_CHARS).collect();
     // The code of the path is the first `ref`; those of the query are evidence.
     let reference: String = form_urlencoded::byte_serialize(shown.as_bytes()).collect();
     let own = landing.settings.landing_url.query().unwrap_or("");
-    let page = Page {
+    let page = VisitedPage {
         path: target.path(),
         query: &format!("ref={reference}&{query}&{own}"),
-        ..Page::of(&parts)
+        ..VisitedPage::of(&parts)
     };
     if let Some(arrival) = landing.arrive_at(&page, navigation(&parts), &parts.headers) {
         let client = landing.client(&parts);
@@ -56,8 +57,8 @@ pub(super) async fn follow(
     answer
 }
 
-/// The landing page with the visitor's parameters, then its own, then `ref` exactly once, or not at
-/// all when there is no code. Parameters keep the spelling they came in.
+/// Returns the landing page with the visitor's parameters, then its own, then `ref` exactly once,
+/// or not at all when there is no code. Parameters keep the spelling in which they came.
 fn target(landing_url: &Url, query: &str, code: Option<&ReferralCode>) -> Url {
     let own = landing_url.query().unwrap_or("");
     let mut parameters: Vec<&str> = query.split('&').chain(own.split('&')).collect();
@@ -70,6 +71,7 @@ fn target(landing_url: &Url, query: &str, code: Option<&ReferralCode>) -> Url {
     target
 }
 
+/// Returns whether a parameter of a query is `ref`, however its name is encoded.
 fn is_ref(parameter: &str) -> bool {
     form_urlencoded::parse(parameter.as_bytes()).any(|(name, _)| name == "ref")
 }

@@ -14,10 +14,11 @@ use crate::app::App;
 use crate::domain::name::{Name, NameTaken, ReserveName};
 use crate::domain::user::{User, UserCommand, UserRejection};
 use crate::engine::handler::HandleError;
+use crate::http::csrf::check_csrf;
 use crate::http::error::Problem;
-use crate::http::extract::{Asked, Body, SignedIn, check_csrf};
+use crate::http::extract::{JsonBody, RequestContext, SignedIn};
 
-/// What nobody may be called: it could be taken for the service's own word.
+/// Words that no user may choose, because readers could take them for the service's own, in order.
 const RESERVED: &[&str] = &[
     "about",
     "account",
@@ -68,28 +69,29 @@ const RESERVED: &[&str] = &[
     "www",
 ];
 
+/// The body of a choice. A missing field counts as empty.
 #[derive(Deserialize)]
 pub(crate) struct SlugBody {
     #[serde(default)]
     slug: Option<String>,
 }
 
-/// `POST /v1/referrals/code`
+/// `POST /v1/referrals/code`: gives the user the code that they chose.
 pub(crate) async fn choose(
     State(app): State<Arc<App>>,
     SignedIn { session, token }: SignedIn,
     headers: HeaderMap,
-    asked: Asked,
-    Body(body): Body<SlugBody>,
+    request: RequestContext,
+    JsonBody(body): JsonBody<SlugBody>,
 ) -> Result<Response, Problem> {
     check_csrf(&headers, &app, &token)?;
     let code = parse_slug(body.slug.as_deref().unwrap_or_default())?;
-    let (user_id, now) = (session.user.user_id, asked.now);
+    let (user_id, now) = (session.user.user_id, request.now);
     let stream = StreamId::User(user_id);
-    // Before the name is taken for ever: would the user's own stream refuse it?
+    // Names are never given back, so the user's own stream is asked first whether it would refuse.
     let user = app.engine.handler.load::<User>(&stream).await?.state;
-    user.may_choose_code(now).map_err(|rejection| too_many(rejection, &asked))?;
-    let context = asked.context(Actor::Owner);
+    user.may_choose_code(now).map_err(|rejection| too_many(rejection, &request))?;
+    let context = request.context(Actor::Owner);
     let reserve = ReserveName { owner: user_id };
     match app.engine.handler.run::<Name>(&StreamId::code(&code), &reserve, &context).await {
         Ok(_) => {}
@@ -99,7 +101,7 @@ pub(crate) async fn choose(
     let kind = CodeKind::Custom;
     let issue = UserCommand::IssueReferralCode { now, code: code.clone(), kind };
     let done = match app.engine.handler.run::<User>(&stream, &issue, &context).await {
-        Err(HandleError::Rejected(rejection)) => return Err(too_many(rejection, &asked)),
+        Err(HandleError::Rejected(rejection)) => return Err(too_many(rejection, &request)),
         done => done?,
     };
     app.progress.wait_for(done.position).await;
@@ -107,12 +109,13 @@ pub(crate) async fn choose(
     Ok(Json(json!({ "code": { "code": code, "kind": kind, "link": link } })).into_response())
 }
 
-/// `DELETE /v1/referrals/code`: the chosen code in use attributes nothing from now on.
+/// `DELETE /v1/referrals/code`: disables the user's chosen code, which attributes nothing from now
+/// on.
 pub(crate) async fn give_up(
     State(app): State<Arc<App>>,
     SignedIn { session, token }: SignedIn,
     headers: HeaderMap,
-    asked: Asked,
+    request: RequestContext,
 ) -> Result<Response, Problem> {
     check_csrf(&headers, &app, &token)?;
     let stream = StreamId::User(session.user.user_id);
@@ -120,9 +123,13 @@ pub(crate) async fn give_up(
     if let Some(current) = user.current_code(CodeKind::Custom) {
         let (code, reason) = (current.code.clone(), "owner".to_owned());
         let disable = UserCommand::DisableReferralCode { code, reason };
-        match app.engine.handler.run::<User>(&stream, &disable, &asked.context(Actor::Owner)).await
+        match app
+            .engine
+            .handler
+            .run::<User>(&stream, &disable, &request.context(Actor::Owner))
+            .await
         {
-            // Another call was faster.
+            // Another call has disabled it meanwhile.
             Err(HandleError::Rejected(UserRejection::NoSuchCode)) => {}
             done => {
                 app.progress.wait_for(done?.position).await;
@@ -132,14 +139,16 @@ pub(crate) async fn give_up(
     Ok(Json(json!({ "ok": true })).into_response())
 }
 
-fn too_many(rejection: UserRejection, asked: &Asked) -> Problem {
+/// Returns the problem of a rejection; one of too many codes says when the next may be chosen.
+fn too_many(rejection: UserRejection, request: &RequestContext) -> Problem {
     if let UserRejection::TooManyCodes { until } = rejection {
-        return Problem::rate_limited(asked.now, until);
+        return Problem::rate_limited(request.now, until);
     }
     HandleError::Rejected(rejection).into()
 }
 
-/// 3 to 32 of `[a-z0-9-]`, not `-` at the ends, in any case and with white space around it.
+/// Parses 3 to 32 of `[a-z0-9-]`, not `-` at the ends, in any case and with white space around
+/// them.
 fn parse_slug(text: &str) -> Result<ReferralCode, Problem> {
     let slug = text.trim().to_ascii_lowercase();
     if slug.len() < 3 || slug.ends_with('-') {

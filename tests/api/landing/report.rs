@@ -1,4 +1,4 @@
-//! `POST /v1/touch`.
+//! `POST /v1/touch`: a page reports a visit, and the response sets the cookies.
 
 use reqwest::{Method, Response};
 use whence_events::{Consent, ReferrerKind};

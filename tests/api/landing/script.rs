@@ -1,4 +1,4 @@
-//! `GET /touch.js`.
+//! `GET /touch.js`: the script that reports visits.
 
 use reqwest::Method;
 

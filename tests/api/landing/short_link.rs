@@ -1,4 +1,4 @@
-//! `GET /r/{code}`.
+//! `GET /r/{code}`: redirects to the landing page and sets the cookies.
 
 use reqwest::Method;
 use whence::domain::touch::RefParam;

@@ -14,7 +14,7 @@ use tokio::sync::mpsc;
 use whence::domain::touch::{FirstTouch, Hosts, LandingRules, RecordedTouch, RefCode, Visitor};
 use whence::http::landing::cookies::{CookieSettings, decode_first_touch, decode_ref_code};
 use whence::http::landing::{
-    ClientFacts, Landing, LandingSettings, TouchLayer, TouchRecorder, routes,
+    Landing, LandingClient, LandingSettings, TouchLayer, TouchRecorder, routes,
 };
 use whence::infra::clock::Clock;
 use whence::infra::keys::MacKey;
@@ -55,8 +55,8 @@ impl Site {
         let key = MacKey::generate();
         let clock = Clock::manual(NOW);
         let (recorder, touches) = TouchRecorder::bounded(queue);
-        let lens = Arc::new(client_of);
-        let landing = Landing::new(settings, key.clone(), clock.clone(), recorder, lens);
+        let identify_client = Arc::new(client_of);
+        let landing = Landing::new(settings, key.clone(), clock.clone(), recorder, identify_client);
         let landing = Arc::new(landing);
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).await.unwrap();
         let address = format!("http://{}", listener.local_addr().unwrap());
@@ -130,9 +130,9 @@ fn app(landing: &Arc<Landing>) -> Router {
         .layer(TouchLayer::new(Arc::clone(landing)))
 }
 
-fn client_of(parts: &Parts) -> ClientFacts {
+fn client_of(parts: &Parts) -> LandingClient {
     let header = |name| parts.headers.get(name)?.to_str().ok().map(str::to_owned);
-    ClientFacts {
+    LandingClient {
         ip: Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1))),
         user_agent: header("user-agent"),
         visitor: Visitor {
@@ -177,7 +177,7 @@ pub(crate) async fn shown(answer: Response) -> String {
     text + "\n\n" + &answer.text().await.unwrap()
 }
 
-/// `v1.code.time.[id].[mac]` or `v1.[touch].[mac]`.
+/// Masks a cookie value as `v1.code.time.[id].[mac]` or `v1.[touch].[mac]`.
 fn masked(line: &str) -> String {
     let (pair, attributes) = line.split_once(';').unwrap();
     let parts: Vec<_> = pair.split('.').collect();

@@ -13,13 +13,13 @@ use crate::service::broken::{Call, Faults};
 use crate::service::erasure::{TOKEN, grace, operated};
 use crate::stores::on_every_store;
 
-/// Logs in: who it is.
+/// Logs in and returns the id of the user.
 async fn log_in(server: &Server, browser: &mut Browser, email: &str) -> UserId {
     let answer = server.log_in(browser, email).await;
     answer.json()["user"]["id"].as_str().unwrap().parse().unwrap()
 }
 
-/// A referrer: a browser, an id, a code.
+/// Registers a referrer and returns their browser, id and code.
 async fn referrer(server: &Server, email: &str) -> (Browser, UserId, String) {
     let mut browser = server.browser();
     let user_id = log_in(server, &mut browser, email).await;

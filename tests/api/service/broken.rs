@@ -9,19 +9,19 @@ use tokio::sync::broadcast;
 use whence::store::{Append, Appended, Batch, EventStore, KeyRecord, StoreError};
 use whence_events::{EventId, Position, Recorded, StreamId, Version};
 
-/// What is asked of the store.
+/// A call of the store that may be made to fail.
 pub enum Call<'a> {
     Read(&'a StreamId),
-    /// To write; what fails here is not written.
+    /// The append itself: one that fails here is not written.
     Append(&'a Append),
-    /// To tell that it was written; what fails here is written, and nobody hears of it. Asked
-    /// before it is written, unless that fails.
+    /// The answer of an append: one that fails here is written, and its caller does not learn of
+    /// it. Asked before the append is written, unless the append itself fails.
     Answer,
-    /// The whole log, or a key.
+    /// Any other call: a read of the whole log, or of a key.
     Other,
 }
 
-/// Fails everything.
+/// Fails every call.
 pub fn down(_: &Call<'_>) -> bool {
     true
 }
@@ -49,34 +49,34 @@ fn take(left: &mut u32) -> bool {
 
 type Fails = Box<dyn FnMut(&Call<'_>) -> bool + Send>;
 
-/// Fails what it is told to; everything else goes to the store behind it.
+/// A store that fails the calls that [`Faults`] names; every other call goes to the inner store.
 struct Faulty {
     inner: Arc<dyn EventStore>,
     fails: Arc<Mutex<Fails>>,
 }
 
-/// Says from outside what fails.
+/// Names, from outside, the calls of a [`Faulty`] store that fail.
 #[derive(Clone)]
 pub struct Faults(Arc<Mutex<Fails>>);
 
 impl Faults {
-    /// None at first.
+    /// Returns faults of which none is set yet.
     pub fn none() -> Self {
         Self(Arc::new(Mutex::new(Box::new(|_| false))))
     }
 
-    /// Around a store.
+    /// Returns a function that puts these faults around a store.
     pub fn wrap(&self) -> impl FnOnce(Arc<dyn EventStore>) -> Arc<dyn EventStore> + use<> {
         let fails = self.0.clone();
         move |inner| Arc::new(Faulty { inner, fails })
     }
 
-    /// From now on these calls fail.
+    /// Makes these calls fail from now on.
     pub fn set(&self, fails: impl FnMut(&Call<'_>) -> bool + Send + 'static) {
         *self.0.lock().unwrap() = Box::new(fails);
     }
 
-    /// From now on nothing fails.
+    /// Makes no call fail from now on.
     pub fn clear(&self) {
         self.set(|_| false);
     }
@@ -143,9 +143,9 @@ impl EventStore for Faulty {
     }
 }
 
-/// A store whose read models hear of nothing until somebody asks for its head, and then, unless they
-/// are held, have all of it before the answer comes: the moment at which "not in the tables" is
-/// easily misread.
+/// A store whose read models hear of nothing until somebody asks for its head, and then, unless
+/// they are held, have all of it before the answer comes: the moment at which "not in the tables"
+/// is easily misread.
 pub struct Late {
     inner: Arc<dyn EventStore>,
     holding: Arc<AtomicBool>,

@@ -12,7 +12,7 @@ use crate::stores::on_every_store;
 
 pub const TOKEN: &str = "c2VjcmV0c2VjcmV0c2VjcmV0cw==";
 
-/// With an operator who is called grace.
+/// Starts a server with an operator called grace.
 pub async fn operated() -> Server {
     Server::with(&["--admin-token", &format!("grace={TOKEN}")]).await
 }
@@ -28,7 +28,7 @@ async fn erase(server: &Server, user_id: UserId) -> Answer {
     grace(server).post(&format!("/v1/admin/users/{user_id}/erase"), "").await
 }
 
-/// Logs in: who it is.
+/// Logs in and returns the id of the user.
 async fn log_in(server: &Server, browser: &mut Browser, email: &str) -> UserId {
     let answer = server.log_in(browser, email).await;
     answer.json()["user"]["id"].as_str().unwrap().parse().unwrap()

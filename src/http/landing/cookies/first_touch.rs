@@ -10,19 +10,19 @@ use whence_events::{Consent, Country, Handle, Timestamp, TouchId, Utm};
 
 use crate::domain::touch::FirstTouch;
 
-/// Short names, for each of them travels with every request.
+/// A first touch in JSON. The names are short, because the cookie is sent with every request.
 #[derive(Serialize, Deserialize)]
 struct Compact<'a> {
     #[serde(rename = "i")]
     touch_id: TouchId,
-    /// Microseconds since 1970.
+    /// The time of the touch, in microseconds since 1970.
     #[serde(rename = "t")]
     touched_at: i64,
     #[serde(rename = "p", borrow)]
     landing_page: Cow<'a, str>,
     #[serde(rename = "r", borrow, default, skip_serializing_if = "Option::is_none")]
     referrer_url: Option<Cow<'a, str>>,
-    /// Source, medium, campaign, term, content.
+    /// `utm_source`, `utm_medium`, `utm_campaign`, `utm_term` and `utm_content`.
     #[serde(rename = "u", borrow, default, skip_serializing_if = "no_utm")]
     utm: [Option<Cow<'a, str>>; 5],
     #[serde(rename = "k", borrow, default, skip_serializing_if = "BTreeMap::is_empty")]
@@ -35,12 +35,13 @@ struct Compact<'a> {
     consent: Consent,
 }
 
+/// Returns whether no UTM parameter has a value.
 fn no_utm(utm: &[Option<Cow<'_, str>>; 5]) -> bool {
     utm.iter().all(Option::is_none)
 }
 
-/// At most `longest` characters. Values are cut to one common length, the greatest that fits, so
-/// that the longest ones give first.
+/// Encodes a first touch in at most `longest` characters. Values are cut to one common length, the
+/// greatest that fits, so that only the longest ones are cut.
 pub(super) fn encode(touch: &FirstTouch, longest: usize) -> String {
     // Four characters carry three bytes.
     let room = longest * 3 / 4;
@@ -62,6 +63,7 @@ pub(super) fn encode(touch: &FirstTouch, longest: usize) -> String {
     URL_SAFE_NO_PAD.encode(json)
 }
 
+/// Returns the JSON of a first touch, with each value cut to `longest_value` bytes.
 fn json(touch: &FirstTouch, longest_value: usize) -> Vec<u8> {
     let cut = |value: &'_ str| value[..value.floor_char_boundary(longest_value)].to_owned();
     let utm = &touch.utm;
@@ -84,6 +86,7 @@ fn json(touch: &FirstTouch, longest_value: usize) -> Vec<u8> {
     serde_json::to_vec(&compact).unwrap_or_default()
 }
 
+/// Decodes a payload of [`encode`]; `None` when it is no first touch.
 pub(super) fn decode(payload: &str) -> Option<FirstTouch> {
     let json = URL_SAFE_NO_PAD.decode(payload).ok()?;
     let compact: Compact<'_> = serde_json::from_slice(&json).ok()?;

@@ -75,7 +75,7 @@ fn a_bare_code_is_believed_as_such() {
 }
 
 #[test]
-fn whatever_else_stands_in_ref_code_is_invalid() {
+fn any_other_ref_code_is_invalid() {
     let key = MacKey::generate();
     let good = encode_ref_code(&key, &planted("abc"));
     let elsewhere = encode_ref_code(&MacKey::generate(), &planted("abc"));
@@ -144,7 +144,7 @@ fn the_longest_value_of_a_first_touch_gives_first() {
     };
     let text = encode_first_touch(&key, &touch);
     let whole = FIRST_TOUCH.len() + 1 + text.len();
-    assert!((MAX_FIRST_TOUCH - 3..=MAX_FIRST_TOUCH).contains(&whole), "{whole}");
+    assert!((MAX_FIRST_TOUCH_BYTES - 3..=MAX_FIRST_TOUCH_BYTES).contains(&whole), "{whole}");
     let back = decode_first_touch(&key, text.as_bytes()).unwrap();
     let kept = back.referrer_url.clone().unwrap();
     assert!(touch.referrer_url.clone().unwrap().starts_with(&kept));
@@ -191,8 +191,10 @@ fn cookies_are_read_from_headers() {
     let line = format!("x=1; ref_code=abc; whence_touch={}", encode_first_touch(&key, &direct()));
     headers.insert("cookie", line.parse().unwrap());
     let bare = RefCode::Bare("abc".parse().unwrap());
-    assert_eq!(read_ref_code(&key, &headers), Some(bare));
+    assert_eq!(read_ref_code(&key, &headers), Some(bare.clone()));
     assert_eq!(read_first_touch(&key, &headers), Some(direct()));
+    let both = read_landing_cookies(&key, &headers);
+    assert_eq!((both.ref_code, both.first_touch), (Some(bare), Some(direct())));
 }
 
 proptest! {
@@ -219,7 +221,7 @@ proptest! {
     fn a_first_touch_always_fits(value in "[\\PC\"\\\\]{0,2048}") {
         let key = MacKey::generate();
         let text = encode_first_touch(&key, &full(&value));
-        prop_assert!(FIRST_TOUCH.len() + 1 + text.len() <= MAX_FIRST_TOUCH);
+        prop_assert!(FIRST_TOUCH.len() + 1 + text.len() <= MAX_FIRST_TOUCH_BYTES);
         prop_assert!(decode_first_touch(&key, text.as_bytes()).is_some());
     }
 }

@@ -138,7 +138,7 @@ async fn forged_tokens_are_401() {
 }
 
 /// The same service under another name, and another service, with the same user and session ids,
-/// are not there to be had over HTTP; that their tokens fail is also a unit test of `bearer.rs`.
+/// are not there to be had over HTTP; that their tokens fail is also a unit test of `app/access_tokens.rs`.
 #[on_every_store]
 async fn tokens_of_other_services_are_401() {
     let key = "07".repeat(32);

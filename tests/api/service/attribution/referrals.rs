@@ -1,4 +1,4 @@
-//! `GET /v1/referrals/me` and `GET /v1/referrals/invitees`.
+//! `GET /v1/referrals/me` and `GET /v1/referrals/invitees`: the codes and the invitees of a user.
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! What surrounds every request: its id, its time limit, the headers of its answer.
+//! The envelope around every request: its id, its time limit, CORS, and the headers of its
+//! response.
 
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -22,29 +23,32 @@ use super::limits::REQUEST_TIMEOUT;
 use crate::app::App;
 use crate::infra::random::new_correlation_id;
 
+/// The header that carries the id of a request, in both directions.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The header that a page repeats the CSRF token of its session in.
 const CSRF_TOKEN: HeaderName = HeaderName::from_static("x-csrf-token");
 
-/// All routes, with what surrounds every request. The frame is no layer of the router: those are
-/// boxed, once a route and once a request.
+/// All routes in what surrounds every request. It is not a layer of the router, because layers are
+/// boxed, once for each route and once for each request.
 #[derive(Clone)]
-pub struct Site {
+pub struct Envelope {
     routes: Router,
     app: Arc<App>,
 }
 
-impl Site {
+impl Envelope {
+    /// Returns the envelope around these routes, with CORS for the allowed origins.
     pub(super) fn new(routes: Router, app: Arc<App>) -> Self {
         Self { routes: with_cors(routes, &app), app }
     }
 
-    /// Answers one request, whatever happens.
+    /// Answers one request, also when its handler panics or takes longer than [`REQUEST_TIMEOUT`].
     pub(super) async fn answer(mut self, mut request: Request) -> Response {
         let id = request_id(request.headers());
         request.extensions_mut().insert(RequestIdentity(id));
         let family = Family::of(request.uri().path());
         let answer = AssertUnwindSafe(self.routes.call(request)).catch_unwind();
-        // A command that is cut short is either on record or not; asking again finds out.
+        // A command that is cut short is either in the log or not; another request finds out.
         let response = match tokio::time::timeout(REQUEST_TIMEOUT, answer).await {
             Ok(Ok(Ok(response))) => response,
             // The panic's own message went to standard error.
@@ -60,6 +64,7 @@ impl Site {
     }
 }
 
+/// Adds CORS for the allowed origins; without any, browsers refuse calls of other origins.
 fn with_cors(routes: Router, app: &App) -> Router {
     let origins: Vec<_> =
         app.config.listening.allowed_origins.iter().map(|o| o.0.clone()).collect();
@@ -67,23 +72,24 @@ fn with_cors(routes: Router, app: &App) -> Router {
         return routes;
     }
     let methods = [Method::GET, Method::POST, Method::PUT, Method::DELETE];
-    let asked = [http::header::CONTENT_TYPE, http::header::AUTHORIZATION, CSRF_TOKEN];
+    let headers = [http::header::CONTENT_TYPE, http::header::AUTHORIZATION, CSRF_TOKEN];
     let cors = CorsLayer::new()
         .allow_origin(origins)
         .allow_credentials(true)
         .allow_methods(methods)
-        .allow_headers(asked)
+        .allow_headers(headers)
         .expose_headers([REQUEST_ID, http::header::RETRY_AFTER]);
     routes.layer(cors)
 }
 
-/// The caller's id when it is a UUID, else a fresh one.
+/// Returns the id that the caller sent when it is a UUID, or else a new one.
 fn request_id(headers: &HeaderMap) -> CorrelationId {
     let sent = headers.get(&REQUEST_ID).and_then(|value| value.to_str().ok());
     sent.and_then(|text| text.parse().ok()).unwrap_or_else(new_correlation_id)
 }
 
-/// OWASP's headers for an API; what a handler set itself stays.
+/// Sets OWASP's headers for an API, and the request's id; headers that a handler set itself are
+/// kept.
 fn set_headers(headers: &mut HeaderMap, id: CorrelationId, https: bool) {
     let mut buffer = uuid::Uuid::encode_buffer();
     let id = id.0.hyphenated().encode_lower(&mut buffer);

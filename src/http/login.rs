@@ -1,12 +1,12 @@
-//! Login by a code that is mailed: start and verify.
+//! Login by a mailed code: start and verify.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use http::HeaderMap;
 use http::header::SET_COOKIE;
-use http::{HeaderMap, HeaderValue};
 use serde::Deserialize;
 use serde_json::json;
 use whence_events::{
@@ -15,8 +15,10 @@ use whence_events::{
 };
 
 use super::client::ClientFacts;
+use super::csrf::refuse_cross_site;
 use super::error::Problem;
-use super::extract::{Asked, Body, refuse_cross_site};
+use super::extract::{JsonBody, RequestContext};
+use super::landing_cookies::clear_ref_code_cookie;
 use super::session::UserBody;
 use super::session_cookies;
 use crate::app::App;
@@ -28,19 +30,19 @@ use crate::domain::mailbox::{
 use crate::domain::user::{OpenSession, SESSION_IDLE, User, UserCommand};
 use crate::engine::handler::HandleError;
 use crate::engine::progress::query_after_log;
-use crate::http::landing::cookies::{clear_ref_code, read_first_touch, read_ref_code};
+use crate::infra::errors::with_causes;
 use crate::infra::mail::Mail;
 use crate::infra::random::{new_request_id, new_user_id};
 use crate::infra::tokens::{OneTimeCode, SessionToken};
 
-/// Body of a start. A field that is missing is empty.
+/// The body of a start. A missing field counts as empty.
 #[derive(Deserialize)]
 pub(super) struct StartBody {
     #[serde(default)]
     email: Option<String>,
 }
 
-/// Body of a verify.
+/// The body of a verify. A missing field counts as empty.
 #[derive(Deserialize)]
 pub(super) struct VerifyBody {
     #[serde(default)]
@@ -49,16 +51,16 @@ pub(super) struct VerifyBody {
     code: Option<String>,
 }
 
-/// `POST /v1/auth/email/start`
+/// `POST /v1/auth/email/start`: starts a login and mails its code.
 pub(super) async fn start(
     State(app): State<Arc<App>>,
-    asked: Asked,
+    request: RequestContext,
     facts: ClientFacts,
-    Body(body): Body<StartBody>,
+    JsonBody(body): JsonBody<StartBody>,
 ) -> Result<Response, Problem> {
     let email = EmailAddress::parse(body.email.as_deref().unwrap_or_default())
         .map_err(|_| Problem::InvalidEmail)?;
-    let now = asked.now;
+    let now = request.now;
     let limited = app.rate_limits.start(facts.client.ip, now);
     limited.map_err(|until| Problem::rate_limited(now, until))?;
     let (request_id, code) = (new_request_id(), OneTimeCode::generate());
@@ -70,7 +72,7 @@ pub(super) async fn start(
         code_mac: code.mac(request_id, &app.engine.keys),
         client: facts.client.clone(),
     });
-    let context = asked.context(Actor::Visitor);
+    let context = request.context(Actor::Visitor);
     let done = match app.engine.handler.run::<Mailbox>(&stream, &command, &context).await {
         Err(HandleError::Rejected(MailboxRejection::Throttled { until })) => {
             return Err(Problem::rate_limited(now, until));
@@ -85,7 +87,7 @@ pub(super) async fn start(
     if let StreamId::Mailbox(email_key) = stream {
         app.recent_logins.insert(request_id, email_key);
     }
-    // The login is on record; without its mail it is worth nothing, and the caller is told.
+    // The login is in the log; without its mail it is useless, and the response says so.
     let mail = Mail::LoginCode {
         site: app.config.mail.site.clone(),
         code: code.as_str().into(),
@@ -101,75 +103,69 @@ pub(super) async fn start(
     Ok(Json(json!({ "request_id": request_id })).into_response())
 }
 
-/// `POST /v1/auth/email/verify`
+/// `POST /v1/auth/email/verify`: checks the code, registers a new user, and opens a session.
 pub(super) async fn verify(
     State(app): State<Arc<App>>,
-    asked: Asked,
+    request: RequestContext,
     facts: ClientFacts,
     headers: HeaderMap,
-    Body(body): Body<VerifyBody>,
+    landing_cookies: LandingCookies,
+    JsonBody(body): JsonBody<VerifyBody>,
 ) -> Result<Response, Problem> {
-    // Login CSRF: another site must not log its visitors in as somebody else.
+    // Login CSRF: another site must not log its visitors in as another user.
     refuse_cross_site(&headers)?;
     let request_id: RequestId =
         body.request_id.unwrap_or_default().parse().map_err(|_| Problem::InvalidRequest)?;
     let code = OneTimeCode::parse(&body.code.unwrap_or_default()).ok_or(Problem::InvalidCode)?;
-    let limited = app.rate_limits.verify(facts.client.ip, asked.now);
-    limited.map_err(|until| Problem::rate_limited(asked.now, until))?;
-    // 1. The address's stream: is the code right, and whose is the address?
-    let verified = verify_code(&app, &asked, request_id, &code).await?;
+    let limited = app.rate_limits.verify(facts.client.ip, request.now);
+    limited.map_err(|until| Problem::rate_limited(request.now, until))?;
+    // 1. The mailbox stream: is the code right, and whose is the address?
+    let verified = verify_code(&app, &request, request_id, &code).await?;
     // 2. The user's stream: register if new, open the session. A process that dies between the two
     //    leaves an address that belongs to a user who registers at the next login.
-    let brought = LandingCookies {
-        ref_code: read_ref_code(&app.engine.keys.cookie, &headers),
-        first_touch: read_first_touch(&app.engine.keys.cookie, &headers),
-    };
-    let opened = open_session(&app, &asked, facts, &verified, &brought).await;
+    let opened = open_session(&app, &request, facts, &verified, &landing_cookies).await;
     let (token, mut response) = opened.map_err(|_| Problem::SessionIssueFailed)?;
     let headers = response.headers_mut();
-    let expires_at = asked.now + SESSION_IDLE;
-    for cookie in session_cookies::set(&app, &token, asked.now, expires_at) {
+    let expires_at = request.now + SESSION_IDLE;
+    for cookie in session_cookies::set(&app, &token, request.now, expires_at) {
         headers.append(SET_COOKIE, cookie);
     }
-    if brought.ref_code.is_some() {
+    if landing_cookies.ref_code.is_some() {
         headers.append(SET_COOKIE, clear_ref_code_cookie(&app));
     }
     Ok(response)
 }
 
-/// `ref_code` taken back: its decision is on record.
-pub(super) fn clear_ref_code_cookie(app: &App) -> HeaderValue {
-    clear_ref_code(&app.config.landing_cookies(), app.config.listening.https())
-}
-
-/// A proven address.
+/// An e-mail address that a right code has proven, and the user who owns it.
 struct Verified {
     user_id: UserId,
     email_key: EmailKey,
     email: EmailAddress,
 }
 
+/// Checks the code of a login and returns the address that it proves; an address without an owner
+/// gets a new one.
 async fn verify_code(
     app: &App,
-    asked: &Asked,
+    request: &RequestContext,
     request_id: RequestId,
     code: &OneTimeCode,
 ) -> Result<Verified, Problem> {
     let email_key = find_login(app, request_id).await?.ok_or(Problem::InvalidRequest)?;
     let stream = StreamId::Mailbox(email_key);
     let command = MailboxCommand::VerifyCode(VerifyCode {
-        now: asked.now,
+        now: request.now,
         request_id,
         code_mac: code.mac(request_id, &app.engine.keys),
         fresh_user: new_user_id(),
     });
-    let context = asked.context(Actor::Visitor);
+    let context = request.context(Actor::Visitor);
     let done = app.engine.handler.run::<Mailbox>(&stream, &command, &context).await?;
     for event in &done.events {
         match event {
             MailboxEvent::CodeRejected(_) => return Err(Problem::InvalidCode),
             MailboxEvent::LoginExpired(_) => return Err(Problem::InvalidRequest),
-            // By the id that was made above.
+            // The owner is the id that was made above, so its stream has no events.
             MailboxEvent::MailboxClaimed(claimed) => {
                 app.engine.handler.expect_empty::<User>(StreamId::User(claimed.user_id));
             }
@@ -185,11 +181,12 @@ async fn verify_code(
     let user_id = done.state.owner.ok_or(Problem::Internal)?;
     let (sealed, version) = done.state.email.as_ref().ok_or(Problem::InvalidRequest)?;
     let email = app.engine.vault.open(&stream, *version, "email", sealed).await?;
-    // Its key was destroyed while the login was under way: the next one has another key.
+    // Without an address, its key was destroyed during the login: the next login has another key.
     Ok(Verified { user_id, email_key, email: email.ok_or(Problem::InvalidRequest)? })
 }
 
-/// The address of a login. Looks twice before it says no: this node may be behind.
+/// Returns the key of the address that a login is for. A login that is not found is looked up again
+/// after the read models have caught up with the log, because this node may be behind.
 async fn find_login(app: &App, request_id: RequestId) -> Result<Option<EmailKey>, Problem> {
     if let Some(email_key) = app.recent_logins.get(&request_id) {
         return Ok(Some(email_key));
@@ -201,32 +198,36 @@ async fn find_login(app: &App, request_id: RequestId) -> Result<Option<EmailKey>
         .await?)
 }
 
+/// Registers the user if they are new, decides their referral, and opens a session, in one append.
+///
+/// Both parts of `landing_cookies` are handed to `app/attribution.rs`: `App::attempt` looks the
+/// code of `ref_code` up, `App::origin` makes the snapshot of the first touch. The user's stream
+/// decides.
 async fn open_session(
     app: &App,
-    asked: &Asked,
+    request: &RequestContext,
     facts: ClientFacts,
     verified: &Verified,
-    brought: &LandingCookies,
+    landing_cookies: &LandingCookies,
 ) -> Result<(SessionToken, Response), Problem> {
     let ClientFacts { client, device_class, country } = facts;
     let (user_id, email) = (verified.user_id, &verified.email);
-    let attempt = match brought.ref_code {
+    let attempt = match landing_cookies.ref_code {
         Some(_) => {
             let candidate = Candidate { user_id, email, client: &client, country };
-            Some(app.attempt(candidate, brought, Via::Verify, asked.now).await)
+            Some(app.attempt(candidate, landing_cookies, Via::Verify, request.now).await)
         }
         None => None,
     };
     let token = SessionToken::generate();
-    let origin = app
-        .attribution_snapshot(brought.first_touch.as_ref(), device_class, country, asked.now)
-        .await;
+    let first_touch = landing_cookies.first_touch.as_ref();
+    let snapshot = app.attribution_snapshot(first_touch, device_class, country, request.now).await;
     let command = UserCommand::OpenSession(Box::new(OpenSession {
-        now: asked.now,
+        now: request.now,
         user_id,
         email: email.clone(),
         email_key: verified.email_key,
-        snapshot: origin,
+        snapshot,
         attempt,
         session_id: token.id,
         token_hash: token.hash(),
@@ -237,9 +238,9 @@ async fn open_session(
     }));
     let stream = StreamId::User(user_id);
     let done =
-        app.engine.handler.run::<User>(&stream, &command, &asked.context(Actor::Owner)).await;
+        app.engine.handler.run::<User>(&stream, &command, &request.context(Actor::Owner)).await;
     let done = done.map_err(|error| {
-        tracing::error!(error = %crate::infra::errors::with_causes(&error), "no session after a verified code");
+        tracing::error!(error = %with_causes(&error), "no session after a verified code");
         Problem::SessionIssueFailed
     })?;
     let is_new = done.events.iter().any(|event| matches!(event, UserEvent::UserRegistered(_)));
@@ -247,12 +248,12 @@ async fn open_session(
     if let Some(registered_at) = registered_at.filter(|_| is_new) {
         return Ok((token, UserBody::fresh(user_id, email, registered_at).into_response()));
     }
-    let session = app.sessions.find(token.id, asked.now).await?;
+    let session = app.sessions.find(token.id, request.now).await?;
     let session = session.ok_or(Problem::SessionIssueFailed)?;
     Ok((token, UserBody::of(&session.user).into_response()))
 }
 
-/// Where a login was asked for, in words for the mail.
+/// Returns the device and the country that a login was requested from, in words for the mail.
 fn asked_from(facts: &ClientFacts) -> Option<String> {
     let device = match facts.device_class {
         Some(DeviceClass::Mobile) => "a phone",

@@ -1,4 +1,4 @@
-//! Requests with a bearer token, and the calls that give tokens out.
+//! Access tokens over HTTP: requests that carry one, the call that issues them, and the public key.
 
 use std::sync::Arc;
 
@@ -10,12 +10,14 @@ use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
 use serde_json::json;
 
+use super::csrf::check_csrf;
 use super::error::Problem;
-use super::extract::{Asked, SignedIn, check_csrf};
+use super::extract::{RequestContext, SignedIn};
 use crate::app::App;
 use crate::app::sessions::Session;
 
-/// A request with an access token whose session is in use.
+/// The session behind the access token of a request (`Authorization: Bearer`). The session is in
+/// use.
 pub(super) struct BearerUser(pub(super) Arc<Session>);
 
 impl FromRequestParts<Arc<App>> for BearerUser {
@@ -29,7 +31,7 @@ impl FromRequestParts<Arc<App>> for BearerUser {
         let session = app.sessions.find(session_id, now).await?;
         match session.filter(|session| session.user.user_id == user_id) {
             Some(session) => Ok(Self(session)),
-            // The token is right: either its session ended, or its user is gone.
+            // The token is right: either its session has ended, or its user was erased.
             None if app.engine.read_db.user(user_id).await?.is_some() => {
                 Err(Problem::InvalidCredentials)
             }
@@ -43,16 +45,16 @@ fn bearer_token(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
-/// `POST /v1/auth/token`
-pub(super) async fn token(
+/// `POST /v1/auth/token`: issues an access token for the session of the request.
+pub(super) async fn issue(
     State(app): State<Arc<App>>,
     SignedIn { session, token }: SignedIn,
     headers: HeaderMap,
-    asked: Asked,
+    request: RequestContext,
 ) -> Result<Response, Problem> {
     check_csrf(&headers, &app, &token)?;
     let (access_token, expires_in) =
-        app.access_tokens.issue(&session, asked.now).map_err(|error| {
+        app.access_tokens.issue(&session, request.now).map_err(|error| {
             tracing::error!(%error, "an access token could not be signed");
             Problem::Internal
         })?;
@@ -64,7 +66,7 @@ pub(super) async fn token(
     .into_response())
 }
 
-/// `GET /.well-known/jwks.json` (RFC 7517, RFC 8037)
+/// `GET /.well-known/jwks.json`: answers the key that verifies access tokens (RFC 7517, RFC 8037).
 pub(super) async fn jwks(State(app): State<Arc<App>>) -> Response {
     let caching = HeaderValue::from_static("public, max-age=3600");
     ([(CACHE_CONTROL, caching)], Json(json!({ "keys": [app.access_tokens.public_key()] })))
