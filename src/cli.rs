@@ -5,11 +5,16 @@ mod commands;
 mod flags;
 mod terminal;
 
+use std::process::ExitCode;
+
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
 use self::commands::{audit, copy, demo, doctor, erase, export, replay, report, serve, verify};
 use self::flags::{ServeArgs, environment};
+use self::terminal::stderr::note;
+use self::terminal::stdout::print_help;
+use crate::infra::errors::sentence;
 
 /// Passwordless login and attribution out of one append-only event log
 #[derive(Debug, Parser)]
@@ -43,15 +48,23 @@ enum Command {
     Verify(verify::VerifyArgs),
 }
 
-/// Runs what the command line says.
-///
-/// # Errors
-/// One clear sentence; see [`sentence`].
+/// Runs the command that the command line names; an error becomes one sentence on standard error.
+#[must_use]
+pub fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            note(format_args!("whence: {}", sentence(&error)));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs the command that the command line names.
 pub fn run() -> anyhow::Result<()> {
     let cli: Cli = match environment::parse() {
         Ok(cli) => cli,
-        // Help that was asked for, on stdout, or that is all there is to say, on stderr.
-        Err(error) if shows_help(&error) => error.exit(),
+        Err(error) if shows_help(&error) => return show_help(&error),
         Err(error) => anyhow::bail!("{}", one_line(&error)),
     };
     // The KurrentDB client compiles a second one in; nothing is to choose between them by itself.
@@ -71,6 +84,16 @@ pub fn run() -> anyhow::Result<()> {
             Command::Verify(args) => verify::run(args).await,
         }
     })
+}
+
+/// Shows help that was asked for, on stdout, or that is all there is to say, on stderr, which ends the
+/// program with the exit code of clap.
+fn show_help(help: &clap::Error) -> anyhow::Result<()> {
+    if !help.use_stderr() {
+        return print_help(help);
+    }
+    let _ = help.print();
+    std::process::exit(help.exit_code())
 }
 
 fn shows_help(error: &clap::Error) -> bool {

@@ -4,5 +4,6 @@ pub(crate) mod canvas;
 pub(crate) mod logging;
 pub(crate) mod output_file;
 pub(crate) mod progress;
+pub(crate) mod stderr;
 pub(crate) mod stdout;
 pub(crate) mod stop;

@@ -7,3 +7,4 @@ mod demo;
 mod help;
 mod readme;
 mod serve;
+mod streams;

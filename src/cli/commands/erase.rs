@@ -8,7 +8,8 @@ use whence_events::{Actor, StreamId};
 use crate::app::erasure::{Erasure, Subject, erase};
 use crate::cli::admin_client::AdminClient;
 use crate::cli::flags::operate::{OperateArgs, Target, UserName};
-use crate::cli::terminal::stdout::{print, print_json};
+use crate::cli::terminal::stderr::note;
+use crate::cli::terminal::stdout::print_text_or_json;
 use crate::engine::Engine;
 use crate::engine::handler::Context;
 use crate::engine::log_config::LogConfig;
@@ -34,7 +35,7 @@ pub(crate) async fn run(args: EraseArgs) -> anyhow::Result<()> {
         Target::Server(client) => at_service(&client, &user).await?,
         Target::Log(config, operator) => Box::pin(here(&config, operator, &user)).await?,
     };
-    if json { print_json(&erasure) } else { print(&erasure) }
+    print_text_or_json(&erasure, json)
 }
 
 async fn at_service(client: &AdminClient, user: &UserName) -> anyhow::Result<Erasure> {
@@ -59,7 +60,9 @@ async fn here(config: &LogConfig, operator: String, user: &UserName) -> anyhow::
     let erasure = erase(&engine, subject, &context).await?;
     if let Err(error) = engine.project().await {
         let stream = StreamId::User(subject.user_id);
-        eprintln!("whence: {stream} is erased, and the read models follow later: {error:#}");
+        note(format_args!(
+            "whence: {stream} is erased, and the read models follow later: {error:#}"
+        ));
     }
     Ok(erasure)
 }

@@ -11,6 +11,7 @@ use super::report::ViewArgs;
 use crate::cli::flags::log::LogArgs;
 use crate::cli::flags::operate::operator;
 use crate::cli::terminal::output_file::{OutputFile, is_gone};
+use crate::cli::terminal::stderr::note;
 use crate::cli::terminal::stop::unless_stopped;
 use crate::engine::handler::{Context, Handler};
 use crate::engine::log_config::LogConfig;
@@ -200,15 +201,14 @@ async fn events(
         None => None,
         Some(operator) => {
             put_on_record(log, operator).await?;
-            let warning = "this export holds personal data in clear: keep it as you keep the log";
-            eprintln!("whence: {warning}");
+            note("whence: this export holds personal data in clear: keep it as you keep the log");
             Some(Vault::new(store.clone(), log.keys().wrapping))
         }
     };
     let done = export_events(store, vault, range, format, output.writer()?).await;
     let done = done.with_context(|| output.cannot_write())?;
     output.complete()?;
-    eprintln!("whence: {}", summary(done, range));
+    note(format_args!("whence: {}", summary(done, range)));
     Ok(())
 }
 

@@ -8,6 +8,7 @@ use tokio::net::TcpListener;
 use crate::app::App;
 use crate::cli::flags::ServeArgs;
 use crate::cli::terminal::logging::init_tracing;
+use crate::cli::terminal::stderr::note;
 use crate::cli::terminal::stop::shutdown_signal;
 use crate::http;
 use crate::infra::clock::Clock;
@@ -47,7 +48,7 @@ fn log_start(app: &App) {
     let public = if here { String::new() } else { format!(" for {public_url}") };
     let line = format!("whence is up at http://{listen}{public}, data in {store}, {mails}");
     if std::io::stderr().is_terminal() {
-        eprintln!("{line}");
+        note(line);
     } else {
         let development = app.mailer.is_development();
         tracing::info!(%listen, %public_url, %store, development, "{line}");

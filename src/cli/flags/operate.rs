@@ -11,6 +11,7 @@ use super::log::LogArgs;
 use super::urls::is_this_machine;
 use crate::app::config::operators;
 use crate::cli::admin_client::AdminClient;
+use crate::cli::terminal::stderr::note;
 use crate::engine::log_config::LogConfig;
 
 /// Where to work, and as whom.
@@ -76,7 +77,9 @@ impl OperateArgs {
         let usable = matches!(server.scheme(), "http" | "https") && server.host().is_some();
         ensure!(usable, "--server {server}: not an http or https URL");
         if server.scheme() == "http" && !is_this_machine(&server) {
-            eprintln!("whence: --server {server} is not https: the token travels in clear");
+            note(format_args!(
+                "whence: --server {server} is not https: the token travels in clear"
+            ));
         }
         let token = self.admin_token.context("--server needs --admin-token")?;
         Ok(Target::Server(AdminClient::new(server, operators::token_of(&token)?.to_owned())))

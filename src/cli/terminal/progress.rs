@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use whence_events::Position;
 
+use crate::cli::terminal::stderr::note;
 use crate::engine::pass::PassStep;
 
 /// Between two lines.
@@ -60,7 +61,10 @@ impl ProgressLine {
                 self.began.elapsed(),
             );
             let what = self.what;
-            eprintln!("{what}: {events} events, {rate}/s, about {} s left", left.as_secs());
+            note(format_args!(
+                "{what}: {events} events, {rate}/s, about {} s left",
+                left.as_secs()
+            ));
         }
     }
 
@@ -70,7 +74,7 @@ impl ProgressLine {
             bar.finish_and_clear();
         }
         let rate = rate(events, self.began.elapsed());
-        eprintln!("{}: {events} events, {rate}/s, done", self.what);
+        note(format_args!("{}: {events} events, {rate}/s, done", self.what));
     }
 }
 
