@@ -1,4 +1,4 @@
-//! Standard output and standard error, signals, and files that a command writes.
+//! The terminal: standard output and standard error, signals, and files that a command writes.
 
 pub(crate) mod canvas;
 pub(crate) mod logging;

@@ -15,14 +15,14 @@ use crate::engine::handler::Context;
 use crate::engine::log_config::LogConfig;
 use crate::infra::random::new_correlation_id;
 
-/// Flags of `whence erase`.
+/// Forget who a user was: keys destroyed, sessions ended, address released; cannot be undone
 #[derive(Args, Clone, Debug)]
 pub(crate) struct EraseArgs {
     /// User id or e-mail address
     #[arg(value_name = "USER")]
     pub(crate) user: String,
 
-    /// Where, and as whom.
+    /// The log or the service that is asked, and the operator who asks.
     #[command(flatten)]
     pub(crate) operate: OperateArgs,
 }

@@ -21,12 +21,13 @@ pub(crate) async fn run(mut args: ServeArgs) -> anyhow::Result<()> {
         "--mail memory: nobody could read the mails of a running service; directory:DIR and \
          smtp://HOST are the ways"
     );
-    // First, so that a port in use is told before anything is touched.
+    // The port comes first, so that one in use is reported before anything is touched.
     let listen = args.listening.address();
     let listener =
         TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
     args.listening.set_address(listener.local_addr()?);
-    // Before the line that says it is up: whoever reads that may stop it at once.
+    // Signals count before the line that says the service is up: a reader of that line may stop it
+    // at once.
     let stop = shutdown_signal().context("cannot listen for signals")?;
     let app = App::open(args.into_config()?, Clock::system()).await?;
     log_start(&app);

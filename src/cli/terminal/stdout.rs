@@ -30,7 +30,7 @@ pub(crate) fn print_help(help: &clap::Error) -> anyhow::Result<()> {
     check(help.print().and_then(|()| std::io::stdout().flush()))
 }
 
-/// Returns the error of a write to standard output, if it is one.
+/// Returns the error of a write to standard output; a reader that is gone is none.
 fn check(written: Result<()>) -> anyhow::Result<()> {
     match written {
         Err(error) if error.kind() == ErrorKind::BrokenPipe => Ok(()),

@@ -37,7 +37,7 @@ pub(super) async fn view(
     let view = View::parse(&name).map_err(|error| Told(Problem::NotFound, error.to_string()))?;
     let question = Question::parse(query.as_deref().unwrap_or_default())?;
     let query = Query::parse(view, &question.asked)?;
-    let as_of = report::as_of(question.as_of.as_deref(), query.zone)?;
+    let as_of = report::parse_as_of(question.as_of.as_deref(), query.zone)?;
     let turn = tokio::time::timeout(REPORT_WAIT, ONE_AT_A_TIME.acquire()).await;
     let Ok(Ok(_turn)) = turn else {
         let sentence = "Another report is being made. Try again in a moment.";

@@ -17,7 +17,9 @@ use crate::engine::proof::Signer;
 use crate::http::error::Problem;
 use crate::http::extract::Asked;
 use crate::insight::audit;
-use crate::insight::audit::{Attribution, CodeStory, Decisions, Line, Show, UserStory, Wanted};
+use crate::insight::audit::{
+    AttributionStory, CodeStory, Decisions, EventLine, EventQuery, Show, UserStory,
+};
 
 /// Events of a page, unless asked otherwise, and at most.
 const EVENTS: usize = 100;
@@ -49,7 +51,7 @@ pub(super) async fn timeline(
     asked: Asked,
     Path(id): Path<String>,
     eyes: Result<Query<Eyes>, QueryRejection>,
-) -> Result<Json<Vec<Line>>, Problem> {
+) -> Result<Json<Vec<EventLine>>, Problem> {
     Ok(Json(story(&operator, &app, &asked, &id, eyes).await?.timeline))
 }
 
@@ -60,7 +62,7 @@ pub(super) async fn attribution(
     asked: Asked,
     Path(id): Path<String>,
     eyes: Result<Query<Eyes>, QueryRejection>,
-) -> Result<Json<Attribution>, Problem> {
+) -> Result<Json<AttributionStory>, Problem> {
     Ok(Json(story(&operator, &app, &asked, &id, eyes).await?.attribution))
 }
 
@@ -119,7 +121,7 @@ pub(super) async fn code_bundle(
 /// A story and its evidence, byte for byte as it is to be checked.
 async fn bundle(
     app: &App,
-    places: &[audit::Place],
+    places: &[audit::EventPlace],
     story: &impl Serialize,
 ) -> Result<Response, Problem> {
     // Proofs come out of the tables.
@@ -152,7 +154,7 @@ pub(super) async fn referrals(
     time: Result<Query<Time>, QueryRejection>,
 ) -> Result<Json<Decisions>, Problem> {
     let Query(time) = time.map_err(|_| Problem::InvalidParameter("after is a position."))?;
-    let range = audit::range(time.from.as_deref(), time.to.as_deref()).map_err(|_| {
+    let range = audit::time_range(time.from.as_deref(), time.to.as_deref()).map_err(|_| {
         Problem::InvalidParameter("from and to are days or moments (RFC 3339), from before to.")
     })?;
     let context = asked.context(operator.actor());
@@ -176,7 +178,7 @@ pub(super) async fn events(
     State(app): State<Arc<App>>,
     asked: Asked,
     which: Result<Query<Which>, QueryRejection>,
-) -> Result<Json<audit::Events>, Problem> {
+) -> Result<Json<audit::EventPage>, Problem> {
     let Query(which) =
         which.map_err(|_| Problem::InvalidParameter("after and limit are whole numbers."))?;
     let limit = which.limit.unwrap_or(EVENTS);
@@ -185,7 +187,7 @@ pub(super) async fn events(
     }
     let stream = which.stream.map(|stream| stream.parse::<StreamId>()).transpose();
     let stream = stream.map_err(|_| Problem::InvalidParameter("This is no stream of ours."))?;
-    let wanted = Wanted { after: which.after, limit, stream, event_type: which.event_type };
+    let wanted = EventQuery { after: which.after, limit, stream, event_type: which.event_type };
     let context = asked.context(operator.actor());
     Ok(Json(audit::events(&app.engine, &wanted, Show::Masked, &context).await?))
 }
