@@ -1,15 +1,20 @@
-//! The commands of the program: one file each, with its flags, its help and its run.
+//! The program: its commands, one file each, their flags, and the terminal.
 
 pub(crate) mod admin_client;
 mod commands;
 mod flags;
 mod terminal;
 
+use std::process::ExitCode;
+
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
 use self::commands::{audit, copy, demo, doctor, erase, export, replay, report, serve, verify};
 use self::flags::{ServeArgs, environment};
+use self::terminal::stderr::note;
+use self::terminal::stdout::print_help;
+use crate::infra::errors::sentence;
 
 /// Passwordless login and attribution out of one append-only event log
 #[derive(Debug, Parser)]
@@ -19,48 +24,47 @@ pub struct Cli {
     command: Command,
 }
 
+/// The commands; the doc of a command's flags is its help.
 #[derive(Debug, Subcommand)]
 enum Command {
-    /// Run the service
     Serve(Box<ServeArgs>),
-    /// See it work: a whole journey, from a landing to the snapshot, against a server of its own
-    Demo,
-    /// Move to another store: copy log and keys, as they are, and verify the copy
+    Demo(demo::DemoArgs),
     Copy(copy::CopyArgs),
-    /// Check all that serve with the same flags would use, and say what to do; changes nothing
     Doctor(Box<doctor::DoctorArgs>),
-    /// Rebuild read models out of the log while they go on answering, or check them against it
     Replay(replay::ReplayArgs),
-    /// Say why this referrer and not another, with what evidence, and who did what; on record
     Audit(audit::AuditArgs),
-    /// Forget who a user was: keys destroyed, sessions ended, address released; cannot be undone
     Erase(erase::EraseArgs),
-    /// Write events, or what a view answers, into a file that analysts' tools read
     Export(Box<export::ExportArgs>),
-    /// Ask the log a question: signups, funnel, referrals, retention and more, as of any moment
     Report(Box<report::ReportArgs>),
-    /// Read the whole log again and say what was altered, removed, inserted, reordered or cut off
     Verify(verify::VerifyArgs),
 }
 
-/// Runs what the command line says.
-///
-/// # Errors
-/// One clear sentence; see [`sentence`].
+/// Runs the command that the command line names; an error becomes one sentence on standard error.
+#[must_use]
+pub fn main() -> ExitCode {
+    match run() {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            note(format_args!("whence: {}", sentence(&error)));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Runs the command that the command line names.
 pub fn run() -> anyhow::Result<()> {
     let cli: Cli = match environment::parse() {
         Ok(cli) => cli,
-        // Help that was asked for, on stdout, or that is all there is to say, on stderr.
-        Err(error) if shows_help(&error) => error.exit(),
+        Err(error) if shows_help(&error) => return show_help(&error),
         Err(error) => anyhow::bail!("{}", one_line(&error)),
     };
-    // The KurrentDB client compiles a second one in; nothing is to choose between them by itself.
+    // The KurrentDB client compiles a second provider in, so one has to be chosen here.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
     runtime.block_on(async {
         match cli.command {
             Command::Serve(args) => serve::run(*args).await,
-            Command::Demo => demo::run().await,
+            Command::Demo(args) => demo::run(args).await,
             Command::Copy(args) => copy::run(args).await,
             Command::Doctor(args) => doctor::run(*args).await,
             Command::Replay(args) => replay::run(args).await,
@@ -73,6 +77,16 @@ pub fn run() -> anyhow::Result<()> {
     })
 }
 
+/// Shows help that was asked for, on stdout, or that is all there is to say, on stderr, which ends the
+/// program with the exit code of clap.
+fn show_help(help: &clap::Error) -> anyhow::Result<()> {
+    if !help.use_stderr() {
+        return print_help(help);
+    }
+    let _ = help.print();
+    std::process::exit(help.exit_code())
+}
+
 fn shows_help(error: &clap::Error) -> bool {
     use clap::error::ErrorKind as K;
     matches!(
@@ -81,7 +95,7 @@ fn shows_help(error: &clap::Error) -> bool {
     )
 }
 
-/// What clap says, without the usage that it adds to every error.
+/// Returns the message of an error of clap in one line, without the usage that clap adds.
 fn one_line(error: &clap::Error) -> String {
     let text = error.to_string();
     let lines = text.lines().map(str::trim).take_while(|line| {

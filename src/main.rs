@@ -6,11 +6,5 @@ use std::process::ExitCode;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> ExitCode {
-    match whence::cli::run() {
-        Ok(()) => ExitCode::SUCCESS,
-        Err(error) => {
-            eprintln!("whence: {}", whence::infra::errors::sentence(&error));
-            ExitCode::FAILURE
-        }
-    }
+    whence::cli::main()
 }

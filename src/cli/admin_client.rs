@@ -1,4 +1,4 @@
-//! The operators' API of a service that runs somewhere, for commands with `--server`.
+//! A client of the operators' API of a running service, for commands with `--server`.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,13 +19,13 @@ use whence_events::{EmailAddress, UserId};
 use crate::infra::postgres::tls;
 use crate::infra::postgres::tls::Trust;
 
-/// For a whole answer: longer than a service takes over any.
-const TIMEOUT: Duration = Duration::from_mins(1);
+/// The time for a whole answer: longer than a service takes over any.
+const ANSWER_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// Bytes of an answer: far more than any story has.
-const MAX_ANSWER: usize = 256 * 1024 * 1024;
+/// The size of an answer at most: far more than any story has.
+const MAX_ANSWER_BYTES: usize = 256 * 1024 * 1024;
 
-/// A service, and somebody's token for it.
+/// A service, and the token of an operator for it.
 #[derive(Clone)]
 pub(crate) struct AdminClient {
     base: Url,
@@ -33,16 +33,13 @@ pub(crate) struct AdminClient {
 }
 
 impl AdminClient {
-    /// A service by its URL.
+    /// Returns the client of the service at a URL.
     #[must_use]
     pub(crate) fn new(base: Url, token: String) -> Self {
         Self { base, token }
     }
 
     /// Asks for something under `/v1/admin/`.
-    ///
-    /// # Errors
-    /// One clear sentence.
     pub(crate) async fn get<T: DeserializeOwned>(
         &self,
         path: &str,
@@ -51,10 +48,7 @@ impl AdminClient {
         self.answer(Method::GET, &self.with(path, query)?, Body::empty()).await
     }
 
-    /// Asks for something that is passed on as it is, byte for byte.
-    ///
-    /// # Errors
-    /// One clear sentence.
+    /// Asks for a text that is passed on as it is, byte for byte.
     pub(crate) async fn get_text(
         &self,
         path: &str,
@@ -64,10 +58,7 @@ impl AdminClient {
         String::from_utf8(body).with_context(|| format!("{} answers no text", self.base))
     }
 
-    /// Tells something to a place under `/v1/admin/`.
-    ///
-    /// # Errors
-    /// One clear sentence.
+    /// Posts a body to a path under `/v1/admin/`.
     pub(crate) async fn post<T: DeserializeOwned>(
         &self,
         path: &str,
@@ -76,7 +67,7 @@ impl AdminClient {
         self.answer(Method::POST, &self.url(path)?, body.to_string().into()).await
     }
 
-    /// Returns the user behind an address. The address travels in a body, because URLs are logged.
+    /// Returns the user with an address. The address travels in a body, because URLs are logged.
     pub(crate) async fn find_user(&self, email: &EmailAddress) -> anyhow::Result<UserId> {
         #[derive(serde::Deserialize)]
         struct Found {
@@ -110,10 +101,10 @@ impl AdminClient {
             .with_context(|| format!("{} answers something else than a whence service", self.base))
     }
 
-    /// What comes back when all went well.
+    /// Returns the body of the answer to a request that succeeded.
     async fn body(&self, method: Method, url: &Url, body: Body) -> anyhow::Result<Vec<u8>> {
         let base = &self.base;
-        let exchange = tokio::time::timeout(TIMEOUT, self.exchange(method, url, body)).await;
+        let exchange = tokio::time::timeout(ANSWER_TIMEOUT, self.exchange(method, url, body)).await;
         let exchange = exchange.with_context(|| format!("{base} did not answer in time"))?;
         let (status, body) = exchange.with_context(|| format!("no answer from {base}"))?;
         if status.is_success() {
@@ -155,18 +146,20 @@ impl AdminClient {
     }
 }
 
-/// One request and its whole answer over a connection of its own.
+/// Sends one request over a new connection, and returns the status and the whole body of its
+/// answer.
 async fn send(
     stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
     request: Request<Body>,
 ) -> anyhow::Result<(StatusCode, Vec<u8>)> {
     let (mut sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await?;
-    // Ends when the sender is dropped, or with the error that the sender tells of as well.
+    // The connection ends when the sender is dropped, or with an error that the sender returns as
+    // well.
     let connection = tokio::spawn(connection);
     let answer = sender.send_request(request).await?;
     let status = answer.status();
-    let body = to_bytes(Body::new(answer.into_body()), MAX_ANSWER).await?;
+    let body = to_bytes(Body::new(answer.into_body()), MAX_ANSWER_BYTES).await?;
     connection.abort();
     Ok((status, body.to_vec()))
 }

@@ -1,4 +1,4 @@
-//! One file a command: its flags, whose docs are its help, and its run.
+//! The commands, one file each: its flags, whose doc is its help, and its run.
 
 pub(super) mod audit;
 pub(super) mod copy;

@@ -15,5 +15,6 @@ mod operators;
 mod referrals;
 mod serve;
 mod urls;
+pub(crate) mod view;
 
 pub(crate) use self::serve::ServeArgs;

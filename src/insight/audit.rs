@@ -1,7 +1,8 @@
-//! What the log says about a user or a code, in words: why this referrer and not another, and who did what.
+//! Audits: what the log says about a user or a code in words, why this referrer and not another,
+//! and who did what.
 //!
-//! A story is told from the events themselves, so that it is as true as they are. Whoever reads one
-//! is put on record before they see it.
+//! A story is told from the events themselves, so that it is as true as they are. Each reader is
+//! recorded in the log before the story is shown.
 
 mod attribution;
 mod code;
@@ -12,21 +13,21 @@ mod line;
 mod personal;
 mod referrals;
 mod sentences;
-pub(crate) mod show;
+pub(crate) mod text;
 mod touch;
 mod user;
 
 use whence_events::{AuditRead, AuditSubject, Position, ReferralCode, StreamId, Timestamp, UserId};
 use whence_projections::QueryError;
 
-pub use attribution::{Attribution, Origin};
-pub use code::{Brought, CodeStory};
+pub use attribution::{AttributionStory, SnapshotStory};
+pub use code::{CodeStory, CreditedUser};
 pub use decision::{CodeThen, Decision, Explained};
-pub use events::{Events, Stored, Wanted};
-pub use evidence::{Place, bundle};
-pub use line::Line;
+pub use events::{EventPage, EventQuery, StoredEvent};
+pub use evidence::{EventPlace, bundle};
+pub use line::EventLine;
 pub use personal::Show;
-pub use referrals::{Decisions, Range, range};
+pub use referrals::{Decisions, TimeRange, time_range};
 pub(crate) use sentences::refusal;
 pub use touch::TouchStory;
 pub use user::UserStory;
@@ -36,31 +37,28 @@ use crate::engine::Engine;
 use crate::engine::handler::{Context, HandleError, Handler};
 use crate::store::StoreError;
 
-/// Why there is no story.
+/// The reasons why there is no story; then nothing is shown.
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {
-    /// Nobody registered under this id.
+    /// No user registered under this id.
     #[error("there is no such user")]
     NoSuchUser,
-    /// Nobody has this code.
+    /// No user has this code.
     #[error("there is no such code")]
     NoSuchCode,
-    /// Nothing stands at the position to go on from.
+    /// The log has no event at the position to continue from.
     #[error("there is no event at this position")]
     NoSuchPosition,
-    /// The log does not answer, or could not take who asks.
+    /// The log does not answer, or could not record the reader.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// The tables do not answer.
+    /// The read models do not answer.
     #[error(transparent)]
     Query(#[from] QueryError),
 }
 
-/// Puts on record that the context's actor is about to be shown something. Whoever cannot be put on
-/// record is shown nothing.
-///
-/// # Errors
-/// When the store does not take it.
+/// Records that the context's actor is about to be shown something. A reader who cannot be recorded
+/// is shown nothing.
 pub async fn record(
     handler: &Handler,
     read: AuditRead,
@@ -73,10 +71,7 @@ pub async fn record(
     }
 }
 
-/// The story of a user.
-///
-/// # Errors
-/// [`AuditError`]; then nothing is shown.
+/// Returns the story of a user.
 pub async fn user(
     engine: &Engine,
     user_id: UserId,
@@ -84,15 +79,12 @@ pub async fn user(
     context: &Context,
 ) -> Result<UserStory, AuditError> {
     let story = UserStory::tell(engine, user_id, show).await?;
-    let read = AuditRead { user_id: Some(user_id), ..look(AuditSubject::User, show) };
+    let read = AuditRead { user_id: Some(user_id), ..audit_read(AuditSubject::User, show) };
     record(&engine.handler, read, context).await?;
     Ok(story)
 }
 
-/// The story of a code.
-///
-/// # Errors
-/// [`AuditError`]; then nothing is shown.
+/// Returns the story of a code.
 pub async fn code(
     engine: &Engine,
     code: &ReferralCode,
@@ -101,59 +93,51 @@ pub async fn code(
     context: &Context,
 ) -> Result<CodeStory, AuditError> {
     let story = CodeStory::tell(engine, code, now, show).await?;
-    let read = AuditRead { code: Some(code.clone()), ..look(AuditSubject::Code, show) };
+    let read = AuditRead { code: Some(code.clone()), ..audit_read(AuditSubject::Code, show) };
     record(&engine.handler, read, context).await?;
     Ok(story)
 }
 
-/// Every referral decision of a time, after a position.
-///
-/// # Errors
-/// [`AuditError`]; then nothing is shown.
+/// Returns a page of the referral decisions of a time, after a position.
 pub async fn referrals(
     engine: &Engine,
-    range: Range,
+    range: TimeRange,
     after: Position,
     context: &Context,
 ) -> Result<Decisions, AuditError> {
     check_position(engine, after).await?;
     let decisions = Decisions::of(engine, range, after).await?;
-    record(&engine.handler, look(AuditSubject::Referrals, Show::Masked), context).await?;
+    record(&engine.handler, audit_read(AuditSubject::Referrals, Show::Masked), context).await?;
     Ok(decisions)
 }
 
-/// Events as they stand in the log.
-///
-/// # Errors
-/// [`AuditError`]; then nothing is shown.
+/// Returns a page of events as they are in the log.
 pub async fn events(
     engine: &Engine,
-    wanted: &Wanted,
+    wanted: &EventQuery,
     show: Show,
     context: &Context,
-) -> Result<Events, AuditError> {
+) -> Result<EventPage, AuditError> {
     check_position(engine, wanted.after).await?;
-    let events = Events::of(engine, wanted, show).await?;
-    record(&engine.handler, look(AuditSubject::Events, show), context).await?;
+    let events = EventPage::of(engine, wanted, show).await?;
+    record(&engine.handler, audit_read(AuditSubject::Events, show), context).await?;
     Ok(events)
 }
 
-/// The user behind an address, also when they are erased.
-///
-/// # Errors
-/// [`AuditError`]; then nothing is told.
+/// Returns the user with an address, also when they are erased.
 pub async fn find(
     engine: &Engine,
     email: &whence_events::EmailAddress,
     context: &Context,
 ) -> Result<UserId, AuditError> {
     let user_id = engine.user_of(email).await?.ok_or(AuditError::NoSuchUser)?;
-    let read = AuditRead { user_id: Some(user_id), ..look(AuditSubject::User, Show::Masked) };
+    let read = AuditRead { user_id: Some(user_id), ..audit_read(AuditSubject::User, Show::Masked) };
     record(&engine.handler, read, context).await?;
     Ok(user_id)
 }
 
-/// A log can be read from its beginning, or from behind an event.
+/// Refuses a position to continue from at which there is no event: a log can be read from its
+/// beginning, or from after an event.
 async fn check_position(engine: &Engine, after: Position) -> Result<(), AuditError> {
     if after > 0 && engine.store.event_at(after).await?.is_none() {
         return Err(AuditError::NoSuchPosition);
@@ -161,6 +145,6 @@ async fn check_position(engine: &Engine, after: Position) -> Result<(), AuditErr
     Ok(())
 }
 
-fn look(subject: AuditSubject, show: Show) -> AuditRead {
+fn audit_read(subject: AuditSubject, show: Show) -> AuditRead {
     AuditRead { subject, user_id: None, code: None, personal_data: show.is_open() }
 }

@@ -1,9 +1,9 @@
-//! Evidence in a file: events as they are stored, what shows each to be in the log, and a story told of
-//! them; all of it signed. It is checked with the log's public key alone.
+//! Evidence bundles: a file with events as they are stored, what shows each to be in the log, and a
+//! story told of them, all of it signed. A bundle is checked with the log's public key alone.
 //!
-//! The file is JSON, and every byte of it counts. Its last member is `seal`: a signed note that holds
-//! the SHA-256 of all that stands before it. So the check reads the file as bytes first, and believes
-//! what it says only when the seal does.
+//! The file is JSON, and every byte of it counts. Its last member is `seal`: a signed note that
+//! holds the SHA-256 of everything before it. So the check reads the file as bytes first, and
+//! believes what it says only when the seal is right.
 
 use std::fmt;
 use std::path::Path;
@@ -24,15 +24,15 @@ use crate::infra::hash::sha256;
 const FORMAT: u32 = 1;
 
 /// Largest file that is checked, in bytes.
-const MAX_FILE: u64 = 1 << 30;
+const MAX_FILE_BYTES: u64 = 1 << 30;
 
-/// What stands between the body and the seal.
+/// The text between the body and the seal.
 const SEAL: &str = ",\n  \"seal\": ";
 
-/// What a bundle says, but for its seal.
+/// The content of a bundle without its seal.
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Body {
+struct BundleBody {
     whence_bundle: u32,
     key: String,
     checkpoint: String,
@@ -44,7 +44,7 @@ struct Body {
 #[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct ProvenEvent {
-    /// Which leaf of the tree it is.
+    /// The number of the event's leaf in the tree, from 0.
     index: u64,
     position: Position,
     event_id: Uuid,
@@ -52,34 +52,34 @@ struct ProvenEvent {
     version: u64,
     #[serde(rename = "type")]
     event_type: String,
-    /// Microseconds since 1970.
+    /// The time in microseconds since 1970.
     occurred_at: i64,
     recorded_at: i64,
     correlation_id: Uuid,
     causation_id: Option<Uuid>,
     actor: String,
-    /// The exact bytes, as text.
+    /// The exact stored bytes, as text.
     data: String,
-    /// From the leaf up, in base64.
+    /// The inclusion proof from the leaf up, each node in base64.
     inclusion: Vec<String>,
 }
 
-/// What a check found to be so.
+/// The result of a check that found nothing wrong.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Report {
-    /// The key all of it is signed by.
+pub struct BundleReport {
+    /// The key that everything in the bundle is signed by.
     pub key: Verifier,
     /// Whether that key was given, and not only found in the file.
     pub key_was_given: bool,
-    /// What the log held when the bundle was made.
+    /// The state of the log when the bundle was made.
     pub checkpoint: Checkpoint,
     /// How many events are in the bundle, each shown to be in the log.
     pub events: usize,
-    /// What is told of them.
+    /// The story that is told of the events.
     pub story: Value,
 }
 
-impl fmt::Display for Report {
+impl fmt::Display for BundleReport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { key, key_was_given, checkpoint, events, .. } = self;
         let size = checkpoint.size;
@@ -91,28 +91,26 @@ impl fmt::Display for Report {
     }
 }
 
-/// The text of a bundle with these events, proved by the tree of the read models under a checkpoint
-/// that covers all of them.
-///
-/// # Errors
-/// One sentence: an event is not in the tree (the read models are behind, or were changed).
+/// Returns the text of a bundle with these events, proved by the tree of the read models under a
+/// checkpoint that covers all of them. It is an error when an event is not in the tree: the read
+/// models are behind, or were changed.
 pub async fn write(
     events: &[Recorded],
-    reads: &ReadDb,
+    read_db: &ReadDb,
     checkpoint: &Checkpoint,
     signer: &Signer,
     story: Value,
 ) -> anyhow::Result<String> {
     let mut evidence = Vec::with_capacity(events.len());
     for event in events {
-        let index = index_of(reads, event).await?;
-        let path = reads.tree_inclusion(index, checkpoint.size).await?;
+        let index = index_of(read_db, event).await?;
+        let path = read_db.tree_inclusion(index, checkpoint.size).await?;
         let path = path.context("the checkpoint is of a smaller log than the bundle")?;
         let item = ProvenEvent::new(event, index, &path)?;
         ensure!(item.is_in(checkpoint)?, "event {} is not what the tree says", event.position);
         evidence.push(item);
     }
-    let body = Body {
+    let body = BundleBody {
         whence_bundle: FORMAT,
         key: signer.verifier().to_string(),
         checkpoint: checkpoint.sign(signer),
@@ -125,12 +123,12 @@ pub async fn write(
     Ok(format!("{text}{SEAL}{}\n}}\n", serde_json::to_string(&seal)?))
 }
 
-/// Which leaf of the tree an event is.
-async fn index_of(reads: &ReadDb, event: &Recorded) -> anyhow::Result<u64> {
+/// Returns the number of the event's leaf in the tree.
+async fn index_of(read_db: &ReadDb, event: &Recorded) -> anyhow::Result<u64> {
     let mut bytes = Vec::new();
     event.write_leaf(&mut bytes);
     let leaf = whence_projections::merkle::leaf_hash(&bytes);
-    let tile = reads.tile_holding(event.position).await?;
+    let tile = read_db.tile_holding(event.position).await?;
     let tile = tile.filter(|tile| event.position <= tile.last);
     tile.and_then(|tile| tile.index_of(leaf)).with_context(|| {
         format!(
@@ -140,26 +138,25 @@ async fn index_of(reads: &ReadDb, event: &Recorded) -> anyhow::Result<u64> {
     })
 }
 
-/// Checks a bundle in a file: with this key, or with the one that is in it.
-///
-/// # Errors
-/// One sentence: what is wrong with it.
-pub fn check(path: &Path, key: Option<&Verifier>) -> anyhow::Result<Report> {
+/// Checks a bundle in a file, with this key or with the one in the file; the error says what is
+/// wrong with it.
+pub fn check(path: &Path, key: Option<&Verifier>) -> anyhow::Result<BundleReport> {
     let wrong = || format!("the bundle {}", path.display());
     let size = std::fs::metadata(path).with_context(wrong)?.len();
-    ensure!(size <= MAX_FILE, "the bundle {} is larger than {MAX_FILE} bytes", path.display());
+    ensure!(
+        size <= MAX_FILE_BYTES,
+        "the bundle {} is larger than {MAX_FILE_BYTES} bytes",
+        path.display()
+    );
     let bytes = std::fs::read(path).with_context(wrong)?;
     check_bytes(&bytes, key).with_context(wrong)
 }
 
 /// Checks the bytes of a bundle, as [`check`] does those of a file.
-///
-/// # Errors
-/// One sentence: what is wrong with it.
-pub fn check_bytes(bytes: &[u8], key: Option<&Verifier>) -> anyhow::Result<Report> {
+pub fn check_bytes(bytes: &[u8], key: Option<&Verifier>) -> anyhow::Result<BundleReport> {
     let file = std::str::from_utf8(bytes).context("it is not a bundle")?;
     let (text, seal) = split(file).context("it is not a bundle, or its end was changed")?;
-    let body: Body = serde_json::from_str(&format!("{text}\n}}"))
+    let body: BundleBody = serde_json::from_str(&format!("{text}\n}}"))
         .context("it is not a bundle of a form that this version knows")?;
     ensure!(body.whence_bundle == FORMAT, "its format is {}, unknown here", body.whence_bundle);
     let found: Verifier = body.key.parse().context("its key")?;
@@ -176,10 +173,11 @@ pub fn check_bytes(bytes: &[u8], key: Option<&Verifier>) -> anyhow::Result<Repor
         }
     }
     let (events, story) = (body.events.len(), body.story);
-    Ok(Report { key: found, key_was_given: key.is_some(), checkpoint, events, story })
+    Ok(BundleReport { key: found, key_was_given: key.is_some(), checkpoint, events, story })
 }
 
-/// What is sealed, and the seal; none when the file does not end in one, written as it is written.
+/// Returns the sealed text and the seal; `None` when the file does not end in a seal, or not in the
+/// form in which [`write`] writes it.
 fn split(file: &str) -> Option<(&str, String)> {
     let (text, end) = file.rsplit_once(SEAL)?;
     let seal: String = serde_json::from_str(end.strip_suffix("\n}\n")?).ok()?;
@@ -187,7 +185,8 @@ fn split(file: &str) -> Option<(&str, String)> {
     same.then_some((text, seal))
 }
 
-/// The text of the seal. Its second line is no number: it is no checkpoint.
+/// Returns the text of the seal. Its second line is not a number, so that it cannot be taken for a
+/// checkpoint.
 fn sealed(key: &Verifier, text: &str) -> String {
     format!(
         "{}\nwhence bundle {FORMAT}\n{}\n",
@@ -196,7 +195,7 @@ fn sealed(key: &Verifier, text: &str) -> String {
     )
 }
 
-/// Whether a note has one signature and no more.
+/// Returns whether a note has exactly one signature.
 fn is_plain(note: &str, text: &str) -> bool {
     note.lines().count() == text.lines().count() + 2
 }
@@ -222,7 +221,7 @@ impl ProvenEvent {
         })
     }
 
-    /// Whether these very columns are in the tree of the checkpoint.
+    /// Returns whether exactly these columns are in the tree of the checkpoint.
     fn is_in(&self, checkpoint: &Checkpoint) -> anyhow::Result<bool> {
         let node = |text: &String| {
             let bytes = STANDARD.decode(text).ok()?;

@@ -1,7 +1,8 @@
-//! Pictures of what views answer: in a terminal, and as a page.
+//! Charts of reports: drawn in a terminal, and as a page.
 //!
-//! [`Chart`] is what there is to draw, whatever it is drawn with. It leaves out nothing that counts: what
-//! does not fit is drawn as one bar, and what is unknown as one of its own.
+//! A [`Chart`] is what there is to draw, independent of what it is drawn with. It leaves out
+//! nothing that counts: everything that does not fit is drawn as one bar, and what is unknown as
+//! one of its own.
 
 mod chart;
 mod labels;
@@ -9,6 +10,6 @@ mod page;
 mod svg;
 mod terminal;
 
-pub use self::chart::{Bar, Bars, Chart, Columns, Heat, HeatRow};
+pub use self::chart::{Bar, BarChart, Chart, ColumnChart, HeatMap, HeatMapRow};
 pub use self::page::{Section, page, sections};
 pub use self::terminal::{Canvas, draw};

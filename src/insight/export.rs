@@ -1,7 +1,8 @@
-//! Exports: the log, or what a view answers, in formats that analysts' tools read.
+//! Exports: the log, or the answer of a view, in formats that analysts' tools read.
 //!
-//! Events go through in constant memory: this side reads ahead, page by page, a thread encodes and
-//! writes. Neither decodes more than it has to, and the stored bytes come out as they are.
+//! Events are exported in constant memory: this side reads ahead, page by page, and a thread
+//! encodes and writes. Neither decodes more than it has to, and the stored bytes come out as they
+//! are.
 
 mod csv;
 mod encoder;
@@ -15,11 +16,11 @@ mod sink;
 mod view;
 
 pub(crate) use self::csv::quoted;
-pub use self::encoder::Format;
+pub use self::encoder::ExportFormat;
 pub use self::event_row::EVENT_FIELDS;
-pub use self::events::{Exported, Range, export_events};
+pub use self::events::{Exported, PositionRange, export_events};
 pub use self::schema::{Field, FieldKind, Value};
 pub use self::view::{export_table, fields_of};
 
-/// What an error in reading the log is about.
+/// The context of an error in reading the log.
 pub(crate) const UNREADABLE: &str = "the log cannot be read";

@@ -1,5 +1,5 @@
-//! Reports: what the log says to analysts. The log is read from its beginning and folded in
-//! memory; nothing is kept, and nothing is written.
+//! Reports: what the log says to analysts. The log is read from its beginning and folded in memory;
+//! nothing is kept, and nothing is written.
 
 mod text;
 
@@ -14,16 +14,16 @@ use crate::store::{EventStore, StoreError};
 
 pub use text::{as_csv, as_text};
 
-/// Events that are read at a time.
-const PAGE: usize = 4096;
+/// How many events are read at a time.
+const EVENTS_PER_PAGE: usize = 4096;
 
-/// Pages between who reads and who folds.
+/// How many pages may wait between the reader and the fold.
 const PAGES_AHEAD: usize = 4;
 
-/// Why there is no report.
+/// The reasons why there is no report.
 #[derive(Debug, thiserror::Error)]
 pub enum ReportError {
-    /// What was asked cannot be answered.
+    /// The question cannot be answered.
     #[error(transparent)]
     Query(#[from] InvalidQuery),
     /// The log holds an event of a newer version.
@@ -34,36 +34,27 @@ pub enum ReportError {
     Store(#[from] StoreError),
 }
 
-/// What a view answers.
-///
-/// # Errors
-/// One clear sentence.
+/// Returns the answer of a view.
 pub(crate) async fn answer(
     log: &dyn EventStore,
     view: View,
     query: Query,
     as_of: AsOf,
 ) -> anyhow::Result<Table> {
-    let analytics = fold(log, &[view], as_of).await.context("no report")?;
-    Ok(tokio::task::spawn_blocking(move || analytics.table(view, &query)).await?)
+    let report_fold = fold(log, &[view], as_of).await.context("no report")?;
+    Ok(tokio::task::spawn_blocking(move || report_fold.table(view, &query)).await?)
 }
 
-/// Where a report ends.
-///
-/// # Errors
-/// One sentence.
-pub fn as_of(text: Option<&str>, zone: Zone) -> Result<AsOf, InvalidQuery> {
+/// Parses the end of a report: a position, a day or a time; without one, it is the end of the log.
+pub fn parse_as_of(text: Option<&str>, zone: Zone) -> Result<AsOf, InvalidQuery> {
     text.map_or(Ok(AsOf::Head), |text| AsOf::parse(text, zone))
 }
 
-/// Reads the log up to a place, or up to what is its end now, and folds it for these views.
+/// Reads the log up to a place, or up to its present end, and folds it for these views.
 ///
-/// Reading goes on here while another thread folds. When this future is dropped, the folding ends
-/// with the page that it is at.
-///
-/// # Errors
-/// Also when the place is behind the end of the log, and [`ReportError::Stopped`] at an event that
-/// this version does not know.
+/// This task reads while another thread folds. When this future is dropped, the folding ends with
+/// the page that it is at. A place after the end of the log is an error, and so is an event that
+/// this version does not know ([`ReportError::Stopped`]).
 pub async fn fold(
     log: &dyn EventStore,
     views: &[View],
@@ -78,13 +69,13 @@ pub async fn fold(
         ))
         .into());
     }
-    let mut analytics = ReportFold::new(views);
+    let mut report_fold = ReportFold::new(views);
     let (pages, mut waiting) = mpsc::channel::<Vec<Recorded>>(PAGES_AHEAD);
     let folding = tokio::task::spawn_blocking(move || {
         while let Some(page) = waiting.blocking_recv() {
-            analytics.apply(&page)?;
+            report_fold.apply(&page)?;
         }
-        Ok::<_, Stopped>(analytics)
+        Ok::<_, Stopped>(report_fold)
     });
     read(log, as_of, head, pages).await?;
     match folding.await {
@@ -93,7 +84,7 @@ pub async fn fold(
     }
 }
 
-/// Reads until the place is reached, or nobody listens any more.
+/// Reads until the place is reached, or until the fold takes no more pages.
 async fn read(
     log: &dyn EventStore,
     as_of: AsOf,
@@ -102,7 +93,7 @@ async fn read(
 ) -> Result<(), StoreError> {
     let mut after = 0;
     loop {
-        let mut page = log.read_all(after, PAGE).await?;
+        let mut page = log.read_all(after, EVENTS_PER_PAGE).await?;
         let Some(last) = page.last() else { return Ok(()) };
         after = last.position;
         let inside = page.iter().take_while(|event| is_before(event, as_of, head)).count();
@@ -111,7 +102,7 @@ async fn read(
         if pages.send(page).await.is_err() || ends {
             return Ok(());
         }
-        // A store that never waits would keep this thread from everybody else.
+        // A store that never waits would keep this thread from all other tasks.
         tokio::task::yield_now().await;
     }
 }

@@ -1,8 +1,10 @@
-//! `whence verify`: the log, read once more from its first byte, against all that was ever stated of it.
+//! Verification: the log, read once more from its first byte, is compared with everything that was
+//! ever stated about it.
 //!
-//! Two witnesses say what it was: the tree in the read models, which knows every event and is signed by
-//! nobody, and signed checkpoints, each of which knows one root. Where a checkpoint signs the tree, the
-//! tree tells which event it is. Nothing is written, and a service may run meanwhile.
+//! Two witnesses say what the log was: the tree in the read models, which knows every event but is
+//! not signed, and signed checkpoints, each of which knows one root. Where a checkpoint signs the
+//! tree, the tree says which event was changed. Nothing is written, and a service may run at the
+//! same time.
 
 mod diff;
 mod findings;
@@ -26,43 +28,44 @@ use crate::store::{EventStore, Leaves, StoreError};
 use diff::{Diff, Difference};
 use findings::VerifyFindings;
 
-/// Events in memory at a time, and as many on their way.
-const PAGE: usize = 4096;
+/// How many events are in one page; another page may wait while one is hashed.
+const EVENTS_PER_PAGE: usize = 4096;
 
-/// What a signed checkpoint says, and where it is.
-struct Signed {
+/// A checkpoint whose signature is right, and the file it is in.
+struct CheckpointFile {
     path: PathBuf,
     checkpoint: Checkpoint,
 }
 
-/// What the log came to.
-struct Outcome {
+/// The result of one pass over the log.
+struct VerifyOutcome {
     tree: Edge,
-    /// Root and last position of those beginnings of the log that a checkpoint is about.
+    /// Root and last position of those prefixes of the log that a checkpoint is about, by their
+    /// size.
     roots: BTreeMap<u64, (Hash, Position)>,
     last: Position,
     /// Whether positions have no gaps.
     dense: bool,
-    /// The first event whose position is not its number, where positions are dense.
+    /// The number and the position of the first event where these differ, in a log without gaps.
     gap: Option<(u64, Position)>,
     differences: Vec<Difference>,
-    /// Leaves of the tree in the read models.
+    /// How many leaves the tree in the read models has.
     known: u64,
     seconds: f64,
 }
 
-/// What is verified.
+/// The log to verify, and the witnesses.
 #[derive(Clone, Debug)]
 pub struct VerifyConfig {
-    /// The log.
+    /// The log to verify.
     pub log: LogConfig,
-    /// Files or directories of checkpoints.
+    /// Files with checkpoints, or directories of them.
     pub checkpoints: Vec<PathBuf>,
-    /// By whom they have to be signed, when it is not who has the master key.
+    /// The key that the checkpoints have to be signed by; `None`: the one of the master key.
     pub key: Option<Verifier>,
 }
 
-/// What a verification found, in words.
+/// The result of a verification, in words.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Verdict {
     /// The log is what it was, with a summary.
@@ -77,7 +80,7 @@ pub async fn verify(config: &VerifyConfig, watch: Watch<'_>) -> anyhow::Result<V
     let signed = read_checkpoints(config, &mut findings)?;
     let log = config.log.open_to_read().await?;
     let read_db = config.log.open_read_db().await?;
-    // Before the log is read: what the tree knows by now is in the log, or it was there.
+    // Read before the log is: what the tree knows by now is in the log, or was in it.
     let known = read_db.tree_edge().await.context("the tree in the read models")?;
     let head = log.head().await.context("the log cannot be read")?;
     watch(PassStep::Begin { pass: "verifying", head });
@@ -93,18 +96,18 @@ pub async fn verify(config: &VerifyConfig, watch: Watch<'_>) -> anyhow::Result<V
     })
 }
 
-/// The checkpoints that are signed as they have to be.
+/// Returns the checkpoints whose signature is right, and adds a finding for each other one.
 fn read_checkpoints(
     config: &VerifyConfig,
     findings: &mut VerifyFindings,
-) -> anyhow::Result<Vec<Signed>> {
+) -> anyhow::Result<Vec<CheckpointFile>> {
     let keys = config.log.keys();
     let mut signed = Vec::new();
     for path in &config.checkpoints {
         let files = directory::read(path);
         let files = files.with_context(|| format!("the checkpoint {}", path.display()))?;
         for NoteFile { path, note } in files {
-            // By whatever name the log had then: the key is the same.
+            // The log may have had another name then: the key is the same.
             let verifier = match &config.key {
                 Some(key) => Ok(key.clone()),
                 None => Signer::new(&keys, Checkpoint::origin_of(&note).unwrap_or_default())
@@ -112,26 +115,26 @@ fn read_checkpoints(
             };
             let opened = verifier.and_then(|key: Verifier| Checkpoint::open(&note, &key));
             match opened {
-                Ok(checkpoint) => signed.push(Signed { path, checkpoint }),
+                Ok(checkpoint) => signed.push(CheckpointFile { path, checkpoint }),
                 Err(error) => findings.add(format!("checkpoint {}: {error}", path.display())),
             }
         }
     }
-    // The file of the newest one is there twice.
+    // The newest checkpoint is in two files.
     signed.sort_by_key(|signed| signed.checkpoint.size);
     signed.dedup_by(|one, other| one.checkpoint == other.checkpoint);
     Ok(signed)
 }
 
-/// Reads the log on one task, and hashes and compares on this one.
+/// Reads the log in one task, and hashes and compares in this one.
 async fn compare(
     log: &Arc<dyn EventStore>,
-    reads: &ReadDb,
+    read_db: &ReadDb,
     known: Edge,
-    signed: &[Signed],
+    signed: &[CheckpointFile],
     dense: bool,
     show: &mut (dyn FnMut(Position, u64) + Send),
-) -> anyhow::Result<Outcome> {
+) -> anyhow::Result<VerifyOutcome> {
     let (pages, mut queue) = mpsc::channel(2);
     let reading = tokio::spawn(read(log.clone(), pages));
     let began = Instant::now();
@@ -139,10 +142,10 @@ async fn compare(
     while let Some(page) = queue.recv().await {
         let page = page.context("the log cannot be read")?;
         tokio::task::block_in_place(|| comparison.see(&page));
-        comparison.hold_against(reads, false).await?;
+        comparison.hold_against(read_db, false).await?;
         show(comparison.outcome.last, comparison.outcome.tree.size());
     }
-    comparison.hold_against(reads, true).await?;
+    comparison.hold_against(read_db, true).await?;
     reading.await.context("the reader of the log")?;
     let Comparison { diff, mut outcome, .. } = comparison;
     outcome.differences = diff.differences();
@@ -150,11 +153,11 @@ async fn compare(
     Ok(outcome)
 }
 
-/// Reads the log to its end as it is when that is reached.
+/// Reads the log up to the end that it has when that is reached.
 async fn read(log: Arc<dyn EventStore>, pages: mpsc::Sender<Result<Leaves, StoreError>>) {
     let mut after = 0;
     loop {
-        let page = log.read_leaves(after, PAGE).await;
+        let page = log.read_leaves(after, EVENTS_PER_PAGE).await;
         let last = page.as_ref().ok().and_then(Leaves::last);
         let sent = last.is_none() && page.is_ok() || pages.send(page).await.is_err();
         match last {
@@ -164,22 +167,22 @@ async fn read(log: Arc<dyn EventStore>, pages: mpsc::Sender<Result<Leaves, Store
     }
 }
 
-/// One pass over the log.
+/// One pass over the log and what it compared.
 struct Comparison {
     diff: Diff,
-    outcome: Outcome,
-    /// Sizes that a checkpoint is about, the largest first.
+    outcome: VerifyOutcome,
+    /// The sizes that a checkpoint is about, the largest first.
     sizes: Vec<u64>,
     next_tile: u64,
     changed: Vec<Tile>,
 }
 
 impl Comparison {
-    fn new(known: u64, signed: &[Signed], dense: bool) -> Self {
+    fn new(known: u64, signed: &[CheckpointFile], dense: bool) -> Self {
         let mut sizes: Vec<_> = signed.iter().map(|signed| signed.checkpoint.size).collect();
         sizes.dedup();
         sizes.reverse();
-        let outcome = Outcome {
+        let outcome = VerifyOutcome {
             tree: Edge::default(),
             roots: BTreeMap::new(),
             last: 0,
@@ -220,17 +223,17 @@ impl Comparison {
         }
     }
 
-    /// Compares with the tree in the read models, as far as that was known.
-    async fn hold_against(&mut self, reads: &ReadDb, log_ends: bool) -> anyhow::Result<()> {
+    /// Compares with the tree in the read models, up to the size that it had at the start.
+    async fn hold_against(&mut self, read_db: &ReadDb, log_ends: bool) -> anyhow::Result<()> {
         loop {
             let tiles = self.outcome.known.div_ceil(256);
             while self.next_tile < tiles && self.diff.wants_more_of_the_tree(log_ends) {
                 let tile =
-                    reads.tile(0, self.next_tile).await.context("the tree in the read models")?;
+                    read_db.tile(0, self.next_tile).await.context("the tree in the read models")?;
                 let begin = self.next_tile * 256;
                 let there = (self.outcome.known - begin).min(256);
                 let hashes = tile.map(|tile| tile.to_hashes()).unwrap_or_default();
-                // A tile that is gone or short is one that was changed: no event has these hashes.
+                // A tile that is gone or short was changed: no event has these hashes.
                 let missing = std::iter::repeat(Hash([0; 32]));
                 let there = usize::try_from(there)?;
                 self.diff.expect(hashes.into_iter().chain(missing).take(there));

@@ -6,3 +6,4 @@ mod bad_places;
 mod demo;
 mod help;
 mod serve;
+mod streams;

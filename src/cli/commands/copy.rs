@@ -1,5 +1,6 @@
 //! `whence copy`: moves a log and its vault into another store.
 
+use std::fmt::Write as _;
 use std::sync::Arc;
 
 use anyhow::ensure;
@@ -9,13 +10,14 @@ use crate::cli::flags::files;
 use crate::cli::flags::log::master_key_of;
 use crate::cli::terminal::progress::ShownPass;
 use crate::cli::terminal::stdout::print;
-use crate::cli::terminal::stop::{GOES_ON, unless_stopped};
+use crate::cli::terminal::stop::{RESUMABLE, unless_stopped};
 use crate::engine::copy::copy;
 use crate::infra::clock::Clock;
 use crate::infra::keys::{Keys, MasterKey};
 use crate::store::{Location, Side, Transfer};
 
-/// Flags of `whence copy`. Each has an environment variable of the same name.
+/// Move to another store: copy log and keys, as they are, and verify the copy
+// Each flag has an environment variable of the same name.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct CopyArgs {
     /// Store to copy from: sqlite:DIR, postgres://... or kurrentdb://...
@@ -35,23 +37,20 @@ pub(crate) struct CopyArgs {
     pub(crate) master_key: Option<String>,
 }
 
-/// What is copied where.
+/// The stores of a copy, and their key.
 #[derive(Clone, Debug)]
-pub(crate) struct CopyConfig {
-    /// The source.
-    pub(crate) from: Location,
-    /// The target.
-    pub(crate) to: Location,
-    /// The key of both.
-    pub(crate) master_key: MasterKey,
+struct CopyConfig {
+    /// The store that is copied from.
+    from: Location,
+    /// The store that is copied into.
+    to: Location,
+    /// The master key of both.
+    master_key: MasterKey,
 }
 
 impl CopyArgs {
-    /// What the flags mean. Touches nothing.
-    ///
-    /// # Errors
-    /// One clear sentence.
-    pub(crate) fn into_config(self) -> anyhow::Result<CopyConfig> {
+    /// Returns what the flags mean, and touches nothing.
+    fn into_config(self) -> anyhow::Result<CopyConfig> {
         ensure!(self.from != self.to, "--from and --to are the same store");
         let read_db = self.read_db.as_deref();
         let sides = [&self.from, &self.to];
@@ -67,11 +66,9 @@ impl CopyArgs {
 }
 
 impl CopyConfig {
-    /// Makes the directory of a target in files, where it is missing.
-    ///
-    /// # Errors
-    /// One clear sentence; also when the target has another key.
-    pub(crate) fn make_target(&self) -> anyhow::Result<()> {
+    /// Makes the directory of a target in files, where it is missing. It is an error when the
+    /// target has another key.
+    fn make_target(&self) -> anyhow::Result<()> {
         let Some(directory) = self.to.directory() else { return Ok(()) };
         files::make_private(directory)?;
         let key = files::existing_master_key(directory)?;
@@ -80,12 +77,9 @@ impl CopyConfig {
         Ok(())
     }
 
-    /// Puts the key beside a target in files, where it is missing: only once the log there is known
-    /// to be of this key.
-    ///
-    /// # Errors
-    /// One clear sentence.
-    pub(crate) fn keep_key(&self) -> anyhow::Result<()> {
+    /// Stores the key in the directory of a target in files, where it is missing: only once the log
+    /// there is known to be of this key.
+    fn keep_key(&self) -> anyhow::Result<()> {
         match self.to.directory() {
             Some(directory) if files::existing_master_key(directory)?.is_none() => {
                 files::store_master_key(directory, &self.master_key)
@@ -95,11 +89,11 @@ impl CopyConfig {
     }
 }
 
-/// Copies, verifies, and says what was verified. Ctrl-C leaves what was copied so far; what is under way
-/// then is taken wholly or not at all.
+/// Copies, verifies, and says what was verified. Ctrl-C keeps what was copied so far; the batch
+/// that is being copied then is taken wholly or not at all.
 pub(crate) async fn run(args: CopyArgs) -> anyhow::Result<()> {
     let config = args.into_config()?;
-    unless_stopped(Box::pin(copy_stores(config)), GOES_ON).await
+    unless_stopped(Box::pin(copy_stores(config)), RESUMABLE).await
 }
 
 async fn copy_stores(config: CopyConfig) -> anyhow::Result<()> {
@@ -122,7 +116,7 @@ async fn copy_stores(config: CopyConfig) -> anyhow::Result<()> {
         config.from
     );
     if copied.left > 0 {
-        text += &format!("{} events came meanwhile: run it again\n", copied.left);
+        writeln!(text, "{} events came meanwhile: run it again", copied.left)?;
     }
     print(text)
 }
@@ -130,7 +124,8 @@ async fn copy_stores(config: CopyConfig) -> anyhow::Result<()> {
 async fn open(config: &CopyConfig) -> anyhow::Result<(Arc<dyn Transfer>, Arc<dyn Transfer>)> {
     let fingerprint = Keys::derive(&config.master_key).fingerprint();
     let open = async |location: &Location, side| {
-        // A clock of its own: what the source says of the time is nothing to the target.
+        // Each store has its own clock: what the source says of the time means nothing to the
+        // target.
         location.open_for_copy(side, fingerprint, Clock::system()).await
     };
     let source = open(&config.from, Side::Source).await?;

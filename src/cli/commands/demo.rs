@@ -1,8 +1,8 @@
-//! `whence demo`: the whole journey, over real HTTP, against a server of its own.
+//! `whence demo`: the whole journey, over real HTTP, against its own server.
 //!
-//! Alice logs in and gets a code; Bob follows her link, registers, and is credited to her. Each step
-//! shows the request, the answer and the events that it left in the log, and fails the program when
-//! it is not as it should be.
+//! Alice logs in and gets a code; Bob follows her link, registers, and is credited to her. Each
+//! step shows the request, the answer and the events that it left in the log, and fails the program
+//! when it is not as it should be.
 
 mod client;
 mod screen;
@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
+use clap::Args;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 use whence_events::{EmailAddress, Position, Recorded};
@@ -20,30 +21,31 @@ use crate::app::config::Config;
 use crate::http;
 use crate::infra::clock::Clock;
 use crate::infra::mail::Mailer;
-use client::{Answer, Browser};
+use client::{Browser, DemoAnswer};
 use screen::Screen;
 
 const ALICE: &str = "alice@example.com";
 const BOB: &str = "bob@example.com";
 
-/// For what happens behind an answer: recorded landings, onboarding.
-const PATIENCE: Duration = Duration::from_secs(10);
+/// The time for what happens after an answer: recorded landings, onboarding.
+const EVENT_TIMEOUT: Duration = Duration::from_secs(10);
 
 const PHONE: &str = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_5 like Mac OS X) AppleWebKit/605.1.15 \
                      (KHTML, like Gecko) Version/17.5 Mobile/15E148 Safari/604.1";
 const LAPTOP: &str = "Mozilla/5.0 (X11; Linux x86_64; rv:128.0) Gecko/20100101 Firefox/128.0";
 
-/// Runs the journey.
-///
-/// # Errors
-/// When a step does not do what it should.
-pub(crate) async fn run() -> anyhow::Result<()> {
+/// See it work: a whole journey, from a landing to the snapshot, against a server of its own
+#[derive(Args, Clone, Copy, Debug)]
+pub(crate) struct DemoArgs {}
+
+/// Runs the journey; the error is about a step that did not do what it should.
+pub(crate) async fn run(_: DemoArgs) -> anyhow::Result<()> {
     let directory = tempfile::Builder::new().prefix("whence-demo-").tempdir()?;
     let listener = TcpListener::bind("127.0.0.1:0").await.context("no free port")?;
     let address = listener.local_addr()?;
     let store = format!("sqlite:{}", directory.path().display());
     let listen = address.to_string();
-    // The demo stands behind a proxy on this machine, so that its headers tell a country.
+    // For the server, the demo is a proxy on this machine, so that its headers may name a country.
     let flags = ["--store", &store, "--listen", &listen, "--trusted-proxy", "127.0.0.1"];
     let config = Config::from_flags(flags)?;
     let clock = Clock::system();
@@ -69,7 +71,7 @@ pub(crate) async fn run() -> anyhow::Result<()> {
 struct Demo {
     app: Arc<App>,
     screen: Screen,
-    /// The last event that was shown.
+    /// The position of the last event that was shown.
     seen: Position,
     step: usize,
 }
@@ -132,7 +134,7 @@ impl Demo {
         Ok(())
     }
 
-    /// Start, mail, verify: the user.
+    /// Logs a user in: start, mail, verify. Returns the user.
     async fn log_in(&mut self, browser: &mut Browser, email: &str) -> anyhow::Result<Value> {
         let started =
             self.post(browser, "/v1/auth/email/start", Some(json!({ "email": email }))).await?;
@@ -207,13 +209,13 @@ impl Demo {
         Ok(self.exchange(browser, request, 200).await?.json())
     }
 
-    /// Sends, shows, and insists on the status.
+    /// Sends a request, shows it and its answer, and insists on the status.
     async fn exchange(
         &mut self,
         browser: &mut Browser,
-        request: client::Request,
+        request: client::DemoRequest,
         status: u16,
-    ) -> anyhow::Result<Answer> {
+    ) -> anyhow::Result<DemoAnswer> {
         self.screen.request(&request)?;
         let answer = browser.send(&request).await?;
         self.screen.answer(&answer)?;
@@ -231,7 +233,7 @@ impl Demo {
         Ok(())
     }
 
-    /// Shows them up to one of this type, once it is there; what lies behind it comes next time.
+    /// Shows the events up to one of this type, once it is there; later ones are shown next time.
     async fn show_events_until(&mut self, event_type: &str) -> anyhow::Result<()> {
         let shown = async {
             loop {
@@ -244,7 +246,7 @@ impl Demo {
                 tokio::time::sleep(Duration::from_millis(20)).await;
             }
         };
-        tokio::time::timeout(PATIENCE, shown)
+        tokio::time::timeout(EVENT_TIMEOUT, shown)
             .await
             .with_context(|| format!("no {event_type} was recorded"))?
     }

@@ -1,5 +1,5 @@
-//! `whence doctor`: looks at everything that `whence serve` with the same flags would use, says what
-//! is wrong and what to do about it, and changes nothing.
+//! `whence doctor`: examines everything that `whence serve` with the same flags would use, says
+//! what is wrong and what to do about it, and changes nothing.
 
 use anyhow::ensure;
 use clap::Args;
@@ -13,10 +13,11 @@ use crate::infra::keys::{Keys, MasterKey};
 use crate::infra::mail::Mailer;
 use crate::store::findings::{ExamineContext, Finding, Findings, Level};
 
-/// Flags of `whence doctor`: those of `whence serve`, and one more.
+/// Check all that serve with the same flags would use, and say what to do; changes nothing
+// The flags are those of `whence serve`, and one more.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct DoctorArgs {
-    /// What serve would be started with.
+    /// The flags that serve would be started with.
     #[command(flatten)]
     pub(crate) serve: ServeArgs,
 
@@ -25,7 +26,7 @@ pub(crate) struct DoctorArgs {
     pub(crate) json: bool,
 }
 
-/// Looks, and prints what it finds; the error says how many checks failed.
+/// Examines, and prints the findings; the error says how many checks failed.
 pub(crate) async fn run(args: DoctorArgs) -> anyhow::Result<()> {
     let json = args.json;
     let findings = Box::pin(examine(args)).await;

@@ -8,20 +8,21 @@ use whence_events::{Actor, StreamId};
 use crate::app::erasure::{Erasure, Subject, erase};
 use crate::cli::admin_client::AdminClient;
 use crate::cli::flags::operate::{OperateArgs, Target, UserName};
-use crate::cli::terminal::stdout::{print, print_json};
+use crate::cli::terminal::stderr::note;
+use crate::cli::terminal::stdout::print_text_or_json;
 use crate::engine::Engine;
 use crate::engine::handler::Context;
 use crate::engine::log_config::LogConfig;
 use crate::infra::random::new_correlation_id;
 
-/// Flags of `whence erase`.
+/// Forget who a user was: keys destroyed, sessions ended, address released; cannot be undone
 #[derive(Args, Clone, Debug)]
 pub(crate) struct EraseArgs {
     /// User id or e-mail address
     #[arg(value_name = "USER")]
     pub(crate) user: String,
 
-    /// Where, and as whom.
+    /// The log or the service that is asked, and the operator who asks.
     #[command(flatten)]
     pub(crate) operate: OperateArgs,
 }
@@ -34,7 +35,7 @@ pub(crate) async fn run(args: EraseArgs) -> anyhow::Result<()> {
         Target::Server(client) => at_service(&client, &user).await?,
         Target::Log(config, operator) => Box::pin(here(&config, operator, &user)).await?,
     };
-    if json { print_json(&erasure) } else { print(&erasure) }
+    print_text_or_json(&erasure, json)
 }
 
 async fn at_service(client: &AdminClient, user: &UserName) -> anyhow::Result<Erasure> {
@@ -59,7 +60,9 @@ async fn here(config: &LogConfig, operator: String, user: &UserName) -> anyhow::
     let erasure = erase(&engine, subject, &context).await?;
     if let Err(error) = engine.project().await {
         let stream = StreamId::User(subject.user_id);
-        eprintln!("whence: {stream} is erased, and the read models follow later: {error:#}");
+        note(format_args!(
+            "whence: {stream} is erased, and the read models follow later: {error:#}"
+        ));
     }
     Ok(erasure)
 }

@@ -1,4 +1,4 @@
-//! `whence export`: events, or what a view answers, as a file.
+//! `whence export`: events, or the answer of a view, as a file.
 
 use std::sync::Arc;
 
@@ -7,10 +7,11 @@ use clap::Args;
 use whence_events::{Actor, AuditRead, AuditSubject, Position};
 use whence_projections::report::{AsOf, Query, View};
 
-use super::report::ViewArgs;
 use crate::cli::flags::log::LogArgs;
 use crate::cli::flags::operate::operator;
+use crate::cli::flags::view::ViewArgs;
 use crate::cli::terminal::output_file::{OutputFile, is_gone};
+use crate::cli::terminal::stderr::note;
 use crate::cli::terminal::stop::unless_stopped;
 use crate::engine::handler::{Context, Handler};
 use crate::engine::log_config::LogConfig;
@@ -18,10 +19,13 @@ use crate::engine::vault::Vault;
 use crate::infra::clock::Clock;
 use crate::infra::random::new_correlation_id;
 use crate::insight::audit;
-use crate::insight::export::{Exported, Format, Range, UNREADABLE, export_events, export_table};
-use crate::insight::report::{answer, as_of};
+use crate::insight::export::{
+    ExportFormat, Exported, PositionRange, UNREADABLE, export_events, export_table,
+};
+use crate::insight::report::answer;
 
-/// Flags of `whence export`. What is exported and where to is no setting: it has no variables.
+/// Write events, or what a view answers, into a file that analysts' tools read
+// What is exported and where to is no setting: it has no variables.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ExportArgs {
     /// events, or a view of `whence report`
@@ -30,7 +34,7 @@ pub(crate) struct ExportArgs {
 
     /// How to write it
     #[arg(long)]
-    pub(crate) format: Format,
+    pub(crate) format: ExportFormat,
 
     /// First position, where an earlier export says that the next goes on; of a view, a time
     #[arg(long, value_name = "POSITION")]
@@ -40,7 +44,7 @@ pub(crate) struct ExportArgs {
     #[arg(long, value_name = "POSITION")]
     pub(crate) to: Option<String>,
 
-    /// What is asked of a view.
+    /// The question to a view.
     #[command(flatten)]
     pub(crate) question: ViewArgs,
 
@@ -57,29 +61,26 @@ pub(crate) struct ExportArgs {
     #[arg(long, env = "WHENCE_OPERATOR", value_name = "NAME")]
     pub(crate) operator: Option<String>,
 
-    /// Which log.
+    /// The log that is read.
     #[command(flatten)]
     pub(crate) log: LogArgs,
 }
 
 /// What is exported, and where to.
 #[derive(Clone, Debug)]
-pub(crate) struct ExportConfig {
-    /// What.
-    pub(crate) what: What,
-    /// How to write it.
-    pub(crate) format: Format,
-    /// A file, or `-`.
-    pub(crate) out: String,
-    /// Out of which log.
-    pub(crate) log: LogConfig,
+struct ExportConfig {
+    /// The events or the view that are exported.
+    what: What,
+    /// The format of the file.
+    format: ExportFormat,
+    /// The name of a file, or `-`.
+    out: String,
+    /// The log that is read.
+    log: LogConfig,
 }
 
 impl ExportArgs {
-    /// What the flags mean. Touches nothing.
-    ///
-    /// # Errors
-    /// One clear sentence.
+    /// Returns what the flags mean, and touches nothing.
     fn into_config(self) -> anyhow::Result<ExportConfig> {
         ensure!(self.format.is_there(), "--format parquet: this whence was built without Parquet");
         let what = if self.what == "events" { self.events()? } else { self.view()? };
@@ -87,13 +88,7 @@ impl ExportArgs {
     }
 
     fn events(&self) -> anyhow::Result<What> {
-        let of_views = [
-            ("--by", self.question.by.is_some()),
-            ("--where", !self.question.filters.is_empty()),
-            ("--as-of", self.question.as_of.is_some()),
-            ("--timezone", self.question.timezone.is_some()),
-        ];
-        for (flag, given) in of_views {
+        for (flag, given) in self.question.given() {
             ensure!(!given, "{flag} is for a view, not for events");
         }
         let position = |flag: &str, text: &Option<String>| -> anyhow::Result<Option<Position>> {
@@ -103,7 +98,7 @@ impl ExportArgs {
             text.as_ref().map(parse).transpose()
         };
         Ok(What::Events {
-            range: EventRange {
+            range: AskedRange {
                 from: position("--from", &self.from)?,
                 to: position("--to", &self.to)?,
             },
@@ -111,7 +106,7 @@ impl ExportArgs {
         })
     }
 
-    /// Who is shown personal data, when anybody is.
+    /// Returns the name of the operator who is shown personal data, if one is.
     fn opened_by(&self) -> anyhow::Result<Option<String>> {
         if !self.open_personal_data {
             return Ok(None);
@@ -123,44 +118,44 @@ impl ExportArgs {
         let view =
             View::parse(&self.what).map_err(|error| anyhow::anyhow!("{error}; and events"))?;
         ensure!(!self.open_personal_data, "--open-personal-data is for events: no view has any");
-        let asked = self.question.asked(self.from.as_ref(), self.to.as_ref());
-        let query = Query::parse(view, &asked)?;
-        let as_of: AsOf = as_of(self.question.as_of.as_deref(), query.zone)?;
+        let text = self.question.query_text(self.from.as_ref(), self.to.as_ref());
+        let query = Query::parse(view, &text)?;
+        let as_of = self.question.as_of(query.zone)?;
         Ok(What::View { view, query, as_of })
     }
 }
 
 /// What is exported.
 #[derive(Clone, Debug)]
-pub(crate) enum What {
+enum What {
     /// Events of the log.
     Events {
-        /// Which.
-        range: EventRange,
-        /// Who is shown personal data in clear; nobody: it stays sealed.
+        /// The positions that were asked for.
+        range: AskedRange,
+        /// The operator who is shown personal data in clear; `None`: it stays sealed.
         opened_by: Option<String>,
     },
     /// The answer of a view.
     View {
-        /// Which.
+        /// The view that is asked.
         view: View,
-        /// What is asked of it.
+        /// The question to it.
         query: Query,
-        /// Where the log ends.
+        /// The moment or position at which the log ends for this answer.
         as_of: AsOf,
     },
 }
 
 /// The positions that were asked for.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct EventRange {
-    /// The first; `None`: the first there is.
-    pub(crate) from: Option<Position>,
-    /// The last; `None`: that of the log.
-    pub(crate) to: Option<Position>,
+struct AskedRange {
+    /// The first position; `None`: the first one of the log.
+    from: Option<Position>,
+    /// The last position; `None`: the last one of the log.
+    to: Option<Position>,
 }
 
-/// Exports what was asked for. A reader that goes away is no failure; Ctrl-C leaves no file behind.
+/// Exports what was asked for. A reader that goes away is no failure; Ctrl-C leaves no file.
 pub(crate) async fn run(args: ExportArgs) -> anyhow::Result<()> {
     let config = args.into_config()?;
     unless_stopped(Box::pin(export(config)), "stopped before the export was complete").await
@@ -168,28 +163,29 @@ pub(crate) async fn run(args: ExportArgs) -> anyhow::Result<()> {
 
 async fn export(config: ExportConfig) -> anyhow::Result<()> {
     let ExportConfig { what, format, out, log } = config;
-    let done = match what {
-        What::Events { range, opened_by } => events(&log, range, opened_by, format, &out).await,
+    match what {
+        What::Events { range, opened_by } => {
+            match events(&log, range, opened_by, format, &out).await {
+                Err(error) if is_gone(&error) => Ok(()),
+                done => done,
+            }
+        }
         What::View { view, query, as_of } => {
             let store = log.open_to_read().await?;
             let table = answer(&*store, view, query, as_of).await?;
             let output = OutputFile::create(&out, false)?;
             let written = export_table(&table, format, output.writer()?);
-            written.with_context(|| output.cannot_write()).and_then(|()| output.complete())
+            output.finish(written)
         }
-    };
-    match done {
-        Err(error) if is_gone(&error) => Ok(()),
-        done => done,
     }
 }
 
-/// Exports events, and says on stderr how to go on from there.
+/// Exports events, and says on stderr from which position the next export continues.
 async fn events(
     log: &LogConfig,
-    range: EventRange,
+    range: AskedRange,
     opened_by: Option<String>,
-    format: Format,
+    format: ExportFormat,
     out: &str,
 ) -> anyhow::Result<()> {
     let store = log.open_to_read().await?;
@@ -200,19 +196,18 @@ async fn events(
         None => None,
         Some(operator) => {
             put_on_record(log, operator).await?;
-            let warning = "this export holds personal data in clear: keep it as you keep the log";
-            eprintln!("whence: {warning}");
+            note("whence: this export holds personal data in clear: keep it as you keep the log");
             Some(Vault::new(store.clone(), log.keys().wrapping))
         }
     };
     let done = export_events(store, vault, range, format, output.writer()?).await;
     let done = done.with_context(|| output.cannot_write())?;
     output.complete()?;
-    eprintln!("whence: {}", summary(done, range));
+    note(format_args!("whence: {}", summary(done, range)));
     Ok(())
 }
 
-/// Says in the log that somebody is shown the personal data of it: before they are, or not at all.
+/// Records in the log that an operator is shown its personal data, before the operator is.
 async fn put_on_record(log: &LogConfig, operator: String) -> anyhow::Result<()> {
     let clock = Clock::system();
     let store = log.open(clock.clone()).await;
@@ -225,18 +220,18 @@ async fn put_on_record(log: &LogConfig, operator: String) -> anyhow::Result<()> 
     audit::record(&handler, read, &context).await.map(drop).context("it cannot be put on record")
 }
 
-/// The positions that were asked for, as far as there are any.
-fn existing(asked: EventRange, head: Position) -> anyhow::Result<Range> {
+/// Returns the positions that were asked for, as far as the log has them.
+fn existing(asked: AskedRange, head: Position) -> anyhow::Result<PositionRange> {
     let from = asked.from.unwrap_or(1).max(1);
     let next = head.saturating_add(1);
     ensure!(from <= next, "--from {from}: the log ends at {head}, so go on from {next} at most");
     let to = asked.to.unwrap_or(head);
     ensure!(to <= head, "--to {to}: the log ends at {head}");
     ensure!(asked.to.is_none_or(|to| from <= to), "--from {from} lies behind --to {to}");
-    Ok(Range { from, to })
+    Ok(PositionRange { from, to })
 }
 
-fn summary(done: Exported, range: Range) -> String {
+fn summary(done: Exported, range: PositionRange) -> String {
     let Exported { events, last } = done;
     match last {
         Some(last) => {

@@ -1,4 +1,4 @@
-//! `whence replay`: rebuilds read models, or checks them. How far it is goes to stderr, what became of it
+//! `whence replay`: rebuilds read models, or checks them. Its progress goes to stderr, its result
 //! to stdout.
 
 use anyhow::bail;
@@ -10,10 +10,11 @@ use whence_projections::Purpose;
 use crate::cli::flags::log::LogArgs;
 use crate::cli::terminal::progress::ProgressLine;
 use crate::cli::terminal::stdout::print;
-use crate::cli::terminal::stop::{GOES_ON, unless_stopped};
+use crate::cli::terminal::stop::{RESUMABLE, unless_stopped};
 use crate::engine::rebuild::{BATCH, ProjectorOutcome, Replay, Step, projectors_named};
 
-/// Flags of `whence replay`. Each has an environment variable of the same name.
+/// Rebuild read models out of the log while they go on answering, or check them against it
+// Each flag has an environment variable of the same name.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ReplayArgs {
     /// Which read models, such as identity [default: all of them]
@@ -28,10 +29,10 @@ pub(crate) struct ReplayArgs {
     log: LogArgs,
 }
 
-/// Rebuilds or checks, and says what it found. Ctrl-C leaves the tables in use as they are; the next run
-/// goes on with what was folded so far.
+/// Rebuilds or checks, and says what it found. Ctrl-C leaves the tables in use as they are; the
+/// next run continues from what was folded so far.
 pub(crate) async fn run(args: ReplayArgs) -> anyhow::Result<()> {
-    unless_stopped(Box::pin(replay(args)), GOES_ON).await
+    unless_stopped(Box::pin(replay(args)), RESUMABLE).await
 }
 
 async fn replay(args: ReplayArgs) -> anyhow::Result<()> {
@@ -92,7 +93,7 @@ fn lines(purpose: Purpose, outcomes: &[ProjectorOutcome]) -> String {
 /// One bar, or lines, for all passes over the log.
 #[derive(Default)]
 struct ShownReplay {
-    /// Where an earlier run got.
+    /// The position that an earlier run reached.
     from: Position,
     progress: Option<(Position, ProgressLine)>,
     events: u64,
@@ -102,7 +103,7 @@ impl ShownReplay {
     fn show(&mut self, step: Step) {
         match step {
             Step::Folded { position, head, events } => {
-                // A later pass may have more before it, never less to show.
+                // A later pass may have more to do than this one, never less to show.
                 self.progress.take_if(|(end, _)| *end < head);
                 let new = || (head, ProgressLine::new("folding", head).from(self.from));
                 let (_, progress) = self.progress.get_or_insert_with(new);

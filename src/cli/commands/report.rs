@@ -1,21 +1,22 @@
-//! `whence report`: what the log says to analysts. What is asked has no environment variables, because it
-//! is no setting.
+//! `whence report`: what the log says to analysts.
 
 use anyhow::{Context as _, bail, ensure};
 use clap::{Args, ValueEnum};
-use whence_projections::report::{AsOf, Dimension, Query, QueryText, View};
+use whence_projections::report::{Dimension, Query, QueryText, View};
 
 use crate::cli::flags::log::LogArgs;
+use crate::cli::flags::view::ViewArgs;
 use crate::cli::terminal::canvas::canvas_of_stdout;
-use crate::cli::terminal::output_file::{OutputFile, is_gone};
+use crate::cli::terminal::output_file::OutputFile;
 use crate::cli::terminal::stdout::print;
 use crate::insight::charts::{self, Chart, page, sections};
-use crate::insight::report::{answer, as_csv, as_of, as_text, fold};
+use crate::insight::report::{answer, as_csv, as_text, fold};
 
-/// Groups of bars that are drawn in a terminal.
+/// How many groups of bars are drawn in a terminal.
 const CHARTED: usize = 20;
 
-/// Flags of `whence report`.
+/// Ask the log a question: signups, funnel, referrals, retention and more, as of any moment
+// What is asked has no environment variables, because it is no setting.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ReportArgs {
     /// The view; without one, the views there are
@@ -30,13 +31,13 @@ pub(crate) struct ReportArgs {
     #[arg(long, value_name = "TIME")]
     pub(crate) to: Option<String>,
 
-    /// What else is asked of it.
+    /// The rest of the question.
     #[command(flatten)]
     pub(crate) question: ViewArgs,
 
     /// How to print it
-    #[arg(long, value_enum, default_value_t = Format::Table)]
-    pub(crate) format: Format,
+    #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
+    pub(crate) format: ReportFormat,
 
     /// Draw it instead
     #[arg(long, conflicts_with_all = ["format", "html"])]
@@ -50,34 +51,14 @@ pub(crate) struct ReportArgs {
     #[arg(long)]
     pub(crate) list: bool,
 
-    /// Which log.
+    /// The log that is read.
     #[command(flatten)]
     pub(crate) log: LogArgs,
 }
 
-/// What can be asked of a view besides a time.
-#[derive(Args, Clone, Debug, Default)]
-pub(crate) struct ViewArgs {
-    /// What to group a view by instead of what it has by itself, with commas between
-    #[arg(long, value_name = "DIMENSION,...")]
-    pub(crate) by: Option<String>,
-
-    /// Count only this in a view, such as channel=Direct; `country=` is where nothing is known. Repeatable
-    #[arg(long = "where", value_name = "DIMENSION=VALUE")]
-    pub(crate) filters: Vec<String>,
-
-    /// Read the log up to here only for a view: a position, a day (what came before it), or a time
-    #[arg(long, value_name = "TIME|POSITION")]
-    pub(crate) as_of: Option<String>,
-
-    /// Whose days and weeks a view has: a name of the IANA database [default: UTC]
-    #[arg(long, value_name = "ZONE")]
-    pub(crate) timezone: Option<String>,
-}
-
-/// How a table is printed.
+/// The ways to print a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
-pub(crate) enum Format {
+pub(crate) enum ReportFormat {
     /// For people
     Table,
     /// RFC 4180, with a header; nothing between two commas is unknown
@@ -87,31 +68,16 @@ pub(crate) enum Format {
 }
 
 impl ReportArgs {
-    /// As the views take it; `as_of` is for who reads the log.
-    #[must_use]
-    pub(crate) fn asked(&self) -> QueryText {
-        self.question.asked(self.from.as_ref(), self.to.as_ref())
+    /// Returns what is asked of the view, not yet parsed.
+    fn query_text(&self) -> QueryText {
+        self.question.query_text(self.from.as_ref(), self.to.as_ref())
     }
 }
 
-impl ViewArgs {
-    /// The same for a time.
-    #[must_use]
-    pub(crate) fn asked(&self, from: Option<&String>, to: Option<&String>) -> QueryText {
-        QueryText {
-            from: from.cloned(),
-            to: to.cloned(),
-            by: self.by.clone(),
-            filters: self.filters.clone(),
-            timezone: self.timezone.clone(),
-        }
-    }
-}
-
-/// Prints what is asked for.
+/// Prints the answer of a view, draws it, or writes a page of views.
 pub(crate) async fn run(args: ReportArgs) -> anyhow::Result<()> {
     if args.list {
-        return print(&list());
+        return print(list());
     }
     if let Some(file) = &args.html {
         return write_page(&args, file).await;
@@ -120,31 +86,31 @@ pub(crate) async fn run(args: ReportArgs) -> anyhow::Result<()> {
         let names: Vec<_> = View::ALL.iter().map(|view| view.name()).collect();
         bail!("which view? There are {}; --list says more", names.join(", "));
     };
-    // All that can be wrong with the question, before the log is opened.
+    // Everything that can be wrong with the question is found before the log is opened.
     let view = View::parse(name)?;
-    let mut question = args.asked();
+    let mut question = args.query_text();
     if args.chart && view == View::Signups {
-        // A picture of eight dimensions at once is none; their table is.
+        // A chart of eight dimensions at once shows nothing; their table does.
         question.by.get_or_insert_with(|| "day".to_owned());
     }
     let query = Query::parse(view, &question)?;
-    let as_of = as_of(args.question.as_of.as_deref(), query.zone)?;
+    let as_of = args.question.as_of(query.zone)?;
     let log = args.log.into_config()?.open_to_read().await?;
     let table = answer(&*log, view, query, as_of).await?;
     if args.chart {
         let chart = Chart::of(view, &table, CHARTED);
-        return print(&charts::draw(&table, &chart, canvas_of_stdout()));
+        return print(charts::draw(&table, &chart, canvas_of_stdout()));
     }
-    print(&match args.format {
-        Format::Table => as_text(&table),
-        Format::Csv => as_csv(&table),
-        Format::Json => format!("{}\n", table.to_json()),
+    print(match args.format {
+        ReportFormat::Table => as_text(&table),
+        ReportFormat::Csv => as_csv(&table),
+        ReportFormat::Json => format!("{}\n", table.to_json()),
     })
 }
 
 /// Writes the page into a file, which appears when it is complete.
 async fn write_page(args: &ReportArgs, file: &str) -> anyhow::Result<()> {
-    let question = args.asked();
+    let question = args.query_text();
     let views = match &args.view {
         Some(name) => vec![View::parse(name)?],
         None => View::ALL.to_vec(),
@@ -152,23 +118,19 @@ async fn write_page(args: &ReportArgs, file: &str) -> anyhow::Result<()> {
     let one = question.by.is_none() && question.filters.is_empty();
     ensure!(one || views.len() == 1, "--by and --where are for one view: name it");
     let query = Query::parse(views[0], &question)?;
-    let as_of: AsOf = as_of(args.question.as_of.as_deref(), query.zone)?;
+    let as_of = args.question.as_of(query.zone)?;
     let log = args.log.clone().into_config()?.open_to_read().await?;
-    let analytics = fold(&*log, &views, as_of).await.context("no report")?;
+    let report_fold = fold(&*log, &views, as_of).await.context("no report")?;
     let scope = scope(args);
     let page =
-        tokio::task::spawn_blocking(move || page(&sections(&analytics, &views, &query), &scope));
+        tokio::task::spawn_blocking(move || page(&sections(&report_fold, &views, &query), &scope));
     let page = page.await?.context("the page cannot be made")?;
     let output = OutputFile::create(file, false)?;
     let written = output.writer()?.write_all(page.as_bytes());
-    let done = written.with_context(|| output.cannot_write()).and_then(|()| output.complete());
-    match done {
-        Err(error) if is_gone(&error) => Ok(()),
-        done => done,
-    }
+    output.finish(written)
 }
 
-/// What was asked, in a sentence.
+/// Returns what was asked, in a sentence.
 fn scope(args: &ReportArgs) -> String {
     let asked = &args.question;
     let zone = asked.timezone.as_deref().unwrap_or("UTC");

@@ -8,6 +8,7 @@ use tokio::net::TcpListener;
 use crate::app::App;
 use crate::cli::flags::ServeArgs;
 use crate::cli::terminal::logging::init_tracing;
+use crate::cli::terminal::stderr::note;
 use crate::cli::terminal::stop::shutdown_signal;
 use crate::http;
 use crate::infra::clock::Clock;
@@ -20,12 +21,13 @@ pub(crate) async fn run(mut args: ServeArgs) -> anyhow::Result<()> {
         "--mail memory: nobody could read the mails of a running service; directory:DIR and \
          smtp://HOST are the ways"
     );
-    // First, so that a port in use is told before anything is touched.
+    // The port comes first, so that one in use is reported before anything is touched.
     let listen = args.listening.address();
     let listener =
         TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
     args.listening.set_address(listener.local_addr()?);
-    // Before the line that says it is up: whoever reads that may stop it at once.
+    // Signals count before the line that says the service is up: a reader of that line may stop it
+    // at once.
     let stop = shutdown_signal().context("cannot listen for signals")?;
     let app = App::open(args.into_config()?, Clock::system()).await?;
     log_start(&app);
@@ -47,7 +49,7 @@ fn log_start(app: &App) {
     let public = if here { String::new() } else { format!(" for {public_url}") };
     let line = format!("whence is up at http://{listen}{public}, data in {store}, {mails}");
     if std::io::stderr().is_terminal() {
-        eprintln!("{line}");
+        note(line);
     } else {
         let development = app.mailer.is_development();
         tracing::info!(%listen, %public_url, %store, development, "{line}");

@@ -10,10 +10,11 @@ use crate::cli::terminal::progress::ShownPass;
 use crate::cli::terminal::stdout::print;
 use crate::insight::verify::{Verdict, VerifyConfig, verify};
 
-/// Flags of `whence verify`. Each has an environment variable of the same name.
+/// Read the whole log again and say what was altered, removed, inserted, reordered or cut off
+// Each flag has an environment variable of the same name.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct VerifyArgs {
-    /// Which log.
+    /// The log that is verified.
     #[command(flatten)]
     pub(crate) log: LogArgs,
 
@@ -33,10 +34,7 @@ pub(crate) struct VerifyArgs {
 }
 
 impl VerifyArgs {
-    /// What the flags mean. Touches nothing.
-    ///
-    /// # Errors
-    /// One clear sentence.
+    /// Returns what the flags mean, and touches nothing.
     fn into_config(self) -> anyhow::Result<VerifyConfig> {
         let key = self.key.as_deref().map(str::parse).transpose().context("--key")?;
         let log = self.log.into_config()?;

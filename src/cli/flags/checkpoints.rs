@@ -59,7 +59,8 @@ impl CheckpointArgs {
         if let Some(origin) = self.log_origin {
             config.log_origin = origin;
         }
-        // Whether it can be the name of a key; which key makes no difference.
+        // Only whether it can be the name of a key matters here: the key itself makes no
+        // difference.
         let origin = &config.log_origin;
         Verifier::new(origin, [0; 32]).with_context(|| format!("--log-origin {origin}"))?;
         let directory = self.checkpoints.or(config.policy.map(|policy| policy.directory));

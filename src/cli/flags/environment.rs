@@ -1,16 +1,11 @@
-//! The command line with the environment behind it: the only file that reads variables.
+//! The command line and the environment: the only file that reads variables.
 
+use clap::Command;
 use clap::builder::Resettable;
-use clap::{Args as _, Command, FromArgMatches as _};
 
-use super::ServeArgs;
-use crate::app::config::Config;
-
-/// The command line with the environment behind it. A variable that is set to nothing counts as not
-/// set: that is how a compose file or a unit file leaves one out.
-///
-/// # Errors
-/// What clap says about it, help included.
+/// Parses the command line, with variables of the environment for flags that are not given. A variable
+/// that is set to nothing counts as not set: that is how a compose file or a unit file leaves one out.
+/// The error is also the help that was asked for.
 pub(crate) fn parse<P: clap::Parser>() -> Result<P, clap::Error> {
     fn without_empty(command: Command) -> Command {
         command
@@ -26,7 +21,7 @@ fn is_set_to_nothing(arg: &clap::Arg) -> bool {
     arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty())
 }
 
-/// Whether the user wants no colours (<https://no-color.org>).
+/// Returns whether the user wants no colours (<https://no-color.org>).
 #[expect(clippy::disallowed_methods, reason = "this file reads the environment")]
 pub(crate) fn no_color() -> bool {
     std::env::var_os("NO_COLOR").is_some_and(|value| !value.is_empty())
@@ -36,15 +31,4 @@ pub(crate) fn no_color() -> bool {
 #[expect(clippy::disallowed_methods, reason = "this file reads the environment")]
 pub(crate) fn name_on_this_machine() -> Option<String> {
     ["USER", "LOGNAME"].into_iter().find_map(|name| std::env::var(name).ok())
-}
-
-impl Config {
-    /// Returns the settings that these flags of `whence serve` give, whatever the environment says: for
-    /// the demo, tests and benchmarks.
-    pub fn from_flags<'a>(flags: impl IntoIterator<Item = &'a str>) -> anyhow::Result<Self> {
-        let command = ServeArgs::augment_args(Command::new("whence").no_binary_name(true));
-        let command = command.mut_args(|arg| arg.env(Resettable::Reset));
-        let matches = command.try_get_matches_from(flags)?;
-        ServeArgs::from_arg_matches(&matches)?.into_config()
-    }
 }

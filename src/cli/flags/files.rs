@@ -9,7 +9,7 @@ use anyhow::{Context as _, bail};
 
 use crate::infra::keys::MasterKey;
 
-/// Makes a directory that only this user can look into; leaves one that is there as it is.
+/// Makes a directory that only this user can look into; an existing one stays as it is.
 pub(crate) fn make_private(directory: &Path) -> anyhow::Result<()> {
     let mut builder = DirBuilder::new();
     builder
@@ -19,7 +19,7 @@ pub(crate) fn make_private(directory: &Path) -> anyhow::Result<()> {
         .with_context(|| format!("cannot make the data directory {}", directory.display()))
 }
 
-/// The key in the file beside the log, or a fresh one that is put there.
+/// Returns the key in the data directory, or a new one that is stored there.
 pub(crate) fn stored_master_key(data: &Path) -> anyhow::Result<MasterKey> {
     if let Some(key) = existing_master_key(data)? {
         return Ok(key);
@@ -33,7 +33,7 @@ pub(crate) fn stored_master_key(data: &Path) -> anyhow::Result<MasterKey> {
     Ok(key)
 }
 
-/// The key in the file beside the log, when there is that file.
+/// Returns the key in the data directory, when there is one.
 pub(crate) fn existing_master_key(data: &Path) -> anyhow::Result<Option<MasterKey>> {
     let path = key_file(data);
     match std::fs::read_to_string(&path) {
@@ -47,7 +47,7 @@ pub(crate) fn existing_master_key(data: &Path) -> anyhow::Result<Option<MasterKe
     }
 }
 
-/// Puts a key where there is none.
+/// Stores a key where there is none.
 pub(crate) fn store_master_key(data: &Path, key: &MasterKey) -> anyhow::Result<()> {
     let path = key_file(data);
     write_private(&path, &key.to_hex())
@@ -58,7 +58,8 @@ fn key_file(data: &Path) -> PathBuf {
     data.join("master.key")
 }
 
-/// On disk when it returns, name and all: a log must not outlive its key.
+/// Writes a file that only this user can read. It is on disk when this returns, name and all: a log
+/// must not outlive its key.
 fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     let mut options = OpenOptions::new();
     let mut file = options.write(true).create_new(true).mode(0o600).open(path)?;
@@ -67,7 +68,7 @@ fn write_private(path: &Path, text: &str) -> std::io::Result<()> {
     path.parent().map_or(Ok(()), |directory| File::open(directory)?.sync_all())
 }
 
-/// The domains of a list, one a line; lower case, sorted.
+/// Returns the domains of a list that has one a line, in lower case and sorted.
 pub(crate) fn read_domains(path: Option<&Path>) -> anyhow::Result<Vec<String>> {
     let Some(path) = path else { return Ok(vec![]) };
     let text = std::fs::read_to_string(path)

@@ -44,7 +44,7 @@ pub(crate) struct LandingArgs {
     pub(super) geoip: Option<PathBuf>,
 }
 
-/// `--record-touches`
+/// The values of `--record-touches`.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum RecordArg {
     /// Direct visits as well
@@ -98,8 +98,8 @@ impl LandingArgs {
         })
     }
 
-    /// A domain that is not above this host would make browsers drop the cookies without a word
-    /// (RFC 6265, section 5.3).
+    /// Returns the domain of cookies. One that is not above this host would make browsers drop the
+    /// cookies silently (RFC 6265, section 5.3).
     fn cookie_domain(&self, public_url: &Url) -> anyhow::Result<Option<CookieDomain>> {
         let Some(text) = self.cookie_domain.as_deref() else { return Ok(None) };
         let domain = CookieDomain::parse(text)

@@ -8,7 +8,8 @@ use crate::engine::log_config::LogConfig;
 use crate::infra::keys::MasterKey;
 use crate::store::Location;
 
-/// Which log. Each flag has an environment variable of the same name, that of `whence serve`.
+/// Flags that name a log. Each has an environment variable of the same name, that of `whence
+/// serve`.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct LogArgs {
     /// Where the log is: sqlite:DIR, postgres://... or kurrentdb://...
@@ -32,10 +33,8 @@ pub(crate) struct LogArgs {
 }
 
 impl LogArgs {
-    /// What the flags mean. Touches nothing.
-    ///
-    /// # Errors
-    /// One clear sentence; also when there is no log in the directory.
+    /// Returns the log that the flags name, and touches nothing. It is an error when there is no
+    /// log in the directory.
     pub(crate) fn into_config(self) -> anyhow::Result<LogConfig> {
         let store = Location::parse(&self.store, self.read_db.as_deref())?;
         let master_key = master_key_of(&store, self.master_key.as_deref())?;
@@ -43,7 +42,7 @@ impl LogArgs {
     }
 }
 
-/// The key of a log that has to be there: the one that was given, or the one beside it.
+/// Returns the key of an existing log: the one that was given, or the one in its directory.
 pub(crate) fn master_key_of(store: &Location, given: Option<&str>) -> anyhow::Result<MasterKey> {
     let directory = store.directory();
     if let Some(directory) = directory {

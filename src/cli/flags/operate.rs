@@ -11,9 +11,10 @@ use super::log::LogArgs;
 use super::urls::is_this_machine;
 use crate::app::config::operators;
 use crate::cli::admin_client::AdminClient;
+use crate::cli::terminal::stderr::note;
 use crate::engine::log_config::LogConfig;
 
-/// Where to work, and as whom.
+/// Flags that say where a command works, and for which operator.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct OperateArgs {
     /// The log, when no service runs on it.
@@ -41,29 +42,26 @@ pub(crate) struct OperateArgs {
     pub(crate) json: bool,
 }
 
-/// Where to work.
+/// The place where a command works.
 #[derive(Clone)]
 pub(crate) enum Target {
-    /// A service does it, and knows who asks by the token.
+    /// A service does the work, and knows the operator by the token.
     Server(AdminClient),
-    /// A log that is opened here, and who does it.
+    /// A log is opened here; the text is the name of the operator.
     Log(LogConfig, String),
 }
 
 /// A user, as operators name them.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum UserName {
-    /// By their id.
+    /// A user who is named by id.
     Id(UserId),
-    /// By their address.
+    /// A user who is named by address.
     Email(EmailAddress),
 }
 
 impl OperateArgs {
-    /// What the flags mean. Touches nothing.
-    ///
-    /// # Errors
-    /// One clear sentence.
+    /// Returns the place that the flags name, and touches nothing.
     pub(crate) fn into_target(self) -> anyhow::Result<Target> {
         let Some(server) = self.server else {
             return Ok(Target::Log(self.log.into_config()?, operator(self.operator)?));
@@ -76,7 +74,9 @@ impl OperateArgs {
         let usable = matches!(server.scheme(), "http" | "https") && server.host().is_some();
         ensure!(usable, "--server {server}: not an http or https URL");
         if server.scheme() == "http" && !is_this_machine(&server) {
-            eprintln!("whence: --server {server} is not https: the token travels in clear");
+            note(format_args!(
+                "whence: --server {server} is not https: the token travels in clear"
+            ));
         }
         let token = self.admin_token.context("--server needs --admin-token")?;
         Ok(Target::Server(AdminClient::new(server, operators::token_of(&token)?.to_owned())))
@@ -84,10 +84,7 @@ impl OperateArgs {
 }
 
 impl UserName {
-    /// An id or an address.
-    ///
-    /// # Errors
-    /// One clear sentence.
+    /// Parses an id or an address.
     pub(crate) fn parse(text: &str) -> anyhow::Result<Self> {
         if text.contains('@') {
             let email = EmailAddress::parse(text).ok();
@@ -100,7 +97,8 @@ impl UserName {
     }
 }
 
-/// Who works on a log, as they call themselves, or as this machine knows them.
+/// Returns the name of the operator who works on a log: the given one, or the one that this machine
+/// has.
 pub(crate) fn operator(given: Option<String>) -> anyhow::Result<String> {
     let name = given.unwrap_or_else(default_operator);
     operators::check_name(&name).context("--operator")?;

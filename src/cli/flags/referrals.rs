@@ -56,7 +56,7 @@ pub(crate) struct ReferralArgs {
     pub(super) disposable_domains: Option<PathBuf>,
 }
 
-/// `--referral-model`
+/// The values of `--referral-model`.
 #[derive(Clone, Copy, Debug, ValueEnum)]
 pub(crate) enum ModelArg {
     /// The first one, until its window is over

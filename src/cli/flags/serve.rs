@@ -3,7 +3,8 @@
 use std::path::Path;
 
 use anyhow::{Context as _, ensure};
-use clap::Args;
+use clap::builder::Resettable;
+use clap::{Args, Command, FromArgMatches as _};
 
 use super::accounts::AccountArgs;
 use super::checkpoints::CheckpointArgs;
@@ -20,7 +21,8 @@ use crate::app::config::{Config, StorageConfig};
 use crate::infra::keys::MasterKey;
 use crate::store::Location;
 
-/// Flags of `whence serve`. Each has an environment variable of the same name.
+/// Run the service
+// Each flag has an environment variable of the same name.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ServeArgs {
     #[command(flatten, next_help_heading = "Listening")]
@@ -46,8 +48,8 @@ pub(crate) struct ServeArgs {
 }
 
 impl ServeArgs {
-    /// Returns the settings that the flags name. Makes the data directory, and a master key where there
-    /// is none; before that, every flag has been checked, so that a wrong one leaves nothing behind.
+    /// Returns the settings that the flags name. Makes the data directory, and a master key where
+    /// there is none; every flag is checked before that, so that a wrong one leaves no traces.
     pub(crate) fn into_config(self) -> anyhow::Result<Config> {
         self.with_key(|given, directory| {
             // From here on there is something on disk.
@@ -119,6 +121,17 @@ impl ServeArgs {
             limits: self.limits.into_config(),
         };
         Ok((config, is_given))
+    }
+}
+
+impl Config {
+    /// Returns the settings that these flags of `whence serve` give, whatever the environment says:
+    /// for the demo, tests and benchmarks.
+    pub fn from_flags<'a>(flags: impl IntoIterator<Item = &'a str>) -> anyhow::Result<Self> {
+        let command = ServeArgs::augment_args(Command::new("whence").no_binary_name(true));
+        let command = command.mut_args(|arg| arg.env(Resettable::Reset));
+        let matches = command.try_get_matches_from(flags)?;
+        ServeArgs::from_arg_matches(&matches)?.into_config()
     }
 }
 

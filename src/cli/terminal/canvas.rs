@@ -1,11 +1,11 @@
-//! What a chart may be drawn on in this terminal.
+//! The canvas that charts are drawn on in this terminal.
 
 use std::io::IsTerminal as _;
 
 use crate::cli::flags::environment::no_color;
 use crate::insight::charts::Canvas;
 
-/// Returns the width of standard output, and whether it takes colours.
+/// Returns the width of standard output, and whether it shows colours.
 pub(crate) fn canvas_of_stdout() -> Canvas {
     let terminal = std::io::stdout().is_terminal();
     let size = terminal_size::terminal_size().filter(|_| terminal);

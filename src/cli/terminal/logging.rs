@@ -11,7 +11,12 @@ use crate::cli::flags::environment::no_color;
 pub(crate) fn init_tracing(filter: &str) -> anyhow::Result<()> {
     let parsed = EnvFilter::try_new(filter)
         .with_context(|| format!("--log {filter}: not a filter like info or whence=debug,info"))?;
-    let builder = tracing_subscriber::fmt().with_env_filter(parsed).with_writer(std::io::stderr);
+    let builder = tracing_subscriber::fmt()
+        .with_env_filter(parsed)
+        .with_writer(std::io::stderr)
+        // It would report a line that could not be written with `eprintln!`, which panics on the
+        // same full disk: a service must not fall over because its log cannot be written.
+        .log_internal_errors(false);
     if std::io::stderr().is_terminal() {
         builder.with_ansi(!no_color()).init();
     } else {

@@ -1,4 +1,4 @@
-//! Where an export goes: a file that appears when it is complete, or a stream.
+//! The output of an export: a file that appears when it is complete, or a stream.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
@@ -8,23 +8,23 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use tempfile::NamedTempFile;
 
-/// Where an export goes. Dropped before it is complete, it leaves no file behind.
+/// The output of an export. Dropped before it is complete, it leaves no file.
 pub(crate) enum OutputFile {
-    /// `-`
+    /// Standard output, which is named `-`.
     Stdout,
     /// A pipe or a device, which cannot be replaced by a file.
     Special { name: PathBuf, file: File },
-    /// A file of another name until it is complete.
+    /// A file that has another name until it is complete.
     File { name: PathBuf, unfinished: NamedTempFile },
 }
 
 impl OutputFile {
-    /// Opens it. `private`: for this user's eyes only.
+    /// Opens an output; `private` makes a file that only this user can read.
     pub(crate) fn create(name: &str, private: bool) -> anyhow::Result<Self> {
         if name == "-" {
             return Ok(Self::Stdout);
         }
-        // Behind a link, so that the link stays.
+        // A link is followed, so that it stays a link.
         let path = std::fs::canonicalize(name).unwrap_or_else(|_| name.into());
         Self::open(path, private).with_context(|| format!("cannot write {name}"))
     }
@@ -38,7 +38,7 @@ impl OutputFile {
             }
             Ok(_) | Err(_) => {}
         }
-        // Beside it, for only there it can be given the name in one step.
+        // In the same directory, because only there the file can be renamed in one step.
         let directory = name.parent().filter(|parent| !parent.as_os_str().is_empty());
         let mode = if private { 0o600 } else { 0o666 };
         let make =
@@ -49,7 +49,7 @@ impl OutputFile {
         Ok(Self::File { name, unfinished })
     }
 
-    /// What to write to.
+    /// Returns the writer that the bytes go to.
     pub(crate) fn writer(&self) -> anyhow::Result<Box<dyn Write + Send>> {
         let file = match self {
             Self::Stdout => return Ok(Box::new(io::stdout())),
@@ -59,7 +59,7 @@ impl OutputFile {
         Ok(Box::new(file.with_context(|| self.cannot_write())?))
     }
 
-    /// All of it was written: it gets its name, once it is on disk.
+    /// Gives a file its name, once everything was written and is on disk.
     pub(crate) fn complete(self) -> anyhow::Result<()> {
         let cannot_write = self.cannot_write();
         let Self::File { name, unfinished } = self else { return Ok(()) };
@@ -69,7 +69,17 @@ impl OutputFile {
             .context(cannot_write)
     }
 
-    /// What an error in writing is about.
+    /// Completes what was written. A reader that closed its end is no failure: `whence report
+    /// --html - | head` has what it wanted.
+    pub(crate) fn finish(self, written: io::Result<()>) -> anyhow::Result<()> {
+        let written = written.with_context(|| self.cannot_write());
+        match written.and_then(|()| self.complete()) {
+            Err(error) if is_gone(&error) => Ok(()),
+            done => done,
+        }
+    }
+
+    /// Returns the context of an error in writing.
     pub(crate) fn cannot_write(&self) -> String {
         match self {
             Self::Stdout => "cannot write the export".to_owned(),
@@ -80,7 +90,7 @@ impl OutputFile {
     }
 }
 
-/// Whether the reader has closed its end: `whence export ... | head` is no mistake.
+/// Returns whether the reader has closed its end: `whence export ... | head` is no failure.
 pub(crate) fn is_gone(error: &anyhow::Error) -> bool {
     let mut causes = error.chain().filter_map(|cause| cause.downcast_ref::<io::Error>());
     causes.any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)

@@ -1,4 +1,4 @@
-//! How far a pass over a log is: a bar on a terminal, a line every few seconds elsewhere.
+//! The progress of a pass over a log: a bar on a terminal, a line every few seconds elsewhere.
 
 use std::io::IsTerminal as _;
 use std::time::{Duration, Instant};
@@ -6,17 +6,19 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use whence_events::Position;
 
+use crate::cli::terminal::stderr::note;
 use crate::engine::pass::PassStep;
 
-/// Between two lines.
-const LINE_EVERY: Duration = Duration::from_secs(3);
+/// The time between two lines.
+const LINE_INTERVAL: Duration = Duration::from_secs(3);
 
-/// What is shown of one pass over a log. Only its owner writes to stderr meanwhile.
+/// The progress of one pass over a log. Only its owner writes to stderr during the pass.
 pub(crate) struct ProgressLine {
     what: &'static str,
-    /// Of the log that is read, for positions tell how far it is read in every kind of store.
+    /// The last position of the log that is read: a position says how far it is read in every kind
+    /// of store.
     head: Position,
-    /// Where the pass began: behind what an earlier one did.
+    /// The position at which the pass began, which an earlier pass reached.
     from: Position,
     began: Instant,
     shown: Instant,
@@ -35,7 +37,7 @@ impl ProgressLine {
         Self { what, head, from: 0, began, shown: began, bar }
     }
 
-    /// Nothing was done yet, for an earlier pass got up to `position`.
+    /// Begins at `position`, which an earlier pass reached.
     pub(crate) fn from(mut self, position: Position) -> Self {
         self.from = position;
         if let Some(bar) = &self.bar {
@@ -45,14 +47,14 @@ impl ProgressLine {
         self
     }
 
-    /// The event at `position`, the last of so many events, is done.
+    /// Shows that the event at `position`, the last of `events` in this pass, is done.
     pub(crate) fn at(&mut self, position: Position, events: u64) {
         let rate = rate(events, self.began.elapsed());
         let from = self.from;
         if let Some(bar) = &self.bar {
             bar.set_message(format!("{events} events, {rate}/s"));
             bar.set_position(position);
-        } else if self.shown.elapsed() >= LINE_EVERY {
+        } else if self.shown.elapsed() >= LINE_INTERVAL {
             self.shown = Instant::now();
             let left = left(
                 position - from.min(position),
@@ -60,21 +62,24 @@ impl ProgressLine {
                 self.began.elapsed(),
             );
             let what = self.what;
-            eprintln!("{what}: {events} events, {rate}/s, about {} s left", left.as_secs());
+            note(format_args!(
+                "{what}: {events} events, {rate}/s, about {} s left",
+                left.as_secs()
+            ));
         }
     }
 
-    /// The pass is over, with so many events done.
+    /// Shows that the pass is over, with `events` done.
     pub(crate) fn end(self, events: u64) {
         if let Some(bar) = &self.bar {
             bar.finish_and_clear();
         }
         let rate = rate(events, self.began.elapsed());
-        eprintln!("{}: {events} events, {rate}/s, done", self.what);
+        note(format_args!("{}: {events} events, {rate}/s, done", self.what));
     }
 }
 
-/// One pass over a log after another, as [`PassStep`]s tell of them.
+/// The progress of several passes over logs, one after another, from their [`PassStep`]s.
 #[derive(Default)]
 pub(crate) struct ShownPass(Option<ProgressLine>);
 
@@ -101,7 +106,7 @@ fn rate(events: u64, time: Duration) -> u64 {
     events.saturating_mul(1_000_000) / micros
 }
 
-/// The time that is left when the rest takes as long as what is done.
+/// Returns the time that is left when the rest takes as long as what is done.
 fn left(done: Position, all: Position, time: Duration) -> Duration {
     let rest = u128::from(all.saturating_sub(done));
     let micros = time.as_micros().saturating_mul(rest) / u128::from(done.max(1));

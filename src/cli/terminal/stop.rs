@@ -1,4 +1,4 @@
-//! Being stopped by a signal.
+//! Signals that stop a command.
 
 use anyhow::{Context as _, bail};
 
@@ -15,8 +15,8 @@ pub(crate) fn shutdown_signal() -> std::io::Result<impl Future<Output = ()>> {
     })
 }
 
-/// What a command that takes long says when it was stopped and can be continued.
-pub(crate) const GOES_ON: &str = "stopped; the same command goes on where this one was";
+/// The error of a long command that was stopped and can be continued.
+pub(crate) const RESUMABLE: &str = "stopped; the same command goes on where this one was";
 
 /// Runs a piece of work to its end, or until a signal stops it; then `stopped` is the error.
 pub(crate) async fn unless_stopped(

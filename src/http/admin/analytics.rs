@@ -39,7 +39,7 @@ pub(super) async fn view(
         .map_err(|error| ProblemWithDetail::new(Problem::NotFound, error.to_string()))?;
     let request = ReportRequest::parse(query.as_deref().unwrap_or_default())?;
     let query = Query::parse(view, &request.query)?;
-    let as_of = report::as_of(request.as_of.as_deref(), query.zone)?;
+    let as_of = report::parse_as_of(request.as_of.as_deref(), query.zone)?;
     let turn = tokio::time::timeout(REPORT_QUEUE_TIMEOUT, ONE_AT_A_TIME.acquire()).await;
     let Ok(Ok(_turn)) = turn else {
         let sentence = "Another report is being made. Try again in a moment.";

@@ -17,7 +17,9 @@ use crate::engine::proof::Signer;
 use crate::http::error::Problem;
 use crate::http::extract::RequestContext;
 use crate::insight::audit;
-use crate::insight::audit::{Attribution, CodeStory, Decisions, Line, Show, UserStory, Wanted};
+use crate::insight::audit::{
+    AttributionStory, CodeStory, Decisions, EventLine, EventQuery, Show, UserStory,
+};
 
 /// The events of a page when the request does not say how many.
 const PAGE_EVENTS: usize = 100;
@@ -50,7 +52,7 @@ pub(super) async fn timeline(
     request: RequestContext,
     Path(id): Path<String>,
     personal_data: Result<Query<PersonalDataQuery>, QueryRejection>,
-) -> Result<Json<Vec<Line>>, Problem> {
+) -> Result<Json<Vec<EventLine>>, Problem> {
     Ok(Json(story(&operator, &app, &request, &id, personal_data).await?.timeline))
 }
 
@@ -62,7 +64,7 @@ pub(super) async fn attribution(
     request: RequestContext,
     Path(id): Path<String>,
     personal_data: Result<Query<PersonalDataQuery>, QueryRejection>,
-) -> Result<Json<Attribution>, Problem> {
+) -> Result<Json<AttributionStory>, Problem> {
     Ok(Json(story(&operator, &app, &request, &id, personal_data).await?.attribution))
 }
 
@@ -122,7 +124,7 @@ pub(super) async fn code_bundle(
 /// Returns the evidence bundle of a story, byte for byte as it is to be checked.
 async fn bundle(
     app: &App,
-    places: &[audit::Place],
+    places: &[audit::EventPlace],
     story: &impl Serialize,
 ) -> Result<Response, Problem> {
     // Proofs are read from the read models.
@@ -155,7 +157,7 @@ pub(super) async fn referrals(
     query: Result<Query<DecisionsQuery>, QueryRejection>,
 ) -> Result<Json<Decisions>, Problem> {
     let Query(query) = query.map_err(|_| Problem::InvalidParameter("after is a position."))?;
-    let range = audit::range(query.from.as_deref(), query.to.as_deref()).map_err(|_| {
+    let range = audit::time_range(query.from.as_deref(), query.to.as_deref()).map_err(|_| {
         Problem::InvalidParameter("from and to are days or moments (RFC 3339), from before to.")
     })?;
     let context = request.context(operator.actor());
@@ -179,7 +181,7 @@ pub(super) async fn events(
     State(app): State<Arc<App>>,
     request: RequestContext,
     query: Result<Query<EventsQuery>, QueryRejection>,
-) -> Result<Json<audit::Events>, Problem> {
+) -> Result<Json<audit::EventPage>, Problem> {
     let Query(query) =
         query.map_err(|_| Problem::InvalidParameter("after and limit are whole numbers."))?;
     let limit = query.limit.unwrap_or(PAGE_EVENTS);
@@ -188,7 +190,7 @@ pub(super) async fn events(
     }
     let stream = query.stream.map(|stream| stream.parse::<StreamId>()).transpose();
     let stream = stream.map_err(|_| Problem::InvalidParameter("This is no stream of ours."))?;
-    let wanted = Wanted { after: query.after, limit, stream, event_type: query.event_type };
+    let wanted = EventQuery { after: query.after, limit, stream, event_type: query.event_type };
     let context = request.context(operator.actor());
     Ok(Json(audit::events(&app.engine, &wanted, Show::Masked, &context).await?))
 }

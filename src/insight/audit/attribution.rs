@@ -1,4 +1,5 @@
-//! Whence somebody came, who brought them, why that one, and who did what to it since.
+//! The attribution of a user: where they came from, who referred them and why, and what was done
+//! about it since.
 
 use serde::{Deserialize, Serialize};
 use whence_events::{
@@ -6,45 +7,45 @@ use whence_events::{
 };
 
 use super::decision::{Decision, Explained};
-use super::line::Line;
+use super::line::EventLine;
 use super::personal::Show;
 use super::sentences;
 use super::touch::TouchStory;
 use crate::engine::Engine;
 use crate::store::StoreError;
 
-/// Whence somebody came, who brought them, and why.
+/// Where a user came from, who referred them, and why.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Attribution {
-    /// Whence they came: frozen when they registered.
-    pub origin: Option<Origin>,
-    /// The decisions about who brought them, in order: at most one attributes.
+pub struct AttributionStory {
+    /// The attribution snapshot, frozen when they registered.
+    pub origin: Option<SnapshotStory>,
+    /// The decisions about who referred them, in order; at most one attributes.
     pub decisions: Vec<Explained>,
     /// Every landing of theirs on record, and why it counted or did not.
     pub touches: Vec<TouchStory>,
-    /// What was done since that bears on it.
-    pub later: Vec<Line>,
+    /// Later acts that bear on the decision.
+    pub later: Vec<EventLine>,
 }
 
-/// Whence somebody came.
+/// An attribution snapshot, with its personal data as far as it is shown.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Origin {
-    /// Where it stands in the log.
+pub struct SnapshotStory {
+    /// The position of its event in the log.
     pub position: Position,
     /// The first touch.
     pub touch_id: Option<TouchId>,
-    /// When that was.
+    /// The time of the first touch.
     pub touched_at: Option<Timestamp>,
-    /// The site that it came from.
+    /// The site that the first touch came from.
     pub referrer_domain: Option<String>,
-    /// The creator whose page it was.
+    /// The creator whose page the first touch was on.
     pub creator_id: Option<UserId>,
-    /// In words.
+    /// The snapshot in words.
     pub text: String,
 }
 
-impl Attribution {
-    /// The decision that stands: the one that attributed, else the last that did not.
+impl AttributionStory {
+    /// Returns the decision that counts: the one that attributed, else the last that did not.
     #[must_use]
     pub fn decision(&self) -> Option<&Explained> {
         let attributed = |explained: &&Explained| explained.decision.referrer_id.is_some();
@@ -63,7 +64,7 @@ impl Attribution {
             decisions.push(Explained::of(engine, decision, &rules).await?);
         }
         let mut story = Self { origin: None, decisions, touches: vec![], later: vec![] };
-        let verdict = story.decision().map(Explained::verdict);
+        let verdict = story.decision().map(Explained::standing_decision);
         let touch = |touch| TouchStory::of(touch, verdict.as_ref());
         story.touches = touches.iter().filter_map(touch).collect();
         for recorded in events {
@@ -73,13 +74,13 @@ impl Attribution {
         Ok(story)
     }
 
-    /// What was done to the user, to the code and to its owner after the decision.
+    /// Returns what was done to the user, to the code and to its owner after the decision.
     async fn later_acts(
         &self,
         engine: &Engine,
         events: &[Recorded],
         show: Show,
-    ) -> Result<Vec<Line>, StoreError> {
+    ) -> Result<Vec<EventLine>, StoreError> {
         let Some(standing) = self.decision() else { return Ok(vec![]) };
         let after = standing.decision.position;
         let own = events.iter().filter(|event| event.position > after && is_act(event));
@@ -92,7 +93,7 @@ impl Attribution {
             let about_it = |event: &Recorded| event.position > after && is_end(event, &then.code);
             acts.extend(theirs.into_iter().filter(about_it));
         }
-        Line::all(engine, &acts, show).await
+        EventLine::all(engine, &acts, show).await
     }
 }
 
@@ -100,12 +101,12 @@ async fn origin(
     engine: &Engine,
     recorded: &Recorded,
     show: Show,
-) -> Result<Option<Origin>, StoreError> {
+) -> Result<Option<SnapshotStory>, StoreError> {
     let Event::User(event) = &recorded.event else { return Ok(None) };
     let Some(origin) = event.snapshot() else { return Ok(None) };
     let mut opened = recorded.event.clone();
     engine.vault.open_event(&recorded.stream, recorded.version, &mut opened).await?;
-    Ok(Some(Origin {
+    Ok(Some(SnapshotStory {
         position: recorded.position,
         touch_id: origin.touch_id,
         touched_at: origin.touched_at,
@@ -115,7 +116,7 @@ async fn origin(
     }))
 }
 
-/// Whether somebody did something to the account with it, rather than use it.
+/// Returns whether an event did something to the account, rather than use it.
 fn is_act(recorded: &Recorded) -> bool {
     let Event::User(event) = &recorded.event else { return true };
     match event.as_ref() {
@@ -140,7 +141,7 @@ fn is_act(recorded: &Recorded) -> bool {
     }
 }
 
-/// Whether a referrer's event ends what their code was good for.
+/// Returns whether an event of the referrer ended the use of their code.
 fn is_end(recorded: &Recorded, code: &ReferralCode) -> bool {
     let Event::User(event) = &recorded.event else { return false };
     if let UserEvent::ReferralCodeDisabled(disabled) = event.as_ref() {

@@ -1,19 +1,19 @@
-//! One referral code: whose it is, what became of it, whom it brought.
+//! One referral code: its owner, what became of it, and the users who were credited to it.
 
 use serde::{Deserialize, Serialize};
 use whence_events::{Event, ReferralCode, StreamId, Timestamp, UserEvent, UserId};
 
 use super::AuditError;
 use super::decision::CodeThen;
-use super::evidence::Place;
-use super::line::Line;
+use super::evidence::EventPlace;
+use super::line::EventLine;
 use super::personal::Show;
 use crate::engine::Engine;
 
-/// Whom a code brought, at most this many of them.
-const MAX_BROUGHT: u64 = 1000;
+/// How many users a story lists at most.
+const MAX_CREDITED_USERS: u64 = 1000;
 
-/// A code's story.
+/// The story of a referral code.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CodeStory {
     /// The code as it is now.
@@ -21,26 +21,27 @@ pub struct CodeStory {
     pub code: CodeThen,
     /// Whether its owner can be credited.
     pub owner_active: bool,
-    /// Who was credited to it, the newest first.
-    pub brought: Vec<Brought>,
+    /// The users who were credited to it, the newest first.
+    pub brought: Vec<CreditedUser>,
     /// What happened to it, in order.
-    pub timeline: Vec<Line>,
+    pub timeline: Vec<EventLine>,
 }
 
-/// Somebody whom a code brought.
+/// A user who was credited to a code.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Brought {
-    /// Who.
+pub struct CreditedUser {
+    /// The user who came.
     pub user_id: UserId,
-    /// When that was decided.
+    /// The time of the decision.
     pub at: Timestamp,
 }
 
 impl CodeStory {
-    /// The events that it is told from: what a proof of it has to hold.
+    /// Returns the places of the events that the story is told from: a proof of it has to hold
+    /// these.
     #[must_use]
-    pub fn places(&self) -> Vec<Place> {
-        self.timeline.iter().filter_map(Line::place).collect()
+    pub fn places(&self) -> Vec<EventPlace> {
+        self.timeline.iter().filter_map(EventLine::place).collect()
     }
 
     pub(super) async fn tell(
@@ -61,9 +62,10 @@ impl CodeStory {
                 told.push(recorded);
             }
         }
-        let brought = engine.read_db.credited_by(owner, &then.code, MAX_BROUGHT).await?;
-        let brought = brought.into_iter().map(|(user_id, at)| Brought { user_id, at }).collect();
-        let timeline = Line::all(engine, &told, show).await?;
+        let brought = engine.read_db.credited_by(owner, &then.code, MAX_CREDITED_USERS).await?;
+        let brought =
+            brought.into_iter().map(|(user_id, at)| CreditedUser { user_id, at }).collect();
+        let timeline = EventLine::all(engine, &told, show).await?;
         Ok(Self { code: then, owner_active, brought, timeline })
     }
 }

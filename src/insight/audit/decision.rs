@@ -1,4 +1,4 @@
-//! A referral decision, with all that it was decided on.
+//! A referral decision, with everything that it was decided on.
 
 use std::time::Duration;
 
@@ -9,45 +9,45 @@ use whence_events::{
 };
 
 use super::sentences;
-use super::touch::Verdict;
+use super::touch::StandingDecision;
 use crate::engine::Engine;
 use crate::store::StoreError;
 
-/// A decision.
+/// A referral decision.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Decision {
-    /// Where it stands in the log.
+    /// The position of its event in the log.
     pub position: Position,
-    /// When it was made.
+    /// The time at which it was made.
     pub at: Timestamp,
-    /// On whose behalf.
+    /// The actor on whose behalf it was made.
     pub actor: String,
-    /// About whom.
+    /// The user whom it is about.
     pub user_id: UserId,
-    /// Who referred them, when it was decided so.
+    /// The referrer, when it attributed.
     pub referrer_id: Option<UserId>,
-    /// Why nobody did, when it was decided so.
+    /// The reason of the refusal, when it did not.
     pub refused: Option<Refusal>,
-    /// The code that came.
+    /// The code that the browser sent.
     pub code: Option<ReferralCode>,
-    /// Where it was made.
+    /// The call that led to it.
     pub via: Via,
     /// The landing that it was decided on, when the cookie says which.
     pub touch_id: Option<TouchId>,
-    /// When the code was picked up, when the cookie says so.
+    /// The time at which the code was picked up, when the cookie says so.
     pub touched_at: Option<Timestamp>,
-    /// What was noticed.
+    /// The signals that were noted.
     pub signals: Vec<Signal>,
     /// The version of the rules.
     pub rules_version: u16,
-    /// What names their settings.
+    /// The digest of the settings of the rules, which names their stream.
     pub rules_digest: Mac,
-    /// In words.
+    /// The decision in words.
     pub text: String,
 }
 
 impl Decision {
-    /// The decision that an event is; `None`: it is something else.
+    /// Returns the decision that an event is; `None`: it is another kind of event.
     pub(super) fn of(recorded: &Recorded) -> Option<Self> {
         let (StreamId::User(user_id), Event::User(event)) = (&recorded.stream, &recorded.event)
         else {
@@ -103,14 +103,14 @@ pub struct Explained {
     /// The decision.
     #[serde(flatten)]
     pub decision: Decision,
-    /// The code at that time.
+    /// The code as it was at that time.
     pub code_then: Option<CodeThen>,
     /// The settings of the rules that were in force.
     pub rules: Option<RuleSettings>,
 }
 
 impl Explained {
-    /// `rules` being the stream that the decision names.
+    /// Explains a decision; `rules` is the stream that it names.
     pub(super) async fn of(
         engine: &Engine,
         decision: Decision,
@@ -133,9 +133,9 @@ impl Explained {
         Ok(Self { decision, code_then, rules })
     }
 
-    pub(super) fn verdict(&self) -> Verdict {
+    pub(super) fn standing_decision(&self) -> StandingDecision {
         let decision = &self.decision;
-        Verdict {
+        StandingDecision {
             refused: decision.refused,
             touch_id: decision.touch_id,
             touched_at: decision.touched_at,
@@ -149,15 +149,15 @@ impl Explained {
 /// A code as it was at some time.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CodeThen {
-    /// As it was issued, or as it came when it never was.
+    /// The code as it was issued, or as it was sent when it never was.
     pub code: ReferralCode,
-    /// Its owner; none: it was never issued.
+    /// Its owner; `None`: it was never issued.
     pub owner: Option<UserId>,
     /// Its kind.
     pub kind: Option<CodeKind>,
-    /// When it was issued.
+    /// The time at which it was issued.
     pub issued_at: Option<Timestamp>,
-    /// When it was disabled, if ever.
+    /// The time at which it was disabled, if it was.
     pub disabled_at: Option<Timestamp>,
     /// Whether it was in use at that time.
     pub active: bool,
@@ -201,7 +201,7 @@ impl CodeThen {
     }
 }
 
-/// Who has a code.
+/// Returns the owner of a code.
 pub(super) async fn owner(
     engine: &Engine,
     code: &ReferralCode,

@@ -1,63 +1,63 @@
-//! Events as they stand in the log.
+//! Events as they are in the log.
 
 use serde::Serialize;
 use serde_json::value::RawValue;
 use whence_events::{Position, StreamId};
 
-use super::line::Line;
+use super::line::EventLine;
 use super::personal::Show;
 use crate::engine::{Engine, PAGE};
 use crate::store::StoreError;
 
-/// Events looked at for one page.
-const MAX_LOOKED: usize = 20_000;
+/// How many events are read at most for one page.
+const MAX_EVENTS_READ: usize = 20_000;
 
-/// Which events.
+/// The events that are asked for.
 #[derive(Clone, Debug)]
-pub struct Wanted {
-    /// Those after this position.
+pub struct EventQuery {
+    /// Only events after this position are returned.
     pub after: Position,
-    /// So many at most.
+    /// This is the largest number of events in a page.
     pub limit: usize,
-    /// Of this stream alone.
+    /// Only events of this stream are returned.
     pub stream: Option<StreamId>,
-    /// Of this stored type alone.
+    /// Only events of this stored type are returned.
     pub event_type: Option<String>,
 }
 
-/// Some events, and where the next are.
+/// A page of events, and where the next page begins.
 #[derive(Debug, Serialize)]
-pub struct Events {
-    /// They.
-    pub items: Vec<Stored>,
-    /// Ask for what comes after this position; none: there is no more.
+pub struct EventPage {
+    /// The events of this page.
+    pub items: Vec<StoredEvent>,
+    /// The position after which the next page begins; `None`: there are no more events.
     pub next: Option<Position>,
 }
 
-/// An event and its stored bytes: personal data is sealed in them.
+/// An event and its stored bytes, in which personal data is sealed.
 #[derive(Debug, Serialize)]
-pub struct Stored {
+pub struct StoredEvent {
     /// The event in words.
     #[serde(flatten)]
-    pub line: Line,
-    /// As it is stored.
+    pub line: EventLine,
+    /// The event as it is stored.
     pub data: Option<Box<RawValue>>,
 }
 
-impl Events {
+impl EventPage {
     pub(super) async fn of(
         engine: &Engine,
-        wanted: &Wanted,
+        wanted: &EventQuery,
         show: Show,
     ) -> Result<Self, StoreError> {
         let mut items = vec![];
-        let (mut after, mut looked) = (wanted.after, 0);
-        while looked < MAX_LOOKED {
+        let (mut after, mut events_read) = (wanted.after, 0);
+        while events_read < MAX_EVENTS_READ {
             let page = engine.store.read_all(after, PAGE).await?;
             if page.is_empty() {
                 return Ok(Self { items, next: None });
             }
-            looked += page.len();
+            events_read += page.len();
             for recorded in &page {
                 after = recorded.position;
                 let other_stream = wanted.stream.as_ref().is_some_and(|s| *s != recorded.stream);
@@ -66,8 +66,8 @@ impl Events {
                 if other_stream || other_type {
                     continue;
                 }
-                let line = Line::of(engine, recorded, show).await?;
-                items.push(Stored { line, data: serde_json::from_slice(&recorded.data).ok() });
+                let line = EventLine::of(engine, recorded, show).await?;
+                items.push(StoredEvent { line, data: serde_json::from_slice(&recorded.data).ok() });
                 if items.len() >= wanted.limit {
                     return Ok(Self { items, next: Some(after) });
                 }

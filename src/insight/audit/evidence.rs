@@ -1,4 +1,5 @@
-//! A story and its events in a file that proves itself: `--bundle`, and `whence audit check`.
+//! Bundles of stories: a story and its events in a file that proves itself, for `--bundle` and
+//! `whence audit check`.
 
 use anyhow::Context as _;
 use serde_json::Value;
@@ -9,19 +10,18 @@ use crate::engine::proof::Signer;
 use crate::engine::proof::checkpointer::Checkpointer;
 use crate::insight::bundle;
 
-/// Where an event stands. Not by its position: a log with gaps is read from behind an event only.
-pub type Place = (StreamId, Version);
+/// The stream of an event, and its version there. A position would not do: a log with gaps can be
+/// read from after an event only.
+pub type EventPlace = (StreamId, Version);
 
-/// The text of a bundle: a story, the events that it is told from, and what shows each of them to be
-/// in the log, under a checkpoint that is signed now.
-///
-/// # Errors
-/// One clear sentence; above all when the tables are behind.
+/// Returns the text of a bundle: a story, the events that it is told from, and what shows each of
+/// them to be in the log, under a checkpoint that is signed now. It is an error when the read
+/// models are behind.
 pub async fn bundle(
     engine: &Engine,
     checkpointer: &Checkpointer,
     signer: &Signer,
-    places: &[Place],
+    places: &[EventPlace],
     story: Value,
 ) -> anyhow::Result<String> {
     let over = checkpointer.checkpoint().await?.checkpoint;

@@ -1,43 +1,43 @@
-//! One event, as an audit shows it.
+//! One event in one line, as an audit shows it.
 
 use serde::{Deserialize, Serialize};
 use whence_events::{EventId, Position, Recorded, Timestamp, Version};
 
-use super::evidence::Place;
+use super::evidence::EventPlace;
 use super::personal::Show;
 use super::sentences;
 use crate::engine::Engine;
 use crate::store::StoreError;
 
-/// One event.
+/// An event in words, with where it is in the log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Line {
-    /// Where it stands in the log.
+pub struct EventLine {
+    /// The position in the log.
     pub position: Position,
-    /// When it happened.
+    /// The time at which it happened.
     pub at: Timestamp,
-    /// On whose behalf.
+    /// The actor on whose behalf it happened.
     pub actor: String,
-    /// Its stream.
+    /// The stream of the event.
     pub stream: String,
-    /// Where it stands in its stream.
+    /// The version of the event in its stream.
     pub version: Version,
-    /// Its stored type.
+    /// The stored type of the event.
     #[serde(rename = "type")]
     pub event_type: String,
-    /// Its id.
+    /// The id of the event.
     pub event_id: EventId,
     /// What happened, in words.
     pub text: String,
 }
 
-impl Line {
-    /// Where it stands.
-    pub(super) fn place(&self) -> Option<Place> {
+impl EventLine {
+    /// Returns the stream and the version of the event.
+    pub(super) fn place(&self) -> Option<EventPlace> {
         Some((self.stream.parse().ok()?, self.version))
     }
 
-    /// Of a stored event, as far as its personal data can be read.
+    /// Returns the line of a stored event, with its personal data as far as it can be read.
     pub(super) async fn of(
         engine: &Engine,
         recorded: &Recorded,

@@ -1,23 +1,23 @@
-//! Personal data on its way to somebody's eyes: masked, unless they asked for it in clear.
+//! Personal data that is shown to a reader: masked, unless it was asked for in clear.
 
 use std::net::IpAddr;
 
 use whence_events::{Client, EmailAddress, Pii};
 
-/// Stands for what nobody can read any more.
+/// The text for data whose key is destroyed.
 const ERASED: &str = "(erased)";
 
-/// How personal data is shown.
+/// The ways to show personal data.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Show {
-    /// Enough to recognise what one knows already.
+    /// Masked data is enough to recognise what the reader knows already.
     Masked,
-    /// As it is.
+    /// Open data is shown as it is.
     Open,
 }
 
 impl Show {
-    /// Open when it was asked for.
+    /// Returns `Open` when it was asked for.
     #[must_use]
     pub fn open_if(open: bool) -> Self {
         if open { Self::Open } else { Self::Masked }
@@ -46,7 +46,7 @@ impl Show {
         }
     }
 
-    /// The page that somebody came from.
+    /// Returns the page that a visitor came from.
     pub(super) fn url(self, url: &Pii<String>) -> String {
         let Some(url) = url.clear() else { return ERASED.into() };
         match self {
@@ -83,7 +83,7 @@ impl Show {
     }
 }
 
-/// What clients sent, without what would move the cursor of whoever reads it.
+/// Returns a text that clients sent, without what would move the cursor of a terminal.
 pub(super) fn plain(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }

@@ -8,7 +8,7 @@ use whence_events::{
 
 use super::personal::{Show, plain};
 
-/// What happened, and to which name where the event does not say.
+/// Returns what happened, with the name that it happened to where the event does not say it.
 pub(super) fn at(stream: &StreamId, event: &Event, show: Show) -> String {
     match (stream, event) {
         (StreamId::Code(name), Event::Name(NameEvent::NameReserved(reserved))) => {
@@ -21,7 +21,7 @@ pub(super) fn at(stream: &StreamId, event: &Event, show: Show) -> String {
     }
 }
 
-/// What happened.
+/// Returns what happened.
 pub(super) fn event(event: &Event, show: Show) -> String {
     match event {
         Event::Mailbox(event) => mailbox(event, show),
@@ -191,13 +191,13 @@ fn touch(touch: &TouchRecorded, show: Show) -> String {
     format!("{landed}{code}{utm}{bot}{again}")
 }
 
-/// A landing page and where its visitor came from.
+/// Returns a landing page and where its visitor came from.
 pub(super) fn landing(page: &str, referrer: Option<String>) -> String {
     let from = referrer.map(|referrer| format!(" from {referrer}")).unwrap_or_default();
     format!("landed on {}{from}", plain(page))
 }
 
-/// Campaign parameters, those that there are.
+/// Returns the campaign parameters that are set.
 pub(super) fn campaign(utm: &Utm) -> String {
     let Utm { source, medium, campaign, term, content } = utm;
     let named = [
@@ -224,7 +224,7 @@ pub(super) fn via(via: Via) -> &'static str {
     }
 }
 
-/// Why an attempt did not attribute.
+/// Returns why an attempt did not attribute.
 pub(crate) fn refusal(reason: Refusal) -> &'static str {
     match reason {
         Refusal::AlreadyAttributed => "they had been attributed before, and that is for ever",
@@ -244,7 +244,7 @@ pub(crate) fn refusal(reason: Refusal) -> &'static str {
     }
 }
 
-/// What was noticed.
+/// Returns what a signal says about an attempt.
 pub(super) fn signal(signal: Signal) -> &'static str {
     match signal {
         Signal::SameNetwork => "user and referrer share a network",

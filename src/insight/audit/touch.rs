@@ -10,40 +10,40 @@ use whence_events::{
 
 use super::sentences;
 
-/// A landing.
+/// A recorded landing.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct TouchStory {
-    /// Which.
+    /// The id of the touch.
     pub touch_id: TouchId,
-    /// Where it stands in the log.
+    /// The position of its event in the log.
     pub position: Position,
-    /// When.
+    /// The time of the landing.
     pub at: Timestamp,
-    /// The code of its link.
+    /// The code of the link.
     pub code: Option<ReferralCode>,
     /// What that code was.
     pub code_status: CodeStatus,
-    /// Whose it was.
+    /// The owner of that code.
     pub owner: Option<UserId>,
-    /// The page.
+    /// The landing page.
     pub landing_page: String,
-    /// The site it came from.
+    /// The site that the visitor came from.
     pub referrer_domain: Option<String>,
     /// Whether a bot made it.
     pub bot: bool,
-    /// Whether it was counted with an earlier one.
+    /// Whether it was counted together with an earlier one.
     pub deduplicated: bool,
-    /// Campaign parameters, in words.
+    /// The campaign parameters, in words.
     pub campaign: String,
-    /// Whether it is the one that was decided on.
+    /// Whether it is the landing that was decided on.
     pub decided_on: bool,
     /// Why it counted or did not, in words.
     pub why: String,
 }
 
-/// The decision that touches are held against.
+/// The decision that touches are compared with.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Verdict {
+pub(super) struct StandingDecision {
     pub(super) refused: Option<Refusal>,
     pub(super) touch_id: Option<TouchId>,
     pub(super) touched_at: Option<Timestamp>,
@@ -53,8 +53,8 @@ pub(super) struct Verdict {
 }
 
 impl TouchStory {
-    /// Of a recorded touch; `None`: it is something else.
-    pub(super) fn of(recorded: &Recorded, verdict: Option<&Verdict>) -> Option<Self> {
+    /// Returns the story of a recorded touch; `None`: it is another kind of event.
+    pub(super) fn of(recorded: &Recorded, verdict: Option<&StandingDecision>) -> Option<Self> {
         let (StreamId::Touch(touch_id), Event::Touch(event)) = (&recorded.stream, &recorded.event)
         else {
             return None;
@@ -92,8 +92,8 @@ impl TouchStory {
         }
     }
 
-    /// Why this one, or why not.
-    fn against(&self, verdict: &Verdict) -> String {
+    /// Returns why this touch counted or did not, given the decision.
+    fn against(&self, verdict: &StandingDecision) -> String {
         let code = match (self.code_status, &self.code) {
             (CodeStatus::Malformed, _) => {
                 return "what stood in its link is no referral code".into();
@@ -137,8 +137,8 @@ impl TouchStory {
         }
     }
 
-    /// An earlier one, of another code.
-    fn before(&self, won: Timestamp, verdict: &Verdict) -> String {
+    /// Returns why an earlier touch with another code did not count.
+    fn before(&self, won: Timestamp, verdict: &StandingDecision) -> String {
         match verdict.window {
             Some(window) if won.since(self.at) > window => {
                 "its window was over when the visitor came with the code that was decided on".into()
@@ -180,8 +180,8 @@ mod tests {
         }
     }
 
-    fn verdict() -> Verdict {
-        Verdict {
+    fn verdict() -> StandingDecision {
+        StandingDecision {
             refused: None,
             touch_id: Some(id(1)),
             touched_at: Some(at(1000)),
@@ -212,7 +212,7 @@ mod tests {
     #[test]
     fn of_a_refusal_the_touch_that_was_decided_on_has_its_reason() {
         for reason in Refusal::ALL {
-            let verdict = Verdict { refused: Some(*reason), ..verdict() };
+            let verdict = StandingDecision { refused: Some(*reason), ..verdict() };
             let why = touch(1, 1000, "WINNER").against(&verdict);
             assert!(why.ends_with(sentences::refusal(*reason)), "{why}");
         }
@@ -220,7 +220,7 @@ mod tests {
 
     #[test]
     fn an_unsigned_cookie_says_nothing_of_its_touch() {
-        let verdict = Verdict { touch_id: None, touched_at: None, ..verdict() };
+        let verdict = StandingDecision { touch_id: None, touched_at: None, ..verdict() };
         let why = touch(2, 900, "other").against(&verdict);
         assert!(why.contains("does not say since when"), "{why}");
     }

@@ -1,4 +1,4 @@
-//! One user: who they were, who brought them and why, and all that happened.
+//! One user: who they were, who referred them and why, and everything that happened.
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -9,38 +9,39 @@ use whence_events::{
 };
 
 use super::AuditError;
-use super::attribution::Attribution;
-use super::evidence::Place;
-use super::line::Line;
+use super::attribution::AttributionStory;
+use super::evidence::EventPlace;
+use super::line::EventLine;
 use super::personal::Show;
 use crate::engine::Engine;
 use crate::store::StoreError;
 
-/// A user's story.
+/// The story of a user.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct UserStory {
-    /// Who.
+    /// The user's id.
     pub user_id: UserId,
-    /// When they registered.
+    /// The time at which they registered.
     pub registered_at: Timestamp,
-    /// Their address, as far as it may and can be read.
+    /// Their address, as far as it is shown and can be read.
     pub email: Option<String>,
-    /// When they were erased.
+    /// The time at which they were erased.
     pub erased_at: Option<Timestamp>,
-    /// Whence they came and who brought them.
-    pub attribution: Attribution,
-    /// All that happened, in order.
-    pub timeline: Vec<Line>,
+    /// Where they came from and who referred them.
+    pub attribution: AttributionStory,
+    /// Everything that happened, in order.
+    pub timeline: Vec<EventLine>,
 }
 
 impl UserStory {
-    /// The events that it is told from: what a proof of it has to hold.
+    /// Returns the places of the events that the story is told from: a proof of it has to hold
+    /// these.
     #[must_use]
-    pub fn places(&self) -> Vec<Place> {
-        let told = self.timeline.iter().chain(&self.attribution.later).filter_map(Line::place);
+    pub fn places(&self) -> Vec<EventPlace> {
+        let told = self.timeline.iter().chain(&self.attribution.later).filter_map(EventLine::place);
         let decisions = self.attribution.decisions.iter().filter(|made| made.rules.is_some());
         let rules = decisions.map(|made| (StreamId::Rules(made.decision.rules_digest), 0));
-        // Some of it is in both lists; each is proved once.
+        // Some events are in both lists; each is proved once.
         let mut seen = HashSet::new();
         told.chain(rules).filter(|place| seen.insert(place.clone())).collect()
     }
@@ -53,9 +54,9 @@ impl UserStory {
         let events = engine.stream(&StreamId::User(user_id)).await?;
         let Some(first) = events.first() else { return Err(AuditError::NoSuchUser) };
         let registered_at = first.metadata.occurred_at;
-        let known = Known::of(&events);
+        let known = RelatedStreams::of(&events);
         let touches = touches(engine, &known.touches).await?;
-        let attribution = Attribution::tell(engine, &events, &touches, show).await?;
+        let attribution = AttributionStory::tell(engine, &events, &touches, show).await?;
         let mut told = touches;
         if let Some(email_key) = known.email_key {
             let mailbox = engine.stream(&StreamId::Mailbox(email_key)).await?;
@@ -69,22 +70,22 @@ impl UserStory {
             None => None,
         };
         told.extend(events);
-        let timeline = Line::all(engine, &told, show).await?;
+        let timeline = EventLine::all(engine, &told, show).await?;
         let erased_at = known.erased_at;
         Ok(Self { user_id, registered_at, email, erased_at, attribution, timeline })
     }
 }
 
-/// What a user's stream says about where else to look.
+/// The other streams that a user's stream leads to, and when the user was erased.
 #[derive(Default)]
-struct Known {
+struct RelatedStreams {
     email_key: Option<EmailKey>,
     touches: BTreeSet<TouchId>,
     codes: Vec<ReferralCode>,
     erased_at: Option<Timestamp>,
 }
 
-impl Known {
+impl RelatedStreams {
     fn of(events: &[Recorded]) -> Self {
         let mut known = Self::default();
         for recorded in events {
@@ -104,7 +105,7 @@ impl Known {
     }
 }
 
-/// The touch that an event of a user names.
+/// Returns the touch that an event of a user names.
 fn touch_of(event: &UserEvent) -> Option<TouchId> {
     if let UserEvent::ReferralAttributed(referral) = event {
         return referral.touch_id;
@@ -115,7 +116,7 @@ fn touch_of(event: &UserEvent) -> Option<TouchId> {
     event.snapshot().and_then(|origin| origin.touch_id)
 }
 
-/// Every recorded touch of the visitor who made these.
+/// Returns every recorded touch of the visitor who made these.
 async fn touches(engine: &Engine, named: &BTreeSet<TouchId>) -> Result<Vec<Recorded>, StoreError> {
     let mut touches = vec![];
     for touch in engine.touches_of_visitor(named).await? {
@@ -125,7 +126,8 @@ async fn touches(engine: &Engine, named: &BTreeSet<TouchId>) -> Result<Vec<Recor
     Ok(touches)
 }
 
-/// The part of an address's history in which it was this user's: from the release before to theirs.
+/// Returns the part of an address's history in which it was this user's: from the release before to
+/// theirs.
 fn theirs(mailbox: Vec<Recorded>, user_id: UserId) -> Vec<Recorded> {
     let mut part = vec![];
     let mut claimed = false;

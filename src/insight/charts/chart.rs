@@ -1,4 +1,4 @@
-//! What there is to draw of a table.
+//! The content of a chart: what there is to draw of a table.
 
 use std::collections::BTreeMap;
 
@@ -6,38 +6,38 @@ use whence_projections::report::{Cell, Kind, Table, View};
 
 use super::labels;
 
-/// A picture, whatever it is drawn with.
+/// A chart, independent of what it is drawn with.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Chart {
-    /// How much on each day, or in each week.
-    Columns(Columns),
-    /// How much of each.
-    Bars(Bars),
-    /// A share of each in each week.
-    Heat(Heat),
+    /// Columns show how much there is on each day, or in each week.
+    Columns(ColumnChart),
+    /// Bars show how much there is of each group.
+    Bars(BarChart),
+    /// A heat map shows a share of each cohort in each week.
+    Heat(HeatMap),
 }
 
-/// How much on each day, or in each week; none is left out.
+/// How much there is on each day, or in each week; none is left out.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Columns {
-    /// What is counted.
+pub struct ColumnChart {
+    /// The measure that is counted.
     pub measure: &'static str,
-    /// Days between two columns.
+    /// The number of days between two columns.
     pub step: i32,
-    /// The day of the first column.
+    /// The day of the first column, in days since 1970-01-01.
     pub first: i32,
-    /// The columns.
+    /// The heights of the columns.
     pub values: Vec<f64>,
-    /// How much on no known day.
+    /// How much is on no known day.
     pub unknown: f64,
 }
 
-/// How much of each, in one or several series.
+/// How much there is of each group, in one or several series.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Bars {
-    /// What is measured.
+pub struct BarChart {
+    /// The measures, one for each series.
     pub series: Vec<&'static str>,
-    /// What kind of number that is.
+    /// The kind of number that they are.
     pub kind: Kind,
     /// The groups of bars, one bar for each series.
     pub bars: Vec<Bar>,
@@ -46,33 +46,34 @@ pub struct Bars {
 /// One group of bars.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Bar {
-    /// Of what.
+    /// The name of the group.
     pub label: String,
-    /// One for each series; `None`: not known.
+    /// One value for each series; `None`: not known.
     pub values: Vec<Option<f64>>,
-    /// What is said behind it.
+    /// The text after the first bar.
     pub note: Option<String>,
-    /// Whether it is not of one row with a name: of what is unknown, or of all that did not fit.
+    /// Whether the group is not one row with a name, but what is unknown, or everything that did
+    /// not fit.
     pub aside: bool,
 }
 
-/// A share of each in each week.
+/// A share of each cohort in each week.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Heat {
+pub struct HeatMap {
     /// The cohorts.
-    pub rows: Vec<HeatRow>,
-    /// How many weeks there are.
+    pub rows: Vec<HeatMapRow>,
+    /// The number of weeks.
     pub weeks: usize,
 }
 
-/// A cohort.
+/// A cohort in a heat map.
 #[derive(Clone, Debug, PartialEq)]
-pub struct HeatRow {
-    /// Its week, or what else it is told apart by.
+pub struct HeatMapRow {
+    /// The week of the cohort, and what else distinguishes it.
     pub label: String,
     /// How many accounts it has.
     pub size: f64,
-    /// The share of it in each week; `None`: the week is not yet there.
+    /// The share of the accounts in each week; `None`: that week has not come yet.
     pub shares: Vec<Option<f64>>,
 }
 
@@ -80,32 +81,31 @@ pub struct HeatRow {
 struct Spec {
     series: &'static [&'static str],
     note: Option<&'static str>,
-    /// Whether rows that count nothing are not drawn: every view of stages has many.
-    hides_nothing: bool,
+    /// Whether rows that count nothing are left out: a view of stages has many of them.
+    leaves_out_zeros: bool,
 }
 
 impl Chart {
-    /// The picture of what a view answers, with at most so many groups of bars.
+    /// Returns the chart of a view's answer, with at most `most` groups of bars.
     #[must_use]
     pub fn of(view: View, table: &Table, most: usize) -> Self {
         let spec = spec(view);
-        let place = Places::of(view, table);
+        let places = Places::of(view, table);
         if view == View::Retention {
-            return Self::Heat(heat(table, &place));
+            return Self::Heat(heat(table, &places));
         }
         let by_time = table.columns.first().filter(|first| first.kind == Kind::Day);
         match by_time {
             Some(first) if first.name != "cohort" => Self::Columns(columns(
                 table,
                 spec.series[0],
-                &place,
                 if first.name == "week" { 7 } else { 1 },
             )),
-            Some(_) | None => Self::Bars(bars(table, &spec, &place, most)),
+            Some(_) | None => Self::Bars(bars(table, &spec, &places, most)),
         }
     }
 
-    /// Whether there is nothing to see.
+    /// Returns whether there is nothing to see.
     #[must_use]
     pub fn is_empty(&self) -> bool {
         match self {
@@ -127,12 +127,12 @@ fn spec(view: View) -> Spec {
         View::TimeToSignup => (&["p50", "p90", "p99"], Some("signups")),
         View::Models => (&["first_touch", "last_touch"], None),
     };
-    Spec { series, note, hides_nothing: view == View::Funnel }
+    Spec { series, note, leaves_out_zeros: view == View::Funnel }
 }
 
-/// Where the columns of a table are.
+/// The places of the columns of a table.
 struct Places {
-    /// How many it is grouped by; they come first.
+    /// The number of columns that the table is grouped by; they come first.
     dimensions: usize,
 }
 
@@ -142,14 +142,14 @@ impl Places {
         Self { dimensions: table.columns.len().saturating_sub(measures) }
     }
 
-    /// What a row is told apart by, in words.
+    /// Returns what distinguishes a row, in words.
     fn label(&self, row: &[Cell]) -> String {
         let cells: Vec<_> = row[..self.dimensions].iter().map(labels::cell).collect();
         if cells.is_empty() { "all".to_owned() } else { cells.join(" · ") }
     }
 }
 
-/// Where a measure is. Measures have names of their own.
+/// Returns the place of a measure. Each measure has its own name.
 fn measure(table: &Table, name: &str) -> usize {
     table.columns.iter().rposition(|column| column.name == name).unwrap_or(0)
 }
@@ -163,8 +163,8 @@ fn value(cell: &Cell) -> Option<f64> {
     }
 }
 
-/// Sums over whatever else the table is grouped by.
-fn columns(table: &Table, name: &'static str, _: &Places, step: i32) -> Columns {
+/// Returns the sum for each day, over everything else that the table is grouped by.
+fn columns(table: &Table, name: &'static str, step: i32) -> ColumnChart {
     let at = measure(table, name);
     let mut days = BTreeMap::<i32, f64>::new();
     let mut unknown = 0.0;
@@ -180,10 +180,10 @@ fn columns(table: &Table, name: &'static str, _: &Places, step: i32) -> Columns 
     let last = days.keys().last().copied().unwrap_or(-1);
     let all = (first..=last).step_by(usize::try_from(step).unwrap_or(1));
     let values = all.map(|day| days.get(&day).copied().unwrap_or(0.0)).collect();
-    Columns { measure: name, step, first, values, unknown }
+    ColumnChart { measure: name, step, first, values, unknown }
 }
 
-fn bars(table: &Table, spec: &Spec, places: &Places, most: usize) -> Bars {
+fn bars(table: &Table, spec: &Spec, places: &Places, most: usize) -> BarChart {
     let series: Vec<_> = spec.series.iter().map(|name| measure(table, name)).collect();
     let note = spec.note.map(|name| measure(table, name));
     let kind = table.columns[series[0]].kind;
@@ -196,21 +196,21 @@ fn bars(table: &Table, spec: &Spec, places: &Places, most: usize) -> Bars {
         aside: row[..places.dimensions].contains(&Cell::Unknown),
     };
     let mut bars: Vec<_> = table.rows.iter().map(bar).collect();
-    if spec.hides_nothing {
+    if spec.leaves_out_zeros {
         bars.retain(|bar| bar.values.iter().any(|value| *value != Some(0.0)));
     }
     if bars.len() > most.max(2) {
         let by_time = table.columns[0].kind == Kind::Day;
         bars = with_rest(bars, most.max(2), kind, by_time);
     }
-    Bars { series: spec.series.to_vec(), kind, bars }
+    BarChart { series: spec.series.to_vec(), kind, bars }
 }
 
-/// The first ones, of weeks the last ones, and the unknown ones; and all others in one, which sums up
-/// what can be summed up.
+/// Returns the first groups, of weeks the last ones, and the unknown ones, with all others in one
+/// group, which holds the sum of what can be added.
 fn with_rest(bars: Vec<Bar>, most: usize, kind: Kind, by_time: bool) -> Vec<Bar> {
     let (aside, mut named): (Vec<_>, Vec<_>) = bars.into_iter().partition(|bar| bar.aside);
-    // Many unknown ones, of several dimensions, are told together.
+    // Several unknown groups, of several dimensions, are drawn as one.
     let places = most.saturating_sub(1 + usize::from(!aside.is_empty()));
     let hidden = named.len().saturating_sub(places);
     if by_time && hidden > 0 {
@@ -237,11 +237,12 @@ fn summed(bars: &[Bar], label: String, kind: Kind) -> Bar {
     Bar { label, values, note: None, aside: true }
 }
 
-/// Rows of one cohort follow one another, whatever else it is told apart by.
-fn heat(table: &Table, places: &Places) -> Heat {
+/// Returns the rows of a heat map. The rows of one cohort follow one another, whatever else
+/// distinguishes it.
+fn heat(table: &Table, places: &Places) -> HeatMap {
     let week = table.columns.iter().position(|column| column.name == "weeks_later").unwrap_or(0);
     let (users, rate) = (measure(table, "users"), measure(table, "rate"));
-    let mut rows: Vec<HeatRow> = Vec::new();
+    let mut rows: Vec<HeatMapRow> = Vec::new();
     for row in &table.rows {
         let others = row[..places.dimensions].iter().enumerate().filter(|(at, _)| *at != week);
         let cells: Vec<_> = others.map(|(_, cell)| labels::cell(cell)).collect();
@@ -249,7 +250,7 @@ fn heat(table: &Table, places: &Places) -> Heat {
         let Cell::Count(number) = row[week] else { continue };
         let at = usize::try_from(number).unwrap_or(0);
         let place = rows.iter().position(|known| known.label == label).unwrap_or_else(|| {
-            rows.push(HeatRow { label, size: 0.0, shares: Vec::new() });
+            rows.push(HeatMapRow { label, size: 0.0, shares: Vec::new() });
             rows.len() - 1
         });
         let known = &mut rows[place];
@@ -258,5 +259,5 @@ fn heat(table: &Table, places: &Places) -> Heat {
         known.shares[at] = value(&row[rate]);
     }
     let weeks = rows.iter().map(|row| row.shares.len()).max().unwrap_or(0);
-    Heat { rows, weeks }
+    HeatMap { rows, weeks }
 }

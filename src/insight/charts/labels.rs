@@ -2,10 +2,10 @@
 
 use whence_projections::report::{Cell, Kind};
 
-/// What people read where nothing is known.
+/// The text where nothing is known.
 pub(super) const UNKNOWN: &str = "(unknown)";
 
-/// A number of a kind: `12 345`, `12.3 %`, `3 d 4 h`.
+/// Returns a number of a kind, such as `12 345`, `12.3 %` or `3 d 4 h`.
 pub(super) fn number(kind: Kind, value: f64) -> String {
     match kind {
         Kind::Ratio => format!("{:.1} %", value * 100.0),
@@ -14,8 +14,8 @@ pub(super) fn number(kind: Kind, value: f64) -> String {
     }
 }
 
-/// A cell, as in a table for people. A visitor chose some of these words: none of them may speak to
-/// a terminal.
+/// Returns a cell as in a table for people. A visitor chose some of these words: none of them may
+/// control a terminal.
 pub(super) fn cell(cell: &Cell) -> String {
     match cell {
         Cell::Unknown => UNKNOWN.to_owned(),
@@ -27,10 +27,10 @@ pub(super) fn cell(cell: &Cell) -> String {
     }
 }
 
-/// What stands where there is nothing to count or to divide by.
+/// The text where there is nothing to count or to divide by.
 pub(super) const NOTHING: &str = "–";
 
-/// A cell of a named column. The viral coefficient is a ratio, but no share.
+/// Returns a cell of a named column. The viral coefficient is a ratio, but not a share.
 pub(super) fn named(column: &str, value: &Cell) -> String {
     match value {
         Cell::Ratio(ratio) if column == "k" => format!("{ratio:.2}"),
@@ -43,7 +43,7 @@ pub(super) fn named(column: &str, value: &Cell) -> String {
     }
 }
 
-/// The same with its name: `k 0.35`, `94.0 % of previous`.
+/// Returns the same with its name, such as `k 0.35` or `94.0 % of previous`.
 pub(super) fn with_name(column: &str, value: &Cell) -> String {
     let (said, name) = (named(column, value), column.replace('_', " "));
     match column {
@@ -52,12 +52,12 @@ pub(super) fn with_name(column: &str, value: &Cell) -> String {
     }
 }
 
-/// `2026-03-14`
+/// Returns a day, such as `2026-03-14`.
 pub(super) fn day(day: i32) -> String {
     Cell::Day(day).to_text().unwrap_or_default()
 }
 
-/// Digits in threes, with narrow spaces that do not break.
+/// Returns digits in groups of three, with narrow spaces that do not break.
 fn grouped(digits: &str) -> String {
     let mut text = String::new();
     for (at, digit) in digits.chars().enumerate() {
@@ -69,7 +69,7 @@ fn grouped(digits: &str) -> String {
     text
 }
 
-/// Two units at most.
+/// Returns a length of time in two units at most.
 fn seconds(length: f64) -> String {
     const UNITS: [(&str, f64); 3] = [("d", 86_400.0), ("h", 3_600.0), ("min", 60.0)];
     let Some(at) = UNITS.iter().position(|(_, unit)| length >= *unit) else {
@@ -86,7 +86,8 @@ fn seconds(length: f64) -> String {
     }
 }
 
-/// At most so many characters. Both ends stay: ids are told apart by the last, names by the first.
+/// Returns a text of at most `most` characters. Both ends stay: ids differ at their end, names at
+/// their beginning.
 pub(super) fn shortened(text: &str, most: usize) -> String {
     let letters: Vec<_> = text.chars().collect();
     if letters.len() <= most {
@@ -98,7 +99,7 @@ pub(super) fn shortened(text: &str, most: usize) -> String {
     begin.iter().chain(&['…']).chain(end).collect()
 }
 
-/// A round number at or above a count, to put at the top of an axis; half of it is whole, too.
+/// Returns a round number at or above a count, for the top of an axis; half of it is whole, too.
 pub(super) fn round_up(count: f64) -> f64 {
     if count <= 2.0 {
         return 2.0;

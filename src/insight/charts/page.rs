@@ -7,16 +7,16 @@ use super::chart::Chart;
 use super::labels;
 use super::svg::Drawing;
 
-/// Groups of bars in a chart.
+/// How many groups of bars a chart has at most.
 const BARS: usize = 12;
 
-/// The same where each group has several.
+/// How many groups of bars a chart has at most where each group has several bars.
 const MANY_BARS: usize = 8;
 
-/// Rows of a table, beside those of what is unknown: a page is to be read.
+/// How many rows a table has at most, apart from those of what is unknown: people read the page.
 const ROWS: usize = 500;
 
-/// How accounts are grouped, one picture each, unless a grouping is asked for.
+/// The dimensions that accounts are grouped by, one chart each, unless a grouping is asked for.
 const SIGNUPS_BY: [Dimension; 8] = [
     Dimension::Day,
     Dimension::Channel,
@@ -31,25 +31,25 @@ const SIGNUPS_BY: [Dimension; 8] = [
 /// A view with its answers.
 #[derive(Clone, Debug)]
 pub struct Section {
-    /// Which view.
+    /// The view that answers.
     pub view: View,
-    /// Its answers, each with what tells it apart from the others.
+    /// Its answers, each with a title that distinguishes it.
     pub tables: Vec<(String, Table)>,
 }
 
-/// The answers of views, as they stand on a page.
+/// Returns the answers of views, as they are on a page.
 #[must_use]
-pub fn sections(analytics: &ReportFold, views: &[View], query: &Query) -> Vec<Section> {
+pub fn sections(report_fold: &ReportFold, views: &[View], query: &Query) -> Vec<Section> {
     let section = |view: &View| {
         let view = *view;
         let by_itself = view != View::Signups || query.by.is_some();
         let tables = if by_itself {
-            vec![(view.title().to_owned(), analytics.table(view, query))]
+            vec![(view.title().to_owned(), report_fold.table(view, query))]
         } else {
             let by = |one: Dimension| {
                 let query = Query { by: Some(vec![one]), ..query.clone() };
                 let name = one.name().replace('_', " ");
-                (format!("{} by {name}", view.title()), analytics.table(view, &query))
+                (format!("{} by {name}", view.title()), report_fold.table(view, &query))
             };
             SIGNUPS_BY.map(by).into()
         };
@@ -60,14 +60,14 @@ pub fn sections(analytics: &ReportFold, views: &[View], query: &Query) -> Vec<Se
 
 #[derive(Template)]
 #[template(path = "page.html")]
-struct Page {
+struct ChartPage {
     as_of: String,
     scope: String,
     keys: Vec<Key>,
     sections: Vec<SectionOfPage>,
 }
 
-/// One of the numbers above all.
+/// One of the numbers at the top of the page.
 struct Key {
     name: &'static str,
     shown: String,
@@ -82,11 +82,11 @@ struct SectionOfPage {
 
 struct Figure {
     title: String,
-    /// `None`: there is nothing to draw.
+    /// The chart; `None`: there is nothing to draw.
     drawing: Option<Drawing>,
     columns: Vec<Heading>,
     rows: Vec<Vec<Shown>>,
-    /// How many rows stand only in an export.
+    /// How many rows are left out: an export has them.
     more: usize,
 }
 
@@ -102,14 +102,11 @@ struct Shown {
     class: &'static str,
 }
 
-/// The page. `scope` says what was asked.
-///
-/// # Errors
-/// None that is known; the template's own.
+/// Returns the page; `scope` says what was asked. The error is that of the template.
 pub fn page(sections: &[Section], scope: &str) -> askama::Result<String> {
     let tables = sections.iter().flat_map(|section| &section.tables);
     let as_of = tables.map(|(_, table)| table.as_of).max().unwrap_or(0);
-    let page = Page {
+    let page = ChartPage {
         as_of: labels::cell(&Cell::Count(as_of)),
         scope: scope.to_owned(),
         keys: keys(sections),
@@ -118,7 +115,7 @@ pub fn page(sections: &[Section], scope: &str) -> askama::Result<String> {
     Ok(page.render()? + "\n")
 }
 
-/// The way from landing to attribution, in numbers.
+/// Returns the numbers of the way from landing to attribution.
 fn keys(sections: &[Section]) -> Vec<Key> {
     let funnel = sections.iter().find(|section| section.view == View::Funnel);
     let Some((_, table)) = funnel.and_then(|section| section.tables.first()) else { return vec![] };
@@ -159,7 +156,7 @@ fn figure(title: &str, table: &Table, drawing: Option<Drawing>) -> Figure {
     let heading =
         |(name, kind): (&str, Kind)| Heading { name: name.replace('_', " "), class: class(kind) };
     let columns = table.columns.iter().map(|column| heading((column.name, column.kind)));
-    // What is unknown is never left out.
+    // Rows of what is unknown are never left out.
     let kept =
         table.rows.iter().enumerate().filter(|(at, row)| *at < ROWS || row[0] == Cell::Unknown);
     let row = |row: &Vec<Cell>| -> Vec<Shown> {
@@ -185,7 +182,7 @@ fn shown(cell: &Cell, column: Column) -> Shown {
     Shown { text, exact: exact(cell), class }
 }
 
-/// Of a number, all of its digits.
+/// Returns a number with all of its digits.
 fn exact(cell: &Cell) -> Option<String> {
     match cell {
         Cell::Count(count) => Some(count.to_string()),

@@ -1,34 +1,34 @@
-//! Charts as SVG, measured out here and written by the template beside this file.
+//! Charts as SVG: this file computes the measures, the template chart.html writes them.
 
 use askama::Template;
 use whence_projections::report::Kind;
 
-use super::chart::{Bars, Chart, Columns, Heat};
+use super::chart::{BarChart, Chart, ColumnChart, HeatMap};
 use super::labels::{NOTHING, day, number, round_up, shortened};
 
-/// Width of every chart; a page scales it.
+/// The width of every chart; a page scales it.
 const WIDTH: f64 = 640.0;
 
-/// A chart of columns.
+/// The height of a chart of columns, and the width of its axis.
 const PLOT: f64 = 180.0;
 const AXIS: f64 = 52.0;
 
-/// A bar, and the room between two groups of them.
+/// The height of a bar, and the room between two groups of them.
 const BAR: f64 = 14.0;
 const GAP: f64 = 12.0;
 
-/// Where bars begin, and what is kept free for the numbers behind them.
+/// The place where bars begin, and the room for the numbers and the notes after them.
 const LABELS: f64 = 190.0;
 const NUMBERS: f64 = 70.0;
 const NOTES: f64 = 125.0;
 
-/// Characters of a label, which is as wide as the room in front of the bars.
+/// How many characters of a label fit into the room before the bars.
 const LABEL: usize = 23;
 
-/// A field of a heat map.
+/// The side of a field of a heat map.
 const FIELD: f64 = 22.0;
 
-/// All that the template draws, in units of the view box.
+/// Everything that the template draws, in units of the view box.
 #[derive(Template)]
 #[template(path = "chart.html")]
 pub(super) struct Drawing {
@@ -37,12 +37,12 @@ pub(super) struct Drawing {
     description: String,
     width: f64,
     height: f64,
-    lines: Vec<Line>,
+    lines: Vec<GridLine>,
     shapes: Vec<Shape>,
     texts: Vec<Text>,
 }
 
-struct Line {
+struct GridLine {
     x1: f64,
     y1: f64,
     x2: f64,
@@ -67,7 +67,7 @@ struct Text {
 }
 
 impl Drawing {
-    /// Of a chart. `id` is unique on the page.
+    /// Returns the drawing of a chart; `id` is unique on the page.
     pub(super) fn of(chart: &Chart, id: &str, title: &str) -> Self {
         let mut drawing = Self {
             id: id.to_owned(),
@@ -91,14 +91,14 @@ impl Drawing {
         self.texts.push(Text { x, y, class, says: text.into() });
     }
 
-    fn columns(&mut self, columns: &Columns) {
-        let Columns { measure, step, first, values, unknown } = columns;
+    fn columns(&mut self, columns: &ColumnChart) {
+        let ColumnChart { measure, step, first, values, unknown } = columns;
         let most = values.iter().copied().fold(0.0, f64::max);
         let top = round_up(most);
         let (above, unit) = (14.0, if *step == 7 { "week" } else { "day" });
         for share in [0.0, 0.5, 1.0] {
             let y = above + PLOT * (1.0 - share);
-            self.lines.push(Line { x1: AXIS, y1: y, x2: WIDTH, y2: y });
+            self.lines.push(GridLine { x1: AXIS, y1: y, x2: WIDTH, y2: y });
             self.text(AXIS - 8.0, y + 4.0, "end quiet", number(Kind::Count, top * share));
         }
         let each = (WIDTH - AXIS) / float(values.len().max(1));
@@ -129,8 +129,8 @@ impl Drawing {
         );
     }
 
-    fn bars(&mut self, bars: &Bars) {
-        let Bars { series, kind, bars } = bars;
+    fn bars(&mut self, bars: &BarChart) {
+        let BarChart { series, kind, bars } = bars;
         let values = bars.iter().flat_map(|bar| &bar.values).filter_map(|value| *value);
         let most = values.fold(0.0, f64::max).max(f64::MIN_POSITIVE);
         let noted = bars.iter().any(|bar| bar.note.is_some());
@@ -140,7 +140,7 @@ impl Drawing {
             self.legend(series);
             y += 26.0;
         }
-        self.lines.push(Line { x1: LABELS, y1: y, x2: LABELS, y2: y });
+        self.lines.push(GridLine { x1: LABELS, y1: y, x2: LABELS, y2: y });
         let axis = self.lines.len() - 1;
         for bar in bars {
             let label = shortened(&bar.label, LABEL);
@@ -180,7 +180,7 @@ impl Drawing {
         }
     }
 
-    fn heat(&mut self, heat: &Heat) {
+    fn heat(&mut self, heat: &HeatMap) {
         let begin = 170.0;
         let wide = ((WIDTH - begin) / float(heat.weeks.max(1))).min(44.0);
         let numbers = wide >= 28.0;
@@ -218,7 +218,7 @@ impl Drawing {
     }
 }
 
-/// Where dates stand below so many columns, and how.
+/// Returns the columns that have a date below them, and how it is aligned.
 fn ticks(columns: usize) -> Vec<(usize, &'static str)> {
     match columns {
         0 => vec![],
@@ -228,7 +228,7 @@ fn ticks(columns: usize) -> Vec<(usize, &'static str)> {
     }
 }
 
-/// A share in ten steps; nothing is none of them.
+/// Returns a share as one of ten steps; only nothing is step 0.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "from 0 to 10")]
 fn shade(share: f64) -> usize {
     (share.clamp(0.0, 1.0) * 10.0).ceil() as usize

@@ -1,39 +1,40 @@
-//! Charts in a terminal: blocks of eighths, and colours where somebody sees them.
+//! Charts in a terminal: blocks of eighths, and colours where the terminal has them.
 
 use whence_projections::report::{Kind, Table};
 
-use super::chart::{Bars, Chart, Columns, Heat};
+use super::chart::{BarChart, Chart, ColumnChart, HeatMap};
 use super::labels::{NOTHING, day, number, round_up, shortened};
 
-/// What is drawn on.
+/// The size and the colours of what a chart is drawn on.
 #[derive(Clone, Copy, Debug)]
 pub struct Canvas {
-    /// Characters in a line.
+    /// The number of characters in a line.
     pub width: usize,
     /// Whether colours are wanted.
     pub colours: bool,
 }
 
-/// Lines of a chart of columns.
+/// The number of lines of a chart of columns.
 const HEIGHT: usize = 10;
 
-/// Characters of a label at most.
+/// How many characters a label has at most.
 const LABEL: usize = 38;
 
-/// A column, a bar: full, and each eighth less.
+/// The blocks of a column and of a bar, from nothing to full in eighths.
 const RISING: [char; 9] = [' ', '▁', '▂', '▃', '▄', '▅', '▆', '▇', '█'];
 const GROWING: [char; 9] = [' ', '▏', '▎', '▍', '▌', '▋', '▊', '▉', '█'];
 
-/// Shades of a share, from none to all.
+/// The shades of a share, from none to all.
 const SHADES: [char; 5] = [' ', '░', '▒', '▓', '█'];
 
-/// Colours of the 256 that terminals have: of the series, of shares, and of what stands aside.
+/// The colours, out of the 256 that terminals have: of the series, of shares, and of secondary
+/// text.
 const SERIES: [u8; 3] = [67, 173, 108];
 const SHARES: [u8; 5] = [254, 152, 110, 67, 24];
 const ASIDE: u8 = 245;
 
 impl Canvas {
-    /// Columns of a terminal that does not say how wide it is.
+    /// The number of characters in a line of a terminal that does not say how wide it is.
     pub const DEFAULT_WIDTH: usize = 80;
 
     fn paint(self, colour: u8, text: &str) -> String {
@@ -45,7 +46,7 @@ impl Canvas {
     }
 }
 
-/// The chart, with what it shows above it. No line ends with a space.
+/// Returns the chart, with what it shows above it. No line ends with a space.
 #[must_use]
 pub fn draw(table: &Table, chart: &Chart, canvas: Canvas) -> String {
     let title = format!("{}, as of position {}\n\n", table.title, table.as_of);
@@ -60,12 +61,12 @@ pub fn draw(table: &Table, chart: &Chart, canvas: Canvas) -> String {
     lines.iter().fold(title, |text, line| text + line.trim_end() + "\n")
 }
 
-fn draw_columns(columns: &Columns, canvas: Canvas) -> Vec<String> {
-    let Columns { measure, step, first, values, unknown } = columns;
+fn draw_columns(columns: &ColumnChart, canvas: Canvas) -> Vec<String> {
+    let ColumnChart { measure, step, first, values, unknown } = columns;
     let most = values.iter().copied().fold(0.0, f64::max);
     let axis = number(Kind::Count, round_up(most)).chars().count();
     let room = canvas.width.saturating_sub(axis + 3).max(8);
-    // More days than characters: several of them in one column.
+    // When there are more days than characters, one column stands for several days.
     let each = values.len().div_ceil(room).max(1);
     let summed: Vec<f64> = values.chunks(each).map(|chunk| chunk.iter().sum()).collect();
     let wide = (room / summed.len().max(1)).clamp(1, 6);
@@ -113,7 +114,7 @@ fn draw_columns(columns: &Columns, canvas: Canvas) -> Vec<String> {
     lines
 }
 
-/// What is seen of a column at one level, with a gap beside it where there is room.
+/// Returns what is seen of a column at one level, with a gap after it where there is room.
 fn slice(share: f64, level: usize, wide: usize) -> String {
     let full = eighths(share, HEIGHT);
     let here = full.saturating_sub(level * 8).min(8);
@@ -123,7 +124,7 @@ fn slice(share: f64, level: usize, wide: usize) -> String {
     text
 }
 
-/// A share of so many characters, in eighths; something is never nothing.
+/// Returns a share of a number of characters, in eighths; something is at least one eighth.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "of a few hundred")]
 #[expect(clippy::cast_precision_loss, reason = "of a few hundred")]
 fn eighths(share: f64, characters: usize) -> usize {
@@ -131,8 +132,8 @@ fn eighths(share: f64, characters: usize) -> usize {
     if share > 0.0 { all.max(1) } else { 0 }
 }
 
-fn draw_bars(bars: &Bars, canvas: Canvas) -> Vec<String> {
-    let Bars { series, kind, bars } = bars;
+fn draw_bars(bars: &BarChart, canvas: Canvas) -> Vec<String> {
+    let BarChart { series, kind, bars } = bars;
     let label = bars.iter().map(|bar| bar.label.chars().count()).max().unwrap_or(0);
     let label = label.min(LABEL).min(canvas.width / 2);
     let values = bars.iter().flat_map(|bar| &bar.values);
@@ -162,7 +163,7 @@ fn draw_bars(bars: &Bars, canvas: Canvas) -> Vec<String> {
     lines
 }
 
-/// What stands behind each bar of a group.
+/// Returns the text after each bar of a group.
 fn said(kind: Kind, series: &[&str], bar: &super::chart::Bar) -> Vec<String> {
     let one = |(at, value): (usize, &Option<f64>)| {
         let value = value.map_or_else(|| NOTHING.to_owned(), |value| number(kind, value));
@@ -185,8 +186,8 @@ fn strip(eighths: usize) -> String {
     text
 }
 
-/// As many weeks as fit; the last ones are the ones that are cut off, and that is said.
-fn draw_heat(heat: &Heat, canvas: Canvas) -> Vec<String> {
+/// Draws as many weeks as fit. The last ones are left out, and the chart says so.
+fn draw_heat(heat: &HeatMap, canvas: Canvas) -> Vec<String> {
     const CELL: usize = 5;
     let label = heat.rows.iter().map(|row| row.label.chars().count()).max().unwrap_or(0).min(LABEL);
     let room = canvas.width.saturating_sub(label + 9) / CELL;
@@ -214,7 +215,7 @@ fn draw_heat(heat: &Heat, canvas: Canvas) -> Vec<String> {
     lines
 }
 
-/// A share as a number with a block beside it.
+/// Returns a share as a number with a block after it.
 fn shade(share: f64, canvas: Canvas) -> String {
     let at =
         if share <= 0.0 { 0 } else { 1 + [0.25, 0.5, 0.75].iter().filter(|b| share > **b).count() };

@@ -1,8 +1,8 @@
-//! CSV by RFC 4180: a header, CRLF, quotes where they are needed. What is missing is an empty field, an
-//! empty text is `""`.
+//! CSV by RFC 4180: a header, CRLF, quotes where they are needed. A missing value is an empty
+//! field, an empty text is `""`.
 //!
 //! Values are written as they are. A spreadsheet takes a text that begins with `=` for a formula;
-//! altering it here would make it another text for everybody else.
+//! altering it here would make it another text for all other readers.
 
 use std::borrow::Cow;
 use std::io::{self, Write as _};
@@ -42,7 +42,7 @@ impl CsvWriter {
     }
 }
 
-/// A field that holds this text.
+/// Returns the field that holds a text.
 pub(crate) fn quoted(text: &str) -> Cow<'_, str> {
     if text.is_empty() || text.contains([',', '"', '\r', '\n']) {
         format!("\"{}\"", text.replace('"', "\"\"")).into()

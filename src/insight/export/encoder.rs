@@ -1,4 +1,4 @@
-//! The ways to write an export.
+//! The formats of an export.
 
 use std::io::{self, BufWriter, Write};
 
@@ -9,12 +9,12 @@ use super::parquet::ParquetWriter;
 use super::schema::Field;
 use super::sink::Rows;
 
-/// Bytes gathered before they are written.
-const BUFFER: usize = 256 * 1024;
+/// How many bytes are gathered before they are written.
+const BUFFER_BYTES: usize = 256 * 1024;
 
-/// How an export is written.
+/// The formats of an export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
-pub enum Format {
+pub enum ExportFormat {
     /// One JSON object a line
     Jsonl,
     /// RFC 4180, with a header
@@ -23,8 +23,8 @@ pub enum Format {
     Parquet,
 }
 
-impl Format {
-    /// Whether this program can write it.
+impl ExportFormat {
+    /// Returns whether this program can write the format.
     #[must_use]
     pub fn is_there(self) -> bool {
         match self {
@@ -34,7 +34,7 @@ impl Format {
     }
 }
 
-/// Writes rows in one of the formats.
+/// A writer of rows in one of the formats.
 pub(super) enum Encoder {
     JsonLines(JsonLinesWriter),
     Csv(CsvWriter),
@@ -45,18 +45,20 @@ pub(super) enum Encoder {
 impl Encoder {
     /// Writes what comes before the rows.
     pub(super) fn new(
-        format: Format,
+        format: ExportFormat,
         fields: &[Field],
         out: Box<dyn Write + Send>,
     ) -> io::Result<Self> {
-        let out = BufWriter::with_capacity(BUFFER, out);
+        let out = BufWriter::with_capacity(BUFFER_BYTES, out);
         match format {
-            Format::Jsonl => Ok(Self::JsonLines(JsonLinesWriter::new(fields, out))),
-            Format::Csv => CsvWriter::new(fields, out).map(Self::Csv),
+            ExportFormat::Jsonl => Ok(Self::JsonLines(JsonLinesWriter::new(fields, out))),
+            ExportFormat::Csv => CsvWriter::new(fields, out).map(Self::Csv),
             #[cfg(feature = "parquet")]
-            Format::Parquet => ParquetWriter::new(fields, out).map(Box::new).map(Self::Parquet),
+            ExportFormat::Parquet => {
+                ParquetWriter::new(fields, out).map(Box::new).map(Self::Parquet)
+            }
             #[cfg(not(feature = "parquet"))]
-            Format::Parquet => Err(io::ErrorKind::Unsupported.into()),
+            ExportFormat::Parquet => Err(io::ErrorKind::Unsupported.into()),
         }
     }
 
@@ -69,7 +71,7 @@ impl Encoder {
         }
     }
 
-    /// Writes what comes behind the rows, and waits until nothing is left in memory.
+    /// Writes what comes after the rows, and waits until nothing is left in memory.
     pub(super) fn finish(self) -> io::Result<()> {
         match self {
             Self::JsonLines(writer) => writer.finish(),

@@ -1,4 +1,4 @@
-//! What an event is in an export: the columns, and the value of each.
+//! Events as rows of an export: the columns, and the value of each.
 
 use std::fmt::Display;
 
@@ -10,7 +10,7 @@ use whence_events::{
 
 use super::schema::{Field, FieldKind, Value};
 
-/// The columns of an export of events. Others may come behind them; these stay as they are.
+/// The columns of an export of events. Others may be added after them; these stay as they are.
 pub const EVENT_FIELDS: [Field; 15] = {
     let mut fields = [COLUMNS[0].field; 15];
     let mut at = 1;
@@ -24,7 +24,7 @@ pub const EVENT_FIELDS: [Field; 15] = {
 /// An event that is exported.
 pub(super) struct Row {
     pub(super) event: Recorded,
-    /// Its personal fields in clear, an object.
+    /// Its personal fields in clear, as a JSON object.
     pub(super) personal: Option<String>,
 }
 
@@ -75,8 +75,8 @@ const fn json(name: &'static str) -> Field {
 }
 
 impl Row {
-    /// Whether every value can be written. What this version knows was read as JSON already; what a
-    /// newer one or somebody else wrote need not be any.
+    /// Refuses a row of which not every value can be written. What this version knows was read as
+    /// JSON already; what a newer version or another program wrote need not be JSON.
     pub(super) fn check(&self) -> anyhow::Result<()> {
         let Recorded { position, version, event, .. } = &self.event;
         let says = || format!("the event at position {position}");
@@ -93,13 +93,13 @@ impl Row {
         Ok(())
     }
 
-    /// The stored bytes, which are JSON.
+    /// Returns the stored bytes, which are JSON.
     fn data(&self) -> Option<&str> {
         std::str::from_utf8(&self.event.data).ok()
     }
 }
 
-/// Of a number that was checked.
+/// Returns the value of a number that [`Row::check`] has checked.
 fn whole(number: u64) -> Value<'static> {
     i64::try_from(number).map_or(Value::Missing, Value::Integer)
 }
@@ -123,7 +123,7 @@ fn family(stream: &StreamId) -> &'static str {
     }
 }
 
-/// The account whose stream it is, or that a mailbox or a name was given to.
+/// Returns the account whose stream it is, or that a mailbox or a name was given to.
 fn user_id(event: &Recorded) -> Option<UserId> {
     if let StreamId::User(id) = event.stream {
         return Some(id);
@@ -141,7 +141,8 @@ fn user_id(event: &Recorded) -> Option<UserId> {
     }
 }
 
-/// The landing that it is, or that an account's origin or referrer was taken from.
+/// Returns the landing that it is, or that the snapshot or the referrer of an account was taken
+/// from.
 fn touch_id(event: &Recorded) -> Option<TouchId> {
     if let StreamId::Touch(id) = event.stream {
         return Some(id);

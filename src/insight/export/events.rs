@@ -1,4 +1,4 @@
-//! Events on their way out: one side reads ahead, the other encodes.
+//! The export of events: one side reads ahead, the other encodes.
 
 use std::io::Write;
 use std::sync::Arc;
@@ -8,54 +8,52 @@ use serde_json::{Map, Value as Json};
 use tokio::sync::{mpsc, oneshot};
 use whence_events::{Position, Recorded};
 
-use super::encoder::{Encoder, Format};
+use super::encoder::{Encoder, ExportFormat};
 use super::event_row::{COLUMNS, EVENT_FIELDS, Row};
 use super::sink::Rows;
 use crate::engine::vault::Vault;
 use crate::store::EventStore;
 
-/// Events in a page: a few megabytes at most.
-const PAGE: usize = 4096;
+/// How many events are in a page: a few megabytes at most.
+const EVENTS_PER_PAGE: usize = 4096;
 
-/// Pages that were read ahead of the one that is encoded.
-const AHEAD: usize = 2;
+/// How many pages are read ahead of the one that is encoded.
+const PAGES_AHEAD: usize = 2;
 
-/// Which events: those from one position up to another, both included.
+/// The positions of the events that are exported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Range {
+pub struct PositionRange {
     /// The first position.
     pub from: Position,
-    /// The last one.
+    /// The last position, which is included.
     pub to: Position,
 }
 
 /// What was exported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Exported {
-    /// How many events.
+    /// How many events were exported.
     pub events: u64,
-    /// Position of the last one.
+    /// The position of the last one.
     pub last: Option<Position>,
 }
 
 /// Writes the events of a range to `out`. With a vault, personal fields are opened.
 ///
-/// Reading and encoding run beside each other, some pages apart: the memory this takes does not
-/// depend on how many events there are.
-///
-/// # Errors
-/// When the log cannot be read, or `out` not be written: the cause is then an [`std::io::Error`].
+/// Reading and encoding run at the same time, some pages apart: the memory this takes does not
+/// depend on how many events there are. When `out` cannot be written, the cause of the error is an
+/// [`std::io::Error`].
 pub async fn export_events(
     store: Arc<dyn EventStore>,
     vault: Option<Vault>,
-    range: Range,
-    format: Format,
+    range: PositionRange,
+    format: ExportFormat,
     out: Box<dyn Write + Send>,
 ) -> anyhow::Result<Exported> {
-    let (pages, incoming) = mpsc::channel(AHEAD);
+    let (pages, incoming) = mpsc::channel(PAGES_AHEAD);
     let (done, encoded) = oneshot::channel();
-    // A thread of its own, which nobody waits for when the export is stopped: it may be stuck in a
-    // pipe that nobody reads.
+    // The encoder has its own thread, which is not waited for when the export is stopped: it may be
+    // stuck in a pipe that nobody reads from.
     std::thread::spawn(move || done.send(encode(incoming, format, out)));
     let read = read(&*store, vault.as_ref(), range, pages).await;
     let encoded = encoded.await.context("the export broke off")?;
@@ -63,33 +61,33 @@ pub async fn export_events(
     encoded.map(|()| exported)
 }
 
-/// What the reading side hands over.
-enum Page {
+/// A message of the reading side to the encoder.
+enum RowMessage {
     Rows(Vec<Row>),
-    /// All were handed over: without it, nothing is rounded off.
+    /// Everything was handed over: without this message, the file is not completed.
     End,
 }
 
-/// Reads the pages, until nobody wants them any more: the other side says why then.
+/// Reads the pages, until the encoder takes no more of them: it says why then.
 async fn read(
     store: &dyn EventStore,
     vault: Option<&Vault>,
-    range: Range,
-    pages: mpsc::Sender<Page>,
+    range: PositionRange,
+    pages: mpsc::Sender<RowMessage>,
 ) -> anyhow::Result<Exported> {
     let mut exported = Exported { events: 0, last: None };
     let mut after = range.from.saturating_sub(1);
     while after < range.to {
-        let mut events = store.read_all(after, PAGE).await.context(super::UNREADABLE)?;
+        let mut events = store.read_all(after, EVENTS_PER_PAGE).await.context(super::UNREADABLE)?;
         events.retain(|event| event.position <= range.to);
         let Some(last) = events.last() else { break };
         after = last.position;
         exported = Exported { events: exported.events + events.len() as u64, last: Some(after) };
-        if pages.send(Page::Rows(rows(events, vault).await?)).await.is_err() {
+        if pages.send(RowMessage::Rows(rows(events, vault).await?)).await.is_err() {
             return Ok(exported);
         }
     }
-    let _ = pages.send(Page::End).await;
+    let _ = pages.send(RowMessage::End).await;
     Ok(exported)
 }
 
@@ -105,8 +103,8 @@ async fn rows(events: Vec<Recorded>, vault: Option<&Vault>) -> anyhow::Result<Ve
     Ok(rows)
 }
 
-/// The personal fields of an event in clear: an object, `null` for what is erased. `None`: it has no
-/// such fields.
+/// Returns the personal fields of an event in clear, as an object with `null` for what is erased;
+/// `None`: it has no such fields.
 async fn personal(vault: &Vault, recorded: &Recorded) -> anyhow::Result<Option<String>> {
     let mut event = recorded.event.clone();
     vault.open_event(&recorded.stream, recorded.version, &mut event).await?;
@@ -118,19 +116,19 @@ async fn personal(vault: &Vault, recorded: &Recorded) -> anyhow::Result<Option<S
 }
 
 fn encode(
-    mut pages: mpsc::Receiver<Page>,
-    format: Format,
+    mut pages: mpsc::Receiver<RowMessage>,
+    format: ExportFormat,
     out: Box<dyn Write + Send>,
 ) -> anyhow::Result<()> {
     let mut encoder = Encoder::new(format, &EVENT_FIELDS, out)?;
     loop {
         match pages.blocking_recv() {
-            Some(Page::Rows(rows)) => {
+            Some(RowMessage::Rows(rows)) => {
                 rows.iter().try_for_each(Row::check)?;
                 let value = |row: usize, column: usize| (COLUMNS[column].value)(&rows[row]);
                 encoder.write(&Rows { number: rows.len(), value: &value })?;
             }
-            Some(Page::End) => return Ok(encoder.finish()?),
+            Some(RowMessage::End) => return Ok(encoder.finish()?),
             None => return Ok(()),
         }
     }

@@ -6,7 +6,7 @@ use super::schema::{Field, Value};
 use super::sink::{Rows, Sink};
 
 pub(super) struct JsonLinesWriter {
-    /// What comes before each value: the comma and the key.
+    /// The text before each value: the comma and the key.
     keys: Vec<String>,
     out: Sink,
 }
@@ -41,7 +41,7 @@ fn write_value(out: &mut Sink, value: &Value<'_>) -> io::Result<()> {
         Value::Number(number) => Ok(serde_json::to_writer(out, number)?),
         Value::Text(text) => Ok(serde_json::to_writer(out, text)?),
         Value::Json(text) if text.contains(['\n', '\r']) => {
-            // Line breaks stand between tokens only: in a JSON string they are escaped. A line
+            // Line breaks are between tokens only, as they are escaped in a JSON string. A line
             // holds one object, so they become other white space.
             out.write_all(text.replace(['\n', '\r'], " ").as_bytes())
         }

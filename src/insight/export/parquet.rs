@@ -17,8 +17,8 @@ use parquet::schema::types::ColumnPath;
 use super::schema::{Field, FieldKind, Value};
 use super::sink::{Rows, Sink};
 
-/// Rows of a group: some ten megabytes, which is what stays in memory until the group is written.
-const ROW_GROUP: usize = 100_000;
+/// How many rows a group has: some ten megabytes, which stay in memory until the group is written.
+const ROW_GROUP_ROWS: usize = 100_000;
 
 pub(super) struct ParquetWriter {
     fields: Vec<Field>,
@@ -49,14 +49,14 @@ impl ParquetWriter {
     }
 }
 
-/// Dictionaries where they pay, and bounds of each group where somebody may look for them: not of
-/// whole JSON texts.
+/// Returns the settings of the writer: dictionaries where they pay, and bounds of each group for
+/// columns that a reader may filter by, which whole JSON texts are not.
 fn properties(fields: &[Field]) -> WriterProperties {
     let mut properties = WriterProperties::builder()
         .set_compression(Compression::SNAPPY)
         .set_dictionary_enabled(false)
         .set_statistics_enabled(EnabledStatistics::Chunk)
-        .set_max_row_group_row_count(Some(ROW_GROUP));
+        .set_max_row_group_row_count(Some(ROW_GROUP_ROWS));
     for field in fields {
         let path = || ColumnPath::from(field.name);
         if field.repetitive {
@@ -79,7 +79,7 @@ fn data_type(kind: FieldKind) -> DataType {
     }
 }
 
-/// One column of all rows. A value of another kind than its field's counts as missing.
+/// Returns one column of all rows. A value of another kind than its field's counts as missing.
 fn array(kind: FieldKind, column: usize, rows: &Rows<'_, '_>) -> ArrayRef {
     let values = (0..rows.number).map(|row| (rows.value)(row, column));
     match kind {
@@ -96,7 +96,7 @@ fn array(kind: FieldKind, column: usize, rows: &Rows<'_, '_>) -> ArrayRef {
     }
 }
 
-/// The error of the file behind it, where it is one.
+/// Returns the error of the file that is the cause, where there is one.
 fn io_error(error: ParquetError) -> io::Error {
     if let ParquetError::External(cause) = error {
         return cause.downcast::<io::Error>().map_or_else(io::Error::other, |error| *error);

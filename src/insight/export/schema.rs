@@ -1,4 +1,4 @@
-//! What an export is made of: fields with names and types, and the values in them.
+//! The schema of an export: fields with names and types, and the values in them.
 
 use std::borrow::Cow;
 
@@ -7,22 +7,22 @@ use whence_events::Timestamp;
 /// A column of an export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Field {
-    /// Its name.
+    /// The name of the column.
     pub name: &'static str,
-    /// What it holds.
+    /// The kind of values that it holds.
     pub kind: FieldKind,
     /// Whether a value may be missing.
     pub optional: bool,
-    /// Whether the same few values come again and again.
+    /// Whether the same few values occur many times.
     pub repetitive: bool,
 }
 
-/// What a column holds.
+/// The kinds of values that a column holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FieldKind {
     /// A whole number; 64 bits with a sign in Parquet, because Spark knows no others.
     Integer,
-    /// A number.
+    /// A number with a fraction.
     Number,
     /// A text.
     Text,
@@ -37,36 +37,36 @@ pub enum FieldKind {
 /// One value of an export.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Value<'a> {
-    /// Nothing.
+    /// A missing value.
     Missing,
-    /// Of an integer field.
+    /// A value of an integer field.
     Integer(i64),
-    /// Of a number field.
+    /// A value of a number field.
     Number(f64),
-    /// Of a text field.
+    /// A value of a text field.
     Text(Cow<'a, str>),
-    /// Of a JSON field.
+    /// A value of a JSON field.
     Json(&'a str),
-    /// Of a time field.
+    /// A value of a time field.
     Time(Timestamp),
-    /// Of a day field: days since 1970-01-01.
+    /// A value of a day field, in days since 1970-01-01.
     Day(i32),
 }
 
 impl Field {
-    /// A column that has a value in every row.
+    /// Returns a column that has a value in every row.
     #[must_use]
     pub const fn new(name: &'static str, kind: FieldKind) -> Self {
         Self { name, kind, optional: false, repetitive: false }
     }
 
-    /// The same, where values may be missing.
+    /// Returns the same column, where values may be missing.
     #[must_use]
     pub const fn optional(self) -> Self {
         Self { optional: true, ..self }
     }
 
-    /// The same, where values come again and again.
+    /// Returns the same column, where the same few values occur many times.
     #[must_use]
     pub const fn repetitive(self) -> Self {
         Self { repetitive: true, ..self }
@@ -103,7 +103,7 @@ impl<'a> Value<'a> {
 }
 
 impl Value<'_> {
-    /// For a file of text; `None`: nothing.
+    /// Returns the value as text; `None`: it is missing.
     pub(super) fn to_text(&self) -> Option<Cow<'_, str>> {
         Some(match self {
             Self::Missing => return None,
@@ -117,7 +117,7 @@ impl Value<'_> {
     }
 }
 
-/// `2026-03-14`
+/// Returns a day, such as `2026-03-14`.
 fn day_text(day: i32) -> String {
     chrono::NaiveDate::from_epoch_days(day).unwrap_or_default().to_string()
 }

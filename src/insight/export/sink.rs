@@ -1,4 +1,4 @@
-//! Rows of values, and where encoded bytes go.
+//! The rows that are encoded, and the writer that encoded bytes go to.
 
 use std::io::{BufWriter, Write};
 
@@ -10,5 +10,5 @@ pub(super) struct Rows<'a, 'v> {
     pub(super) value: &'a dyn Fn(usize, usize) -> Value<'v>,
 }
 
-/// Where encoded bytes go.
+/// The writer that encoded bytes go to.
 pub(super) type Sink = BufWriter<Box<dyn Write + Send>>;

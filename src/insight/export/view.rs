@@ -1,18 +1,18 @@
-//! What a view answers, as rows of an export.
+//! The answer of a view as rows of an export.
 
 use std::io::{self, Write};
 
 use whence_projections::report::{Cell, Column, Kind, Table};
 
-use super::encoder::{Encoder, Format};
+use super::encoder::{Encoder, ExportFormat};
 use super::schema::{Field, FieldKind, Value};
 use super::sink::Rows;
 
-/// The columns of a view's answer, in its order.
+/// Returns the columns of a view's answer, in its order.
 #[must_use]
 pub fn fields_of(columns: &[Column]) -> Vec<Field> {
     let field = |column: &Column| {
-        // Anything can be unknown.
+        // Every value can be unknown.
         let field = Field::new(column.name, kind(column.kind)).optional();
         if column.kind == Kind::Text { field.repetitive() } else { field }
     };
@@ -20,10 +20,11 @@ pub fn fields_of(columns: &[Column]) -> Vec<Field> {
 }
 
 /// Writes the answer of a view to `out`.
-///
-/// # Errors
-/// When `out` cannot be written.
-pub fn export_table(table: &Table, format: Format, out: Box<dyn Write + Send>) -> io::Result<()> {
+pub fn export_table(
+    table: &Table,
+    format: ExportFormat,
+    out: Box<dyn Write + Send>,
+) -> io::Result<()> {
     let mut encoder = Encoder::new(format, &fields_of(&table.columns), out)?;
     let cell = |row: usize, column: usize| value(&table.rows[row][column]);
     encoder.write(&Rows { number: table.rows.len(), value: &cell })?;

@@ -4,13 +4,13 @@ use whence_projections::report::{Cell, Column, Kind, Table};
 
 use crate::insight::export::quoted;
 
-/// What people read where nothing is known.
+/// The text where nothing is known.
 const UNKNOWN: &str = "(unknown)";
 
-/// What they read where there is nothing to divide by, or nothing to measure.
+/// The text where there is nothing to divide by, or nothing to measure.
 const NOTHING: &str = "-";
 
-/// For people: aligned, with what it is and how far it goes.
+/// Returns a table for people: aligned, with its title and the position up to which it counts.
 #[must_use]
 pub fn as_text(table: &Table) -> String {
     let header: Vec<String> = table.columns.iter().map(|column| column.name.to_owned()).collect();
@@ -38,7 +38,8 @@ fn line(row: &[String], columns: &[Column], widths: &[usize]) -> String {
     format!("{}\n", line.trim_end())
 }
 
-/// A visitor chose some of these words: none of them may speak to the terminal.
+/// Returns a cell for people. A visitor chose some of these words: none of them may control the
+/// terminal.
 fn shown((cell, column): (&Cell, &Column)) -> String {
     let unknown = match column.kind {
         Kind::Text | Kind::Day | Kind::Count => UNKNOWN,
@@ -48,7 +49,8 @@ fn shown((cell, column): (&Cell, &Column)) -> String {
     text.replace(char::is_control, "\u{fffd}")
 }
 
-/// RFC 4180 with a header. A field that is empty is unknown, and `""` an empty text.
+/// Returns a table as CSV by RFC 4180, with a header. An empty field is unknown, and `""` an empty
+/// text.
 #[must_use]
 pub fn as_csv(table: &Table) -> String {
     let header: Vec<_> = table.columns.iter().map(|column| column.name).collect();

@@ -1,34 +1,35 @@
-//! What became of the events that a tree was made of: two lists of hashes held against each other.
+//! The difference between the events that a tree was made of and those of the log: two lists of
+//! hashes are compared.
 
 use std::collections::{HashMap, VecDeque};
 
 use whence_events::{Hash, Position};
 
-/// How far is looked for a place from which on both are the same again.
+/// How far the comparison looks for a place from which on both lists are the same again.
 pub(super) const WINDOW: usize = 1 << 16;
 
-/// Differences that are told; what comes behind is not looked at.
-const MOST: usize = 1000;
+/// How many differences are reported; what comes after them is not examined.
+const MAX_DIFFERENCES: usize = 1000;
 
-/// What is not as it was. A number is the place of an event in the log, from 1.
+/// A difference between tree and log. A number is the place of an event in the log, from 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Difference {
     /// The event has other bytes.
     Altered { number: u64, position: Position },
-    /// The event is gone; the one before it stands at `after`.
+    /// The event is gone; the one before it is at `after`.
     Missing { number: u64, after: Position },
-    /// Before what was the event `number`, there is one that was not.
+    /// Before the event that was `number`, there is one that was not in the log.
     Inserted { number: u64, position: Position },
-    /// The event stands elsewhere.
+    /// The event is at another place.
     Moved { number: u64, position: Position },
-    /// From this event on to the end all are gone.
+    /// All events from this one on are gone.
     Cut { number: u64, after: Position },
-    /// From this event on nothing is found again, or there is too much to tell.
+    /// From this event on nothing is found again, or there are too many differences.
     Lost { number: u64, position: Position },
 }
 
 impl Difference {
-    /// The event of the tree that it is about.
+    /// Returns the number of the event of the tree that the difference is about.
     pub(super) fn number(self) -> u64 {
         match self {
             Self::Altered { number, .. }
@@ -41,24 +42,24 @@ impl Difference {
     }
 }
 
-/// One place where the lists differ, before it is known what stands elsewhere.
-enum Place {
+/// A place where the lists differ, before it is known what is at other places.
+enum Divergence {
     Changed { number: u64, was: Hash, position: Position, is: Hash },
     Gone { number: u64, was: Hash, after: Position },
     New { number: u64, position: Position, is: Hash },
     Rest(Difference),
 }
 
-/// Compares what the tree holds with what the log holds, in one pass and bounded memory.
+/// A comparison of the tree with the log, in one pass and bounded memory.
 pub(super) struct Diff {
-    /// What is still to be found in the log; the first of them is the event `number`.
+    /// The hashes that are still to be found in the log; the first is that of the event `number`.
     expected: VecDeque<Hash>,
     number: u64,
-    /// What is still to be found in the tree.
+    /// The hashes that are still to be found in the tree.
     actual: VecDeque<(Position, Hash)>,
-    /// Position of the last event that was compared.
+    /// The position of the last event that was compared.
     after: Position,
-    places: Vec<Place>,
+    places: Vec<Divergence>,
     over: bool,
 }
 
@@ -74,27 +75,28 @@ impl Diff {
         }
     }
 
-    /// Whether it can go on only with more of the tree, if there is more. Where the log ends, it is to
-    /// be known whether the tree does.
+    /// Returns whether the comparison needs more of the tree to continue, if there is more. Where
+    /// the log ends, it has to learn whether the tree does.
     pub(super) fn wants_more_of_the_tree(&self, log_ends: bool) -> bool {
         let least = self.actual.len().max(usize::from(log_ends));
         let wanted = if self.is_stuck() { WINDOW } else { least };
         !self.over && self.expected.len() < wanted
     }
 
-    /// More of the tree.
+    /// Adds more of the tree.
     pub(super) fn expect(&mut self, hashes: impl IntoIterator<Item = Hash>) {
         self.expected.extend(hashes);
     }
 
-    /// More of the log.
+    /// Adds one event of the log.
     pub(super) fn see(&mut self, position: Position, hash: Hash) {
         if !self.over {
             self.actual.push_back((position, hash));
         }
     }
 
-    /// Compares as far as is possible now; `tree_ends` and `log_ends` when there is no more of it.
+    /// Compares as far as is possible now; `tree_ends` and `log_ends` say that there is no more of
+    /// it.
     pub(super) fn go_on(&mut self, tree_ends: bool, log_ends: bool) {
         while !self.over && !self.expected.is_empty() && !self.actual.is_empty() {
             if !self.is_stuck() {
@@ -109,7 +111,7 @@ impl Diff {
             self.find_again(tree_ends && log_ends);
         }
         if tree_ends && self.expected.is_empty() {
-            // The tree is not as far as the log.
+            // The tree covers less than the log.
             self.actual.clear();
         }
         if log_ends && !self.over && !self.expected.is_empty() {
@@ -131,7 +133,7 @@ impl Diff {
         self.after = self.actual.pop_front().map_or(self.after, |(position, _)| position);
     }
 
-    /// Steps over what differs, as little of it as can be.
+    /// Steps over what differs, as little of it as possible.
     fn find_again(&mut self, to_the_end: bool) {
         let mut places = HashMap::with_capacity(self.expected.len().min(WINDOW));
         for (place, hash) in self.expected.iter().take(WINDOW).enumerate() {
@@ -146,12 +148,13 @@ impl Diff {
             None if to_the_end => self.step_over(self.expected.len(), self.actual.len()),
             None => self.give_up(Difference::Lost { number: self.number, position }),
         }
-        if self.places.len() >= MOST {
+        if self.places.len() >= MAX_DIFFERENCES {
             self.give_up(Difference::Lost { number: self.number, position });
         }
     }
 
-    /// So many of the tree were replaced by so many of the log.
+    /// Notes that the next `expected` events of the tree were replaced by the next `actual` ones of
+    /// the log.
     fn step_over(&mut self, expected: usize, actual: usize) {
         let gone: Vec<_> = self.expected.drain(..expected).collect();
         let new: Vec<_> = self.actual.drain(..actual).collect();
@@ -159,10 +162,12 @@ impl Diff {
             let number = self.number;
             let place = match (gone.get(step), new.get(step)) {
                 (Some(was), Some((position, is))) => {
-                    Place::Changed { number, was: *was, position: *position, is: *is }
+                    Divergence::Changed { number, was: *was, position: *position, is: *is }
                 }
-                (Some(was), None) => Place::Gone { number, was: *was, after: self.after },
-                (None, Some((position, is))) => Place::New { number, position: *position, is: *is },
+                (Some(was), None) => Divergence::Gone { number, was: *was, after: self.after },
+                (None, Some((position, is))) => {
+                    Divergence::New { number, position: *position, is: *is }
+                }
                 (None, None) => return,
             };
             self.number += u64::from(step < expected);
@@ -172,21 +177,25 @@ impl Diff {
     }
 
     fn give_up(&mut self, last: Difference) {
-        self.places.push(Place::Rest(last));
+        self.places.push(Divergence::Rest(last));
         self.expected.clear();
         self.actual.clear();
         self.over = true;
     }
 
-    /// What differs: what is gone at one place and new at another was moved.
+    /// Returns the differences: an event that is gone at one place and new at another was moved.
     pub(super) fn differences(self) -> Vec<Difference> {
         let mut gone = HashMap::new();
         let mut new = HashMap::new();
         for place in &self.places {
-            if let Place::Changed { number, was, .. } | Place::Gone { number, was, .. } = place {
+            if let Divergence::Changed { number, was, .. } | Divergence::Gone { number, was, .. } =
+                place
+            {
                 gone.insert(*was, *number);
             }
-            if let Place::Changed { position, is, .. } | Place::New { position, is, .. } = place {
+            if let Divergence::Changed { position, is, .. } | Divergence::New { position, is, .. } =
+                place
+            {
                 new.insert(*is, *position);
             }
         }
@@ -194,16 +203,16 @@ impl Diff {
         let mut told = Vec::new();
         for place in &self.places {
             match *place {
-                Place::Rest(difference) => told.push(difference),
-                Place::Gone { number, was, after } => told.push(match moved_to(&was) {
+                Divergence::Rest(difference) => told.push(difference),
+                Divergence::Gone { number, was, after } => told.push(match moved_to(&was) {
                     Some(position) => Difference::Moved { number, position },
                     None => Difference::Missing { number, after },
                 }),
-                Place::New { is, .. } if gone.contains_key(&is) => {}
-                Place::New { number, position, .. } => {
+                Divergence::New { is, .. } if gone.contains_key(&is) => {}
+                Divergence::New { number, position, .. } => {
                     told.push(Difference::Inserted { number, position });
                 }
-                Place::Changed { number, was, position, is } => {
+                Divergence::Changed { number, was, position, is } => {
                     match (moved_to(&was), gone.contains_key(&is)) {
                         (Some(position), true) => told.push(Difference::Moved { number, position }),
                         (Some(elsewhere), false) => {
@@ -230,7 +239,8 @@ mod tests {
         Hash([n; 32])
     }
 
-    /// What is told when the tree was made of `was`, and the log holds `is` now, at positions 10, 20, ..
+    /// Returns the differences when the tree was made of `was`, and the log holds `is` now, at
+    /// positions 10, 20, ..
     fn differences(was: &[u8], is: &[u8]) -> Vec<Difference> {
         let mut diff = Diff::new();
         diff.expect(was.iter().copied().map(hash));

@@ -1,4 +1,4 @@
-//! What was found, in plain words.
+//! The findings of a verification, in plain words.
 
 use std::fmt;
 use std::sync::Arc;
@@ -10,10 +10,10 @@ use whence_events::{Leaf, Position};
 use whence_projections::ReadDb;
 
 use super::diff::Difference as D;
-use super::{Outcome, Signed};
+use super::{CheckpointFile, VerifyOutcome};
 use crate::store::EventStore;
 
-/// Sentences, one a finding.
+/// The findings, one sentence each.
 #[derive(Default)]
 pub(super) struct VerifyFindings(Vec<String>);
 
@@ -26,13 +26,13 @@ impl VerifyFindings {
         self.0.is_empty()
     }
 
-    /// All that an outcome shows.
+    /// Adds everything that the outcome shows.
     pub(super) async fn add_all(
         &mut self,
         log: &Arc<dyn EventStore>,
-        reads: &ReadDb,
-        outcome: &Outcome,
-        signed: &[Signed],
+        read_db: &ReadDb,
+        outcome: &VerifyOutcome,
+        signed: &[CheckpointFile],
     ) -> anyhow::Result<()> {
         let before = self.0.len();
         // Up to here the log is as it was signed, whatever the tree says.
@@ -46,7 +46,7 @@ impl VerifyFindings {
                     difference.number()
                 ));
             } else {
-                self.add(told(log, outcome, *difference).await?);
+                self.add(describe_difference(log, outcome, *difference).await?);
             }
         }
         if let Some((number, position)) = outcome.gap {
@@ -54,7 +54,7 @@ impl VerifyFindings {
         }
         self.add_checkpoints(outcome, signed, good);
         if self.0.len() > before {
-            self.add_witness(reads, outcome, signed).await?;
+            self.add_witness(read_db, outcome, signed).await?;
         }
         Ok(())
     }
@@ -67,9 +67,11 @@ impl VerifyFindings {
         self.add(format!("missing: nothing stands at {gone} of the log"));
     }
 
-    /// The checkpoints that the log does not agree with.
-    fn add_checkpoints(&mut self, outcome: &Outcome, signed: &[Signed], good: u64) {
-        for Signed { path, checkpoint } in signed.iter().filter(|signed| !agrees(outcome, signed)) {
+    /// Adds the checkpoints that the log does not agree with.
+    fn add_checkpoints(&mut self, outcome: &VerifyOutcome, signed: &[CheckpointFile], good: u64) {
+        for CheckpointFile { path, checkpoint } in
+            signed.iter().filter(|signed| !agrees(outcome, signed))
+        {
             let (size, path) = (checkpoint.size, path.display());
             let Some((_, last)) = outcome.roots.get(&size) else {
                 self.add(format!(
@@ -88,18 +90,18 @@ impl VerifyFindings {
         }
     }
 
-    /// Whether what the tree says is to be believed.
+    /// Adds whether the tree is to be believed.
     async fn add_witness(
         &mut self,
-        reads: &ReadDb,
-        outcome: &Outcome,
-        signed: &[Signed],
+        read_db: &ReadDb,
+        outcome: &VerifyOutcome,
+        signed: &[CheckpointFile],
     ) -> anyhow::Result<()> {
         let mut believed = None;
-        for Signed { checkpoint, .. } in
+        for CheckpointFile { checkpoint, .. } in
             signed.iter().filter(|s| s.checkpoint.size <= outcome.known)
         {
-            let root = reads.tree_root(checkpoint.size).await.context("the tree")?;
+            let root = read_db.tree_root(checkpoint.size).await.context("the tree")?;
             believed = if root == Some(checkpoint.root) { Some(checkpoint.size) } else { believed };
         }
         self.add(match believed {
@@ -120,8 +122,8 @@ impl fmt::Display for VerifyFindings {
     }
 }
 
-/// What is said of a log in which nothing was found.
-pub(super) fn summary(outcome: &Outcome, signed: &[Signed]) -> String {
+/// Returns what is said of a log in which nothing was found.
+pub(super) fn summary(outcome: &VerifyOutcome, signed: &[CheckpointFile]) -> String {
     let events = outcome.tree.size();
     let root = STANDARD.encode(outcome.tree.root().0);
     let known = outcome.known;
@@ -139,30 +141,30 @@ pub(super) fn summary(outcome: &Outcome, signed: &[Signed]) -> String {
     )
 }
 
-fn agrees(outcome: &Outcome, signed: &Signed) -> bool {
+fn agrees(outcome: &VerifyOutcome, signed: &CheckpointFile) -> bool {
     let root = outcome.roots.get(&signed.checkpoint.size);
     root.is_some_and(|(root, _)| *root == signed.checkpoint.root)
 }
 
-async fn told(
+async fn describe_difference(
     log: &Arc<dyn EventStore>,
-    outcome: &Outcome,
+    outcome: &VerifyOutcome,
     difference: D,
 ) -> anyhow::Result<String> {
     Ok(match difference {
         D::Altered { number, position } => {
-            let is = describe(log, position, outcome.dense).await?;
+            let is = describe_event(log, position, outcome.dense).await?;
             format!("altered: event {number}, at position {position}, is not as it was: {is}")
         }
         D::Missing { number, after } => {
             format!("missing: event {number}, which stood behind position {after}, is gone")
         }
         D::Inserted { position, .. } => {
-            let is = describe(log, position, outcome.dense).await?;
+            let is = describe_event(log, position, outcome.dense).await?;
             format!("inserted: the event at position {position} was not in the log: {is}")
         }
         D::Moved { number, position } => {
-            let is = describe(log, position, outcome.dense).await?;
+            let is = describe_event(log, position, outcome.dense).await?;
             format!("reordered: what was event {number} stands at position {position}: {is}")
         }
         D::Cut { number, after } => {
@@ -177,10 +179,14 @@ async fn told(
     })
 }
 
-/// What stands at a position now.
-async fn describe(log: &Arc<dyn EventStore>, at: Position, dense: bool) -> anyhow::Result<String> {
+/// Returns what is at a position now.
+async fn describe_event(
+    log: &Arc<dyn EventStore>,
+    at: Position,
+    dense: bool,
+) -> anyhow::Result<String> {
     if !dense {
-        // Such a log can be read from behind an event only, and it is not known which that is.
+        // Such a log can be read from after an event only, and it is not known which one that is.
         let id = log.event_at(at).await.context("the log cannot be read")?;
         return Ok(id.map_or_else(|| "it is gone again".to_owned(), |id| format!("its id is {id}")));
     }

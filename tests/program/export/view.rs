@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use tempfile::TempDir;
-use whence::insight::export::{Format, export_table, fields_of};
+use whence::insight::export::{ExportFormat, export_table, fields_of};
 use whence_projections::report::{Cell, Column, Kind, Table, View};
 
 use crate::export::reader::read;
@@ -37,7 +37,7 @@ fn table() -> Table {
 }
 
 /// Into a file in a directory: what an independent reader finds there.
-fn exported(table: &Table, format: Format, name: &str) -> crate::export::reader::Read {
+fn exported(table: &Table, format: ExportFormat, name: &str) -> crate::export::reader::Read {
     let directory = TempDir::new().unwrap();
     let file = directory.path().join(name);
     export_table(table, format, Box::new(std::fs::File::create(&file).unwrap())).unwrap();
@@ -52,7 +52,7 @@ fn values(rows: &[[Option<&str>; 5]]) -> Vec<Vec<Value>> {
 
 #[test]
 fn every_kind_of_cell_has_a_type_and_nothing_is_rounded() {
-    let parquet = exported(&table(), Format::Parquet, "view.parquet");
+    let parquet = exported(&table(), ExportFormat::Parquet, "view.parquet");
     let types = ["VARCHAR", "DATE", "BIGINT", "DOUBLE", "DOUBLE"];
     let names = ["source", "day", "users", "k", "took"];
     assert_eq!(parquet.columns(), names.into_iter().zip(types).collect::<Vec<_>>());
@@ -69,7 +69,7 @@ fn every_kind_of_cell_has_a_type_and_nothing_is_rounded() {
         [None; 5],
     ];
     assert_eq!(parquet.rows, values(&expected));
-    let lines = exported(&table(), Format::Jsonl, "view.jsonl");
+    let lines = exported(&table(), ExportFormat::Jsonl, "view.jsonl");
     assert_eq!(lines.rows[0][3], 1.0 / 3.0);
     assert_eq!(lines.rows[0][2], 1_u64 << 60);
     assert_eq!(lines.rows[2], vec![Value::Null; 5]);
@@ -79,7 +79,8 @@ fn every_kind_of_cell_has_a_type_and_nothing_is_rounded() {
 fn csv_tells_an_empty_text_from_nothing() {
     let directory = TempDir::new().unwrap();
     let file = directory.path().join("view.csv");
-    export_table(&table(), Format::Csv, Box::new(std::fs::File::create(&file).unwrap())).unwrap();
+    export_table(&table(), ExportFormat::Csv, Box::new(std::fs::File::create(&file).unwrap()))
+        .unwrap();
     let expected = "source,day,users,k,took\r\n\
                     \"a,\"\"b\"\"\r\n\",2026-03-02,1152921504606846976,0.3333333333333333,0.1\r\n\
                     \"\",1969-12-31,0,1,1000000000000\r\n\

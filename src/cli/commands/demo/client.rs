@@ -1,4 +1,4 @@
-//! The demo's browser: HTTP/1.1, one connection a request, cookies.
+//! The browser of the demo: HTTP/1.1, one connection a request, cookies.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -9,52 +9,52 @@ use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
-/// For one exchange.
-const TIMEOUT: Duration = Duration::from_secs(10);
+/// The time for one exchange.
+const EXCHANGE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Somebody with cookies.
+/// A browser with cookies.
 pub(super) struct Browser {
     address: SocketAddr,
-    /// Sent with every request.
+    /// The headers that are sent with every request.
     headers: Vec<(String, String)>,
     cookies: BTreeMap<String, String>,
 }
 
-/// What is sent.
-pub(super) struct Request {
+/// A request of the demo.
+pub(super) struct DemoRequest {
     pub(super) method: &'static str,
     pub(super) path: String,
     pub(super) body: Option<Value>,
     headers: Vec<(String, String)>,
 }
 
-impl Request {
+impl DemoRequest {
     /// Adds a header.
     pub(super) fn header(&mut self, name: &str, value: &str) {
         self.headers.push((name.to_owned(), value.to_owned()));
     }
 }
 
-/// What came back.
-pub(super) struct Answer {
+/// An answer that the server sent.
+pub(super) struct DemoAnswer {
     pub(super) status: u16,
     pub(super) body: String,
     headers: Vec<(String, String)>,
 }
 
-impl Answer {
-    /// The first header of this name.
+impl DemoAnswer {
+    /// Returns the first header of this name.
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.all(name).next()
     }
 
-    /// Every header of this name.
+    /// Returns every header of this name.
     pub(super) fn all(&self, name: &str) -> impl Iterator<Item = &str> {
         let named = self.headers.iter().filter(move |(n, _)| n.eq_ignore_ascii_case(name));
         named.map(|(_, value)| value.as_str())
     }
 
-    /// The body; `null` when it is no JSON.
+    /// Returns the body; `null` when it is not JSON.
     pub(super) fn json(&self) -> Value {
         serde_json::from_str(&self.body).unwrap_or_default()
     }
@@ -80,21 +80,26 @@ impl Browser {
         self.cookies.get(name).map(String::as_str)
     }
 
-    /// A request with what this browser always sends, the CSRF token among it.
-    pub(super) fn request(&self, method: &'static str, path: &str, body: Option<Value>) -> Request {
+    /// Returns a request with what this browser always sends, the CSRF token among it.
+    pub(super) fn request(
+        &self,
+        method: &'static str,
+        path: &str,
+        body: Option<Value>,
+    ) -> DemoRequest {
         let mut request =
-            Request { method, path: path.to_owned(), body, headers: self.headers.clone() };
+            DemoRequest { method, path: path.to_owned(), body, headers: self.headers.clone() };
         if let Some(token) = self.cookie("nl_csrf").filter(|_| method == "POST") {
             request.header("x-csrf-token", token);
         }
         request
     }
 
-    /// Sends, and keeps the cookies that come back.
-    pub(super) async fn send(&mut self, request: &Request) -> anyhow::Result<Answer> {
-        let exchanged = tokio::time::timeout(TIMEOUT, self.exchange(request)).await;
+    /// Sends a request, and keeps the cookies that come back.
+    pub(super) async fn send(&mut self, request: &DemoRequest) -> anyhow::Result<DemoAnswer> {
+        let exchanged = tokio::time::timeout(EXCHANGE_TIMEOUT, self.exchange(request)).await;
         let bytes = exchanged.context("the server does not answer")??;
-        let answer = Answer::parse(&bytes).context("the answer is no HTTP")?;
+        let answer = DemoAnswer::parse(&bytes).context("the answer is no HTTP")?;
         for line in answer.all("set-cookie") {
             let (pair, attributes) = line.split_once(';').unwrap_or((line, ""));
             let Some((name, value)) = pair.split_once('=') else { continue };
@@ -107,7 +112,7 @@ impl Browser {
         Ok(answer)
     }
 
-    async fn exchange(&self, request: &Request) -> std::io::Result<Vec<u8>> {
+    async fn exchange(&self, request: &DemoRequest) -> std::io::Result<Vec<u8>> {
         let body = request.body.as_ref().map(Value::to_string).unwrap_or_default();
         let mut lines = vec![
             format!("{} {} HTTP/1.1", request.method, request.path),

@@ -1,21 +1,21 @@
-//! What the demo prints: calm, and at most 100 columns wide.
+//! The output of the demo: calm, and at most 100 columns wide.
 
 use std::io::IsTerminal as _;
 
 use serde_json::Value;
 use whence_events::Recorded;
 
-use super::client::{Answer, Request};
+use super::client::{DemoAnswer, DemoRequest};
 use crate::cli::flags::environment::no_color;
 use crate::cli::terminal::stdout::print;
 
-/// Columns of a line.
+/// How many columns a line has.
 const WIDTH: usize = 100;
 
-/// Characters of an id that are enough to tell it from its neighbours on the screen.
+/// How many characters of an id are enough to distinguish it on the screen.
 const SHORT_ID: usize = 8;
 
-/// Standard output.
+/// The screen of the demo: standard output.
 pub(super) struct Screen {
     colours: bool,
 }
@@ -50,12 +50,12 @@ impl Screen {
         self.line("", &format!("{number}. {what}"), Style::Bold)
     }
 
-    pub(super) fn request(&self, request: &Request) -> anyhow::Result<()> {
+    pub(super) fn request(&self, request: &DemoRequest) -> anyhow::Result<()> {
         let body = request.body.as_ref().map(|body| format!(" {body}")).unwrap_or_default();
         self.line("   > ", &format!("{} {}{body}", request.method, request.path), Style::Plain)
     }
 
-    pub(super) fn answer(&self, answer: &Answer) -> anyhow::Result<()> {
+    pub(super) fn answer(&self, answer: &DemoAnswer) -> anyhow::Result<()> {
         let place = answer.header("location").map(|place| format!(" to {place}"));
         let what = place.unwrap_or_else(|| format!(" {}", answer.body));
         self.line("   < ", &format!("{}{what}", answer.status), Style::Plain)?;
@@ -76,12 +76,12 @@ impl Screen {
         text.lines().try_for_each(|line| self.line("     ", line, Style::Plain))
     }
 
-    /// What follows from an answer.
+    /// Prints what follows from an answer.
     pub(super) fn fact(&self, text: &str) -> anyhow::Result<()> {
         self.line("   = ", text, Style::Bold)
     }
 
-    /// Position, type and stream of an event, then its fields: personal ones sealed.
+    /// Prints position, type and stream of an event, then its fields: personal ones sealed.
     pub(super) fn event(&self, recorded: &Recorded) -> anyhow::Result<()> {
         let stream = recorded.stream.to_string();
         let (family, id) = stream.rsplit_once('-').unwrap_or(("", &stream));
@@ -115,7 +115,7 @@ impl Screen {
     }
 }
 
-/// `name=value` for what is short and known, `name=sealed` for what is personal.
+/// Returns `name=value` for what is short and known, `name=sealed` for what is personal.
 fn fields(recorded: &Recorded) -> Vec<String> {
     let mut personal = Vec::new();
     recorded.event.clone().visit_pii(&mut |name, _| personal.push(name));

@@ -5,7 +5,8 @@ use std::fmt;
 use whence_events::{Actor, RuleSettings, Timestamp};
 
 use super::{
-    Attribution, CodeStory, CodeThen, Decision, Explained, Line, TouchStory, UserStory, sentences,
+    AttributionStory, CodeStory, CodeThen, Decision, EventLine, Explained, TouchStory, UserStory,
+    sentences,
 };
 
 impl fmt::Display for UserStory {
@@ -21,7 +22,7 @@ impl fmt::Display for UserStory {
     }
 }
 
-impl fmt::Display for Attribution {
+impl fmt::Display for AttributionStory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "Whence they came")?;
         match &self.origin {
@@ -143,7 +144,7 @@ impl fmt::Display for CodeStory {
     }
 }
 
-/// A decision in one line.
+/// Returns a decision in one line.
 pub(crate) fn decision(decision: &Decision) -> String {
     let user = decision.user_id;
     format!("{} {:>8} user {user}: {}\n", decision.at, decision.position, decision.text)
@@ -153,7 +154,7 @@ pub(crate) fn decision(decision: &Decision) -> String {
 pub(crate) const CSV_HEADER: &str = "position,at,user_id,outcome,referrer_id,code,via,touched_at,\
                                      touch_id,signals,rules_version,rules_digest,actor\n";
 
-/// A decision as comma-separated values. None of them holds a comma or a quote.
+/// Returns a decision as comma-separated values. None of them holds a comma or a quote.
 pub(crate) fn csv(decision: &Decision) -> String {
     let or_empty = |value: Option<String>| value.unwrap_or_default();
     let signals: Vec<_> = decision.signals.iter().map(|signal| signal.as_str()).collect();
@@ -175,7 +176,7 @@ pub(crate) fn csv(decision: &Decision) -> String {
     fields.join(",") + "\n"
 }
 
-fn lines(f: &mut fmt::Formatter<'_>, lines: &[Line]) -> fmt::Result {
+fn lines(f: &mut fmt::Formatter<'_>, lines: &[EventLine]) -> fmt::Result {
     for line in lines {
         let by = actor(&line.actor);
         writeln!(f, "  {} {:>8} {by}: {}", line.at, line.position, line.text)?;
@@ -183,7 +184,7 @@ fn lines(f: &mut fmt::Formatter<'_>, lines: &[Line]) -> fmt::Result {
     Ok(())
 }
 
-/// Who it was, in words.
+/// Returns the actor in words.
 fn actor(name: &str) -> String {
     match name.parse() {
         Ok(Actor::Visitor) => "a visitor".into(),

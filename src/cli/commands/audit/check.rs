@@ -1,0 +1,52 @@
+//! `whence audit check`: whether a bundle is as it was written, and what is in it.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context as _, ensure};
+use clap::Args;
+
+use crate::cli::terminal::stdout::print;
+use crate::insight::audit::{CodeStory, UserStory};
+use crate::insight::bundle;
+
+/// Check a file that --bundle wrote, with the public key of the log alone, and show what is in it
+#[derive(Args, Clone, Debug)]
+pub(super) struct AuditCheckArgs {
+    /// The file
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+
+    /// Verifier key of the log, NAME+ID+BASE64 [default: the one in the file, which proves less]
+    #[arg(long, value_name = "KEY")]
+    key: Option<String>,
+}
+
+/// Shows what is in a bundle, once all of it has been checked.
+pub(super) fn run(args: &AuditCheckArgs) -> anyhow::Result<()> {
+    let path = &args.file;
+    let key = args.key.as_deref().map(str::parse).transpose().context("--key")?;
+    let report = bundle::check(path, key.as_ref())?;
+    ensure!(report.events > 0, "the bundle {} holds no event", path.display());
+    print(to_text(path, &report))
+}
+
+/// Returns what was found about a bundle, and its story, as text for people.
+fn to_text(path: &Path, report: &bundle::BundleReport) -> String {
+    let (events, over) = (report.events, report.checkpoint.size);
+    let whose = if report.key_was_given { "the key that was given" } else { "the key in the file" };
+    let mut text = format!(
+        "{} is as it was written: {events} events, each shown to be in the log {} of {over} events,\n\
+         signed by {whose}, {}\n",
+        path.display(),
+        report.checkpoint.origin,
+        report.key
+    );
+    if !report.key_was_given {
+        text += "Nobody says whose key that is: get it from the service and give it with --key.\n";
+    }
+    let story = &report.story;
+    let user = serde_json::from_value::<UserStory>(story.clone()).map(|story| story.to_string());
+    let code = || serde_json::from_value::<CodeStory>(story.clone()).map(|story| story.to_string());
+    let story = user.or_else(|_| code()).unwrap_or_else(|_| format!("{story:#}"));
+    format!("{text}\n{story}")
+}
