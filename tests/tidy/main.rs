@@ -3,7 +3,9 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod architecture;
+mod circles;
 mod docs;
 mod files;
 mod style;
+mod words;
 mod workspace;
