@@ -83,8 +83,7 @@ impl Problem {
                 (S::BAD_REQUEST, "invalid_email", "This is not an e-mail address.")
             }
             Self::InvalidCode => (S::BAD_REQUEST, "invalid_code", "The code is not right."),
-            // One answer for unknown, expired, locked and used: the difference helps only a
-            // guesser.
+            // One answer for unknown, expired, locked and used: which it is helps only a guesser.
             Self::InvalidRequest => (
                 S::BAD_REQUEST,
                 "invalid_request",
