@@ -1,8 +1,8 @@
 //! The contract of an event store: what every database that keeps the log promises.
 //!
-//! Above it, the handler decides on one stream at a time and appends. Below it, a store makes the append
-//! durable, keeps one commit order, and sends what was committed to the readers of the tail. The contract
-//! is on the methods; `tests/store/contract/` holds every store to it.
+//! Above it, the handler decides on one stream at a time and appends. Below it, a store makes the
+//! append durable, keeps one commit order, and sends what was committed to the readers of the tail.
+//! The contract is on the methods; `tests/store/contract/` holds every store to it.
 
 pub mod findings;
 #[cfg(feature = "kurrentdb")]
@@ -81,13 +81,13 @@ pub trait EventStore: Send + Sync + 'static {
         limit: usize,
     ) -> Result<Vec<Recorded>, StoreError>;
 
-    /// Returns up to `limit` events after position `after`, in log order. A caller that resumes after the
-    /// last one it saw sees each event exactly once, whatever is appended meanwhile.
+    /// Returns up to `limit` events after position `after`, in log order. A caller that resumes
+    /// after the last one it saw sees each event exactly once, whatever is appended meanwhile.
     async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Recorded>, StoreError>;
 
-    /// Returns the same events as [`EventStore::read_all`], as leaves of the tree over the log: columns
-    /// as they are stored, not decoded. So a damaged event does not stop the reader, in stores where that
-    /// is possible; its leaf then has no bytes.
+    /// Returns the same events as [`EventStore::read_all`], as leaves of the tree over the log:
+    /// columns as they are stored, not decoded. So a damaged event does not stop the reader, in
+    /// stores where that is possible; its leaf then has no bytes.
     async fn read_leaves(&self, after: Position, limit: usize) -> Result<Leaves, StoreError> {
         let events = self.read_all(after, limit).await?;
         let mut leaves = Leaves::default();
@@ -221,7 +221,8 @@ impl NewEvent {
 /// A subject key on its way into the vault; its subject is the stream it comes with.
 #[derive(Clone)]
 pub struct NewKey {
-    /// The number of the key among those of its subject: one more than the destroyed key before it, or 0.
+    /// The number of the key among those of its subject: one more than the destroyed key before it,
+    /// or 0.
     pub generation: u32,
     /// The key, sealed under the wrapping key.
     pub wrapped: Vec<u8>,

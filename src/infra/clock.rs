@@ -7,8 +7,9 @@ use whence_events::Timestamp;
 
 /// A clock that never goes backwards, so that nothing that expired becomes valid again.
 ///
-/// When the system's clock is set back, this one does not move until the system has caught up. That also
-/// holds over a restart: the service raises the clock to the last moment in the log ([`Clock::raise`]).
+/// When the system's clock is set back, this one does not move until the system has caught up. That
+/// also holds over a restart: the service raises the clock to the last moment in the log
+/// ([`Clock::raise`]).
 #[derive(Clone, Debug)]
 pub struct Clock(Arc<ClockState>);
 

@@ -103,9 +103,9 @@ impl Geo {
         from_cdn.or_else(|| self.look_up(ip?))
     }
 
-    /// Returns the country of an address out of the database. The search takes at most 128 steps, and
-    /// maxminddb bounds depth, values and bytes of a decode, so a damaged database causes no more than an
-    /// error, which counts as no country.
+    /// Returns the country of an address out of the database. The search takes at most 128 steps,
+    /// and maxminddb bounds depth, values and bytes of a decode, so a damaged database causes no
+    /// more than an error, which counts as no country.
     fn look_up(&self, ip: IpAddr) -> Option<Country> {
         // A dual-stack listener sees IPv4 peers as ::ffff:a.b.c.d, which an IPv4-only database
         // refuses.

@@ -134,8 +134,8 @@ impl MacKey {
         Self(hmac::Key::new(hmac::HMAC_SHA256, &random_bytes::<32>()))
     }
 
-    /// Returns HMAC-SHA-256 cut to 128 bits over `domain`, a zero byte and `text`: a signature made for one
-    /// purpose is not valid for another.
+    /// Returns HMAC-SHA-256 cut to 128 bits over `domain`, a zero byte and `text`: a signature made
+    /// for one purpose is not valid for another.
     #[must_use]
     pub fn sign(&self, domain: &str, text: &str) -> Mac {
         mac(&self.0, &[domain.as_bytes(), &[0], text.as_bytes()])

@@ -17,25 +17,25 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 pub use error::{ConnectError, UrlError, message};
 use tls::Trust;
 
-/// How long all hosts together may take to accept a connection, unless the URL sets that, and how long a
-/// server may then take to greet. A request that waits longer had better fail.
+/// How long all hosts together may take to accept a connection, unless the URL sets that, and how
+/// long a server may then take to greet. A request that waits longer had better fail.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(2);
 const GREETING_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// How long a caller waits for a connection of a pool when all are in use.
 const POOL_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// How long bytes that were sent may remain unacknowledged by the peer's kernel: this is how a host that
-/// vanished is noticed.
+/// How long bytes that were sent may remain unacknowledged by the peer's kernel: this is how a host
+/// that vanished is noticed.
 const TCP_USER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// When an idle connection begins to be probed, how often, and how many probes may be lost.
 const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(5), Duration::from_secs(2), 3);
 
-/// What the server gives up on its own: statements that no caller waits for any more (10 s is far more
-/// than any statement should take), waits for locks, and transactions that were left open. A commit that
-/// waits for a standby is none of these: nothing ends it, since that would acknowledge what is not
-/// replicated.
+/// What the server gives up on its own: statements that no caller waits for any more (10 s is far
+/// more than any statement should take), waits for locks, and transactions that were left open. A
+/// commit that waits for a standby is none of these: nothing ends it, since that would acknowledge
+/// what is not replicated.
 const SERVER_LIMITS: [&str; 4] = [
     "statement_timeout=10s",
     "lock_timeout=3s",
@@ -66,9 +66,10 @@ impl PostgresUrl {
     /// Parses `postgres://user:password@host:port/database?parameters`.
     ///
     /// Several hosts (`a:5432,b:5432`) are tried in order for the one that can be written to. The
-    /// parameters mean what they mean to libpq. `sslmode` is `disable`, `prefer` (the default: TLS when
-    /// it is offered, the certificate not checked), or `require`, `verify-ca` or `verify-full`, all three
-    /// of which check certificate and host name, against the system's roots or `sslrootcert`.
+    /// parameters mean what they mean to libpq. `sslmode` is `disable`, `prefer` (the default: TLS
+    /// when it is offered, the certificate not checked), or `require`, `verify-ca` or
+    /// `verify-full`, all three of which check certificate and host name, against the system's
+    /// roots or `sslrootcert`.
     pub fn parse(url: &str) -> Result<Self, UrlError> {
         let no_url = || UrlError("a Postgres URL looks like postgres://user@host/database".into());
         if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
@@ -114,8 +115,8 @@ impl PostgresUrl {
         self.connect_with_messages(settings, |_| ()).await
     }
 
-    /// Opens a connection as [`PostgresUrl::connect`] does, and passes the messages that the server sends
-    /// unasked to `on_message`.
+    /// Opens a connection as [`PostgresUrl::connect`] does, and passes the messages that the server
+    /// sends unasked to `on_message`.
     pub async fn connect_with_messages(
         &self,
         settings: &[&str],
@@ -134,8 +135,8 @@ impl PostgresUrl {
         Ok((client, ConnectionTask(driven)))
     }
 
-    /// Returns how long connecting may take. The time-out of the configuration is for each host, and for
-    /// the first packets only.
+    /// Returns how long connecting may take. The time-out of the configuration is for each host,
+    /// and for the first packets only.
     fn connect_timeout(&self) -> Duration {
         let each = self.config.get_connect_timeout().copied().unwrap_or(CONNECT_TIMEOUT);
         each * hosts(&self.config) + GREETING_TIMEOUT
@@ -177,8 +178,8 @@ impl fmt::Debug for PostgresUrl {
     }
 }
 
-/// Splits the parameters of a URL into those about TLS and the rest: the client does not know all values
-/// that libpq has. Returns the rest, the mode and what is trusted.
+/// Splits the parameters of a URL into those about TLS and the rest: the client does not know all
+/// values that libpq has. Returns the rest, the mode and what is trusted.
 fn security(parameters: &str) -> Result<(String, SslMode, Trust), UrlError> {
     let mut mode = None;
     let mut root = None;

@@ -1,8 +1,8 @@
 //! Seals personal data with AES-256-GCM, under one key for each subject.
 //!
-//! The subject of a field is the stream that it is in. A sealed field is one byte that says which key of
-//! the subject it needs, a nonce, the ciphertext and its tag. Its stream, version and name are
-//! authenticated with it, so that it opens nowhere else.
+//! The subject of a field is the stream that it is in. A sealed field is one byte that says which
+//! key of the subject it needs, a nonce, the ciphertext and its tag. Its stream, version and name
+//! are authenticated with it, so that it opens nowhere else.
 
 use std::fmt;
 

@@ -100,8 +100,8 @@ impl Findings {
         }
     }
 
-    /// Adds how many keys of a sample out of a vault do not open. The fingerprint of the vault is already
-    /// known to be that of the master key.
+    /// Adds how many keys of a sample out of a vault do not open. The fingerprint of the vault is
+    /// already known to be that of the master key.
     pub fn subject_keys(&mut self, seen: usize, damaged: usize) {
         let check = "master key";
         if damaged == 0 {

@@ -47,8 +47,8 @@ struct Supervised {
 }
 
 impl KurrentStore {
-    /// Opens the log that a connection string names, `kurrentdb://host:port?...`. KurrentDB cannot erase,
-    /// so the subject keys are in `vault`.
+    /// Opens the log that a connection string names, `kurrentdb://host:port?...`. KurrentDB cannot
+    /// erase, so the subject keys are in `vault`.
     pub async fn open(
         url: &str,
         vault: PostgresVault,

@@ -1,4 +1,5 @@
-//! Where a log and its read models are kept, as `--store` and `--read-db` name it, and how to open them.
+//! Where a log and its read models are kept, as `--store` and `--read-db` name it, and how to open
+//! them.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -150,8 +151,8 @@ impl Location {
         })
     }
 
-    /// Opens a log that exists, for reading, also while a service runs on it. The tail of a log in files
-    /// does not deliver what other processes append: ask for its head instead.
+    /// Opens a log that exists, for reading, also while a service runs on it. The tail of a log in
+    /// files does not deliver what other processes append: ask for its head instead.
     pub async fn open_to_read(
         &self,
         fingerprint: Mac,

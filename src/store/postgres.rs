@@ -76,8 +76,8 @@ impl PostgresStore {
 }
 
 impl Drop for PostgresStore {
-    /// Aborts the tasks. A batch on its way is written wholly or not at all, and the lock of the head row
-    /// keeps it apart from the batches of the process that opens the log next.
+    /// Aborts the tasks. A batch on its way is written wholly or not at all, and the lock of the
+    /// head row keeps it apart from the batches of the process that opens the log next.
     fn drop(&mut self) {
         self.tasks.iter().for_each(JoinHandle::abort);
     }

@@ -1,8 +1,8 @@
 //! The embedded log: SQLite, one writer, group commit.
 //!
-//! All appends go to one thread. It takes all jobs that wait, writes them in one transaction and answers
-//! when that is on disk; the next batch gathers while the disk works. Readers have connections of
-//! their own and, in WAL mode, never wait for the writer, nor it for them.
+//! All appends go to one thread. It takes all jobs that wait, writes them in one transaction and
+//! answers when that is on disk; the next batch gathers while the disk works. Readers have
+//! connections of their own and, in WAL mode, never wait for the writer, nor it for them.
 
 mod connection;
 mod examine;

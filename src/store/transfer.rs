@@ -18,9 +18,9 @@ pub trait Transfer: Send + Sync {
     /// has to be the last one of this log. Returns the position of the last of them.
     ///
     /// On `Ok` all of them are on disk. A process that dies in the middle leaves the first of them,
-    /// perhaps all, and nothing else. After [`StoreError::Conflict`] the log or a stream ends elsewhere,
-    /// and nothing was written of the events from there on. After [`StoreError::Unavailable`] the caller
-    /// has to look at the log before it tries again.
+    /// perhaps all, and nothing else. After [`StoreError::Conflict`] the log or a stream ends
+    /// elsewhere, and nothing was written of the events from there on. After
+    /// [`StoreError::Unavailable`] the caller has to look at the log before it tries again.
     async fn import(&self, after: Position, events: &[Recorded]) -> Result<Position, StoreError>;
 
     /// Returns up to `limit` keys after the one at `after`, in the order of their places: all

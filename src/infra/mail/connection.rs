@@ -129,8 +129,8 @@ impl SmtpFailure {
         Self { stage: Stage::Connect, class: DeliveryFailure::Untrusted, reply: None, cause }
     }
 
-    /// Returns whether the server went away before it can have accepted the mail, so that sending it again
-    /// cannot deliver it twice. 421 is how a server says goodbye (RFC 5321, section 3.8).
+    /// Returns whether the server went away before it can have accepted the mail, so that sending
+    /// it again cannot deliver it twice. 421 is how a server says goodbye (RFC 5321, section 3.8).
     pub(super) fn went_away(&self) -> bool {
         let gone = self.class == DeliveryFailure::Unreachable || self.reply == Some(421);
         gone && self.stage != Stage::Text
@@ -165,8 +165,8 @@ fn class(stage: Stage, error: &Error) -> DeliveryFailure {
     }
 }
 
-/// Returns whether TLS failed. rustls reports through `io::Error`, always as `InvalidData`; lettre calls
-/// that a connection error.
+/// Returns whether TLS failed. rustls reports through `io::Error`, always as `InvalidData`; lettre
+/// calls that a connection error.
 fn is_tls(error: &Error) -> bool {
     let first = error as &(dyn std::error::Error + 'static);
     error.is_tls()

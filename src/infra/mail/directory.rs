@@ -56,8 +56,8 @@ impl Directory {
 }
 
 impl DirectoryShared {
-    /// Writes a mail into the next file. Readers never see half a mail: it gets its name when it is whole.
-    /// A name that another process took first is left alone, and the next one is tried.
+    /// Writes a mail into the next file. Readers never see half a mail: it gets its name when it is
+    /// whole. A name that another process took first is left alone, and the next one is tried.
     fn write(&self, bytes: &[u8]) -> io::Result<()> {
         let mut file = NamedTempFile::new_in(&self.dir)?; // mode 0600
         file.write_all(bytes)?;

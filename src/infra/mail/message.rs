@@ -78,8 +78,8 @@ impl Mail {
         }
     }
 
-    /// Renders the mail. Fails with `Local` when a value cannot be used: an empty site, a code that is none,
-    /// a link that is not http or https.
+    /// Renders the mail. Fails with `Local` when a value cannot be used: an empty site, a code that
+    /// is none, a link that is not http or https.
     pub fn render(&self) -> Result<Rendered, DeliveryFailure> {
         match self {
             Self::LoginCode { site, code, minutes, asked_from, code_in_subject } => {

@@ -112,9 +112,9 @@ fn security(
     }
 }
 
-/// Returns the settings of TLS. A client that accepts clear text gains nothing by refusing a certificate
-/// (RFC 7435, section 3): an attacker who can forge one can as well hide STARTTLS. A local relay usually
-/// has a self-signed one.
+/// Returns the settings of TLS. A client that accepts clear text gains nothing by refusing a
+/// certificate (RFC 7435, section 3): an attacker who can forge one can as well hide STARTTLS. A
+/// local relay usually has a self-signed one.
 fn tls(host: &str, roots: &[u8], verified: bool) -> Result<TlsParameters, MailConfigError> {
     let mut builder =
         TlsParameters::builder(host.to_owned()).dangerous_accept_invalid_certs(!verified);

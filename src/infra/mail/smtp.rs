@@ -29,8 +29,8 @@ struct SmtpShared {
     relay: Relay,
     from: Mailbox,
     send_timeout: Duration,
-    /// The permits, one for each connection in use. Idle ones need none: a send takes the newest of them
-    /// before it opens another, so there are never more than there were permits.
+    /// The permits, one for each connection in use. Idle ones need none: a send takes the newest of
+    /// them before it opens another, so there are never more than there were permits.
     permits: Semaphore,
     /// The unused connections, the one used last at the end.
     idle: Mutex<Vec<Idle>>,
@@ -119,8 +119,8 @@ impl SmtpShared {
         outcome
     }
 
-    /// Returns the connection used last, when the server still answers on it. When it does not, the others
-    /// have been silent for longer, and all are dropped.
+    /// Returns the connection used last, when the server still answers on it. When it does not, the
+    /// others have been silent for longer, and all are dropped.
     async fn reuse(&self) -> Option<SmtpConnection> {
         let Idle { mut connection, since } = self.idle().pop()?;
         let patience = self.send_timeout / 4;

@@ -1,7 +1,7 @@
 //! Errors of a URL of Postgres, of connecting, and of the client.
 
-/// What is wrong with a `postgres://` URL or with the file of its `sslrootcert`, in one sentence without
-/// the password.
+/// What is wrong with a `postgres://` URL or with the file of its `sslrootcert`, in one sentence
+/// without the password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct UrlError(pub(super) String);

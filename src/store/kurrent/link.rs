@@ -178,14 +178,15 @@ impl Link {
         at.elapsed() <= MAX_TAIL_SILENCE
     }
 
-    /// Returns whether the tail has published all events that the log had when the link was last repaired.
+    /// Returns whether the tail has published all events that the log had when the link was last
+    /// repaired.
     pub(super) fn is_caught_up(&self) -> bool {
         let generation = self.caught_up.load(Ordering::Relaxed);
         self.current.borrow().as_ref().is_some_and(|now| now.generation == generation)
     }
 
-    /// Compares the tail with the log at intervals. Returns when the server does not answer, or when the
-    /// subscription does not deliver an event that the log has.
+    /// Compares the tail with the log at intervals. Returns when the server does not answer, or
+    /// when the subscription does not deliver an event that the log has.
     async fn check_against_log(&self, connection: &LiveClient, tail: &Tail) -> CallError {
         loop {
             let asked = self.opened.elapsed();
@@ -306,7 +307,8 @@ pub(super) async fn last_event(client: &Client) -> Result<Option<ResolvedEvent>,
     }
 }
 
-/// Returns whether an error means that the client has to be checked, and not something about the question.
+/// Returns whether an error means that the client has to be checked, and not something about the
+/// question.
 fn breaks_link(error: &Error) -> bool {
     match error {
         Error::Grpc { code, .. } => [CANCELLED, ABORTED].contains(&i32::from(*code)),

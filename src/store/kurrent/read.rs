@@ -122,8 +122,9 @@ pub(super) async fn event_at(
     let options = &options.position(StreamPosition::Position(at));
     let there = link.call(|client: Arc<Client>| async move {
         match async { drained(client.read_all(options).await?).await }.await {
-            // At a position where no record begins the server reads nonsense and reports a failure, just
-            // as it does when it really failed. In that case the question that follows fails, too.
+            // At a position where no record begins the server reads nonsense and reports a failure,
+            // just as it does when it really failed. In that case the question that follows fails,
+            // too.
             Err(Error::ServerError(_)) => last_event(&client).await.map(|_| vec![]),
             answer => answer,
         }

@@ -132,8 +132,8 @@ fn in_stream(stream: StreamId, event: &RecordedEvent) -> Result<Recorded, Damage
     })
 }
 
-/// Returns when the server recorded an event. The client keeps whole seconds of that; the metadata that it
-/// reads them from has more.
+/// Returns when the server recorded an event. The client keeps whole seconds of that; the metadata
+/// that it reads them from has more.
 pub(super) fn created(event: &RecordedEvent) -> Timestamp {
     let ticks = event.metadata.get("created").and_then(|ticks| ticks.parse::<i64>().ok());
     Timestamp::from_micros(ticks.unwrap_or(0) / 10)

@@ -6,8 +6,9 @@ use eventstore::{ClientSettings, NodePreference};
 
 use super::error::KurrentOpenError;
 
-/// Parameters that are added unless they were given, in milliseconds. The client waits for the interval before its
-/// first attempt, too, and the time-out bounds how long it waits for a node that does not answer.
+/// Parameters that are added unless they were given, in milliseconds. The client waits for the
+/// interval before its first attempt, too, and the time-out bounds how long it waits for a node
+/// that does not answer.
 const DEFAULTS: [(&str, &str); 2] = [("discoveryInterval", "20"), ("gossipTimeout", "1000")];
 
 /// The fewest attempts to find a leader: with fewer, the client gives up before the first one.

@@ -144,10 +144,11 @@ fn ended_by(panic: &(dyn Any + Send)) -> SubscriptionEnd {
 
 /// The only way out of an endless loop of the client.
 ///
-/// Releases up to 1.2.0 ask a subscription that the server has ended cleanly for its next message, again
-/// and again without end, inside of one poll: neither a time-out nor an abort can interrupt it. All they
-/// do in that loop is warn, and they warn only there. So the warning, received on this one future only,
-/// unwinds out of the loop, up to [`arriving`]. `a_tail_goes_on_when_its_subscription_ends_cleanly` hangs if that ever changes.
+/// Releases up to 1.2.0 ask a subscription that the server has ended cleanly for its next message,
+/// again and again without end, inside of one poll: neither a time-out nor an abort can interrupt
+/// it. All they do in that loop is warn, and they warn only there. So the warning, received on this
+/// one future only, unwinds out of the loop, up to [`arriving`].
+/// `a_tail_goes_on_when_its_subscription_ends_cleanly` hangs if that ever changes.
 struct WayOut;
 
 /// The payload of the unwinding that means a clean end.

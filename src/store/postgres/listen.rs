@@ -166,8 +166,8 @@ impl Listener {
     }
 }
 
-/// Returns where the log ended after another node's batch; `None` for this node's own batches, which are
-/// published from memory.
+/// Returns where the log ended after another node's batch; `None` for this node's own batches,
+/// which are published from memory.
 fn head_of_other_node(payload: &str, node: &str) -> Option<Position> {
     let (head, by) = payload.split_once(' ')?;
     if by == node { None } else { head.parse().ok() }

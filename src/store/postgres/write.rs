@@ -20,9 +20,10 @@ use connection::{AppendConnection, Committed, WriteError};
 /// The most appends in one transaction: bounds the time that the first of them waits for the last.
 const MAX_BATCH: usize = 512;
 
-/// How often the sequencer lets other tasks run before it gathers the next batch. Callers that were just
-/// answered may have their next append ready: without this they miss the batch, and it takes twice the
-/// commits (with 64 in flight batches of 32, and half the events a second when the disk is slow).
+/// How often the sequencer lets other tasks run before it gathers the next batch. Callers that were
+/// just answered may have their next append ready: without this they miss the batch, and it takes
+/// twice the commits (with 64 in flight batches of 32, and half the events a second when the disk
+/// is slow).
 const REGROUP_YIELDS: u32 = 4;
 
 /// How long a job may have waited in the queue: past that, it is refused instead of written.
@@ -72,8 +73,8 @@ impl Sequencer {
         }
     }
 
-    /// Returns the next batch: what waits, with at most one append for each stream. A further append to a
-    /// stream goes into the batch after that.
+    /// Returns the next batch: what waits, with at most one append for each stream. A further
+    /// append to a stream goes into the batch after that.
     async fn gather(&mut self) -> Option<Vec<AppendJob>> {
         if self.held.is_empty() {
             self.held.push_back(self.queue.recv().await?);
@@ -162,7 +163,8 @@ impl Sequencer {
         }
         if !refused.is_empty() {
             let readers = self.readers.clone();
-            // In a task of its own, while the next batch is written: no other caller has to wait for it.
+            // In a task of its own, while the next batch is written: no other caller has to wait
+            // for it.
             tokio::spawn(async move {
                 for (job, length) in refused {
                     let outcome = find_earlier(&readers, &job.append, length).await;

@@ -118,8 +118,8 @@ pub(super) fn latest_time(connection: &Connection) -> rusqlite::Result<Option<Ti
     connection.query_row(sql, [], |row| row.get(0).map(Timestamp::from_micros)).optional()
 }
 
-/// Checks that the file is a log that this version and this key may open, and returns its format; 0 for a
-/// new file. Changes nothing.
+/// Checks that the file is a log that this version and this key may open, and returns its format; 0
+/// for a new file. Changes nothing.
 fn check(connection: &Connection, path: &Path, fingerprint: Mac) -> Result<usize, SqliteOpenError> {
     let pragma = |name| connection.query_row(name, [], |row| row.get::<_, i64>(0));
     let id = pragma("PRAGMA application_id").map_err(|error| match error.sqlite_error_code() {

@@ -36,7 +36,8 @@ pub(super) struct Committed {
     /// The position of the last event before the batch.
     pub(super) before: Position,
     pub(super) recorded_at: Timestamp,
-    /// The length that each append's stream had. When it is the expected length, the append was written.
+    /// The length that each append's stream had. When it is the expected length, the append was
+    /// written.
     pub(super) lengths: Vec<Version>,
 }
 
