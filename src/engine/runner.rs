@@ -252,7 +252,7 @@ impl<O: Observer> Runner<O> {
     }
 
     /// Adds the events of the log after all that is pending. When that is too much to keep, pending events
-    /// are dropped, and the observer is told that it may have missed some.
+    /// are dropped, and the observer is notified that it may have missed some.
     async fn read_pending(&self, pending: &mut VecDeque<Recorded>) -> Result<(), RunnerError> {
         loop {
             let last = pending.back().map_or(self.progress.projected(), position_of);
