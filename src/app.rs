@@ -77,8 +77,8 @@ pub struct App {
 }
 
 impl App {
-    /// Opens log and read models, makes them where there are none, and starts the background tasks: the
-    /// runner, onboarding, retention, checkpoints and the recording of touches.
+    /// Opens log and read models, makes them where there are none, and starts the background tasks:
+    /// the runner, onboarding, retention, checkpoints and the recording of touches.
     pub async fn open(config: Config, clock: Clock) -> anyhow::Result<Arc<Self>> {
         let mailer = Mailer::open(&config.mail.way, &config.mail.sender).context("--mail")?;
         let store = config.open_log(clock.clone()).await?;

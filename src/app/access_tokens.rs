@@ -46,8 +46,8 @@ struct Claims {
 }
 
 impl AccessTokens {
-    /// Returns what makes and checks tokens whose issuer and audience is `public_url`. It does not fail for
-    /// a key that was derived.
+    /// Returns what makes and checks tokens whose issuer and audience is `public_url`. It does not
+    /// fail for a key that was derived.
     pub fn new(keys: &Keys, public_url: &Url) -> anyhow::Result<Self> {
         let pair = Ed25519KeyPair::from_seed_unchecked(&keys.bearer_seed).context("bearer key")?;
         let document = pair.to_pkcs8v1().context("bearer key")?;
@@ -72,8 +72,8 @@ impl AccessTokens {
         })
     }
 
-    /// Returns a token for a session, and for how many seconds it is valid: no longer than the session can
-    /// be.
+    /// Returns a token for a session, and for how many seconds it is valid: no longer than the
+    /// session can be.
     pub fn issue(
         &self,
         session: &Session,

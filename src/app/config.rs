@@ -215,8 +215,8 @@ impl ListeningConfig {
 }
 
 impl MailConfig {
-    /// Returns the settings that write mails into a directory next to the log, for a service at one host
-    /// and a site at another.
+    /// Returns the settings that write mails into a directory next to the log, for a service at one
+    /// host and a site at another.
     #[must_use]
     pub fn new(store: &Location, public_host: &str, site_host: &str) -> Self {
         let directory = store.directory().unwrap_or(std::path::Path::new("./whence-data"));
@@ -261,8 +261,8 @@ impl ReferralConfig {
 
     /// Returns the settings with the digest under which the log records them.
     ///
-    /// The window of `rules` becomes that of the cookies, and the digest of `disposable_domains` (lower
-    /// case, sorted) takes the place of the one in `rules`.
+    /// The window of `rules` becomes that of the cookies, and the digest of `disposable_domains`
+    /// (lower case, sorted) takes the place of the one in `rules`.
     pub fn new(mut rules: RuleSettings, disposable_domains: Vec<String>) -> anyhow::Result<Self> {
         rules.disposable_domains = (!disposable_domains.is_empty())
             .then(|| half_hash(disposable_domains.join("\n").as_bytes()));
@@ -282,7 +282,8 @@ impl Default for AccountConfig {
 }
 
 impl CheckpointConfig {
-    /// Returns the settings of a service at this host: checkpoints next to a log in files, none elsewhere.
+    /// Returns the settings of a service at this host: checkpoints next to a log in files, none
+    /// elsewhere.
     #[must_use]
     pub fn new(host: &str, store: &Location) -> Self {
         let policy = directory::default_of(store).map(|directory| CheckpointPolicy {

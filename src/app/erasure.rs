@@ -3,8 +3,9 @@
 //!
 //! 1. The stream of the user: sessions end, `UserErased`. From here on no login reaches the account.
 //! 2. The key of the user: address, name, devices.
-//! 3. The key of the address, while it still belongs to the user; then the address is released. In this
-//!    order, because a released address may belong to another user a moment later, with another key.
+//! 3. The key of the address, while it still belongs to the user; then the address is released. In
+//!    this order, because a released address may belong to another user a moment later, with another
+//!    key.
 //! 4. The keys of the touches of the user: the pages that they came from.
 //!
 //! Read models and caches follow the events. The bytes of the log stay as they are.

@@ -40,8 +40,8 @@ pub(crate) async fn work(app: Weak<App>, progress: Arc<Progress>) {
 }
 
 impl App {
-    /// Does now what is done every few minutes anyway: forgets addresses that were not verified in time,
-    /// and returns how many.
+    /// Does now what is done every few minutes anyway: forgets addresses that were not verified in
+    /// time, and returns how many.
     pub async fn forget_unverified_now(&self) -> usize {
         let Some(keep) = self.config.accounts.keep_unverified else { return 0 };
         let now = self.clock.now();

@@ -1,8 +1,8 @@
 //! Finds the session of a request, through a small cache over the read models that is kept coherent.
 //!
-//! The runner shows the cache every committed event. A session that was revoked is marked as gone before
-//! its revocation is acknowledged; a look-up that read the read models before that loses against the
-//! mark.
+//! The runner shows the cache every committed event. A session that was revoked is marked as gone
+//! before its revocation is acknowledged; a look-up that read the read models before that loses
+//! against the mark.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -146,8 +146,8 @@ impl Sessions {
         }
     }
 
-    /// Marks a session as gone whose revocation is recorded, for requests that come before the runner has
-    /// seen the event.
+    /// Marks a session as gone whose revocation is recorded, for requests that come before the
+    /// runner has seen the event.
     pub fn mark_gone(&self, id: SessionId) {
         self.cache.insert(id, Entry::Gone);
     }
@@ -224,8 +224,8 @@ pub struct SessionObserver {
 impl Observer for SessionObserver {
     fn committed(&self, events: &[Recorded]) {
         for recorded in events {
-            // The user is erased, or never was: the key of the address is destroyed, here or on another
-            // node.
+            // The user is erased, or never was: the key of the address is destroyed, here or on
+            // another node.
             if let Event::Mailbox(
                 MailboxEvent::MailboxReleased(_) | MailboxEvent::MailboxForgotten(_),
             ) = &recorded.event

@@ -31,14 +31,15 @@ impl TouchRecorder {
         (Self { queue, lost }, receiver)
     }
 
-    /// Returns how many touches were lost: the queue was full or closed, or their client over its limit.
+    /// Returns how many touches were lost: the queue was full or closed, or their client over its
+    /// limit.
     #[must_use]
     pub fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
     }
 
-    /// Queues a touch, or counts it as lost: a landing never waits for the log, and its cookies carry all
-    /// that attribution needs.
+    /// Queues a touch, or counts it as lost: a landing never waits for the log, and its cookies
+    /// carry all that attribution needs.
     pub fn record(&self, touch: RecordedTouch) {
         if self.queue.try_send(touch).is_err() {
             self.count_lost();
@@ -70,7 +71,8 @@ async fn record(app: &Arc<App>, touch: RecordedTouch) {
     let (code_status, owner) = match &touch.referral {
         RefParam::Absent => (CodeStatus::None, None),
         RefParam::Malformed => (CodeStatus::Malformed, None),
-        // When the look-up fails, the code counts as unknown; the code itself is recorded all the same.
+        // When the look-up fails, the code counts as unknown; the code itself is recorded all the
+        // same.
         RefParam::Code(code) => match app.code_owner(code).await {
             Ok(Some((owner, _))) => (CodeStatus::Known, Some(owner)),
             Ok(None) | Err(_) => (CodeStatus::Unknown, None),

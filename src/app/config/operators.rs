@@ -39,8 +39,8 @@ impl OperatorConfig {
     }
 }
 
-/// Splits a text into name and token. A token may end in `=`, as base64 does, so that what precedes a `=`
-/// is a name only when a token follows.
+/// Splits a text into name and token. A token may end in `=`, as base64 does, so that what precedes
+/// a `=` is a name only when a token follows.
 fn split(text: &str) -> (&str, &str) {
     let is_name = |name: &str| !name.is_empty() && name.chars().all(is_of_a_name);
     match text.split_once('=') {
