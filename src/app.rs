@@ -1,4 +1,4 @@
-//! A whole service in one value: the engine, mail, sessions, limits, and the tasks behind answers.
+//! A whole service in one value: the engine, mail, sessions, limits and background tasks.
 
 pub mod access_tokens;
 pub mod attribution;
@@ -41,23 +41,23 @@ use rate_limits::RateLimits;
 use sessions::Sessions;
 use touches::TouchRecorder;
 
-/// Touches that may wait to be recorded; what comes past that is counted and not recorded.
+/// The most touches that may wait to be recorded; those that come past that are counted as lost.
 const MAX_QUEUED_TOUCHES: usize = 10_000;
 
-/// Logins begun here that are kept in mind, some 50 bytes each.
+/// The most logins begun here that are remembered, at some 50 bytes each.
 const MAX_RECENT_LOGINS: usize = 10_000;
 
 /// A running service.
 pub struct App {
-    /// The settings.
+    /// The settings of the service.
     pub config: Config,
-    /// The time.
+    /// The clock that every decision takes its time from.
     pub clock: Clock,
-    /// The log, its keys, its commands and its read models.
+    /// The log with its keys, its commands and its read models.
     pub engine: Engine,
     /// How far the read models are.
     pub progress: Arc<Progress>,
-    /// Signs what the log holds.
+    /// Signs checkpoints of the log.
     pub checkpointer: Arc<Checkpointer>,
     /// Finds the session of a request.
     pub sessions: Sessions,
@@ -65,20 +65,20 @@ pub struct App {
     pub mailer: Mailer,
     /// Makes and checks access tokens.
     pub(crate) access_tokens: AccessTokens,
-    /// Where landings go to be recorded.
+    /// The queue of touches that are to be recorded.
     pub recorder: TouchRecorder,
-    /// What one client address may do.
+    /// The limits of what one client address may do.
     pub(crate) rate_limits: RateLimits,
-    /// Mailboxes of logins begun here: the read models may not have them yet when the code comes.
-    /// Whether a login is open, the mailbox decides.
+    /// The mailboxes of logins begun here, which the read models may lack when the code is entered.
+    /// Whether a login is open is decided by the mailbox, not by this.
     pub(crate) recent_logins: Cache<RequestId, EmailKey>,
-    /// Onboardings under way.
+    /// The onboardings that are under way.
     pub(crate) onboarder: Arc<Onboarder>,
 }
 
 impl App {
-    /// Opens log and read models, makes them where there are none, and starts the background tasks: the
-    /// runner, the onboarding, the recording of touches.
+    /// Opens log and read models, makes them where there are none, and starts the background tasks:
+    /// the runner, onboarding, retention, checkpoints and the recording of touches.
     pub async fn open(config: Config, clock: Clock) -> anyhow::Result<Arc<Self>> {
         let mailer = Mailer::open(&config.mail.way, &config.mail.sender).context("--mail")?;
         let store = config.open_log(clock.clone()).await?;
@@ -123,7 +123,7 @@ impl App {
         Ok(app)
     }
 
-    /// Erases a user. A session of theirs is refused from here on.
+    /// Erases a user, whose sessions are refused from here on.
     pub async fn erase(&self, subject: Subject, context: &Context) -> Result<Erasure, EraseError> {
         let erased = erasure::erase(&self.engine, subject, context).await?;
         for session in &erased.removed.sessions {
@@ -140,13 +140,13 @@ impl App {
         self.erase(Subject { user_id, email_key: None }, &context).await
     }
 
-    /// Puts the rules on record before the first decision by them, and starts the workers.
+    /// Records the referral rules before the first decision by them, and starts the background tasks.
     async fn start(self: &Arc<Self>, queue: mpsc::Receiver<RecordedTouch>) -> anyhow::Result<()> {
         let rules = &self.config.referrals.rules;
         let stream = StreamId::Rules(rules.digest);
         let adopt = AdoptRules(Rules::clone(rules));
         self.engine.handler.run::<AdoptedRules>(&stream, &adopt, &Context::of_system(None)).await?;
-        // Whoever registers from now on is welcomed by the node whose duty that is.
+        // Users that register from now on are welcomed by the writer, so that one has to be known.
         self.progress.until_writer_is_known().await;
         let onboarder = self.onboarder.clone();
         let (app, progress, tail) =

@@ -123,7 +123,7 @@ impl Engine {
     /// recorded.
     ///
     /// The touches come from the read models, and from the log those that are not in the read models
-    /// yet. Beside a service that runs these are few, so that one or two reads find them.
+    /// yet. While a service runs these are few, so that one or two reads find them.
     pub async fn touches_of(&self, first: TouchId) -> Result<BTreeSet<TouchId>, StoreError> {
         // Where there are no read models, or those of another version, the whole log is read.
         let (after, known) = self.projected_touches(first).await.unwrap_or_default();

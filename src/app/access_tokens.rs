@@ -1,4 +1,4 @@
-//! AccessTokens tokens of the portal family: JWT, signed with Ed25519 and nothing else.
+//! Access tokens of the portal family: JWT, signed with Ed25519 and nothing else.
 
 use std::time::Duration;
 
@@ -17,10 +17,10 @@ use crate::infra::hash::sha256;
 use crate::infra::keys::Keys;
 use crate::infra::random::new_correlation_id;
 
-/// How long an access token is good for.
+/// How long an access token is valid.
 pub const ACCESS_LIFETIME: Duration = Duration::from_mins(15);
 
-/// Longest token that is looked at, in bytes.
+/// The length in bytes of the longest token that is checked.
 const MAX_TOKEN_LENGTH: usize = 4096;
 
 /// Makes and checks access tokens.
@@ -33,7 +33,7 @@ pub struct AccessTokens {
     issuer: String,
 }
 
-/// What a token says (RFC 7519).
+/// The claims of a token (RFC 7519).
 #[derive(Debug, Serialize, Deserialize)]
 struct Claims {
     iss: String,
@@ -46,10 +46,8 @@ struct Claims {
 }
 
 impl AccessTokens {
-    /// For tokens issued by, and good at, `public_url`.
-    ///
-    /// # Errors
-    /// Never for a key that was derived.
+    /// Returns what makes and checks tokens whose issuer and audience is `public_url`. It does not
+    /// fail for a key that was derived.
     pub fn new(keys: &Keys, public_url: &Url) -> anyhow::Result<Self> {
         let pair = Ed25519KeyPair::from_seed_unchecked(&keys.bearer_seed).context("bearer key")?;
         let document = pair.to_pkcs8v1().context("bearer key")?;
@@ -74,10 +72,8 @@ impl AccessTokens {
         })
     }
 
-    /// A token for a session, and for how many seconds it is good: no longer than the session can be.
-    ///
-    /// # Errors
-    /// When it cannot be signed.
+    /// Returns a token for a session, and for how many seconds it is valid: no longer than the
+    /// session can be.
     pub fn issue(
         &self,
         session: &Session,
@@ -98,7 +94,7 @@ impl AccessTokens {
         Ok((token, claims.exp - claims.iat))
     }
 
-    /// The public key as a JSON Web Key (RFC 7517, RFC 8037).
+    /// Returns the public key as a JSON Web Key (RFC 7517, RFC 8037).
     #[must_use]
     pub fn public_key(&self) -> serde_json::Value {
         serde_json::json!({
@@ -111,7 +107,7 @@ impl AccessTokens {
         })
     }
 
-    /// Whose token it is, if it is one of ours and in time.
+    /// Returns the user and the session of a token, if the token is one of ours and has not expired.
     #[must_use]
     pub fn check(&self, token: &str, now: Timestamp) -> Option<(UserId, SessionId)> {
         if token.len() > MAX_TOKEN_LENGTH {
@@ -147,7 +143,7 @@ mod tests {
         }
     }
 
-    /// What becomes of a token with the right signature.
+    /// Returns whether a token with the right signature and these changes is accepted.
     fn checked(change: impl FnOnce(&mut Header, &mut Claims)) -> bool {
         let bearer = bearer();
         let kid = Some(bearer.key_id.clone());

@@ -55,7 +55,7 @@ pub struct Config {
     pub referrals: ReferralConfig,
     /// What an account begins with, and how long unverified addresses are kept.
     pub accounts: AccountConfig,
-    /// Who may use the operators' API; it is closed when there is nobody.
+    /// The operators, who may use the operators' API; it is closed when there is none.
     pub operators: Vec<OperatorConfig>,
     /// How the log is signed.
     pub checkpoints: CheckpointConfig,
@@ -105,7 +105,7 @@ pub struct LandingConfig {
     pub landing_url: Url,
     /// Which touches leave an event.
     pub record_touches: Record,
-    /// Referrers that are not where a visitor came from: payment and sign-in pages.
+    /// Hosts that do not count as where a visitor came from: payment and sign-in pages.
     pub excluded_hosts: Hosts,
     /// The `Domain` attribute of the landing cookies.
     pub cookie_domain: Option<CookieDomain>,
@@ -192,7 +192,7 @@ impl Config {
 impl ListeningConfig {
     /// Returns the settings of a service that browsers reach at the address it listens on.
     pub fn new(listen: SocketAddr) -> anyhow::Result<Self> {
-        // Every address of this machine is no address to speak to.
+        // An address that stands for every address of this machine is not one to connect to.
         let public_url = if listen.ip().is_unspecified() {
             Url::parse(&format!("http://localhost:{}", listen.port()))?
         } else {
@@ -215,8 +215,8 @@ impl ListeningConfig {
 }
 
 impl MailConfig {
-    /// Returns the settings that write mails into a directory beside the log, for a service at one host
-    /// and a site at another.
+    /// Returns the settings that write mails into a directory next to the log, for a service at one
+    /// host and a site at another.
     #[must_use]
     pub fn new(store: &Location, public_host: &str, site_host: &str) -> Self {
         let directory = store.directory().unwrap_or(std::path::Path::new("./whence-data"));
@@ -261,8 +261,8 @@ impl ReferralConfig {
 
     /// Returns the settings with the digest under which the log records them.
     ///
-    /// The window of `rules` becomes that of the cookies, and the digest of `disposable_domains` (lower
-    /// case, sorted) takes the place of the one in `rules`.
+    /// The window of `rules` becomes that of the cookies, and the digest of `disposable_domains`
+    /// (lower case, sorted) takes the place of the one in `rules`.
     pub fn new(mut rules: RuleSettings, disposable_domains: Vec<String>) -> anyhow::Result<Self> {
         rules.disposable_domains = (!disposable_domains.is_empty())
             .then(|| half_hash(disposable_domains.join("\n").as_bytes()));
@@ -282,7 +282,8 @@ impl Default for AccountConfig {
 }
 
 impl CheckpointConfig {
-    /// Returns the settings of a service at this host: checkpoints beside a log in files, none elsewhere.
+    /// Returns the settings of a service at this host: checkpoints next to a log in files, none
+    /// elsewhere.
     #[must_use]
     pub fn new(host: &str, store: &Location) -> Self {
         let policy = directory::default_of(store).map(|directory| CheckpointPolicy {
@@ -322,7 +323,7 @@ impl AllowedOrigin {
     }
 }
 
-/// Returns country codes sorted, each once.
+/// Reads country codes and returns them sorted, each once.
 pub(crate) fn countries(texts: &[String]) -> anyhow::Result<Vec<Country>> {
     let parse = |text: &String| {
         Country::parse(text)
@@ -334,6 +335,7 @@ pub(crate) fn countries(texts: &[String]) -> anyhow::Result<Vec<Country>> {
     Ok(countries)
 }
 
+/// Returns the first half of the SHA-256 of some bytes.
 fn half_hash(bytes: &[u8]) -> Mac {
     let mut half = [0; 16];
     half.copy_from_slice(&sha256(bytes).0[..16]);

@@ -11,7 +11,7 @@ use crate::infra::random::new_correlation_id;
 impl App {
     /// Gives a user a creator handle: `/creators/{handle}` becomes a landing page of theirs.
     ///
-    /// No route calls this yet: a program that embeds whence does.
+    /// No route calls this yet; tests and programs that embed whence do.
     ///
     /// # Errors
     /// The cause is [`crate::domain::name::NameTaken`] when another user has the handle.

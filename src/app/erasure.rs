@@ -1,13 +1,14 @@
-//! Forgets who somebody was, in steps each of which may be repeated: what a crash interrupts is
-//! completed by the same command again.
+//! Erases a user, in steps each of which may be repeated: what a crash interrupts is completed by the
+//! same command again.
 //!
-//! 1. The user's stream: sessions end, `UserErased`. From here on nobody logs in as them.
-//! 2. The user's key: address, name, devices.
-//! 3. The key of their address, while it is still theirs; then the address is released. In this
-//!    order, because a released address may be somebody else's a moment later, with a key of theirs.
-//! 4. The keys of their touches: the pages that they came from.
+//! 1. The stream of the user: sessions end, `UserErased`. From here on no login reaches the account.
+//! 2. The key of the user: address, name, devices.
+//! 3. The key of the address, while it still belongs to the user; then the address is released. In
+//!    this order, because a released address may belong to another user a moment later, with another
+//!    key.
+//! 4. The keys of the touches of the user: the pages that they came from.
 //!
-//! Tables and caches follow the events. The bytes of the log stay as they are.
+//! Read models and caches follow the events. The bytes of the log stay as they are.
 
 mod outcome;
 
@@ -26,30 +27,27 @@ use crate::engine::Engine;
 use crate::engine::handler::{Context, HandleError};
 use crate::store::StoreError;
 
-/// Whom to erase.
+/// The user to erase.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Subject {
-    /// The user.
+    /// The id of the user.
     pub user_id: UserId,
-    /// The address that led to them, if one did.
+    /// The address that led to the user, if one did.
     pub email_key: Option<EmailKey>,
 }
 
-/// Why nobody was erased, or not completely.
+/// Why a user was not erased, or not completely.
 #[derive(Debug, thiserror::Error)]
 pub enum EraseError {
-    /// There is nobody to erase.
+    /// There is no such user, and nothing changed.
     #[error("there is no such user")]
     NoSuchUser,
-    /// What was done is done; the same command again completes it.
+    /// The erasure stopped on the way; the same command again completes it.
     #[error("the erasure is not complete, run it again: {0}")]
     Interrupted(#[from] StoreError),
 }
 
-/// Erases a user, on behalf of whom the context names.
-///
-/// # Errors
-/// [`EraseError::NoSuchUser`]: nothing changed. [`EraseError::Interrupted`]: run it again.
+/// Erases a user, on behalf of the actor of the context.
 pub async fn erase(
     engine: &Engine,
     subject: Subject,
@@ -72,7 +70,7 @@ pub async fn erase(
     Ok(facts.into_erasure(user_id, run, touches.len()))
 }
 
-/// Step 1.
+/// Takes step 1, and returns whether an earlier run did.
 async fn end_account(
     engine: &Engine,
     subject: Subject,
@@ -82,7 +80,7 @@ async fn end_account(
     let stream = StreamId::User(subject.user_id);
     match engine.handler.run::<User>(&stream, &erase, context).await {
         Ok(_) => Ok(Run::Now),
-        // Before, and perhaps not completely.
+        // Erased before, and perhaps not completely.
         Err(HandleError::Rejected(UserRejection::Erased)) => Ok(Run::Already),
         Err(HandleError::Store(error)) => Err(error.into()),
         Err(HandleError::Rejected(
@@ -95,16 +93,16 @@ async fn end_account(
     }
 }
 
-/// A crash between proving an address and registering leaves one that belongs to a user who never
-/// was. It is released like any other.
+/// Returns whether there is an address to release of a user who never registered: a crash between
+/// verifying an address and registering leaves one, which is released like any other.
 async fn never_registered(engine: &Engine, subject: Subject) -> Result<Run, EraseError> {
     let Some(email_key) = subject.email_key else { return Err(EraseError::NoSuchUser) };
     let owner = engine.mailbox(email_key).await?.owner;
     if owner == Some(subject.user_id) { Ok(Run::Now) } else { Err(EraseError::NoSuchUser) }
 }
 
-/// Step 3. Whether there was anything left to do. An address that is not theirs any more is left
-/// alone: its key is somebody else's.
+/// Takes step 3, and returns whether there was anything left to do. An address that does not belong to
+/// the user any more is left alone: its key is that of another user.
 async fn release(
     engine: &Engine,
     user_id: UserId,
@@ -118,21 +116,21 @@ async fn release(
     destroy(engine, &stream).await?;
     let release = MailboxCommand::Release { user_id };
     match engine.handler.run::<Mailbox>(&stream, &release, context).await {
-        // Nothing is rejected: what is not theirs is not released.
+        // A release is not rejected: that of another user's address changes nothing.
         Ok(_) | Err(HandleError::Rejected(_)) => Ok(true),
         Err(HandleError::Store(error)) => Err(error),
     }
 }
 
-/// Destroys a key. Whether there was one; it is destroyed again all the same, for a store may have
-/// been interrupted before the last copy of it was gone.
+/// Destroys a key, and returns whether it was there. A destroyed one is destroyed again all the same,
+/// because a store may have been interrupted before the last copy of it was gone.
 async fn destroy(engine: &Engine, subject: &StreamId) -> Result<bool, StoreError> {
     let Some(key) = engine.store.read_key(subject).await? else { return Ok(false) };
     engine.vault.destroy(subject).await?;
     Ok(key.wrapped.is_some())
 }
 
-/// How an erasure calls whoever asked for it.
+/// Returns the name under which an erasure records who asked for it.
 fn name(actor: &Actor) -> String {
     match actor {
         Actor::Operator(name) => name.clone(),
@@ -140,7 +138,7 @@ fn name(actor: &Actor) -> String {
     }
 }
 
-/// What a user's stream says about what is to go, and about what stays.
+/// The facts of a user's stream that an erasure needs: what is removed, and what stays.
 #[derive(Default)]
 struct ErasureFacts {
     email_key: Option<EmailKey>,
@@ -153,6 +151,7 @@ struct ErasureFacts {
 }
 
 impl ErasureFacts {
+    /// Returns the facts of a stream.
     fn of(events: &[Recorded]) -> Self {
         let mut facts = Self::default();
         for recorded in events {
@@ -164,11 +163,12 @@ impl ErasureFacts {
         facts
     }
 
+    /// Adds the facts of one event.
     fn add(&mut self, event: &UserEvent, recorded: &Recorded) {
         match event {
             UserEvent::UserRegistered(registered) => self.email_key = Some(registered.email_key),
             UserEvent::AttributionCapturedV1(_) | UserEvent::AttributionCaptured(_) => {
-                self.touches.extend(event.snapshot().and_then(|origin| origin.touch_id));
+                self.touches.extend(event.snapshot().and_then(|snapshot| snapshot.touch_id));
             }
             UserEvent::ReferralAttributed(referral) => {
                 self.touches.extend(referral.touch_id);
@@ -196,6 +196,7 @@ impl ErasureFacts {
         }
     }
 
+    /// Returns the report of an erasure.
     fn into_erasure(self, user_id: UserId, run: Run, touches: usize) -> Erasure {
         let (erased_at, erased_by) =
             self.erased.map(|(at, erased)| (at, erased.requested_by)).unzip();

@@ -1,4 +1,4 @@
-//! How much one client address may ask for.
+//! Limits how much one client address may ask for.
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,65 +9,58 @@ use whence_events::Timestamp;
 
 use crate::app::config::LimitConfig;
 
-/// Client networks whose requests are counted, at a time.
+/// The most client networks whose requests are counted at a time.
 const MAX_CLIENTS: usize = 50_000;
 
-/// The time in which they are counted.
+/// The time in which the requests of a client are counted.
 const CLIENT_WINDOW: Duration = Duration::from_hours(1);
 
-/// What one client address (IPv6: one /64) may do in an hour. In this process only: it slows a
-/// flood down; the limits that must hold are decided on the streams.
+/// The limits of what one client address (IPv6: one /64) may do in an hour. They hold in this process
+/// only and slow a flood down; the limits that must hold are decided on the streams.
 pub(crate) struct RateLimits {
     starts: Limit,
     verifies: Limit,
 }
 
-/// So many in an hour.
+/// A number of requests that one client may make in an hour.
 pub(crate) struct Limit {
     most: u32,
     counts: Cache<IpAddr, Arc<Mutex<Count>>>,
 }
 
+/// The requests of one client since the beginning of its hour.
 struct Count {
     since: Timestamp,
     requests: u32,
 }
 
 impl RateLimits {
+    /// Returns the limits of a service by its settings.
     pub(crate) fn new(limits: &LimitConfig) -> Self {
         let (starts, verifies) = (limits.starts_per_client, limits.verifies_per_client);
         Self { starts: Limit::new(starts), verifies: Limit::new(verifies) }
     }
 
-    /// Counts a request for a code.
-    ///
-    /// # Errors
-    /// When to ask again.
+    /// Counts a request for a code; the error is the time at which the client may ask again.
     pub(crate) fn start(&self, client: Option<IpAddr>, now: Timestamp) -> Result<(), Timestamp> {
         self.starts.count(client, now)
     }
 
-    /// Counts a code that is tried.
-    ///
-    /// # Errors
-    /// When to try again.
+    /// Counts a code that is tried; the error is the time at which the client may try again.
     pub(crate) fn verify(&self, client: Option<IpAddr>, now: Timestamp) -> Result<(), Timestamp> {
         self.verifies.count(client, now)
     }
 }
 
 impl Limit {
-    /// At most so many; 0: any number.
+    /// Returns a limit of `most` requests; 0 is any number.
     pub(crate) fn new(most: u32) -> Self {
         Self { most, counts: Cache::new(MAX_CLIENTS) }
     }
 
-    /// Counts one more.
-    ///
-    /// # Errors
-    /// When there is one more.
+    /// Counts a request; when it is one too many, the error is the time at which it may be repeated.
     pub(crate) fn count(&self, client: Option<IpAddr>, now: Timestamp) -> Result<(), Timestamp> {
-        // A client on this machine is a proxy that tells nobody's address, or the operator.
+        // A client on this machine is a proxy that does not forward addresses, or the operator.
         let Some(client) = client.filter(|ip| !ip.is_loopback() && self.most > 0) else {
             return Ok(());
         };
@@ -86,7 +79,7 @@ impl Limit {
     }
 }
 
-/// One subscriber has a whole /64.
+/// Returns the network of an address that is counted as one client: one subscriber has a whole /64.
 fn network(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {
         IpAddr::V6(v6) => {

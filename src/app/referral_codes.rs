@@ -50,7 +50,7 @@ impl App {
 
     /// Makes a code of a user attribute nothing from now on.
     ///
-    /// No route calls this yet: a program that embeds whence does.
+    /// No route calls this yet; tests and programs that embed whence do.
     ///
     /// # Errors
     /// The cause is [`UserRejection::NoSuchCode`] when the code is not theirs, or disabled already.

@@ -1,8 +1,8 @@
-//! Forgets addresses that nobody verified: personal data of people who may never have heard of this.
+//! Forgets addresses that were never verified: personal data of people who may not know of this site.
 //!
-//! First the key is destroyed, then the log says so. A crash between the two leaves an address that
-//! is still due, and the next round does both again. Whoever asks for a code in between gets one
-//! under a new key, and is not due any more.
+//! First the key is destroyed, then the log records it. A crash between the two leaves an address that
+//! is still due, and the next round does both again. A user who asks for a code in between gets one
+//! under a new key, and the address is not due any more.
 
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -16,16 +16,16 @@ use crate::engine::handler::{Context, HandleError};
 use crate::engine::progress::Progress;
 use crate::infra::errors::with_causes;
 
-/// Between two rounds.
+/// The time between two rounds.
 const ROUND_INTERVAL: Duration = Duration::from_mins(10);
 
-/// Addresses of one round.
+/// The most addresses of one round.
 const ROUND_SIZE: u64 = 1000;
 
-/// Addresses forgotten at a time, so that they share commits.
+/// The addresses that are forgotten at the same time, so that they share commits.
 const MAX_CONCURRENT: usize = 64;
 
-/// Forgets what is due, until the service is dropped. One node does it: that which writes the tables.
+/// Forgets the addresses that are due, until the service is dropped. Only the writer does it.
 pub(crate) async fn work(app: Weak<App>, progress: Arc<Progress>) {
     let mut round = tokio::time::interval(ROUND_INTERVAL);
     round.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -33,15 +33,15 @@ pub(crate) async fn work(app: Weak<App>, progress: Arc<Progress>) {
         round.tick().await;
         let Some(app) = app.upgrade() else { return };
         if progress.is_writer() {
-            // As long as there are more than one round takes.
+            // Another round at once, as long as there are more addresses than one round takes.
             while app.forget_unverified_now().await as u64 == ROUND_SIZE {}
         }
     }
 }
 
 impl App {
-    /// Does now what is done every few minutes anyway: forgets addresses that nobody verified in
-    /// time. How many.
+    /// Does now what is done every few minutes anyway: forgets addresses that were not verified in
+    /// time, and returns how many.
     pub async fn forget_unverified_now(&self) -> usize {
         let Some(keep) = self.config.accounts.keep_unverified else { return 0 };
         let now = self.clock.now();
@@ -64,14 +64,14 @@ impl App {
         forgotten.filter(|forgotten| std::future::ready(*forgotten)).count().await
     }
 
-    /// Whether the address was due.
+    /// Forgets an address if it is due, and returns whether it was.
     async fn forget(
         &self,
         key: EmailKey,
         command: ForgetMailbox,
     ) -> Result<bool, HandleError<MailboxRejection>> {
         let stream = StreamId::Mailbox(key);
-        // The row may be older than what happened since.
+        // The address may have been used since the row was written.
         let mailbox =
             self.engine.handler.load::<Mailbox>(&stream).await.map_err(HandleError::Store)?;
         if mailbox.state.forgettable(&command).is_none() {

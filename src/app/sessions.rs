@@ -1,7 +1,8 @@
-//! Who a request's session belongs to: a small cache over the read models, kept coherent.
+//! Finds the session of a request, through a small cache over the read models that is kept coherent.
 //!
-//! The runner tells it of every committed event. A session that was revoked is marked as gone before
-//! anybody is told that it was; a fill that read the tables before that loses against the mark.
+//! The runner shows the cache every committed event. A session that was revoked is marked as gone
+//! before its revocation is acknowledged; a look-up that read the read models before that loses
+//! against the mark.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,10 +24,10 @@ use crate::engine::vault::{OpenKeys, Vault};
 use crate::infra::tokens::SessionToken;
 use crate::store::{Batch, EventStore, StoreError};
 
-/// How long a request waits for another one that looks the same session up.
+/// How long a request waits for another one that looks up the same session.
 const FILL_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// Sessions.
+/// The sessions that requests use, in a cache over the read models.
 pub struct Sessions {
     cache: Arc<Cache<SessionId, Entry>>,
     read_db: Arc<ReadDb>,
@@ -35,71 +36,73 @@ pub struct Sessions {
     progress: Arc<Progress>,
 }
 
-/// A session that can be used, if its token is right and its time is not over.
+/// A session that can be used, if the token is right and the session has not expired.
 #[derive(Debug)]
 pub struct Session {
-    /// Its id.
+    /// The id of the session.
     pub session_id: SessionId,
     token_hash: Hash,
-    /// When it began.
+    /// When the session began.
     pub opened_at: Timestamp,
-    /// End, unless extended.
+    /// When the session ends unless it is extended.
     pub expires_at: Timestamp,
-    /// End, whatever happens.
+    /// When the session ends even if it is extended.
     pub absolute_expires_at: Timestamp,
-    /// Whose it is.
+    /// The user whose session it is.
     pub user: User,
 }
 
-/// A user, readable.
+/// The user of a session, with personal data in clear.
 #[derive(Clone, Debug)]
 pub struct User {
-    /// Who.
+    /// The id of the user.
     pub user_id: UserId,
-    /// Their address.
+    /// The e-mail address of the user.
     pub email: EmailAddress,
-    /// How they want to be called.
+    /// The name that the user wants to be shown by.
     pub display_name: Option<Box<str>>,
-    /// Their picture.
+    /// The URL of the picture of the user.
     pub avatar_url: Option<Box<str>>,
-    /// What billing calls them.
+    /// The id of the user in the billing system.
     pub billing_customer_id: Option<Box<str>>,
-    /// How they log in.
+    /// The way that the user logs in.
     pub provider: Provider,
-    /// When they registered.
+    /// When the user registered.
     pub created_at: Timestamp,
-    /// When any of this last changed.
+    /// When any of these fields last changed.
     pub updated_at: Timestamp,
 }
 
+/// What the cache knows of a session.
 #[derive(Clone)]
 enum Entry {
     Live(Arc<Session>),
     Gone,
 }
 
-/// Why nobody can say whose a session is.
+/// Why it cannot be said whose a session is.
 #[derive(Debug, thiserror::Error)]
 pub enum SessionError {
-    /// The read models.
+    /// The read models do not answer.
     #[error(transparent)]
     ReadDb(#[from] QueryError),
-    /// The log or the vault.
+    /// The log or the vault does not answer.
     #[error(transparent)]
     Store(#[from] StoreError),
-    /// A session that is not in the read models may exist.
+    /// The session is not in the read models, which lack what was acknowledged, so that it may exist.
     #[error(transparent)]
     Behind(#[from] ReadModelsBehind),
 }
 
 impl Sessions {
-    /// With room for `capacity` sessions, some 300 bytes each. Also what the runner has to tell.
+    /// Returns a cache for `capacity` sessions, at some 300 bytes each, as what the runner has to show
+    /// events to.
     #[must_use]
     pub fn observer(capacity: usize, read_db: Arc<ReadDb>, keys: Arc<OpenKeys>) -> SessionObserver {
         SessionObserver { cache: Arc::new(Cache::new(capacity)), read_db, keys }
     }
 
-    /// Over the same cache as `observer`.
+    /// Returns the sessions in the cache of `observer`.
     #[must_use]
     pub fn new(
         observer: &SessionObserver,
@@ -111,10 +114,7 @@ impl Sessions {
         Self { cache, read_db, vault, store, progress }
     }
 
-    /// The session of a token that is right, and in time.
-    ///
-    /// # Errors
-    /// When nobody can say.
+    /// Returns the session of a token, if the token is right and the session has not expired.
     pub async fn get(
         &self,
         token: &SessionToken,
@@ -124,17 +124,14 @@ impl Sessions {
         Ok(session.filter(|session| session.token_hash.same_as(&token.hash())))
     }
 
-    /// A session in time, for a caller that proved it otherwise.
-    ///
-    /// # Errors
-    /// When nobody can say.
+    /// Returns a session that has not expired, for a caller that was authenticated in another way.
     pub async fn find(
         &self,
         id: SessionId,
         now: Timestamp,
     ) -> Result<Option<Arc<Session>>, SessionError> {
-        // Another node may have ended it meanwhile. What is remembered is of before that: once the log
-        // is heard of again, it must not answer before this cache has been told what came.
+        // Another node may have ended the session meanwhile, and the cache is of before that. Once the
+        // log is followed again, the cache must not answer before it was shown what was committed.
         if !self.store.is_current() {
             self.cache.clear();
             return Err(ReadModelsBehind.into());
@@ -149,38 +146,41 @@ impl Sessions {
         }
     }
 
-    /// Marks a session as gone whose revocation is on record, for requests that come before the
-    /// runner has heard of it.
+    /// Marks a session as gone whose revocation is recorded, for requests that come before the
+    /// runner has seen the event.
     pub fn mark_gone(&self, id: SessionId) {
         self.cache.insert(id, Entry::Gone);
     }
 
+    /// Looks a session up, opens it and keeps it in the cache.
     async fn fill(&self, id: SessionId) -> Result<Entry, SessionError> {
         loop {
-            // One request looks, the others wait for what it finds, though not for one another.
+            // One request looks it up, the others wait for its result, though not for one another.
             let guard = match timeout(FILL_TIMEOUT, self.cache.get_value_or_guard_async(&id)).await
             {
                 Ok(Ok(entry)) => return Ok(entry),
                 Ok(Err(guard)) => guard,
                 Err(_) => return Err(ReadModelsBehind.into()),
             };
-            // Nothing is kept of a session that nobody knows: made-up ids must not push others out.
+            // Nothing is kept of a session that does not exist: made-up ids must not push others out.
             let Some(view) = self.look_up(id).await? else { return Ok(Entry::Gone) };
             let Some(session) = self.open(view).await? else { return Ok(Entry::Gone) };
             let entry = Entry::Live(Arc::new(session));
-            // Told otherwise while it was looked up: look again.
+            // The entry was changed while the session was looked up: look again.
             if guard.insert(entry.clone()).is_ok() {
                 return Ok(entry);
             }
         }
     }
 
+    /// Reads a session from the read models, which by then hold all that was acknowledged.
     async fn look_up(&self, id: SessionId) -> Result<Option<SessionView>, SessionError> {
         let query =
             move || async move { self.read_db.session(id).await.map_err(SessionError::from) };
         query_after_log(self.store.as_ref(), &self.read_db, &self.progress, query).await
     }
 
+    /// Opens the personal data of a session; `None` when its user is erased.
     async fn open(&self, view: SessionView) -> Result<Option<Session>, StoreError> {
         let stream = StreamId::User(view.user.user_id);
         let email = self.vault.open(&stream, EMAIL_VERSION, "email", &view.user.email).await?;
@@ -212,8 +212,8 @@ impl Sessions {
     }
 }
 
-/// Keeps the cache coherent, and the keys that are open. Holds nothing that holds the store: it is
-/// told until everybody has let go of that.
+/// Keeps the cache and the open keys coherent with the log. It holds nothing that holds the store,
+/// because it is shown events until the last reference to the store is dropped.
 #[derive(Clone)]
 pub struct SessionObserver {
     cache: Arc<Cache<SessionId, Entry>>,
@@ -224,7 +224,8 @@ pub struct SessionObserver {
 impl Observer for SessionObserver {
     fn committed(&self, events: &[Recorded]) {
         for recorded in events {
-            // Whose it was is erased, or nobody's: the key is destroyed, here or on another node.
+            // The user is erased, or never was: the key of the address is destroyed, here or on
+            // another node.
             if let Event::Mailbox(
                 MailboxEvent::MailboxReleased(_) | MailboxEvent::MailboxForgotten(_),
             ) = &recorded.event
@@ -253,7 +254,7 @@ impl Observer for SessionObserver {
                         Err(_) => self.cache.clear(),
                     }
                 }
-                // Again: a small cache may have dropped the mark, and read the tables since.
+                // Marked again: a small cache may have dropped the mark, and filled the entry since.
                 UserEvent::SessionRevoked(revoked) => {
                     self.cache.insert(revoked.session_id, Entry::Gone);
                 }
@@ -282,8 +283,8 @@ impl Observer for SessionObserver {
 }
 
 impl SessionObserver {
-    /// Hears of commits until the store is dropped. The runner tells of them, too, but when it waits
-    /// for the tables a log-out on another node must not wait with it.
+    /// Takes note of every commit until the store is dropped. The runner shows them, too, but when it
+    /// waits for the read models a log-out on another node must not wait with it.
     pub async fn observe_tail(self, mut tail: broadcast::Receiver<Batch>) {
         loop {
             match tail.recv().await {
@@ -299,6 +300,7 @@ impl SessionObserver {
     }
 }
 
+/// Returns the events of users among these events.
 fn user_events(events: &[Recorded]) -> impl Iterator<Item = (UserId, &UserEvent)> {
     events.iter().filter_map(|recorded| match (&recorded.stream, &recorded.event) {
         (StreamId::User(user_id), Event::User(event)) => Some((*user_id, event.as_ref())),

@@ -1,4 +1,4 @@
-//! Puts landings on record, behind the landings' backs: a bounded queue, and who works it off.
+//! Records touches in the background, from a bounded queue that no landing waits for.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
@@ -12,10 +12,10 @@ use crate::domain::touch::{RecordedTouch, RefParam, registrable_domain};
 use crate::engine::handler::Context;
 use crate::infra::errors::with_causes;
 
-/// Touches recorded at a time, so that they share commits.
+/// The touches that are recorded at the same time, so that they share commits.
 const MAX_BATCH: usize = 64;
 
-/// Where touches go to be recorded. Clones share one queue.
+/// The sending side of the queue of touches to record. Clones share one queue.
 #[derive(Clone, Debug)]
 pub struct TouchRecorder {
     queue: mpsc::Sender<RecordedTouch>,
@@ -23,7 +23,7 @@ pub struct TouchRecorder {
 }
 
 impl TouchRecorder {
-    /// A queue for at most `capacity` touches (at least one), and its receiving side.
+    /// Returns a queue for at most `capacity` touches (at least one), and its receiving side.
     #[must_use]
     pub fn bounded(capacity: usize) -> (Self, mpsc::Receiver<RecordedTouch>) {
         let (queue, receiver) = mpsc::channel(capacity.max(1));
@@ -31,13 +31,14 @@ impl TouchRecorder {
         (Self { queue, lost }, receiver)
     }
 
-    /// How many touches found the queue full, nobody listening, or their client over its limit.
+    /// Returns how many touches were lost: the queue was full or closed, or their client over its
+    /// limit.
     #[must_use]
     pub fn lost(&self) -> u64 {
         self.lost.load(Ordering::Relaxed)
     }
 
-    /// Hands a touch over, or counts it as lost: a landing never waits for the log, and its cookies
+    /// Queues a touch, or counts it as lost: a landing never waits for the log, and its cookies
     /// carry all that attribution needs.
     pub fn record(&self, touch: RecordedTouch) {
         if self.queue.try_send(touch).is_err() {
@@ -55,7 +56,7 @@ impl TouchRecorder {
     }
 }
 
-/// Records what the queue brings, until the service is dropped.
+/// Records the touches of the queue, until the service is dropped.
 pub(crate) async fn work(app: Weak<App>, mut queue: mpsc::Receiver<RecordedTouch>) {
     let mut waiting = Vec::with_capacity(MAX_BATCH);
     while queue.recv_many(&mut waiting, MAX_BATCH).await > 0 {
@@ -64,12 +65,14 @@ pub(crate) async fn work(app: Weak<App>, mut queue: mpsc::Receiver<RecordedTouch
     }
 }
 
+/// Looks up the code and the creator of a touch and appends its event.
 async fn record(app: &Arc<App>, touch: RecordedTouch) {
     let stream = StreamId::Touch(touch.touch_id);
     let (code_status, owner) = match &touch.referral {
         RefParam::Absent => (CodeStatus::None, None),
         RefParam::Malformed => (CodeStatus::Malformed, None),
-        // A look-up that fails leaves the touch with an unknown code: the code itself is on record.
+        // When the look-up fails, the code counts as unknown; the code itself is recorded all the
+        // same.
         RefParam::Code(code) => match app.code_owner(code).await {
             Ok(Some((owner, _))) => (CodeStatus::Known, Some(owner)),
             Ok(None) | Err(_) => (CodeStatus::Unknown, None),

@@ -1,9 +1,9 @@
 //! Copies a log and its vault into another store without changing a byte.
 //!
-//! It is the same for every pair of stores: both logs are compared page by page, and what the target
-//! lacks at its end is imported. So a copy that was killed is simply run again, and a target that holds
-//! anything else is refused before anything is written into it. Afterwards both sides are read once
-//! more, from the first byte to the last.
+//! It is the same for every pair of stores: both logs are compared page by page, and what the
+//! target lacks at its end is imported. So a copy that was killed is simply run again, and a target
+//! that holds anything else is refused before anything is written into it. Afterwards both sides
+//! are read once more, from the first byte to the last.
 
 mod keys;
 mod summary;

@@ -1,4 +1,5 @@
-//! Runs commands: reads and folds a stream, decides, appends, and repeats that when the stream has moved.
+//! Runs commands: reads and folds a stream, decides, appends, and repeats that when the stream has
+//! moved.
 //!
 //! Only this file appends. Append is the commit point: what `decide` said is durable when it
 //! returns, and everything after it can be repeated.
@@ -26,8 +27,8 @@ use crate::infra::random::{new_correlation_id, new_event_id};
 use crate::infra::sealing::SubjectKey;
 use crate::store::{Append, Appended, EventStore, NewEvent, StoreError};
 
-/// How often a command is decided again because its stream has moved, before it fails. Commands of this
-/// process lock their stream, so only other nodes can move it.
+/// How often a command is decided again because its stream has moved, before it fails. Commands of
+/// this process lock their stream, so only other nodes can move it.
 const MAX_CONFLICTS: u32 = 16;
 
 /// How often an append is repeated, with the same event ids, when the store did not answer.
@@ -191,8 +192,8 @@ impl Handler {
         }
     }
 
-    /// Returns the state of a stream as it was a moment ago: another node may have moved it since. It is
-    /// for work that ends in a command on that stream, which notices.
+    /// Returns the state of a stream as it was a moment ago: another node may have moved it since.
+    /// It is for work that ends in a command on that stream, which notices.
     pub(crate) async fn recent<D: Cached>(
         &self,
         stream: &StreamId,
@@ -203,8 +204,8 @@ impl Handler {
         }
     }
 
-    /// Assumes a stream to be empty that is named by an id made a moment ago, which saves a read of the
-    /// log. Should the stream not be empty, the first append to it notices.
+    /// Assumes a stream to be empty that is named by an id made a moment ago, which saves a read of
+    /// the log. Should the stream not be empty, the first append to it notices.
     pub(crate) fn expect_empty<D: Cached>(&self, stream: StreamId) {
         D::cache(self).insert(stream, StreamState { state: Arc::default(), length: 0 });
     }
@@ -238,7 +239,8 @@ impl Handler {
         Ok(loaded)
     }
 
-    /// Seals, encodes and appends events, and returns the state after them and the position of the last.
+    /// Seals, encodes and appends events, and returns the state after them and the position of the
+    /// last.
     async fn append<D: Decider>(
         &self,
         stream: &StreamId,
@@ -370,8 +372,8 @@ fn has_clear_fields(event: &mut Event) -> bool {
     clear
 }
 
-/// Returns the error for an event that does not belong into its stream: a newer version of whence wrote
-/// it, or another program.
+/// Returns the error for an event that does not belong into its stream: a newer version of whence
+/// wrote it, or another program.
 fn unreadable(recorded: &whence_events::Recorded) -> StoreError {
     StoreError::unavailable(UnknownEvent {
         event_type: recorded.event.event_type().to_owned(),

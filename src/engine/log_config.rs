@@ -57,7 +57,8 @@ impl LogConfig {
         Ok(Signer::new(&self.keys(), origin)?)
     }
 
-    /// Returns a checkpointer for this log, which contradicts none of the checkpoints in its directory.
+    /// Returns a checkpointer for this log, which contradicts none of the checkpoints in its
+    /// directory.
     pub fn checkpointer(&self, read_db: Arc<ReadDb>) -> anyhow::Result<Checkpointer> {
         let policy = self.checkpoint_directory().map(|directory| CheckpointPolicy {
             directory,
@@ -67,8 +68,8 @@ impl LogConfig {
         Ok(Checkpointer::new(self.signer()?, read_db, policy))
     }
 
-    /// Returns the directory in which a service stores checkpoints unless it is set up otherwise, when it
-    /// exists.
+    /// Returns the directory in which a service stores checkpoints unless it is set up otherwise,
+    /// when it exists.
     pub(crate) fn checkpoint_directory(&self) -> Option<PathBuf> {
         directory::default_of(&self.store).filter(|directory| directory.is_dir())
     }

@@ -1,9 +1,9 @@
 //! Rebuilds read models from the log while the live ones keep answering, and compares the two.
 //!
-//! The log is folded into scratch tables next to the live ones. Where both are of the same version, the
-//! two are compared at one position; then the scratch tables catch up, are checked and replace the live
-//! ones, those of each projector in one transaction. Killed anywhere, it leaves live tables that are all
-//! old or all new, and the same command resumes where it was.
+//! The log is folded into scratch tables next to the live ones. Where both are of the same version,
+//! the two are compared at one position; then the scratch tables catch up, are checked and replace
+//! the live ones, those of each projector in one transaction. Killed anywhere, it leaves live
+//! tables that are all old or all new, and the same command resumes where it was.
 
 mod fold;
 
@@ -97,8 +97,8 @@ pub enum Step {
 pub struct ProjectorOutcome {
     /// The position of the rebuilt tables, or of the compared ones.
     pub checkpoint: ProjectorPosition,
-    /// How the live tables differed; `None` when they could not be compared, because they were of another
-    /// version or at another position.
+    /// How the live tables differed; `None` when they could not be compared, because they were of
+    /// another version or at another position.
     pub differences: Option<Differences>,
 }
 
@@ -114,8 +114,8 @@ pub struct Replay<'a> {
     events: u64,
 }
 
-/// Returns the projectors with these names; all projectors when there are no names. The error lists the
-/// ones there are.
+/// Returns the projectors with these names; all projectors when there are no names. The error lists
+/// the ones there are.
 pub fn projectors_named(names: &[String]) -> anyhow::Result<Vec<&'static str>> {
     let known: Vec<_> = projectors().iter().map(|projector| projector.name()).collect();
     if let Some(unknown) = names.iter().find(|name| !known.contains(&name.as_str())) {
@@ -126,8 +126,8 @@ pub fn projectors_named(names: &[String]) -> anyhow::Result<Vec<&'static str>> {
 }
 
 impl<'a> Replay<'a> {
-    /// Opens the scratch tables of these projectors. `batch` is the number of events that are applied in
-    /// one transaction, usually [`BATCH`].
+    /// Opens the scratch tables of these projectors. `batch` is the number of events that are
+    /// applied in one transaction, usually [`BATCH`].
     pub async fn open(
         store: &'a Arc<dyn EventStore>,
         read_db: &'a ReadDb,

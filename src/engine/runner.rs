@@ -1,10 +1,10 @@
 //! Follows the log and keeps the read models up to date with it.
 //!
-//! The runner takes committed batches from memory, reads the log only to catch up, applies the events,
-//! and wakes the tasks that wait for a position. Of several nodes on one database one does that, the
-//! writer; the others follow, show their observers what was committed, and take over when the writer is
-//! gone. An event that cannot be applied stops the runner with an error: nothing is skipped, and
-//! `/readyz` names the event.
+//! The runner takes committed batches from memory, reads the log only to catch up, applies the
+//! events, and wakes the tasks that wait for a position. Of several nodes on one database one does
+//! that, the writer; the others follow, show their observers what was committed, and take over when
+//! the writer is gone. An event that cannot be applied stops the runner with an error: nothing is
+//! skipped, and `/readyz` names the event.
 
 mod renew;
 
@@ -32,8 +32,8 @@ const RETRY_PAUSE: Duration = Duration::from_millis(200);
 /// new events when the writer is gone.
 const WRITER_CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
-/// The time after which a follower checks the position of the read models again, while they lack events
-/// that it knows.
+/// The time after which a follower checks the position of the read models again, while they lack
+/// events that it knows.
 const POLL_INTERVAL: Duration = Duration::from_millis(4);
 
 /// The most events that a follower keeps until they are in the read models: some 100 MB.
@@ -41,8 +41,8 @@ const MAX_PENDING_EVENTS: usize = 100_000;
 
 /// A receiver of events that caches something the events change, such as the sessions of a service.
 ///
-/// The trait is how the engine calls up: the cache of the service is on a floor above, which the engine
-/// must not know. Tests observe the runner through it, too.
+/// The trait is how the engine calls up: the cache of the service is on a floor above, which the
+/// engine must not know. Tests observe the runner through it, too.
 pub trait Observer: Send + Sync + 'static {
     /// Takes note of events that are committed and may not be in the read models yet.
     fn committed(&self, events: &[Recorded]);
@@ -124,8 +124,8 @@ impl<O: Observer> Runner<O> {
         }
     }
 
-    /// Resumes at the position of the read models, after rebuilding those of another version, and returns
-    /// whether this node is the writer.
+    /// Resumes at the position of the read models, after rebuilding those of another version, and
+    /// returns whether this node is the writer.
     async fn resume(
         &self,
         tail: &mut broadcast::Receiver<Batch>,
@@ -195,8 +195,9 @@ impl<O: Observer> Runner<O> {
         }
     }
 
-    /// Returns whether this node is the writer, or a follower, as before, of read models that did not go
-    /// back: those of a database that crashed may, and so do those that the writer has emptied.
+    /// Returns whether this node is the writer, or a follower, as before, of read models that did
+    /// not go back: those of a database that crashed may, and so do those that the writer has
+    /// emptied.
     async fn is_unchanged(&self, is_writer: bool) -> Result<bool, ProjectError> {
         let known = self.progress.projected();
         let same = self.read_db.claim_writer().await? == is_writer;
@@ -251,8 +252,8 @@ impl<O: Observer> Runner<O> {
         }
     }
 
-    /// Adds the events of the log after all that is pending. When that is too much to keep, pending events
-    /// are dropped, and the observer is told that it may have missed some.
+    /// Adds the events of the log after all that is pending. When that is too much to keep, pending
+    /// events are dropped, and the observer is notified that it may have missed some.
     async fn read_pending(&self, pending: &mut VecDeque<Recorded>) -> Result<(), RunnerError> {
         loop {
             let last = pending.back().map_or(self.progress.projected(), position_of);
@@ -316,7 +317,8 @@ impl<O: Observer> Runner<O> {
     /// Applies events and notes the position that the read models have reached.
     async fn apply(&self, after: Position, events: &[Recorded]) -> Result<(), RunnerError> {
         let applied = self.read_db.apply_after(after, events).await;
-        // The events before an unknown one are in the read models, and tasks that wait for them are woken.
+        // The events before an unknown one are in the read models, and tasks that wait for them are
+        // woken.
         let done = match &applied {
             Ok(()) => events,
             Err(ProjectError::UnknownEvent { position, .. }) => {

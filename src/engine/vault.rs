@@ -45,8 +45,8 @@ impl Vault {
         Self { store, wrapping, open: Arc::new(open), contended: Cache::new(MAX_CONTENDED) }
     }
 
-    /// Returns the key to seal the next events of a stream with. Where there is none it is made, and has
-    /// to be appended with the events; call [`Vault::cache`] once it was.
+    /// Returns the key to seal the next events of a stream with. Where there is none it is made,
+    /// and has to be appended with the events; call [`Vault::cache`] once it was.
     pub async fn key_for_append(
         &self,
         subject: &StreamId,

@@ -5,16 +5,22 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use http::header::IF_NONE_MATCH;
 use http::{HeaderMap, HeaderValue};
+use whence_events::Hash;
 
 use crate::infra::hash::sha256;
 
-/// The strong entity tag of a response body: the first 128 bits of its SHA-256.
+/// The strong entity tag of a response body.
 pub(super) struct EntityTag(String);
 
 impl EntityTag {
-    /// Returns the tag of `body`.
+    /// Returns the tag of `body`: the first 128 bits of its SHA-256.
     pub(super) fn of(body: &[u8]) -> Self {
         Self(format!("\"{}\"", URL_SAFE_NO_PAD.encode(&sha256(body).0[..16])))
+    }
+
+    /// Returns the tag that is the whole hash of a body, as `touch.js` has always had it.
+    pub(super) fn of_hash(hash: &Hash) -> Self {
+        Self(format!("\"{hash}\""))
     }
 
     /// Returns whether `If-None-Match` of a request names this tag, or any (`*`): the answer is

@@ -1,22 +1,22 @@
-//! How the cookies of a landing are set.
+//! Settings of the cookies of a landing.
 
 use crate::domain::touch::Window;
 
-/// How `ref_code` and `whence_touch` are set.
+/// The attributes that the cookies `ref_code` and `whence_touch` are set with.
 #[derive(Clone, Debug, Default)]
 pub struct CookieSettings {
-    /// `Max-Age`
+    /// The attribute `Max-Age`.
     pub window: Window,
-    /// `Domain`; none: the cookie belongs to the one host that set it.
+    /// The attribute `Domain`; without it the cookie belongs to the one host that set it.
     pub domain: Option<CookieDomain>,
 }
 
-/// A name that may stand behind `Domain=`.
+/// A host name that may be the value of `Domain=`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CookieDomain(String);
 
 impl CookieDomain {
-    /// A host name; a dot in front of it is ignored (RFC 6265, section 5.2.3).
+    /// Reads a host name; a dot in front of it is ignored (RFC 6265, section 5.2.3).
     #[must_use]
     pub fn parse(text: &str) -> Option<Self> {
         let name = text.trim().trim_start_matches('.').to_ascii_lowercase();
@@ -27,7 +27,7 @@ impl CookieDomain {
         (name.len() <= 253 && name.split('.').all(label)).then_some(Self(name))
     }
 
-    /// The name, without a dot in front.
+    /// Returns the name, without a dot in front.
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0

@@ -1,24 +1,24 @@
-//! Who may use the operators' API.
+//! Reads the names and tokens of the operators, who may use the operators' API.
 
 use anyhow::{Context as _, ensure};
 use whence_events::Hash;
 
 use crate::infra::hash::sha256;
 
-/// The shortest token that is taken: 128 random bits in base64 have 22 characters.
+/// The length in characters of the shortest token that is accepted: 128 random bits in base64 have 22.
 const MIN_TOKEN_LENGTH: usize = 20;
 
-/// Somebody with a token.
+/// An operator and their token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OperatorConfig {
-    /// How the log calls them.
+    /// The name of the operator in the log.
     pub name: String,
-    /// SHA-256 of their token.
+    /// The SHA-256 of the token.
     token: Hash,
 }
 
 impl OperatorConfig {
-    /// `TOKEN`, or `NAME=TOKEN`.
+    /// Reads `TOKEN`, or `NAME=TOKEN`.
     pub(crate) fn parse(text: &str) -> anyhow::Result<Self> {
         let (name, token) = split(text);
         check_name(name).context("--admin-token")?;
@@ -32,14 +32,15 @@ impl OperatorConfig {
         Ok(Self { name: name.to_owned(), token: sha256(token.as_bytes()) })
     }
 
-    /// Whether it is their token, in a time that does not tell how much of it is right.
+    /// Returns whether this is the token, in a time that does not depend on how much of it is right.
     #[must_use]
     pub fn has(&self, token: &[u8]) -> bool {
         self.token.same_as(&sha256(token))
     }
 }
 
-/// A name and a token. A token may end in `=`, as base64 does; a name is there only before one.
+/// Splits a text into name and token. A token may end in `=`, as base64 does, so that what precedes
+/// a `=` is a name only when a token follows.
 fn split(text: &str) -> (&str, &str) {
     let is_name = |name: &str| !name.is_empty() && name.chars().all(is_of_a_name);
     match text.split_once('=') {
@@ -50,7 +51,7 @@ fn split(text: &str) -> (&str, &str) {
     }
 }
 
-/// The token to send, of one that may be written as a service is told it.
+/// Returns the token to send, of a text that may be written as for a service, with a name.
 pub(crate) fn token_of(text: &str) -> anyhow::Result<&str> {
     let (_, token) = split(text);
     let one = !token.is_empty() && token.bytes().all(|byte| byte.is_ascii_graphic());
@@ -58,7 +59,7 @@ pub(crate) fn token_of(text: &str) -> anyhow::Result<&str> {
     Ok(token)
 }
 
-/// What the log may call somebody.
+/// Requires a name to be one that the log may record.
 pub(crate) fn check_name(name: &str) -> anyhow::Result<()> {
     ensure!(name.len() <= 64, "a name has at most 64 characters");
     let plain = !name.is_empty() && name.chars().all(is_of_a_name);
@@ -66,7 +67,7 @@ pub(crate) fn check_name(name: &str) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// All operators; each name once.
+/// Reads all operators, who each have a name of their own.
 pub(crate) fn parse_all(texts: &[String]) -> anyhow::Result<Vec<OperatorConfig>> {
     let mut operators: Vec<OperatorConfig> = Vec::with_capacity(texts.len());
     for text in texts {
@@ -78,6 +79,7 @@ pub(crate) fn parse_all(texts: &[String]) -> anyhow::Result<Vec<OperatorConfig>>
     Ok(operators)
 }
 
+/// Returns whether a character may be part of a name.
 fn is_of_a_name(c: char) -> bool {
     c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-' | '@')
 }

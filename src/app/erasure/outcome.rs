@@ -1,4 +1,4 @@
-//! What an erasure answers.
+//! The report of an erasure.
 
 use std::fmt;
 
@@ -8,19 +8,19 @@ use whence_events::{Position, ReferralCode, SessionId, Timestamp, UserId};
 /// What an erasure removed, and what it left.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Erasure {
-    /// Who it was: an id that leads to nobody any more.
+    /// The id of the user, which does not lead to a person any more.
     pub user_id: UserId,
-    /// What this run of it did.
+    /// What this run of the erasure did.
     pub run: Run,
-    /// When the account ended; `null`: the address was proved and nobody registered.
+    /// When the account ended; `null` when the address was verified and no user registered.
     pub erased_at: Option<Timestamp>,
-    /// Who asked for it.
+    /// The name of the party that asked for the erasure.
     pub erased_by: Option<String>,
-    /// What is gone, in this run or an earlier one.
+    /// What was removed, in this run or an earlier one.
     pub removed: Removed,
     /// What stays in the log.
     pub remains: Remains,
-    /// The last event of the user.
+    /// The position of the last event of the user.
     pub position: Position,
 }
 
@@ -28,33 +28,33 @@ pub struct Erasure {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Run {
-    /// All of it.
+    /// This run did all of the erasure.
     Now,
-    /// What an earlier one had been kept from.
+    /// This run did what an earlier one had not completed.
     Completed,
-    /// Nothing: it was complete.
+    /// This run had nothing to do: the erasure was complete.
     Already,
 }
 
-/// What is gone.
+/// What an erasure removed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Removed {
-    /// Sessions that were ended by it.
+    /// The sessions that the erasure ended.
     pub sessions: Vec<SessionId>,
-    /// Landings whose referring page can be read no more.
+    /// The number of landings whose referring page cannot be read any more.
     pub touches: usize,
 }
 
-/// What stays.
+/// What stays in the log after an erasure.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Remains {
-    /// Their codes: a name has one owner for ever.
+    /// The referral codes of the user: a name never gets another owner.
     pub codes: Vec<ReferralCode>,
-    /// Who referred them.
+    /// The user who referred the erased one.
     pub referred_by: Option<UserId>,
 }
 
-/// In words.
+/// Writes the report in words.
 impl fmt::Display for Erasure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let user_id = self.user_id;

@@ -14,8 +14,8 @@ use crate::store::{StoreError, StoredKey, Transfer};
 pub struct LogSummary {
     /// The number of events.
     pub events: u64,
-    /// The number of streams. Every stream begins with an event of version 0, and only the store's order
-    /// of versions lets another one follow.
+    /// The number of streams. Every stream begins with an event of version 0, and only the store's
+    /// order of versions lets another one follow.
     pub streams: u64,
     /// SHA-256 over every byte of the log, in hexadecimal digits.
     pub digest: String,

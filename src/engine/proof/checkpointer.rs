@@ -96,8 +96,8 @@ pub enum CheckpointError {
 }
 
 impl Checkpointer {
-    /// Returns a checkpointer that stores its checkpoints by a policy; without one it only signs them on
-    /// request.
+    /// Returns a checkpointer that stores its checkpoints by a policy; without one it only signs
+    /// them on request.
     #[must_use]
     pub fn new(signer: Signer, read_db: Arc<ReadDb>, policy: Option<CheckpointPolicy>) -> Self {
         Self { signer, read_db, policy, state: Mutex::default() }
@@ -114,8 +114,8 @@ impl Checkpointer {
         self.sign(&mut *self.state.lock().await).await
     }
 
-    /// Signs what the tree holds now. It takes the locked state, so that each checkpoint follows from the
-    /// one before.
+    /// Signs what the tree holds now. It takes the locked state, so that each checkpoint follows
+    /// from the one before.
     async fn sign(
         &self,
         state: &mut CheckpointerState,
@@ -157,8 +157,8 @@ impl Checkpointer {
         if proved { Ok(()) } else { Err(CheckpointError::Contradiction(last.size)) }
     }
 
-    /// Returns the last checkpoint in the directory. The log may have had another name then; the key is
-    /// the same.
+    /// Returns the last checkpoint in the directory. The log may have had another name then; the
+    /// key is the same.
     fn latest(&self) -> Result<Option<SignedCheckpoint>, CheckpointError> {
         let Some(policy) = &self.policy else { return Ok(None) };
         let path = policy.directory.clone();
@@ -174,8 +174,8 @@ impl Checkpointer {
         Ok(Some(SignedCheckpoint { checkpoint, note }))
     }
 
-    /// Stores a checkpoint in the directory when one is due. An error is logged once, and stops nothing
-    /// else.
+    /// Stores a checkpoint in the directory when one is due. An error is logged once, and stops
+    /// nothing else.
     async fn store_due(&self, policy: &CheckpointPolicy) {
         let mut state = self.state.lock().await;
         match self.try_to_store(policy, &mut state).await {

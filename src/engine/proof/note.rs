@@ -27,8 +27,8 @@ pub struct Signer {
 }
 
 impl Signer {
-    /// Returns the signer of the log that these keys belong to. The name of its key is the origin of the
-    /// log.
+    /// Returns the signer of the log that these keys belong to. The name of its key is the origin
+    /// of the log.
     pub fn new(keys: &Keys, origin: &str) -> Result<Self, NoteError> {
         let pair = Ed25519KeyPair::from_seed_unchecked(&keys.log_seed);
         let pair = pair.expect("any 32 bytes are a seed of an Ed25519 key");

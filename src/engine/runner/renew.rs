@@ -8,8 +8,9 @@ use crate::engine::rebuild::{BATCH, ProjectorOutcome, RebuildError, Replay};
 use crate::store::Batch;
 
 impl<O: Observer> Runner<O> {
-    /// Rebuilds the read models that are of another version, and returns whether this node is still the
-    /// writer. Until then no read model gets new events, and the observer is still shown what is committed.
+    /// Rebuilds the read models that are of another version, and returns whether this node is still
+    /// the writer. Until then no read model gets new events, and the observer is still shown what
+    /// is committed.
     pub(super) async fn renew(
         &self,
         tail: &mut broadcast::Receiver<Batch>,
@@ -47,8 +48,8 @@ impl<O: Observer> Runner<O> {
         }
     }
 
-    /// Claims the writing again and again, as the writer has to lest its lock is lost, and returns when
-    /// another node is the writer.
+    /// Claims the writing again and again, as the writer has to lest its lock is lost, and returns
+    /// when another node is the writer.
     async fn until_not_writer(&self) -> Result<bool, RunnerError> {
         loop {
             tokio::time::sleep(WRITER_CHECK_INTERVAL).await;

@@ -6,13 +6,14 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::layer::Handled;
 use crate::http::etag::EntityTag;
+use crate::infra::hash::sha256;
 
 /// The text of the script.
 const SCRIPT: &str = include_str!("touch.js");
 
 /// Answers with the script, or with 304 when the client holds it.
 pub(super) async fn serve(headers: HeaderMap) -> Response {
-    let tag = EntityTag::of(SCRIPT.as_bytes());
+    let tag = EntityTag::of_hash(&sha256(SCRIPT.as_bytes()));
     let is_held = tag.is_held(&headers);
     let headers = [
         (CACHE_CONTROL, HeaderValue::from_static("public, max-age=3600")),
