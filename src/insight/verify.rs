@@ -231,12 +231,12 @@ impl Comparison {
                 let tile =
                     read_db.tile(0, self.next_tile).await.context("the tree in the read models")?;
                 let begin = self.next_tile * 256;
-                let there = (self.outcome.known - begin).min(256);
+                let count = (self.outcome.known - begin).min(256);
                 let hashes = tile.map(|tile| tile.to_hashes()).unwrap_or_default();
                 // A tile that is gone or short was changed: no event has these hashes.
                 let missing = std::iter::repeat(Hash([0; 32]));
-                let there = usize::try_from(there)?;
-                self.diff.expect(hashes.into_iter().chain(missing).take(there));
+                let count = usize::try_from(count)?;
+                self.diff.expect(hashes.into_iter().chain(missing).take(count));
                 self.next_tile += 1;
             }
             let tree_ends = self.next_tile >= tiles;
