@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use whence_events::{Event, ReferralCode, StreamId, Timestamp, UserEvent, UserId};
 
-use super::AuditError;
 use super::decision::CodeThen;
+use super::error::AuditError;
 use super::evidence::EventPlace;
 use super::line::EventLine;
 use super::personal::Show;

@@ -8,8 +8,8 @@ use whence_events::{
     UserId,
 };
 
-use super::AuditError;
 use super::attribution::AttributionStory;
+use super::error::AuditError;
 use super::evidence::EventPlace;
 use super::line::EventLine;
 use super::personal::Show;
