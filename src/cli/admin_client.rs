@@ -110,8 +110,8 @@ impl AdminClient {
         if status.is_success() {
             return Ok(body);
         }
-        let said = serde_json::from_slice::<Value>(&body).unwrap_or_default();
-        match said["message"].as_str() {
+        let answer = serde_json::from_slice::<Value>(&body).unwrap_or_default();
+        match answer["message"].as_str() {
             Some(message) => bail!("{base} says: {message}"),
             None => bail!("{base} answers {status}"),
         }

@@ -7,6 +7,7 @@
 mod attribution;
 mod code;
 mod decision;
+mod error;
 mod events;
 mod evidence;
 mod line;
@@ -18,11 +19,11 @@ mod touch;
 mod user;
 
 use whence_events::{AuditRead, AuditSubject, Position, ReferralCode, StreamId, Timestamp, UserId};
-use whence_projections::QueryError;
 
 pub use attribution::{AttributionStory, SnapshotStory};
 pub use code::{CodeStory, CreditedUser};
 pub use decision::{CodeThen, Decision, Explained};
+pub use error::AuditError;
 pub use events::{EventPage, EventQuery, StoredEvent};
 pub use evidence::{EventPlace, bundle};
 pub use line::EventLine;
@@ -36,26 +37,6 @@ use crate::domain::audit::Audit;
 use crate::engine::Engine;
 use crate::engine::handler::{Context, HandleError, Handler};
 use crate::store::StoreError;
-
-/// The reasons why there is no story; then nothing is shown.
-#[derive(Debug, thiserror::Error)]
-pub enum AuditError {
-    /// No user registered under this id.
-    #[error("there is no such user")]
-    NoSuchUser,
-    /// No user has this code.
-    #[error("there is no such code")]
-    NoSuchCode,
-    /// The log has no event at the position to continue from.
-    #[error("there is no event at this position")]
-    NoSuchPosition,
-    /// The log does not answer, or could not record the reader.
-    #[error(transparent)]
-    Store(#[from] StoreError),
-    /// The read models do not answer.
-    #[error(transparent)]
-    Query(#[from] QueryError),
-}
 
 /// Records that the context's actor is about to be shown something. A reader who cannot be recorded
 /// is shown nothing.

@@ -18,9 +18,7 @@ mod view;
 pub(crate) use self::csv::quoted;
 pub use self::encoder::ExportFormat;
 pub use self::event_row::EVENT_FIELDS;
+pub(crate) use self::events::UNREADABLE;
 pub use self::events::{Exported, PositionRange, export_events};
 pub use self::schema::{Field, FieldKind, Value};
 pub use self::view::{export_table, fields_of};
-
-/// The context of an error in reading the log.
-pub(crate) const UNREADABLE: &str = "the log cannot be read";

@@ -12,6 +12,7 @@ use whence_projections::report::{
 
 use crate::store::{EventStore, StoreError};
 
+pub(crate) use text::UNKNOWN;
 pub use text::{as_csv, as_text};
 
 /// How many events are read at a time.

@@ -17,7 +17,6 @@ use crate::infra::keys::{Keys, MasterKey};
 use crate::store::{Location, Side, Transfer};
 
 /// Move to another store: copy log and keys, as they are, and verify the copy
-// Each flag has an environment variable of the same name.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct CopyArgs {
     /// Store to copy from: sqlite:DIR, postgres://... or kurrentdb://...

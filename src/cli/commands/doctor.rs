@@ -14,7 +14,6 @@ use crate::infra::mail::Mailer;
 use crate::store::findings::{ExamineContext, Finding, Findings, Level};
 
 /// Check all that serve with the same flags would use, and say what to do; changes nothing
-// The flags are those of `whence serve`, and one more.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct DoctorArgs {
     /// The flags that serve would be started with.

@@ -1,6 +1,5 @@
 //! `whence erase`: on a log that no service has open, or by asking the service.
 
-use anyhow::Context as _;
 use clap::Args;
 use serde_json::json;
 use whence_events::{Actor, StreamId};
@@ -39,23 +38,18 @@ pub(crate) async fn run(args: EraseArgs) -> anyhow::Result<()> {
 }
 
 async fn at_service(client: &AdminClient, user: &UserName) -> anyhow::Result<Erasure> {
-    let user_id = match user {
-        UserName::Id(id) => *id,
-        UserName::Email(email) => client.find_user(email).await?,
-    };
+    let user_id = user.id_at(client).await?;
     client.post(&format!("users/{user_id}/erase"), &json!({})).await
 }
 
 async fn here(config: &LogConfig, operator: String, user: &UserName) -> anyhow::Result<Erasure> {
     let engine = Engine::open(config).await?;
-    let subject = match user {
-        UserName::Id(user_id) => Subject { user_id: *user_id, email_key: None },
-        UserName::Email(email) => {
-            let user_id = engine.user_of(email).await?;
-            let user_id = user_id.context("there is no user with this address")?;
-            Subject { user_id, email_key: Some(engine.keys.email_key(email)) }
-        }
+    let user_id = user.id_in(&engine).await?;
+    let email_key = match user {
+        UserName::Id(_) => None,
+        UserName::Email(email) => Some(engine.keys.email_key(email)),
     };
+    let subject = Subject { user_id, email_key };
     let context = Context::of_request(new_correlation_id(), Actor::Operator(operator));
     let erasure = erase(&engine, subject, &context).await?;
     if let Err(error) = engine.project().await {

@@ -1,4 +1,5 @@
-//! `whence export`: events, or the answer of a view, as a file.
+//! `whence export`: events, or the answer of a view, as a file. What is exported and where to is no
+//! setting: its flags have no environment variables.
 
 use std::sync::Arc;
 
@@ -25,7 +26,6 @@ use crate::insight::export::{
 use crate::insight::report::answer;
 
 /// Write events, or what a view answers, into a file that analysts' tools read
-// What is exported and where to is no setting: it has no variables.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ExportArgs {
     /// events, or a view of `whence report`

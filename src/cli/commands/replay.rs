@@ -14,7 +14,6 @@ use crate::cli::terminal::stop::{RESUMABLE, unless_stopped};
 use crate::engine::rebuild::{BATCH, ProjectorOutcome, Replay, Step, projectors_named};
 
 /// Rebuild read models out of the log while they go on answering, or check them against it
-// Each flag has an environment variable of the same name.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ReplayArgs {
     /// Which read models, such as identity [default: all of them]

@@ -1,4 +1,5 @@
-//! `whence report`: what the log says to analysts.
+//! `whence report`: what the log says to analysts. What is asked is no setting: its flags have no
+//! environment variables.
 
 use anyhow::{Context as _, bail, ensure};
 use clap::{Args, ValueEnum};
@@ -16,7 +17,6 @@ use crate::insight::report::{answer, as_csv, as_text, fold};
 const CHARTED: usize = 20;
 
 /// Ask the log a question: signups, funnel, referrals, retention and more, as of any moment
-// What is asked has no environment variables, because it is no setting.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ReportArgs {
     /// The view; without one, the views there are

@@ -11,7 +11,6 @@ use crate::cli::terminal::stdout::print;
 use crate::insight::verify::{Verdict, VerifyConfig, verify};
 
 /// Read the whole log again and say what was altered, removed, inserted, reordered or cut off
-// Each flag has an environment variable of the same name.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct VerifyArgs {
     /// The log that is verified.

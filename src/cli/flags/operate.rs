@@ -12,6 +12,7 @@ use super::urls::is_this_machine;
 use crate::app::config::operators;
 use crate::cli::admin_client::AdminClient;
 use crate::cli::terminal::stderr::note;
+use crate::engine::Engine;
 use crate::engine::log_config::LogConfig;
 
 /// Flags that say where a command works, and for which operator.
@@ -84,6 +85,25 @@ impl OperateArgs {
 }
 
 impl UserName {
+    /// Returns the id of the user, for which the service is asked when only the address is known.
+    pub(crate) async fn id_at(&self, service: &AdminClient) -> anyhow::Result<UserId> {
+        match self {
+            Self::Id(user_id) => Ok(*user_id),
+            Self::Email(email) => service.find_user(email).await,
+        }
+    }
+
+    /// Returns the id of the user, also when the user is erased.
+    pub(crate) async fn id_in(&self, engine: &Engine) -> anyhow::Result<UserId> {
+        match self {
+            Self::Id(user_id) => Ok(*user_id),
+            Self::Email(email) => {
+                let user_id = engine.user_of(email).await?;
+                user_id.context("there is no user with this address")
+            }
+        }
+    }
+
     /// Parses an id or an address.
     pub(crate) fn parse(text: &str) -> anyhow::Result<Self> {
         if text.contains('@') {

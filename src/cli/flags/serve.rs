@@ -1,4 +1,5 @@
-//! The flags of `whence serve`, in the sections of its settings.
+//! The flags of `whence serve`, in the sections of its settings. Each has an environment variable of
+//! the same name.
 
 use std::path::Path;
 
@@ -22,7 +23,6 @@ use crate::infra::keys::MasterKey;
 use crate::store::Location;
 
 /// Run the service
-// Each flag has an environment variable of the same name.
 #[derive(Args, Clone, Debug)]
 pub(crate) struct ServeArgs {
     #[command(flatten, next_help_heading = "Listening")]
@@ -76,11 +76,11 @@ impl ServeArgs {
             );
             Ok(Some(found.unwrap_or_else(MasterKey::generate)))
         })?;
-        let there = match config.storage.store.directory() {
+        let key = match config.storage.store.directory() {
             Some(directory) if !found => files::existing_master_key(directory)?,
             Some(_) | None => Some(config.storage.master_key.clone()),
         };
-        Ok((config, there))
+        Ok((config, key))
     }
 
     /// Returns the settings, given a way to find the master key out of the one that was given and of the

@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use whence_events::{Event, ReferralCode, StreamId, Timestamp, UserEvent, UserId};
 
-use super::AuditError;
 use super::decision::CodeThen;
+use super::error::AuditError;
 use super::evidence::EventPlace;
 use super::line::EventLine;
 use super::personal::Show;
@@ -52,20 +52,19 @@ impl CodeStory {
     ) -> Result<Self, AuditError> {
         let then = CodeThen::of(engine, code, now).await?;
         let Some(owner) = then.owner else { return Err(AuditError::NoSuchCode) };
-        let mut told = engine.stream(&StreamId::code(code)).await?;
+        let mut related = engine.stream(&StreamId::code(code)).await?;
         let mut owner_active = true;
         for recorded in engine.stream(&StreamId::User(owner)).await? {
             let Event::User(event) = &recorded.event else { continue };
             let erased = matches!(event.as_ref(), UserEvent::UserErased(_));
             owner_active &= !erased;
             if erased || is_about(event, code) {
-                told.push(recorded);
+                related.push(recorded);
             }
         }
-        let brought = engine.read_db.credited_by(owner, &then.code, MAX_CREDITED_USERS).await?;
-        let brought =
-            brought.into_iter().map(|(user_id, at)| CreditedUser { user_id, at }).collect();
-        let timeline = EventLine::all(engine, &told, show).await?;
+        let users = engine.read_db.credited_by(owner, &then.code, MAX_CREDITED_USERS).await?;
+        let brought = users.into_iter().map(|(user_id, at)| CreditedUser { user_id, at }).collect();
+        let timeline = EventLine::all(engine, &related, show).await?;
         Ok(Self { code: then, owner_active, brought, timeline })
     }
 }

@@ -8,6 +8,7 @@ use whence_events::{
     RulesEvent, Signal, StreamId, Timestamp, TouchId, UserEvent, UserId, Via,
 };
 
+use super::personal::Show;
 use super::sentences;
 use super::touch::StandingDecision;
 use crate::engine::Engine;
@@ -67,7 +68,7 @@ impl Decision {
             signals: vec![],
             rules_version: 0,
             rules_digest: Mac([0; 16]),
-            text: sentences::event(&recorded.event, super::Show::Masked),
+            text: sentences::event(&recorded.event, Show::Masked),
         };
         if let UserEvent::ReferralAttributed(done) = event.as_ref() {
             return Some(Self {

@@ -4,10 +4,13 @@ use std::fmt;
 
 use whence_events::{Actor, RuleSettings, Timestamp};
 
-use super::{
-    AttributionStory, CodeStory, CodeThen, Decision, EventLine, Explained, TouchStory, UserStory,
-    sentences,
-};
+use super::attribution::AttributionStory;
+use super::code::CodeStory;
+use super::decision::{CodeThen, Decision, Explained};
+use super::line::EventLine;
+use super::sentences;
+use super::touch::TouchStory;
+use super::user::UserStory;
 
 impl fmt::Display for UserStory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -8,8 +8,8 @@ use whence_events::{
     UserId,
 };
 
-use super::AuditError;
 use super::attribution::AttributionStory;
+use super::error::AuditError;
 use super::evidence::EventPlace;
 use super::line::EventLine;
 use super::personal::Show;
@@ -38,12 +38,13 @@ impl UserStory {
     /// these.
     #[must_use]
     pub fn places(&self) -> Vec<EventPlace> {
-        let told = self.timeline.iter().chain(&self.attribution.later).filter_map(EventLine::place);
+        let shown =
+            self.timeline.iter().chain(&self.attribution.later).filter_map(EventLine::place);
         let decisions = self.attribution.decisions.iter().filter(|made| made.rules.is_some());
         let rules = decisions.map(|made| (StreamId::Rules(made.decision.rules_digest), 0));
         // Some events are in both lists; each is proved once.
         let mut seen = HashSet::new();
-        told.chain(rules).filter(|place| seen.insert(place.clone())).collect()
+        shown.chain(rules).filter(|place| seen.insert(place.clone())).collect()
     }
 
     pub(super) async fn tell(
@@ -57,20 +58,20 @@ impl UserStory {
         let known = RelatedStreams::of(&events);
         let touches = touches(engine, &known.touches).await?;
         let attribution = AttributionStory::tell(engine, &events, &touches, show).await?;
-        let mut told = touches;
+        let mut related = touches;
         if let Some(email_key) = known.email_key {
             let mailbox = engine.stream(&StreamId::Mailbox(email_key)).await?;
-            told.extend(theirs(mailbox, user_id));
+            related.extend(theirs(mailbox, user_id));
         }
         for code in &known.codes {
-            told.extend(engine.stream(&StreamId::code(code)).await?);
+            related.extend(engine.stream(&StreamId::code(code)).await?);
         }
         let email = match events.iter().find(|event| is_registration(event)) {
             Some(registered) => email(engine, registered, show).await?,
             None => None,
         };
-        told.extend(events);
-        let timeline = EventLine::all(engine, &told, show).await?;
+        related.extend(events);
+        let timeline = EventLine::all(engine, &related, show).await?;
         let erased_at = known.erased_at;
         Ok(Self { user_id, registered_at, email, erased_at, attribution, timeline })
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use whence_projections::report::{Cell, Kind, Table, View};
 
 use super::labels;
+use crate::insight::report::UNKNOWN;
 
 /// A chart, independent of what it is drawn with.
 #[derive(Clone, Debug, PartialEq)]
@@ -224,7 +225,7 @@ fn with_rest(bars: Vec<Bar>, most: usize, kind: Kind, by_time: bool) -> Vec<Bar>
         [] => {}
         [one] => named.push(one.clone()),
         many => {
-            named.push(summed(many, format!("{} partly {}", many.len(), labels::UNKNOWN), kind));
+            named.push(summed(many, format!("{} partly {UNKNOWN}", many.len()), kind));
         }
     }
     named

@@ -2,8 +2,7 @@
 
 use whence_projections::report::{Cell, Kind};
 
-/// The text where nothing is known.
-pub(super) const UNKNOWN: &str = "(unknown)";
+use crate::insight::report::UNKNOWN;
 
 /// Returns a number of a kind, such as `12 345`, `12.3 %` or `3 d 4 h`.
 pub(super) fn number(kind: Kind, value: f64) -> String {
@@ -45,10 +44,10 @@ pub(super) fn named(column: &str, value: &Cell) -> String {
 
 /// Returns the same with its name, such as `k 0.35` or `94.0 % of previous`.
 pub(super) fn with_name(column: &str, value: &Cell) -> String {
-    let (said, name) = (named(column, value), column.replace('_', " "));
+    let (text, name) = (named(column, value), column.replace('_', " "));
     match column {
-        "of_previous" | "signups" => format!("{said} {name}"),
-        _ => format!("{name} {said}"),
+        "of_previous" | "signups" => format!("{text} {name}"),
+        _ => format!("{name} {text}"),
     }
 }
 

@@ -6,6 +6,7 @@ use whence_projections::report::{Cell, Column, Dimension, Kind, Query, ReportFol
 use super::chart::Chart;
 use super::labels;
 use super::svg::Drawing;
+use crate::insight::report::UNKNOWN;
 
 /// How many groups of bars a chart has at most.
 const BARS: usize = 12;
@@ -175,7 +176,7 @@ fn figure(title: &str, table: &Table, drawing: Option<Drawing>) -> Figure {
 fn shown(cell: &Cell, column: Column) -> Shown {
     let class = class(column.kind);
     let (text, class) = match (cell, class) {
-        (Cell::Unknown, "") => (labels::UNKNOWN.to_owned(), "unknown"),
+        (Cell::Unknown, "") => (UNKNOWN.to_owned(), "unknown"),
         (Cell::Unknown, class) => (labels::NOTHING.to_owned(), class),
         (cell, class) => (labels::named(column.name, cell), class),
     };

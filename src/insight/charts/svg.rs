@@ -149,14 +149,14 @@ impl Drawing {
             for (at, value) in bar.values.iter().enumerate() {
                 let width =
                     value.map_or(0.0, |value| (room * value / most).max(f64::from(value > 0.0)));
-                let said = value.map_or_else(|| NOTHING.to_owned(), |value| number(*kind, value));
+                let shown = value.map_or_else(|| NOTHING.to_owned(), |value| number(*kind, value));
                 let aside = if bar.aside { " aside" } else { "" };
-                let says = format!("{}, {}: {said}", bar.label, series[at].replace('_', " "));
+                let says = format!("{}, {}: {shown}", bar.label, series[at].replace('_', " "));
                 let class = format!("s{at}{aside}");
                 self.shapes.push(Shape { x: LABELS, y, width, height: BAR, class, says });
                 let note = bar.note.as_ref().filter(|_| at == 0).map(|note| format!(" · {note}"));
-                let said = said + &note.unwrap_or_default();
-                self.text(LABELS + width + 6.0, y + BAR - 3.0, "number", said);
+                let shown = shown + &note.unwrap_or_default();
+                self.text(LABELS + width + 6.0, y + BAR - 3.0, "number", shown);
                 y += BAR + 2.0;
             }
             y += GAP - 2.0;

@@ -139,19 +139,19 @@ fn draw_bars(bars: &BarChart, canvas: Canvas) -> Vec<String> {
     let values = bars.iter().flat_map(|bar| &bar.values);
     let most = values.filter_map(|value| *value).fold(0.0, f64::max);
     let widest =
-        bars.iter().flat_map(|bar| said(*kind, series, bar)).map(|text| text.chars().count());
+        bars.iter().flat_map(|bar| bar_texts(*kind, series, bar)).map(|text| text.chars().count());
     let room = canvas.width.saturating_sub(label + 3 + widest.max().unwrap_or(0)).max(4);
     let mut lines = Vec::new();
     for bar in bars {
-        let said = said(*kind, series, bar);
-        for (at, (value, said)) in bar.values.iter().zip(said).enumerate() {
+        let texts = bar_texts(*kind, series, bar);
+        for (at, (value, text)) in bar.values.iter().zip(texts).enumerate() {
             let name = if at == 0 { shortened(&bar.label, label) } else { String::new() };
             let colour = if bar.aside { ASIDE } else { SERIES[at % SERIES.len()] };
             let length =
                 value.map_or(0, |value| eighths(value / most.max(f64::MIN_POSITIVE), room));
             let drawn = canvas.paint(colour, &strip(length));
             let gap = if length == 0 { "" } else { " " };
-            lines.push(format!("{name:<label$}  {drawn}{gap}{said}"));
+            lines.push(format!("{name:<label$}  {drawn}{gap}{text}"));
         }
         if series.len() > 1 {
             lines.push(String::new());
@@ -164,7 +164,7 @@ fn draw_bars(bars: &BarChart, canvas: Canvas) -> Vec<String> {
 }
 
 /// Returns the text after each bar of a group.
-fn said(kind: Kind, series: &[&str], bar: &super::chart::Bar) -> Vec<String> {
+fn bar_texts(kind: Kind, series: &[&str], bar: &super::chart::Bar) -> Vec<String> {
     let one = |(at, value): (usize, &Option<f64>)| {
         let value = value.map_or_else(|| NOTHING.to_owned(), |value| number(kind, value));
         let name = if series.len() > 1 {

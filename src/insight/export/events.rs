@@ -20,6 +20,9 @@ const EVENTS_PER_PAGE: usize = 4096;
 /// How many pages are read ahead of the one that is encoded.
 const PAGES_AHEAD: usize = 2;
 
+/// The context of an error in reading the log.
+pub(crate) const UNREADABLE: &str = "the log cannot be read";
+
 /// The positions of the events that are exported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PositionRange {
@@ -78,7 +81,7 @@ async fn read(
     let mut exported = Exported { events: 0, last: None };
     let mut after = range.from.saturating_sub(1);
     while after < range.to {
-        let mut events = store.read_all(after, EVENTS_PER_PAGE).await.context(super::UNREADABLE)?;
+        let mut events = store.read_all(after, EVENTS_PER_PAGE).await.context(UNREADABLE)?;
         events.retain(|event| event.position <= range.to);
         let Some(last) = events.last() else { break };
         after = last.position;

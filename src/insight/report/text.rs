@@ -5,7 +5,7 @@ use whence_projections::report::{Cell, Column, Kind, Table};
 use crate::insight::export::quoted;
 
 /// The text where nothing is known.
-const UNKNOWN: &str = "(unknown)";
+pub(crate) const UNKNOWN: &str = "(unknown)";
 
 /// The text where there is nothing to divide by, or nothing to measure.
 const NOTHING: &str = "-";

@@ -200,32 +200,36 @@ impl Diff {
             }
         }
         let moved_to = |was: &Hash| new.get(was).copied();
-        let mut told = Vec::new();
+        let mut differences = Vec::new();
         for place in &self.places {
             match *place {
-                Divergence::Rest(difference) => told.push(difference),
-                Divergence::Gone { number, was, after } => told.push(match moved_to(&was) {
+                Divergence::Rest(difference) => differences.push(difference),
+                Divergence::Gone { number, was, after } => differences.push(match moved_to(&was) {
                     Some(position) => Difference::Moved { number, position },
                     None => Difference::Missing { number, after },
                 }),
                 Divergence::New { is, .. } if gone.contains_key(&is) => {}
                 Divergence::New { number, position, .. } => {
-                    told.push(Difference::Inserted { number, position });
+                    differences.push(Difference::Inserted { number, position });
                 }
                 Divergence::Changed { number, was, position, is } => {
                     match (moved_to(&was), gone.contains_key(&is)) {
-                        (Some(position), true) => told.push(Difference::Moved { number, position }),
-                        (Some(elsewhere), false) => {
-                            told.push(Difference::Moved { number, position: elsewhere });
-                            told.push(Difference::Inserted { number, position });
+                        (Some(position), true) => {
+                            differences.push(Difference::Moved { number, position });
                         }
-                        (None, true) => told.push(Difference::Missing { number, after: position }),
-                        (None, false) => told.push(Difference::Altered { number, position }),
+                        (Some(elsewhere), false) => {
+                            differences.push(Difference::Moved { number, position: elsewhere });
+                            differences.push(Difference::Inserted { number, position });
+                        }
+                        (None, true) => {
+                            differences.push(Difference::Missing { number, after: position });
+                        }
+                        (None, false) => differences.push(Difference::Altered { number, position }),
                     }
                 }
             }
         }
-        told
+        differences
     }
 }
 
@@ -272,21 +276,21 @@ mod tests {
             (&[1, 2, 3, 4], vec![D::Cut { number: 5, after: 40 }]),
             (&[], vec![D::Cut { number: 1, after: 0 }]),
         ];
-        for (is, told) in cases {
-            assert_eq!(differences(&was, is), told, "{is:?}");
+        for (is, expected) in cases {
+            assert_eq!(differences(&was, is), expected, "{is:?}");
         }
     }
 
     #[test]
     fn several_things_are_told_apart() {
-        let told = differences(&[1, 2, 3, 4, 5, 6, 7, 8], &[1, 9, 3, 5, 6, 10, 7]);
+        let found = differences(&[1, 2, 3, 4, 5, 6, 7, 8], &[1, 9, 3, 5, 6, 10, 7]);
         let expected = [
             D::Altered { number: 2, position: 20 },
             D::Missing { number: 4, after: 30 },
             D::Inserted { number: 7, position: 60 },
             D::Cut { number: 8, after: 70 },
         ];
-        assert_eq!(told, expected);
+        assert_eq!(found, expected);
     }
 
     proptest! {

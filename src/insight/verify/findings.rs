@@ -9,8 +9,8 @@ use base64::engine::general_purpose::STANDARD;
 use whence_events::{Leaf, Position};
 use whence_projections::ReadDb;
 
+use super::comparison::{CheckpointFile, VerifyOutcome};
 use super::diff::Difference as D;
-use super::{CheckpointFile, VerifyOutcome};
 use crate::store::EventStore;
 
 /// The findings, one sentence each.

@@ -1,6 +1,6 @@
 //! Where an audit reads: a service that is asked, or a log that is opened here.
 
-use anyhow::{Context as _, bail};
+use anyhow::bail;
 use whence_events::{Actor, Position, ReferralCode, UserId};
 
 use crate::cli::admin_client::AdminClient;
@@ -62,13 +62,9 @@ impl AuditSource {
     }
 
     async fn find(&self, user: &UserName) -> anyhow::Result<UserId> {
-        match (self, user) {
-            (_, UserName::Id(id)) => Ok(*id),
-            (Self::Service(client), UserName::Email(email)) => client.find_user(email).await,
-            (Self::Here(log), UserName::Email(email)) => {
-                let user_id = log.engine.user_of(email).await?;
-                user_id.context("there is no user with this address")
-            }
+        match self {
+            Self::Service(client) => user.id_at(client).await,
+            Self::Here(log) => user.id_in(&log.engine).await,
         }
     }
 
@@ -92,7 +88,7 @@ impl AuditSource {
         open_personal_data: bool,
     ) -> anyhow::Result<String> {
         if let Self::Service(client) = self {
-            let user_id = self.find(user).await?;
+            let user_id = user.id_at(client).await?;
             let query = [("open_personal_data", open_personal_data.to_string())];
             return client.get_text(&format!("users/{user_id}/bundle"), &query).await;
         }
