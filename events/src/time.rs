@@ -1,4 +1,4 @@
-//! Timestamps.
+//! Moments in time, to the microsecond.
 
 use std::fmt;
 use std::ops::{Add, Sub};

@@ -12,9 +12,7 @@ impl App {
     /// Gives a user a creator handle: `/creators/{handle}` becomes a landing page of theirs.
     ///
     /// No route calls this yet; tests and programs that embed whence do.
-    ///
-    /// # Errors
-    /// The cause is [`crate::domain::name::NameTaken`] when another user has the handle.
+    /// The cause of an error is [`crate::domain::name::NameTaken`] when another user has the handle.
     pub async fn claim_handle(&self, user_id: UserId, handle: Handle) -> anyhow::Result<()> {
         let context = Context::of_request(new_correlation_id(), Actor::System);
         self.reserve(&StreamId::Handle(handle.clone()), user_id, &context).await?;

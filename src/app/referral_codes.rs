@@ -51,9 +51,7 @@ impl App {
     /// Makes a code of a user attribute nothing from now on.
     ///
     /// No route calls this yet; tests and programs that embed whence do.
-    ///
-    /// # Errors
-    /// The cause is [`UserRejection::NoSuchCode`] when the code is not theirs, or disabled already.
+    /// The cause of an error is [`UserRejection::NoSuchCode`] when the code is not theirs, or disabled already.
     pub async fn disable_referral_code(
         &self,
         user_id: UserId,

@@ -49,6 +49,7 @@ fn collect(directory: &Path, ending: &str, found: &mut Vec<PathBuf>) {
 }
 
 /// Returns the files below a directory of the repository whose names end so.
+#[must_use]
 pub fn sources(below: &str, ending: &str) -> Vec<Source> {
     let mut paths = Vec::new();
     collect(&Path::new(ROOT).join(below), ending, &mut paths);
@@ -81,6 +82,7 @@ pub fn none(offences: &[String], rule: &str) {
 }
 
 /// Returns the places whose code holds one of the words.
+#[must_use]
 pub fn places(files: &[Source], words: &[&str]) -> Vec<String> {
     let mut found = Vec::new();
     for file in files {

@@ -118,12 +118,12 @@ enum Is {
     Source(&'static [&'static str]),
     /// Medium is one of these.
     Medium(&'static [&'static str]),
-    /// `^(.*cp.*|ppc|retargeting|paid.*)$`
+    /// The medium is paid: it matches `^(.*cp.*|ppc|retargeting|paid.*)$`
     MediumPaid,
     MediumContains(&'static str),
     MediumEnds(&'static str),
     CampaignContains(&'static str),
-    /// `^(.*(([^a-df-z]|^)shop|shopping).*)$`
+    /// The campaign is of a shop: it matches `^(.*(([^a-df-z]|^)shop|shopping).*)$`
     CampaignShops,
 }
 

@@ -51,7 +51,7 @@ pub(crate) enum RecordArg {
     All,
     /// Those with a code, campaign, creator, click id or foreign referrer
     Campaign,
-    /// None
+    /// No landing
     None,
 }
 

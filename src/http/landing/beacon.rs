@@ -21,7 +21,7 @@ pub const MAX_REPORT_BYTES: usize = 4096;
 
 /// The report of a visit, as `/touch.js` sends it. Unknown fields are ignored.
 #[derive(Deserialize)]
-struct VisitReport {
+struct BeaconReport {
     /// The whole address of the page.
     location: String,
     /// `document.referrer` of the page.
@@ -34,7 +34,7 @@ struct VisitReport {
 
 /// The reason why a report is refused.
 #[derive(Debug, PartialEq, Eq)]
-enum ReportRefusal {
+enum BeaconRefusal {
     /// Another site sent the report: setting cookies for it would be cookie stuffing.
     CrossSite,
     /// The body is too long, not JSON, or not a report.
@@ -43,7 +43,7 @@ enum ReportRefusal {
     InvalidLocation,
 }
 
-impl IntoResponse for ReportRefusal {
+impl IntoResponse for BeaconRefusal {
     fn into_response(self) -> Response {
         let (status, error) = match self {
             Self::CrossSite => (StatusCode::FORBIDDEN, "cross_site"),
@@ -80,33 +80,33 @@ async fn read(
     landing: &Landing,
     parts: &Parts,
     body: axum::body::Body,
-) -> Result<(VisitReport, Url), ReportRefusal> {
-    let format = ReportFormat::of(&parts.headers).ok_or(ReportRefusal::InvalidJson)?;
+) -> Result<(BeaconReport, Url), BeaconRefusal> {
+    let format = BeaconFormat::of(&parts.headers).ok_or(BeaconRefusal::InvalidJson)?;
     if !from_our_pages(landing, parts, format) {
-        return Err(ReportRefusal::CrossSite);
+        return Err(BeaconRefusal::CrossSite);
     }
     let bytes = axum::body::to_bytes(body, MAX_REPORT_BYTES).await;
-    let bytes = bytes.map_err(|_| ReportRefusal::InvalidJson)?;
-    let report: VisitReport =
-        serde_json::from_slice(&bytes).map_err(|_| ReportRefusal::InvalidJson)?;
-    let location = Url::parse(&report.location).map_err(|_| ReportRefusal::InvalidLocation)?;
+    let bytes = bytes.map_err(|_| BeaconRefusal::InvalidJson)?;
+    let report: BeaconReport =
+        serde_json::from_slice(&bytes).map_err(|_| BeaconRefusal::InvalidJson)?;
+    let location = Url::parse(&report.location).map_err(|_| BeaconRefusal::InvalidLocation)?;
     if is_ours(landing, parts, &location) {
         Ok((report, location))
     } else {
-        Err(ReportRefusal::InvalidLocation)
+        Err(BeaconRefusal::InvalidLocation)
     }
 }
 
 /// The content type of a report.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum ReportFormat {
+enum BeaconFormat {
     /// `application/json`, which browsers send to another origin only after a preflight request.
     Json,
     /// `text/plain`, which any page can send to any origin without a preflight request.
     Text,
 }
 
-impl ReportFormat {
+impl BeaconFormat {
     /// Returns the format that the headers name; `None` when it is another one, or missing.
     fn of(headers: &HeaderMap) -> Option<Self> {
         let content_type = header(headers, CONTENT_TYPE.as_str())?;
@@ -121,7 +121,7 @@ impl ReportFormat {
 
 /// Returns whether a page of the platform sent the report, by the headers that browsers set and
 /// pages cannot change.
-fn from_our_pages(landing: &Landing, parts: &Parts, format: ReportFormat) -> bool {
+fn from_our_pages(landing: &Landing, parts: &Parts, format: BeaconFormat) -> bool {
     let site = header(&parts.headers, "sec-fetch-site");
     match site {
         Some("cross-site") => return false,
@@ -132,7 +132,7 @@ fn from_our_pages(landing: &Landing, parts: &Parts, format: ReportFormat) -> boo
     match header(&parts.headers, ORIGIN.as_str()) {
         Some(origin) => Url::parse(origin).is_ok_and(|origin| is_ours(landing, parts, &origin)),
         // No browser omits both, at least not where it sends no preflight request.
-        None => site.is_some() || format == ReportFormat::Json,
+        None => site.is_some() || format == BeaconFormat::Json,
     }
 }
 
@@ -149,7 +149,7 @@ fn is_ours(landing: &Landing, parts: &Parts, url: &Url) -> bool {
 fn plant(
     landing: &Landing,
     parts: &Parts,
-    report: &VisitReport,
+    report: &BeaconReport,
     location: &Url,
     headers: &mut HeaderMap,
 ) {
