@@ -7,7 +7,7 @@ use deadpool_postgres::{Object, Pool, PoolError};
 use futures::TryStreamExt as _;
 use tokio::time::timeout;
 use tokio_postgres::Row;
-use tokio_postgres::types::ToSql;
+use postgres_types::ToSql;
 use uuid::Uuid;
 use whence_events::codec::{self, CodecError};
 use whence_events::{

@@ -2,7 +2,7 @@
 
 use async_trait::async_trait;
 use tokio::sync::Mutex;
-use tokio_postgres::types::ToSql;
+use postgres_types::ToSql;
 use tokio_postgres::{Client, Row, Transaction};
 use whence_events::{Position, Recorded, Timestamp};
 

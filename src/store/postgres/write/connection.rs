@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::time::timeout;
 use tokio_postgres::error::{Severity, SqlState};
-use tokio_postgres::types::ToSql;
+use postgres_types::ToSql;
 use tokio_postgres::{AsyncMessage, Client, Statement};
 use whence_events::{Position, Timestamp, Version};
 
