@@ -96,7 +96,7 @@ pub enum Step {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ProjectorOutcome {
     /// The position of the rebuilt tables, or of the compared ones.
-    pub checkpoint: ProjectorPosition,
+    pub reached: ProjectorPosition,
     /// How the live tables differed; `None` when they could not be compared, because they were of
     /// another version or at another position.
     pub differences: Option<Differences>,
@@ -137,10 +137,10 @@ impl<'a> Replay<'a> {
     ) -> Result<Self, RebuildError> {
         let scratch = read_db.scratch(purpose, names).await?;
         let mut live = read_db.positions().await?;
-        live.retain(|checkpoint| names.contains(&checkpoint.projector));
+        live.retain(|at| names.contains(&at.projector));
         // Ascending, so that the scratch tables, which move together, are never further than those
         // that are compared next.
-        live.sort_by_key(|checkpoint| checkpoint.position);
+        live.sort_by_key(|at| at.position);
         if let Some(foreign) = first_foreign(store, &live).await? {
             return Err(RebuildError::AnotherLog(foreign));
         }
@@ -148,14 +148,14 @@ impl<'a> Replay<'a> {
         if first_foreign(store, &scratch.positions().await?).await?.is_some() {
             scratch.reset().await?;
         }
-        let names = live.iter().map(|checkpoint| checkpoint.projector).collect();
+        let names = live.iter().map(|at| at.projector).collect();
         Ok(Self { store, read_db, scratch, names, batch, events: 0 })
     }
 
     /// Returns the position of the last event that an earlier run has folded.
     pub async fn resume_position(&self) -> Result<Position, RebuildError> {
-        let checkpoints = self.scratch.positions().await?;
-        Ok(ProjectorPosition::lowest(&checkpoints))
+        let positions = self.scratch.positions().await?;
+        Ok(ProjectorPosition::lowest(&positions))
     }
 
     /// Folds, compares, catches up, swaps, and removes what is no longer needed.
@@ -166,7 +166,7 @@ impl<'a> Replay<'a> {
         let mut outcomes = self.compare_all(watch).await?;
         self.catch_up(watch).await?;
         for outcome in &mut outcomes {
-            outcome.checkpoint = self.swap(outcome.checkpoint.projector, watch).await?;
+            outcome.reached = self.swap(outcome.reached.projector, watch).await?;
         }
         self.scratch.clear().await?;
         Ok(outcomes)
@@ -201,7 +201,7 @@ impl<'a> Replay<'a> {
         watch: &mut (dyn FnMut(Step) + Send),
     ) -> Result<ProjectorOutcome, RebuildError> {
         if self.read_db.outdated().await?.contains(&name) {
-            return Ok(ProjectorOutcome { checkpoint: self.live(name).await?, differences: None });
+            return Ok(ProjectorOutcome { reached: self.live(name).await?, differences: None });
         }
         for _ in 0..MAX_ROUNDS {
             let live = self.live(name).await?.position;
@@ -213,9 +213,9 @@ impl<'a> Replay<'a> {
         let held = self.hold(name, watch).await?;
         let same = self.scratch.position(name).await? == held.live;
         let comparison = if same { Some(self.scratch.compare().await?) } else { None };
-        let checkpoint = held.live;
+        let reached = held.live;
         drop(held);
-        let mut outcome = ProjectorOutcome { checkpoint, differences: None };
+        let mut outcome = ProjectorOutcome { reached, differences: None };
         if let Some(comparison) = comparison {
             watch(Step::Comparing(name));
             outcome.differences = Some(self.scratch.differences(comparison, name).await?);
@@ -270,7 +270,7 @@ impl<'a> Replay<'a> {
     /// Returns the position of the live tables of a projector.
     async fn live(&self, name: &'static str) -> Result<ProjectorPosition, RebuildError> {
         let mut all = self.read_db.positions().await?.into_iter();
-        let live = all.find(|checkpoint| checkpoint.projector == name);
+        let live = all.find(|at| at.projector == name);
         live.ok_or_else(|| ProjectError::TablesMoved(name).into())
     }
 
@@ -294,11 +294,11 @@ impl<'a> Replay<'a> {
 /// Returns the first projector whose position is not of this log: the log holds another event there.
 pub(crate) async fn first_foreign(
     store: &Arc<dyn EventStore>,
-    checkpoints: &[ProjectorPosition],
+    positions: &[ProjectorPosition],
 ) -> Result<Option<&'static str>, StoreError> {
-    for checkpoint in checkpoints.iter().filter(|checkpoint| checkpoint.position > 0) {
-        if store.event_at(checkpoint.position).await? != checkpoint.event_id {
-            return Ok(Some(checkpoint.projector));
+    for at in positions.iter().filter(|at| at.position > 0) {
+        if store.event_at(at.position).await? != at.event_id {
+            return Ok(Some(at.projector));
         }
     }
     Ok(None)

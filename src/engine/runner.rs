@@ -104,13 +104,13 @@ impl<O: Observer> Runner<O> {
     /// Resumes, writes or follows, and pauses after an error, until the tail ends.
     async fn run(self, mut tail: broadcast::Receiver<Batch>) {
         loop {
-            let error = match self.resume(&mut tail).await {
+            let stopped = match self.resume(&mut tail).await {
                 Ok(Ok(true)) => self.project(&mut tail).await,
                 Ok(Ok(false)) => self.follow(&mut tail).await,
                 Ok(Err(error)) => Ok(Some(error)),
                 Err(TailClosed) => Err(TailClosed),
             };
-            match error {
+            match stopped {
                 Ok(None) => {}
                 Ok(Some(error)) => {
                     tracing::error!(error = %with_causes(&error), "the read models do not move on");
@@ -146,24 +146,21 @@ impl<O: Observer> Runner<O> {
     async fn claim(&self) -> Result<bool, RunnerError> {
         let is_writer = self.read_db.claim_writer().await?;
         self.progress.is_writer.send_replace(Some(is_writer));
-        let checkpoints = self.read_db.positions().await?;
-        if is_writer && !self.are_of_this_log(&checkpoints).await? {
+        let positions = self.read_db.positions().await?;
+        if is_writer && !self.are_of_this_log(&positions).await? {
             tracing::warn!("the read models belong to another log and are made anew");
             self.read_db.reset().await?;
             self.progress.reached(0);
         } else {
-            self.progress.reached(ProjectorPosition::lowest(&checkpoints));
+            self.progress.reached(ProjectorPosition::lowest(&positions));
         }
         Ok(is_writer)
     }
 
     /// Returns whether the positions of the read models are those of events of this log.
-    async fn are_of_this_log(
-        &self,
-        checkpoints: &[ProjectorPosition],
-    ) -> Result<bool, RunnerError> {
+    async fn are_of_this_log(&self, positions: &[ProjectorPosition]) -> Result<bool, RunnerError> {
         let Some(store) = self.store.upgrade() else { return Ok(true) };
-        Ok(first_foreign(&store, checkpoints).await?.is_none())
+        Ok(first_foreign(&store, positions).await?.is_none())
     }
 
     /// Writes the read models, until there is an error or another node is the writer.

@@ -69,8 +69,8 @@ fn verdict(purpose: Purpose, outcomes: &[ProjectorOutcome]) -> anyhow::Result<()
 
 fn lines(purpose: Purpose, outcomes: &[ProjectorOutcome]) -> String {
     let mut lines = Vec::new();
-    for ProjectorOutcome { checkpoint, differences } in outcomes {
-        let (name, position) = (checkpoint.projector, checkpoint.position);
+    for ProjectorOutcome { reached, differences } in outcomes {
+        let (name, position) = (reached.projector, reached.position);
         let done = match purpose {
             Purpose::Rebuild => format!("{name:<12} rebuilt up to {position}"),
             Purpose::Check => format!("{name:<12} checked at {position}"),

@@ -29,8 +29,8 @@ impl Fold<'_> {
         &self,
         watch: &mut (dyn FnMut(Position, u64) + Send),
     ) -> Result<u64, RebuildError> {
-        let checkpoints = self.scratch.positions().await?;
-        let (mut after, mut events) = (ProjectorPosition::lowest(&checkpoints), 0);
+        let positions = self.scratch.positions().await?;
+        let (mut after, mut events) = (ProjectorPosition::lowest(&positions), 0);
         if after >= self.head {
             return Ok(0);
         }

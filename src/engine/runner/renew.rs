@@ -41,7 +41,8 @@ impl<O: Observer> Runner<O> {
         };
         tokio::select! {
             done = rebuilding => {
-                let _: Vec<ProjectorOutcome> = done.map_err(|error: RebuildError| RunnerError::from(error))?;
+                let done: Result<Vec<ProjectorOutcome>, RebuildError> = done;
+                done?;
                 Ok(true)
             }
             lost = self.until_not_writer() => lost,

@@ -174,7 +174,7 @@ fn a_check_names_every_row_that_differs_and_changes_nothing(tables: &Tables) {
         })
     };
     let outcomes = check();
-    assert!(outcomes.iter().all(|outcome| outcome.checkpoint.position == 800), "{outcomes:?}");
+    assert!(outcomes.iter().all(|outcome| outcome.reached.position == 800), "{outcomes:?}");
     let compared = outcomes.iter().map(|outcome| outcome.differences.as_ref().unwrap().rows);
     let before = tables.wait(reads.dump()).unwrap();
     assert_eq!(compared.sum::<u64>(), before.len() as u64, "every row");
@@ -255,7 +255,7 @@ fn tables_of_another_version_answer_until_they_are_rebuilt(tables: &Tables) {
     assert_eq!(tables.wait(reads.dump()).unwrap(), Expected::of(&log.events[..200]).rows);
 
     let outcomes = tables.wait(rebuild(&store, &reads, BATCH)).unwrap();
-    let of_identity = outcomes.iter().find(|outcome| outcome.checkpoint.projector == "identity");
+    let of_identity = outcomes.iter().find(|outcome| outcome.reached.projector == "identity");
     assert_eq!(of_identity.unwrap().differences, None, "two versions cannot be compared");
     let expected = Expected::of(&log.events);
     assert_eq!(tables.wait(reads.dump()).unwrap(), expected.rows);
