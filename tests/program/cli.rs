@@ -1,4 +1,4 @@
-//! The program as its users start it: good input, bad input, the demo, and the README pasted.
+//! The program as its users start it: good input, bad input, the demo.
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod bad_flags;

@@ -130,7 +130,8 @@ impl Demo {
         self.screen
             .title(&format!("{} events, and all of the above follows from them.", self.seen))?;
         self.screen.note("whence serve    runs the service; its mails go to ./whence-data/mail")?;
-        self.screen.note("README.md       has the same journey with curl, and every setting")?;
+        self.screen
+            .note("README.md       has the same journey with curl; docs/flags.md has every flag")?;
         Ok(())
     }
 

@@ -21,7 +21,12 @@ pub(crate) struct DoctorArgs {
     pub(crate) serve: ServeArgs,
 
     /// Print what was found as JSON
-    #[arg(long, env = "WHENCE_JSON", value_parser = BoolishValueParser::new())]
+    #[arg(
+        long,
+        env = "WHENCE_JSON",
+        value_parser = BoolishValueParser::new(),
+        help_heading = "Output"
+    )]
     pub(crate) json: bool,
 }
 

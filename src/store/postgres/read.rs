@@ -5,9 +5,9 @@ use std::time::Duration;
 
 use deadpool_postgres::{Object, Pool, PoolError};
 use futures::TryStreamExt as _;
+use postgres_types::ToSql;
 use tokio::time::timeout;
 use tokio_postgres::Row;
-use postgres_types::ToSql;
 use uuid::Uuid;
 use whence_events::codec::{self, CodecError};
 use whence_events::{

@@ -1,8 +1,8 @@
 //! Gives and takes a whole log for `whence copy`.
 
 use async_trait::async_trait;
-use tokio::sync::Mutex;
 use postgres_types::ToSql;
+use tokio::sync::Mutex;
 use tokio_postgres::{Client, Row, Transaction};
 use whence_events::{Position, Recorded, Timestamp};
 

@@ -87,11 +87,11 @@ fn the_schema_stays() {
             "personal json?",
         ]
     );
-    let readme = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("README.md");
-    let readme = std::fs::read_to_string(readme).unwrap();
+    let page = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/analysts.md");
+    let page = std::fs::read_to_string(page).unwrap();
     for field in EVENT_FIELDS {
         let row = format!("\n| `{}` | ", field.name);
-        assert!(readme.contains(&row), "the README has no row of the column {}", field.name);
+        assert!(page.contains(&row), "the page has no row of the column {}", field.name);
     }
 }
 

@@ -4,9 +4,9 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use postgres_types::ToSql;
 use tokio::time::timeout;
 use tokio_postgres::error::{Severity, SqlState};
-use postgres_types::ToSql;
 use tokio_postgres::{AsyncMessage, Client, Statement};
 use whence_events::{Position, Timestamp, Version};
 
