@@ -83,8 +83,15 @@ impl Faults {
 }
 
 impl Faulty {
-    fn check(&self, call: &Call<'_>) -> Result<(), StoreError> {
-        if (self.fails.lock().unwrap())(call) {
+    async fn check(&self, call: &Call<'_>) -> Result<(), StoreError> {
+        // Does not block its thread: a fault may itself wait for the store, whose tasks need threads.
+        let fails = loop {
+            if let Ok(mut fails) = self.fails.try_lock() {
+                break fails(call);
+            }
+            tokio::task::yield_now().await;
+        };
+        if fails {
             return Err(StoreError::Unavailable(Arc::new(std::io::Error::other("broken"))));
         }
         Ok(())
@@ -94,8 +101,8 @@ impl Faulty {
 #[async_trait]
 impl EventStore for Faulty {
     async fn append(&self, append: Append) -> Result<Appended, StoreError> {
-        self.check(&Call::Append(&append))?;
-        let answer = self.check(&Call::Answer);
+        self.check(&Call::Append(&append)).await?;
+        let answer = self.check(&Call::Answer).await;
         let appended = self.inner.append(append).await?;
         answer.map(|()| appended)
     }
@@ -106,17 +113,17 @@ impl EventStore for Faulty {
         from: Version,
         limit: usize,
     ) -> Result<Vec<Recorded>, StoreError> {
-        self.check(&Call::Read(stream))?;
+        self.check(&Call::Read(stream)).await?;
         self.inner.read_stream(stream, from, limit).await
     }
 
     async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Recorded>, StoreError> {
-        self.check(&Call::Other)?;
+        self.check(&Call::Other).await?;
         self.inner.read_all(after, limit).await
     }
 
     async fn head(&self) -> Result<Position, StoreError> {
-        self.check(&Call::Other)?;
+        self.check(&Call::Other).await?;
         self.inner.head().await
     }
 
@@ -133,12 +140,12 @@ impl EventStore for Faulty {
     }
 
     async fn read_key(&self, subject: &StreamId) -> Result<Option<KeyRecord>, StoreError> {
-        self.check(&Call::Other)?;
+        self.check(&Call::Other).await?;
         self.inner.read_key(subject).await
     }
 
     async fn destroy_key(&self, subject: &StreamId) -> Result<(), StoreError> {
-        self.check(&Call::Other)?;
+        self.check(&Call::Other).await?;
         self.inner.destroy_key(subject).await
     }
 }
