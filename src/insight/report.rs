@@ -10,6 +10,7 @@ use whence_projections::report::{
     AsOf, InvalidQuery, Query, ReportFold, Stopped, Table, View, Zone,
 };
 
+use crate::engine::log_pages::LogPages;
 use crate::store::{EventStore, StoreError};
 
 pub(crate) use text::UNKNOWN;
@@ -92,27 +93,18 @@ async fn read(
     head: Position,
     pages: mpsc::Sender<Vec<Recorded>>,
 ) -> Result<(), StoreError> {
-    let mut after = 0;
-    loop {
-        let mut page = log.read_all(after, EVENTS_PER_PAGE).await?;
-        let Some(last) = page.last() else { return Ok(()) };
-        after = last.position;
-        let inside = page.iter().take_while(|event| is_before(event, as_of, head)).count();
-        let ends = inside < page.len() || after >= head;
+    let last = if let AsOf::Position(position) = as_of { position } else { head };
+    let mut events = LogPages::new(log, 0, EVENTS_PER_PAGE).up_to(last);
+    while let Some(mut page) = events.next().await? {
+        let inside = match as_of {
+            AsOf::Head | AsOf::Position(_) => page.len(),
+            AsOf::Time(at) => page.iter().take_while(|event| event.recorded_at <= at).count(),
+        };
+        let ends = inside < page.len();
         page.truncate(inside);
         if pages.send(page).await.is_err() || ends {
             return Ok(());
         }
-        // A store that never waits would keep this thread from all other tasks.
-        tokio::task::yield_now().await;
     }
-}
-
-fn is_before(event: &Recorded, as_of: AsOf, head: Position) -> bool {
-    let inside = match as_of {
-        AsOf::Head => true,
-        AsOf::Position(position) => event.position <= position,
-        AsOf::Time(at) => event.recorded_at <= at,
-    };
-    inside && event.position <= head
+    Ok(())
 }

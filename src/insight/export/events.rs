@@ -11,6 +11,7 @@ use whence_events::{Position, Recorded};
 use super::encoder::{Encoder, ExportFormat};
 use super::event_row::{COLUMNS, EVENT_FIELDS, Row};
 use super::sink::Rows;
+use crate::engine::log_pages::LogPages;
 use crate::engine::vault::Vault;
 use crate::store::EventStore;
 
@@ -79,13 +80,11 @@ async fn read(
     pages: mpsc::Sender<RowMessage>,
 ) -> anyhow::Result<Exported> {
     let mut exported = Exported { events: 0, last: None };
-    let mut after = range.from.saturating_sub(1);
-    while after < range.to {
-        let mut events = store.read_all(after, EVENTS_PER_PAGE).await.context(UNREADABLE)?;
-        events.retain(|event| event.position <= range.to);
-        let Some(last) = events.last() else { break };
-        after = last.position;
-        exported = Exported { events: exported.events + events.len() as u64, last: Some(after) };
+    let after = range.from.saturating_sub(1);
+    let mut log = LogPages::new(store, after, EVENTS_PER_PAGE).up_to(range.to);
+    while let Some(events) = log.next().await.context(UNREADABLE)? {
+        let events_so_far = exported.events + events.len() as u64;
+        exported = Exported { events: events_so_far, last: Some(log.after()) };
         if pages.send(RowMessage::Rows(rows(events, vault).await?)).await.is_err() {
             return Ok(exported);
         }
