@@ -1,7 +1,7 @@
 //! The landing cookies of a request to the service.
 //!
 //! A handler takes [`LandingCookies`] as an argument and hands them to `App::attempt` and
-//! `App::origin` (`app/attribution.rs`), which gather what a referral and a snapshot are decided
+//! `App::attribution_snapshot` (`app/attribution.rs`), which gather what a referral and a snapshot are decided
 //! on.
 
 use std::convert::Infallible;

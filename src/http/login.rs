@@ -201,7 +201,7 @@ async fn find_login(app: &App, request_id: RequestId) -> Result<Option<EmailKey>
 /// Registers the user if they are new, decides their referral, and opens a session, in one append.
 ///
 /// Both parts of `landing_cookies` are handed to `app/attribution.rs`: `App::attempt` looks the
-/// code of `ref_code` up, `App::origin` makes the snapshot of the first touch. The user's stream
+/// code of `ref_code` up, `App::attribution_snapshot` makes the snapshot of the first touch. The user's stream
 /// decides.
 async fn open_session(
     app: &App,
