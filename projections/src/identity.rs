@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use whence_events::{
-    EmailAddress, EmailKey, Event, Hash, MailboxEvent, Pii, PiiSlot, Position, Provider, Recorded,
-    RequestId, Sealed, SessionId, SessionOpened, StreamId, Timestamp, UserEvent, UserId, Version,
+    EmailAddress, EmailKey, Event, Hash, MailboxEvent, Pii, PiiSlot, Position, ProfileUpdated,
+    Provider, Recorded, RequestId, Sealed, SessionId, SessionOpened, StreamId, Timestamp,
+    UserEvent, UserId, UserRegistered, Version,
 };
 
 use crate::change::{Change, IdentityChange, NewSession};
@@ -251,26 +252,10 @@ fn user_changes(
     changes: &mut Vec<Change>,
 ) {
     match event {
-        UserEvent::UserRegistered(registered) => add(
-            changes,
-            IdentityChange::UserAdded {
-                user_id,
-                email: sealed(&registered.email),
-                display_name: registered.display_name.as_ref().and_then(sealed),
-                provider: registered.provider,
-                at,
-            },
-        ),
-        UserEvent::ProfileUpdated(updated) => add(
-            changes,
-            IdentityChange::UserShownAs {
-                user_id,
-                display_name: updated.display_name.as_ref().and_then(sealed),
-                display_name_version: version,
-                avatar_url: updated.avatar_url.clone(),
-                at,
-            },
-        ),
+        UserEvent::UserRegistered(registered) => add(changes, user_added(user_id, registered, at)),
+        UserEvent::ProfileUpdated(updated) => {
+            add(changes, user_shown_as(user_id, updated, at, version));
+        }
         UserEvent::BillingCustomerLinked(linked) => add(
             changes,
             IdentityChange::UserBilledAs {
@@ -311,6 +296,31 @@ fn user_changes(
         | UserEvent::WelcomeEmailSent(_)
         | UserEvent::WelcomeEmailFailed(_)
         | UserEvent::CreatorHandleClaimed(_) => {}
+    }
+}
+
+fn user_added(user_id: UserId, registered: &UserRegistered, at: Timestamp) -> IdentityChange {
+    IdentityChange::UserAdded {
+        user_id,
+        email: sealed(&registered.email),
+        display_name: registered.display_name.as_ref().and_then(sealed),
+        provider: registered.provider,
+        at,
+    }
+}
+
+fn user_shown_as(
+    user_id: UserId,
+    updated: &ProfileUpdated,
+    at: Timestamp,
+    version: Version,
+) -> IdentityChange {
+    IdentityChange::UserShownAs {
+        user_id,
+        display_name: updated.display_name.as_ref().and_then(sealed),
+        display_name_version: version,
+        avatar_url: updated.avatar_url.clone(),
+        at,
     }
 }
 
