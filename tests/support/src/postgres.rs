@@ -51,7 +51,7 @@ impl Database {
 }
 
 impl Drop for Database {
-    /// Drops the database, unless its server is gone, and waits for that at most [`DROP_WAIT`].
+    /// Drops the database, unless its server is gone, and waits for that at most `DROP_WAIT`.
     ///
     /// Another thread does it, because a runtime cannot be entered twice. This thread does not wait to
     /// the end: it may be the one that a half made connection waits for, and the server for that. The
