@@ -19,7 +19,6 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use whence_events::{
     EmailAddress, EmailKey, Event, MailboxEvent, Position, Recorded, StreamId, TouchId, UserId,
-    Version,
 };
 use whence_projections::{ProjectError, QueryError, ReadDb};
 
@@ -96,7 +95,8 @@ impl Engine {
     pub async fn stream(&self, stream: &StreamId) -> Result<Vec<Recorded>, StoreError> {
         let mut events = vec![];
         loop {
-            let from = events.len() as Version;
+            // Not the number of events: where others have cut a stream, some are missing.
+            let from = events.last().map_or(0, |last: &Recorded| last.version + 1);
             let page = self.store.read_stream(stream, from, PAGE).await?;
             let is_last = page.len() < PAGE;
             events.extend(page);

@@ -5,6 +5,7 @@
 //! The contract is on the methods; `tests/store/contract/` holds every store to it.
 
 pub mod findings;
+mod foreign;
 #[cfg(feature = "kurrentdb")]
 mod kurrent;
 mod leaves;
@@ -22,8 +23,9 @@ use tokio::sync::broadcast;
 use whence_events::codec::CodecError;
 use whence_events::{Event, EventId, Metadata, Position, Recorded, StreamId, Timestamp, Version};
 
+pub use foreign::ForeignEvent;
 #[cfg(feature = "kurrentdb")]
-pub use kurrent::{KurrentOpenError, KurrentStore, KurrentUrl};
+pub use kurrent::{KurrentOpenError, KurrentStore, KurrentUrl, PrefixError};
 pub use leaves::Leaves;
 pub use location::{Location, Side};
 pub use postgres::{PostgresOpenError, PostgresStore, PostgresVault};
@@ -45,14 +47,25 @@ fn clamped(number: impl TryInto<i64>) -> i64 {
     number.try_into().unwrap_or(i64::MAX)
 }
 
-/// Events of one committed batch, in log order.
+/// A part of the log that was committed: all events between two positions.
 #[derive(Clone, Debug)]
 pub struct Batch {
-    /// The position of the event right before the first of them; 0 when there is none. Positions need
-    /// not be dense, so this is how a reader of the tail knows that it missed nothing.
+    /// The position that the part begins after: up to it, the tail has sent everything before.
+    /// Positions need not be dense, so this is how a reader of the tail knows that it missed nothing.
     pub after: Position,
-    /// The events of the batch, at least one.
+    /// The position that the part ends at: that of its last event, or a later one.
+    pub upto: Position,
+    /// The events, in log order. There are none when others have written to the log meanwhile.
     pub events: Arc<[Recorded]>,
+}
+
+/// The events that were read after a position, and how far the log was read for them.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// The events, in log order.
+    pub events: Vec<Recorded>,
+    /// The position up to which there are no other events: that of the last one, or a later one.
+    pub upto: Position,
 }
 
 /// An append-only log of streams with optimistic concurrency, and the vault of its subject keys.
@@ -97,7 +110,17 @@ pub trait EventStore: Send + Sync + 'static {
         Ok(leaves)
     }
 
-    /// Returns the position of the last event; 0 when there is none.
+    /// Returns the same events as [`EventStore::read_all`], and how far the log was read for them:
+    /// further than the last event when only others have written since. A page without events is
+    /// the last one.
+    async fn read_page(&self, after: Position, limit: usize) -> Result<Page, StoreError> {
+        let events = self.read_all(after, limit).await?;
+        let upto = events.last().map_or(after, |last| last.position);
+        Ok(Page { events, upto })
+    }
+
+    /// Returns the position of the last event; 0 when there is none. Where others write to the same
+    /// log, it may be a later one, with no event of whence in between.
     async fn head(&self) -> Result<Position, StoreError>;
 
     /// Returns the id of the event at a position; `None` when there is none. The position may come from
@@ -112,6 +135,19 @@ pub trait EventStore: Send + Sync + 'static {
     /// Returns every batch that is committed from now on, in log order. A receiver that falls behind
     /// learns how much it missed and reads that from the log.
     fn tail(&self) -> broadcast::Receiver<Batch>;
+
+    /// Returns what others wrote into a stream, or did to it, as far as this process has read: the
+    /// first of it. Commands on such a stream are refused.
+    fn foreign_in(&self, stream: &StreamId) -> Option<ForeignEvent> {
+        let _ = stream;
+        None
+    }
+
+    /// Returns what [`EventStore::foreign_in`] does for every stream that has something, in the order
+    /// of the log.
+    fn foreign_events(&self) -> Vec<ForeignEvent> {
+        Vec::new()
+    }
 
     /// Returns whether the tail is known to be at most [`MAX_TAIL_SILENCE`] behind the log. While it is
     /// not, what other nodes have done meanwhile is unknown here, and no cached answer can be trusted.
@@ -283,6 +319,17 @@ pub enum StoreError {
     Conflict {
         /// How many events the stream holds.
         length: Version,
+    },
+    /// Another program wrote into the stream, or cut or deleted it: nothing was written.
+    #[error("the history of this stream was changed by another program than whence: {0}")]
+    Foreign(ForeignEvent),
+    /// The append is larger than the store takes: nothing was written.
+    #[error("an append of {bytes} bytes is larger than the {limit} that the store takes")]
+    TooLarge {
+        /// The bytes of the events.
+        bytes: usize,
+        /// The most bytes that the store takes.
+        limit: usize,
     },
     /// The store did not answer; an append may have been written or not.
     #[error("the event store is unavailable")]

@@ -6,7 +6,7 @@ use tokio_postgres::Client;
 
 use crate::projector::Projector;
 use crate::projectors::projectors;
-use crate::read_db::{self, ProjectorPosition, SqliteError, StoredPosition};
+use crate::read_db::{self, CoveredPosition, ProjectorPosition, SqliteError, StoredPosition};
 
 /// The tables of a projector as they are found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -27,6 +27,14 @@ pub async fn inspect_postgres(
     client: &Client,
 ) -> Result<Vec<ProjectorState>, tokio_postgres::Error> {
     Ok(states(&read_db::stored_in_postgres(client).await?))
+}
+
+/// Returns the place in the log up to which all events are in the read models of a Postgres database,
+/// when that is a later one than the positions of the projectors.
+pub async fn inspect_covered(
+    client: &Client,
+) -> Result<Option<CoveredPosition>, tokio_postgres::Error> {
+    Ok(CoveredPosition::find(&read_db::stored_in_postgres(client).await?))
 }
 
 /// Returns which process writes the read models of a Postgres database now: its name, its address

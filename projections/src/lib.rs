@@ -40,12 +40,15 @@ pub use change::{
     AttributionChange, Change, IdentityChange, Leaf, NewSession, OnboardingStep, PendingChange,
 };
 pub use identity::{SessionView, UserView};
-pub use inspect::{ProjectorState, inspect_postgres, inspect_sqlite, inspect_writer};
+pub use inspect::{
+    ProjectorState, inspect_covered, inspect_postgres, inspect_sqlite, inspect_writer,
+};
 pub use pending::{Onboarding, UndecidedReferral};
 pub use projector::Projector;
 pub use projectors::projectors;
 pub use read_db::{
-    Differences, ProjectError, ProjectorPosition, Purpose, QueryError, ReadDb, SqliteError,
+    CoveredPosition, Differences, ProjectError, ProjectorPosition, Purpose, QueryError, ReadDb,
+    SqliteError,
 };
 pub use schema::{ColumnSchema, ColumnType, IndexSchema, RowSize, TableSchema};
 pub use scratch::{Comparison, Held, Scratch};

@@ -17,8 +17,8 @@ use whence_events::{Position, Recorded};
 use crate::projector::Projector;
 pub use differences::Differences;
 pub use error::{ProjectError, QueryError};
-pub use position::ProjectorPosition;
 pub(crate) use position::StoredPosition;
+pub use position::{CoveredPosition, ProjectorPosition};
 pub(crate) use postgres::PostgresReadDb;
 pub(crate) use postgres::positions::{stored_in_postgres, writer_in_postgres};
 pub(crate) use postgres::scratch::{PostgresComparison, PostgresHeld, PostgresScratch};
@@ -54,6 +54,24 @@ impl ReadDb {
         match self {
             Self::Sqlite(db) => db.positions(),
             Self::Postgres(db) => db.positions().await,
+        }
+    }
+
+    /// Returns the place in the log up to which all events are in the tables, when that is a later one
+    /// than the position of the projectors.
+    pub async fn covered(&self) -> Result<Option<CoveredPosition>, ProjectError> {
+        match self {
+            // Nobody else writes to a log in a file.
+            Self::Sqlite(_) => Ok(None),
+            Self::Postgres(db) => db.covered().await,
+        }
+    }
+
+    /// Notes the place that [`ReadDb::covered`] returns. Only the writer may.
+    pub async fn note_covered(&self, covered: CoveredPosition) -> Result<(), ProjectError> {
+        match self {
+            Self::Sqlite(_) => Ok(()),
+            Self::Postgres(db) => db.note_covered(covered).await,
         }
     }
 

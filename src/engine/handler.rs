@@ -155,6 +155,7 @@ impl Handler {
                 Some(known) => known,
                 None => self.load::<D>(stream).await.map_err(HandleError::Store)?,
             };
+            self.refuse_if_foreign(stream).map_err(HandleError::Store)?;
             // 2. Decide.
             let mut decided = current.state.decide(command);
             if is_remembered && !matches!(&decided, Ok(events) if !events.is_empty()) {
@@ -226,7 +227,8 @@ impl Handler {
                 let event = D::event(&recorded.event).ok_or_else(|| unreadable(recorded))?;
                 state = state.evolve(event, EventContext { at, version: recorded.version });
             }
-            length += page.len() as u64;
+            // Not the number of events: where others have cut a stream, some are missing.
+            length = page.last().map_or(length, |last| last.version + 1);
             if page.len() < PAGE {
                 break;
             }
@@ -237,6 +239,12 @@ impl Handler {
             D::cache(self).insert(stream.clone(), loaded.clone());
         }
         Ok(loaded)
+    }
+
+    /// Refuses commands on a stream that another program wrote into, cut or deleted: what is left of it
+    /// says nothing about what may happen next.
+    fn refuse_if_foreign(&self, stream: &StreamId) -> Result<(), StoreError> {
+        self.store.foreign_in(stream).map_or(Ok(()), |foreign| Err(StoreError::Foreign(foreign)))
     }
 
     /// Seals, encodes and appends events, and returns the state after them and the position of the

@@ -25,6 +25,9 @@ pub struct Progress {
 #[derive(Default)]
 struct ProgressState {
     projected: Position,
+    /// The position up to which all events are in the read models: that of the last one, or a later
+    /// one where others have written to the same log since.
+    covered: Position,
     stopped: Option<String>,
     rebuilding: Option<Rebuilding>,
     last_rebuild: Option<LastRebuild>,
@@ -37,6 +40,20 @@ impl Progress {
     #[must_use]
     pub fn projected(&self) -> Position {
         self.lock().projected
+    }
+
+    /// Returns the position up to which all events are in the read models.
+    #[must_use]
+    pub fn covered(&self) -> Position {
+        self.lock().covered
+    }
+
+    /// Returns the position of the last event, given where the log ends: others may have written to the
+    /// same log after it.
+    #[must_use]
+    pub fn last_event(&self, end: Position) -> Position {
+        let state = self.lock();
+        if state.covered >= end { state.projected.min(end) } else { end }
     }
 
     /// Returns why the read models make no progress; `None` when they do.
@@ -58,12 +75,12 @@ impl Progress {
         let _ = tokio::time::timeout(MAX_WAIT, is_writer.wait_for(Option::is_some)).await;
     }
 
-    /// Waits until the event at `position` is in the read models, at most [`MAX_WAIT`], and returns
-    /// whether it is.
+    /// Waits until all events up to `position` are in the read models, at most [`MAX_WAIT`], and
+    /// returns whether they are.
     pub async fn wait_for(&self, position: Position) -> bool {
         let due = {
             let mut state = self.lock();
-            if state.projected >= position {
+            if state.covered >= position {
                 return true;
             }
             let (wake, due) = oneshot::channel();
@@ -80,6 +97,23 @@ impl Progress {
     pub(super) fn reached(&self, position: Position) {
         let mut state = self.lock();
         state.projected = position;
+        // They may have gone back, and what was covered then is not any more.
+        state.covered = position;
+        Self::wake(state);
+    }
+
+    /// Notes that the read models hold all events up to a position, which is no event's, and wakes the
+    /// tasks that wait for it.
+    pub(super) fn covers(&self, position: Position) {
+        let mut state = self.lock();
+        if position > state.covered {
+            state.covered = position;
+            Self::wake(state);
+        }
+    }
+
+    fn wake(mut state: MutexGuard<'_, ProgressState>) {
+        let position = state.covered;
         let later = state.waiting.split_off(&(position + 1));
         let due = std::mem::replace(&mut state.waiting, later);
         drop(state);
@@ -121,10 +155,11 @@ where
         return Ok(Some(found));
     }
     let head = store.head().await?;
-    let there = if progress.projected() >= head {
+    let projected = progress.projected();
+    let there = if progress.covered() >= head {
         // Their own position decides: a database that crashed may have come back with read models
         // that are older than what this node knows of them.
-        lowest_position(read_db).await.is_ok_and(|position| position >= head)
+        lowest_position(read_db).await.is_ok_and(|position| position >= projected.min(head))
     } else {
         progress.wait_for(head).await
     };

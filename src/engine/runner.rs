@@ -15,12 +15,12 @@ use std::time::Duration;
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::{RecvError, TryRecvError};
 use whence_events::{Position, Recorded};
-use whence_projections::{ProjectError, ProjectorPosition, ReadDb};
+use whence_projections::{CoveredPosition, ProjectError, ProjectorPosition, ReadDb};
 
 use crate::engine::progress::{Progress, lowest_position};
 use crate::engine::rebuild::{RebuildError, first_foreign};
 use crate::infra::errors::with_causes;
-use crate::store::{Batch, EventStore, StoreError};
+use crate::store::{Batch, EventStore, Page, StoreError};
 
 /// The most events that are applied in one transaction, while live and while catching up.
 const MAX_APPLY: usize = 4096;
@@ -35,6 +35,10 @@ const WRITER_CHECK_INTERVAL: Duration = Duration::from_millis(500);
 /// The time after which a follower checks the position of the read models again, while they lack
 /// events that it knows.
 const POLL_INTERVAL: Duration = Duration::from_millis(4);
+
+/// How often the writer stores up to where the log is covered, while others write to it and whence does
+/// not: what a later start need not look at again.
+const COVER_INTERVAL: Duration = Duration::from_secs(10);
 
 /// The most events that a follower keeps until they are in the read models: some 100 MB.
 const MAX_PENDING_EVENTS: usize = 100_000;
@@ -92,8 +96,9 @@ struct TailClosed;
 
 /// What a round of the runner works on.
 enum TailInput {
-    /// The events of one or more batches, and the position that the first batch begins after.
-    Events { after: Position, events: Vec<Recorded> },
+    /// The events of one or more batches, the position that the first batch begins after, and the one
+    /// that the last batch ends at.
+    Events { after: Position, upto: Position, events: Vec<Recorded> },
     /// More events than the tail could keep; they are in the log.
     Lagged,
     /// No events for a while.
@@ -153,8 +158,31 @@ impl<O: Observer> Runner<O> {
             self.progress.reached(0);
         } else {
             self.progress.reached(ProjectorPosition::lowest(&positions));
+            self.resume_covered().await?;
         }
         Ok(is_writer)
+    }
+
+    /// Notes up to where the log is covered by the read models, when that is known and of this log.
+    async fn resume_covered(&self) -> Result<(), RunnerError> {
+        let Some(covered) = self.read_db.covered().await? else { return Ok(()) };
+        let Some(store) = self.store.upgrade() else { return Ok(()) };
+        if store.event_at(covered.position).await? == Some(covered.event_id) {
+            self.progress.covers(covered.position);
+        }
+        Ok(())
+    }
+
+    /// Stores up to where the log is covered, when that is not the position of the last event.
+    async fn store_covered(&self) -> Result<(), RunnerError> {
+        let position = self.progress.covered();
+        let Some(store) = self.store.upgrade() else { return Ok(()) };
+        if position > self.progress.projected()
+            && let Some(event_id) = store.event_at(position).await?
+        {
+            self.read_db.note_covered(CoveredPosition { position, event_id }).await?;
+        }
+        Ok(())
     }
 
     /// Returns whether the positions of the read models are those of events of this log.
@@ -169,13 +197,22 @@ impl<O: Observer> Runner<O> {
         tail: &mut broadcast::Receiver<Batch>,
     ) -> Result<Option<RunnerError>, TailClosed> {
         let mut check = tokio::time::interval(WRITER_CHECK_INTERVAL);
+        let mut cover = tokio::time::interval(COVER_INTERVAL);
         loop {
             let input = tokio::select! {
                 input = next(tail) => input?,
                 _ = check.tick() => TailInput::Idle,
+                _ = cover.tick() => {
+                    if let Err(error) = self.store_covered().await {
+                        return Ok(Some(error));
+                    }
+                    continue;
+                }
             };
             let done = match input {
-                TailInput::Events { after, events } => self.apply_live(after, &events).await,
+                TailInput::Events { after, upto, events } => {
+                    self.apply_live(after, upto, &events).await
+                }
                 TailInput::Lagged => self.catch_up().await,
                 TailInput::Idle => match self.is_unchanged(true).await {
                     Ok(true) => Ok(()),
@@ -207,7 +244,7 @@ impl<O: Observer> Runner<O> {
         tail: &mut broadcast::Receiver<Batch>,
     ) -> Result<Option<RunnerError>, TailClosed> {
         // Events that were committed, and may not be in the read models yet.
-        let mut pending = VecDeque::new();
+        let mut pending = Pending { events: VecDeque::new(), upto: self.progress.covered() };
         if let Err(error) = self.read_pending(&mut pending).await {
             return Ok(Some(error));
         }
@@ -217,15 +254,14 @@ impl<O: Observer> Runner<O> {
             let input = tokio::select! {
                 biased;
                 input = next(tail) => Some(input?),
-                () = poll, if !pending.is_empty() => None,
+                () = poll, if !pending.events.is_empty() => None,
                 _ = check.tick() => Some(TailInput::Idle),
             };
             let done = match input {
-                Some(TailInput::Events { after, events }) => {
-                    let last = pending.back().map_or(self.progress.projected(), position_of);
-                    if after <= last && pending.len() < MAX_PENDING_EVENTS {
+                Some(TailInput::Events { after, upto, events }) => {
+                    if after <= pending.upto && pending.events.len() < MAX_PENDING_EVENTS {
                         self.observer.committed(&events);
-                        pending.extend(events.into_iter().filter(|event| event.position > last));
+                        pending.add(events, upto);
                         Ok(())
                     } else {
                         self.read_pending(&mut pending).await
@@ -251,35 +287,38 @@ impl<O: Observer> Runner<O> {
 
     /// Adds the events of the log after all that is pending. When that is too much to keep, pending
     /// events are dropped, and the observer is notified that it may have missed some.
-    async fn read_pending(&self, pending: &mut VecDeque<Recorded>) -> Result<(), RunnerError> {
+    async fn read_pending(&self, pending: &mut Pending) -> Result<(), RunnerError> {
         loop {
-            let last = pending.back().map_or(self.progress.projected(), position_of);
-            let events = self.read(last, MAX_APPLY).await?;
-            if events.is_empty() {
+            let Page { events, upto } = self.read(pending.upto, MAX_APPLY).await?;
+            let is_last = events.is_empty();
+            self.observer.committed(&events);
+            if pending.events.len() >= MAX_PENDING_EVENTS {
+                self.observer.lost();
+                // The last one stays, whose arrival shows that the others are there.
+                pending.events.drain(..pending.events.len() - 1);
+            }
+            pending.add(events, upto);
+            if is_last {
                 return Ok(());
             }
-            self.observer.committed(&events);
-            if pending.len() >= MAX_PENDING_EVENTS {
-                self.observer.lost();
-                pending.clear();
-            }
-            pending.extend(events);
         }
     }
 
     /// Shows the observer the pending events that have arrived in the read models.
-    async fn report_arrived(&self, pending: &mut VecDeque<Recorded>) -> Result<(), RunnerError> {
-        if pending.is_empty() {
-            return Ok(());
+    async fn report_arrived(&self, pending: &mut Pending) -> Result<(), RunnerError> {
+        if !pending.events.is_empty() {
+            let there = lowest_position(&self.read_db).await?;
+            let arrived = pending.events.partition_point(|event| event.position <= there);
+            if arrived > 0 {
+                let arrived: Vec<_> = pending.events.drain(..arrived).collect();
+                self.observer.projected(&arrived).await;
+            }
+            if there > self.progress.projected() {
+                self.progress.reached(there);
+            }
         }
-        let there = lowest_position(&self.read_db).await?;
-        let arrived = pending.partition_point(|event| event.position <= there);
-        if arrived > 0 {
-            let arrived: Vec<_> = pending.drain(..arrived).collect();
-            self.observer.projected(&arrived).await;
-        }
-        if there > self.progress.projected() {
-            self.progress.reached(there);
+        if pending.events.is_empty() {
+            self.progress.covers(pending.upto);
         }
         Ok(())
     }
@@ -290,30 +329,41 @@ impl<O: Observer> Runner<O> {
     }
 
     /// Applies events of the tail, and those before them when some were missed.
-    async fn apply_live(&self, after: Position, events: &[Recorded]) -> Result<(), RunnerError> {
+    async fn apply_live(
+        &self,
+        after: Position,
+        upto: Position,
+        events: &[Recorded],
+    ) -> Result<(), RunnerError> {
         self.observer.committed(events);
-        if after > self.progress.projected() {
+        if after > self.progress.covered() {
             return self.catch_up().await;
         }
-        self.apply(after, events).await
+        self.apply(events).await?;
+        self.progress.covers(upto);
+        Ok(())
     }
 
     /// Applies the events of the log that the read models lack.
     async fn catch_up(&self) -> Result<(), RunnerError> {
         loop {
-            let after = self.progress.projected();
-            let events = self.read(after, MAX_APPLY).await?;
+            let Page { events, upto } = self.read(self.progress.covered(), MAX_APPLY).await?;
+            self.observer.committed(&events);
+            self.apply(&events).await?;
+            self.progress.covers(upto);
             if events.is_empty() {
                 return Ok(());
             }
-            self.observer.committed(&events);
-            self.apply(after, &events).await?;
         }
     }
 
-    /// Applies events and notes the position that the read models have reached.
-    async fn apply(&self, after: Position, events: &[Recorded]) -> Result<(), RunnerError> {
-        let applied = self.read_db.apply_after(after, events).await;
+    /// Applies the events that come next and notes the position that the read models have reached.
+    async fn apply(&self, events: &[Recorded]) -> Result<(), RunnerError> {
+        if events.is_empty() {
+            return Ok(());
+        }
+        // Up to what is covered there is no event after the last one that was applied.
+        let applied = self.read_db.apply_after(self.progress.projected(), events).await;
         // The events before an unknown one are in the read models, and tasks that wait for them are
         // woken.
         let done = match &applied {
@@ -345,11 +395,26 @@ impl<O: Observer> Runner<O> {
     }
 
     /// Reads events of the log; none when the store was dropped.
-    async fn read(&self, after: Position, limit: usize) -> Result<Vec<Recorded>, StoreError> {
+    async fn read(&self, after: Position, limit: usize) -> Result<Page, StoreError> {
         match self.store.upgrade() {
-            Some(store) => store.read_all(after, limit).await,
-            None => Ok(vec![]),
+            Some(store) => store.read_page(after, limit).await,
+            None => Ok(Page { events: vec![], upto: after }),
         }
+    }
+}
+
+/// What a follower knows of the log and the read models may lack.
+struct Pending {
+    events: VecDeque<Recorded>,
+    /// The position up to which the events are those, or in the read models.
+    upto: Position,
+}
+
+impl Pending {
+    fn add(&mut self, events: Vec<Recorded>, upto: Position) {
+        let known = self.upto;
+        self.events.extend(events.into_iter().filter(|event| event.position > known));
+        self.upto = known.max(upto);
     }
 }
 
@@ -360,17 +425,16 @@ async fn next(tail: &mut broadcast::Receiver<Batch>) -> Result<TailInput, TailCl
         Err(RecvError::Lagged(_)) => return Ok(TailInput::Lagged),
         Err(RecvError::Closed) => return Err(TailClosed),
     };
-    let (after, mut events) = (first.after, first.events.to_vec());
+    let (after, mut upto, mut events) = (first.after, first.upto, first.events.to_vec());
     while events.len() < MAX_APPLY {
         match tail.try_recv() {
-            Ok(batch) => events.extend(batch.events.iter().cloned()),
+            Ok(batch) => {
+                upto = batch.upto;
+                events.extend(batch.events.iter().cloned());
+            }
             Err(TryRecvError::Lagged(_)) => return Ok(TailInput::Lagged),
             Err(TryRecvError::Empty | TryRecvError::Closed) => break,
         }
     }
-    Ok(TailInput::Events { after, events })
-}
-
-fn position_of(event: &Recorded) -> Position {
-    event.position
+    Ok(TailInput::Events { after, upto, events })
 }

@@ -43,6 +43,8 @@ pub(crate) enum Problem {
     MethodNotAllowed,
     /// A query that cannot be answered; for reports, [`ProblemWithDetail`] says why.
     InvalidQuery,
+    /// Another program than whence changed the stream that this is about.
+    HistoryChanged,
     /// The log holds an event of a newer version.
     UnknownEvent,
     SlugInvalid,
@@ -111,6 +113,11 @@ impl Problem {
                 (S::METHOD_NOT_ALLOWED, "method_not_allowed", "This cannot be done here.")
             }
             Self::InvalidQuery => (S::BAD_REQUEST, "invalid_query", "This cannot be asked."),
+            Self::HistoryChanged => (
+                S::CONFLICT,
+                "history_changed",
+                "Another program changed what is on record here. An operator has to look at it.",
+            ),
             Self::UnknownEvent => (
                 S::INTERNAL_SERVER_ERROR,
                 "unknown_event",
@@ -165,6 +172,7 @@ impl Problem {
             | Self::InvalidQuery
             | Self::NotFound
             | Self::MethodNotAllowed
+            | Self::HistoryChanged
             | Self::UnknownEvent
             | Self::SlugInvalid
             | Self::SlugReserved
@@ -184,6 +192,7 @@ impl Problem {
                 ("AUTH_UNAUTHORIZED", "auth.login.invalid_credentials")
             }
             Self::UserNotFound => ("NOT_FOUND", "error.user.not_found"),
+            Self::HistoryChanged => ("HISTORY_CHANGED", "error.history_changed"),
             Self::NotFound | Self::CodeNotFound => ("NOT_FOUND", "error.not_found"),
             Self::MethodNotAllowed => ("METHOD_NOT_ALLOWED", "error.method_not_allowed"),
             Self::RateLimited { .. } => ("RATE_LIMITED", "error.rate_limited"),
@@ -310,7 +319,11 @@ pub(super) fn render(response: Response, family: Family, id: CorrelationId) -> R
 impl From<StoreError> for Problem {
     fn from(error: StoreError) -> Self {
         tracing::error!(error = %with_causes(&error), "the event store did not do it");
-        Self::Unavailable
+        match error {
+            StoreError::Foreign(_) => Self::HistoryChanged,
+            StoreError::TooLarge { .. } => Self::Internal,
+            StoreError::Conflict { .. } | StoreError::Unavailable(_) => Self::Unavailable,
+        }
     }
 }
 
@@ -332,6 +345,7 @@ impl From<AuditError> for Problem {
     fn from(error: AuditError) -> Self {
         match error {
             AuditError::NoSuchUser => Self::UserNotFound,
+            AuditError::HistoryGone(_) => Self::HistoryChanged,
             AuditError::NoSuchCode => Self::CodeNotFound,
             AuditError::NoSuchPosition => {
                 Self::InvalidParameter("after is 0, or the position of an event.")

@@ -41,5 +41,6 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> Response {
     if !reached {
         return unavailable(format!("the read models are at {projected} of {head}"));
     }
+    let head = app.progress.last_event(head);
     Json(json!({ "status": "ok", "head": head, "projected": projected })).into_response()
 }

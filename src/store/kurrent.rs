@@ -1,14 +1,22 @@
 //! The log in KurrentDB, through its official client.
 //!
-//! A stream of whence is a stream of the server, under the same name. A position is that of the record
-//! in the server's own log: it grows with each event, and leaves gaps. Any number of appends are on
-//! their way at once; the server decides between those on one stream. The tail of this process is one
-//! subscription, which the supervisor keeps alive together with the client.
+//! A stream of whence is a stream of the server, whose name has a prefix. A position is that of the
+//! record in the server's own log: it grows with each event, and leaves gaps. Any number of appends
+//! are on their way at once; the server decides between those on one stream. The tail of this process
+//! is one subscription, which the supervisor keeps alive together with the client.
+//!
+//! Other applications may write to the same server, and nothing here costs more the more they write:
+//! the log is read from its beginning, from a known position, or from where the tail is, and never
+//! backwards over what others wrote.
 
 mod append;
+mod beginning;
 mod error;
 mod examine;
+mod foreign;
 mod link;
+mod names;
+mod packets;
 mod read;
 mod record;
 mod settings;
@@ -16,65 +24,110 @@ mod tail;
 mod transfer;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::broadcast;
 use tokio::task::AbortHandle;
 use whence_events::{EventId, Position, Recorded, StreamId, Version};
 
-use super::{Append, Appended, Batch, EventStore, KeyRecord, PostgresVault, StoreError};
+use super::{
+    Append, Appended, Batch, EventStore, ForeignEvent, KeyRecord, Page, PostgresVault, StoreError,
+};
 use crate::infra::clock::Clock;
+use crate::infra::errors::with_causes;
 use append::{Appender, InFlight};
+use beginning::Beginning;
 pub use error::KurrentOpenError;
 pub(super) use examine::examine;
+use foreign::ForeignEvents;
 use link::{CallError, Link, OPEN_TIMEOUT, Opened};
+use names::Names;
+pub use names::PrefixError;
 pub use settings::KurrentUrl;
 use tail::Tail;
 pub(super) use transfer::KurrentTransfer;
 
+/// How often what was found of others is stored.
+const SAVE_INTERVAL: Duration = Duration::from_millis(200);
+
 /// A log in KurrentDB, and its vault in Postgres.
 pub struct KurrentStore {
-    supervised: Arc<Supervised>,
+    log: Arc<Log>,
     vault: PostgresVault,
     in_flight: InFlight,
-    supervisor: AbortHandle,
+    tasks: Vec<AbortHandle>,
 }
 
-/// The link and the tail, which the supervisor keeps alive.
-struct Supervised {
+/// The log: how it is reached and what is known of it.
+struct Log {
     link: Link,
+    names: Names,
+    beginning: Beginning,
+    foreign: ForeignEvents,
     tail: Tail,
 }
 
+impl Log {
+    /// Returns a log of which nothing is known but where the server's log ends.
+    fn ending_at(link: Link, names: Names, end: Position) -> Self {
+        let (beginning, foreign) = (Beginning::default(), ForeignEvents::default());
+        Self { link, names, beginning, foreign, tail: Tail::new(end) }
+    }
+}
+
 impl KurrentStore {
-    /// Opens the log that a connection string names, `kurrentdb://host:port?...`. KurrentDB cannot
-    /// erase, so the subject keys are in `vault`.
+    /// Opens the log that a connection string names, `kurrentdb://host:port?...`, for a service. KurrentDB
+    /// cannot erase, so the subject keys are in `vault`.
     pub async fn open(
         url: &str,
         vault: PostgresVault,
         clock: &Clock,
     ) -> Result<Self, KurrentOpenError> {
-        let settings = settings::settings(url)?;
+        let mut store = Self::open_to_read(url, vault, clock).await?;
+        let saving = tokio::spawn(save(store.log.clone(), store.vault.clone()));
+        store.tasks.push(saving.abort_handle());
+        Ok(store)
+    }
+
+    /// Opens the log for a command that reads it. What it finds of others is not stored.
+    pub async fn open_to_read(
+        url: &str,
+        vault: PostgresVault,
+        clock: &Clock,
+    ) -> Result<Self, KurrentOpenError> {
+        let (settings, names) = settings::parse(url)?;
         let hosts = settings::hosts(&settings);
         let opened = Link::open(settings, OPEN_TIMEOUT).await;
         let Opened { link, first, last } = opened.map_err(|failure| unreachable(hosts, failure))?;
         if let Some(last) = &last {
             clock.raise(record::created(last.get_original_event()));
         }
-        let head = last.as_ref().and_then(record::position).unwrap_or(0);
-        let supervised = Arc::new(Supervised { link, tail: Tail::new(head) });
+        let end = last.as_ref().and_then(record::position).unwrap_or(0);
+        let log = Arc::new(Log::ending_at(link, names, end));
+        log.foreign.remember(vault.foreign_events().await.map_err(KurrentOpenError::Vault)?);
         let supervisor = tokio::spawn({
-            let supervised = supervised.clone();
-            async move { supervised.link.supervise(first, &supervised.tail).await }
+            let log = log.clone();
+            async move { log.link.supervise(first, &log).await }
         });
-        let supervisor = supervisor.abort_handle();
-        Ok(Self { supervised, vault, in_flight: InFlight::default(), supervisor })
+        let tasks = vec![supervisor.abort_handle()];
+        Ok(Self { log, vault, in_flight: InFlight::default(), tasks })
+    }
+}
+
+/// Stores what is found of others, without end.
+async fn save(log: Arc<Log>, vault: PostgresVault) {
+    loop {
+        tokio::time::sleep(SAVE_INTERVAL).await;
+        if let Err(error) = log.foreign.save(&vault).await {
+            tracing::warn!(error = %with_causes(&error), "a foreign event is not on record yet");
+        }
     }
 }
 
 impl Drop for KurrentStore {
     fn drop(&mut self) {
-        self.supervisor.abort();
+        self.tasks.iter().for_each(AbortHandle::abort);
     }
 }
 
@@ -85,9 +138,8 @@ fn unreachable(hosts: String, cause: CallError) -> KurrentOpenError {
 #[async_trait]
 impl EventStore for KurrentStore {
     async fn append(&self, append: Append) -> Result<Appended, StoreError> {
-        let Supervised { link, tail } = &*self.supervised;
-        let in_flight = &self.in_flight;
-        Appender { link, tail, vault: &self.vault, in_flight }.append(append).await
+        let Self { log, vault, in_flight, .. } = self;
+        Appender { log, vault, in_flight }.append(append).await
     }
 
     async fn read_stream(
@@ -96,28 +148,39 @@ impl EventStore for KurrentStore {
         from: Version,
         limit: usize,
     ) -> Result<Vec<Recorded>, StoreError> {
-        let read = read::stream(&self.supervised.link, stream, from, limit);
-        read.await.map_err(StoreError::unavailable)
+        read::stream(&self.log, stream, from, limit).await.map_err(StoreError::unavailable)
     }
 
     async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Recorded>, StoreError> {
-        read::all(&self.supervised.link, after, limit).await.map_err(StoreError::unavailable)
+        read::all(&self.log, after, limit).await.map_err(StoreError::unavailable)
+    }
+
+    async fn read_page(&self, after: Position, limit: usize) -> Result<Page, StoreError> {
+        read::page(&self.log, after, limit).await.map_err(StoreError::unavailable)
     }
 
     async fn head(&self) -> Result<Position, StoreError> {
-        read::head(&self.supervised.link).await.map_err(StoreError::unavailable)
+        read::head(&self.log).await.map_err(StoreError::unavailable)
     }
 
     async fn event_at(&self, position: Position) -> Result<Option<EventId>, StoreError> {
-        read::event_at(&self.supervised.link, position).await.map_err(StoreError::unavailable)
+        read::event_at(&self.log.link, position).await.map_err(StoreError::unavailable)
     }
 
     fn is_current(&self) -> bool {
-        self.supervised.link.is_current()
+        self.log.link.is_current()
     }
 
     fn tail(&self) -> broadcast::Receiver<Batch> {
-        self.supervised.tail.subscribe()
+        self.log.tail.subscribe()
+    }
+
+    fn foreign_in(&self, stream: &StreamId) -> Option<ForeignEvent> {
+        self.log.foreign.in_stream(stream)
+    }
+
+    fn foreign_events(&self) -> Vec<ForeignEvent> {
+        self.log.foreign.all()
     }
 
     async fn read_key(&self, subject: &StreamId) -> Result<Option<KeyRecord>, StoreError> {

@@ -163,6 +163,11 @@ impl Location {
             let store = SqliteStore::open_to_read(&directory.join("log.db"), fingerprint)?;
             return Ok(Arc::new(store));
         }
+        #[cfg(feature = "kurrentdb")]
+        if let Self::KurrentDb(url, read_db) = self {
+            let vault = PostgresVault::open(read_db, fingerprint, clock.clone()).await?;
+            return Ok(Arc::new(KurrentStore::open_to_read(url.as_str(), vault, &clock).await?));
+        }
         self.open(fingerprint, clock).await
     }
 
@@ -215,7 +220,7 @@ impl Location {
                     Side::Target => CopyLock::take(read_db).await?,
                 };
                 let vault = PostgresVault::open(read_db, fingerprint, clock.clone()).await?;
-                let store = KurrentStore::open(url.as_str(), vault, &clock).await?;
+                let store = KurrentStore::open_to_read(url.as_str(), vault, &clock).await?;
                 Arc::new(KurrentTransfer::new(store, lock))
             }
         })

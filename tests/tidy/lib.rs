@@ -26,7 +26,8 @@ pub const CRATES: &[(&str, &[&str])] = &[
     ("events/src/lib.rs", &[]),
     ("src/domain/lib.rs", &[]),
     ("projections/src/lib.rs", &[]),
-    ("src/lib.rs", &["src/domain/"]),
+    ("src/infra/nodelay/lib.rs", &[]),
+    ("src/lib.rs", &["src/domain/", "src/infra/nodelay/"]),
     ("scripts/bench/src/main.rs", &[]),
 ];
 

@@ -20,6 +20,42 @@ pub struct ProjectorPosition {
     pub event_id: Option<EventId>,
 }
 
+/// A place in the log up to which all events are in the tables, although it is not that of the last
+/// one: after that, others have written to the same log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CoveredPosition {
+    /// The position.
+    pub position: Position,
+    /// The id of the event there, which tells whether the log is still the same one.
+    pub event_id: EventId,
+}
+
+/// The name of the row of the table `checkpoints` that is a [`CoveredPosition`].
+const COVERED: &str = "covered";
+
+/// Notes a [`CoveredPosition`].
+pub(super) static COVER: Sql = Sql::new(
+    "INSERT INTO {checkpoints} (projector, version, position, event_id)
+     VALUES ('covered', 1, {1}, {2})
+     ON CONFLICT (projector) DO UPDATE
+       SET position = excluded.position, event_id = excluded.event_id",
+);
+
+impl CoveredPosition {
+    /// Returns the covered position; `None` unless it is one of all projectors, which a new one that
+    /// is still to be filled rules out.
+    pub(crate) fn find(rows: &[StoredPosition]) -> Option<Self> {
+        let (covered, projectors): (Vec<_>, Vec<_>) =
+            rows.iter().partition(|row| row.projector == COVERED);
+        let covered = covered.first()?;
+        let first = projectors.first()?.position;
+        let together = projectors.iter().all(|row| row.position == first);
+        let event_id = covered.event_id.map(EventId)?;
+        (together && covered.position > first)
+            .then(|| Self { position: covered.position.cast_unsigned(), event_id })
+    }
+}
+
 /// A row of the table `checkpoints`.
 pub(crate) struct StoredPosition {
     pub(super) projector: String,

@@ -24,7 +24,7 @@ use uuid::Uuid;
 
 use super::dump::{self, Dumped};
 use super::error::{ProjectError, QueryError};
-use super::position::{POSITIONS, ProjectorPosition};
+use super::position::{CoveredPosition, POSITIONS, ProjectorPosition, StoredPosition};
 use super::sql::SchemaName;
 use crate::projector::Projector;
 use writer::{QUERY_TIMEOUT, WriterConnection};
@@ -69,8 +69,16 @@ impl PostgresReadDb {
 
     /// Returns the positions that the writer has committed.
     pub(super) async fn positions(&self) -> Result<Vec<ProjectorPosition>, ProjectError> {
+        ProjectorPosition::all(&self.stored_positions().await?, &self.projectors)
+    }
+
+    pub(super) async fn covered(&self) -> Result<Option<CoveredPosition>, ProjectError> {
+        Ok(CoveredPosition::find(&self.stored_positions().await?))
+    }
+
+    async fn stored_positions(&self) -> Result<Vec<StoredPosition>, ProjectError> {
         let client = self.pool.get().await?;
-        if let Ok(done) = timeout(QUERY_TIMEOUT, self.read_positions(&client)).await {
+        if let Ok(done) = timeout(QUERY_TIMEOUT, self.read_rows(&client)).await {
             return done;
         }
         drop(Object::take(client));
@@ -82,9 +90,13 @@ impl PostgresReadDb {
         &self,
         client: &ClientWrapper,
     ) -> Result<Vec<ProjectorPosition>, ProjectError> {
+        ProjectorPosition::all(&self.read_rows(client).await?, &self.projectors)
+    }
+
+    async fn read_rows(&self, client: &ClientWrapper) -> Result<Vec<StoredPosition>, ProjectError> {
         let statement = client.prepare_cached(POSITIONS.for_postgres(self.schema)).await?;
         let rows = client.query(&statement, &[]).await?;
-        ProjectorPosition::all(&positions::stored(&rows)?, &self.projectors)
+        Ok(positions::stored(&rows)?)
     }
 
     pub(super) async fn dump(&self) -> Result<Vec<String>, QueryError> {

@@ -1,7 +1,7 @@
 //! `whence replay`: rebuilds read models, or checks them. Its progress goes to stderr, its result
 //! to stdout.
 
-use anyhow::bail;
+use anyhow::{bail, ensure};
 use clap::Args;
 use clap::builder::BoolishValueParser;
 use whence_events::Position;
@@ -49,8 +49,16 @@ async fn replay(args: ReplayArgs) -> anyhow::Result<()> {
     };
     shown.end();
     let outcomes = outcomes?;
-    print(lines(purpose, &outcomes))?;
-    verdict(purpose, &outcomes)
+    let foreign = store.foreign_events();
+    let named = foreign.iter().map(|event| format!("not of whence: {event}\n"));
+    print(lines(purpose, &outcomes) + &named.collect::<String>())?;
+    verdict(purpose, &outcomes)?;
+    ensure!(
+        foreign.is_empty() || purpose == Purpose::Rebuild,
+        "streams that another program changed: {}; the rest was folded without what it did",
+        foreign.len()
+    );
+    Ok(())
 }
 
 /// Fails when a check found differences, or could not compare everything.

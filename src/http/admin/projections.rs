@@ -23,7 +23,7 @@ pub(super) async fn list(
     _: AuthenticatedOperator,
     State(app): State<Arc<App>>,
 ) -> Result<Json<Value>, Problem> {
-    let head = app.engine.store.head().await?;
+    let head = app.progress.last_event(app.engine.store.head().await?);
     let positions = app.engine.read_db.positions().await.map_err(|error| {
         tracing::error!(%error, "the read models do not answer");
         Problem::Unavailable

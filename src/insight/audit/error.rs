@@ -2,7 +2,7 @@
 
 use whence_projections::QueryError;
 
-use crate::store::StoreError;
+use crate::store::{ForeignEvent, StoreError};
 
 /// The reasons why there is no story; then nothing is shown.
 #[derive(Debug, thiserror::Error)]
@@ -10,6 +10,9 @@ pub enum AuditError {
     /// No user registered under this id.
     #[error("there is no such user")]
     NoSuchUser,
+    /// The events of the user are gone.
+    #[error("the operator of the store has cut the history of this user: {0}")]
+    HistoryGone(ForeignEvent),
     /// No user has this code.
     #[error("there is no such code")]
     NoSuchCode,

@@ -20,6 +20,9 @@ impl fmt::Display for UserStory {
         if let Some(at) = self.erased_at {
             writeln!(f, "erased at {at}: what was personal can be read by nobody")?;
         }
+        for cut in &self.history_cut {
+            writeln!(f, "history cut by the operator of the store: {cut}")?;
+        }
         write!(f, "\n{}\nTimeline\n", self.attribution)?;
         lines(f, &self.timeline)
     }

@@ -27,6 +27,10 @@ pub struct UserStory {
     pub email: Option<String>,
     /// The time at which they were erased.
     pub erased_at: Option<Timestamp>,
+    /// What other programs than whence wrote into the streams of the user, or cut from them: one
+    /// sentence each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub history_cut: Vec<String>,
     /// Where they came from and who referred them.
     pub attribution: AttributionStory,
     /// Everything that happened, in order.
@@ -52,13 +56,20 @@ impl UserStory {
         user_id: UserId,
         show: Show,
     ) -> Result<Self, AuditError> {
-        let events = engine.stream(&StreamId::User(user_id)).await?;
-        let Some(first) = events.first() else { return Err(AuditError::NoSuchUser) };
+        let stream = StreamId::User(user_id);
+        let events = engine.stream(&stream).await?;
+        let Some(first) = events.first() else {
+            let foreign = engine.store.foreign_in(&stream);
+            return Err(foreign.map_or(AuditError::NoSuchUser, AuditError::HistoryGone));
+        };
         let registered_at = first.metadata.occurred_at;
         let known = RelatedStreams::of(&events);
         let touches = touches(engine, &known.touches).await?;
         let attribution = AttributionStory::tell(engine, &events, &touches, show).await?;
         let mut related = touches;
+        let mut streams = vec![stream];
+        streams.extend(known.email_key.map(StreamId::Mailbox));
+        streams.extend(known.codes.iter().map(StreamId::code));
         if let Some(email_key) = known.email_key {
             let mailbox = engine.stream(&StreamId::Mailbox(email_key)).await?;
             related.extend(theirs(mailbox, user_id));
@@ -73,7 +84,10 @@ impl UserStory {
         related.extend(events);
         let timeline = EventLine::all(engine, &related, show).await?;
         let erased_at = known.erased_at;
-        Ok(Self { user_id, registered_at, email, erased_at, attribution, timeline })
+        // Asked last: reading a stream shows what was done to it.
+        let cut = streams.iter().filter_map(|stream| engine.store.foreign_in(stream));
+        let history_cut = cut.map(|foreign| foreign.to_string()).collect();
+        Ok(Self { user_id, registered_at, email, erased_at, history_cut, attribution, timeline })
     }
 }
 

@@ -52,6 +52,9 @@ impl VerifyFindings {
         if let Some((number, position)) = outcome.gap {
             self.add_gap(number, position);
         }
+        for foreign in log.foreign_events() {
+            self.add(format!("not of whence: {foreign}"));
+        }
         self.add_checkpoints(outcome, signed, good);
         if self.0.len() > before {
             self.add_witness(read_db, outcome, signed).await?;

@@ -9,14 +9,20 @@ use eventstore::{
 };
 use whence_events::{EventId, Position, Version};
 
+use super::Log;
 use super::link::{CallError, Link};
-use super::tail::Tail;
-use super::{read, record};
-use crate::store::{Append, Appended, KeyPut, NothingToAppend, PostgresVault, StoreError};
+use super::read::{self, StreamPage};
+use super::record::{self, Outgoing};
+use crate::store::{
+    Append, Appended, ForeignEvent, KeyPut, NothingToAppend, PostgresVault, StoreError,
+};
 
 /// How long an append that is on disk waits until the tail has published it. Past that it is answered
 /// all the same: a reader that then misses the event reads the log.
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// The most bytes of one append, all events together: the server refuses 1 MiB.
+const MAX_APPEND_BYTES: usize = 1_048_576;
 
 /// Appends in flight, by the id of their last event, and whether one of them was acknowledged: the
 /// server answers the second of two equal ones like the first.
@@ -72,8 +78,7 @@ impl Drop for InFlightCall<'_> {
 
 /// All that an append needs.
 pub(super) struct Appender<'a> {
-    pub(super) link: &'a Link,
-    pub(super) tail: &'a Tail,
+    pub(super) log: &'a Log,
     pub(super) vault: &'a PostgresVault,
     pub(super) in_flight: &'a InFlight,
 }
@@ -84,22 +89,34 @@ pub(super) enum AppendAnswer {
     There(Option<Position>),
     /// The stream has another length.
     OtherLength(Version),
+    /// The stream was deleted for good.
+    Deleted,
 }
 
 impl Appender<'_> {
     pub(super) async fn append(&self, append: Append) -> Result<Appended, StoreError> {
         let last_event = append.events.last();
         let last_event = last_event.ok_or_else(|| StoreError::unavailable(NothingToAppend))?;
+        let Log { link, names, tail, beginning, .. } = self.log;
+        if let Some(foreign) = self.log.foreign.in_stream(&append.stream) {
+            return Err(StoreError::Foreign(foreign));
+        }
+        let events: serde_json::Result<Vec<_>> =
+            append.events.iter().map(record::outgoing).collect();
+        let events = sendable(events.map_err(StoreError::unavailable)?)?;
+        beginning.make(link, names, self.vault).await?;
         // What the tail has published was there before this call. A tail that was cut off may not have
         // published what an earlier call wrote without receiving the answer.
-        let there_before = if self.link.is_caught_up() {
-            self.tail.published()
+        let there_before = if link.is_caught_up() {
+            tail.covered()
         } else {
-            read::head(self.link).await.map_err(StoreError::unavailable)?
+            read::head(self.log).await.map_err(StoreError::unavailable)?
         };
         let call = self.in_flight.begin(last_event.event_id);
         self.put_key(&append).await?;
-        let last = match self.send(&append).await.map_err(StoreError::unavailable)? {
+        let name = names.of(&append.stream);
+        let sent = send(link, &name, append.expected_length, &events).await;
+        let last = match sent.map_err(StoreError::unavailable)? {
             AppendAnswer::There(Some(position)) => position,
             AppendAnswer::There(None) => {
                 self.find(&append).await?.ok_or(StoreError::unavailable(Lost))?
@@ -109,6 +126,7 @@ impl Appender<'_> {
                 self.wait_until_published(last).await;
                 return Ok(Appended::Again { last });
             }
+            AppendAnswer::Deleted => return Err(self.deleted(&append)),
         };
         // Durable now, on a majority of the nodes. A caller that reads next finds the caches updated.
         let first = call.is_first() && last > there_before;
@@ -120,7 +138,7 @@ impl Appender<'_> {
     /// events without their key are lost.
     async fn put_key(&self, append: &Append) -> Result<(), StoreError> {
         let Some(key) = &append.new_key else { return Ok(()) };
-        let length = read::length(self.link, &append.stream.to_string()).await;
+        let length = read::length(&self.log.link, &self.log.names.of(&append.stream)).await;
         let length = length.map_err(StoreError::unavailable)?;
         // An append that will be refused, or was written before, leaves no key behind.
         if length != append.expected_length {
@@ -133,31 +151,40 @@ impl Appender<'_> {
         }
     }
 
-    async fn send(&self, append: &Append) -> Result<AppendAnswer, SendError> {
-        let name = append.stream.to_string();
-        // The server would take such a length for a word of its own: "any", or "none".
-        if i64::try_from(append.expected_length).is_err() {
-            return Ok(AppendAnswer::OtherLength(read::length(self.link, &name).await?));
-        }
-        let events: serde_json::Result<Vec<_>> =
-            append.events.iter().map(record::outgoing).collect();
-        Ok(send(self.link, &name, append.expected_length, &events?).await?)
-    }
-
     /// Returns the position of the last event, when the stream has these very events at their place.
     async fn find(&self, append: &Append) -> Result<Option<Position>, StoreError> {
         let count = append.events.len();
-        let name = append.stream.to_string();
-        let stored = read::stream_page(self.link, &name, append.expected_length, count).await;
-        let stored = stored.map_err(StoreError::unavailable)?;
+        let name = self.log.names.of(&append.stream);
+        let stored = read::stream_page(&self.log.link, &name, append.expected_length, count).await;
+        let stored = match stored.map_err(StoreError::unavailable)? {
+            StreamPage::Events(events) => events,
+            StreamPage::Deleted => return Err(self.deleted(append)),
+        };
         let ids = append.events.iter().map(|event| event.event_id.0);
         let same = stored.iter().map(|event| event.get_original_event().id).eq(ids);
         Ok(stored.last().filter(|_| same).and_then(record::position))
     }
 
-    async fn wait_until_published(&self, position: Position) {
-        let _ = tokio::time::timeout(PUBLISH_TIMEOUT, self.tail.wait_for(position)).await;
+    /// Notes that the stream of an append was deleted, and returns the error that says so.
+    fn deleted(&self, append: &Append) -> StoreError {
+        let found = "the stream was deleted for good".to_owned();
+        let event = ForeignEvent { stream: append.stream.clone(), position: 0, found };
+        self.log.foreign.note(event.clone());
+        StoreError::Foreign(event)
     }
+
+    async fn wait_until_published(&self, position: Position) {
+        let _ = tokio::time::timeout(PUBLISH_TIMEOUT, self.log.tail.wait_for(position)).await;
+    }
+}
+
+/// Returns the events to send, unless the server would refuse so many bytes.
+fn sendable(events: Vec<Outgoing>) -> Result<Vec<EventData>, StoreError> {
+    let bytes = events.iter().map(|event| event.bytes).sum();
+    if bytes >= MAX_APPEND_BYTES {
+        return Err(StoreError::TooLarge { bytes, limit: MAX_APPEND_BYTES });
+    }
+    Ok(events.into_iter().map(|event| event.event).collect())
 }
 
 /// Appends events to a stream, which the server refuses unless the stream has the expected length.
@@ -167,6 +194,10 @@ pub(super) async fn send(
     expected_length: Version,
     events: &[EventData],
 ) -> Result<AppendAnswer, CallError> {
+    // The server would take such a length for a word of its own: "any", or "none".
+    if i64::try_from(expected_length).is_err() {
+        return Ok(AppendAnswer::OtherLength(read::length(link, name).await?));
+    }
     let expected = match expected_length.checked_sub(1) {
         None => StreamState::NoStream,
         Some(revision) => StreamState::StreamRevision(revision),
@@ -189,17 +220,9 @@ fn written(result: Result<WriteResult, Error>) -> Result<AppendAnswer, Error> {
                 CurrentRevision::NoStream => 0,
             }))
         }
+        Err(Error::ResourceDeleted) => Ok(AppendAnswer::Deleted),
         Err(error) => Err(error),
     }
-}
-
-/// Why an append could not be sent, or has no answer.
-#[derive(Debug, thiserror::Error)]
-enum SendError {
-    #[error(transparent)]
-    CallError(#[from] CallError),
-    #[error("an event that is not JSON: {0}")]
-    NotJson(#[from] serde_json::Error),
 }
 
 /// The server acknowledged the events, and then did not have them.

@@ -1,12 +1,12 @@
 //! Examines a log for `whence doctor`, without changing it.
 
 use tokio_postgres::Client;
-use whence_events::Position;
-use whence_projections::inspect_writer;
+use whence_events::{Position, Recorded};
+use whence_projections::{CoveredPosition, inspect_covered, inspect_writer};
 
 use super::link::{Link, OPEN_TIMEOUT, Opened};
 use super::settings::{self, KurrentUrl};
-use super::{read, record};
+use super::{Log, read, record};
 use crate::infra::postgres::{PostgresUrl, message};
 use crate::store::findings::{ExamineContext, Findings, Level};
 use crate::store::postgres::inspect_projectors;
@@ -23,11 +23,14 @@ pub(in crate::store) async fn examine(
     findings: &mut Findings,
 ) {
     let check = "connection";
-    let opened = match settings::settings(url.as_str()) {
-        Ok(settings) => Link::open(settings, OPEN_TIMEOUT).await.map_err(|error| error.to_string()),
+    let opened = match settings::parse(url.as_str()) {
+        Ok((settings, names)) => match Link::open(settings, OPEN_TIMEOUT).await {
+            Ok(opened) => Ok((opened, names)),
+            Err(error) => Err(error.to_string()),
+        },
         Err(error) => Err(error.to_string()),
     };
-    let opened = match opened {
+    let (opened, names) = match opened {
         Ok(opened) => opened,
         Err(error) => {
             let found = format!("cannot reach KurrentDB at {url}: {error}");
@@ -38,34 +41,40 @@ pub(in crate::store) async fn examine(
     };
     findings.ok(check, format!("the leader of KurrentDB at {url} answers"));
     let Opened { link, last, .. } = opened;
+    let end = last.as_ref().and_then(record::position).unwrap_or(0);
     match &last {
         None => {
-            let found = format!("there is no event of whence at {url} yet");
+            let found = format!("there is no event at {url} yet");
             findings.bad(Level::Warn, "log", found, "serve begins it");
         }
         Some(last) => {
             let created = record::created(last.get_original_event());
             findings.last_event(created, context.clock.now());
-            let position = record::position(last).unwrap_or(0);
-            findings.ok("positions", format!("the log ends at {position}"));
+            findings.ok("positions", format!("the log of the server ends at {end}"));
         }
     }
     // A database that cannot be reached is reported where the vault is examined.
     if let Ok((client, _driver)) = read_db.connect(&[]).await {
-        let head = last.as_ref().and_then(record::position).unwrap_or(0);
-        if let Err(why) = read_models(&link, head, &client, findings).await {
+        let log = Log::ending_at(link, names, end);
+        if let Err(why) = read_models(&log, &client, findings).await {
             let found = format!("how far they are cannot be told: {why}");
             findings.bad(Level::Fail, "read models", found, "see the logs of both servers");
         }
+        foreign_events(&log, &client, findings).await;
     }
 }
 
-async fn read_models(
-    link: &Link,
-    head: Position,
-    client: &Client,
-    findings: &mut Findings,
-) -> Result<(), String> {
+async fn read_models(log: &Log, client: &Client, findings: &mut Findings) -> Result<(), String> {
+    // What lies between the last event in the read models and this place was looked at before.
+    let covered = inspect_covered(client).await.map_err(|error| message(&error))?;
+    let covered = match covered {
+        Some(covered) if is_there(log, covered).await? => covered.position,
+        Some(_) | None => 0,
+    };
+    let now = inspect_projectors(client, false, 0).await.map_err(|error| message(&error))?;
+    let lowest = now.iter().map(|found| found.reached.position).min().unwrap_or(0);
+    let behind = behind(log, lowest.max(covered)).await?;
+    let head = behind.last().map_or(lowest, |last| last.position);
     let is_led = inspect_writer(client).await.map_err(|error| message(&error))?.is_some();
     let found = inspect_projectors(client, is_led, head).await.map_err(|error| message(&error))?;
     if found.is_empty() {
@@ -73,11 +82,45 @@ async fn read_models(
     }
     for found in &found {
         let position = found.reached.position;
-        let there = read::event_at(link, position).await.map_err(|error| error.to_string())?;
-        let behind = read::all(link, position, MAX_COUNTED_EVENTS)
-            .await
-            .map_err(|error| error.to_string())?;
-        findings.projector(found, there, behind.len() as u64);
+        let there = read::event_at(&log.link, position).await.map_err(|error| error.to_string())?;
+        let known = behind.partition_point(|event| event.position <= position);
+        findings.projector(found, there, (behind.len() - known) as u64);
     }
     Ok(())
+}
+
+/// Returns the events after a position, as many as are counted.
+async fn behind(log: &Log, position: Position) -> Result<Vec<Recorded>, String> {
+    read::all(log, position, MAX_COUNTED_EVENTS).await.map_err(|error| error.to_string())
+}
+
+/// Returns whether a place up to which the log was read is one of this log.
+async fn is_there(log: &Log, covered: CoveredPosition) -> Result<bool, String> {
+    let there = read::event_at(&log.link, covered.position).await;
+    Ok(there.map_err(|error| error.to_string())? == Some(covered.event_id))
+}
+
+/// Names what others wrote into streams of the log: what services have found, and what was found now.
+async fn foreign_events(log: &Log, client: &Client, findings: &mut Findings) {
+    let sql = "SELECT stream, position, found FROM vault.foreign_events ORDER BY position";
+    let check = "foreign events";
+    let mut lines = Vec::new();
+    // The table is missing until a service of this version has opened the vault.
+    for row in client.query(sql, &[]).await.unwrap_or_default() {
+        let (stream, position, found): (String, i64, String) = (row.get(0), row.get(1), row.get(2));
+        lines.push(format!("{stream}, position {position}: {found}"));
+    }
+    for event in log.foreign.all() {
+        let line = event.to_string();
+        if !lines.contains(&line) {
+            lines.push(line);
+        }
+    }
+    if lines.is_empty() {
+        findings.ok(check, "no other program is known to have written into this log");
+    }
+    let advice = "commands on this stream are refused; see the section on KurrentDB in the docs";
+    for line in lines {
+        findings.bad(Level::Warn, check, line, advice);
+    }
 }

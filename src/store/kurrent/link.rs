@@ -12,10 +12,9 @@ use eventstore::{Client, ClientSettings, Error, ReadAllOptions, ResolvedEvent, S
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 
-use whence_events::StreamId;
-
-use super::record;
-use super::tail::Tail;
+use super::Log;
+use super::packets::Packets;
+use super::read;
 use crate::store::MAX_TAIL_SILENCE;
 
 /// How long opening the log waits for a server that does not answer.
@@ -25,7 +24,7 @@ pub(super) const OPEN_TIMEOUT: Duration = Duration::from_secs(5);
 const CLIENT_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// How long a call takes at most, with all its attempts.
-const CALL_TIMEOUT: Duration = Duration::from_secs(5);
+pub(super) const CALL_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// How long a client has to show that it works.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
@@ -49,9 +48,6 @@ const STABLE_AFTER: Duration = Duration::from_secs(5);
 const CANCELLED: i32 = 1;
 const ABORTED: i32 = 10;
 
-/// How many events are read at a time while looking for the last one of whence.
-const BACKWARD_EVENTS: usize = 256;
-
 /// The client that works now, if one does.
 pub(super) struct Link {
     settings: ClientSettings,
@@ -61,6 +57,7 @@ pub(super) struct Link {
     opened: Instant,
     /// The last generation of the client whose tail had published all events.
     caught_up: AtomicU64,
+    packets: Packets,
 }
 
 /// A link that was just made.
@@ -68,7 +65,7 @@ pub(super) struct Opened {
     pub(super) link: Link,
     /// The first client, for the supervisor.
     pub(super) first: LiveClient,
-    /// The last event of the log.
+    /// The last event of the server's log, of whichever application.
     pub(super) last: Option<ResolvedEvent>,
 }
 
@@ -105,11 +102,12 @@ impl Link {
         loop {
             match timeout_at(deadline, connect(&settings)).await.unwrap_or(Err(CallError::Late)) {
                 Ok((client, last)) => {
+                    let packets = Packets::default();
                     let first = LiveClient { generation: 0, client: Arc::new(client) };
                     let current = watch::Sender::new(Some(first.clone()));
                     let (current_at, opened) = (AtomicU64::new(0), Instant::now());
                     let caught_up = AtomicU64::new(first.generation);
-                    let link = Self { settings, current, current_at, opened, caught_up };
+                    let link = Self { settings, current, current_at, opened, caught_up, packets };
                     return Ok(Opened { link, first, last });
                 }
                 Err(error) if error.may_pass() && Instant::now() + pause < deadline => {
@@ -127,10 +125,24 @@ impl Link {
         Ask: Fn(Arc<Client>) -> Answer + Send,
         Answer: Future<Output = Result<T, Error>> + Send,
     {
-        let deadline = Instant::now() + CALL_TIMEOUT;
+        self.call_within(CALL_TIMEOUT, ask).await
+    }
+
+    /// Asks the server as [`Link::call`] does, and waits for this long at most.
+    pub(super) async fn call_within<T, Ask, Answer>(
+        &self,
+        limit: Duration,
+        ask: Ask,
+    ) -> Result<T, CallError>
+    where
+        Ask: Fn(Arc<Client>) -> Answer + Send,
+        Answer: Future<Output = Result<T, Error>> + Send,
+    {
+        let deadline = Instant::now() + limit;
         loop {
             let connection = self.connection(deadline).await?;
-            match timeout_at(deadline, ask(connection.client)).await {
+            let answer = self.packets.sent_at_once(ask(connection.client));
+            match timeout_at(deadline, answer).await {
                 Ok(Ok(answer)) => return Ok(answer),
                 Ok(Err(error)) if breaks_link(&error) => {
                     tracing::warn!(%error, "the link to KurrentDB broke");
@@ -146,17 +158,17 @@ impl Link {
     }
 
     /// Follows the log and repairs the link, without end.
-    pub(super) async fn supervise(&self, mut connection: LiveClient, tail: &Tail) {
+    pub(super) async fn supervise(&self, mut connection: LiveClient, log: &Log) {
         let mut pause = Duration::ZERO;
         let mut changes = self.current.subscribe();
         loop {
             let since = Instant::now();
             tokio::select! {
-                why = tail.follow(&connection.client) => {
+                why = log.tail.follow(&connection.client, log) => {
                     tracing::warn!(%why, "the tail of the log broke off");
                     self.report(connection.generation);
                 }
-                why = self.check_against_log(&connection, tail) => {
+                why = self.check_against_log(&connection, log) => {
                     tracing::warn!(%why, "the tail of the log is out of touch");
                     self.report(connection.generation);
                 }
@@ -187,26 +199,34 @@ impl Link {
 
     /// Compares the tail with the log at intervals. Returns when the server does not answer, or
     /// when the subscription does not deliver an event that the log has.
-    async fn check_against_log(&self, connection: &LiveClient, tail: &Tail) -> CallError {
+    ///
+    /// The log is read from where the tail is, so what other applications have written before that
+    /// costs nothing.
+    async fn check_against_log(&self, connection: &LiveClient, log: &Log) -> CallError {
+        let Log { tail, names, .. } = log;
         loop {
+            if !until(tail.until_caught_up(), || tail.heard()).await {
+                return CallError::Late;
+            }
             let asked = self.opened.elapsed();
-            let head = match timeout(PROBE_TIMEOUT, last_event(&connection.client)).await {
-                Ok(Ok(last)) => last.as_ref().and_then(record::position).unwrap_or(0),
+            let covered = tail.covered();
+            let answer = read::since(&connection.client, names, covered);
+            let since = match timeout(PROBE_TIMEOUT, answer).await {
+                Ok(Ok(answer)) => answer,
                 Ok(Err(error)) => return error.into(),
                 Err(_) => return CallError::Late,
             };
-            let mut published = tail.published();
-            while timeout(PROBE_TIMEOUT, tail.wait_for(head)).await.is_err() {
-                // Catching up on many events takes long, but makes progress.
-                if tail.published() == published {
-                    return CallError::Late;
-                }
-                published = tail.published();
+            if let Some(last) = since.last
+                && !until(tail.wait_for(last), || tail.heard()).await
+            {
+                return CallError::Late;
             }
-            let asked = u64::try_from(asked.as_millis()).unwrap_or(u64::MAX);
-            self.current_at.store(asked, Ordering::Relaxed);
-            self.caught_up.store(connection.generation, Ordering::Relaxed);
-            tokio::time::sleep(CHECK_INTERVAL).await;
+            if since.is_all {
+                let asked = u64::try_from(asked.as_millis()).unwrap_or(u64::MAX);
+                self.current_at.store(asked, Ordering::Relaxed);
+                self.caught_up.store(connection.generation, Ordering::Relaxed);
+                tokio::time::sleep(CHECK_INTERVAL).await;
+            }
         }
     }
 
@@ -263,7 +283,7 @@ async fn connect(settings: &ClientSettings) -> Result<(Client, Option<ResolvedEv
     // It panics when a file of certificates holds something else.
     let made = made.await.map_err(|_| unusable("a file of certificates cannot be read"))?;
     let client = made.map_err(|error| unusable(&error.to_string()))?;
-    let head = probe(&client).await?;
+    let head = Packets::default().sent_at_once(probe(&client)).await?;
     Ok((client, head))
 }
 
@@ -271,10 +291,11 @@ fn unusable(why: &str) -> CallError {
     Error::InitializationError(why.to_owned()).into()
 }
 
-/// Checks that a client works, which means that the leader answers it, and returns the last event.
+/// Checks that a client works, which means that the leader answers it, and returns the last event of
+/// the server's log.
 async fn probe(client: &Client) -> Result<Option<ResolvedEvent>, CallError> {
     for _ in 0..MAX_REDIRECTS {
-        match timeout(PROBE_TIMEOUT, last_event(client)).await {
+        match timeout(PROBE_TIMEOUT, last_of_all(client)).await {
             // The client has learned where the leader is, and asks there next.
             Ok(Err(Error::NotLeaderException(_))) => {}
             Ok(answer) => return Ok(answer?),
@@ -284,26 +305,26 @@ async fn probe(client: &Client) -> Result<Option<ResolvedEvent>, CallError> {
     Err(CallError::Unreachable)
 }
 
-/// Returns the last event of whence, as the leader has it.
-pub(super) async fn last_event(client: &Client) -> Result<Option<ResolvedEvent>, Error> {
-    let mut from = StreamPosition::End;
-    let mut count = 1;
+/// Returns the last event of the server's log as the leader has it, of whichever application: one look,
+/// however much others write.
+pub(super) async fn last_of_all(client: &Client) -> Result<Option<ResolvedEvent>, Error> {
+    let options = ReadAllOptions::default().requires_leader(true).max_count(1);
+    let options = options.position(StreamPosition::End).backwards();
+    client.read_all(&options).await?.next().await
+}
+
+/// Waits for something as long as there is progress, and returns whether it has come.
+async fn until<P: PartialEq>(done: impl Future<Output = ()>, progress: impl Fn() -> P) -> bool {
+    let mut done = std::pin::pin!(done);
     loop {
-        let options = ReadAllOptions::default().filter(record::ours()).requires_leader(true);
-        let options = options.max_count(count).position(from).backwards();
-        let mut events = client.read_all(&options).await?;
-        let mut seen = 0;
-        while let Some(event) = events.next().await? {
-            seen += 1;
-            from = StreamPosition::Position(event.get_original_event().position);
-            if event.get_original_stream_id().parse::<StreamId>().is_ok() {
-                return Ok(Some(event));
-            }
+        let before = progress();
+        if timeout(PROBE_TIMEOUT, &mut done).await.is_ok() {
+            return true;
         }
-        if seen < count {
-            return Ok(None);
+        // Catching up on many events takes long, but makes progress.
+        if progress() == before {
+            return false;
         }
-        count = BACKWARD_EVENTS;
     }
 }
 

@@ -7,36 +7,62 @@ use eventstore::{
 };
 use whence_events::{EventId, Position, Recorded, StreamId, Version};
 
-use super::link::{CallError, Link, last_event};
-use super::record::{self, Unreadable};
+use super::Log;
+use super::link::{CALL_TIMEOUT, CallError, Link, last_of_all};
+use super::names::{Named, Names};
+use super::record::{self, Arrived};
+use crate::store::{ForeignEvent, Page};
 
-/// The most events in one page: bounds how long the answer of the server takes.
-const PAGE_EVENTS: usize = 1000;
+/// The most events in one page: bounds how much of an answer is in memory.
+const PAGE_EVENTS: usize = 4096;
 
-/// Why events cannot be read.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum KurrentReadError {
-    #[error(transparent)]
-    CallError(#[from] CallError),
-    #[error(transparent)]
-    Unreadable(#[from] Unreadable),
+/// How long a page may take: the server looks at every event of other applications on its way, some
+/// millions a second.
+const SCAN_TIMEOUT: std::time::Duration = std::time::Duration::from_mins(2);
+
+/// What the server has of a stream.
+pub(super) enum StreamPage {
+    /// Consecutive events; none when there is no such stream, or nothing after the place.
+    Events(Vec<ResolvedEvent>),
+    /// The stream was deleted for good.
+    Deleted,
 }
 
-/// Returns up to `limit` events of a stream from version `from` on.
+/// Returns up to `limit` events of a stream from version `from` on. What whence did not write there is
+/// left out, and noted.
 pub(super) async fn stream(
-    link: &Link,
+    log: &Log,
     stream: &StreamId,
     from: Version,
     limit: usize,
-) -> Result<Vec<Recorded>, KurrentReadError> {
-    let name = stream.to_string();
+) -> Result<Vec<Recorded>, CallError> {
+    let name = log.names.of(stream);
+    let note = |position, found: &str| {
+        let found = found.to_owned();
+        log.foreign.note(ForeignEvent { stream: stream.clone(), position, found });
+    };
     let mut events = Vec::new();
+    let mut next = from;
     while events.len() < limit {
         let count = (limit - events.len()).min(PAGE_EVENTS);
-        let page = stream_page(link, &name, from + events.len() as u64, count).await?;
+        let StreamPage::Events(page) = stream_page(&log.link, &name, next, count).await? else {
+            note(0, "the stream was deleted for good");
+            break;
+        };
+        let Some(last) = page.last() else { break };
+        let first = page.first().map_or(next, |first| first.get_original_event().revision);
+        if first > next {
+            let position = page.first().and_then(record::position).unwrap_or(0);
+            note(position, &format!("its events before number {first} were removed"));
+        }
         let full = page.len() == count;
+        next = last.get_original_event().revision.saturating_add(1);
         for event in page {
-            events.extend(record::recorded(&event)?);
+            match record::arrived(&log.names, &event) {
+                Arrived::Event(event) => events.push(event),
+                Arrived::Foreign(event) => log.foreign.note(event),
+                Arrived::Other => {}
+            }
         }
         if !full {
             break;
@@ -51,15 +77,15 @@ pub(super) async fn stream_page(
     name: &str,
     from: Version,
     count: usize,
-) -> Result<Vec<ResolvedEvent>, CallError> {
+) -> Result<StreamPage, CallError> {
     // The server counts in signed numbers and takes larger ones for something else.
     if i64::try_from(from).is_err() {
-        return Ok(vec![]);
+        return Ok(StreamPage::Events(vec![]));
     }
     let options = ReadStreamOptions::default().requires_leader(true).max_count(count);
     let options = &options.position(StreamPosition::Position(from));
     link.call(|client: Arc<Client>| async move {
-        no_stream_is_empty(async { drained(client.read_stream(name, options).await?).await }.await)
+        answered(client.read_stream(name, options).await).await
     })
     .await
 }
@@ -69,33 +95,27 @@ pub(super) async fn length(link: &Link, name: &str) -> Result<Version, CallError
     let options = ReadStreamOptions::default().requires_leader(true).max_count(1);
     let options = &options.position(StreamPosition::End).backwards();
     let last = link.call(|client: Arc<Client>| async move {
-        no_stream_is_empty(async { drained(client.read_stream(name, options).await?).await }.await)
+        answered(client.read_stream(name, options).await).await
     });
-    Ok(last.await?.first().map_or(0, |last| last.get_original_event().revision + 1))
+    Ok(match last.await? {
+        StreamPage::Events(events) => {
+            events.first().map_or(0, |last| last.get_original_event().revision + 1)
+        }
+        StreamPage::Deleted => Version::MAX,
+    })
 }
 
 /// Returns up to `limit` events after position `after`.
 pub(super) async fn all(
-    link: &Link,
-    mut after: Position,
+    log: &Log,
+    after: Position,
     limit: usize,
-) -> Result<Vec<Recorded>, KurrentReadError> {
+) -> Result<Vec<Recorded>, CallError> {
     let mut events = Vec::new();
-    while events.len() < limit && i64::try_from(after).is_ok() {
-        // A read begins with the event at the position that it is given, which is known already.
-        let count = (limit - events.len()).min(PAGE_EVENTS) + 1;
-        let page = all_page(link, after, count).await?;
-        let full = page.len() == count;
-        for event in page {
-            let Some(position) = record::position(&event).filter(|position| *position > after)
-            else {
-                continue;
-            };
-            after = position;
-            if events.len() < limit {
-                events.extend(record::recorded(&event)?);
-            }
-        }
+    let Some(mut place) = Place::after(log, after).await? else { return Ok(events) };
+    while events.len() < limit {
+        let count = (limit - events.len()).min(PAGE_EVENTS);
+        let full = place.page(log, count, &mut events).await?;
         if !full {
             break;
         }
@@ -103,10 +123,126 @@ pub(super) async fn all(
     Ok(events)
 }
 
-/// Returns the position of the last event; 0 when there is none.
-pub(super) async fn head(link: &Link) -> Result<Position, CallError> {
-    let last = link.call(|client: Arc<Client>| async move { last_event(&client).await });
+/// Returns the events of [`all`] and how far the log was read for them.
+pub(super) async fn page(log: &Log, after: Position, limit: usize) -> Result<Page, CallError> {
+    let events = all(log, after, limit).await?;
+    if let Some(last) = events.last() {
+        let upto = last.position;
+        return Ok(Page { events, upto });
+    }
+    // There was none. Asked again, there is none up to the end that the log had in between.
+    let end = end(&log.link).await?;
+    let events = all(log, after, limit).await?;
+    let upto = events.last().map_or(end.max(after), |last| last.position);
+    Ok(Page { events, upto })
+}
+
+/// A place in the log of the server, from which pages are read.
+struct Place {
+    from: StreamPosition<eventstore::Position>,
+    /// The position of the last event that is known.
+    after: Position,
+}
+
+impl Place {
+    /// Returns the place after a position; `None` when nothing can be after it.
+    async fn after(log: &Log, after: Position) -> Result<Option<Self>, CallError> {
+        let beginning =
+            if after == 0 { log.beginning.find(&log.link, &log.names).await? } else { None };
+        let from = match (after, beginning) {
+            // The log has not begun.
+            (0, None) => return Ok(None),
+            (0, Some(beginning)) => beginning,
+            (after, _) => after,
+        };
+        Ok(i64::try_from(from).is_ok().then(|| Self { from: at(from), after }))
+    }
+
+    /// Reads the next `count` events at most, and returns whether there may be more.
+    async fn page(
+        &mut self,
+        log: &Log,
+        count: usize,
+        events: &mut Vec<Recorded>,
+    ) -> Result<bool, CallError> {
+        let options = ReadAllOptions::default().requires_leader(true).filter(log.names.filter());
+        // A read begins with the event at the position that it is given, which is known already.
+        let options = &options.max_count(count + 1).position(self.from);
+        let ask =
+            |client: Arc<Client>| async move { drained(client.read_all(options).await?).await };
+        let page = log.link.call_within(SCAN_TIMEOUT, ask).await?;
+        let (mut full, limit) = (page.len() == count + 1, events.len() + count);
+        for event in page {
+            let Some(position) = record::position(&event).filter(|it| *it > self.after) else {
+                continue;
+            };
+            if events.len() == limit {
+                full = true;
+                break;
+            }
+            (self.after, self.from) = (position, at(position));
+            match record::arrived(&log.names, &event) {
+                Arrived::Event(event) => events.push(event),
+                Arrived::Foreign(event) => log.foreign.note(event),
+                Arrived::Other => {}
+            }
+        }
+        Ok(full)
+    }
+}
+
+fn at(position: Position) -> StreamPosition<eventstore::Position> {
+    match position {
+        0 => StreamPosition::Start,
+        commit => StreamPosition::Position(eventstore::Position { commit, prepare: commit }),
+    }
+}
+
+/// Returns the position of the last event of the server's log, of whichever application.
+pub(super) async fn end(link: &Link) -> Result<Position, CallError> {
+    let last = link.call(|client: Arc<Client>| async move { last_of_all(&client).await });
     Ok(last.await?.as_ref().and_then(record::position).unwrap_or(0))
+}
+
+/// What the log has after a position.
+pub(super) struct Since {
+    /// The position of the last record that the subscription sends, too.
+    pub(super) last: Option<Position>,
+    /// The position of the last event in a stream of this log.
+    event: Option<Position>,
+    /// Whether there is no more.
+    pub(super) is_all: bool,
+}
+
+/// Returns what the log has after a position up to which the tail knows it: little, as a rule.
+pub(super) async fn since(client: &Client, names: &Names, after: Position) -> Result<Since, Error> {
+    let options = ReadAllOptions::default().requires_leader(true).filter(names.filter());
+    let options = options.max_count(PAGE_EVENTS).position(at(after));
+    let events = drained(client.read_all(&options).await?).await?;
+    let is_all = events.len() < PAGE_EVENTS;
+    let position = |event: &ResolvedEvent| record::position(event).filter(|it| *it > after);
+    let is_ours = |event: &&ResolvedEvent| {
+        matches!(names.read(event.get_original_stream_id()), Some(Named::Stream(_)))
+    };
+    let event = events.iter().rev().find(is_ours).and_then(position);
+    Ok(Since { last: events.last().and_then(position), event, is_all })
+}
+
+/// Returns the position of the last event of this log, or one after it that holds nothing of this log.
+pub(super) async fn head(log: &Log) -> Result<Position, CallError> {
+    // In this order: what is published in between is found twice.
+    let mut after = log.tail.covered();
+    let mut head = log.tail.last();
+    loop {
+        let names = &log.names;
+        let ask = |client: Arc<Client>| async move { since(&client, names, after).await };
+        let Since { last, event, is_all } = log.link.call_within(CALL_TIMEOUT, ask).await?;
+        head = event.unwrap_or(head);
+        match last {
+            Some(last) if !is_all => after = last,
+            Some(_) | None => return Ok(head),
+        }
+    }
 }
 
 /// Returns the id of the event at a position, which may come from another log.
@@ -114,38 +250,23 @@ pub(super) async fn event_at(
     link: &Link,
     position: Position,
 ) -> Result<Option<EventId>, CallError> {
-    if record::known(position).is_none() || position > head(link).await? {
+    if record::known(position).is_none() || position > end(link).await? {
         return Ok(None);
     }
     let options = ReadAllOptions::default().requires_leader(true).max_count(1);
-    let at = eventstore::Position { commit: position, prepare: position };
-    let options = &options.position(StreamPosition::Position(at));
+    let options = &options.position(at(position));
     let there = link.call(|client: Arc<Client>| async move {
         match async { drained(client.read_all(options).await?).await }.await {
             // At a position where no record begins the server reads nonsense and reports a failure,
             // just as it does when it really failed. In that case the question that follows fails,
             // too.
-            Err(Error::ServerError(_)) => last_event(&client).await.map(|_| vec![]),
+            Err(Error::ServerError(_)) => last_of_all(&client).await.map(|_| vec![]),
             answer => answer,
         }
     });
     let there = there.await?;
     let there = there.first().filter(|event| record::position(event) == Some(position));
     Ok(there.map(|event| EventId(event.get_original_event().id)))
-}
-
-async fn all_page(
-    link: &Link,
-    after: Position,
-    count: usize,
-) -> Result<Vec<ResolvedEvent>, CallError> {
-    let options = ReadAllOptions::default().requires_leader(true).filter(record::ours());
-    let options = &options.max_count(count).position(match after {
-        0 => StreamPosition::Start,
-        commit => StreamPosition::Position(eventstore::Position { commit, prepare: commit }),
-    });
-    link.call(|client: Arc<Client>| async move { drained(client.read_all(options).await?).await })
-        .await
 }
 
 async fn drained(mut stream: ReadStream) -> Result<Vec<ResolvedEvent>, Error> {
@@ -156,11 +277,11 @@ async fn drained(mut stream: ReadStream) -> Result<Vec<ResolvedEvent>, Error> {
     Ok(events)
 }
 
-fn no_stream_is_empty(
-    answer: Result<Vec<ResolvedEvent>, Error>,
-) -> Result<Vec<ResolvedEvent>, Error> {
-    match answer {
-        Err(Error::ResourceNotFound) => Ok(vec![]),
-        answer => answer,
+async fn answered(answer: Result<ReadStream, Error>) -> Result<StreamPage, Error> {
+    match async { drained(answer?).await }.await {
+        Ok(events) => Ok(StreamPage::Events(events)),
+        Err(Error::ResourceNotFound) => Ok(StreamPage::Events(vec![])),
+        Err(Error::ResourceDeleted) => Ok(StreamPage::Deleted),
+        Err(error) => Err(error),
     }
 }

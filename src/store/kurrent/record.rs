@@ -1,6 +1,6 @@
 //! Converts events into what KurrentDB keeps, and back.
 
-use eventstore::{EventData, RecordedEvent, ResolvedEvent, SubscriptionFilter};
+use eventstore::{EventData, RecordedEvent, ResolvedEvent};
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 use uuid::Uuid;
@@ -9,11 +9,17 @@ use whence_events::{
     CorrelationId, EventId, InvalidId, Metadata, Position, Recorded, StreamId, Timestamp,
 };
 
-use crate::store::NewEvent;
+use super::names::{Named, Names};
+use crate::store::{ForeignEvent, NewEvent};
 
-/// How many events the server looks at before it reports how far it is. Its own default is 32, too few
-/// when other programs write much to the same log.
-const FILTER_WINDOW: u32 = 1000;
+/// The type of the event that the server writes at the end of a stream that was deleted for good.
+const TOMBSTONE: &str = "$streamDeleted";
+
+/// The most characters that are shown of what another program wrote.
+const SHOWN: usize = 80;
+
+/// The bytes that the server may count of an event besides its data and metadata.
+const OVERHEAD: usize = 128;
 
 /// The metadata of an event as KurrentDB stores it. The names with a `$` are those that KurrentDB's own
 /// tools follow from event to event.
@@ -31,41 +37,41 @@ struct StoredMetadata {
     recorded_at: Option<i64>,
 }
 
-/// An event in a stream of whence that is not as whence writes them.
-#[derive(Debug, thiserror::Error)]
-#[error("event {position} cannot be read: {source}")]
-pub(super) struct Unreadable {
-    pub(super) position: Position,
-    source: Damage,
+/// An event of the server's log, as a reader of the log of whence takes it.
+pub(super) enum Arrived {
+    /// An event of whence.
+    Event(Recorded),
+    /// An event in a stream of whence, or about one, that whence did not write.
+    Foreign(ForeignEvent),
+    /// An event that has nothing to do with this log.
+    Other,
 }
 
+/// Why an event is not one that whence wrote.
 #[derive(Debug, thiserror::Error)]
-enum Damage {
+enum NotWritten {
     #[error(transparent)]
     Codec(#[from] CodecError),
     #[error("its metadata is not what whence writes: {0}")]
     Metadata(#[from] serde_json::Error),
     #[error(transparent)]
     Actor(#[from] InvalidId),
-    #[error("the server gave no position")]
-    NoPosition,
 }
 
-/// Returns the filter for streams of whence: other programs may write to the same log, and the server
-/// itself does.
-pub(super) fn ours() -> SubscriptionFilter {
-    let filter = SubscriptionFilter::on_stream_name().max(FILTER_WINDOW);
-    StreamId::PREFIXES.iter().fold(filter, SubscriptionFilter::add_prefix)
+/// An event to send, and the bytes that the server counts of it at most.
+pub(super) struct Outgoing {
+    pub(super) event: EventData,
+    pub(super) bytes: usize,
 }
 
 /// Returns an event to send. The server keeps its bytes as they are.
-pub(super) fn outgoing(event: &NewEvent) -> serde_json::Result<EventData> {
+pub(super) fn outgoing(event: &NewEvent) -> serde_json::Result<Outgoing> {
     let NewEvent { event_id, event, data, metadata } = event;
     sent(*event_id, event.event_type(), data, &stored_metadata(metadata, None))
 }
 
 /// Returns an event of another log to send, with the time at which that log recorded it.
-pub(super) fn copied(event: &Recorded) -> serde_json::Result<EventData> {
+pub(super) fn copied(event: &Recorded) -> serde_json::Result<Outgoing> {
     let metadata = stored_metadata(&event.metadata, Some(event.recorded_at));
     sent(event.event_id, event.event.event_type(), &event.data, &metadata)
 }
@@ -85,10 +91,13 @@ fn sent(
     name: &str,
     data: &[u8],
     metadata: &StoredMetadata,
-) -> serde_json::Result<EventData> {
+) -> serde_json::Result<Outgoing> {
+    let metadata = serde_json::value::to_raw_value(metadata)?;
+    let bytes = data.len() + metadata.get().len() + name.len() + OVERHEAD;
     // As JSON, so that the server's own tools can show it, but with the same bytes.
     let data: &RawValue = serde_json::from_slice(data)?;
-    EventData::json(name, &data)?.id(id.0).metadata_as_json(metadata)
+    let event = EventData::json(name, &data)?.id(id.0).metadata_as_json(&metadata)?;
+    Ok(Outgoing { event, bytes })
 }
 
 /// Returns the position of an event, when the server reports it. Since version 22.6 it does so also in
@@ -102,21 +111,48 @@ pub(super) fn known(position: u64) -> Option<Position> {
     (position > 0 && i64::try_from(position).is_ok()).then_some(position)
 }
 
-/// Returns an event as it was stored; `None` when its stream is not one of whence.
-pub(super) fn recorded(event: &ResolvedEvent) -> Result<Option<Recorded>, Unreadable> {
+/// Returns an event as a reader of the log takes it.
+pub(super) fn arrived(names: &Names, event: &ResolvedEvent) -> Arrived {
     let event = event.get_original_event();
-    let Ok(stream) = event.stream_id().parse::<StreamId>() else {
-        return Ok(None);
-    };
-    let unreadable = |source| Unreadable { position: event.position.commit, source };
-    in_stream(stream, event).map(Some).map_err(unreadable)
+    let position = known(event.position.commit).unwrap_or(0);
+    let foreign = |stream, found| Arrived::Foreign(ForeignEvent { stream, position, found });
+    match names.read(event.stream_id()) {
+        None => Arrived::Other,
+        Some(Named::Metadata(stream)) => {
+            let found = format!("its metadata was changed to {}", shown(&event.data));
+            foreign(stream, found)
+        }
+        Some(Named::Stream(stream)) if event.event_type == TOMBSTONE => {
+            foreign(stream, "the stream was deleted for good".to_owned())
+        }
+        Some(Named::Stream(stream)) => match in_stream(stream.clone(), event) {
+            Ok(event) => Arrived::Event(event),
+            Err(why) => {
+                let event_type = shown(event.event_type.as_bytes());
+                let why = shown(why.to_string().as_bytes());
+                let found =
+                    format!("an event of type {event_type} that whence did not write: {why}");
+                foreign(stream, found)
+            }
+        },
+    }
 }
 
-fn in_stream(stream: StreamId, event: &RecordedEvent) -> Result<Recorded, Damage> {
+/// Returns the beginning of what another program wrote, as text that steers no terminal.
+fn shown(bytes: &[u8]) -> String {
+    let text = String::from_utf8_lossy(bytes);
+    let mut shown: String = text.chars().take(SHOWN).flat_map(char::escape_debug).collect();
+    if text.chars().nth(SHOWN).is_some() {
+        shown.push_str("...");
+    }
+    shown
+}
+
+fn in_stream(stream: StreamId, event: &RecordedEvent) -> Result<Recorded, NotWritten> {
     let stored: StoredMetadata = serde_json::from_slice(&event.custom_metadata)?;
     let recorded_at = stored.recorded_at.unwrap_or_else(|| created(event).as_micros());
     Ok(Recorded {
-        position: known(event.position.commit).ok_or(Damage::NoPosition)?,
+        position: known(event.position.commit).unwrap_or(0),
         stream,
         version: event.revision,
         event_id: EventId(event.id),

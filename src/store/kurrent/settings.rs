@@ -5,6 +5,7 @@ use std::fmt;
 use eventstore::{ClientSettings, NodePreference};
 
 use super::error::KurrentOpenError;
+use super::names::Names;
 
 /// Parameters that are added unless they were given, in milliseconds. The client waits for the
 /// interval before its first attempt, too, and the time-out bounds how long it waits for a node
@@ -47,9 +48,19 @@ impl fmt::Debug for KurrentUrl {
     }
 }
 
-/// Returns the settings that a connection string means. The error does not repeat the string: there may
-/// be a password in it.
+/// Returns the settings that a connection string means, and the names of the streams. The error does not
+/// repeat the string: there may be a password in it.
+pub(super) fn parse(url: &str) -> Result<(ClientSettings, Names), KurrentOpenError> {
+    let (url, names) = Names::split(url)?;
+    Ok((client_settings(&url)?, names))
+}
+
+/// Returns the settings that a connection string means.
 pub(super) fn settings(url: &str) -> Result<ClientSettings, KurrentOpenError> {
+    parse(url).map(|(settings, _)| settings)
+}
+
+fn client_settings(url: &str) -> Result<ClientSettings, KurrentOpenError> {
     let given = parsed(url)?;
     let query = url.split_once('?').map_or("", |(_, query)| query).to_lowercase();
     let missing = DEFAULTS

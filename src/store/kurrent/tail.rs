@@ -1,33 +1,60 @@
-//! The tail: one subscription to all streams, published as batches without a gap or a repeat.
+//! The tail: what is appended, published as batches without a gap or a repeat.
+//!
+//! A subscription sends the events of this log, and checkpoints: how far it has looked without finding
+//! one. Both are published, so that a reader knows up to where it has seen the log even while
+//! only other applications write to the server.
 
-use std::any::Any;
-use std::panic::AssertUnwindSafe;
-use std::pin::pin;
+mod subscription;
 
-use eventstore::{Client, ResolvedEvent, StreamPosition, SubscribeToAllOptions, Subscription};
-use futures::{FutureExt as _, Stream, StreamExt as _, stream};
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use eventstore::{Client, SubscriptionEvent};
 use tokio::sync::{broadcast, watch};
-use tracing::instrument::WithSubscriber as _;
-use tracing::{Dispatch, Level, span};
 use whence_events::{Position, Recorded};
 
-use super::record;
+use super::Log;
+use super::record::{self, Arrived};
 use crate::store::{Batch, TAIL_CAPACITY};
+use subscription::{Arriving, SubscriptionEnd};
 
 /// The most events in one batch.
 const MAX_BATCH: usize = 512;
 
+/// How often in a row a subscription may end before it has sent anything, until the link is in doubt.
+const MAX_BARREN: usize = 2;
+
 /// The readers of the tail, and how far the log was published to them.
 pub(super) struct Tail {
     batches: broadcast::Sender<Batch>,
-    /// The position of the last event that was published, or that the log had before.
-    published: watch::Sender<Position>,
+    /// The position up to which all events of the log were published.
+    covered: watch::Sender<Position>,
+    /// The position of the last event that was published; until there is one, where the tail began.
+    last: AtomicU64,
+    /// Whether the subscription has sent all that the log had when it began.
+    caught_up: watch::Sender<bool>,
+    /// The number of messages that have arrived.
+    heard: AtomicU64,
+}
+
+/// What was not published yet of the messages of a subscription.
+struct Unpublished {
+    /// The position that the events come after.
+    after: Position,
+    events: Vec<Recorded>,
+    /// The position up to which there is no other event.
+    upto: Position,
 }
 
 impl Tail {
-    /// Returns a tail that begins after the event at `head`.
-    pub(super) fn new(head: Position) -> Self {
-        Self { batches: broadcast::channel(TAIL_CAPACITY).0, published: watch::Sender::new(head) }
+    /// Returns a tail that begins after `end`, where the server's log ends.
+    pub(super) fn new(end: Position) -> Self {
+        Self {
+            batches: broadcast::channel(TAIL_CAPACITY).0,
+            covered: watch::Sender::new(end),
+            last: AtomicU64::new(end),
+            caught_up: watch::Sender::new(false),
+            heard: AtomicU64::new(0),
+        }
     }
 
     pub(super) fn subscribe(&self) -> broadcast::Receiver<Batch> {
@@ -35,145 +62,127 @@ impl Tail {
     }
 
     /// Returns the position up to which the log was published.
-    pub(super) fn published(&self) -> Position {
-        *self.published.borrow()
+    pub(super) fn covered(&self) -> Position {
+        *self.covered.borrow()
     }
 
-    /// Waits until the event at `position` was published.
+    /// Returns the position of the last event that was published; until there is one, where the tail
+    /// began.
+    pub(super) fn last(&self) -> Position {
+        self.last.load(Ordering::Relaxed)
+    }
+
+    /// Returns the number of messages that have arrived.
+    pub(super) fn heard(&self) -> u64 {
+        self.heard.load(Ordering::Relaxed)
+    }
+
+    /// Waits until the log was published up to `position`.
     pub(super) async fn wait_for(&self, position: Position) {
         // It fails only without a sender, which is `self`.
-        let _ = self.published.subscribe().wait_for(|published| *published >= position).await;
+        let _ = self.covered.subscribe().wait_for(|covered| *covered >= position).await;
     }
 
-    /// Publishes what is appended until the subscription ends, and returns why it ended.
-    pub(super) async fn follow(&self, client: &Client) -> SubscriptionEnd {
-        let options = SubscribeToAllOptions::default().filter(record::ours());
-        // A subscription begins strictly after the position that it is given.
-        let options = options.position(match self.published() {
-            0 => StreamPosition::Start,
-            commit => StreamPosition::Position(eventstore::Position { commit, prepare: commit }),
-        });
-        let events = arriving(client.subscribe_to_all(&options).await);
-        let mut chunks = pin!(events.ready_chunks(MAX_BATCH));
-        while let Some(chunk) = chunks.next().await {
-            let mut ended = None;
-            let arrived = chunk.into_iter().filter_map(|event| match event {
-                Ok(event) => Some(event),
-                Err(why) => {
-                    ended = Some(why);
-                    None
-                }
-            });
-            self.publish(arrived);
-            if let Some(why) = ended {
+    /// Waits until the subscription has sent all that the log had when it began.
+    pub(super) async fn until_caught_up(&self) {
+        let _ = self.caught_up.subscribe().wait_for(|caught_up| *caught_up).await;
+    }
+
+    /// Publishes what is appended until no subscription lasts, and returns why.
+    ///
+    /// The server drops a subscription for reasons that are none to doubt the connection, such as a
+    /// reader that is too slow for a moment: the next one begins where the tail is.
+    pub(super) async fn follow(&self, client: &Client, log: &Log) -> SubscriptionEnd {
+        let mut barren = 0;
+        loop {
+            let before = self.covered();
+            let why = self.follow_once(client, log).await;
+            barren = if self.covered() == before { barren + 1 } else { 0 };
+            if barren >= MAX_BARREN {
                 return why;
             }
+            tracing::info!(%why, "the log is subscribed to again");
         }
-        SubscriptionEnd::Cleanly
     }
 
-    fn publish(&self, arrived: impl Iterator<Item = ResolvedEvent>) {
-        let mut after = self.published();
-        let mut last = after;
-        let mut events = Vec::new();
-        for event in arrived {
-            match record::recorded(&event) {
-                Ok(Some(event)) if event.position > last => {
-                    last = event.position;
-                    events.push(event);
-                }
-                Err(unreadable) if unreadable.position > last => {
-                    tracing::error!(error = %unreadable, "an event of the log is damaged");
-                    // Left out: the next batch then begins after a gap, and a reader that reads the
-                    // log to close the gap gets the error, and stops there.
-                    self.send(after, std::mem::take(&mut events));
-                    last = unreadable.position;
-                    after = last;
-                }
-                // Published before, or in a stream that is not of whence although its name begins so.
-                Ok(_) | Err(_) => {}
+    async fn follow_once(&self, client: &Client, log: &Log) -> SubscriptionEnd {
+        self.caught_up.send_replace(false);
+        let mut arriving = Arriving::subscribe(client, &log.names, self.covered()).await;
+        let mut checkpoint = None;
+        let mut messages = Vec::with_capacity(MAX_BATCH);
+        loop {
+            arriving.next(&mut messages, MAX_BATCH).await;
+            if messages.is_empty() {
+                return arriving.why().await;
+            }
+            self.heard.fetch_add(messages.len() as u64, Ordering::Relaxed);
+            let caught_up = self.take(&mut messages, &mut checkpoint, log);
+            if let Some(caught_up) = caught_up {
+                self.caught_up
+                    .send_if_modified(|now| std::mem::replace(now, caught_up) != caught_up);
             }
         }
-        self.send(after, events);
+    }
+
+    /// Publishes messages, and returns what they say last about whether all was sent.
+    ///
+    /// A checkpoint may carry the position that the next event is then given (KurrentDB issue 4970).
+    /// So one counts only when something after it has arrived.
+    fn take(
+        &self,
+        messages: &mut Vec<SubscriptionEvent>,
+        checkpoint: &mut Option<Position>,
+        log: &Log,
+    ) -> Option<bool> {
+        let after = self.covered();
+        let mut unpublished = Unpublished { after, events: Vec::new(), upto: after };
+        let mut caught_up = None;
+        for message in messages.drain(..) {
+            match message {
+                SubscriptionEvent::EventAppeared(event) => {
+                    let position = record::position(&event).unwrap_or(0);
+                    checkpoint.take_if(|checkpoint| *checkpoint <= position);
+                    // Published before.
+                    if position <= unpublished.upto {
+                        continue;
+                    }
+                    unpublished.upto = position;
+                    match record::arrived(&log.names, &event) {
+                        Arrived::Event(event) => unpublished.events.push(event),
+                        Arrived::Foreign(event) => log.foreign.note(event),
+                        Arrived::Other => {}
+                    }
+                }
+                SubscriptionEvent::Checkpoint(position) => {
+                    let position = position.commit;
+                    if let Some(passed) = checkpoint.replace(position)
+                        && passed < position
+                    {
+                        unpublished.upto = unpublished.upto.max(passed);
+                    }
+                }
+                SubscriptionEvent::CaughtUp(_) => caught_up = Some(true),
+                SubscriptionEvent::FellBehind(_) => caught_up = Some(false),
+                SubscriptionEvent::Confirmed(_)
+                | SubscriptionEvent::FirstStreamPosition(_)
+                | SubscriptionEvent::LastStreamPosition(_)
+                | SubscriptionEvent::LastAllPosition(_) => {}
+            }
+        }
+        self.publish(unpublished);
+        caught_up
+    }
+
+    fn publish(&self, unpublished: Unpublished) {
+        let Unpublished { after, events, upto } = unpublished;
+        if upto == after {
+            return;
+        }
+        if let Some(last) = events.last() {
+            self.last.store(last.position, Ordering::Relaxed);
+        }
+        let _ = self.batches.send(Batch { after, upto, events: events.into() });
         // Only now: a caller that waited for this position finds the batch in the tail.
-        self.published.send_replace(last);
+        self.covered.send_replace(upto);
     }
-
-    fn send(&self, after: Position, events: Vec<Recorded>) {
-        if !events.is_empty() {
-            let _ = self.batches.send(Batch { after, events: events.into() });
-        }
-    }
-}
-
-/// Why a subscription ended.
-#[derive(Debug, thiserror::Error)]
-pub(super) enum SubscriptionEnd {
-    /// The server ended it without an error.
-    #[error("the server has ended the subscription")]
-    Cleanly,
-    /// The client panicked, which it has reported itself.
-    #[error("the client has panicked")]
-    Panicked,
-    /// The client returned an error.
-    #[error(transparent)]
-    Client(#[from] eventstore::Error),
-}
-
-/// Returns the events of a subscription, and at last why it ended.
-///
-/// One stream lasts as long as the subscription: dropping a wait for the next event would lose it.
-fn arriving(
-    subscription: Subscription,
-) -> impl Stream<Item = Result<ResolvedEvent, SubscriptionEnd>> {
-    let way_out = Dispatch::new(WayOut);
-    stream::unfold(Some((subscription, way_out)), |live| async {
-        let (mut subscription, way_out) = live?;
-        let next = subscription.next().with_subscriber(way_out.clone());
-        match AssertUnwindSafe(next).catch_unwind().await {
-            Ok(Ok(event)) => Some((Ok(event), Some((subscription, way_out)))),
-            Ok(Err(error)) => Some((Err(error.into()), None)),
-            Err(panic) => Some((Err(ended_by(&*panic)), None)),
-        }
-    })
-}
-
-fn ended_by(panic: &(dyn Any + Send)) -> SubscriptionEnd {
-    if panic.is::<EndedCleanly>() { SubscriptionEnd::Cleanly } else { SubscriptionEnd::Panicked }
-}
-
-/// The only way out of an endless loop of the client.
-///
-/// Releases up to 1.2.0 ask a subscription that the server has ended cleanly for its next message,
-/// again and again without end, inside of one poll: neither a time-out nor an abort can interrupt
-/// it. All they do in that loop is warn, and they warn only there. So the warning, received on this
-/// one future only, unwinds out of the loop, up to [`arriving`].
-/// `a_tail_goes_on_when_its_subscription_ends_cleanly` hangs if that ever changes.
-struct WayOut;
-
-/// The payload of the unwinding that means a clean end.
-struct EndedCleanly;
-
-impl tracing::Subscriber for WayOut {
-    fn enabled(&self, metadata: &tracing::Metadata<'_>) -> bool {
-        *metadata.level() == Level::WARN && metadata.target() == "kurrentdb::commands"
-    }
-
-    fn max_level_hint(&self) -> Option<tracing::level_filters::LevelFilter> {
-        Some(tracing::level_filters::LevelFilter::WARN)
-    }
-
-    fn event(&self, _: &tracing::Event<'_>) {
-        // Not a panic: the hook, which would report one, is not called.
-        std::panic::resume_unwind(Box::new(EndedCleanly));
-    }
-
-    fn new_span(&self, _: &span::Attributes<'_>) -> span::Id {
-        span::Id::from_u64(1)
-    }
-
-    fn record(&self, _: &span::Id, _: &span::Record<'_>) {}
-    fn record_follows_from(&self, _: &span::Id, _: &span::Id) {}
-    fn enter(&self, _: &span::Id) {}
-    fn exit(&self, _: &span::Id) {}
 }

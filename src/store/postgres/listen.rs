@@ -99,8 +99,9 @@ impl TailPublisher {
 
     fn send(&self, published: &mut MutexGuard<'_, Position>, events: Vec<Recorded>) {
         if let Some(last) = events.last() {
-            let after = std::mem::replace(&mut **published, last.position);
-            let _ = self.tail.send(Batch { after, events: events.into() });
+            let upto = last.position;
+            let after = std::mem::replace(&mut **published, upto);
+            let _ = self.tail.send(Batch { after, upto, events: events.into() });
         }
     }
 

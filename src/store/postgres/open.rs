@@ -29,7 +29,10 @@ const OPEN_LOCK: i64 = 0x7768_6e63;
 
 /// The migrations of each part, which only go forward: a vault can be without a log, but not a log
 /// without a vault.
-pub(super) const VAULT: &[&str] = &[include_str!("../../../migrations/postgres/vault_0001.sql")];
+pub(super) const VAULT: &[&str] = &[
+    include_str!("../../../migrations/postgres/vault_0001.sql"),
+    include_str!("../../../migrations/postgres/vault_0002.sql"),
+];
 pub(super) const LOG: &[&str] = &[include_str!("../../../migrations/postgres/log_0001.sql")];
 
 /// Why a log or a vault cannot be opened. `database` names hosts and database, without the password.

@@ -8,6 +8,8 @@ use super::open::{self, PostgresOpenError, SETTINGS};
 use super::read::{PostgresReadError, PostgresReaders};
 use crate::infra::clock::Clock;
 use crate::infra::postgres::PostgresUrl;
+#[cfg(feature = "kurrentdb")]
+use crate::store::{ForeignEvent, clamped};
 use crate::store::{KeyPut, KeyRecord, NewKey, StoreError};
 
 /// Connections of a vault that has a pool of its own.
@@ -72,5 +74,32 @@ impl PostgresVault {
         let now = self.clock.now().as_micros();
         self.readers.query(sql, &[&subject.to_string(), &now], |_| Ok(())).await?;
         Ok(())
+    }
+
+    /// Stores that another program wrote into a stream, or cut it, unless that of another event of
+    /// the stream is stored.
+    #[cfg(feature = "kurrentdb")]
+    pub(in crate::store) async fn note_foreign(
+        &self,
+        event: &ForeignEvent,
+    ) -> Result<(), StoreError> {
+        let sql = "INSERT INTO vault.foreign_events (stream, position, found)
+                   VALUES ($1, $2, $3) ON CONFLICT (stream) DO NOTHING";
+        let (stream, position) = (event.stream.to_string(), clamped(event.position));
+        self.readers.query(sql, &[&stream, &position, &event.found], |_| Ok(())).await?;
+        Ok(())
+    }
+
+    /// Returns what [`PostgresVault::note_foreign`] has stored, in the order of the log.
+    #[cfg(feature = "kurrentdb")]
+    pub(in crate::store) async fn foreign_events(&self) -> Result<Vec<ForeignEvent>, StoreError> {
+        let sql = "SELECT stream, position, found FROM vault.foreign_events ORDER BY position";
+        let event = |row: &Row| -> Result<Option<ForeignEvent>, PostgresReadError> {
+            let position = u64::try_from(row.try_get::<_, i64>(1)?)?;
+            let stream = row.try_get::<_, &str>(0)?.parse().ok();
+            let found = row.try_get(2)?;
+            Ok(stream.map(|stream| ForeignEvent { stream, position, found }))
+        };
+        Ok(self.readers.query(sql, &[], event).await?.into_iter().flatten().collect())
     }
 }

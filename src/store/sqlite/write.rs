@@ -61,7 +61,8 @@ impl Writer {
                 let after = self.head;
                 self.head += recorded.len() as u64;
                 if !recorded.is_empty() {
-                    let _ = self.tail.send(Batch { after, events: recorded.into() });
+                    let _ =
+                        self.tail.send(Batch { after, upto: self.head, events: recorded.into() });
                 }
                 if destroys.contains(&true)
                     && let Err(error) = self.empty_wal()

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
+use tokio::sync::broadcast::Receiver;
 use whence::infra::clock::Clock;
 use whence::infra::random::new_event_id;
-use whence::store::{Append, Appended, EventStore, KeyPut, NewEvent, NewKey, StoreError};
-use whence_events::{Actor, Event, Metadata, Timestamp};
+use whence::store::{Append, Appended, Batch, EventStore, KeyPut, NewEvent, NewKey, StoreError};
+use whence_events::{Actor, Event, Metadata, Recorded, StreamId, Timestamp};
 
 use crate::contract::kurrent::Kurrent;
 use crate::contract::{Backend as _, append, fact, ids, metadata, new_stream};
@@ -16,6 +17,11 @@ const ALL: usize = 1_000_000;
 const BESIDE: &str = r#"{"occurred_at":5,"actor":"system","recorded_at":7,
     "$correlationId":"019f7d6d-5a3e-7bb0-8e6b-7a7e4f1c2d3e"}"#;
 
+/// The name of a stream on the server.
+fn named(stream: &StreamId) -> String {
+    format!("whence.{stream}")
+}
+
 #[tokio::test]
 async fn what_others_write_is_not_in_the_log() {
     let mut log = Kurrent::single().await;
@@ -25,8 +31,9 @@ async fn what_others_write_is_not_in_the_log() {
     log.double().write("orders-1", "OrderPlaced", "", "{}");
     store.append(ours.clone()).await.unwrap();
     let head = store.head().await.unwrap();
-    // One name begins like ours, one is like ours in all but the dollar.
-    for stream in ["orders-2", "user-42", "$user-42", "mailboxes"] {
+    // Some names begin like ours, one is like ours in all but the dollar, one in all but the prefix.
+    let theirs = new_stream().to_string();
+    for stream in ["orders-2", "whence.user-42", "$whence.user-42", "whence.mailboxes", &theirs] {
         log.double().write(stream, "Something", "", "no JSON at all");
     }
     assert_eq!(store.head().await.unwrap(), head);
@@ -34,12 +41,9 @@ async fn what_others_write_is_not_in_the_log() {
     assert!(all.iter().map(|event| event.event_id).eq(ids(&ours)));
     let last = append(&new_stream(), 0, 1);
     store.append(last.clone()).await.unwrap();
-    let mut told = vec![];
-    while let Ok(batch) = tail.try_recv() {
-        assert_eq!(batch.after, told.last().map_or(0, |(position, _)| *position));
-        told.extend(batch.events.iter().map(|event| (event.position, event.event_id)));
-    }
-    assert!(told.iter().map(|(_, id)| *id).eq([ids(&ours), ids(&last)].concat()));
+    let told: Vec<_> = heard(&mut tail).into_iter().map(|event| event.event_id).collect();
+    assert_eq!(told, [ids(&ours), ids(&last)].concat());
+    assert_eq!(store.foreign_events(), []);
 }
 
 #[tokio::test]
@@ -47,7 +51,7 @@ async fn an_event_of_a_later_version_is_read_as_unknown() {
     let mut log = Kurrent::single().await;
     let store = log.open().await;
     let stream = new_stream();
-    log.double().write(&stream.to_string(), "UserTeleported.v9", BESIDE, r#"{"to": "Mars"}"#);
+    log.double().write(&named(&stream), "UserTeleported.v9", BESIDE, r#"{"to": "Mars"}"#);
     let read = store.read_stream(&stream, 0, ALL).await.unwrap();
     assert_eq!(read[0].event, Event::Unknown { event_type: "UserTeleported.v9".into() });
     assert_eq!(*read[0].data, *br#"{"to": "Mars"}"#);
@@ -57,35 +61,66 @@ async fn an_event_of_a_later_version_is_read_as_unknown() {
     assert_eq!(read[0].metadata.actor, Actor::System);
 }
 
-/// Nothing is skipped: whoever compares where batches begin finds the gap, and the log says why.
+/// The service goes on for everybody else, and commands on that stream are refused.
 #[tokio::test]
-async fn a_damaged_event_stops_whoever_reads_and_leaves_a_gap_in_the_tail() {
+async fn an_event_that_whence_did_not_write_is_left_out_and_named() {
     let mut log = Kurrent::single().await;
     let store = log.open().await;
-    let stream = new_stream();
-    let before = store.append(append(&stream, 0, 1)).await.unwrap().last();
     let mut tail = store.tail();
     let event_type = fact().event_type().to_owned();
-    log.double().write(&stream.to_string(), &event_type, BESIDE, r#"{"request_id": 5}"#);
-    let last = store.append(append(&new_stream(), 0, 1)).await.unwrap().last();
-    let told = tail.try_recv().unwrap();
-    assert!(told.after > before && told.after < last);
-    assert_eq!(told.events[0].position, last);
-    for read in [store.read_all(before, ALL).await, store.read_stream(&stream, 0, ALL).await] {
-        let Err(StoreError::Unavailable(cause)) = read else { panic!("it was read: {read:?}") };
-        assert!(cause.to_string().contains(&format!("event {} cannot be read", told.after)));
-    }
-    assert_eq!(store.read_all(told.after, ALL).await.unwrap().len(), 1);
+    let written = [
+        ("OrderPlaced", "", "{}"),
+        ("OrderPlaced", r#"{"occurred_at":"yesterday"}"#, "{}"),
+        (&*event_type, BESIDE, r#"{"request_id": 5}"#),
+        (&*event_type, r#"{"occurred_at":5,"actor":"nobody"}"#, "{}"),
+        ("\u{1b}[2J", "", "no JSON"),
+    ];
+    for (event_type, beside, data) in written {
+        let stream = new_stream();
+        let ours = append(&stream, 0, 2);
+        store.append(ours.clone()).await.unwrap();
+        log.double().write(&named(&stream), event_type, beside, data);
+        let other = append(&new_stream(), 0, 1);
+        store.append(other.clone()).await.unwrap();
 
-    // Also when what comes after it arrives together with it.
-    log.double().kill(0).await;
-    log.double().write(&stream.to_string(), &event_type, BESIDE, r#"{"request_id": 5}"#);
-    log.double().write(&stream.to_string(), "UserTeleported.v9", BESIDE, "{}");
-    log.double().revive(0).await.unwrap();
-    let told = tail.recv().await.unwrap();
-    let unknown = store.head().await.unwrap();
-    assert_eq!(told.events[0].position, unknown);
-    assert!(told.after > last && told.after < unknown);
+        let told: Vec<_> = heard(&mut tail).into_iter().map(|event| event.event_id).collect();
+        assert_eq!(told, [ids(&ours), ids(&other)].concat());
+        let foreign = store.foreign_in(&stream).unwrap();
+        assert!(foreign.found.starts_with("an event of type "), "{foreign}");
+        assert!(!foreign.found.contains('\u{1b}'), "{foreign}");
+        assert_eq!(store.foreign_in(&other.stream), None);
+        let left = store.read_stream(&stream, 0, ALL).await.unwrap();
+        assert!(left.iter().map(|event| event.event_id).eq(ids(&ours)));
+        let refused = store.append(append(&stream, 3, 1)).await;
+        assert!(matches!(&refused, Err(StoreError::Foreign(it)) if *it == foreign), "{refused:?}");
+    }
+    assert_eq!(store.foreign_events().len(), written.len());
+    assert_eq!(store.read_all(0, ALL).await.unwrap().len(), 3 * written.len());
+    // The next process knows it from its start, and one that reads from the beginning finds it.
+    until_saved(&log, written.len()).await;
+    assert_eq!(log.open().await.foreign_events(), store.foreign_events());
+}
+
+/// Waits until so many foreign events are on record.
+async fn until_saved(log: &Kurrent, number: usize) {
+    loop {
+        let opened = log.try_open(&Clock::system()).await.unwrap();
+        if opened.foreign_events().len() == number {
+            return;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    }
+}
+
+/// Returns the events that the tail has sent by now, and checks that it left no gap.
+fn heard(tail: &mut Receiver<Batch>) -> Vec<Recorded> {
+    let (mut events, mut covered) = (vec![], None);
+    while let Ok(batch) = tail.try_recv() {
+        assert!(covered.is_none_or(|covered| covered == batch.after));
+        covered = Some(batch.upto);
+        events.extend(batch.events.iter().cloned());
+    }
+    events
 }
 
 #[tokio::test]
@@ -102,7 +137,7 @@ async fn what_stands_beside_an_event_is_what_the_tools_of_the_server_look_for() 
     let expected = format!(
         r#"{{"occurred_at":1773500966535897,"actor":"visitor","$correlationId":"{correlation}","#
     ) + &format!(r#""$causationId":"{}"}}"#, cause.0);
-    assert_eq!(log.double().last_metadata(&stream.to_string()), Some(expected));
+    assert_eq!(log.double().last_metadata(&named(&stream)), Some(expected));
 }
 
 #[tokio::test]
@@ -153,6 +188,7 @@ async fn time_does_not_go_back_over_a_restart() {
 async fn of_two_first_keys_the_second_is_a_conflict_and_writes_nothing() {
     let log = Kurrent::single().await;
     let store = log.open().await;
+    store.append(append(&new_stream(), 0, 1)).await.unwrap();
     let stream = new_stream();
     let key = |bytes: &[u8]| NewKey { generation: 0, wrapped: bytes.to_vec() };
     assert_eq!(log.vault.put(&stream, &key(b"fast")).await.unwrap(), KeyPut::Stored);

@@ -88,8 +88,8 @@ async fn surely(store: &dyn EventStore, append: &Append, unavailable: &AtomicU64
     loop {
         match store.append(append.clone()).await {
             Ok(appended) => return appended,
-            Err(StoreError::Conflict { length }) => panic!("conflict at {length}"),
             Err(StoreError::Unavailable(_)) => unavailable.fetch_add(1, Ordering::SeqCst),
+            Err(refused) => panic!("nobody else writes to this stream: {refused}"),
         };
         if let Ok(found) = store.read_stream(&append.stream, append.expected_length, ALL).await {
             assert!(found.is_empty() || found.len() == EVENTS, "a part of a decision is there");

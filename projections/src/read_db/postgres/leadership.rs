@@ -10,6 +10,7 @@ use super::locks::{PROJECTING, REBUILDING};
 use super::writer::{QUERY_TIMEOUT, WriterConnection};
 use super::{PostgresReadDb, open};
 use crate::read_db::error::ProjectError;
+use crate::read_db::position::{COVER, CoveredPosition};
 use crate::read_db::sql::SchemaName;
 
 /// A machine that is gone, or a process that is stopped, sends nothing: the server has to end its
@@ -97,6 +98,22 @@ impl PostgresReadDb {
             Ok(()) => writer.client.batch_execute(&sql).await.map_err(ProjectError::from),
             Err(error) => Err(error),
         };
+        *place = writer.after(&result).await;
+        result
+    }
+
+    /// Notes up to where the log is covered by the tables.
+    pub(crate) async fn note_covered(&self, covered: CoveredPosition) -> Result<(), ProjectError> {
+        let mut place = self.writer.lock().await;
+        let writer = place.take_if(|writer| writer.is_writer).ok_or(ProjectError::NotWriter)?;
+        let (position, event) = (covered.position.cast_signed(), covered.event_id.0);
+        let noted = async {
+            let statement = writer.client.prepare_cached(COVER.for_postgres(self.schema)).await?;
+            writer.client.execute(&statement, &[&position, &event]).await?;
+            Ok(())
+        };
+        let noted = timeout(QUERY_TIMEOUT, noted).await;
+        let result: Result<(), ProjectError> = noted.map_err(|_| ProjectError::TimedOut)?;
         *place = writer.after(&result).await;
         result
     }

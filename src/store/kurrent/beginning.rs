@@ -1,0 +1,104 @@
+//! Where a log begins on the server.
+//!
+//! The first event of a log is alone in a stream of its own. Nothing before it is of this log, so a
+//! log that was just begun is read without a look at what other applications wrote before.
+
+use eventstore::EventData;
+use tokio::sync::{Mutex, OnceCell};
+use uuid::Uuid;
+use whence_events::Position;
+
+use super::append::{self, AppendAnswer};
+use super::link::{CallError, Link};
+use super::names::Names;
+use super::{read, record};
+use crate::store::{PostgresVault, StoreError};
+
+/// The type of the first event.
+const EVENT_TYPE: &str = "LogBegan";
+
+/// Where a log begins, once that is known.
+#[derive(Default)]
+pub(super) struct Beginning {
+    known: OnceCell<Position>,
+    /// Held while the log is begun.
+    one_at_a_time: Mutex<()>,
+}
+
+/// The keys in the vault are of a log with another prefix.
+#[derive(Debug, thiserror::Error)]
+#[error(
+    "there are keys in the vault and no events with this streamPrefix: the log has another one, \
+     or none, which streamPrefix= in --store says"
+)]
+struct AnotherPrefix;
+
+impl Beginning {
+    /// Returns the position that the log begins at, 0 when that is the beginning of the server's own
+    /// log; `None` when this log has no events yet.
+    pub(super) async fn find(
+        &self,
+        link: &Link,
+        names: &Names,
+    ) -> Result<Option<Position>, CallError> {
+        if let Some(known) = self.known.get() {
+            return Ok(Some(*known));
+        }
+        let found = match names.beginning() {
+            Some(name) => look(link, &name).await?,
+            None => Some(0),
+        };
+        if let Some(found) = found {
+            let _ = self.known.set(found);
+        }
+        Ok(found)
+    }
+
+    /// Begins the log unless it has begun.
+    pub(super) async fn make(
+        &self,
+        link: &Link,
+        names: &Names,
+        vault: &PostgresVault,
+    ) -> Result<(), StoreError> {
+        if self.known.initialized() {
+            return Ok(());
+        }
+        let _alone = self.one_at_a_time.lock().await;
+        let Some(name) = names.beginning() else { return Ok(()) };
+        let has_keys = !vault.keys(None, 1).await?.is_empty();
+        // Asked after the vault: another node may be about to begin the log, and puts no key before.
+        if self.find(link, names).await.map_err(StoreError::unavailable)?.is_some() {
+            return Ok(());
+        }
+        if has_keys {
+            return Err(StoreError::unavailable(AnotherPrefix));
+        }
+        let event = EventData::json(EVENT_TYPE, &serde_json::json!({}));
+        let event = event.map_err(StoreError::unavailable)?.id(Uuid::now_v7());
+        match append::send(link, &name, 0, &[event]).await.map_err(StoreError::unavailable)? {
+            // Of several nodes one was the first; and a stream that was deleted says nothing.
+            AppendAnswer::There(_) | AppendAnswer::OtherLength(_) | AppendAnswer::Deleted => {}
+        }
+        self.find(link, names).await.map_err(StoreError::unavailable)?;
+        Ok(())
+    }
+}
+
+/// Returns where a log begins by its first event. When somebody has removed that, the log is read
+/// from the beginning of the server's.
+async fn look(link: &Link, name: &str) -> Result<Option<Position>, CallError> {
+    let first = match read::stream_page(link, name, 0, 1).await? {
+        read::StreamPage::Events(events) => events.into_iter().next(),
+        read::StreamPage::Deleted => return Ok(Some(0)),
+    };
+    if let Some(first) = first {
+        let whole = first.get_original_event().revision == 0;
+        return Ok(Some(record::position(&first).filter(|_| whole).unwrap_or(0)));
+    }
+    let metadata = read::stream_page(link, &Names::metadata_of(name), 0, 1).await?;
+    Ok(match metadata {
+        read::StreamPage::Events(events) if events.is_empty() => None,
+        read::StreamPage::Events(_) | read::StreamPage::Deleted => Some(0),
+    })
+}
