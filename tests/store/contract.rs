@@ -9,6 +9,8 @@ mod kurrent;
 mod kurrent_log;
 #[cfg(feature = "kurrentdb")]
 mod kurrent_reconnect;
+#[cfg(feature = "kurrentdb")]
+mod kurrent_shared;
 mod postgres;
 mod postgres_faults;
 mod postgres_nodes;
