@@ -6,6 +6,7 @@
 //! subscription, which the supervisor keeps alive together with the client.
 
 mod append;
+mod diagnosis;
 mod error;
 mod examine;
 mod link;
@@ -14,6 +15,7 @@ mod record;
 mod settings;
 mod tail;
 mod transfer;
+mod trouble_log;
 
 use std::sync::Arc;
 
@@ -27,7 +29,7 @@ use crate::infra::clock::Clock;
 use append::{Appender, InFlight};
 pub use error::KurrentOpenError;
 pub(super) use examine::examine;
-use link::{CallError, Link, OPEN_TIMEOUT, Opened};
+use link::{Link, OPEN_TIMEOUT, Opened};
 pub use settings::KurrentUrl;
 use tail::Tail;
 pub(super) use transfer::KurrentTransfer;
@@ -55,9 +57,15 @@ impl KurrentStore {
         clock: &Clock,
     ) -> Result<Self, KurrentOpenError> {
         let settings = settings::settings(url)?;
-        let hosts = settings::hosts(&settings);
-        let opened = Link::open(settings, OPEN_TIMEOUT).await;
-        let Opened { link, first, last } = opened.map_err(|failure| unreachable(hosts, failure))?;
+        let opened = match Link::open(settings.clone(), OPEN_TIMEOUT).await {
+            Ok(opened) => opened,
+            Err(failure) => {
+                let cause = diagnosis::diagnose(&settings, &failure).await.sentence().into();
+                let hosts = settings::hosts(&settings);
+                return Err(KurrentOpenError::Unreachable { hosts, cause });
+            }
+        };
+        let Opened { link, first, last } = opened;
         if let Some(last) = &last {
             clock.raise(record::created(last.get_original_event()));
         }
@@ -76,10 +84,6 @@ impl Drop for KurrentStore {
     fn drop(&mut self) {
         self.supervisor.abort();
     }
-}
-
-fn unreachable(hosts: String, cause: CallError) -> KurrentOpenError {
-    KurrentOpenError::Unreachable { hosts, cause: Box::new(cause) }
 }
 
 #[async_trait]

@@ -6,7 +6,7 @@ use whence_projections::inspect_writer;
 
 use super::link::{Link, OPEN_TIMEOUT, Opened};
 use super::settings::{self, KurrentUrl};
-use super::{read, record};
+use super::{diagnosis, read, record};
 use crate::infra::postgres::{PostgresUrl, message};
 use crate::store::findings::{ExamineContext, Findings, Level};
 use crate::store::postgres::inspect_projectors;
@@ -23,16 +23,19 @@ pub(in crate::store) async fn examine(
     findings: &mut Findings,
 ) {
     let check = "connection";
-    let opened = match settings::settings(url.as_str()) {
-        Ok(settings) => Link::open(settings, OPEN_TIMEOUT).await.map_err(|error| error.to_string()),
-        Err(error) => Err(error.to_string()),
+    let settings = match settings::settings(url.as_str()) {
+        Ok(settings) => settings,
+        Err(error) => {
+            findings.bad(Level::Fail, check, error.to_string(), "correct --store");
+            return;
+        }
     };
-    let opened = match opened {
+    let opened = match Link::open(settings.clone(), OPEN_TIMEOUT).await {
         Ok(opened) => opened,
         Err(error) => {
-            let found = format!("cannot reach KurrentDB at {url}: {error}");
-            let advice = "see that a leader runs there and lets this user in";
-            findings.bad(Level::Fail, check, found, advice);
+            let diagnosis = diagnosis::diagnose(&settings, &error).await;
+            let found = format!("cannot reach KurrentDB at {url}: {diagnosis}");
+            findings.bad(Level::Fail, check, found, diagnosis.advice());
             return;
         }
     };
