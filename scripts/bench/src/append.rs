@@ -46,10 +46,7 @@ struct Shape {
 pub(crate) fn measure(args: &Args, stores: &Stores) -> anyhow::Result<Table> {
     let mut subjects = Vec::new();
     for kind in &args.store {
-        subjects.push(open(args, stores, *kind, true)?);
-        if *kind == StoreKind::KurrentdbDouble {
-            subjects.push(open(args, stores, *kind, false)?);
-        }
+        subjects.push(open(args, stores, *kind)?);
     }
     for _ in 0..args.rounds {
         for AppendSubject { log, database, stores, target, .. } in &mut subjects {
@@ -100,13 +97,8 @@ pub(crate) fn measure(args: &Args, stores: &Stores) -> anyhow::Result<Table> {
     Ok(table)
 }
 
-fn open(
-    args: &Args,
-    stores: &Stores,
-    kind: StoreKind,
-    prompt: bool,
-) -> anyhow::Result<AppendSubject> {
-    let (raw, target) = (stores.make_as(kind, prompt)?, stores.make_as(kind, prompt)?);
+fn open(args: &Args, stores: &Stores, kind: StoreKind) -> anyhow::Result<AppendSubject> {
+    let (raw, target) = (stores.make(kind)?, stores.make(kind)?);
     let log = Log::open(&target, args)?;
     let several = |in_flight: &usize| [(*in_flight, 1), (*in_flight, SEVERAL)];
     let (batches, shapes, name): (Vec<usize>, Vec<_>, _) = match kind {
@@ -127,8 +119,7 @@ fn open(
         }
         StoreKind::KurrentdbDouble => {
             let widest = args.in_flight.first().copied().unwrap_or(1);
-            let acks = if prompt { "acks at once" } else { "acks delayed" };
-            (Vec::new(), vec![(1, 1), (widest, 1)], format!("{}, {acks}: ", kind.name()))
+            (Vec::new(), vec![(1, 1), (widest, 1)], format!("{}: ", kind.name()))
         }
     };
     let mut batches = batches;

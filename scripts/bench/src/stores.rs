@@ -56,11 +56,6 @@ impl Stores {
 
     /// Makes an empty store.
     pub(crate) fn make(&self, kind: StoreKind) -> anyhow::Result<Target> {
-        self.make_as(kind, true)
-    }
-
-    /// Makes an empty store. If it is a double, `prompt` makes it acknowledge without delay.
-    pub(crate) fn make_as(&self, kind: StoreKind, prompt: bool) -> anyhow::Result<Target> {
         let (mut url, mut directory, mut double) = (None, None, None);
         let flags: Vec<_> = match kind {
             StoreKind::Sqlite => {
@@ -76,9 +71,6 @@ impl Stores {
             StoreKind::KurrentdbDouble => {
                 let database = url.insert(self.database()?);
                 let server = double.insert(self.runtime.block_on(Double::single())?);
-                if prompt {
-                    server.be_prompt();
-                }
                 let flags = ["--store".to_owned(), server.url()];
                 flags.into_iter().chain(["--read-db".to_owned(), database.clone()]).collect()
             }

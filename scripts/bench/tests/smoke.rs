@@ -45,9 +45,8 @@ const ROWS_OF_OTHER_STORES: &[&str] = &[
     "Postgres itself, 32 a commit",
     "Postgres: append, 4 in flight",
     "Postgres: append, 8 in flight, 4 events each",
-    "KurrentDB double, acks at once: append, 1 in flight",
-    "KurrentDB double, acks delayed: append, 1 in flight",
-    "KurrentDB double, acks at once: append, 4 in flight",
+    "KurrentDB double: append, 1 in flight",
+    "KurrentDB double: append, 4 in flight",
 ];
 
 fn quick(more: &[&str]) -> String {

@@ -14,7 +14,6 @@ pub struct Home {
 impl Home {
     pub async fn new() -> Self {
         let log = Double::single().await.unwrap();
-        log.be_prompt();
         Self { log, beside: postgres::Home::new().await }
     }
 

@@ -43,7 +43,6 @@ async fn a_log_in_postgres() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_log_in_kurrentdb() {
     let double = whence_test_support::kurrentdb_double::Double::single().await.unwrap();
-    double.be_prompt();
     // Somebody else writes to the same server, so there are gaps.
     double.write("others-1", "Other", "{}", "{}");
     let vault = database().await;

@@ -42,7 +42,6 @@ async fn a_round_trip_over_kurrentdb_gives_the_same_bytes() {
     let place = |name: &str| format!("sqlite:{}", directory.path().join(name).display());
     fill(&directory.path().join("one"), 100).await;
     let double = whence_test_support::kurrentdb_double::Double::single().await.unwrap();
-    double.be_prompt();
     // Somebody else writes to the same server.
     double.write("others-1", "Other", "{}", "{}");
     let (url, vault) = (double.url(), database().await);

@@ -95,7 +95,6 @@ async fn kurrentdb_gives_the_same_reports() {
     let events = events();
     log_of(&here.join("one"), &events).await;
     let double = whence_test_support::kurrentdb_double::Double::single().await.unwrap();
-    double.be_prompt();
     // Somebody else writes to the same server.
     double.write("others-1", "Other", "{}", "{}");
     let (url, vault) = (double.url(), database().await);

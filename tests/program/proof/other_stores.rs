@@ -62,7 +62,6 @@ async fn a_log_in_postgres_that_was_changed_by_hand() {
 async fn a_log_that_was_copied_into_kurrentdb_keeps_its_checkpoints() {
     let log = crate::proof::log::sqlite().await;
     let double = whence_test_support::kurrentdb_double::Double::single().await.unwrap();
-    double.be_prompt();
     let (url, beside) = (double.url(), database().await);
     let to = ["--to", &url, "--read-db", beside.url(), "--master-key", crate::proof::log::KEY];
     let mut copy = crate::support::whence(log.path());

@@ -184,7 +184,6 @@ async fn a_service_over_postgres_proves_what_it_holds() {
 async fn a_service_over_kurrentdb_proves_what_it_holds() {
     let (directory, database) = (TempDir::new().unwrap(), database().await);
     let double = whence_test_support::kurrentdb_double::Double::single().await.unwrap();
-    double.be_prompt();
     let url = double.url();
     let log = ["--log", "whence::cli=info"];
     let flags = ["--store", &url, "--read-db", database.url(), "--master-key", KEY];

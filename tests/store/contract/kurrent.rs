@@ -46,7 +46,6 @@ impl Kurrent {
     }
 
     async fn of(double: Double) -> Self {
-        double.be_prompt();
         let url = double.url();
         Self::new(Some(double), url).await
     }

@@ -4,7 +4,6 @@ use std::convert::Infallible;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use hyper::server::conn::http2;
@@ -14,8 +13,8 @@ use tokio::net::{TcpListener, TcpSocket, TcpStream};
 use tokio::sync::Notify;
 use tokio::task::{JoinHandle, JoinSet};
 
-use super::Shared;
 use super::service::Service;
+use super::shared::Shared;
 
 /// The number of connections that may wait to be accepted.
 const BACKLOG: u32 = 128;
@@ -66,15 +65,32 @@ async fn serve(number: usize, listener: TcpListener, shared: Arc<Shared>) {
 }
 
 async fn converse(number: usize, stream: TcpStream, shared: Arc<Shared>) {
+    // As the real server does. What arrives is acknowledged when the kernel thinks fit.
     let _ = stream.set_nodelay(true);
-    let prompt = shared.prompt.load(Ordering::SeqCst);
+    let stream = Counted { stream, shared: shared.clone() };
+    let tls = shared.tls().clone();
+    match tls {
+        None => answer(number, stream, shared).await,
+        Some(tls) => {
+            if let Ok(stream) = tls.accept(stream).await {
+                answer(number, stream, shared).await;
+            }
+        }
+    }
+}
+
+async fn answer(
+    number: usize,
+    stream: impl AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    shared: Arc<Shared>,
+) {
     let broken = Arc::new(Notify::new());
     let service = Service { number, shared, broken: broken.clone() };
     let answer = hyper::service::service_fn(move |request| {
         let service = service.clone();
         async move { Ok::<_, Infallible>(service.answer(request).await) }
     });
-    let stream = TokioIo::new(Stream { stream, prompt });
+    let stream = TokioIo::new(stream);
     let connection = http2::Builder::new(TokioExecutor::new()).serve_connection(stream, answer);
     tokio::select! {
         _ = connection => {}
@@ -82,35 +98,36 @@ async fn converse(number: usize, stream: TcpStream, shared: Arc<Shared>) {
     }
 }
 
-/// A connection that acknowledges what arrives at once when the double is prompt.
-struct Stream {
+/// A connection whose bytes are counted.
+struct Counted {
     stream: TcpStream,
-    prompt: bool,
+    shared: Arc<Shared>,
 }
 
-impl AsyncRead for Stream {
+impl AsyncRead for Counted {
     fn poll_read(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<std::io::Result<()>> {
+        let before = buffer.filled().len();
         let read = Pin::new(&mut self.stream).poll_read(context, buffer);
-        // The system forgets it as soon as something was answered.
-        #[cfg(target_os = "linux")]
-        if self.prompt {
-            let _ = self.stream.set_quickack(true);
-        }
+        self.shared.counts.received(buffer.filled().len() - before);
         read
     }
 }
 
-impl AsyncWrite for Stream {
+impl AsyncWrite for Counted {
     fn poll_write(
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
         bytes: &[u8],
     ) -> Poll<std::io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        if let Poll::Ready(Ok(bytes)) = written {
+            self.shared.counts.sent(bytes);
+        }
+        written
     }
 
     fn poll_flush(

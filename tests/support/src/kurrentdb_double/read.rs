@@ -1,232 +1,294 @@
-//! Reads and subscriptions of the double.
+//! Reads of the double.
 #![expect(clippy::result_large_err, reason = "the error of gRPC is what it is")]
 
+use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use futures::Stream;
 use futures::stream::poll_fn;
-use tokio::sync::{broadcast, mpsc};
+use tokio::sync::mpsc;
 use tonic::Status;
 
-use super::log::{Log, Record};
+use super::counts::{Call, Scan};
+use super::filter::Matcher;
+use super::log::{Record, StreamPage, StreamRead};
+use super::shared::Shared;
+use super::users::{Access, Caller};
 use super::wire::{
-    AllSource, Confirmed, Expression, Extent, Filter, FromPosition, FromRevision, NoStream,
-    ReadAnswer, ReadContent, ReadEvent, ReadOptions, ReadRequest, RecordedEvent, Source,
-    StreamName, StreamSource, id,
+    self, AllSource, EventPosition, Extent, FromPosition, FromRevision, NoStream, ReadAnswer,
+    ReadContent, ReadEvent, ReadOptions, ReadRequest, RecordedEvent, Source, StreamName,
+    StreamSource, UuidForm,
 };
-use super::{End, Shared};
+use super::{status, subscription};
 
 /// Answers on their way to one reader.
 const WINDOW: usize = 64;
 
-type Answer = Result<ReadAnswer, Status>;
+/// The most events that the server takes from the log in one go.
+pub(crate) const PAGE: usize = 32;
+
+pub(crate) type Answer = Result<ReadAnswer, Status>;
+
+/// The answers to one call.
+pub(crate) type Answers = Pin<Box<dyn Stream<Item = Answer> + Send>>;
+
+/// How a reader wants to see events.
+#[derive(Clone, Copy)]
+pub(crate) struct Form {
+    /// Whether ids are two numbers rather than text.
+    has_halved_ids: bool,
+    /// Whether positions are told at all: versions before 22.6 do not in reads of one stream.
+    has_positions: bool,
+    /// Whether the reader knows messages about the ends of a stream.
+    knows_ends: bool,
+}
+
+/// Returns which kind of call a request is.
+pub(crate) fn call(request: &ReadRequest) -> Call {
+    let options = request.options.as_ref();
+    let is_subscription = |o: &ReadOptions| matches!(o.extent, Some(Extent::Subscription(())));
+    if options.is_some_and(is_subscription) {
+        return Call::Subscribe;
+    }
+    match options.and_then(|options| options.source.as_ref()) {
+        Some(Source::All(_)) => Call::ReadAll,
+        Some(Source::Stream(_)) | None => Call::ReadStream,
+    }
+}
 
 /// Answers a read, or begins a subscription.
 pub(crate) fn read(
     shared: &Arc<Shared>,
+    caller: &Caller,
     request: ReadRequest,
-) -> Result<impl Stream<Item = Answer> + Send + use<>, Status> {
+) -> Result<Answers, Status> {
     let options = request.options.ok_or_else(|| Status::invalid_argument("read what?"))?;
-    let (sender, mut receiver) = mpsc::channel(WINDOW);
-    match options.extent {
-        Some(Extent::Count(count)) => {
-            let answers = counted(&shared.log(), &options, count)?;
-            tokio::spawn(async move {
-                for answer in answers {
-                    if sender.send(Ok(answer)).await.is_err() {
-                        return;
-                    }
-                }
-            });
-        }
-        Some(Extent::Subscription(())) => {
-            let Some(Source::All(source)) = options.source else {
-                return Err(Status::unimplemented("the double subscribes to everything only"));
-            };
-            let next = first_after(&shared.log(), source)?;
-            shared.subscriptions.fetch_add(1, Ordering::SeqCst);
-            // Before anything else is done, so that no end is missed.
-            let ends = shared.end.subscribe();
-            let subscription =
-                Subscription { shared: shared.clone(), filter: options.filter, next, sender };
-            tokio::spawn(subscription.run(ends));
-        }
-        None => return Err(Status::invalid_argument("how much?")),
-    }
-    Ok(poll_fn(move |context| receiver.poll_recv(context)))
-}
-
-fn counted(log: &Log, options: &ReadOptions, count: u64) -> Result<Vec<ReadAnswer>, Status> {
-    if count == 0 {
-        return Err(Status::invalid_argument("a read of nothing"));
-    }
-    let count = usize::try_from(count).unwrap_or(usize::MAX);
-    let backwards = options.direction == 1;
-    let content = match &options.source {
-        Some(Source::Stream(source)) => of_stream(log, source, backwards, count)?,
-        Some(Source::All(source)) => {
-            of_all(log, *source, backwards, options.filter.as_ref(), count)?
-        }
+    let stream = match &options.source {
+        Some(Source::Stream(source)) => name_of(source),
+        Some(Source::All(_)) => "$all".to_owned(),
         None => return Err(Status::invalid_argument("read what?")),
     };
-    Ok(content.into_iter().map(said).collect())
+    caller.check(&shared.log(), &stream, Access::Read)?;
+    let (sender, mut receiver) = mpsc::channel(WINDOW);
+    match options.extent {
+        Some(Extent::Count(0)) => return Err(Status::invalid_argument("a read of nothing")),
+        Some(Extent::Count(count)) => begin(shared, &options, count, sender)?,
+        Some(Extent::Subscription(())) => subscription::begin(shared, &options, sender)?,
+        None => return Err(Status::invalid_argument("how much?")),
+    }
+    Ok(Box::pin(poll_fn(move |context| receiver.poll_recv(context))))
 }
 
-fn of_stream(
-    log: &Log,
-    source: &StreamSource,
-    backwards: bool,
-    count: usize,
-) -> Result<Vec<ReadContent>, Status> {
-    let name = source.name.clone().unwrap_or_default();
-    let Some(records) = log.stream(&String::from_utf8_lossy(&name.name)) else {
-        return Ok(vec![ReadContent::NoStream(NoStream { name: Some(name) })]);
-    };
-    let from = match source.from {
-        Some(FromRevision::Revision(revision)) => i64::try_from(revision)
-            .ok()
-            .and_then(|revision| usize::try_from(revision).ok())
-            .ok_or_else(|| Status::unknown("a revision is too large for a signed number"))?,
-        Some(FromRevision::Start(())) => 0,
-        Some(FromRevision::End(())) | None => usize::MAX,
-    };
-    Ok(if backwards {
-        let end = from.saturating_add(1).min(records.len());
-        records[..end].iter().rev().take(count).map(|record| event(record)).collect()
-    } else {
-        records.iter().skip(from).take(count).map(|record| event(record)).collect()
-    })
+fn begin(
+    shared: &Arc<Shared>,
+    options: &ReadOptions,
+    count: u64,
+    sender: mpsc::Sender<Answer>,
+) -> Result<(), Status> {
+    let form = Form::of(options, shared);
+    let is_backwards = options.direction == 1;
+    match &options.source {
+        Some(Source::Stream(source)) => {
+            let from = revision(source)?;
+            let reader = StreamReader {
+                shared: shared.clone(),
+                name: name_of(source),
+                is_backwards,
+                form,
+                sender,
+            };
+            // The first page decides between an answer and an error.
+            let first = match shared.log().read_stream(&reader.name, from, is_backwards, PAGE) {
+                StreamRead::Tombstoned => return Err(status::stream_deleted(&reader.name)),
+                StreamRead::NoStream => None,
+                StreamRead::Page(page) => Some(page),
+            };
+            tokio::spawn(reader.run(first, from, count));
+        }
+        Some(Source::All(source)) => {
+            let from = position(shared, *source, status::read_inside_of_an_event)?;
+            let filter = options.filter.as_ref().map(Matcher::new).transpose()?;
+            let reader = AllReader { shared: shared.clone(), is_backwards, filter, form, sender };
+            tokio::spawn(reader.run(from, count));
+        }
+        None => return Err(Status::invalid_argument("read what?")),
+    }
+    Ok(())
 }
 
-fn of_all(
-    log: &Log,
-    source: AllSource,
-    backwards: bool,
-    filter: Option<&Filter>,
-    count: usize,
-) -> Result<Vec<ReadContent>, Status> {
-    let records = log.records();
-    let from = match source.from {
-        Some(FromPosition::Position(position)) => place(log, position.commit)?,
-        Some(FromPosition::Start(())) => 0,
-        Some(FromPosition::End(())) | None => records.len(),
-    };
-    let wanted = |record: &&Record| passes(filter, record);
-    // Forwards the event at the position is the first, backwards the one before it is.
-    Ok(if backwards {
-        records[..from].iter().rev().filter(wanted).take(count).map(event).collect()
-    } else {
-        records[from..].iter().filter(wanted).take(count).map(event).collect()
-    })
+pub(crate) fn name_of(source: &StreamSource) -> String {
+    source.name.as_ref().map(StreamName::text).unwrap_or_default()
 }
 
-/// Returns the number of records before a position; the real server reads at exactly the byte it is given.
-fn place(log: &Log, position: u64) -> Result<usize, Status> {
-    let (before, is_one) = log.place(position);
-    let beyond = before == log.records().len();
-    if is_one || beyond || position == 0 {
-        Ok(before)
-    } else {
-        Err(Status::unknown("no record begins at this position"))
+/// Returns the revision at which a reader of a stream begins; the end is a number too large.
+fn revision(source: &StreamSource) -> Result<u64, Status> {
+    match source.from {
+        Some(FromRevision::Revision(revision)) if i64::try_from(revision).is_err() => {
+            Err(Status::unknown("a revision is too large for a signed number"))
+        }
+        Some(FromRevision::Revision(revision)) => Ok(revision),
+        Some(FromRevision::Start(())) => Ok(0),
+        Some(FromRevision::End(())) | None => Ok(u64::MAX),
     }
 }
 
-/// Returns the number of records up to a position: a subscription begins strictly after it.
-fn first_after(log: &Log, source: AllSource) -> Result<usize, Status> {
-    Ok(match source.from {
-        Some(FromPosition::Position(position)) => {
-            place(log, position.commit)? + usize::from(log.place(position.commit).1)
+/// Returns the position at which a reader begins, which no event may be around.
+pub(crate) fn position(
+    shared: &Shared,
+    source: AllSource,
+    inside: fn() -> Status,
+) -> Result<u64, Status> {
+    let log = shared.log();
+    match source.from {
+        Some(FromPosition::Position(position)) if log.is_readable_at(position.commit) => {
+            Ok(position.commit)
         }
-        Some(FromPosition::Start(())) => 0,
-        Some(FromPosition::End(())) | None => log.records().len(),
-    })
+        Some(FromPosition::Position(_)) => Err(inside()),
+        Some(FromPosition::Start(())) => Ok(0),
+        Some(FromPosition::End(())) | None => Ok(log.end()),
+    }
 }
 
-struct Subscription {
+/// A read of one stream.
+struct StreamReader {
     shared: Arc<Shared>,
-    filter: Option<Filter>,
-    next: usize,
+    name: String,
+    is_backwards: bool,
+    form: Form,
     sender: mpsc::Sender<Answer>,
 }
 
-impl Subscription {
-    /// Sends records until the reader goes away or the subscription is ended.
-    async fn run(mut self, mut ends: broadcast::Receiver<End>) {
-        let sender = self.sender.clone();
-        tokio::select! {
-            () = self.tell() => {}
-            end = ends.recv() => if end == Ok(End::WithError) {
-                let _ = sender.send(Err(Status::unavailable("the subscription broke"))).await;
-            },
-            () = sender.closed() => {}
+impl StreamReader {
+    async fn run(self, first: Option<StreamPage>, from: u64, count: u64) {
+        let Some(mut page) = first else {
+            let name = Some(StreamName::new(&self.name));
+            let _ = self.sender.send(Ok(said(ReadContent::NoStream(NoStream { name })))).await;
+            return;
+        };
+        let is_empty = page.events.is_empty() && !self.is_backwards;
+        if self.form.knows_ends && is_empty && page.next != from {
+            let first = ReadContent::FirstStreamPosition(page.next);
+            let _ = self.sender.send(Ok(said(first))).await;
+        }
+        let mut left = count;
+        loop {
+            for record in page.events {
+                if left > 0 {
+                    left -= 1;
+                    let event = self.form.stream_event(record);
+                    if self.sender.send(Ok(said(event))).await.is_err() {
+                        return;
+                    }
+                }
+            }
+            if page.is_end || left == 0 {
+                break;
+            }
+            let next =
+                self.shared.log().read_stream(&self.name, page.next, self.is_backwards, PAGE);
+            let StreamRead::Page(next) = next else { break };
+            page = next;
+        }
+        if self.form.knows_ends {
+            let last = ReadContent::LastStreamPosition(page.last);
+            let _ = self.sender.send(Ok(said(last))).await;
         }
     }
+}
 
-    async fn tell(&mut self) {
-        let confirmed = Confirmed { subscription: format!("subscription-{}", self.next) };
-        if self.sender.send(Ok(said(ReadContent::Confirmed(confirmed)))).await.is_err() {
-            return;
-        }
-        let mut grown = self.shared.grown.subscribe();
-        let mut live = false;
+/// A read of `$all`.
+struct AllReader {
+    shared: Arc<Shared>,
+    is_backwards: bool,
+    filter: Option<Matcher>,
+    form: Form,
+    sender: mpsc::Sender<Answer>,
+}
+
+impl AllReader {
+    /// Sends up to `count` events. Like the server it does not stop at the last of them but looks for
+    /// the one after it, through whatever does not pass the filter.
+    async fn run(self, mut from: u64, count: u64) {
+        let window = self.filter.as_ref().map_or(u64::MAX, |filter| filter.window);
+        let most = PAGE.min(usize::try_from(count).unwrap_or(PAGE));
+        let scan = if self.is_backwards { Scan::Backwards } else { Scan::Forwards };
+        let (mut left, mut owed) = (count, Duration::ZERO);
         loop {
-            let page: Vec<_> = {
+            let page = {
                 let log = self.shared.log();
-                let records = &log.records()[self.next..];
-                let page = records.iter().filter(|record| passes(self.filter.as_ref(), record));
-                let page = page.map(|record| said(event(record))).collect();
-                self.next = log.records().len();
-                page
+                let filter = self.filter.as_ref();
+                if self.is_backwards {
+                    log.backwards(from, filter, most, window)
+                } else {
+                    log.forwards(from, filter, most, window)
+                }
             };
-            for answer in page {
-                if self.sender.send(Ok(answer)).await.is_err() {
+            if self.filter.is_some() {
+                self.shared.counts.window(scan, page.examined, &mut owed).await;
+            }
+            for record in page.events {
+                if left == 0 {
+                    return;
+                }
+                left -= 1;
+                if self.sender.send(Ok(said(self.form.event(record)))).await.is_err() {
                     return;
                 }
             }
-            if !live {
-                live = true;
-                let _ = self.sender.send(Ok(said(ReadContent::CaughtUp(())))).await;
-            }
-            let next = self.next;
-            if grown.wait_for(|length| *length > next).await.is_err() {
+            if page.is_end || self.sender.is_closed() || (left == 0 && self.filter.is_none()) {
                 return;
             }
+            from = page.next;
         }
     }
 }
 
-fn passes(filter: Option<&Filter>, record: &Record) -> bool {
-    let Some(filter) = filter else { return true };
-    let event_type = record.metadata.get("type").map_or("", String::as_str);
-    let matches = |expression: Option<&Expression>, text: &str| {
-        expression.is_none_or(|expression| {
-            let system = !text.starts_with('$') && expression.regex == "^[^\\$].*";
-            system || expression.prefixes.iter().any(|prefix| text.starts_with(prefix.as_str()))
+impl Form {
+    pub(crate) fn of(options: &ReadOptions, shared: &Shared) -> Self {
+        let form = options.uuid_option.and_then(|option| option.form);
+        Self {
+            has_halved_ids: matches!(form, Some(UuidForm::Halves(()))),
+            has_positions: shared.is_at_least(22, 6),
+            knows_ends: options.control.is_some_and(|control| control.compatibility >= 1),
+        }
+    }
+
+    /// Returns an event as readers of one stream see it.
+    pub(crate) fn stream_event(self, record: Record) -> ReadContent {
+        let mut content = self.event(record);
+        if !self.has_positions
+            && let ReadContent::Event(event) = &mut content
+        {
+            event.position = Some(EventPosition::None(()));
+            if let Some(event) = &mut event.event {
+                (event.commit, event.prepare) = (u64::MAX, u64::MAX);
+            }
+        }
+        content
+    }
+
+    /// Returns an event as readers of `$all` see it.
+    pub(crate) fn event(self, record: Record) -> ReadContent {
+        let mut metadata = record.metadata;
+        metadata.insert("created".into(), record.created.to_string());
+        let id = if self.has_halved_ids { wire::halved_id } else { wire::id };
+        ReadContent::Event(ReadEvent {
+            event: Some(RecordedEvent {
+                id: Some(id(record.id)),
+                stream: Some(StreamName::new(&record.stream)),
+                revision: record.revision,
+                prepare: record.position,
+                commit: record.position,
+                metadata,
+                custom_metadata: record.custom_metadata,
+                data: record.data,
+            }),
+            position: Some(EventPosition::Commit(record.position)),
         })
-    };
-    matches(filter.stream.as_ref(), &record.stream)
-        && matches(filter.event_type.as_ref(), event_type)
+    }
 }
 
-fn said(content: ReadContent) -> ReadAnswer {
+pub(crate) fn said(content: ReadContent) -> ReadAnswer {
     ReadAnswer { content: Some(content) }
-}
-
-fn event(record: &Record) -> ReadContent {
-    let mut metadata = record.metadata.clone();
-    metadata.insert("created".into(), record.created.to_string());
-    ReadContent::Event(ReadEvent {
-        event: Some(RecordedEvent {
-            id: Some(id(record.id)),
-            stream: Some(StreamName { name: record.stream.clone().into_bytes() }),
-            revision: record.revision,
-            prepare: record.position,
-            commit: record.position,
-            metadata,
-            custom_metadata: record.custom_metadata.clone(),
-            data: record.data.clone(),
-        }),
-        commit: Some(record.position),
-    })
 }

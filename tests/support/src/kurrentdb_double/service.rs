@@ -1,30 +1,29 @@
-//! The answers of a node of the double.
+//! The calls that a node of the double answers.
 #![expect(clippy::result_large_err, reason = "the error of gRPC is what it is")]
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use hyper::body::Incoming;
 use tokio::sync::Notify;
-use tonic::codec::{ProstCodec, Streaming};
+use tonic::codec::ProstCodec;
 use tonic::metadata::MetadataMap;
 use tonic::server::Grpc;
 use tonic::{Request, Response, Status};
 
-use super::log::Outcome;
+use super::counts::Call;
+use super::shared::Shared;
+use super::users::{self, Caller};
 use super::wire::{
-    self, AppendAnswer, AppendContent, AppendOptions, AppendPosition, AppendRequest, AppendResult,
-    AppendSuccess, CurrentRevision, Endpoint, Expected, ExpectedRevision, Member, Members,
-    Proposed, SupportedMethods, WrongExpectedVersion,
+    self, DeleteRequest, Endpoint, Member, Members, ReadRequest, SupportedMethod, SupportedMethods,
 };
-use super::{Shared, read};
-
-/// The version that the double reports.
-const VERSION: &str = "25.0.0";
+use super::{read, status};
 
 /// States of a node, as gossip numbers them.
 const FOLLOWER: i32 = 6;
 const LEADER: i32 = 8;
+
+/// The service that appends and reads, as the server names it among its features.
+const STREAMS: &str = "event_store.client.streams.streams";
 
 /// A node, as seen from one connection.
 #[derive(Clone)]
@@ -35,6 +34,19 @@ pub(crate) struct Service {
     pub(crate) broken: Arc<Notify>,
 }
 
+/// Answers one call by an async closure over the node.
+macro_rules! answered {
+    ($node:expr, $way:ident, $request:expr, $answer:expr) => {{
+        let node = $node.clone();
+        let answer = tower::service_fn(move |request| {
+            let node = node.clone();
+            async move { $answer(node, request).await }
+        });
+        let grpc = Grpc::new(ProstCodec::default());
+        grpc.max_decoding_message_size(status::MAX_MESSAGE).$way(answer, $request).await
+    }};
+}
+
 impl Service {
     pub(crate) async fn answer(
         &self,
@@ -43,39 +55,85 @@ impl Service {
         let path = request.uri().path().to_owned();
         match path.as_str() {
             "/event_store.client.server_features.ServerFeatures/GetSupportedMethods" => {
-                let answer = tower::service_fn(async |_: Request<()>| {
-                    Ok(Response::new(SupportedMethods { server_version: VERSION.into() }))
-                });
-                Grpc::new(ProstCodec::default()).unary(answer, request).await
+                answered!(self, unary, request, async |node: Self, request: Request<()>| {
+                    node.admit(Call::Features, request.metadata())?;
+                    Ok::<_, Status>(Response::new(node.methods()))
+                })
             }
             "/event_store.client.gossip.Gossip/Read" => {
-                let members = self.members();
-                let answer = tower::service_fn(move |_: Request<()>| {
-                    std::future::ready(Ok(Response::new(members.clone())))
-                });
-                Grpc::new(ProstCodec::default()).unary(answer, request).await
+                answered!(self, unary, request, async |node: Self, request: Request<()>| {
+                    node.admit(Call::Gossip, request.metadata())?;
+                    Ok::<_, Status>(Response::new(node.members()))
+                })
             }
             "/event_store.client.streams.Streams/Read" => {
-                let node = self.clone();
-                let answer = tower::service_fn(move |request: Request<wire::ReadRequest>| {
-                    let node = node.clone();
-                    async move {
-                        node.check_leader(request.metadata())?;
-                        read::read(&node.shared, request.into_inner()).map(Response::new)
-                    }
-                });
-                Grpc::new(ProstCodec::default()).server_streaming(answer, request).await
+                answered!(self, server_streaming, request, async |node: Self, request| {
+                    node.read(request)
+                })
             }
             "/event_store.client.streams.Streams/Append" => {
-                let node = self.clone();
-                let answer = tower::service_fn(move |request| {
-                    let node = node.clone();
-                    async move { node.append(request).await }
-                });
-                Grpc::new(ProstCodec::default()).client_streaming(answer, request).await
+                answered!(self, client_streaming, request, async |node: Self, request| {
+                    node.append(request).await
+                })
+            }
+            "/event_store.client.streams.Streams/BatchAppend" => {
+                answered!(self, streaming, request, async |node: Self, request| {
+                    node.batch_append(request)
+                })
+            }
+            "/event_store.client.streams.Streams/Delete" => {
+                answered!(self, unary, request, async |node: Self, request| {
+                    node.delete(&request, false)
+                })
+            }
+            "/event_store.client.streams.Streams/Tombstone" => {
+                answered!(
+                    self,
+                    unary,
+                    request,
+                    async |node: Self, request: Request<DeleteRequest>| {
+                        node.delete(&request, true)
+                    }
+                )
             }
             _ => Status::unimplemented("the double does not do this").into_http(),
         }
+    }
+
+    /// Counts a call, and refuses it when it is to fail or its caller is not known.
+    pub(crate) fn admit(&self, call: Call, metadata: &MetadataMap) -> Result<Caller, Status> {
+        self.shared.counts.call(call);
+        if let Some(failure) = self.shared.failure(call) {
+            return Err(failure);
+        }
+        users::caller(&self.shared.users(), metadata)
+    }
+
+    fn read(&self, request: Request<ReadRequest>) -> Result<Response<read::Answers>, Status> {
+        let call = read::call(request.get_ref());
+        let caller = self.admit(call, request.metadata())?;
+        self.check_leader(request.metadata())?;
+        read::read(&self.shared, &caller, request.into_inner()).map(Response::new)
+    }
+
+    /// What the server can, as it says it itself.
+    fn methods(&self) -> SupportedMethods {
+        let mut methods = vec![
+            ("read", vec!["position", "events"]),
+            ("append", vec![]),
+            ("delete", vec![]),
+            ("tombstone", vec![]),
+        ];
+        if self.shared.is_at_least(21, 10) {
+            methods.push(("batchappend", vec!["deadline_duration"]));
+        }
+        let methods = methods.into_iter().map(|(method, features)| SupportedMethod {
+            method: method.to_owned(),
+            service: STREAMS.to_owned(),
+            features: features.into_iter().map(str::to_owned).collect(),
+        });
+        let server_version = self.shared.version().clone();
+        SupportedMethods { methods: methods.collect(), server_version }
     }
 
     fn members(&self) -> Members {
@@ -94,7 +152,7 @@ impl Service {
     }
 
     /// Refuses a call that requires the leader on another node, and names the leader.
-    fn check_leader(&self, metadata: &MetadataMap) -> Result<(), Status> {
+    pub(crate) fn check_leader(&self, metadata: &MetadataMap) -> Result<(), Status> {
         let insists = metadata.get("requires-leader").is_some_and(|value| value == "true");
         let members = self.shared.members();
         if !members.alive[self.number] {
@@ -103,97 +161,9 @@ impl Service {
         if !insists || members.leader == Some(self.number) {
             return Ok(());
         }
-        let Some(leader) = members.leader.map(|number| members.addresses[number]) else {
-            return Err(Status::unknown("no leader is known"));
-        };
-        let mut trailers = MetadataMap::new();
-        let told = [
-            ("exception", "not-leader".to_owned()),
-            ("leader-endpoint-host", leader.ip().to_string()),
-            ("leader-endpoint-port", leader.port().to_string()),
-        ];
-        for (name, value) in told {
-            if let Ok(value) = value.parse() {
-                trailers.insert(name, value);
-            }
-        }
-        Err(Status::with_metadata(tonic::Code::NotFound, "another node leads", trailers))
-    }
-
-    async fn append(
-        &self,
-        request: Request<Streaming<AppendRequest>>,
-    ) -> Result<Response<AppendAnswer>, Status> {
-        let (metadata, _, mut messages) = request.into_parts();
-        self.check_leader(&metadata)?;
-        let mut options = None;
-        let mut events = Vec::new();
-        while let Some(message) = messages.message().await? {
-            match message.content {
-                Some(AppendContent::Options(first)) => options = Some(first),
-                Some(AppendContent::Proposed(event)) => events.push(event),
-                None => return Err(Status::invalid_argument("a message that says nothing")),
-            }
-        }
-        let options = options.ok_or_else(|| Status::invalid_argument("append to what?"))?;
-        // Again: it may have changed while the events came.
-        self.check_leader(&metadata)?;
-        let answer = self.write(&options, events)?;
-        let lost = self
-            .shared
-            .unanswered
-            .fetch_update(Ordering::SeqCst, Ordering::SeqCst, |n| n.checked_sub(1));
-        if lost.is_ok() {
-            self.broken.notify_one();
-            return std::future::pending().await;
-        }
-        Ok(Response::new(answer))
-    }
-
-    fn write(
-        &self,
-        options: &AppendOptions,
-        events: Vec<Proposed>,
-    ) -> Result<AppendAnswer, Status> {
-        let name = options.name.as_ref().map(|name| String::from_utf8_lossy(&name.name));
-        let (Some(name), Some(expected)) = (name, options.expected) else {
-            return Err(Status::invalid_argument("append to what?"));
-        };
-        let mut log = self.shared.log();
-        let outcome = log.append(&name, expected, events);
-        self.shared.grown.send_replace(log.records().len());
-        drop(log);
-        let result = match outcome {
-            Outcome::Written { revision, position, again } => {
-                if !again {
-                    self.shared.written.fetch_add(1, Ordering::SeqCst);
-                }
-                let known = wire::Position { commit: position, prepare: position };
-                let forgotten = again && self.shared.forgetful.load(Ordering::SeqCst);
-                let position = if forgotten {
-                    AppendPosition::Unknown(())
-                } else {
-                    AppendPosition::Known(known)
-                };
-                AppendResult::Success(AppendSuccess {
-                    revision: Some(revision),
-                    position: Some(position),
-                })
-            }
-            Outcome::WrongExpectedVersion { current } => {
-                AppendResult::WrongExpectedVersion(WrongExpectedVersion {
-                    current: Some(
-                        current.map_or(CurrentRevision::NoStream(()), CurrentRevision::Revision),
-                    ),
-                    expected: Some(match expected {
-                        Expected::Revision(revision) => ExpectedRevision::Revision(revision),
-                        Expected::NoStream(()) => ExpectedRevision::NoStream(()),
-                        Expected::Any(()) => ExpectedRevision::Any(()),
-                        Expected::Exists(()) => ExpectedRevision::Exists(()),
-                    }),
-                })
-            }
-        };
-        Ok(AppendAnswer { result: Some(result) })
+        let leader = members.leader.map(|number| members.addresses[number]);
+        Err(leader.map_or_else(status::no_leader, |leader| {
+            status::not_leader(&leader.ip().to_string(), leader.port())
+        }))
     }
 }
