@@ -1,5 +1,6 @@
 //! The findings of the doctor: one for each thing that it looks at.
 
+use std::borrow::Cow;
 use std::time::Duration;
 
 use serde::Serialize;
@@ -44,7 +45,7 @@ pub struct Finding {
     pub found: String,
     /// A sentence that says what to do about it; `None` when nothing has to be done.
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub advice: Option<&'static str>,
+    pub advice: Option<Cow<'static, str>>,
 }
 
 /// All findings, in the order in which things were looked at.
@@ -63,9 +64,10 @@ impl Findings {
         level: Level,
         check: &'static str,
         found: impl Into<String>,
-        advice: &'static str,
+        advice: impl Into<Cow<'static, str>>,
     ) {
-        self.0.push(Finding { level, check, found: found.into(), advice: Some(advice) });
+        let advice = Some(advice.into());
+        self.0.push(Finding { level, check, found: found.into(), advice });
     }
 
     /// Returns the worst level among the findings.

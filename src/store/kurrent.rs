@@ -11,6 +11,7 @@
 
 mod append;
 mod beginning;
+mod diagnosis;
 mod error;
 mod examine;
 mod foreign;
@@ -22,6 +23,7 @@ mod record;
 mod settings;
 mod tail;
 mod transfer;
+mod trouble_log;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,7 +43,7 @@ use beginning::Beginning;
 pub use error::KurrentOpenError;
 pub(super) use examine::examine;
 use foreign::ForeignEvents;
-use link::{CallError, Link, OPEN_TIMEOUT, Opened};
+use link::{Link, OPEN_TIMEOUT, Opened};
 use names::Names;
 pub use names::PrefixError;
 pub use settings::KurrentUrl;
@@ -97,9 +99,15 @@ impl KurrentStore {
         clock: &Clock,
     ) -> Result<Self, KurrentOpenError> {
         let (settings, names) = settings::parse(url)?;
-        let hosts = settings::hosts(&settings);
-        let opened = Link::open(settings, OPEN_TIMEOUT).await;
-        let Opened { link, first, last } = opened.map_err(|failure| unreachable(hosts, failure))?;
+        let opened = match Link::open(settings.clone(), OPEN_TIMEOUT).await {
+            Ok(opened) => opened,
+            Err(failure) => {
+                let cause = diagnosis::diagnose(&settings, &failure).await.sentence().into();
+                let hosts = settings::hosts(&settings);
+                return Err(KurrentOpenError::Unreachable { hosts, cause });
+            }
+        };
+        let Opened { link, first, last } = opened;
         if let Some(last) = &last {
             clock.raise(record::created(last.get_original_event()));
         }
@@ -129,10 +137,6 @@ impl Drop for KurrentStore {
     fn drop(&mut self) {
         self.tasks.iter().for_each(AbortHandle::abort);
     }
-}
-
-fn unreachable(hosts: String, cause: CallError) -> KurrentOpenError {
-    KurrentOpenError::Unreachable { hosts, cause: Box::new(cause) }
 }
 
 #[async_trait]

@@ -10,6 +10,8 @@ mod copy_served;
 mod doctor;
 mod doctor_postgres;
 mod erase;
+#[cfg(feature = "kurrentdb")]
+mod kurrent_trouble;
 mod logs;
 mod replay;
 mod report;

@@ -29,7 +29,8 @@ pub(crate) fn serve_and_fail(directory: &Path, flags: &[&str]) -> Output {
     let id = child.id();
     let (ended, wait) = std::sync::mpsc::channel::<()>();
     let watch = std::thread::spawn(move || {
-        if wait.recv_timeout(std::time::Duration::from_secs(20)).is_err() {
+        let ended = wait.recv_timeout(std::time::Duration::from_secs(20));
+        if ended == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
             send_signal(id, "KILL");
         }
     });
@@ -104,6 +105,16 @@ impl Service {
         let started: Value = serde_json::from_str(&line).expect(&line);
         let address = started["fields"]["listen"].as_str().expect(&line).parse().unwrap();
         Self { address, started, child, lines }
+    }
+
+    /// Waits for a line of the log with this word.
+    pub(crate) fn line_with(&mut self, word: &str) -> String {
+        let mut line = String::new();
+        while !line.contains(word) {
+            line.clear();
+            assert_ne!(self.lines.read_line(&mut line).unwrap(), 0, "there is none with {word}");
+        }
+        line
     }
 
     /// SIGTERM: its exit code, and what it said after its start.

@@ -2,6 +2,7 @@
 
 mod apply;
 mod bulk;
+mod differences;
 mod leadership;
 mod locks;
 mod open;

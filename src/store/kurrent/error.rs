@@ -20,7 +20,7 @@ pub enum KurrentOpenError {
     Unreachable {
         /// The nodes that the connection string names.
         hosts: String,
-        /// The last failure.
+        /// What is wrong, and what to do.
         cause: Box<dyn std::error::Error + Send + Sync>,
     },
 }

@@ -6,7 +6,7 @@ use whence_projections::{CoveredPosition, inspect_covered, inspect_writer};
 
 use super::link::{Link, OPEN_TIMEOUT, Opened};
 use super::settings::{self, KurrentUrl};
-use super::{Log, read, record};
+use super::{Log, diagnosis, read, record};
 use crate::infra::postgres::{PostgresUrl, message};
 use crate::store::findings::{ExamineContext, Findings, Level};
 use crate::store::postgres::inspect_projectors;
@@ -23,39 +23,44 @@ pub(in crate::store) async fn examine(
     findings: &mut Findings,
 ) {
     let check = "connection";
-    let opened = match settings::parse(url.as_str()) {
-        Ok((settings, names)) => match Link::open(settings, OPEN_TIMEOUT).await {
-            Ok(opened) => Ok((opened, names)),
-            Err(error) => Err(error.to_string()),
-        },
-        Err(error) => Err(error.to_string()),
+    let (settings, names) = match settings::parse(url.as_str()) {
+        Ok(parsed) => parsed,
+        Err(error) => {
+            findings.bad(Level::Fail, check, error.to_string(), "correct --store");
+            return;
+        }
     };
-    let (opened, names) = match opened {
+    let opened = match Link::open(settings.clone(), OPEN_TIMEOUT).await {
         Ok(opened) => opened,
         Err(error) => {
-            let found = format!("cannot reach KurrentDB at {url}: {error}");
-            let advice = "see that a leader runs there and lets this user in";
-            findings.bad(Level::Fail, check, found, advice);
+            let diagnosis = diagnosis::diagnose(&settings, &error).await;
+            let found = format!("cannot reach KurrentDB at {url}: {diagnosis}");
+            findings.bad(Level::Fail, check, found, diagnosis.advice());
             return;
         }
     };
     findings.ok(check, format!("the leader of KurrentDB at {url} answers"));
     let Opened { link, last, .. } = opened;
     let end = last.as_ref().and_then(record::position).unwrap_or(0);
-    match &last {
-        None => {
-            let found = format!("there is no event at {url} yet");
+    if let Some(last) = &last {
+        let created = record::created(last.get_original_event());
+        findings.last_event(created, context.clock.now());
+        findings.ok("positions", format!("the log of the server ends at {end}"));
+    }
+    let log = Log::ending_at(link, names, end);
+    match read::all(&log, 0, 1).await {
+        Ok(first) if first.is_empty() => {
+            let found = format!("there is no event of whence at {url} yet");
             findings.bad(Level::Warn, "log", found, "serve begins it");
         }
-        Some(last) => {
-            let created = record::created(last.get_original_event());
-            findings.last_event(created, context.clock.now());
-            findings.ok("positions", format!("the log of the server ends at {end}"));
+        Ok(_) => {}
+        Err(error) => {
+            let found = format!("the log cannot be read: {error}");
+            findings.bad(Level::Fail, "log", found, "see the log of the server");
         }
     }
     // A database that cannot be reached is reported where the vault is examined.
     if let Ok((client, _driver)) = read_db.connect(&[]).await {
-        let log = Log::ending_at(link, names, end);
         if let Err(why) = read_models(&log, &client, findings).await {
             let found = format!("how far they are cannot be told: {why}");
             findings.bad(Level::Fail, "read models", found, "see the logs of both servers");

@@ -13,8 +13,10 @@ use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::Log;
+use super::diagnosis::has_recent_server;
 use super::packets::Packets;
 use super::read;
+use super::trouble_log::TroubleLog;
 use crate::store::MAX_TAIL_SILENCE;
 
 /// How long opening the log waits for a server that does not answer.
@@ -89,6 +91,9 @@ pub(super) enum CallError {
     /// The server did not answer in time.
     #[error("KurrentDB has not answered in time")]
     Late,
+    /// The server is of a version whose answers lack what whence reads.
+    #[error("this version of KurrentDB is too old")]
+    TooOld,
 }
 
 impl Link {
@@ -233,6 +238,7 @@ impl Link {
     /// Returns a client that works: the old one, if it works after all, since each new one costs some
     /// memory that the library does not give back.
     async fn mend(&self, old: Arc<Client>, pause: &mut Duration) -> Arc<Client> {
+        let trouble = TroubleLog::default();
         loop {
             tokio::time::sleep(*pause).await;
             *pause = (*pause * 2).clamp(MIN_PAUSE, MAX_PAUSE);
@@ -241,7 +247,7 @@ impl Link {
             }
             match connect(&self.settings).await {
                 Ok((client, _)) => return Arc::new(client),
-                Err(error) => tracing::warn!(%error, "no connection to KurrentDB"),
+                Err(error) => trouble.report(&self.settings, error.to_string()),
             }
         }
     }
@@ -271,7 +277,10 @@ impl Link {
 impl CallError {
     /// Returns whether trying again may help.
     fn may_pass(&self) -> bool {
-        !matches!(self, Self::Client(Error::AccessDenied | Error::InitializationError(_)))
+        !matches!(
+            self,
+            Self::TooOld | Self::Client(Error::AccessDenied | Error::InitializationError(_))
+        )
     }
 }
 
@@ -284,6 +293,9 @@ async fn connect(settings: &ClientSettings) -> Result<(Client, Option<ResolvedEv
     let made = made.await.map_err(|_| unusable("a file of certificates cannot be read"))?;
     let client = made.map_err(|error| unusable(&error.to_string()))?;
     let head = Packets::default().sent_at_once(probe(&client)).await?;
+    if !has_recent_server(&client).await? {
+        return Err(CallError::TooOld);
+    }
     Ok((client, head))
 }
 

@@ -22,6 +22,7 @@ use crate::replay::tables::{Expected, Tables, on_each_backend};
 on_each_backend! {
     rebuilt_tables_are_those_of_the_log_wherever_it_was_killed,
     a_check_names_every_row_that_differs_and_changes_nothing,
+    a_difference_is_one_short_line_whatever_is_in_the_row,
     a_rebuild_says_what_differed_and_replaces_it,
     of_two_rebuilds_one_is_refused,
     an_event_nobody_knows_stops_a_rebuild_and_nothing_else,
@@ -192,6 +193,74 @@ fn a_check_names_every_row_that_differs_and_changes_nothing(tables: &Tables) {
     assert!(is([id, "is in the tables and should not be"]), "{found:?}");
     assert_eq!(tables.wait(reads.dump()).unwrap(), drifted, "nothing was changed");
     assert!(!tables.has_scratch(), "scratch tables are left");
+}
+
+/// Values that would fill a screen, or steer it.
+const UNREADABLE: [&str; 5] = [
+    "UPDATE log_tiles SET hashes = HASHES WHERE level = 0 AND tile = 0",
+    "UPDATE users SET provider = ESCAPE || '[2J' || TEXT, avatar_url = TEXT, email = HASHES
+     WHERE user_id = (SELECT ID FROM users)",
+    "UPDATE referral_codes SET disabled_at = 5
+     WHERE folded = (SELECT min(folded) FROM referral_codes WHERE disabled_at IS NULL)",
+    "INSERT INTO referral_codes VALUES (ESCAPE || '[31m', TEXT, '', SEVEN, 1, NULL)",
+    "INSERT INTO mailboxes VALUES (SEVEN_AS_BYTES, 1, 0)",
+];
+
+fn make_unreadable(tables: &Tables) {
+    let words = if tables.is_sqlite() {
+        [
+            ("SEVEN_AS_BYTES", "x'00000000000000000000000000000007'"),
+            ("HASHES", "zeroblob(20000)"),
+            ("ESCAPE", "char(27)"),
+            ("TEXT", "replace(hex(zeroblob(2000)), '0', 'x')"),
+            ("SEVEN", "x'00000000000000000000000000000007'"),
+            ("ID", "min(user_id)"),
+        ]
+    } else {
+        [
+            ("SEVEN_AS_BYTES", "decode('00000000000000000000000000000007', 'hex')"),
+            ("HASHES", "decode(repeat('00', 20000), 'hex')"),
+            ("ESCAPE", "chr(27)"),
+            ("TEXT", "repeat('x', 4000)"),
+            ("SEVEN", "'00000000-0000-0000-0000-000000000007'"),
+            ("ID", "min(user_id::text)::uuid"),
+        ]
+    };
+    let replaced = |sql: &&str| {
+        words.iter().fold((*sql).to_owned(), |sql, (word, value)| sql.replace(word, value))
+    };
+    let statements: Vec<_> = UNREADABLE.iter().map(replaced).collect();
+    tables.execute(&statements.iter().map(String::as_str).collect::<Vec<_>>());
+}
+
+fn a_difference_is_one_short_line_whatever_is_in_the_row(tables: &Tables) {
+    let (store, _, reads) = served(tables, 800, 800);
+    make_unreadable(tables);
+    let outcomes = tables.wait(async {
+        let replay = Replay::open(&store, &reads, Purpose::Check, &names(), 100).await.unwrap();
+        replay.check(&mut |_| ()).await.unwrap()
+    });
+    let found = lines(&outcomes);
+    assert_eq!(found.len(), 5, "{found:?}");
+    for line in &found {
+        assert!(line.len() < 600 && !line.chars().any(char::is_control), "{line}");
+    }
+    let line = |start: &str| {
+        let line = found.iter().find(|line| line.starts_with(start));
+        line.unwrap_or_else(|| panic!("{start}: {found:?}")).as_str()
+    };
+    // SHA-256 of 20 000 zeroes, by `head -c 20000 /dev/zero | sha256sum`.
+    let zeroes = "is 20000 bytes, sha256 28b4f41a..., should be ";
+    assert!(line("log_tiles 0 0: ").contains(&format!("hashes {zeroes}")), "{found:?}");
+    let user = line("users ");
+    assert!(user.contains(&format!("email {zeroes}")), "{user}");
+    let long = "x".repeat(75);
+    assert!(user.contains(&format!("avatar_url is \"{long}\"..., should be ")), "{user}");
+    assert!(user.contains("provider is \"\\u{1b}[2Jxxxxxxxxx"), "{user}");
+    assert!(found.iter().any(|line| line.ends_with(": disabled_at is 5, should be null")));
+    let added = "is in the tables and should not be";
+    line(&format!("referral_codes \"\\u{{1b}}[31m\" {added}"));
+    line(&format!("mailboxes 00000000000000000000000000000007 {added}"));
 }
 
 fn a_rebuild_says_what_differed_and_replaces_it(tables: &Tables) {

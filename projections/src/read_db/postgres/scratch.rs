@@ -6,11 +6,10 @@
 use std::time::Duration;
 
 use deadpool_postgres::{ClientWrapper, Object, Pool};
-use futures::TryStreamExt as _;
-use tokio_postgres::Row;
 use tokio_postgres::error::SqlState;
 
 use super::PostgresReadDb;
+use super::differences;
 use super::positions;
 use crate::projector::Projector;
 use crate::read_db::differences::Differences;
@@ -161,85 +160,12 @@ impl PostgresComparison {
         projector: &dyn Projector,
     ) -> Result<Differences, ProjectError> {
         let mut found = Differences::default();
-        for table in projector.tables() {
-            let count = format!("SELECT count(*) FROM read.{table}");
+        for table in projector.schema() {
+            let count = format!("SELECT count(*) FROM read.{}", table.name);
             let rows: i64 = self.client.query_one(&count, &[]).await?.try_get(0)?;
             found.rows += rows.cast_unsigned();
-            self.compare(table, &mut found).await?;
+            differences::compare(&self.client, self.schema, table, &mut found).await?;
         }
         Ok(found)
     }
-
-    async fn compare(&self, table: &str, found: &mut Differences) -> Result<(), ProjectError> {
-        let (columns, key) = self.columns(table).await?;
-        let (scratch, same_key) = (self.schema.name(), equal(&key));
-        // Whether the row is there on either side, then each column of both as text.
-        let shown = columns.iter().map(|name| format!("l.{name}::text, s.{name}::text"));
-        let shown = shown.collect::<Vec<_>>().join(", ");
-        let first = &key[0];
-        let sql = format!(
-            "SELECT l.{first} IS NOT NULL, s.{first} IS NOT NULL, {shown}
-             FROM read.{table} l FULL JOIN {scratch}.{table} s ON {same_key}
-             WHERE l IS DISTINCT FROM s"
-        );
-        let none: [&str; 0] = [];
-        let mut rows = std::pin::pin!(self.client.query_raw(&sql, none).await?);
-        while let Some(row) = rows.try_next().await? {
-            let line = line(table, &columns, &key, &row)?;
-            found.add(|| line);
-        }
-        Ok(())
-    }
-
-    /// Returns all columns of a table, and those of its key.
-    async fn columns(&self, table: &str) -> Result<(Vec<String>, Vec<String>), ProjectError> {
-        let sql = "SELECT quote_ident(a.attname), a.attnum = ANY (i.indkey)
-                   FROM pg_attribute a JOIN pg_index i ON i.indrelid = a.attrelid AND i.indisprimary
-                   WHERE a.attrelid = $1::text::regclass AND a.attnum > 0 AND NOT a.attisdropped
-                   ORDER BY a.attnum";
-        let name = self.schema.table(table);
-        let (mut columns, mut key) = (Vec::new(), Vec::new());
-        for row in self.client.query(sql, &[&name]).await? {
-            let column: String = row.try_get(0)?;
-            if row.try_get(1)? {
-                key.push(column.clone());
-            }
-            columns.push(column);
-        }
-        if key.is_empty() { Err(ProjectError::TablesMoved("read")) } else { Ok((columns, key)) }
-    }
-}
-
-fn equal(key: &[String]) -> String {
-    let equal = key.iter().map(|name| format!("l.{name} = s.{name}"));
-    equal.collect::<Vec<_>>().join(" AND ")
-}
-
-/// Returns the text that tells people how a row differs.
-fn line(
-    table: &str,
-    columns: &[String],
-    key: &[String],
-    row: &Row,
-) -> Result<String, tokio_postgres::Error> {
-    let shown = |text: Option<&str>| match text {
-        Some(text) => text.escape_debug().to_string().replace("\\\\x", "\\x"),
-        None => "null".to_owned(),
-    };
-    let (is_live, is_rebuilt) = (row.try_get(0)?, row.try_get(1)?);
-    let (mut keys, mut changed) = (Vec::new(), Vec::new());
-    for (n, column) in columns.iter().enumerate() {
-        let (live, rebuilt) = (row.try_get(2 + 2 * n)?, row.try_get(3 + 2 * n)?);
-        if key.contains(column) {
-            keys.push(shown(if is_live { live } else { rebuilt }));
-        } else if live != rebuilt {
-            changed.push(format!("{column} is {}, should be {}", shown(live), shown(rebuilt)));
-        }
-    }
-    let row = format!("{table} {}", keys.join(" "));
-    Ok(match (is_live, is_rebuilt) {
-        (true, false) => format!("{row} is in the tables and should not be"),
-        (false, _) => format!("{row} is missing in the tables"),
-        (true, true) => format!("{row}: {}", changed.join("; ")),
-    })
 }

@@ -7,46 +7,46 @@ use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row};
 use uuid::Uuid;
 
-use crate::read_db::differences::Differences;
+use crate::read_db::differences::{CellValue, ComparedRow, Differences};
+use crate::schema::{ColumnType, TableSchema};
 
 /// Adds to `found` what differs in a table of both files.
 pub(super) fn compare(
     live: &Connection,
     rebuilt: &Connection,
-    table: &str,
+    table: &TableSchema,
     found: &mut Differences,
 ) -> rusqlite::Result<()> {
-    let key = key_columns(rebuilt, table)?;
-    let sql = format!("SELECT * FROM {table} ORDER BY {}", key.join(", "));
+    let columns: Vec<_> = table.columns.iter().map(|column| column.name).collect();
+    let at = |name: &&str| columns.iter().position(|column| column == name);
+    let key: Vec<_> = table.key.iter().filter_map(at).collect();
+    let (columns, sorted) = (columns.join(", "), table.key.join(", "));
+    let sql = format!("SELECT {columns} FROM {} ORDER BY {sorted}", table.name);
     let (mut live, mut rebuilt) = (live.prepare(&sql)?, rebuilt.prepare(&sql)?);
-    let names: Vec<_> = rebuilt.column_names().map(str::to_owned).collect();
-    let at = |column: &String| names.iter().position(|name| name == column);
-    let key: Vec<_> = key.iter().filter_map(at).collect();
-    let table = ComparedTable { name: table, columns: &names, key: &key };
     let (mut live, mut rebuilt) = (live.query([])?, rebuilt.query([])?);
     live.advance()?;
     rebuilt.advance()?;
     loop {
-        let order = match (live.get(), rebuilt.get()) {
+        let (ours, theirs) = (live.get(), rebuilt.get());
+        let order = match (ours, theirs) {
             (None, None) => return Ok(()),
             (Some(_), None) => Ordering::Less,
             (None, Some(_)) => Ordering::Greater,
-            (Some(ours), Some(theirs)) => table.order(ours, theirs)?,
+            (Some(ours), Some(theirs)) => order_of_rows(&key, ours, theirs)?,
         };
         found.rows += 1;
-        match (order, live.get(), rebuilt.get()) {
-            (Ordering::Equal, Some(live), Some(rebuilt)) => {
-                table.compare(live, rebuilt, found)?;
+        let row = |live, rebuilt| ComparedRow { table, live, rebuilt };
+        match (order, ours, theirs) {
+            (Ordering::Equal, Some(ours), Some(theirs)) => {
+                if !are_equal(table, ours, theirs)? {
+                    found.add(&row(Some(cells(table, ours)?), Some(cells(table, theirs)?)));
+                }
             }
-            (_, Some(live), _) if order == Ordering::Less => {
-                let row = table.row(live)?;
-                found.add(|| format!("{row} is in the tables and should not be"));
+            (Ordering::Less, Some(ours), _) => found.add(&row(Some(cells(table, ours)?), None)),
+            (_, _, theirs) => {
+                let theirs = theirs.map(|theirs| cells(table, theirs)).transpose()?;
+                found.add(&row(None, theirs));
             }
-            (_, _, Some(rebuilt)) => {
-                let row = table.row(rebuilt)?;
-                found.add(|| format!("{row} is missing in the tables"));
-            }
-            (_, _, None) => {}
         }
         if order != Ordering::Greater {
             live.advance()?;
@@ -57,57 +57,24 @@ pub(super) fn compare(
     }
 }
 
-fn key_columns(connection: &Connection, table: &str) -> rusqlite::Result<Vec<String>> {
-    let sql = "SELECT name FROM pragma_table_info(?1) WHERE pk > 0 ORDER BY pk";
-    let mut statement = connection.prepare(sql)?;
-    statement.query_map([table], |row| row.get(0))?.collect()
+/// Orders two rows by the columns of the key.
+fn order_of_rows(key: &[usize], one: &Row<'_>, other: &Row<'_>) -> rusqlite::Result<Ordering> {
+    for column in key {
+        let order = order(one.get_ref(*column)?, other.get_ref(*column)?);
+        if order != Ordering::Equal {
+            return Ok(order);
+        }
+    }
+    Ok(Ordering::Equal)
 }
 
-/// A table that is compared.
-struct ComparedTable<'a> {
-    name: &'a str,
-    columns: &'a [String],
-    /// The indexes in `columns` of those of the key.
-    key: &'a [usize],
-}
-
-impl ComparedTable<'_> {
-    fn order(&self, one: &Row<'_>, other: &Row<'_>) -> rusqlite::Result<Ordering> {
-        for column in self.key {
-            let order = order(one.get_ref(*column)?, other.get_ref(*column)?);
-            if order != Ordering::Equal {
-                return Ok(order);
-            }
+fn are_equal(table: &TableSchema, one: &Row<'_>, other: &Row<'_>) -> rusqlite::Result<bool> {
+    for column in 0..table.columns.len() {
+        if one.get_ref(column)? != other.get_ref(column)? {
+            return Ok(false);
         }
-        Ok(Ordering::Equal)
     }
-
-    fn compare(
-        &self,
-        live: &Row<'_>,
-        rebuilt: &Row<'_>,
-        found: &mut Differences,
-    ) -> rusqlite::Result<()> {
-        let mut changed = Vec::new();
-        for (column, name) in self.columns.iter().enumerate() {
-            let (ours, theirs) = (live.get_ref(column)?, rebuilt.get_ref(column)?);
-            if ours != theirs {
-                changed.push(format!("{name} is {}, should be {}", shown(ours), shown(theirs)));
-            }
-        }
-        if !changed.is_empty() {
-            let row = self.row(live)?;
-            found.add(|| format!("{row}: {}", changed.join("; ")));
-        }
-        Ok(())
-    }
-
-    /// Returns the text that tells people which row it is.
-    fn row(&self, row: &Row<'_>) -> rusqlite::Result<String> {
-        let key = self.key.iter().map(|column| row.get_ref(*column).map(shown));
-        let key: Vec<_> = key.collect::<Result<_, _>>()?;
-        Ok(format!("{} {}", self.name, key.join(" ")))
-    }
+    Ok(true)
 }
 
 /// Orders two values as SQLite does; those of a column have one type.
@@ -120,16 +87,23 @@ fn order(one: ValueRef<'_>, other: ValueRef<'_>) -> Ordering {
     }
 }
 
-/// Returns a value as text for people. Personal ones are sealed.
-fn shown(value: ValueRef<'_>) -> String {
+fn cells<'a>(table: &TableSchema, row: &'a Row<'_>) -> rusqlite::Result<Vec<CellValue<'a>>> {
+    let cells = table.columns.iter().enumerate();
+    cells.map(|(at, column)| Ok(cell(row.get_ref(at)?, column.column_type))).collect()
+}
+
+/// Returns a value that is in a column of this type; a damaged file may hold another.
+fn cell(value: ValueRef<'_>, column_type: ColumnType) -> CellValue<'_> {
     match value {
-        ValueRef::Null => "null".to_owned(),
-        ValueRef::Integer(number) => number.to_string(),
-        ValueRef::Real(number) => number.to_string(),
-        ValueRef::Text(text) => String::from_utf8_lossy(text).escape_debug().to_string(),
+        ValueRef::Null => CellValue::Null,
+        ValueRef::Integer(number) => CellValue::Int(number),
+        ValueRef::Real(number) => CellValue::Real(number),
+        ValueRef::Text(text) => {
+            std::str::from_utf8(text).map_or(CellValue::Bytes(text), CellValue::Text)
+        }
         ValueRef::Blob(bytes) => match Uuid::from_slice(bytes) {
-            Ok(id) => id.to_string(),
-            Err(_) => bytes.iter().fold("\\x".to_owned(), |hex, byte| format!("{hex}{byte:02x}")),
+            Ok(id) if column_type == ColumnType::Uuid => CellValue::Uuid(id),
+            Ok(_) | Err(_) => CellValue::Bytes(bytes),
         },
     }
 }

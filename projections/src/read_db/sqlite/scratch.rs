@@ -131,7 +131,7 @@ impl SqliteComparison {
 
     pub(crate) fn differences(&self, projector: &dyn Projector) -> rusqlite::Result<Differences> {
         let mut found = Differences::default();
-        for table in projector.tables() {
+        for table in projector.schema() {
             differences::compare(&self.live, &self.scratch, table, &mut found)?;
         }
         Ok(found)
