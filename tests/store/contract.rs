@@ -4,7 +4,7 @@
 mod cases;
 mod keys;
 #[cfg(feature = "kurrentdb")]
-mod kurrent;
+pub(crate) mod kurrent;
 #[cfg(feature = "kurrentdb")]
 mod kurrent_log;
 #[cfg(feature = "kurrentdb")]
@@ -30,7 +30,7 @@ use whence_events::{
 
 /// A log somewhere, and how to open it.
 #[async_trait]
-trait Backend: Sync {
+pub(crate) trait Backend: Sync {
     /// Opens the log, which nobody else has open; it is empty the first time.
     async fn open(&self) -> Arc<dyn EventStore>;
 
@@ -90,11 +90,11 @@ fn fact() -> Event {
     MailboxEvent::from(CodeVerified { request_id: new_request_id() }).into()
 }
 
-fn new_stream() -> StreamId {
+pub(crate) fn new_stream() -> StreamId {
     StreamId::User(new_user_id())
 }
 
-fn metadata() -> Metadata {
+pub(crate) fn metadata() -> Metadata {
     Metadata {
         occurred_at: Timestamp::from_micros(1_773_500_966_535_897),
         correlation_id: new_correlation_id(),
@@ -109,7 +109,7 @@ fn new_event() -> NewEvent {
 }
 
 /// An append of so many new events.
-fn append(stream: &StreamId, expected_length: u64, events: usize) -> Append {
+pub(crate) fn append(stream: &StreamId, expected_length: u64, events: usize) -> Append {
     let events = (0..events).map(|_| new_event()).collect();
     Append { stream: stream.clone(), expected_length, events, new_key: None }
 }

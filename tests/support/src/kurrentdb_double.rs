@@ -30,7 +30,7 @@ use whence_events::Timestamp;
 pub use counts::{Bytes, Call, Calls, Examined};
 use node::Node;
 use shared::{Members, Shared};
-pub use tls::Certificate;
+pub use tls::{Authority, Certificate};
 pub use tonic::Code;
 use users::User;
 use wire::Expected;
@@ -209,6 +209,11 @@ impl Double {
     /// Returns the custom metadata of the last event of a stream.
     pub fn last_metadata(&self, stream: &str) -> Option<String> {
         self.shared.log().last_metadata(stream)
+    }
+
+    /// Returns the names of all streams, in order.
+    pub fn streams(&self) -> Vec<String> {
+        self.shared.log().names()
     }
 
     /// Returns all stored bytes, joined in the order of the log, but for those of `write_foreign`.

@@ -91,7 +91,8 @@ async fn answer(
         async move { Ok::<_, Infallible>(service.answer(request).await) }
     });
     let stream = TokioIo::new(stream);
-    let connection = http2::Builder::new(TokioExecutor::new()).serve_connection(stream, answer);
+    let mut http = http2::Builder::new(TokioExecutor::new());
+    let connection = http.auto_date_header(false).serve_connection(stream, answer);
     tokio::select! {
         _ = connection => {}
         () = broken.notified() => {}

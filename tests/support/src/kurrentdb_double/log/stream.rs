@@ -113,6 +113,14 @@ impl Stream {
 }
 
 impl Log {
+    /// Returns the names of the streams that have had events.
+    pub(crate) fn names(&self) -> Vec<String> {
+        let used = self.streams.iter().filter(|(_, stream)| stream.length > 0);
+        let mut names: Vec<_> = used.map(|(name, _)| name.clone()).collect();
+        names.sort_unstable();
+        names
+    }
+
     /// Returns the custom metadata of the last event of a stream.
     pub(crate) fn last_metadata(&self, name: &str) -> Option<String> {
         let last = self.streams.get(name)?.length.checked_sub(1)?;
