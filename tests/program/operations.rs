@@ -11,6 +11,8 @@ mod doctor;
 mod doctor_postgres;
 mod erase;
 #[cfg(feature = "kurrentdb")]
+mod kurrent_shared;
+#[cfg(feature = "kurrentdb")]
 mod kurrent_trouble;
 mod logs;
 mod replay;

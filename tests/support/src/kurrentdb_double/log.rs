@@ -144,9 +144,15 @@ impl Log {
         log
     }
 
-    /// Sets the clock that records are stamped by.
+    /// Sets the clock that records are stamped by. By it, nothing is there yet from the future.
     pub(crate) fn tell_time(&mut self, now: Box<dyn Fn() -> Timestamp + Send>) {
         self.now = now;
+        let latest = (self.now)().as_micros() * 10;
+        for entry in &mut self.entries {
+            if let Entry::One(record) = entry {
+                record.created = record.created.min(latest);
+            }
+        }
     }
 
     /// Returns the position that the next event will have.
