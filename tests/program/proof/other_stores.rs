@@ -81,9 +81,10 @@ async fn a_log_that_was_copied_into_kurrentdb_keeps_its_checkpoints() {
     assert!(well && said.contains("a tree of 300 leaves, 3 checkpoints"), "{said}");
 
     // As when events of its streams were put there by other hands.
-    let metadata = double.last_metadata(&events[0].stream.to_string()).unwrap();
+    let metadata = double.last_metadata(&format!("whence.{}", events[0].stream)).unwrap();
     let stream = whence_events::StreamId::User(whence::infra::random::new_user_id()).to_string();
-    double.write(&stream, "CodeVerified.v1", &metadata, r#"{"request_id":"0"}"#);
-    let said = verify(log.path(), &flags).1;
-    assert!(said.contains("cannot be read"), "{said}");
+    let named = format!("whence.{stream}");
+    double.write(&named, "CodeVerified.v1", &metadata, r#"{"request_id":"0"}"#);
+    let (well, said) = verify(log.path(), &flags);
+    assert!(!well && said.contains("not of whence: ") && said.contains(&stream), "{said}");
 }
