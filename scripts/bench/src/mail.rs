@@ -24,11 +24,9 @@ use crate::stores::{Stores, Target};
 /// The time in which onboarding, with its welcome mails, has to end after a round.
 const DRAIN_TIMEOUT: Duration = Duration::from_mins(1);
 
-/// The number of whole logins in flight.
-const IN_FLIGHT: usize = 64;
-
 /// A service whose mails go one way.
 struct MailSubject<'a> {
+    in_flight: usize,
     codes: &'a dyn Codes,
     app: Arc<App>,
     address: SocketAddr,
@@ -88,12 +86,14 @@ impl<'a> MailSubject<'a> {
         let log = Log::open(&target, args)?;
         let mailer = Mailer::open(way, &log.config.mail.sender)?;
         let (app, address) = log.serve_with(100_000, mailer)?;
+        let in_flight = args.in_flight.first().copied().unwrap_or(64);
         Ok(Self {
+            in_flight,
             codes,
             app,
             address,
             started: Row::new(format!("start alone, mails to {name}")),
-            answered: Row::new(format!("logins, {IN_FLIGHT} in flight, mails to {name}")),
+            answered: Row::new(format!("logins, {in_flight} in flight, mails to {name}")),
             onboarded: Row::new(format!("the same until onboarded, mails to {name}")),
             log,
             _target: target,
@@ -113,8 +113,7 @@ impl<'a> MailSubject<'a> {
         self.started.add_load(&done, Usage::now().since(before));
 
         let (before, begin) = (Usage::now(), Instant::now());
-        let connections = if args.quick { 4 } else { IN_FLIGHT };
-        let done = load::run(load(connections, args.round()), |number| {
+        let done = load::run(load(self.in_flight, args.round()), |number| {
             Visitor::new(self.codes, format!("u{number}-r{round}"))
         })?;
         service::drain(&self.log.runtime, &self.app, DRAIN_TIMEOUT)?;
