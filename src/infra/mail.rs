@@ -16,6 +16,7 @@ mod config;
 mod connection;
 mod directory;
 mod memory;
+mod nodelay;
 mod relay;
 mod smtp;
 

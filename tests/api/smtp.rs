@@ -8,12 +8,18 @@ use whence::infra::mail::{Limits, Mail, Mailer, Sender};
 use whence_events::EmailAddress;
 
 mod misbehaving;
+mod nagle;
 mod real;
 
 /// A mailer to a server on this machine. `user` is `""` or `name:password@`, `tls` is `""` or `?…`.
 fn mailer(user: &str, port: u16, tls: &str, limits: &Limits) -> Mailer {
+    mailer_to(&format!("smtp://{user}127.0.0.1:{port}{tls}"), limits)
+}
+
+/// A mailer to the server that a URL names.
+fn mailer_to(url: &str, limits: &Limits) -> Mailer {
     let from = Sender { name: "Exämple".into(), address: "login@example.com".into() };
-    Mailer::open_with(&format!("smtp://{user}127.0.0.1:{port}{tls}"), &from, limits).unwrap()
+    Mailer::open_with(url, &from, limits).unwrap()
 }
 
 /// Limits that a test reaches quickly.

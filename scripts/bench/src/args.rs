@@ -83,6 +83,8 @@ pub(crate) enum Measure {
     Me,
     /// Whole logins of new users
     Login,
+    /// Logins with mails to a mail server, against mails to a directory
+    Mail,
     /// Appends, against SQLite itself
     Append,
     /// Replay into read models, against upserts in SQLite itself

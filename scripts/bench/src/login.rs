@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, ensure};
 use whence::app::App;
-use whence_events::EmailAddress;
 
 use crate::args::Args;
 use crate::client::Connection;
+use crate::codes::Codes;
 use crate::kind::StoreKind;
 use crate::load::{self, Load, Operation};
 use crate::machine::Usage;
@@ -121,12 +121,8 @@ impl LoginSubject {
         let runtime = &self.log.runtime;
         let worked = size::DatabaseWork::now(&self.target, &self.log)?;
         let (before, begin) = (Usage::now(), Instant::now());
-        let done = load::run(load, |number| Visitor {
-            app: self.app.clone(),
-            name: format!("u{number}-r{round}"),
-            count: 0,
-            request: Vec::new(),
-        })?;
+        let memory = self.app.mailer.memory().context("mails go elsewhere")?;
+        let done = load::run(load, |number| Visitor::new(memory, format!("u{number}-r{round}")))?;
         if service::drain(runtime, &self.app, DRAIN_TIMEOUT)?.is_none() {
             self.left = runtime.block_on(self.app.engine.read_db.onboardings(1_000_000))?.len();
         }
@@ -181,14 +177,42 @@ impl LoginSubject {
 }
 
 /// A visitor who logs in repeatedly, each time with a new address.
-struct Visitor {
-    app: Arc<App>,
+pub(crate) struct Visitor<'a, C: ?Sized> {
+    codes: &'a C,
+    starter: Starter,
+}
+
+impl<'a, C: Codes + ?Sized> Visitor<'a, C> {
+    pub(crate) fn new(codes: &'a C, name: String) -> Self {
+        Self { codes, starter: Starter::new(name) }
+    }
+}
+
+impl<C: Codes + ?Sized> Operation for Visitor<'_, C> {
+    async fn once(&mut self, connection: &mut Connection) -> anyhow::Result<Option<()>> {
+        let (email, request_id) = self.starter.start(connection).await?;
+        let code = self.codes.take(&email)?;
+        let body = format!(r#"{{"request_id":"{request_id}","code":"{code}"}}"#);
+        self.starter.post("/v1/auth/email/verify", &body);
+        let answer = connection.call(&self.starter.request).await?;
+        ensure!(answer.status == 200, "verify answers {} {}", answer.status, answer.text());
+        ensure!(answer.cookie(b"nl_session").is_some(), "verify answers without a session");
+        Ok(Some(()))
+    }
+}
+
+/// A visitor who asks for codes and does not use them, each time with a new address.
+pub(crate) struct Starter {
     name: String,
     count: usize,
     request: Vec<u8>,
 }
 
-impl Visitor {
+impl Starter {
+    pub(crate) fn new(name: String) -> Self {
+        Self { name, count: 0, request: Vec::new() }
+    }
+
     fn post(&mut self, path: &str, body: &str) {
         use std::io::Write as _;
         self.request.clear();
@@ -200,10 +224,9 @@ impl Visitor {
         );
         written.expect("a vector takes everything");
     }
-}
 
-impl Operation for Visitor {
-    async fn once(&mut self, connection: &mut Connection) -> anyhow::Result<Option<()>> {
+    /// Asks for a code; returns the address and the id of the request.
+    async fn start(&mut self, connection: &mut Connection) -> anyhow::Result<(String, String)> {
         let email = format!("{}-{}@users.example.com", self.name, self.count);
         self.count += 1;
         self.post("/v1/auth/email/start", &format!(r#"{{"email":"{email}"}}"#));
@@ -214,13 +237,12 @@ impl Operation for Visitor {
             .strip_prefix(r#"{"request_id":""#)
             .and_then(|rest| rest.get(..36))
             .context("start answers without a request id")?;
-        let memory = self.app.mailer.memory().context("mails go elsewhere")?;
-        let code = memory.take_code(&EmailAddress::parse(&email)?).context("no mail came")?;
-        let body = format!(r#"{{"request_id":"{request_id}","code":"{code}"}}"#);
-        self.post("/v1/auth/email/verify", &body);
-        let answer = connection.call(&self.request).await?;
-        ensure!(answer.status == 200, "verify answers {} {}", answer.status, answer.text());
-        ensure!(answer.cookie(b"nl_session").is_some(), "verify answers without a session");
-        Ok(Some(()))
+        Ok((email, request_id.to_owned()))
+    }
+}
+
+impl Operation for Starter {
+    async fn once(&mut self, connection: &mut Connection) -> anyhow::Result<Option<()>> {
+        self.start(connection).await.map(|_| Some(()))
     }
 }

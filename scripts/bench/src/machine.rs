@@ -62,6 +62,8 @@ pub(crate) struct Usage {
     pub(crate) whence: Duration,
     /// The CPU time of the KurrentDB double.
     pub(crate) double: Duration,
+    /// The CPU time of the mail server.
+    pub(crate) relay: Duration,
     /// The CPU time of the database server.
     pub(crate) database: Duration,
     /// The CPU time of finished load generators.
@@ -87,6 +89,7 @@ impl Usage {
             match read_to_string(task.join("comm")).unwrap_or_default().trim() {
                 "load" | "whence-bench" | "" => {}
                 "double" => used.double += cpu,
+                "relay" => used.relay += cpu,
                 _ => {
                     used.whence += cpu;
                     let status = read_to_string(task.join("status")).unwrap_or_default();
@@ -108,6 +111,7 @@ impl Usage {
         Self {
             whence: self.whence.saturating_sub(before.whence),
             double: self.double.saturating_sub(before.double),
+            relay: self.relay.saturating_sub(before.relay),
             database: self.database.saturating_sub(before.database),
             generators: self.generators.saturating_sub(before.generators),
             machine: self.machine.saturating_sub(before.machine),
@@ -120,6 +124,7 @@ impl Usage {
         Self {
             whence: self.whence + other.whence,
             double: self.double + other.double,
+            relay: self.relay + other.relay,
             database: self.database + other.database,
             generators: self.generators + other.generators,
             machine: self.machine + other.machine,

@@ -6,16 +6,19 @@
 mod append;
 mod args;
 mod client;
+mod codes;
 mod derive;
 mod kind;
 mod load;
 mod login;
 mod long_log;
 mod machine;
+mod mail;
 mod me;
 mod numbers;
 mod outcome;
 mod raw;
+mod relay;
 mod replay;
 mod report;
 mod seed;
@@ -53,6 +56,9 @@ fn main() -> anyhow::Result<()> {
     }
     if args.wants(Measure::Login) {
         print!("{}", login::measure(&args, &stores)?);
+    }
+    if args.wants(Measure::Mail) {
+        print!("{}", mail::measure(&args, &stores)?);
     }
     if args.wants(Measure::Memory) {
         print!("{}", derive::memory(&args, &stores)?);

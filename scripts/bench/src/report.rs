@@ -56,13 +56,14 @@ impl Row {
     /// Returns a line about the CPU time per operation, by process.
     pub(crate) fn cpu(&self) -> String {
         let each = |time: Duration| time.as_secs_f64() * 1e6 / float(self.count.max(1));
-        let Usage { whence, double, database, generators, machine, sleeps: _ } = self.used;
-        let ours = self.used.servers() + generators;
+        let Usage { whence, double, relay, database, generators, machine, sleeps: _ } = self.used;
+        let ours = self.used.servers() + relay + generators;
         let cores = |time: Duration| time.as_secs_f64() / self.time.as_secs_f64().max(1e-9);
         let parts = [
             ("whence", whence),
             ("Postgres", database),
             ("the double", double),
+            ("mail server", relay),
             ("load generator", generators),
         ];
         let parts = parts.into_iter().filter(|(_, time)| !time.is_zero());

@@ -54,9 +54,17 @@ impl Log {
     /// Starts a service that caches `session_cache` sessions; returns it with its address. Several
     /// may be open at a time as long as only one of them is written to.
     pub(crate) fn serve(&self, session_cache: usize) -> anyhow::Result<(Arc<App>, SocketAddr)> {
+        self.serve_with(session_cache, Mailer::open("memory", &self.config.mail.sender)?)
+    }
+
+    /// Starts a service as [`Log::serve`] does, whose mails go to `mailer`.
+    pub(crate) fn serve_with(
+        &self,
+        session_cache: usize,
+        mailer: Mailer,
+    ) -> anyhow::Result<(Arc<App>, SocketAddr)> {
         let mut config = self.config.clone();
         config.limits.session_cache = session_cache;
-        let mailer = Mailer::open("memory", &config.mail.sender)?;
         self.runtime.block_on(async {
             let app =
                 App::open_with(config, self.clock.clone(), mailer, self.store.clone()).await?;

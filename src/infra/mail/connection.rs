@@ -5,16 +5,18 @@
 //! a recipient getting the code of another. Here, a connection is owned by the send that uses it
 //! and is lost with it.
 
+use std::io;
 use std::time::Duration;
 
 use lettre::address::Envelope;
 use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::Mechanism;
-use lettre::transport::smtp::client::AsyncSmtpConnection;
+use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream};
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt, Rset};
 use lettre::transport::smtp::response::Response;
 use whence_events::DeliveryFailure;
 
+use super::nodelay::{self, Encrypted};
 use super::relay::{Relay, Security};
 
 /// A connection that has greeted, and encrypted and logged in as far as the relay asks for it.
@@ -48,16 +50,20 @@ impl SmtpConnection {
     /// Connects, with `timeout` for each address of the server.
     pub(super) async fn open(relay: &Relay, timeout: Duration) -> Result<Self, SmtpFailure> {
         let failed = |error| SmtpFailure::new(Stage::Connect, &error);
-        let implicit = match &relay.security {
-            Security::Implicit(tls) => Some(tls.clone()),
-            Security::Required(_) | Security::Opportunistic(_) | Security::Clear => None,
-        };
-        let server = (relay.host.as_str(), relay.port);
         let hello = &relay.hello;
+        let stream = nodelay::connect((relay.host.as_str(), relay.port), timeout)
+            .await
+            .map_err(|error| SmtpFailure::unconnected(&error))?;
+        let stream: Box<dyn AsyncTokioStream> = match &relay.security {
+            Security::Implicit(tls) => {
+                Box::new(Encrypted::over(stream, tls.clone()).await.map_err(failed)?)
+            }
+            Security::Required(_) | Security::Opportunistic(_) | Security::Clear => {
+                Box::new(stream)
+            }
+        };
         let mut connection =
-            AsyncSmtpConnection::connect_tokio1(server, Some(timeout), hello, implicit, None)
-                .await
-                .map_err(failed)?;
+            AsyncSmtpConnection::connect_with_transport(stream, hello).await.map_err(failed)?;
         match &relay.security {
             Security::Required(_) if !connection.can_starttls() => {
                 return Err(SmtpFailure::without_starttls());
@@ -124,6 +130,16 @@ impl SmtpFailure {
         Self { stage, class: class(stage, error), reply, cause }
     }
 
+    /// Returns the failure to get a TCP connection.
+    fn unconnected(error: &io::Error) -> Self {
+        let class = match error.kind() {
+            io::ErrorKind::TimedOut => DeliveryFailure::TimedOut,
+            _ => DeliveryFailure::Unreachable,
+        };
+        let cause = Some(format!("Connection error: {error}"));
+        Self { stage: Stage::Connect, class, reply: None, cause }
+    }
+
     fn without_starttls() -> Self {
         let cause = Some("the server offers no STARTTLS".to_owned());
         Self { stage: Stage::Connect, class: DeliveryFailure::Untrusted, reply: None, cause }
@@ -171,6 +187,6 @@ fn is_tls(error: &Error) -> bool {
     let first = error as &(dyn std::error::Error + 'static);
     error.is_tls()
         || std::iter::successors(Some(first), |error| error.source())
-            .filter_map(|error| error.downcast_ref::<std::io::Error>())
-            .any(|error| error.kind() == std::io::ErrorKind::InvalidData)
+            .filter_map(|error| error.downcast_ref::<io::Error>())
+            .any(|error| error.kind() == io::ErrorKind::InvalidData)
 }

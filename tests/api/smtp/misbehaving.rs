@@ -6,10 +6,9 @@ use std::time::{Duration, Instant};
 
 use tokio::io::{AsyncBufReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{TcpListener, TcpStream};
-use whence::infra::mail::{Mailer, Sender};
 use whence_events::DeliveryFailure::{self, Deferred, Rejected, TimedOut, Unreachable, Untrusted};
 
-use crate::smtp::{address, limits, login_code, mailer};
+use crate::smtp::{address, limits, login_code, mailer, mailer_to};
 
 enum Reply {
     /// What a plain, agreeable server says.
@@ -20,6 +19,10 @@ enum Reply {
     Last(&'static str),
     /// Nothing, ever.
     Hang,
+    /// This line, and then nothing, ever.
+    Mute(&'static str),
+    /// An answer of many lines, one in 20 ms, which does not end.
+    Trickle,
     /// The connection is closed.
     Drop,
 }
@@ -74,6 +77,17 @@ async fn talk(stream: TcpStream, connection: usize, script: Script, heard: Heard
                     return;
                 }
                 Reply::Hang => std::future::pending().await,
+                Reply::Mute(text) => {
+                    say(&mut stream, text).await.ok();
+                    std::future::pending().await
+                }
+                Reply::Trickle => {
+                    let mut ticks = tokio::time::interval(Duration::from_millis(20));
+                    while say(&mut stream, "250-more").await.is_ok() {
+                        ticks.tick().await;
+                    }
+                    return;
+                }
                 Reply::Drop => return,
             };
             in_text = reply.starts_with("354");
@@ -134,8 +148,18 @@ async fn nobody_listening_is_unreachable() {
 
 #[tokio::test]
 async fn a_server_that_hangs_times_out_within_the_limit() {
-    let scripts: [Script; 3] = [
+    let scripts: [Script; 6] = [
         |_, _, _| Reply::Hang,
+        |_, _, line| {
+            if line.starts_with("EHLO") { Reply::Trickle } else { Reply::Usual }
+        },
+        |_, _, line| match line {
+            "STARTTLS" => Reply::Mute("220 go on"),
+            line => offer(line, ""),
+        },
+        |_, _, line| {
+            if line.starts_with("MAIL") { Reply::Trickle } else { Reply::Usual }
+        },
         |_, _, line| {
             if line.starts_with("RCPT") { Reply::Hang } else { Reply::Usual }
         },
@@ -150,6 +174,14 @@ async fn a_server_that_hangs_times_out_within_the_limit() {
         assert!(begun.elapsed() < Duration::from_secs(2));
         assert_eq!(heard.connections(), 1);
     }
+}
+
+#[tokio::test]
+async fn a_server_that_never_begins_tls_times_out_within_the_limit() {
+    let (port, heard) = start(|_, _, _| Reply::Hang).await;
+    let mailer = mailer_to(&format!("smtps://127.0.0.1:{port}"), &limits(200));
+    let sent = mailer.send(&address("ada@example.org"), &login_code("042424")).await;
+    assert_eq!((sent, heard.connections()), (Err(TimedOut), 1));
 }
 
 #[tokio::test]
@@ -263,9 +295,7 @@ async fn a_password_that_the_server_did_not_ask_for_is_not_sent() {
 #[tokio::test]
 async fn smtps_to_a_server_without_tls_is_untrusted() {
     let (port, heard) = start(|_, _, _| Reply::Usual).await;
-    let from = Sender { name: String::new(), address: "login@example.com".into() };
-    let mailer =
-        Mailer::open_with(&format!("smtps://127.0.0.1:{port}"), &from, &limits(2_000)).unwrap();
+    let mailer = mailer_to(&format!("smtps://127.0.0.1:{port}"), &limits(2_000));
     let sent = mailer.send(&address("ada@example.org"), &login_code("042424")).await;
     assert_eq!(sent, Err(Untrusted));
     assert!(!heard.all().contains("EHLO"));
