@@ -139,18 +139,15 @@ impl Log {
         let ids = ids?;
         let first = *ids.first()?;
         let is_there = |begins: u64| {
-            ids.iter().zip(begins..).all(|(id, revision)| {
-                self.stream_record(stream, revision).is_some_and(|record| record.id == *id)
-            })
+            ids.iter().zip(begins..).all(|(id, revision)| self.id(stream, revision) == Some(*id))
         };
         let exact = begins.filter(|begins| *begins < length && is_there(*begins));
         let begins = match expected {
             Expected::Any(()) | Expected::Exists(()) => {
                 let remembered = length.saturating_sub(REMEMBERED)..length;
-                remembered.rev().find(|revision| {
-                    let record = self.stream_record(stream, *revision);
-                    record.is_some_and(|record| record.id == first) && is_there(*revision)
-                })
+                remembered
+                    .rev()
+                    .find(|begins| self.id(stream, *begins) == Some(first) && is_there(*begins))
             }
             Expected::Revision(_) | Expected::NoStream(()) => exact,
         }?;

@@ -189,11 +189,22 @@ impl Log {
 
     /// Returns the event of a stream with a revision.
     pub(super) fn stream_record(&self, name: &str, revision: u64) -> Option<Record> {
+        let (piece, entry) = self.entry(name, revision)?;
+        Some(match entry {
+            Entry::One(record) => record.clone(),
+            Entry::Run(run) => run.record(revision - piece.revision),
+        })
+    }
+
+    /// Returns the id of the event of a stream with a revision.
+    pub(super) fn id(&self, name: &str, revision: u64) -> Option<u128> {
+        let (piece, entry) = self.entry(name, revision)?;
+        Some(entry.first().id + u128::from(revision - piece.revision))
+    }
+
+    fn entry(&self, name: &str, revision: u64) -> Option<(Piece, &Entry)> {
         let piece = self.streams.get(name)?.piece(revision)?;
         let index = self.entries.partition_point(|entry| entry.first().position < piece.position);
-        match self.entries.get(index)? {
-            Entry::One(record) => Some(record.clone()),
-            Entry::Run(run) => Some(run.record(revision - piece.revision)),
-        }
+        Some((piece, self.entries.get(index)?))
     }
 }
