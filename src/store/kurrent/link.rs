@@ -63,6 +63,7 @@ pub(super) struct Link {
     opened: Instant,
     /// The last generation of the client whose tail had published all events.
     caught_up: AtomicU64,
+    trouble: TroubleLog,
 }
 
 /// A link that was just made.
@@ -114,7 +115,8 @@ impl Link {
                     let current = watch::Sender::new(Some(first.clone()));
                     let (current_at, opened) = (AtomicU64::new(0), Instant::now());
                     let caught_up = AtomicU64::new(first.generation);
-                    let link = Self { settings, current, current_at, opened, caught_up };
+                    let trouble = TroubleLog::default();
+                    let link = Self { settings, current, current_at, opened, caught_up, trouble };
                     return Ok(Opened { link, first, last });
                 }
                 Err(error) if error.may_pass() && Instant::now() + pause < deadline => {
@@ -218,7 +220,6 @@ impl Link {
     /// Returns a client that works: the old one, if it works after all, since each new one costs some
     /// memory that the library does not give back.
     async fn mend(&self, old: Arc<Client>, pause: &mut Duration) -> Arc<Client> {
-        let trouble = TroubleLog::default();
         loop {
             tokio::time::sleep(*pause).await;
             *pause = (*pause * 2).clamp(MIN_PAUSE, MAX_PAUSE);
@@ -227,7 +228,7 @@ impl Link {
             }
             match connect(&self.settings).await {
                 Ok((client, _)) => return Arc::new(client),
-                Err(error) => trouble.report(&self.settings, error.to_string()),
+                Err(error) => self.trouble.report(&self.settings, error.to_string()),
             }
         }
     }
