@@ -6,9 +6,14 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::RecvTimeoutError;
+use std::time::Duration;
 
 use serde_json::Value;
 use tempfile::TempDir;
+
+/// How long a process may take for what a test waits for.
+const PATIENCE: Duration = Duration::from_secs(20);
 
 /// The program, in `directory`, with nothing of this process's environment but PATH.
 pub(crate) fn whence(directory: &Path) -> Command {
@@ -25,18 +30,9 @@ pub(crate) fn serve_and_fail(directory: &Path, flags: &[&str]) -> Output {
     command.arg("serve").args(if listens { &[][..] } else { &free }).args(flags);
     let mut child =
         command.stdout(Stdio::piped()).stderr(Stdio::piped()).stdin(Stdio::null()).spawn().unwrap();
-    // One that serves after all is told to stop, so that the test fails instead of hanging.
-    let id = child.id();
-    let (ended, wait) = std::sync::mpsc::channel::<()>();
-    let watch = std::thread::spawn(move || {
-        let ended = wait.recv_timeout(std::time::Duration::from_secs(20));
-        if ended == Err(std::sync::mpsc::RecvTimeoutError::Timeout) {
-            send_signal(id, "KILL");
-        }
-    });
+    let watch = Watch::over(&child);
     let mut output = Output { status: child.wait().unwrap(), stdout: vec![], stderr: vec![] };
-    drop(ended);
-    let _ = watch.join();
+    drop(watch);
     child.stdout.take().unwrap().read_to_end(&mut output.stdout).unwrap();
     child.stderr.take().unwrap().read_to_end(&mut output.stderr).unwrap();
     output
@@ -80,6 +76,25 @@ pub(crate) fn send_signal(id: u32, signal: &str) {
     let _ = Command::new("sh").args(["-c", &signal]).status();
 }
 
+/// Ends a process that is still there after a while, so that a test fails instead of hanging. Dropped
+/// before, it does nothing.
+struct Watch {
+    _over: std::sync::mpsc::Sender<()>,
+}
+
+impl Watch {
+    fn over(process: &Child) -> Self {
+        let id = process.id();
+        let (over, wait) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            if wait.recv_timeout(PATIENCE) == Err(RecvTimeoutError::Timeout) {
+                send_signal(id, "KILL");
+            }
+        });
+        Self { _over: over }
+    }
+}
+
 /// A running `whence serve`.
 pub(crate) struct Service {
     pub(crate) address: SocketAddr,
@@ -109,6 +124,7 @@ impl Service {
 
     /// Waits for a line of the log with this word.
     pub(crate) fn line_with(&mut self, word: &str) -> String {
+        let _watch = Watch::over(&self.child);
         let mut line = String::new();
         while !line.contains(word) {
             line.clear();

@@ -60,6 +60,7 @@ pub(super) struct Link {
     /// The last generation of the client whose tail had published all events.
     caught_up: AtomicU64,
     packets: Packets,
+    trouble: TroubleLog,
 }
 
 /// A link that was just made.
@@ -112,7 +113,9 @@ impl Link {
                     let current = watch::Sender::new(Some(first.clone()));
                     let (current_at, opened) = (AtomicU64::new(0), Instant::now());
                     let caught_up = AtomicU64::new(first.generation);
-                    let link = Self { settings, current, current_at, opened, caught_up, packets };
+                    let trouble = TroubleLog::default();
+                    let link =
+                        Self { settings, current, current_at, opened, caught_up, packets, trouble };
                     return Ok(Opened { link, first, last });
                 }
                 Err(error) if error.may_pass() && Instant::now() + pause < deadline => {
@@ -216,6 +219,7 @@ impl Link {
             let asked = self.opened.elapsed();
             let covered = tail.covered();
             let answer = read::since(&connection.client, names, covered);
+            let answer = self.packets.sent_at_once(answer);
             let since = match timeout(PROBE_TIMEOUT, answer).await {
                 Ok(Ok(answer)) => answer,
                 Ok(Err(error)) => return error.into(),
@@ -238,16 +242,15 @@ impl Link {
     /// Returns a client that works: the old one, if it works after all, since each new one costs some
     /// memory that the library does not give back.
     async fn mend(&self, old: Arc<Client>, pause: &mut Duration) -> Arc<Client> {
-        let trouble = TroubleLog::default();
         loop {
             tokio::time::sleep(*pause).await;
             *pause = (*pause * 2).clamp(MIN_PAUSE, MAX_PAUSE);
-            if probe(&old).await.is_ok() {
+            if self.packets.sent_at_once(probe(&old)).await.is_ok() {
                 return old;
             }
             match connect(&self.settings).await {
                 Ok((client, _)) => return Arc::new(client),
-                Err(error) => trouble.report(&self.settings, error.to_string()),
+                Err(error) => self.trouble.report(&self.settings, error.to_string()),
             }
         }
     }

@@ -34,7 +34,7 @@ impl TroubleLog {
         }
         let (settings, last) = (settings.clone(), self.last.clone());
         let task = tokio::spawn(async move {
-            let sentence = diagnose(&settings, &cause).await.sentence();
+            let sentence = diagnose(&settings, &cause).await.in_log();
             let mut last = last.lock().unwrap_or_else(PoisonError::into_inner);
             let is_old =
                 |last: &LastLine| last.sentence == sentence && last.at.elapsed() < LINE_INTERVAL;

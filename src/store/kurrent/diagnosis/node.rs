@@ -33,23 +33,34 @@ pub(super) struct Prober<'a> {
 /// An address of a node.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct NodeAddress {
-    pub(super) host: String,
-    pub(super) port: u16,
+    /// A name, or an address without brackets.
+    host: String,
+    port: u16,
+}
+
+/// What became of a question that a user needs a right for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reading {
+    /// The server answers it.
+    Allowed,
+    /// The server sends those who ask to the leader.
+    AnotherLeads,
 }
 
 impl NodeAddress {
     pub(super) fn new(host: &str, port: u32) -> Self {
+        let host = host.trim_start_matches('[').trim_end_matches(']');
         Self { host: host.to_owned(), port: u16::try_from(port).unwrap_or(0) }
     }
 
     /// Returns the address for people, and for a server.
     fn shown(&self) -> String {
-        format!("{}:{}", self.host.escape_debug(), self.port)
-    }
-
-    /// Returns the host without the brackets of an IPv6 address.
-    fn bare_host(&self) -> &str {
-        self.host.trim_start_matches('[').trim_end_matches(']')
+        let Self { host, port } = self;
+        if host.contains(':') {
+            format!("[{}]:{port}", host.escape_debug())
+        } else {
+            format!("{}:{port}", host.escape_debug())
+        }
     }
 }
 
@@ -61,35 +72,49 @@ impl Prober<'_> {
 
     async fn steps(&self, node: &NodeAddress) -> Result<(), Diagnosis> {
         let mut conversation = self.greeted(node).await?;
-        let login = self.login.as_ref();
         // One that does not tell of its cluster is asked all the same.
-        if let Ok(Ok(cluster)) = timeout(STEP_TIMEOUT, conversation.cluster(login)).await {
-            let alive = cluster.members.iter().filter(|member| member.is_alive).count();
-            let no_leader = Diagnosis::NoLeader { alive, nodes: cluster.members.len() };
-            let endpoint = cluster.leader().ok_or(no_leader)?.endpoint.as_ref();
-            let leader = endpoint.map(|end| NodeAddress::new(&end.host, end.port));
-            if let Some(leader) = leader.filter(|leader| leader != node) {
-                conversation = self.greeted(&leader).await.map_err(|diagnosis| {
-                    Diagnosis::Advertised { diagnosis: Box::new(diagnosis) }
-                })?;
-                return self.rights(&leader, conversation).await;
-            }
+        let told = timeout(STEP_TIMEOUT, conversation.cluster(self.login.as_ref())).await;
+        let Ok(Ok(cluster)) = told else {
+            return self.rights(node, conversation).await.map(drop);
+        };
+        let alive = cluster.members.iter().filter(|member| member.is_alive).count();
+        let no_leader = Diagnosis::NoLeader { alive, nodes: cluster.members.len() };
+        let endpoint = cluster.leader().ok_or(no_leader)?.endpoint.as_ref();
+        let leader = endpoint.map(|end| NodeAddress::new(&end.host, end.port));
+        let Some(leader) = leader.filter(|leader| leader != node) else {
+            return self.rights(node, conversation).await.map(drop);
+        };
+        // The client goes to one host that it was given, whatever address that gives to others, and to
+        // another one only when it is sent there.
+        let is_alone = self.settings.hosts().len() == 1;
+        let is_alone = is_alone && !self.settings.is_dns_discovery_enabled();
+        if is_alone && self.rights(node, conversation).await? == Reading::Allowed {
+            return Ok(());
         }
-        self.rights(node, conversation).await
+        let there = self.greeted(&leader).await;
+        let there = there.map_err(|found| Diagnosis::Advertised { diagnosis: Box::new(found) })?;
+        self.rights(&leader, there).await.map(drop)
     }
 
     /// Reads what whence reads.
-    async fn rights(&self, node: &NodeAddress, asked: Conversation) -> Result<(), Diagnosis> {
-        let (at, mut asked) = (node.shown(), asked);
+    async fn rights(
+        &self,
+        node: &NodeAddress,
+        mut conversation: Conversation,
+    ) -> Result<Reading, Diagnosis> {
+        let at = node.shown();
         let login = self.login.as_ref();
-        let status = match timeout(STEP_TIMEOUT, asked.read_all(login)).await {
-            Ok(Ok(())) => return Ok(()),
+        let status = match timeout(STEP_TIMEOUT, conversation.read_all(login)).await {
+            Ok(Ok(())) => return Ok(Reading::Allowed),
             Ok(Err(NoAnswer::Refused(status))) => status,
             Ok(Err(NoAnswer::Broken(why))) => {
                 return Err(Diagnosis::NotReady { at, why: words(&why.to_string()) });
             }
             Err(_) => return Err(Diagnosis::Silent { at }),
         };
+        if status.metadata().get("exception").is_some_and(|name| name == "not-leader") {
+            return Ok(Reading::AnotherLeads);
+        }
         Err(match (status.code(), login) {
             (Code::Unauthenticated, Some(login)) => Diagnosis::WrongPassword { user: login.name() },
             (Code::PermissionDenied, Some(login)) => Diagnosis::MissingRight { user: login.name() },
@@ -186,7 +211,7 @@ pub(super) fn words(text: &str) -> String {
 
 async fn tcp(node: &NodeAddress) -> Result<TcpStream, Diagnosis> {
     let at = node.shown();
-    let host = node.bare_host();
+    let host = node.host.as_str();
     let not_resolved = || Diagnosis::NotResolved { host: words(host) };
     let found = timeout(STEP_TIMEOUT, tokio::net::lookup_host((host, node.port))).await;
     let addresses: Vec<_> =
@@ -206,7 +231,7 @@ async fn handshake(
     config: Arc<ClientConfig>,
     tcp: TcpStream,
 ) -> std::io::Result<tokio_rustls::client::TlsStream<TcpStream>> {
-    let name = ServerName::try_from(node.bare_host().to_owned());
+    let name = ServerName::try_from(node.host.clone());
     let name = name.map_err(|error| Error::new(ErrorKind::InvalidInput, error))?;
     TlsConnector::from(config).connect(name, tcp).await
 }

@@ -56,6 +56,11 @@ pub(in crate::store::kurrent) enum Diagnosis {
 }
 
 impl Diagnosis {
+    /// Returns what a running service says of it, which tries again by itself.
+    pub(in crate::store::kurrent) fn in_log(&self) -> String {
+        if matches!(self, Self::Passed { .. }) { self.to_string() } else { self.sentence() }
+    }
+
     /// Returns the diagnosis and the advice in one sentence.
     pub(in crate::store::kurrent) fn sentence(&self) -> String {
         format!("{self}: {}", self.advice())

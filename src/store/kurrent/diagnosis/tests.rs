@@ -208,7 +208,7 @@ async fn a_cluster_without_a_leader_or_with_one_out_of_reach() {
     let expected = "no node of the cluster leads: 2 of 3 are alive: start the other nodes: a \
                     majority of them elects the leader";
     assert_eq!(said_of, expected);
-    let node = Answers { leader: Some(Leader::At(free)), ..Answers::default() }.plain().await;
+    let node = Answers { leader: Some(Leader::Another(free)), ..Answers::default() }.plain().await;
     let said_of = said(&format!("kurrentdb://{}?tls=false", node.address)).await;
     let expected = format!(
         "no server listens at {free}, which is where the nodes say that their leader is: start \
@@ -216,8 +216,32 @@ async fn a_cluster_without_a_leader_or_with_one_out_of_reach() {
     );
     assert_eq!(said_of, expected);
     let leader = Answers::default().plain().await;
-    let at = Some(Leader::At(leader.address));
+    let at = Some(Leader::Another(leader.address));
     let node = Answers { leader: at, ..Answers::default() }.plain().await;
+    let said_of = said(&format!("kurrentdb://{}?tls=false", node.address)).await;
+    assert!(said_of.ends_with("it answers by now: try again"), "{said_of}");
+}
+
+/// The client asks a single host and no other, unless it is sent there.
+#[tokio::test]
+async fn a_leader_that_gives_others_an_address_out_of_reach() {
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+    let leader = Some(Leader::ItselfAs(free));
+    let node = Answers { leader, ..Answers::default() }.plain().await;
+    let said_of = said(&format!("kurrentdb://{}?tls=false", node.address)).await;
+    assert!(said_of.ends_with("it answers by now: try again"), "{said_of}");
+    let said_of = said(&format!("kurrentdb+discover://{}?tls=false", node.address)).await;
+    assert!(said_of.contains("which is where the nodes say that their leader is"), "{said_of}");
+}
+
+#[tokio::test]
+async fn an_address_of_ipv6() {
+    let node = Answers { version: Some("5.0.11"), ..Answers::default() }.plain_at("[::1]:0").await;
+    let at = node.address;
+    assert!(at.is_ipv6());
+    let expected = format!("KurrentDB 5.0.11 at {at} is too old: upgrade to 22.6 or later");
+    assert_eq!(said(&format!("kurrentdb://{at}?tls=false")).await, expected);
+    let node = Answers::default().plain_at("[::1]:0").await;
     let said_of = said(&format!("kurrentdb://{}?tls=false", node.address)).await;
     assert!(said_of.ends_with("it answers by now: try again"), "{said_of}");
 }

@@ -46,7 +46,9 @@ pub(super) struct Answers {
 #[derive(Clone)]
 pub(super) enum Leader {
     Itself,
-    At(SocketAddr),
+    /// The node itself, which gives another address to its clients.
+    ItselfAs(SocketAddr),
+    Another(SocketAddr),
 }
 
 impl Default for Answers {
@@ -57,15 +59,19 @@ impl Default for Answers {
 
 impl Answers {
     pub(super) async fn plain(self) -> Server {
-        self.listen(None).await
+        self.listen("127.0.0.1:0", None).await
     }
 
     pub(super) async fn with_tls(self, config: ServerConfig) -> Server {
-        self.listen(Some(TlsAcceptor::from(Arc::new(config)))).await
+        self.listen("127.0.0.1:0", Some(TlsAcceptor::from(Arc::new(config)))).await
     }
 
-    async fn listen(self, tls: Option<TlsAcceptor>) -> Server {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    pub(super) async fn plain_at(self, address: &str) -> Server {
+        self.listen(address, None).await
+    }
+
+    async fn listen(self, address: &str, tls: Option<TlsAcceptor>) -> Server {
+        let listener = TcpListener::bind(address).await.unwrap();
         let address = listener.local_addr().unwrap();
         let task = tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
@@ -124,6 +130,12 @@ impl Answers {
                     user.as_ref().is_some_and(|user| user.as_bytes() == reader.as_bytes())
                 };
                 let refused = self.reader.filter(|reader| !is_reader(reader));
+                if matches!(self.leader, Some(Leader::Another(_))) {
+                    let mut status = Status::not_found("Leader info available");
+                    let why = "not-leader".parse().unwrap();
+                    status.metadata_mut().insert("exception", why);
+                    return status.into_http();
+                }
                 match refused {
                     Some((_, code)) => Status::new(code, "Access Denied").into_http(),
                     None => Status::ok("").into_http(),
@@ -136,7 +148,7 @@ impl Answers {
     fn cluster(&self, own: SocketAddr) -> Cluster {
         let leads = self.leader.clone().map(|leader| match leader {
             Leader::Itself => own,
-            Leader::At(address) => address,
+            Leader::ItselfAs(address) | Leader::Another(address) => address,
         });
         let member = |state, is_alive, address: SocketAddr| ClusterMember {
             state,
