@@ -11,6 +11,7 @@ use std::time::Duration;
 use eventstore::{Client, ClientSettings, Error, ReadAllOptions, ResolvedEvent, StreamPosition};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
+use whence_events::Position;
 
 use super::Log;
 use super::diagnosis::has_recent_server;
@@ -86,6 +87,9 @@ pub(super) enum CallError {
     /// The server, or the client, refused.
     #[error(transparent)]
     Client(#[from] Error),
+    /// The position is inside of a record, or of another log.
+    #[error("no event of this log is at position {0}")]
+    NoSuchPosition(Position),
     /// There was no client that works.
     #[error("KurrentDB cannot be reached")]
     Unreachable,

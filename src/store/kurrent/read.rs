@@ -168,9 +168,13 @@ impl Place {
         let options = ReadAllOptions::default().requires_leader(true).filter(log.names.filter());
         // A read begins with the event at the position that it is given, which is known already.
         let options = &options.max_count(count + 1).position(self.from);
-        let ask =
-            |client: Arc<Client>| async move { drained(client.read_all(options).await?).await };
-        let page = log.link.call_within(SCAN_TIMEOUT, ask).await?;
+        let ask = |client: Arc<Client>| async move { page_from(&client, options).await };
+        let mut page = log.link.call_within(SCAN_TIMEOUT, ask).await?;
+        if page.is_none() {
+            // The server may have been away for a moment, and back when it was asked something else.
+            page = log.link.call_within(SCAN_TIMEOUT, ask).await?;
+        }
+        let page = page.ok_or(CallError::NoSuchPosition(self.after))?;
         let (mut full, limit) = (page.len() == count + 1, events.len() + count);
         for event in page {
             let Some(position) = record::position(&event).filter(|it| *it > self.after) else {
@@ -188,6 +192,21 @@ impl Place {
             }
         }
         Ok(full)
+    }
+}
+
+/// Reads events from a position; `None` when no record begins there.
+///
+/// There the server reads nonsense and reports a failure, just as it does when it really failed. In
+/// that case the question that follows fails, too.
+async fn page_from(
+    client: &Client,
+    options: &ReadAllOptions,
+) -> Result<Option<Vec<ResolvedEvent>>, Error> {
+    match async { drained(client.read_all(options).await?).await }.await {
+        Ok(events) => Ok(Some(events)),
+        Err(Error::ServerError(_)) => last_of_all(client).await.map(|_| None),
+        Err(error) => Err(error),
     }
 }
 
@@ -255,16 +274,8 @@ pub(super) async fn event_at(
     }
     let options = ReadAllOptions::default().requires_leader(true).max_count(1);
     let options = &options.position(at(position));
-    let there = link.call(|client: Arc<Client>| async move {
-        match async { drained(client.read_all(options).await?).await }.await {
-            // At a position where no record begins the server reads nonsense and reports a failure,
-            // just as it does when it really failed. In that case the question that follows fails,
-            // too.
-            Err(Error::ServerError(_)) => last_of_all(&client).await.map(|_| vec![]),
-            answer => answer,
-        }
-    });
-    let there = there.await?;
+    let ask = |client: Arc<Client>| async move { page_from(&client, options).await };
+    let there = link.call(ask).await?.unwrap_or_default();
     let there = there.first().filter(|event| record::position(event) == Some(position));
     Ok(there.map(|event| EventId(event.get_original_event().id)))
 }

@@ -73,6 +73,10 @@ impl Transfer for KurrentTransfer {
     // order of the log, since the server may reorder appends that are in flight together.
     async fn import(&self, after: Position, events: &[Recorded]) -> Result<Position, StoreError> {
         self.begin().await?;
+        // Of another log, or of none.
+        if after > 0 && self.store.event_at(after).await?.is_none() {
+            return Err(StoreError::Conflict { length: after });
+        }
         // What others write into streams of their own is none of our business here.
         if let Some(more) = self.store.read_all(after, 1).await?.first() {
             return Err(StoreError::Conflict { length: more.position });

@@ -71,7 +71,7 @@ impl Caller {
             Access::Write => log.writers(described),
         };
         let named = named.unwrap_or_else(|| {
-            let group = if stream.starts_with('$') { ADMINS } else { ALL_USERS };
+            let group = if described.starts_with('$') { ADMINS } else { ALL_USERS };
             vec![group.to_owned()]
         });
         let is_allowed = named.iter().any(|name| {
