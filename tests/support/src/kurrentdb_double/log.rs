@@ -144,9 +144,13 @@ impl Log {
         log
     }
 
-    /// Sets the clock that records are stamped by. By it, nothing is there yet from the future.
+    /// Sets the clock that records are stamped by. By the first one, what a new server writes itself is
+    /// not from the future.
     pub(crate) fn tell_time(&mut self, now: Box<dyn Fn() -> Timestamp + Send>) {
         self.now = now;
+        if self.appends > 0 {
+            return;
+        }
         let latest = (self.now)().as_micros() * 10;
         for entry in &mut self.entries {
             if let Entry::One(record) = entry {
