@@ -74,7 +74,7 @@ async fn record(app: &Arc<App>, touch: RecordedTouch) {
         // When the look-up fails, the code counts as unknown; the code itself is recorded all the
         // same.
         RefParam::Code(code) => match app.code_owner(code).await {
-            Ok(Some((owner, _))) => (CodeStatus::Known, Some(owner)),
+            Ok(Some(owner)) => (CodeStatus::Known, Some(owner.user_id)),
             Ok(None) | Err(_) => (CodeStatus::Unknown, None),
         },
     };
