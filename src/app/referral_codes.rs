@@ -75,6 +75,17 @@ impl App {
         Ok(())
     }
 
+    /// Returns the user to whom a code was issued, whatever became of either since.
+    pub(crate) async fn code_holder(
+        &self,
+        code: &ReferralCode,
+    ) -> Result<Option<UserId>, StoreError> {
+        let Some(user_id) = self.name_owner(&StreamId::code(code)).await? else { return Ok(None) };
+        let has_code = |user: &User| user.code(code).is_some();
+        let user = self.engine.handler.settled(&StreamId::User(user_id), has_code).await?;
+        Ok(has_code(&user).then_some(user_id))
+    }
+
     /// Returns the owner of a code with the code as issued, in whatever state either is.
     pub(crate) async fn code_owner(
         &self,

@@ -122,11 +122,33 @@ impl Handler {
         command: &D::Command,
         context: &Context,
     ) -> Result<Decided<D>, HandleError<D::Rejection>> {
+        self.run_from(None, stream, command, context).await
+    }
+
+    /// Decides the first command on a stream that is named by an id made a moment ago, which saves a
+    /// read of the log. Should the stream not be empty, the append notices.
+    pub(crate) async fn run_first<D: Cached>(
+        &self,
+        stream: &StreamId,
+        command: &D::Command,
+        context: &Context,
+    ) -> Result<Decided<D>, HandleError<D::Rejection>> {
+        self.run_from(Some(StreamState::default()), stream, command, context).await
+    }
+
+    /// Decides a command, for the first time in the state that is given.
+    async fn run_from<D: Cached>(
+        &self,
+        mut first: Option<StreamState<D>>,
+        stream: &StreamId,
+        command: &D::Command,
+        context: &Context,
+    ) -> Result<Decided<D>, HandleError<D::Rejection>> {
         let _lock = self.lock_stream(stream).await;
         let mut conflicts = 0;
         loop {
             // 1. Fold the stream.
-            let remembered = self.states.get::<D>(stream);
+            let remembered = first.take().or_else(|| self.states.get::<D>(stream));
             let is_remembered = remembered.is_some();
             let mut current = match remembered {
                 Some(known) => known,
@@ -194,7 +216,7 @@ impl Handler {
     }
 
     /// Assumes a stream to be empty that is named by an id made a moment ago, which saves a read of
-    /// the log. Should the stream not be empty, the first append to it notices.
+    /// the log in a later call. Should the stream not be empty, the first append to it notices.
     pub(crate) fn expect_empty<D: Cached>(&self, stream: &StreamId) {
         self.states.keep(stream, StreamState::<D>::default());
     }

@@ -172,3 +172,14 @@ async fn a_referred_login_reads_the_account_of_the_referrer_once() {
     assert_eq!(calls.take()[..5], expected);
     assert!(server.types().await.contains(&"ReferralAttributed.v1".to_owned()));
 }
+
+#[on_every_store(flavor = "multi_thread", worker_threads = 2)]
+async fn a_touch_with_a_known_code_only_appends() {
+    let Logins { server, calls, .. } = Logins::first().await;
+    let mut ada = server.signed_in("ada@example.com").await;
+    let code = server.onboarded(&mut ada).await;
+    calls.take();
+    assert_eq!(server.browser().get(&format!("/r/{code}")).await.status, 302);
+    until("the touch is recorded", async || calls.has("append TouchRecorded.v2")).await;
+    assert_eq!(calls.take(), ["append TouchRecorded.v2"]);
+}
