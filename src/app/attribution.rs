@@ -12,6 +12,7 @@ use whence_events::{
 use whence_projections::{QueryError, UndecidedReferral};
 
 use crate::app::App;
+use crate::app::referral_codes::CodeOwner;
 use crate::domain::referral::{Attempt, CodeFacts, CodeLookup};
 use crate::domain::rules::RULES_VERSION;
 use crate::domain::touch::{FirstTouch, PlantedCode, RefCode, registrable_domain};
@@ -165,11 +166,10 @@ impl App {
         candidate: Candidate<'_>,
         now: Timestamp,
     ) -> Result<CodeLookup, LookupError> {
-        let Some((owner, issued)) = self.code_owner(code).await? else {
+        let Some(CodeOwner { user_id: owner, user, issued }) = self.code_owner(code).await? else {
             return Ok(CodeLookup::Unknown);
         };
         let stream = StreamId::User(owner);
-        let user = self.engine.handler.load::<User>(&stream).await?.state;
         let (email, device) = match &user.account {
             Some(account) => self.open_account(&stream, account).await?,
             None => (None, None),
@@ -221,8 +221,9 @@ impl App {
                 None => return Ok(false),
                 Some(id) if id == ancestor => return Ok(true),
                 Some(id) => {
-                    referrer =
-                        self.engine.handler.load::<User>(&StreamId::User(id)).await?.state.referrer;
+                    let stream = StreamId::User(id);
+                    let has_referrer = |user: &User| user.referrer.is_some();
+                    referrer = self.engine.handler.settled(&stream, has_referrer).await?.referrer;
                 }
             }
         }

@@ -6,6 +6,7 @@ use crate::app::App;
 use crate::domain::name::{Name, NameTaken, ReserveName};
 use crate::domain::user::{User, UserCommand, UserRejection};
 use crate::engine::handler::{Context, HandleError};
+use crate::store::StoreError;
 
 impl App {
     /// Reserves a name for a user.
@@ -16,6 +17,12 @@ impl App {
         context: &Context,
     ) -> Result<(), HandleError<NameTaken>> {
         self.engine.handler.run::<Name>(name, &ReserveName { owner }, context).await.map(drop)
+    }
+
+    /// Returns the owner of a name, who never changes.
+    pub(crate) async fn name_owner(&self, name: &StreamId) -> Result<Option<UserId>, StoreError> {
+        let has_owner = |name: &Name| name.owner.is_some();
+        Ok(self.engine.handler.settled(name, has_owner).await?.owner)
     }
 
     /// Runs a command on a user and returns whether it changed anything.

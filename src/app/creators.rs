@@ -3,7 +3,6 @@
 use whence_events::{Actor, Handle, StreamId, UserId};
 
 use crate::app::App;
-use crate::domain::name::Name;
 use crate::domain::user::{User, UserCommand};
 use crate::engine::handler::Context;
 use crate::infra::random::new_correlation_id;
@@ -23,9 +22,7 @@ impl App {
     /// Returns the creator with a handle. When the creator cannot be looked up now, it returns `None`:
     /// a first touch never fails a login.
     pub(crate) async fn creator(&self, handle: &Handle) -> Option<UserId> {
-        let name =
-            self.engine.handler.load::<Name>(&StreamId::Handle(handle.clone())).await.ok()?;
-        let owner = name.state.owner?;
+        let owner = self.name_owner(&StreamId::Handle(handle.clone())).await.ok()??;
         let user = self.engine.handler.load::<User>(&StreamId::User(owner)).await.ok()?;
         (user.state.is_active() && user.state.handles.contains(handle)).then_some(owner)
     }

@@ -1,5 +1,7 @@
 //! Referral codes: issues them, disables them, and says whose they are.
 
+use std::sync::Arc;
+
 use whence_events::{CodeKind, ReferralCode, StreamId, UserId};
 
 use crate::app::App;
@@ -12,6 +14,16 @@ use crate::store::StoreError;
 /// How many random codes are tried. One in 2^40 is taken already: when this many are, something is
 /// wrong.
 const MAX_CODE_TRIES: usize = 8;
+
+/// The owner of a code.
+pub(crate) struct CodeOwner {
+    /// The id of the owner.
+    pub(crate) user_id: UserId,
+    /// The owner, with every event that was acknowledged before.
+    pub(crate) user: Arc<User>,
+    /// The code as it was issued to them.
+    pub(crate) issued: IssuedCode,
+}
 
 impl App {
     /// Returns the short link with a code.
@@ -35,7 +47,7 @@ impl App {
                 return Ok(Some(issued.code.as_str().to_owned()));
             }
             let code = new_referral_code();
-            self.engine.handler.expect_empty::<Name>(StreamId::code(&code));
+            self.engine.handler.expect_empty::<Name>(&StreamId::code(&code));
             match self.reserve(&StreamId::code(&code), user_id, context).await {
                 Ok(()) => {}
                 Err(HandleError::Rejected(NameTaken)) => continue,
@@ -63,15 +75,26 @@ impl App {
         Ok(())
     }
 
+    /// Returns the user to whom a code was issued, whatever became of either since.
+    pub(crate) async fn code_holder(
+        &self,
+        code: &ReferralCode,
+    ) -> Result<Option<UserId>, StoreError> {
+        let Some(user_id) = self.name_owner(&StreamId::code(code)).await? else { return Ok(None) };
+        let has_code = |user: &User| user.code(code).is_some();
+        let user = self.engine.handler.settled(&StreamId::User(user_id), has_code).await?;
+        Ok(has_code(&user).then_some(user_id))
+    }
+
     /// Returns the owner of a code with the code as issued, in whatever state either is.
     pub(crate) async fn code_owner(
         &self,
         code: &ReferralCode,
-    ) -> Result<Option<(UserId, IssuedCode)>, StoreError> {
-        let name = self.engine.handler.load::<Name>(&StreamId::code(code)).await?;
-        let Some(owner) = name.state.owner else { return Ok(None) };
-        let user = self.engine.handler.load::<User>(&StreamId::User(owner)).await?;
+    ) -> Result<Option<CodeOwner>, StoreError> {
+        let Some(user_id) = self.name_owner(&StreamId::code(code)).await? else { return Ok(None) };
+        let user = self.engine.handler.load::<User>(&StreamId::User(user_id)).await?.state;
         // A code that is reserved and not issued yet counts as unknown: no user has been given it.
-        Ok(user.state.code(code).map(|issued| (owner, issued.clone())))
+        let issued = user.code(code).cloned();
+        Ok(issued.map(|issued| CodeOwner { user_id, user, issued }))
     }
 }

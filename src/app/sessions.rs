@@ -12,8 +12,8 @@ use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::timeout;
 use whence_events::{
-    EmailAddress, Event, Hash, MailboxEvent, Provider, Recorded, SessionId, StreamId, Timestamp,
-    UserEvent, UserId,
+    EmailAddress, Event, Hash, Provider, Recorded, SessionId, StreamId, Timestamp, UserEvent,
+    UserId,
 };
 use whence_projections::{QueryError, ReadDb, SessionView};
 
@@ -224,21 +224,11 @@ pub struct SessionObserver {
 impl Observer for SessionObserver {
     fn committed(&self, events: &[Recorded]) {
         for recorded in events {
-            // The user is erased, or never was: the key of the address is destroyed, here or on
-            // another node.
-            if let Event::Mailbox(
-                MailboxEvent::MailboxReleased(_) | MailboxEvent::MailboxForgotten(_),
-            ) = &recorded.event
-            {
-                self.keys.evict(&recorded.stream);
-            }
+            self.keys.committed(recorded);
         }
-        for (user_id, event) in user_events(events) {
+        for (_, event) in user_events(events) {
             if let UserEvent::SessionRevoked(revoked) = event {
                 self.cache.insert(revoked.session_id, Entry::Gone);
-            }
-            if let UserEvent::UserErased(_) = event {
-                self.keys.evict(&StreamId::User(user_id));
             }
         }
     }

@@ -73,8 +73,8 @@ async fn record(app: &Arc<App>, touch: RecordedTouch) {
         RefParam::Malformed => (CodeStatus::Malformed, None),
         // When the look-up fails, the code counts as unknown; the code itself is recorded all the
         // same.
-        RefParam::Code(code) => match app.code_owner(code).await {
-            Ok(Some((owner, _))) => (CodeStatus::Known, Some(owner)),
+        RefParam::Code(code) => match app.code_holder(code).await {
+            Ok(Some(owner)) => (CodeStatus::Known, Some(owner)),
             Ok(None) | Err(_) => (CodeStatus::Unknown, None),
         },
     };
@@ -104,7 +104,8 @@ async fn record(app: &Arc<App>, touch: RecordedTouch) {
         fetch_site: touch.fetch_site,
     };
     let context = Context::of_system(None);
-    if let Err(error) = app.engine.handler.run::<TouchStream>(&stream, &recorded, &context).await {
+    let run = app.engine.handler.run_first::<TouchStream>(&stream, &recorded, &context);
+    if let Err(error) = run.await {
         tracing::error!(error = %with_causes(&error), "a touch could not be recorded");
     }
 }

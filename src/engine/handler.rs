@@ -4,28 +4,28 @@
 //! Only this file appends. Append is the commit point: what `decide` said is durable when it
 //! returns, and everything after it can be repeated.
 
+mod states;
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::Duration;
 
-use quick_cache::sync::Cache;
 use tokio::sync::{Mutex, MutexGuard};
 use tokio::time::Instant;
 use whence_events::{
-    Actor, CorrelationId, Event, EventId, Metadata, Position, StreamId, Timestamp, Version,
+    Actor, CorrelationId, Event, EventId, Metadata, Position, StreamId, Timestamp,
 };
 
-use crate::domain::audit::Audit;
-use crate::domain::mailbox::Mailbox;
-use crate::domain::name::Name;
-use crate::domain::rules::AdoptedRules;
-use crate::domain::touch::stream::TouchStream;
-use crate::domain::user::User;
 use crate::domain::{Decider, EventContext};
 use crate::engine::vault::Vault;
 use crate::infra::clock::Clock;
 use crate::infra::random::{new_correlation_id, new_event_id};
 use crate::infra::sealing::SubjectKey;
 use crate::store::{Append, Appended, EventStore, NewEvent, StoreError};
+pub(crate) use states::Cached;
+use states::States;
+pub use states::StreamState;
 
 /// How often a command is decided again because its stream has moved, before it fails. Commands of
 /// this process lock their stream, so only other nodes can move it.
@@ -40,9 +40,6 @@ const REPEAT_DEADLINE: Duration = Duration::from_secs(6);
 /// The events that are read at a time while a stream is folded.
 const PAGE: usize = 256;
 
-/// The most folded states that are kept of each family of streams.
-const MAX_CACHED_STATES: usize = 8192;
-
 /// The number of stream locks. Several streams share one, which never costs more than a wait.
 const STREAM_LOCKS: usize = 1024;
 
@@ -52,24 +49,9 @@ pub struct Handler {
     vault: Arc<Vault>,
     clock: Clock,
     stream_locks: Box<[Mutex<()>]>,
-    mailboxes: StateCache<Mailbox>,
-    users: StateCache<User>,
-    names: StateCache<Name>,
-    rules: StateCache<AdoptedRules>,
-    touches: StateCache<TouchStream>,
-    audit: StateCache<Audit>,
-}
-
-/// The folded states by stream. It is an optimisation only: append checks the length it assumes, and a
-/// decision that appends nothing first reads what the log holds since.
-type StateCache<D> = Cache<StreamId, StreamState<D>>;
-
-/// The folded state of a stream, and its length.
-pub struct StreamState<D> {
-    /// The fold of the events of the stream, with personal fields as stored.
-    pub state: Arc<D>,
-    /// The number of events of the stream.
-    pub length: Version,
+    /// It is an optimisation only: append checks the length that a state has, and a decision that
+    /// appends nothing first reads what the log holds since.
+    states: Arc<States>,
 }
 
 /// The origin of a command, which its events record.
@@ -122,20 +104,15 @@ impl Handler {
     /// Returns a handler over a log and its vault.
     #[must_use]
     pub fn new(store: Arc<dyn EventStore>, vault: Arc<Vault>, clock: Clock) -> Self {
-        Self {
-            store,
-            vault,
-            clock,
-            stream_locks: (0..STREAM_LOCKS).map(|_| Mutex::default()).collect(),
-            mailboxes: Cache::new(MAX_CACHED_STATES),
-            users: Cache::new(MAX_CACHED_STATES),
-            names: Cache::new(MAX_CACHED_STATES),
-            // Written once and not read again.
-            rules: Cache::new(1),
-            touches: Cache::new(1),
-            // One stream, of which only the length matters.
-            audit: Cache::new(1),
-        }
+        let stream_locks = (0..STREAM_LOCKS).map(|_| Mutex::default()).collect();
+        let states = Arc::new(States::new(vault.open_keys()));
+        Self { store, vault, clock, stream_locks, states }
+    }
+
+    /// Returns a task that keeps the states in memory up to date with what this and other nodes append,
+    /// until the store is dropped, which it does not hold.
+    pub fn follow_tail(&self) -> impl Future<Output = ()> + Send + use<> {
+        self.states.clone().follow(self.store.tail())
     }
 
     /// Decides a command on a stream and appends the events that are decided.
@@ -145,11 +122,33 @@ impl Handler {
         command: &D::Command,
         context: &Context,
     ) -> Result<Decided<D>, HandleError<D::Rejection>> {
+        self.run_from(None, stream, command, context).await
+    }
+
+    /// Decides the first command on a stream that is named by an id made a moment ago, which saves a
+    /// read of the log. Should the stream not be empty, the append notices.
+    pub(crate) async fn run_first<D: Cached>(
+        &self,
+        stream: &StreamId,
+        command: &D::Command,
+        context: &Context,
+    ) -> Result<Decided<D>, HandleError<D::Rejection>> {
+        self.run_from(Some(StreamState::default()), stream, command, context).await
+    }
+
+    /// Decides a command, for the first time in the state that is given.
+    async fn run_from<D: Cached>(
+        &self,
+        mut first: Option<StreamState<D>>,
+        stream: &StreamId,
+        command: &D::Command,
+        context: &Context,
+    ) -> Result<Decided<D>, HandleError<D::Rejection>> {
         let _lock = self.lock_stream(stream).await;
         let mut conflicts = 0;
         loop {
             // 1. Fold the stream.
-            let remembered = D::cache(self).get(stream);
+            let remembered = first.take().or_else(|| self.states.get::<D>(stream));
             let is_remembered = remembered.is_some();
             let mut current = match remembered {
                 Some(known) => known,
@@ -175,18 +174,17 @@ impl Handler {
                 // 4. Durable now. The cache may forget it, the process may die: the log knows.
                 Ok((state, position)) => {
                     let length = current.length + events.len() as u64;
-                    D::cache(self)
-                        .insert(stream.clone(), StreamState { state: state.clone(), length });
+                    self.states.keep(stream, StreamState { state: state.clone(), length });
                     return Ok(Decided { events, state, position });
                 }
                 // 5. Another node was faster: fold again. Nothing was written.
                 Err(StoreError::Conflict { .. }) if conflicts < MAX_CONFLICTS => {
                     conflicts += 1;
-                    D::cache(self).remove(stream);
+                    self.states.remove::<D>(stream);
                     self.vault.invalidate(stream);
                 }
                 Err(error) => {
-                    D::cache(self).remove(stream);
+                    self.states.remove::<D>(stream);
                     return Err(HandleError::Store(error));
                 }
             }
@@ -199,16 +197,29 @@ impl Handler {
         &self,
         stream: &StreamId,
     ) -> Result<StreamState<D>, StoreError> {
-        match D::cache(self).get(stream) {
+        match self.states.get(stream) {
             Some(known) => Ok(known),
             None => self.load(stream).await,
         }
     }
 
+    /// Returns the state of a stream for a question whose answer can change no more once `settled`
+    /// holds: a state as it was a moment ago answers it then as well as one that was read now.
+    pub(crate) async fn settled<D: Cached>(
+        &self,
+        stream: &StreamId,
+        settled: impl FnOnce(&D) -> bool,
+    ) -> Result<Arc<D>, StoreError> {
+        match self.states.get::<D>(stream) {
+            Some(known) if settled(&known.state) => Ok(known.state),
+            Some(_) | None => Ok(self.load(stream).await?.state),
+        }
+    }
+
     /// Assumes a stream to be empty that is named by an id made a moment ago, which saves a read of
-    /// the log. Should the stream not be empty, the first append to it notices.
-    pub(crate) fn expect_empty<D: Cached>(&self, stream: StreamId) {
-        D::cache(self).insert(stream, StreamState { state: Arc::default(), length: 0 });
+    /// the log in a later call. Should the stream not be empty, the first append to it notices.
+    pub(crate) fn expect_empty<D: Cached>(&self, stream: &StreamId) {
+        self.states.keep(stream, StreamState::<D>::default());
     }
 
     /// Returns the state of a stream with every event that was acknowledged before the call.
@@ -216,29 +227,20 @@ impl Handler {
         &self,
         stream: &StreamId,
     ) -> Result<StreamState<D>, StoreError> {
-        let known = D::cache(self).get(stream);
-        let known_length = known.as_ref().map_or(0, |known| known.length);
-        let (mut state, mut length) =
-            known.map_or_else(Default::default, |known| (D::clone(&known.state), known.length));
+        let mut known = self.states.get::<D>(stream).unwrap_or_default();
+        let known_length = known.length;
         loop {
-            let page = self.store.read_stream(stream, length, PAGE).await?;
-            for recorded in &page {
-                let at = recorded.metadata.occurred_at;
-                let event = D::event(&recorded.event).ok_or_else(|| unreadable(recorded))?;
-                state = state.evolve(event, EventContext { at, version: recorded.version });
-            }
-            // Not the number of events: where others have cut a stream, some are missing.
-            length = page.last().map_or(length, |last| last.version + 1);
+            let page = self.store.read_stream(stream, known.length, PAGE).await?;
+            known = self.states.fold(known, &page)?;
             if page.len() < PAGE {
                 break;
             }
         }
-        let loaded = StreamState { state: Arc::new(state), length };
         // An empty stream is cheap to read again; a flood of them must not push others out.
-        if length > known_length {
-            D::cache(self).insert(stream.clone(), loaded.clone());
+        if known.length > known_length {
+            self.states.keep(stream, known.clone());
         }
-        Ok(loaded)
+        Ok(known)
     }
 
     /// Refuses commands on a stream that another program wrote into, cut or deleted: what is left of it
@@ -315,54 +317,6 @@ impl Handler {
     }
 }
 
-/// A family of streams whose folded states are cached.
-pub(crate) trait Cached: Decider {
-    /// Returns the cache of the family.
-    fn cache(handler: &Handler) -> &StateCache<Self>;
-}
-
-impl Cached for Mailbox {
-    fn cache(handler: &Handler) -> &StateCache<Self> {
-        &handler.mailboxes
-    }
-}
-
-impl Cached for User {
-    fn cache(handler: &Handler) -> &StateCache<Self> {
-        &handler.users
-    }
-}
-
-impl Cached for Name {
-    fn cache(handler: &Handler) -> &StateCache<Self> {
-        &handler.names
-    }
-}
-
-impl Cached for AdoptedRules {
-    fn cache(handler: &Handler) -> &StateCache<Self> {
-        &handler.rules
-    }
-}
-
-impl Cached for Audit {
-    fn cache(handler: &Handler) -> &StateCache<Self> {
-        &handler.audit
-    }
-}
-
-impl Cached for TouchStream {
-    fn cache(handler: &Handler) -> &StateCache<Self> {
-        &handler.touches
-    }
-}
-
-impl<D> Clone for StreamState<D> {
-    fn clone(&self) -> Self {
-        Self { state: self.state.clone(), length: self.length }
-    }
-}
-
 /// Returns the metadata of the events of a command.
 fn metadata(context: &Context, occurred_at: Timestamp) -> Metadata {
     Metadata {
@@ -378,23 +332,6 @@ fn has_clear_fields(event: &mut Event) -> bool {
     let mut clear = false;
     event.visit_pii(&mut |_, slot| clear |= slot.sealed().is_none());
     clear
-}
-
-/// Returns the error for an event that does not belong into its stream: a newer version of whence
-/// wrote it, or another program.
-fn unreadable(recorded: &whence_events::Recorded) -> StoreError {
-    StoreError::unavailable(UnknownEvent {
-        event_type: recorded.event.event_type().to_owned(),
-        position: recorded.position,
-    })
-}
-
-/// A stream holds an event that this version cannot fold.
-#[derive(Debug, thiserror::Error)]
-#[error("event {position} is of the unknown type {event_type}")]
-struct UnknownEvent {
-    event_type: String,
-    position: Position,
 }
 
 /// A decider made an event of another family, which its types rule out.

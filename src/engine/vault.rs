@@ -7,7 +7,9 @@
 use std::sync::Arc;
 
 use quick_cache::sync::Cache;
-use whence_events::{Event, Personal, Pii, PiiSlot, StreamId, Version};
+use whence_events::{
+    Event, MailboxEvent, Personal, Pii, PiiSlot, Recorded, StreamId, UserEvent, Version,
+};
 
 use crate::infra::sealing::{SealingKey, SubjectKey};
 use crate::store::{EventStore, NewKey, StoreError};
@@ -189,6 +191,26 @@ impl OpenKeys {
     pub fn evict(&self, subject: &StreamId) {
         self.erased.insert(subject.clone(), ());
         self.keys.remove(subject);
+    }
+
+    /// Drops the key of a subject that an event says is erased, here or on another node.
+    pub fn committed(&self, recorded: &Recorded) {
+        match &recorded.event {
+            // The user is erased, or never was: the key of the address is destroyed.
+            Event::Mailbox(
+                MailboxEvent::MailboxReleased(_) | MailboxEvent::MailboxForgotten(_),
+            ) => self.evict(&recorded.stream),
+            Event::User(event) if matches!(**event, UserEvent::UserErased(_)) => {
+                self.evict(&recorded.stream);
+            }
+            Event::Mailbox(_)
+            | Event::User(_)
+            | Event::Name(_)
+            | Event::Touch(_)
+            | Event::Rules(_)
+            | Event::Audit(_)
+            | Event::Unknown { .. } => {}
+        }
     }
 
     /// Drops all keys, because it is unknown which subjects were erased.

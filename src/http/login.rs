@@ -167,7 +167,7 @@ async fn verify_code(
             MailboxEvent::LoginExpired(_) => return Err(Problem::InvalidRequest),
             // The owner is the id that was made above, so its stream has no events.
             MailboxEvent::MailboxClaimed(claimed) => {
-                app.engine.handler.expect_empty::<User>(StreamId::User(claimed.user_id));
+                app.engine.handler.expect_empty::<User>(&StreamId::User(claimed.user_id));
             }
             MailboxEvent::CodeVerified(_)
             | MailboxEvent::LoginStarted(_)
@@ -247,6 +247,11 @@ async fn open_session(
     let registered_at = done.state.account.as_ref().map(|account| account.registered_at);
     if let Some(registered_at) = registered_at.filter(|_| is_new) {
         return Ok((token, UserBody::fresh(user_id, email, registered_at).into_response()));
+    }
+    // The body is made of what the read models hold. They are waited for before they are asked, so that
+    // they are not asked in vain, nor the log where it ends.
+    if !app.progress.wait_for(done.position).await {
+        return Err(Problem::SessionIssueFailed);
     }
     let session = app.sessions.find(token.id, request.now).await?;
     let session = session.ok_or(Problem::SessionIssueFailed)?;

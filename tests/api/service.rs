@@ -8,6 +8,7 @@ mod analytics;
 mod attribution;
 mod audit;
 mod broken;
+mod calls;
 mod clients;
 mod cookies;
 mod erasure;
