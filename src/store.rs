@@ -79,7 +79,9 @@ pub trait EventStore: Send + Sync + 'static {
     /// give [`Appended::Again`] with the first positions, so a caller that never received the answer
     /// can ask again.
     ///
-    /// After [`StoreError::Conflict`] the stream has another length and nothing was written. After
+    /// After [`StoreError::Conflict`] the stream has another length and nothing was written. Where the
+    /// vault is in another database than the log, a first key may stay that came with an append to a
+    /// stream without personal fields: it harms nothing, and the next append uses it. After
     /// [`StoreError::Unavailable`] it is unknown whether the events were written: the caller asks again
     /// with the same ids. An append without events is refused as unavailable, too.
     async fn append(&self, append: Append) -> Result<Appended, StoreError>;

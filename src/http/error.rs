@@ -65,6 +65,11 @@ pub(crate) enum Problem {
     CodeNotFound,
 }
 
+const HISTORY_CHANGED: &str =
+    "Another program changed what is on record here. An operator has to look at it.";
+
+const UNKNOWN_EVENT: &str = "The log holds an event that this version does not know.";
+
 impl Problem {
     /// Returns the problem of a caller over its limit, whose next call is allowed at `until`.
     #[must_use]
@@ -113,16 +118,8 @@ impl Problem {
                 (S::METHOD_NOT_ALLOWED, "method_not_allowed", "This cannot be done here.")
             }
             Self::InvalidQuery => (S::BAD_REQUEST, "invalid_query", "This cannot be asked."),
-            Self::HistoryChanged => (
-                S::CONFLICT,
-                "history_changed",
-                "Another program changed what is on record here. An operator has to look at it.",
-            ),
-            Self::UnknownEvent => (
-                S::INTERNAL_SERVER_ERROR,
-                "unknown_event",
-                "The log holds an event that this version does not know.",
-            ),
+            Self::HistoryChanged => (S::CONFLICT, "history_changed", HISTORY_CHANGED),
+            Self::UnknownEvent => (S::INTERNAL_SERVER_ERROR, "unknown_event", UNKNOWN_EVENT),
             Self::SlugInvalid => {
                 (S::BAD_REQUEST, "slug_invalid", "3 to 32 of a-z, 0-9 and -, not at the ends.")
             }

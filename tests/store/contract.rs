@@ -39,6 +39,11 @@ pub(crate) trait Backend: Sync {
         true
     }
 
+    /// Whether keys are in the same database as events: a key of a refused append is then never stored.
+    fn keeps_keys_with_events(&self) -> bool {
+        true
+    }
+
     /// Position of the last event that was there when the log was first opened.
     fn start(&self) -> Position {
         0

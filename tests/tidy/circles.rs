@@ -30,7 +30,10 @@ fn files_import_each_other_in_no_circle() {
     let mut found = Vec::new();
     for (root, without) in CRATES {
         let graph = Graph::read(root, without);
-        assert!(graph.pairs().count() > 3, "this test looks for the wrong thing in {root}");
+        // A crate of one file has no imports.
+        let is_one_file = *root == "src/infra/nodelay/lib.rs";
+        let sees = graph.pairs().count() > 3 || is_one_file;
+        assert!(sees, "this test looks for the wrong thing in {root}");
         found.extend(graph.without_parents().on_a_circle().iter().map(shown));
     }
     none(&found, "these imports are on a circle");

@@ -138,17 +138,27 @@ impl Appender<'_> {
     /// events without their key are lost.
     async fn put_key(&self, append: &Append) -> Result<(), StoreError> {
         let Some(key) = &append.new_key else { return Ok(()) };
-        let length = read::length(&self.log.link, &self.log.names.of(&append.stream)).await;
-        let length = length.map_err(StoreError::unavailable)?;
-        // An append that will be refused, or was written before, leaves no key behind.
-        if length != append.expected_length {
+        // An append that will be refused, or was written before, leaves no key behind. The first key of
+        // a stream that has events with personal fields is there already, and refuses this one: only
+        // for a later key is the stream asked.
+        let is_first = append.expected_length == 0 && key.generation == 0;
+        if !is_first && self.length(append).await? != append.expected_length {
             return Ok(());
         }
         match self.vault.put(&append.stream, key).await? {
             KeyPut::Stored => Ok(()),
-            // Another node was faster with its key, and is about to be with its events.
-            KeyPut::Taken => Err(StoreError::Conflict { length }),
+            KeyPut::Taken => match self.length(append).await? {
+                // Another node was faster with its key, and is about to be with its events.
+                length if length == append.expected_length => Err(StoreError::Conflict { length }),
+                // Refused by the server, or written before: it is asked which.
+                _ => Ok(()),
+            },
         }
+    }
+
+    async fn length(&self, append: &Append) -> Result<Version, StoreError> {
+        let length = read::length(&self.log.link, &self.log.names.of(&append.stream)).await;
+        length.map_err(StoreError::unavailable)
     }
 
     /// Returns the position of the last event, when the stream has these very events at their place.

@@ -5,13 +5,13 @@
 
 use eventstore::EventData;
 use tokio::sync::{Mutex, OnceCell};
-use uuid::Uuid;
 use whence_events::Position;
 
 use super::append::{self, AppendAnswer};
 use super::link::{CallError, Link};
 use super::names::Names;
 use super::{read, record};
+use crate::infra::random::new_event_id;
 use crate::store::{PostgresVault, StoreError};
 
 /// The type of the first event.
@@ -75,7 +75,7 @@ impl Beginning {
             return Err(StoreError::unavailable(AnotherPrefix));
         }
         let event = EventData::json(EVENT_TYPE, &serde_json::json!({}));
-        let event = event.map_err(StoreError::unavailable)?.id(Uuid::now_v7());
+        let event = event.map_err(StoreError::unavailable)?.id(new_event_id().0);
         match append::send(link, &name, 0, &[event]).await.map_err(StoreError::unavailable)? {
             // Of several nodes one was the first; and a stream that was deleted says nothing.
             AppendAnswer::There(_) | AppendAnswer::OtherLength(_) | AppendAnswer::Deleted => {}

@@ -12,10 +12,10 @@ const MAX_STREAMS: usize = 100_000;
 
 /// The first foreign event of each stream that has one.
 #[derive(Default)]
-pub(super) struct ForeignEvents(Mutex<Found>);
+pub(super) struct ForeignEvents(Mutex<Noted>);
 
 #[derive(Default)]
-struct Found {
+struct Noted {
     first: HashMap<StreamId, ForeignEvent>,
     /// Those that the vault does not have yet.
     unsaved: Vec<ForeignEvent>,
@@ -68,7 +68,7 @@ impl ForeignEvents {
         Ok(())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Found> {
+    fn lock(&self) -> MutexGuard<'_, Noted> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

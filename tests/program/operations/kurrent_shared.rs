@@ -141,6 +141,42 @@ async fn millions_of_foreign_events_cost_nothing() {
     assert_eq!(service.stop().0, Some(0));
 }
 
+/// The number of calls is what limits a service over KurrentDB.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_login_makes_few_calls() {
+    let shared = Shared::new().await;
+    let Shared { double, directory, .. } = &shared;
+    let service = shared.serve();
+    until_ready(&service).await;
+    assert_eq!(log_in(&service, directory, "bob@example.com").await.0, 200);
+    until_onboarded(directory, 2).await;
+
+    // A new user, with a code of their own, a plan and a welcome mail.
+    double.reset_counts();
+    assert_eq!(log_in(&service, directory, "ada@example.com").await.0, 200);
+    until_onboarded(directory, 4).await;
+    let calls = double.calls();
+    assert!(calls.appends + calls.stream_reads <= 9, "{calls:?}");
+
+    // The same user again. What remains are the looks at the tail, one a second, whoever logs in.
+    double.reset_counts();
+    assert_eq!(log_in(&service, directory, "ada@example.com").await.0, 200);
+    let calls = double.calls();
+    assert!(calls.appends == 3 && calls.stream_reads == 0, "{calls:?}");
+    assert!(calls.all_reads <= 3, "{calls:?}");
+    assert_eq!(service.stop().0, Some(0));
+}
+
+/// Waits until so many mails were sent, and what is recorded after a welcome mail is.
+async fn until_onboarded(directory: &TempDir, mails: usize) {
+    let began = Instant::now();
+    while directory.path().join("mails").read_dir().unwrap().count() < mails {
+        assert!(began.elapsed() < Duration::from_secs(60), "no welcome mail");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+}
+
 /// Many more events of others while a service starts than it could look at in the time of a call.
 #[tokio::test(flavor = "multi_thread")]
 async fn a_start_among_events_that_arrive_gets_ready() {

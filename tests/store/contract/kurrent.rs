@@ -85,6 +85,10 @@ impl Backend for Kurrent {
         false
     }
 
+    fn keeps_keys_with_events(&self) -> bool {
+        false
+    }
+
     fn start(&self) -> Position {
         self.start.get().copied().unwrap_or(0)
     }
