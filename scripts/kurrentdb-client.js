@@ -3,7 +3,12 @@
 
 const { randomUUID } = require("crypto");
 const path = require("path");
-const { KurrentDBClient, jsonEvent, streamNameFilter } = require("@kurrent/kurrentdb-client");
+const {
+    KurrentDBClient,
+    excludeSystemEvents,
+    jsonEvent,
+    streamNameFilter,
+} = require("@kurrent/kurrentdb-client");
 
 const PREFIX = "journey.node-";
 
@@ -79,6 +84,8 @@ async function journey(url) {
     told["the last, backwards"] = numbers(await read(last));
     told["the second event"] = { ...seen((await read())[1]), stream: "" };
     told["all, filtered"] = numbers(await collected(client.readAll(ours(stream))));
+    const all = await collected(client.readAll({ filter: excludeSystemEvents() }));
+    told["types in all"] = [...new Set(all.map(({ event }) => event.type))].sort();
     told["subscribed"] = await subscribed(client, PREFIX, stream);
     const large = jsonEvent({ type: "Large", data: { x: "a".repeat(1_100_000) } });
     told["an append of 1.1 MB"] = await refused(() => append([large], 3n));

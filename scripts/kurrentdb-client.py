@@ -89,6 +89,8 @@ def journey(url):
     told["the last, backwards"] = numbers(client.read_stream(stream, backwards=True, limit=1))
     told["the second event"] = {**seen(client.get_stream(stream)[1]), "stream": ""}
     told["all, filtered"] = numbers(client.read_all(**ours(stream)))
+    # Without a filter of its own this client asks for all but the server's own events.
+    told["types in all"] = sorted({event.type for event in client.read_all()})
     told["subscribed"] = subscribed(client, PREFIX, stream)
     large = NewEvent(type="Large", data=json.dumps({"x": "a" * 1_100_000}).encode())
     told["an append of 1.1 MB"] = refused(

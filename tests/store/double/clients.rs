@@ -27,6 +27,7 @@ async fn journey(language: &'static str) {
         "the last, backwards": [3],
         "the second event": second,
         "all, filtered": [1, 2, 3],
+        "types in all": ["Numbered"],
         "subscribed": [1, 2, 3, 4],
         "an append of 1.1 MB": "too large",
         "a stream that never was": "not found",
