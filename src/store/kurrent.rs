@@ -16,6 +16,7 @@ mod error;
 mod examine;
 mod foreign;
 mod link;
+mod look;
 mod names;
 mod packets;
 mod read;

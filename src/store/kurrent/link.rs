@@ -8,15 +8,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use eventstore::{Client, ClientSettings, Error, ReadAllOptions, ResolvedEvent, StreamPosition};
+use eventstore::{Client, ClientSettings, Error, ResolvedEvent};
 use tokio::sync::watch;
 use tokio::time::{Instant, timeout, timeout_at};
 use whence_events::Position;
 
 use super::Log;
 use super::diagnosis::has_recent_server;
+use super::look::{last_of_all, since};
 use super::packets::Packets;
-use super::read;
 use super::trouble_log::TroubleLog;
 use crate::store::MAX_TAIL_SILENCE;
 
@@ -222,19 +222,19 @@ impl Link {
             }
             let asked = self.opened.elapsed();
             let covered = tail.covered();
-            let answer = read::since(&connection.client, names, covered);
+            let answer = since(&connection.client, names, covered);
             let answer = self.packets.sent_at_once(answer);
-            let since = match timeout(PROBE_TIMEOUT, answer).await {
+            let found = match timeout(PROBE_TIMEOUT, answer).await {
                 Ok(Ok(answer)) => answer,
                 Ok(Err(error)) => return error.into(),
                 Err(_) => return CallError::Late,
             };
-            if let Some(last) = since.last
+            if let Some(last) = found.last
                 && !until(tail.wait_for(last), || tail.heard()).await
             {
                 return CallError::Late;
             }
-            if since.is_all {
+            if found.is_all {
                 let asked = u64::try_from(asked.as_millis()).unwrap_or(u64::MAX);
                 self.current_at.store(asked, Ordering::Relaxed);
                 self.caught_up.store(connection.generation, Ordering::Relaxed);
@@ -322,14 +322,6 @@ async fn probe(client: &Client) -> Result<Option<ResolvedEvent>, CallError> {
         }
     }
     Err(CallError::Unreachable)
-}
-
-/// Returns the last event of the server's log as the leader has it, of whichever application: one look,
-/// however much others write.
-pub(super) async fn last_of_all(client: &Client) -> Result<Option<ResolvedEvent>, Error> {
-    let options = ReadAllOptions::default().requires_leader(true).max_count(1);
-    let options = options.position(StreamPosition::End).backwards();
-    client.read_all(&options).await?.next().await
 }
 
 /// Waits for something as long as there is progress, and returns whether it has come.

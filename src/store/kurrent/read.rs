@@ -8,13 +8,10 @@ use eventstore::{
 use whence_events::{EventId, Position, Recorded, StreamId, Version};
 
 use super::Log;
-use super::link::{CALL_TIMEOUT, CallError, Link, last_of_all};
-use super::names::{Named, Names};
+use super::link::{CALL_TIMEOUT, CallError, Link};
+use super::look::{PAGE_EVENTS, Since, at, drained, last_of_all, page_from, since};
 use super::record::{self, Arrived};
 use crate::store::{ForeignEvent, Page};
-
-/// The most events in one page: bounds how much of an answer is in memory.
-const PAGE_EVENTS: usize = 4096;
 
 /// How long a page may take: the server looks at every event of other applications on its way, some
 /// millions a second.
@@ -195,56 +192,10 @@ impl Place {
     }
 }
 
-/// Reads events from a position; `None` when no record begins there.
-///
-/// There the server reads nonsense and reports a failure, just as it does when it really failed. In
-/// that case the question that follows fails, too.
-async fn page_from(
-    client: &Client,
-    options: &ReadAllOptions,
-) -> Result<Option<Vec<ResolvedEvent>>, Error> {
-    match async { drained(client.read_all(options).await?).await }.await {
-        Ok(events) => Ok(Some(events)),
-        Err(Error::ServerError(_)) => last_of_all(client).await.map(|_| None),
-        Err(error) => Err(error),
-    }
-}
-
-fn at(position: Position) -> StreamPosition<eventstore::Position> {
-    match position {
-        0 => StreamPosition::Start,
-        commit => StreamPosition::Position(eventstore::Position { commit, prepare: commit }),
-    }
-}
-
 /// Returns the position of the last event of the server's log, of whichever application.
 pub(super) async fn end(link: &Link) -> Result<Position, CallError> {
     let last = link.call(|client: Arc<Client>| async move { last_of_all(&client).await });
     Ok(last.await?.as_ref().and_then(record::position).unwrap_or(0))
-}
-
-/// What the log has after a position.
-pub(super) struct Since {
-    /// The position of the last record that the subscription sends, too.
-    pub(super) last: Option<Position>,
-    /// The position of the last event in a stream of this log.
-    event: Option<Position>,
-    /// Whether there is no more.
-    pub(super) is_all: bool,
-}
-
-/// Returns what the log has after a position up to which the tail knows it: little, as a rule.
-pub(super) async fn since(client: &Client, names: &Names, after: Position) -> Result<Since, Error> {
-    let options = ReadAllOptions::default().requires_leader(true).filter(names.filter());
-    let options = options.max_count(PAGE_EVENTS).position(at(after));
-    let events = drained(client.read_all(&options).await?).await?;
-    let is_all = events.len() < PAGE_EVENTS;
-    let position = |event: &ResolvedEvent| record::position(event).filter(|it| *it > after);
-    let is_ours = |event: &&ResolvedEvent| {
-        matches!(names.read(event.get_original_stream_id()), Some(Named::Stream(_)))
-    };
-    let event = events.iter().rev().find(is_ours).and_then(position);
-    Ok(Since { last: events.last().and_then(position), event, is_all })
 }
 
 /// Returns the position of the last event of this log, or one after it that holds nothing of this log.
@@ -278,14 +229,6 @@ pub(super) async fn event_at(
     let there = link.call(ask).await?.unwrap_or_default();
     let there = there.first().filter(|event| record::position(event) == Some(position));
     Ok(there.map(|event| EventId(event.get_original_event().id)))
-}
-
-async fn drained(mut stream: ReadStream) -> Result<Vec<ResolvedEvent>, Error> {
-    let mut events = Vec::new();
-    while let Some(event) = stream.next().await? {
-        events.push(event);
-    }
-    Ok(events)
 }
 
 async fn answered(answer: Result<ReadStream, Error>) -> Result<StreamPage, Error> {
