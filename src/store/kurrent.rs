@@ -100,10 +100,11 @@ impl KurrentStore {
         clock: &Clock,
     ) -> Result<Self, KurrentOpenError> {
         let (settings, names) = settings::parse(url)?;
-        let opened = match Link::open(settings.clone(), OPEN_TIMEOUT).await {
+        let opened = match Box::pin(Link::open(settings.clone(), OPEN_TIMEOUT)).await {
             Ok(opened) => opened,
             Err(failure) => {
-                let cause = diagnosis::diagnose(&settings, &failure).await.sentence().into();
+                let diagnosis = Box::pin(diagnosis::diagnose(&settings, &failure)).await;
+                let cause = diagnosis.sentence().into();
                 let hosts = settings::hosts(&settings);
                 return Err(KurrentOpenError::Unreachable { hosts, cause });
             }

@@ -50,8 +50,8 @@ async fn replay(args: ReplayArgs) -> anyhow::Result<()> {
     shown.end();
     let outcomes = outcomes?;
     let foreign = store.foreign_events();
-    let named = foreign.iter().map(|event| format!("not of whence: {event}\n"));
-    print(lines(purpose, &outcomes) + &named.collect::<String>())?;
+    let found = foreign.iter().map(|event| format!("not of whence: {event}\n"));
+    print(lines(purpose, &outcomes) + &found.collect::<String>())?;
     verdict(purpose, &outcomes)?;
     ensure!(
         foreign.is_empty() || purpose == Purpose::Rebuild,

@@ -10,7 +10,7 @@ use whence_events::{EventId, Position, Recorded, StreamId, Version};
 use super::Log;
 use super::link::{CALL_TIMEOUT, CallError, Link};
 use super::look::{PAGE_EVENTS, Since, at, drained, last_of_all, page_from, since};
-use super::record::{self, Arrived};
+use super::record;
 use crate::store::{ForeignEvent, Page};
 
 /// How long a page may take: the server looks at every event of other applications on its way, some
@@ -55,10 +55,9 @@ pub(super) async fn stream(
         let full = page.len() == count;
         next = last.get_original_event().revision.saturating_add(1);
         for event in page {
-            match record::arrived(&log.names, &event) {
-                Arrived::Event(event) => events.push(event),
-                Arrived::Foreign(event) => log.foreign.note(event),
-                Arrived::Other => {}
+            match record::recorded(&log.names, &event) {
+                Ok(event) => events.extend(event),
+                Err(foreign) => log.foreign.note(foreign),
             }
         }
         if !full {
@@ -182,10 +181,9 @@ impl Place {
                 break;
             }
             (self.after, self.from) = (position, at(position));
-            match record::arrived(&log.names, &event) {
-                Arrived::Event(event) => events.push(event),
-                Arrived::Foreign(event) => log.foreign.note(event),
-                Arrived::Other => {}
+            match record::recorded(&log.names, &event) {
+                Ok(event) => events.extend(event),
+                Err(foreign) => log.foreign.note(foreign),
             }
         }
         Ok(full)

@@ -37,16 +37,6 @@ struct StoredMetadata {
     recorded_at: Option<i64>,
 }
 
-/// An event of the server's log, as a reader of the log of whence takes it.
-pub(super) enum Arrived {
-    /// An event of whence.
-    Event(Recorded),
-    /// An event in a stream of whence, or about one, that whence did not write.
-    Foreign(ForeignEvent),
-    /// An event that has nothing to do with this log.
-    Other,
-}
-
 /// Why an event is not one that whence wrote.
 #[derive(Debug, thiserror::Error)]
 enum NotWritten {
@@ -111,13 +101,17 @@ pub(super) fn known(position: u64) -> Option<Position> {
     (position > 0 && i64::try_from(position).is_ok()).then_some(position)
 }
 
-/// Returns an event as a reader of the log takes it.
-pub(super) fn arrived(names: &Names, event: &ResolvedEvent) -> Arrived {
+/// Returns an event as it was stored; `None` when it has nothing to do with this log. The error is an
+/// event in a stream of whence, or about one, that whence did not write.
+pub(super) fn recorded(
+    names: &Names,
+    event: &ResolvedEvent,
+) -> Result<Option<Recorded>, ForeignEvent> {
     let event = event.get_original_event();
     let position = known(event.position.commit).unwrap_or(0);
-    let foreign = |stream, found| Arrived::Foreign(ForeignEvent { stream, position, found });
+    let foreign = |stream, found| Err(ForeignEvent { stream, position, found });
     match names.read(event.stream_id()) {
-        None => Arrived::Other,
+        None => Ok(None),
         Some(Named::Metadata(stream)) => {
             let found = format!("its metadata was changed to {}", shown(&event.data));
             foreign(stream, found)
@@ -126,7 +120,7 @@ pub(super) fn arrived(names: &Names, event: &ResolvedEvent) -> Arrived {
             foreign(stream, "the stream was deleted for good".to_owned())
         }
         Some(Named::Stream(stream)) => match in_stream(stream.clone(), event) {
-            Ok(event) => Arrived::Event(event),
+            Ok(event) => Ok(Some(event)),
             Err(why) => {
                 let event_type = shown(event.event_type.as_bytes());
                 let why = shown(why.to_string().as_bytes());

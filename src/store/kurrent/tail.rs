@@ -13,7 +13,7 @@ use tokio::sync::{broadcast, watch};
 use whence_events::{Position, Recorded};
 
 use super::Log;
-use super::record::{self, Arrived};
+use super::record;
 use crate::store::{Batch, TAIL_CAPACITY};
 use subscription::{Arriving, SubscriptionEnd};
 
@@ -147,10 +147,9 @@ impl Tail {
                         continue;
                     }
                     unpublished.upto = position;
-                    match record::arrived(&log.names, &event) {
-                        Arrived::Event(event) => unpublished.events.push(event),
-                        Arrived::Foreign(event) => log.foreign.note(event),
-                        Arrived::Other => {}
+                    match record::recorded(&log.names, &event) {
+                        Ok(event) => unpublished.events.extend(event),
+                        Err(foreign) => log.foreign.note(foreign),
                     }
                 }
                 SubscriptionEvent::Checkpoint(position) => {
