@@ -132,10 +132,9 @@ impl SmtpFailure {
 
     /// Returns the failure to get a TCP connection.
     fn unconnected(error: &io::Error) -> Self {
-        let class = match error.kind() {
-            io::ErrorKind::TimedOut => DeliveryFailure::TimedOut,
-            _ => DeliveryFailure::Unreachable,
-        };
+        let timed_out = error.kind() == io::ErrorKind::TimedOut;
+        let class =
+            if timed_out { DeliveryFailure::TimedOut } else { DeliveryFailure::Unreachable };
         let cause = Some(format!("Connection error: {error}"));
         Self { stage: Stage::Connect, class, reply: None, cause }
     }
