@@ -61,7 +61,6 @@ pub(super) struct Link {
     /// The last generation of the client whose tail had published all events.
     caught_up: AtomicU64,
     packets: Packets,
-    trouble: TroubleLog,
 }
 
 /// A link that was just made.
@@ -117,9 +116,7 @@ impl Link {
                     let current = watch::Sender::new(Some(first.clone()));
                     let (current_at, opened) = (AtomicU64::new(0), Instant::now());
                     let caught_up = AtomicU64::new(first.generation);
-                    let trouble = TroubleLog::default();
-                    let link =
-                        Self { settings, current, current_at, opened, caught_up, packets, trouble };
+                    let link = Self { settings, current, current_at, opened, caught_up, packets };
                     return Ok(Opened { link, first, last });
                 }
                 Err(error) if error.may_pass() && Instant::now() + pause < deadline => {
@@ -172,6 +169,7 @@ impl Link {
     /// Follows the log and repairs the link, without end.
     pub(super) async fn supervise(&self, mut connection: LiveClient, log: &Log) {
         let mut pause = Duration::ZERO;
+        let trouble = TroubleLog::default();
         let mut changes = self.current.subscribe();
         loop {
             let since = Instant::now();
@@ -190,7 +188,7 @@ impl Link {
             if since.elapsed() >= STABLE_AFTER {
                 pause = Duration::ZERO;
             }
-            let client = self.mend(connection.client, &mut pause).await;
+            let client = self.mend(connection.client, &mut pause, &trouble).await;
             connection = LiveClient { generation: connection.generation + 1, client };
             self.current.send_replace(Some(connection.clone()));
         }
@@ -245,7 +243,12 @@ impl Link {
 
     /// Returns a client that works: the old one, if it works after all, since each new one costs some
     /// memory that the library does not give back.
-    async fn mend(&self, old: Arc<Client>, pause: &mut Duration) -> Arc<Client> {
+    async fn mend(
+        &self,
+        old: Arc<Client>,
+        pause: &mut Duration,
+        trouble: &TroubleLog,
+    ) -> Arc<Client> {
         loop {
             tokio::time::sleep(*pause).await;
             *pause = (*pause * 2).clamp(MIN_PAUSE, MAX_PAUSE);
@@ -254,7 +257,7 @@ impl Link {
             }
             match connect(&self.settings).await {
                 Ok((client, _)) => return Arc::new(client),
-                Err(error) => self.trouble.report(&self.settings, error.to_string()),
+                Err(error) => trouble.report(&self.settings, error.to_string()),
             }
         }
     }
