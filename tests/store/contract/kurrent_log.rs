@@ -1,4 +1,5 @@
 //! What only the log in KurrentDB can be asked: who else writes to it, and what stands beside events.
+#![expect(clippy::unwrap_used, reason = "helpers of tests: what fails in them fails the test")]
 
 use std::sync::Arc;
 

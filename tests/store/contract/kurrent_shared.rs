@@ -1,5 +1,6 @@
 //! The log in KurrentDB on a server that others use, too: what they write costs nothing here, and what
 //! they do to streams of whence stops nobody else.
+#![expect(clippy::unwrap_used, reason = "helpers of tests: what fails in them fails the test")]
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -194,7 +195,7 @@ async fn what_is_done_to_one_stream_is_named_and_stops_nobody_else() {
         assert_eq!(store.head().await.unwrap(), last);
         assert_eq!(store.read_all(0, ALL).await.unwrap().len(), 4, "{done:?}");
         let foreign = store.foreign_in(&ours.stream).unwrap();
-        assert_eq!(store.foreign_events(), [foreign.clone()]);
+        assert_eq!(store.foreign_events(), std::slice::from_ref(&foreign));
         let said = foreign.to_string();
         let expected = match done {
             Done::Tombstone => "deleted for good",
