@@ -53,6 +53,12 @@ const ROWS_OF_OTHER_STORES: &[&str] = &[
     "Postgres: append, 8 in flight, 4 events each",
     "KurrentDB double: append, 1 in flight",
     "KurrentDB double: append, 4 in flight",
+    "client alone: append, 1 in flight",
+    "append, 1 in flight (bars: 30, 3000 us)",
+    "client alone: append of 3, 1 in flight",
+    "copy out of SQLite (bar: 50)",
+    "verify (bar: 100000)",
+    "client alone: 13 calls, 4 in flight",
 ];
 
 fn quick(more: &[&str]) -> String {
