@@ -143,7 +143,7 @@ fn open(args: &Args, stores: &Stores, kind: StoreKind) -> anyhow::Result<AppendS
 }
 
 /// Runs `in_flight` callers, each of which appends `events` events repeatedly.
-fn store_round(
+pub(crate) fn store_round(
     runtime: &Runtime,
     store: &Arc<dyn EventStore>,
     in_flight: usize,

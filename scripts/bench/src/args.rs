@@ -87,6 +87,8 @@ pub(crate) enum Measure {
     Mail,
     /// Appends, against SQLite itself
     Append,
+    /// Calls, copies and logins with KurrentDB, against its client as it is; needs that store
+    Kurrentdb,
     /// Replay into read models, against upserts in SQLite itself
     Replay,
     /// Start-up over a long log, and memory

@@ -67,7 +67,7 @@ pub(crate) fn memory(args: &Args, stores: &Stores) -> anyhow::Result<Table> {
         let events = events.context("the read models do not catch up")?;
         drop((app, log));
         for (nth, (name, command, _)) in COMMANDS.iter().enumerate() {
-            let done = run(&target, command)?;
+            let done = run(&target.flags, command)?;
             let mut row = Row::new(format!("{name}, {events} events"));
             row.add(done.peak_mb);
             match references.get(nth) {
@@ -118,7 +118,7 @@ impl Rows {
         self.view.add(fold(args, &long.target)?);
         let rows = self.commands.iter_mut().zip(&mut self.peaks);
         for ((row, peak), (_, command, _)) in rows.zip(COMMANDS) {
-            let done = run(&long.target, command)?;
+            let done = run(&long.target.flags, command)?;
             row.add(rate(events, done.time));
             *peak = peak.max(done.peak_mb);
         }
@@ -145,13 +145,13 @@ impl Rows {
 }
 
 /// The duration and the peak memory of a command.
-struct CommandRun {
-    time: Duration,
+pub(crate) struct CommandRun {
+    pub(crate) time: Duration,
     peak_mb: f64,
 }
 
 /// Runs a command of `whence` as a user would.
-fn run(target: &Target, command: &[&str]) -> anyhow::Result<CommandRun> {
+pub(crate) fn run(flags: &[String], command: &[&str]) -> anyhow::Result<CommandRun> {
     let folder = TempDir::new()?;
     let begin = Instant::now();
     let mut whence = Command::new(std::env::current_exe()?);
@@ -160,7 +160,7 @@ fn run(target: &Target, command: &[&str]) -> anyhow::Result<CommandRun> {
         whence.arg("--out").arg(folder.path().join("events"));
     }
     let log = std::fs::File::create(folder.path().join("stderr"))?;
-    let mut child = whence.args(&target.flags).stdout(Stdio::null()).stderr(log).spawn()?;
+    let mut child = whence.args(flags).stdout(Stdio::null()).stderr(log).spawn()?;
     let mut peak_mb: f64 = 0.0;
     let status = loop {
         peak_mb = peak_mb.max(machine::resident_mb(child.id()));

@@ -25,17 +25,17 @@ use crate::stores::{Stores, Target};
 const DRAIN_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// A service that users log in to, `in_flight` at a time.
-struct LoginSubject {
-    in_flight: usize,
+pub(crate) struct LoginSubject {
+    pub(crate) in_flight: usize,
     app: Arc<App>,
-    address: SocketAddr,
-    logins: usize,
+    pub(crate) address: SocketAddr,
+    pub(crate) logins: usize,
     left: usize,
-    acknowledged: Row,
-    onboarded: Row,
+    pub(crate) acknowledged: Row,
+    pub(crate) onboarded: Row,
     work: size::DatabaseWork,
     log: Log,
-    target: Target,
+    pub(crate) target: Target,
 }
 
 /// Measures each number of logins in flight, on a log of its own in each store.
@@ -89,7 +89,8 @@ pub(crate) fn measure(args: &Args, stores: &Stores) -> anyhow::Result<Table> {
     Ok(table)
 }
 
-fn open(
+/// Starts a service over an empty store.
+pub(crate) fn open(
     args: &Args,
     stores: &Stores,
     kind: StoreKind,
@@ -117,7 +118,8 @@ fn open(
 }
 
 impl LoginSubject {
-    fn round(&mut self, load: Load, round: usize) -> anyhow::Result<()> {
+    /// Runs a load of logins, and waits until all are onboarded.
+    pub(crate) fn round(&mut self, load: Load, round: usize) -> anyhow::Result<()> {
         let runtime = &self.log.runtime;
         let worked = size::DatabaseWork::now(&self.target, &self.log)?;
         let (before, begin) = (Usage::now(), Instant::now());

@@ -5,10 +5,12 @@
 
 mod append;
 mod args;
+mod bare_client;
 mod client;
 mod codes;
 mod derive;
 mod kind;
+mod kurrentdb;
 mod load;
 mod login;
 mod long_log;
@@ -38,6 +40,9 @@ use stores::Stores;
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 fn main() -> anyhow::Result<()> {
+    if std::env::args().nth(1).as_deref() == Some(bare_client::COMMAND) {
+        return bare_client::run(std::env::args().skip(2));
+    }
     // A command of whence, not a flag of the benchmark.
     if std::env::args().nth(1).is_some_and(|word| !word.starts_with('-')) {
         return whence::cli::run();
@@ -65,6 +70,9 @@ fn main() -> anyhow::Result<()> {
     }
     if args.wants(Measure::Append) {
         print!("{}", append::measure(&args, &stores)?);
+    }
+    if args.wants(Measure::Kurrentdb) && args.store.contains(&StoreKind::KurrentdbDouble) {
+        print!("{}", kurrentdb::measure(&args, &stores)?);
     }
     Ok(())
 }

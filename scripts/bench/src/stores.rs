@@ -34,7 +34,8 @@ pub(crate) struct Target {
     /// The URL of its database.
     pub(crate) url: Option<String>,
     directory: Option<TempDir>,
-    _double: Option<Double>,
+    /// The server, when this process runs it.
+    pub(crate) double: Option<Double>,
 }
 
 impl Target {
@@ -75,9 +76,16 @@ impl Stores {
                 flags.into_iter().chain(["--read-db".to_owned(), database.clone()]).collect()
             }
         };
-        let key = ["--master-key".to_owned(), MASTER_KEY.repeat(8)];
-        let flags = flags.into_iter().chain(key.into_iter().filter(|_| url.is_some())).collect();
-        Ok(Target { kind, flags, url, directory, _double: double })
+        let flags = flags
+            .into_iter()
+            .chain(Self::master_key().into_iter().filter(|_| url.is_some()))
+            .collect();
+        Ok(Target { kind, flags, url, directory, double })
+    }
+
+    /// Returns the flags of the master key that stores of several nodes have.
+    pub(crate) fn master_key() -> [String; 2] {
+        ["--master-key".to_owned(), MASTER_KEY.repeat(8)]
     }
 
     /// Creates a database.

@@ -53,6 +53,12 @@ const ROWS_OF_OTHER_STORES: &[&str] = &[
     "Postgres: append, 8 in flight, 4 events each",
     "KurrentDB double: append, 1 in flight",
     "KurrentDB double: append, 4 in flight",
+    "client alone: append, 1 in flight",
+    "append, 1 in flight",
+    "client alone: append of 3, 1 in flight",
+    "copy out of SQLite",
+    "verify of the copy",
+    "client alone: 13 calls, 4 in flight",
 ];
 
 fn quick(more: &[&str]) -> String {
@@ -101,6 +107,7 @@ fn other_stores_are_measured_next_to_the_files() {
     let text = quick(&["--store", "sqlite,postgres,kurrentdb-double"]);
     assert_rows(&text, ROWS);
     assert_rows(&text, ROWS_OF_OTHER_STORES);
+    assert!(text.contains(" calls a login of a new user"), "{text}");
     let logins: Vec<_> = text.lines().filter(|line| line.contains("users registered")).collect();
     assert_eq!(logins.len(), 6, "{text}");
     for line in logins {
