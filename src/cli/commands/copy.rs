@@ -114,6 +114,9 @@ async fn copy_stores(config: CopyConfig) -> anyhow::Result<()> {
         config.to,
         config.from
     );
+    for foreign in source.log().foreign_events() {
+        writeln!(text, "not of whence, and not copied: {foreign}")?;
+    }
     if copied.left > 0 {
         writeln!(text, "{} events came meanwhile: run it again", copied.left)?;
     }

@@ -44,6 +44,7 @@ mod tests {
     use std::net::{TcpListener, TcpStream, UdpSocket};
     use std::time::Duration;
 
+    use eventstore::ReadStreamOptions;
     use tokio::sync::Mutex;
 
     use super::*;
@@ -74,7 +75,7 @@ mod tests {
         let settings = url.parse().expect("a connection string");
         let client = eventstore::Client::new(settings).expect("a client");
         let asking = tokio::spawn(async move {
-            let _ = client.read_stream("a-stream", &Default::default()).await;
+            let _ = client.read_stream("a-stream", &ReadStreamOptions::default()).await;
         });
         // Accepted: the client has a socket now, and the option comes before the first byte.
         let (server, _) = tokio::task::spawn_blocking(move || listener.accept())

@@ -107,7 +107,7 @@ impl Appender<'_> {
         beginning.make(link, names, self.vault).await?;
         // What the tail has published was there before this call. A tail that was cut off may not have
         // published what an earlier call wrote without receiving the answer.
-        let there_before = if link.is_caught_up() {
+        let there_before = if link.is_caught_up() && tail.is_caught_up() {
             tail.covered()
         } else {
             read::head(self.log).await.map_err(StoreError::unavailable)?

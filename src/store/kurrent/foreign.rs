@@ -31,7 +31,9 @@ impl ForeignEvents {
     /// Takes note of a foreign event, and logs the first one of a stream.
     pub(super) fn note(&self, event: ForeignEvent) {
         let mut found = self.lock();
-        if found.first.contains_key(&event.stream) || found.first.len() >= MAX_STREAMS {
+        // An append that was refused knows no position; the log has it.
+        let is_known = |known: &ForeignEvent| known.position > 0 || event.position == 0;
+        if found.first.get(&event.stream).map_or(found.first.len() >= MAX_STREAMS, is_known) {
             return;
         }
         tracing::error!(

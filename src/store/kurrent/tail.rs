@@ -83,6 +83,11 @@ impl Tail {
         let _ = self.covered.subscribe().wait_for(|covered| *covered >= position).await;
     }
 
+    /// Returns whether the subscription has sent all that the log had when it began.
+    pub(super) fn is_caught_up(&self) -> bool {
+        *self.caught_up.borrow()
+    }
+
     /// Waits until the subscription has sent all that the log had when it began.
     pub(super) async fn until_caught_up(&self) {
         let _ = self.caught_up.subscribe().wait_for(|caught_up| *caught_up).await;

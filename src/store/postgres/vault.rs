@@ -76,15 +76,17 @@ impl PostgresVault {
         Ok(())
     }
 
-    /// Stores that another program wrote into a stream, or cut it, unless that of another event of
-    /// the stream is stored.
+    /// Stores that another program wrote into a stream, or cut it, unless an earlier event of the stream
+    /// is stored with its position.
     #[cfg(feature = "kurrentdb")]
     pub(in crate::store) async fn note_foreign(
         &self,
         event: &ForeignEvent,
     ) -> Result<(), StoreError> {
         let sql = "INSERT INTO vault.foreign_events (stream, position, found)
-                   VALUES ($1, $2, $3) ON CONFLICT (stream) DO NOTHING";
+                   VALUES ($1, $2, $3) ON CONFLICT (stream) DO UPDATE
+                     SET position = excluded.position, found = excluded.found
+                     WHERE foreign_events.position = 0";
         let (stream, position) = (event.stream.to_string(), clamped(event.position));
         self.readers.query(sql, &[&stream, &position, &event.found], |_| Ok(())).await?;
         Ok(())

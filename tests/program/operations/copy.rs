@@ -1,12 +1,13 @@
 //! Whole copies between all kinds of stores.
 
 use tempfile::TempDir;
+use whence::infra::clock::Clock;
 use whence::infra::random::new_user_id;
 use whence::store::{Location, Side, StoreError};
 use whence_events::StreamId;
 use whence_projections::Purpose;
 
-use crate::operations::logs::{append, copy, everything, fill, open};
+use crate::operations::logs::{append, copy, everything, fill, keys, open};
 use whence_test_support::postgres::database;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -54,6 +55,37 @@ async fn a_round_trip_over_kurrentdb_gives_the_same_bytes() {
     assert!(source == everything(&place("two"), None).await, "it came back as something else");
     let again = copy(directory.path(), "sqlite:one", &url, &beside).unwrap();
     assert!(again.contains("0 of them copied now"), "{again}");
+}
+
+/// A page of one stream is more than KurrentDB takes in one append.
+#[cfg(feature = "kurrentdb")]
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stream_of_large_events_is_copied_in_parts() {
+    let directory = TempDir::new().unwrap();
+    let place = format!("sqlite:{}", directory.path().join("one").display());
+    fill(&directory.path().join("one"), 2).await;
+    let location = Location::Sqlite(directory.path().join("one"));
+    let store = location.open(keys().fingerprint(), Clock::system()).await.unwrap();
+    let stream = StreamId::User(new_user_id());
+    let mut large = append(&stream, 0, 500);
+    for event in &mut large.events {
+        event.data = format!(r#"{{"text":"{}"}}"#, "x".repeat(4_000)).into_bytes().into();
+    }
+    store.append(large).await.unwrap();
+    drop(store);
+    let double = whence_test_support::kurrentdb_double::Double::single().await.unwrap();
+    let (url, vault) = (double.url(), database().await);
+    let beside = ["--read-db", vault.url()];
+    let said = copy(directory.path(), "sqlite:one", &url, &beside).unwrap();
+    assert!(said.contains("506 events of 3 streams, 506 of them copied now"), "{said}");
+    assert!(double.calls().appends < 20, "{:?}", double.calls());
+    let source = everything(&place, None).await;
+    assert!(source == everything(&url, Some(vault.url())).await, "KurrentDB holds something else");
+    // What another program wrote is not in the copy, and that is said.
+    double.write(&format!("whence.{stream}"), "OrderPlaced", "", "{}");
+    let said = copy(directory.path(), &url, "sqlite:two", &beside).unwrap();
+    assert!(said.contains("not of whence, and not copied: "), "{said}");
+    assert!(said.contains(&stream.to_string()), "{said}");
 }
 
 /// What the source has got since is all that is copied, and a key that it has destroyed since is

@@ -239,7 +239,7 @@ async fn an_address_of_ipv6() {
     let node = Answers { version: Some("5.0.11"), ..Answers::default() }.plain_at("[::1]:0").await;
     let at = node.address;
     assert!(at.is_ipv6());
-    let expected = format!("KurrentDB 5.0.11 at {at} is too old: upgrade to 22.6 or later");
+    let expected = format!("KurrentDB 5.0.11 at {at} is too old: upgrade to 23.10 or later");
     assert_eq!(said(&format!("kurrentdb://{at}?tls=false")).await, expected);
     let node = Answers::default().plain_at("[::1]:0").await;
     let said_of = said(&format!("kurrentdb://{}?tls=false", node.address)).await;
