@@ -82,17 +82,17 @@ async fn caller(client: Arc<Client>, work: Work, begin: Instant) -> anyhow::Resu
 async fn sequence(client: &Client, work: Work) -> anyhow::Result<()> {
     let mut name = String::new();
     for call in 0..work.calls {
-        if call % 3 != 1 {
+        if call % 3 == 1 {
+            let options = ReadStreamOptions::default().max_count(1);
+            let mut events = client.read_stream(name.as_str(), &options).await?;
+            while events.next().await?.is_some() {}
+        } else {
             name = format!("bare-{}", random::new_event_id().0);
             let data = serde_json::json!({ "plan": "x".repeat(DATA_BYTES) });
             let event = || EventData::json("SubscriptionProvisioned.v1", &data);
             let events: Vec<_> = (0..work.events).map(|_| event()).collect::<Result<_, _>>()?;
             let options = AppendToStreamOptions::default().stream_state(StreamState::NoStream);
             client.append_to_stream(name.as_str(), &options, events).await?;
-        } else {
-            let options = ReadStreamOptions::default().max_count(1);
-            let mut events = client.read_stream(name.as_str(), &options).await?;
-            while events.next().await?.is_some() {}
         }
     }
     Ok(())
