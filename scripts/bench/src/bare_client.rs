@@ -15,7 +15,8 @@ pub(crate) const COMMAND: &str = "bare-client";
 /// What the client does repeatedly.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Work {
-    /// The number of calls in a sequence: appends to new streams, each but the last followed by a read.
+    /// The number of calls in a sequence: every third from the second on is a read, the others are
+    /// appends to new streams.
     pub(crate) calls: usize,
     /// The number of events of an append.
     pub(crate) events: usize,
@@ -77,21 +78,21 @@ async fn caller(client: Arc<Client>, work: Work, begin: Instant) -> anyhow::Resu
     Ok(latencies)
 }
 
-/// Appends to a new stream, reads it, and goes on with another.
+/// Makes the calls of a sequence, one after the other. A read is of the stream that was appended to last.
 async fn sequence(client: &Client, work: Work) -> anyhow::Result<()> {
     let mut name = String::new();
     for call in 0..work.calls {
-        if call % 2 == 0 {
+        if call % 3 == 1 {
+            let options = ReadStreamOptions::default().max_count(1);
+            let mut events = client.read_stream(name.as_str(), &options).await?;
+            while events.next().await?.is_some() {}
+        } else {
             name = format!("bare-{}", random::new_event_id().0);
             let data = serde_json::json!({ "plan": "x".repeat(DATA_BYTES) });
             let event = || EventData::json("SubscriptionProvisioned.v1", &data);
             let events: Vec<_> = (0..work.events).map(|_| event()).collect::<Result<_, _>>()?;
             let options = AppendToStreamOptions::default().stream_state(StreamState::NoStream);
             client.append_to_stream(name.as_str(), &options, events).await?;
-        } else {
-            let options = ReadStreamOptions::default().max_count(1);
-            let mut events = client.read_stream(name.as_str(), &options).await?;
-            while events.next().await?.is_some() {}
         }
     }
     Ok(())

@@ -58,7 +58,7 @@ const ROWS_OF_OTHER_STORES: &[&str] = &[
     "client alone: append of 3, 1 in flight",
     "copy out of SQLite",
     "verify of the copy",
-    "client alone: 13 calls, 4 in flight",
+    "client alone: 10 calls, 4 in flight",
 ];
 
 fn quick(more: &[&str]) -> String {
