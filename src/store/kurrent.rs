@@ -51,8 +51,8 @@ pub use settings::KurrentUrl;
 use tail::Tail;
 pub(super) use transfer::KurrentTransfer;
 
-/// How often what was found of others is stored.
-const SAVE_INTERVAL: Duration = Duration::from_millis(200);
+/// The pause before another attempt to store what was found of others.
+const SAVE_PAUSE: Duration = Duration::from_secs(1);
 
 /// A log in KurrentDB, and its vault in Postgres.
 pub struct KurrentStore {
@@ -128,9 +128,10 @@ impl KurrentStore {
 /// Stores what is found of others, without end.
 async fn save(log: Arc<Log>, vault: PostgresVault) {
     loop {
-        tokio::time::sleep(SAVE_INTERVAL).await;
-        if let Err(error) = log.foreign.save(&vault).await {
+        log.foreign.more().await;
+        while let Err(error) = log.foreign.save(&vault).await {
             tracing::warn!(error = %with_causes(&error), "a foreign event is not on record yet");
+            tokio::time::sleep(SAVE_PAUSE).await;
         }
     }
 }

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::Notify;
 use whence_events::StreamId;
 
 use crate::store::{ForeignEvent, PostgresVault, StoreError};
@@ -12,7 +13,11 @@ const MAX_STREAMS: usize = 100_000;
 
 /// The first foreign event of each stream that has one.
 #[derive(Default)]
-pub(super) struct ForeignEvents(Mutex<Noted>);
+pub(super) struct ForeignEvents {
+    noted: Mutex<Noted>,
+    /// Wakes the task that stores what is noted.
+    more: Notify,
+}
 
 #[derive(Default)]
 struct Noted {
@@ -44,6 +49,12 @@ impl ForeignEvents {
         );
         found.unsaved.push(event.clone());
         found.first.insert(event.stream.clone(), event);
+        self.more.notify_one();
+    }
+
+    /// Waits until something was noted since the last time.
+    pub(super) async fn more(&self) {
+        self.more.notified().await;
     }
 
     /// Returns the first foreign event of a stream.
@@ -71,6 +82,6 @@ impl ForeignEvents {
     }
 
     fn lock(&self) -> MutexGuard<'_, Noted> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.noted.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -228,6 +228,22 @@ fn harm(double: &Double, how: &str, stream: &str) {
     }
 }
 
+/// Waits until the service has stored what it found, which the doctor reads.
+async fn until_on_record(shared: &Shared, streams: &[String]) {
+    let began = Instant::now();
+    loop {
+        let location = Location::parse(&shared.url, Some(shared.database.url())).unwrap();
+        let keys = Keys::derive(&MasterKey::parse(KEY).unwrap());
+        let store = location.open_to_read(keys.fingerprint(), Clock::system()).await.unwrap();
+        let found = store.foreign_events();
+        let is_there = |name: &String| found.iter().any(|it| it.stream.to_string() == *name);
+        if streams.iter().all(is_there) {
+            return;
+        }
+        assert!(began.elapsed() < Duration::from_mins(1), "it is not on record: {found:?}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_others_do_to_one_stream_is_named_and_stops_nobody_else() {
     let shared = Shared::new().await;
@@ -247,6 +263,7 @@ async fn what_others_do_to_one_stream_is_named_and_stops_nobody_else() {
         assert!(refused.0 == 409 && refused.1.contains("history_changed"), "{how}: {refused:?}");
 
         let places = [user.to_string(), mailbox.to_string()];
+        until_on_record(&shared, &places).await;
         for command in [&["doctor"][..], &["verify"], &["replay", "--check"]] {
             let (exit, said) = shared.run(command);
             let named = |stream: &&String| {
