@@ -3,8 +3,9 @@
 //! The first event of a log is alone in a stream of its own. Nothing before it is of this log, so a
 //! log that was just begun is read without a look at what other applications wrote before.
 
+use std::sync::OnceLock;
+
 use eventstore::EventData;
-use tokio::sync::{Mutex, OnceCell};
 use whence_events::Position;
 
 use super::append::{self, AppendAnswer};
@@ -19,11 +20,7 @@ const EVENT_TYPE: &str = "LogBegan";
 
 /// Where a log begins, once that is known.
 #[derive(Default)]
-pub(super) struct Beginning {
-    known: OnceCell<Position>,
-    /// Held while the log is begun.
-    one_at_a_time: Mutex<()>,
-}
+pub(super) struct Beginning(OnceLock<Position>);
 
 /// The keys in the vault are of a log with another prefix.
 #[derive(Debug, thiserror::Error)]
@@ -41,7 +38,7 @@ impl Beginning {
         link: &Link,
         names: &Names,
     ) -> Result<Option<Position>, CallError> {
-        if let Some(known) = self.known.get() {
+        if let Some(known) = self.0.get() {
             return Ok(Some(*known));
         }
         let found = match names.beginning() {
@@ -49,7 +46,7 @@ impl Beginning {
             None => Some(0),
         };
         if let Some(found) = found {
-            let _ = self.known.set(found);
+            let _ = self.0.set(found);
         }
         Ok(found)
     }
@@ -61,13 +58,12 @@ impl Beginning {
         names: &Names,
         vault: &PostgresVault,
     ) -> Result<(), StoreError> {
-        if self.known.initialized() {
+        if self.0.get().is_some() {
             return Ok(());
         }
-        let _alone = self.one_at_a_time.lock().await;
         let Some(name) = names.beginning() else { return Ok(()) };
         let has_keys = !vault.keys(None, 1).await?.is_empty();
-        // Asked after the vault: another node may be about to begin the log, and puts no key before.
+        // Asked after the vault: whoever else is about to begin the log puts no key before.
         if self.find(link, names).await.map_err(StoreError::unavailable)?.is_some() {
             return Ok(());
         }
@@ -77,7 +73,7 @@ impl Beginning {
         let event = EventData::json(EVENT_TYPE, &serde_json::json!({}));
         let event = event.map_err(StoreError::unavailable)?.id(new_event_id().0);
         match append::send(link, &name, 0, &[event]).await.map_err(StoreError::unavailable)? {
-            // Of several nodes one was the first; and a stream that was deleted says nothing.
+            // Of several appends one was the first; and a stream that was deleted says nothing.
             AppendAnswer::There(_) | AppendAnswer::OtherLength(_) | AppendAnswer::Deleted => {}
         }
         self.find(link, names).await.map_err(StoreError::unavailable)?;

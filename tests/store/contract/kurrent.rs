@@ -2,17 +2,57 @@
 //! is in that already stays, and so does what the cases add; nobody else may write to it meanwhile.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::sync::broadcast::Receiver;
+use tokio::time::timeout;
 use whence::infra::clock::Clock;
 use whence::infra::postgres::PostgresUrl;
-use whence::store::{EventStore, KurrentOpenError, KurrentStore, PostgresVault};
-use whence_events::Position;
+use whence::store::{Batch, EventStore, KurrentOpenError, KurrentStore, PostgresVault};
+use whence_events::{Position, Recorded, StreamId};
 
 use crate::contract::postgres::FINGERPRINT;
 use crate::contract::{Backend, contract};
 use whence_test_support::kurrentdb_double::Double;
 use whence_test_support::postgres::{self as database, Database};
+
+/// Far longer than anything here may take: reached, it is as good as never.
+pub(crate) const LIMIT: Duration = Duration::from_mins(1);
+
+/// The name of a stream on the server.
+pub(crate) fn named(stream: &StreamId) -> String {
+    format!("whence.{stream}")
+}
+
+/// Waits until it is so.
+#[expect(clippy::unwrap_used, reason = "a helper of tests: what never comes fails the test")]
+pub(crate) async fn until(is_so: impl AsyncFn() -> bool) {
+    let wait = async {
+        while !is_so().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(LIMIT, wait).await.unwrap();
+}
+
+/// Returns the events that the tail has sent by now, of which it waits for so many, and checks that it
+/// left no gap.
+#[expect(clippy::unwrap_used, reason = "a helper of tests: what never comes fails the test")]
+pub(crate) async fn heard(tail: &mut Receiver<Batch>, at_least: usize) -> Vec<Recorded> {
+    let (mut events, mut covered) = (vec![], None);
+    loop {
+        let batch = match tail.try_recv() {
+            Ok(batch) => batch,
+            Err(_) if events.len() >= at_least => return events,
+            Err(_) => timeout(LIMIT, tail.recv()).await.unwrap().unwrap(),
+        };
+        assert!(covered.is_none_or(|covered| covered == batch.after));
+        assert!(batch.events.iter().all(|event| event.position <= batch.upto));
+        covered = Some(batch.upto);
+        events.extend(batch.events.iter().cloned());
+    }
+}
 
 /// A log in a double, or in the server that was given, with a vault in a database of its own.
 pub(crate) struct Kurrent {

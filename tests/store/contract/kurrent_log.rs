@@ -1,15 +1,13 @@
 //! What only the log in KurrentDB can be asked: who else writes to it, and what stands beside events.
-#![expect(clippy::unwrap_used, reason = "helpers of tests: what fails in them fails the test")]
 
 use std::sync::Arc;
 
-use tokio::sync::broadcast::Receiver;
 use whence::infra::clock::Clock;
 use whence::infra::random::new_event_id;
-use whence::store::{Append, Appended, Batch, EventStore, KeyPut, NewEvent, NewKey, StoreError};
-use whence_events::{Actor, Event, Metadata, Recorded, StreamId, Timestamp};
+use whence::store::{Append, Appended, EventStore, KeyPut, NewEvent, NewKey, StoreError};
+use whence_events::{Actor, Event, Metadata, Timestamp};
 
-use crate::contract::kurrent::Kurrent;
+use crate::contract::kurrent::{Kurrent, heard, named, until};
 use crate::contract::{Backend as _, append, fact, ids, metadata, new_stream};
 
 const ALL: usize = 1_000_000;
@@ -17,11 +15,6 @@ const ALL: usize = 1_000_000;
 /// What whence writes beside an event, as somebody would who copies a log.
 const BESIDE: &str = r#"{"occurred_at":5,"actor":"system","recorded_at":7,
     "$correlationId":"019f7d6d-5a3e-7bb0-8e6b-7a7e4f1c2d3e"}"#;
-
-/// The name of a stream on the server.
-fn named(stream: &StreamId) -> String {
-    format!("whence.{stream}")
-}
 
 #[tokio::test]
 async fn what_others_write_is_not_in_the_log() {
@@ -42,7 +35,7 @@ async fn what_others_write_is_not_in_the_log() {
     assert!(all.iter().map(|event| event.event_id).eq(ids(&ours)));
     let last = append(&new_stream(), 0, 1);
     store.append(last.clone()).await.unwrap();
-    let told: Vec<_> = heard(&mut tail).into_iter().map(|event| event.event_id).collect();
+    let told: Vec<_> = heard(&mut tail, 0).await.into_iter().map(|event| event.event_id).collect();
     assert_eq!(told, [ids(&ours), ids(&last)].concat());
     assert_eq!(store.foreign_events(), []);
 }
@@ -84,7 +77,8 @@ async fn an_event_that_whence_did_not_write_is_left_out_and_named() {
         let other = append(&new_stream(), 0, 1);
         store.append(other.clone()).await.unwrap();
 
-        let told: Vec<_> = heard(&mut tail).into_iter().map(|event| event.event_id).collect();
+        let told: Vec<_> =
+            heard(&mut tail, 0).await.into_iter().map(|event| event.event_id).collect();
         assert_eq!(told, [ids(&ours), ids(&other)].concat());
         let foreign = store.foreign_in(&stream).unwrap();
         assert!(foreign.found.starts_with("an event of type "), "{foreign}");
@@ -98,30 +92,9 @@ async fn an_event_that_whence_did_not_write_is_left_out_and_named() {
     assert_eq!(store.foreign_events().len(), written.len());
     assert_eq!(store.read_all(0, ALL).await.unwrap().len(), 3 * written.len());
     // The next process knows it from its start, and one that reads from the beginning finds it.
-    until_saved(&log, written.len()).await;
+    let saved = async || log.try_open(&Clock::system()).await.unwrap().foreign_events();
+    until(async || saved().await.len() == written.len()).await;
     assert_eq!(log.open().await.foreign_events(), store.foreign_events());
-}
-
-/// Waits until so many foreign events are on record.
-async fn until_saved(log: &Kurrent, number: usize) {
-    loop {
-        let opened = log.try_open(&Clock::system()).await.unwrap();
-        if opened.foreign_events().len() == number {
-            return;
-        }
-        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-    }
-}
-
-/// Returns the events that the tail has sent by now, and checks that it left no gap.
-fn heard(tail: &mut Receiver<Batch>) -> Vec<Recorded> {
-    let (mut events, mut covered) = (vec![], None);
-    while let Ok(batch) = tail.try_recv() {
-        assert!(covered.is_none_or(|covered| covered == batch.after));
-        covered = Some(batch.upto);
-        events.extend(batch.events.iter().cloned());
-    }
-    events
 }
 
 #[tokio::test]

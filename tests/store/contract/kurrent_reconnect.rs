@@ -3,7 +3,6 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::time::Duration;
 
 use futures::future::join_all;
 use tokio::sync::broadcast::error::RecvError;
@@ -13,7 +12,7 @@ use whence::infra::clock::Clock;
 use whence::store::{Append, Appended, EventStore, KurrentOpenError, StoreError};
 use whence_events::{EventId, Position, Recorded, StreamId};
 
-use crate::contract::kurrent::Kurrent;
+use crate::contract::kurrent::{Kurrent, LIMIT, until};
 use crate::contract::{Backend as _, append, ids, new_stream};
 use whence_test_support::kurrentdb_double::End;
 
@@ -21,9 +20,6 @@ const ALL: usize = 1_000_000;
 
 /// Events of each append under load.
 const EVENTS: usize = 2;
-
-/// Far longer than anything here may take: reached, it is as good as never.
-const LIMIT: Duration = Duration::from_mins(1);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn a_server_that_dies_under_load_and_returns_has_each_acknowledged_append_once() {
@@ -345,14 +341,4 @@ async fn appending(store: &Arc<dyn EventStore>, append: Append) -> Appended {
         }
     };
     timeout(LIMIT, append).await.unwrap()
-}
-
-/// Waits until it is so.
-async fn until(is_so: impl AsyncFn() -> bool) {
-    let wait = async {
-        while !is_so().await {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    timeout(LIMIT, wait).await.unwrap();
 }

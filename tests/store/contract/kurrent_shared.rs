@@ -3,7 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests: what fails in them fails the test")]
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use tokio::time::timeout;
 
@@ -11,7 +10,7 @@ use whence::infra::clock::Clock;
 use whence::store::{Append, EventStore, KurrentOpenError, NewKey, StoreError};
 use whence_events::{EventId, Position, StreamId};
 
-use crate::contract::kurrent::Kurrent;
+use crate::contract::kurrent::{Kurrent, LIMIT, heard, named, until};
 use crate::contract::{Backend as _, append, ids, new_stream};
 use whence_test_support::kurrentdb_double::{Call, Code, End, Examined};
 
@@ -24,13 +23,6 @@ const MILLIONS: u64 = 5_000_000;
 /// when the next one has come.
 const FEW: u64 = 4_000;
 
-/// Far longer than anything here may take: reached, it is as good as never.
-const LIMIT: Duration = Duration::from_mins(1);
-
-fn named(stream: &StreamId) -> String {
-    format!("whence.{stream}")
-}
-
 /// Appends one event to a new stream.
 async fn one(store: &Arc<dyn EventStore>) -> (StreamId, Position, Vec<EventId>) {
     let append = append(&new_stream(), 0, 1);
@@ -41,15 +33,6 @@ async fn one(store: &Arc<dyn EventStore>) -> (StreamId, Position, Vec<EventId>) 
 /// What reads looked at; subscriptions look at every event there is.
 fn read(examined: Examined) -> u64 {
     examined.forwards + examined.backwards
-}
-
-async fn until(is_so: impl AsyncFn() -> bool) {
-    let wait = async {
-        while !is_so().await {
-            tokio::time::sleep(Duration::from_millis(5)).await;
-        }
-    };
-    timeout(LIMIT, wait).await.unwrap();
 }
 
 #[tokio::test]
@@ -107,6 +90,27 @@ async fn an_idle_store_asks_little_however_much_others_write() {
     assert_eq!(calls.waited_for(), calls.all_reads, "{calls:?}");
 }
 
+/// While the server is away, each of them fails by itself, and none waits for the others.
+#[tokio::test]
+async fn many_first_appends_to_a_log_do_not_wait_for_each_other() {
+    let mut log = Kurrent::single().await;
+    let store = log.open().await;
+    log.double().kill(0).await;
+    let appends = (0..64).map(|_| store.append(append(&new_stream(), 0, 1)));
+    let answers = timeout(LIMIT, futures::future::join_all(appends)).await.unwrap();
+    for answer in answers {
+        assert!(matches!(answer, Err(StoreError::Unavailable(_))), "{answer:?}");
+    }
+    // And when it is back, one of them begins the log, for all.
+    log.double().revive(0).await.unwrap();
+    until(async || store.is_current()).await;
+    let appends = (0..64).map(|_| store.append(append(&new_stream(), 0, 1)));
+    for answer in futures::future::join_all(appends).await {
+        answer.unwrap();
+    }
+    assert_eq!(log.open().await.read_all(0, ALL).await.unwrap().len(), 64);
+}
+
 /// The checkpoint of a subscription may carry the position that the next event is then given.
 #[tokio::test]
 async fn an_event_at_the_very_position_of_a_checkpoint_is_not_missed() {
@@ -125,13 +129,8 @@ async fn an_event_at_the_very_position_of_a_checkpoint_is_not_missed() {
         }
         written.extend(one(&store).await.2);
     }
-    let (mut told, mut covered) = (vec![], None);
-    while told.len() < written.len() {
-        let batch = timeout(LIMIT, tail.recv()).await.unwrap().unwrap();
-        assert!(covered.is_none_or(|covered| covered == batch.after));
-        covered = Some(batch.upto);
-        told.extend(batch.events.iter().map(|event| event.event_id));
-    }
+    let told = heard(&mut tail, written.len()).await;
+    let told: Vec<_> = told.into_iter().map(|event| event.event_id).collect();
     assert_eq!(told, written);
 }
 
@@ -149,13 +148,8 @@ async fn a_reader_that_was_dropped_as_too_slow_goes_on_and_nobody_else_notices()
     let mut written: Vec<_> = futures::future::join_all(appends).await.concat();
     log.double().end_subscriptions(End::TooSlow);
     written.extend(one(&store).await.2);
-    let (mut told, mut covered) = (vec![], None);
-    while told.len() < written.len() {
-        let batch = timeout(LIMIT, tail.recv()).await.unwrap().unwrap();
-        assert!(covered.is_none_or(|covered| covered == batch.after));
-        covered = Some(batch.upto);
-        told.extend(batch.events.iter().map(|event| event.event_id));
-    }
+    let told = heard(&mut tail, written.len()).await;
+    let mut told: Vec<_> = told.into_iter().map(|event| event.event_id).collect();
     assert!(log.double().subscriptions() > begun);
     let in_order: Vec<_> = store.read_all(0, ALL).await.unwrap();
     assert!(in_order.iter().map(|event| event.event_id).eq(told.iter().copied()));
