@@ -99,7 +99,10 @@ impl App {
         let capacity = config.limits.session_cache;
         let observer = Sessions::observer(capacity, read_db.clone(), vault.open_keys());
         tokio::spawn(observer.clone().observe_tail(store.tail()));
-        tokio::spawn(engine.handler.follow_tail());
+        // In a log that is kept in files, nobody else appends.
+        if config.storage.store.directory().is_none() {
+            tokio::spawn(engine.handler.follow_tail());
+        }
         let progress = runner::start(store, read_db.clone(), observer.clone());
         let checkpoints = &config.checkpoints;
         let signer = Signer::new(keys, &checkpoints.log_origin).context("--log-origin")?;
