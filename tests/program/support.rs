@@ -133,6 +133,22 @@ impl Service {
         line
     }
 
+    /// The status of `/readyz`.
+    pub(crate) async fn readiness(&self) -> u16 {
+        let url = format!("http://{}/readyz", self.address);
+        reqwest::get(url).await.unwrap().status().as_u16()
+    }
+
+    /// Waits until it is ready.
+    pub(crate) async fn until_ready(&self) {
+        let ready = async {
+            while self.readiness().await != 200 {
+                tokio::time::sleep(Duration::from_millis(20)).await;
+            }
+        };
+        tokio::time::timeout(Duration::from_mins(1), ready).await.unwrap();
+    }
+
     /// SIGTERM: its exit code, and what it said after its start.
     pub(crate) fn stop(mut self) -> (Option<i32>, String) {
         send_signal(self.child.id(), "TERM");

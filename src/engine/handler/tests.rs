@@ -17,9 +17,10 @@ use tokio::sync::broadcast::error::TryRecvError;
 use uuid::Uuid;
 use whence_events::{
     Actor, AttributionCaptured, ClickIds, Client, CodeKind, Consent, CorrelationId,
-    DeliveryFailure, EmailAddress, EmailKey, Hash, Mac, Position, Recorded, RequestId,
-    RevokeReason, SessionId, SessionKind, StreamId, Timestamp, UserId, Version,
+    DeliveryFailure, EmailAddress, EmailKey, Hash, Mac, Recorded, RequestId, RevokeReason,
+    SessionId, SessionKind, StreamId, Timestamp, UserId, Version,
 };
+use whence_test_macros::passes_on;
 
 use super::{Cached, Context, Decided, HandleError, Handler, StreamState};
 use crate::domain::mailbox::{ForgetMailbox, Mailbox, MailboxCommand, StartLogin, VerifyCode};
@@ -28,7 +29,7 @@ use crate::domain::user::{OpenSession, User, UserCommand};
 use crate::engine::vault::Vault;
 use crate::infra::clock::Clock;
 use crate::infra::keys::{Keys, MasterKey};
-use crate::store::{Append, Appended, Batch, EventStore, KeyRecord, SqliteStore, StoreError};
+use crate::store::{Batch, EventStore, SqliteStore, StoreError};
 
 const START: Timestamp = Timestamp::from_micros(1_767_225_600_000_000);
 
@@ -315,12 +316,9 @@ struct Counting {
     reads: Arc<AtomicUsize>,
 }
 
+#[passes_on(crate::store)]
 #[async_trait]
 impl EventStore for Counting {
-    async fn append(&self, append: Append) -> Result<Appended, StoreError> {
-        self.inner.append(append).await
-    }
-
     async fn read_stream(
         &self,
         stream: &StreamId,
@@ -329,30 +327,6 @@ impl EventStore for Counting {
     ) -> Result<Vec<Recorded>, StoreError> {
         self.reads.fetch_add(1, Ordering::SeqCst);
         self.inner.read_stream(stream, from, limit).await
-    }
-
-    async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Recorded>, StoreError> {
-        self.inner.read_all(after, limit).await
-    }
-
-    async fn head(&self) -> Result<Position, StoreError> {
-        self.inner.head().await
-    }
-
-    fn is_current(&self) -> bool {
-        self.inner.is_current()
-    }
-
-    fn tail(&self) -> broadcast::Receiver<Batch> {
-        self.inner.tail()
-    }
-
-    async fn read_key(&self, subject: &StreamId) -> Result<Option<KeyRecord>, StoreError> {
-        self.inner.read_key(subject).await
-    }
-
-    async fn destroy_key(&self, subject: &StreamId) -> Result<(), StoreError> {
-        self.inner.destroy_key(subject).await
     }
 }
 

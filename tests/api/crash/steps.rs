@@ -10,15 +10,13 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::net::TcpListener;
-use tokio::sync::broadcast;
 use whence::app::App;
 use whence::app::config::Config;
 use whence::infra::clock::Clock;
 use whence::infra::mail::{Mailer, Sender};
-use whence::store::{Append, Appended, Batch, EventStore, KeyRecord, StoreError};
-use whence_events::{
-    Event, EventId, MailboxEvent, Position, Recorded, StreamId, UserEvent, Version,
-};
+use whence::store::{Append, Appended, EventStore, StoreError};
+use whence_events::{Event, MailboxEvent, Recorded, UserEvent};
+use whence_test_macros::passes_on;
 
 use crate::crash::client::Client;
 use crate::crash::ledger::Cookies;
@@ -55,6 +53,7 @@ pub(crate) fn die() -> ! {
     std::process::abort()
 }
 
+#[passes_on(whence::store)]
 #[async_trait]
 impl EventStore for Deadly {
     async fn append(&self, append: Append) -> Result<Appended, StoreError> {
@@ -65,43 +64,6 @@ impl EventStore for Deadly {
             self.inner.append(append).await?;
         }
         die()
-    }
-
-    async fn read_stream(
-        &self,
-        stream: &StreamId,
-        from: Version,
-        limit: usize,
-    ) -> Result<Vec<Recorded>, StoreError> {
-        self.inner.read_stream(stream, from, limit).await
-    }
-
-    async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Recorded>, StoreError> {
-        self.inner.read_all(after, limit).await
-    }
-
-    async fn head(&self) -> Result<Position, StoreError> {
-        self.inner.head().await
-    }
-
-    async fn event_at(&self, position: Position) -> Result<Option<EventId>, StoreError> {
-        self.inner.event_at(position).await
-    }
-
-    fn is_current(&self) -> bool {
-        self.inner.is_current()
-    }
-
-    fn tail(&self) -> broadcast::Receiver<Batch> {
-        self.inner.tail()
-    }
-
-    async fn read_key(&self, subject: &StreamId) -> Result<Option<KeyRecord>, StoreError> {
-        self.inner.read_key(subject).await
-    }
-
-    async fn destroy_key(&self, subject: &StreamId) -> Result<(), StoreError> {
-        self.inner.destroy_key(subject).await
     }
 }
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::sync::broadcast;
 use whence::store::{Append, Appended, Batch, EventStore, KeyRecord, StoreError};
-use whence_events::{EventId, Position, Recorded, StreamId, Version};
+use whence_events::{Position, Recorded, StreamId, Version};
+use whence_test_macros::passes_on;
 
 /// A call of the store that may be made to fail.
 pub enum Call<'a> {
@@ -98,6 +99,7 @@ impl Faulty {
     }
 }
 
+#[passes_on(whence::store)]
 #[async_trait]
 impl EventStore for Faulty {
     async fn append(&self, append: Append) -> Result<Appended, StoreError> {
@@ -125,18 +127,6 @@ impl EventStore for Faulty {
     async fn head(&self) -> Result<Position, StoreError> {
         self.check(&Call::Other).await?;
         self.inner.head().await
-    }
-
-    async fn event_at(&self, position: Position) -> Result<Option<EventId>, StoreError> {
-        self.inner.event_at(position).await
-    }
-
-    fn is_current(&self) -> bool {
-        self.inner.is_current()
-    }
-
-    fn tail(&self) -> broadcast::Receiver<Batch> {
-        self.inner.tail()
     }
 
     async fn read_key(&self, subject: &StreamId) -> Result<Option<KeyRecord>, StoreError> {
@@ -174,25 +164,9 @@ impl Late {
     }
 }
 
+#[passes_on(whence::store)]
 #[async_trait]
 impl EventStore for Late {
-    async fn append(&self, append: Append) -> Result<Appended, StoreError> {
-        self.inner.append(append).await
-    }
-
-    async fn read_stream(
-        &self,
-        stream: &StreamId,
-        from: Version,
-        limit: usize,
-    ) -> Result<Vec<Recorded>, StoreError> {
-        self.inner.read_stream(stream, from, limit).await
-    }
-
-    async fn read_all(&self, after: Position, limit: usize) -> Result<Vec<Recorded>, StoreError> {
-        self.inner.read_all(after, limit).await
-    }
-
     async fn head(&self) -> Result<Position, StoreError> {
         let head = self.inner.head().await;
         if !self.holding.load(Ordering::SeqCst) {
@@ -202,23 +176,7 @@ impl EventStore for Late {
         head
     }
 
-    async fn event_at(&self, position: Position) -> Result<Option<EventId>, StoreError> {
-        self.inner.event_at(position).await
-    }
-
-    fn is_current(&self) -> bool {
-        self.inner.is_current()
-    }
-
     fn tail(&self) -> broadcast::Receiver<Batch> {
         self.told.subscribe()
-    }
-
-    async fn read_key(&self, subject: &StreamId) -> Result<Option<KeyRecord>, StoreError> {
-        self.inner.read_key(subject).await
-    }
-
-    async fn destroy_key(&self, subject: &StreamId) -> Result<(), StoreError> {
-        self.inner.destroy_key(subject).await
     }
 }

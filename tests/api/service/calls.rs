@@ -4,9 +4,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use tokio::sync::broadcast;
-use whence::store::{Append, Appended, Batch, EventStore, KeyRecord, StoreError};
+use whence::store::{Append, Appended, EventStore, KeyRecord, StoreError};
 use whence_events::{EventId, Position, Recorded, StreamId, Version};
+use whence_test_macros::passes_on;
 
 use crate::server::{Server, until};
 use crate::stores::on_every_store;
@@ -51,6 +51,7 @@ fn family(stream: &StreamId) -> String {
     name.split_once('-').map_or(name.clone(), |(family, _)| family.to_owned())
 }
 
+#[passes_on(whence::store)]
 #[async_trait]
 impl EventStore for Counting {
     async fn append(&self, append: Append) -> Result<Appended, StoreError> {
@@ -83,14 +84,6 @@ impl EventStore for Counting {
     async fn event_at(&self, position: Position) -> Result<Option<EventId>, StoreError> {
         self.calls.add("event at");
         self.inner.event_at(position).await
-    }
-
-    fn is_current(&self) -> bool {
-        self.inner.is_current()
-    }
-
-    fn tail(&self) -> broadcast::Receiver<Batch> {
-        self.inner.tail()
     }
 
     async fn read_key(&self, subject: &StreamId) -> Result<Option<KeyRecord>, StoreError> {

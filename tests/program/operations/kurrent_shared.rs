@@ -1,12 +1,13 @@
 //! A service over a KurrentDB that others use, too, as the real program: what they write costs it
 //! nothing, and what they do to one stream is named and stops nobody else.
 
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::time::Duration;
 
 use tempfile::TempDir;
 use whence::infra::clock::Clock;
 use whence::infra::keys::{Keys, MasterKey};
-use whence::store::Location;
+use whence::store::{EventStore, Location};
 use whence_events::{Event, StreamId, UserEvent};
 use whence_test_support::kurrentdb_double::Double;
 use whence_test_support::mails::Mails;
@@ -45,6 +46,16 @@ impl Shared {
     fn flags(&self) -> [&str; 6] {
         let database = self.database.url();
         ["--store", &self.url, "--read-db", database, "--master-key", KEY]
+    }
+
+    fn location(&self) -> Location {
+        Location::parse(&self.url, Some(self.database.url())).unwrap()
+    }
+
+    /// The log, as a command that reads it opens it.
+    async fn store(&self) -> Arc<dyn EventStore> {
+        let keys = Keys::derive(&MasterKey::parse(KEY).unwrap());
+        self.location().open_to_read(keys.fingerprint(), Clock::system()).await.unwrap()
     }
 
     fn serve(&self) -> Service {
@@ -86,17 +97,14 @@ async fn log_in(service: &Service, directory: &TempDir, email: &str) -> (u16, St
     post("/v1/auth/email/verify", body).await
 }
 
-async fn readiness(service: &Service) -> u16 {
-    let url = format!("http://{}/readyz", service.address);
-    reqwest::get(url).await.unwrap().status().as_u16()
-}
-
-async fn until_ready(service: &Service) {
-    let began = Instant::now();
-    while readiness(service).await != 200 {
-        assert!(began.elapsed() < Duration::from_mins(1), "it does not get ready");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+/// Waits until it is so.
+async fn until(is_so: impl AsyncFn() -> bool) {
+    let wait = async {
+        while !is_so().await {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_mins(1), wait).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -109,7 +117,7 @@ async fn millions_of_foreign_events_cost_nothing() {
 
     // A first start, and a login.
     let service = shared.serve();
-    until_ready(&service).await;
+    service.until_ready().await;
     assert_eq!(log_in(&service, directory, "ada@example.com").await.0, 200);
     assert!(shared.is_cheap(), "{:?} {:?}", double.calls(), double.examined());
 
@@ -122,7 +130,7 @@ async fn millions_of_foreign_events_cost_nothing() {
     assert!(double.calls().all_reads > looks + 5, "it has not looked");
     assert!(shared.is_cheap(), "{:?} {:?}", double.calls(), double.examined());
     assert_eq!(log_in(&service, directory, "ada@example.com").await.0, 200);
-    assert_eq!(readiness(&service).await, 200);
+    assert_eq!(service.readiness().await, 200);
     let (_, said) = shared.run(&["doctor"]);
     // The Postgres of the tests does not wait for the disk.
     let is_bad = |line: &str| line.starts_with("FAIL") && !line.starts_with("FAIL durability");
@@ -137,7 +145,7 @@ async fn millions_of_foreign_events_cost_nothing() {
     assert_eq!(service.stop().0, Some(0));
     double.reset_counts();
     let service = shared.serve();
-    until_ready(&service).await;
+    service.until_ready().await;
     let examined = double.examined();
     assert!(examined.backwards == 0, "{examined:?}");
     assert!(examined.forwards < MILLIONS / 4, "{examined:?}");
@@ -148,18 +156,13 @@ async fn millions_of_foreign_events_cost_nothing() {
 /// Waits until the read models are known to hold all of a log in which others have written so many
 /// events, of at least 100 bytes each, since the last one of whence.
 async fn until_covered(shared: &Shared, events: u64) {
-    let location = Location::parse(&shared.url, Some(shared.database.url())).unwrap();
-    let read_db = location.open_read_db().await.unwrap();
-    let began = Instant::now();
-    loop {
+    let read_db = shared.location().open_read_db().await.unwrap();
+    until(async || {
         let last = read_db.positions().await.unwrap()[0].position;
-        let covered = read_db.covered().await.unwrap().map_or(0, |covered| covered.position);
-        if covered > last + events * 100 {
-            return;
-        }
-        assert!(began.elapsed() < Duration::from_mins(1), "{covered} is stored, after {last}");
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
+        let covered = read_db.covered().await.unwrap();
+        covered.is_some_and(|covered| covered.position > last + events * 100)
+    })
+    .await;
 }
 
 /// The number of calls is what limits a service over KurrentDB.
@@ -168,7 +171,7 @@ async fn a_login_makes_few_calls() {
     let shared = Shared::new().await;
     let Shared { double, directory, .. } = &shared;
     let service = shared.serve();
-    until_ready(&service).await;
+    service.until_ready().await;
     assert_eq!(log_in(&service, directory, "bob@example.com").await.0, 200);
     until_onboarded(directory, 2).await;
 
@@ -190,11 +193,8 @@ async fn a_login_makes_few_calls() {
 
 /// Waits until so many mails were sent, and what is recorded after a welcome mail is.
 async fn until_onboarded(directory: &TempDir, mails: usize) {
-    let began = Instant::now();
-    while directory.path().join("mails").read_dir().unwrap().count() < mails {
-        assert!(began.elapsed() < Duration::from_mins(1), "no welcome mail");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    let mailed = directory.path().join("mails");
+    until(async || mailed.read_dir().unwrap().count() >= mails).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
 }
 
@@ -208,16 +208,14 @@ async fn a_start_among_events_that_arrive_gets_ready() {
         shared.double.write_foreign("orders-1", 500_000, 100);
         tokio::time::sleep(Duration::from_millis(5)).await;
     }
-    until_ready(&service).await;
+    service.until_ready().await;
     assert_eq!(log_in(&service, &shared.directory, "ada@example.com").await.0, 200);
     assert_eq!(service.stop().0, Some(0));
 }
 
 /// Returns the streams of the user who registered last: their own, and that of their address.
 async fn streams_of_last(shared: &Shared) -> (StreamId, StreamId) {
-    let location = Location::parse(&shared.url, Some(shared.database.url())).unwrap();
-    let keys = Keys::derive(&MasterKey::parse(KEY).unwrap());
-    let store = location.open_to_read(keys.fingerprint(), Clock::system()).await.unwrap();
+    let store = shared.store().await;
     let events = store.read_all(0, 10_000).await.unwrap();
     let registered = events.iter().rev().find_map(|event| match &event.event {
         Event::User(user) => match user.as_ref() {
@@ -251,18 +249,12 @@ fn harm(double: &Double, how: &str, stream: &str) {
 
 /// Waits until the service has stored what it found, which the doctor reads.
 async fn until_on_record(shared: &Shared, streams: &[String]) {
-    let began = Instant::now();
-    loop {
-        let location = Location::parse(&shared.url, Some(shared.database.url())).unwrap();
-        let keys = Keys::derive(&MasterKey::parse(KEY).unwrap());
-        let store = location.open_to_read(keys.fingerprint(), Clock::system()).await.unwrap();
-        let found = store.foreign_events();
+    until(async || {
+        let found = shared.store().await.foreign_events();
         let is_there = |name: &String| found.iter().any(|it| it.stream.to_string() == *name);
-        if streams.iter().all(is_there) {
-            return;
-        }
-        assert!(began.elapsed() < Duration::from_mins(1), "it is not on record: {found:?}");
-    }
+        streams.iter().all(is_there)
+    })
+    .await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -279,7 +271,7 @@ async fn what_others_do_to_one_stream_is_named_and_stops_nobody_else() {
 
         // Everybody else is served, here and after a restart.
         assert_eq!(log_in(&service, directory, &format!("ada{number}@example.com")).await.0, 200);
-        assert_eq!(readiness(&service).await, 200, "{how}");
+        assert_eq!(service.readiness().await, 200, "{how}");
         let refused = log_in(&service, directory, &theirs).await;
         assert!(refused.0 == 409 && refused.1.contains("history_changed"), "{how}: {refused:?}");
 

@@ -103,16 +103,6 @@ async fn log_in(service: &Service, address: &str) -> Value {
     ready.json().await.unwrap()
 }
 
-async fn until_ready(service: &Service) {
-    let url = format!("http://{}/readyz", service.address);
-    loop {
-        if Client::new().get(&url).send().await.unwrap().status() == 200 {
-            return;
-        }
-        tokio::time::sleep(Duration::from_millis(10)).await;
-    }
-}
-
 #[tokio::test(flavor = "multi_thread")]
 async fn tables_are_rebuilt_and_checked_beside_a_service() {
     let directory = seeded(500).await;
@@ -270,7 +260,7 @@ async fn serve_rebuilds_tables_of_another_version_also_when_it_is_killed_meanwhi
     }
     drop(service);
     let service = serve(path);
-    until_ready(&service).await;
+    service.until_ready().await;
     let ready = log_in(&service, "ada@example.com").await;
     assert_eq!(ready["projected"], ready["head"]);
     let said = replay(path, &["--check"]).unwrap();
@@ -298,7 +288,7 @@ async fn of_several_nodes_one_rebuilds_tables_of_another_version() {
     let flags = [&flags[..], &KEEP].concat();
     let nodes = [Service::start(path, &flags), Service::start(path, &flags)];
     for node in &nodes {
-        until_ready(node).await;
+        node.until_ready().await;
     }
     assert_eq!(reads.outdated().await.unwrap(), Vec::<&str>::new());
     assert_eq!(of_users(&reads).await, before);
@@ -310,7 +300,7 @@ async fn of_several_nodes_one_rebuilds_tables_of_another_version() {
     assert!(said.contains(expected), "{said}");
     for (node, address) in nodes.iter().zip(["ada@example.com", "bob@example.com"]) {
         log_in(node, address).await;
-        until_ready(node).await;
+        node.until_ready().await;
     }
     let wrong = "DELETE FROM read.login_requests WHERE ctid IN
                  (SELECT ctid FROM read.login_requests LIMIT 25)";

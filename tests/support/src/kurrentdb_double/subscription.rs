@@ -125,10 +125,7 @@ struct AllSubscription {
 
 impl AllSubscription {
     async fn run(mut self) -> Stop {
-        match self.tell().await {
-            Ok(never) => never,
-            Err(stop) => stop,
-        }
+        self.tell().await.unwrap_or_else(|stop| stop)
     }
 
     async fn tell(&mut self) -> Result<Stop, Stop> {
@@ -246,10 +243,7 @@ struct StreamSubscription {
 
 impl StreamSubscription {
     async fn run(mut self) -> Stop {
-        match self.tell().await {
-            Ok(never) => never,
-            Err(stop) => stop,
-        }
+        self.tell().await.unwrap_or_else(|stop| stop)
     }
 
     async fn tell(&mut self) -> Result<Stop, Stop> {
