@@ -7,6 +7,8 @@
 mod client;
 mod screen;
 
+use std::net::SocketAddr;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -55,17 +57,23 @@ pub(crate) async fn run(_: DemoArgs) -> anyhow::Result<()> {
     let serving =
         tokio::spawn(http::serve(listener, http::router(app.clone()), std::future::pending()));
 
+    let result = show(&app, address, directory.path()).await;
+    serving.abort();
+    // The runtime ends with this future, and must not while the read models are being written: what
+    // works on them would then ask a clock that is gone.
+    if let Ok(head) = app.engine.store.head().await {
+        app.progress.wait_for(head).await;
+    }
+    result
+}
+
+async fn show(app: &Arc<App>, address: SocketAddr, directory: &Path) -> anyhow::Result<()> {
     let screen = Screen::new();
     screen.title("whence demo: who is this user, and whence did they come?")?;
-    screen.note(&format!(
-        "a server at http://{address}, its log in {}",
-        directory.path().display()
-    ))?;
-    let mut demo = Demo { app, screen, seen: 0, step: 0 };
+    screen.note(&format!("a server at http://{address}, its log in {}", directory.display()))?;
+    let mut demo = Demo { app: app.clone(), screen, seen: 0, step: 0 };
     demo.show_events().await?;
-    let result = demo.journey(address).await;
-    serving.abort();
-    result
+    demo.journey(address).await
 }
 
 struct Demo {
@@ -77,7 +85,7 @@ struct Demo {
 }
 
 impl Demo {
-    async fn journey(&mut self, address: std::net::SocketAddr) -> anyhow::Result<()> {
+    async fn journey(&mut self, address: SocketAddr) -> anyhow::Result<()> {
         let mut alice = Browser::new(address, &[("user-agent", LAPTOP)]);
         self.begin("Alice logs in with a code from her mail")?;
         self.log_in(&mut alice, ALICE).await?;
