@@ -12,9 +12,8 @@ use std::time::Duration;
 use whence_events::{
     Client, CodeKind, Country, CreatorHandleClaimed, DeliveryFailure, EmailAddress, EmailKey,
     Event, Handle, Pii, Provider, ReferralCode, ReferralCodeDisabled, ReferralCodeIssued, Refusal,
-    RevokeReason, SessionId, SessionOpened, SessionRevoked,
-    SubscriptionProvisioned, Timestamp, UserErased, UserEvent, UserId, UserRegistered, Version,
-    WelcomeEmailFailed, WelcomeEmailSent,
+    RevokeReason, SessionId, SessionOpened, SessionRevoked, SubscriptionProvisioned, Timestamp,
+    UserErased, UserEvent, UserId, UserRegistered, Version, WelcomeEmailFailed, WelcomeEmailSent,
 };
 
 use super::referral::{self, Attempt, Referee};

@@ -20,6 +20,7 @@ use whence_events::CorrelationId;
 use super::error::{self, Family, Problem};
 use super::extract::RequestIdentity;
 use super::limits::REQUEST_TIMEOUT;
+use super::renewal::RenewedCookies;
 use crate::app::App;
 use crate::infra::random::new_correlation_id;
 
@@ -46,6 +47,8 @@ impl Envelope {
     pub(super) async fn answer(mut self, mut request: Request) -> Response {
         let id = request_id(request.headers());
         request.extensions_mut().insert(RequestIdentity(id));
+        let renewed = RenewedCookies::default();
+        request.extensions_mut().insert(renewed.clone());
         let family = Family::of(request.uri().path());
         let answer = AssertUnwindSafe(self.routes.call(request)).catch_unwind();
         // A command that is cut short is either in the log or not; another request finds out.
@@ -59,6 +62,7 @@ impl Envelope {
             }
         };
         let mut response = error::render(response, family, id);
+        renewed.set_on(&mut response, &self.app);
         set_headers(response.headers_mut(), id, self.app.config.listening.https());
         response
     }

@@ -32,6 +32,14 @@ pub struct SessionTimes {
     pub absolute_expires_at: Timestamp,
 }
 
+impl SessionTimes {
+    /// Returns the end of the session when it is extended by a use.
+    #[must_use]
+    pub fn after_use(self, now: Timestamp) -> Timestamp {
+        (now + SESSION_IDLE).min(self.absolute_expires_at).max(self.expires_at)
+    }
+}
+
 impl ActivityPeriod {
     /// Returns whether a use of a session is to be recorded.
     #[must_use]

@@ -80,7 +80,9 @@ impl User {
             Act::Suspend if self.suspended_at.is_some() => Ok(vec![]),
             Act::Suspend => {
                 let mut events = vec![UserSuspended { reason }.into()];
-                events.extend(self.live_sessions(measure.now).map(|s| s.revoked(RevokeReason::Admin)));
+                events.extend(
+                    self.live_sessions(measure.now).map(|s| s.revoked(RevokeReason::Admin)),
+                );
                 Ok(events)
             }
             Act::Reinstate if self.suspended_at.is_none() => Ok(vec![]),
@@ -93,7 +95,11 @@ impl User {
             Act::UnblockCode(code) => {
                 let code = self.issued_code(code)?;
                 let blocked = self.is_blocked(&code);
-                Ok(if blocked { vec![ReferralCodeUnblocked { code, reason }.into()] } else { vec![] })
+                Ok(if blocked {
+                    vec![ReferralCodeUnblocked { code, reason }.into()]
+                } else {
+                    vec![]
+                })
             }
         }
     }
@@ -218,8 +224,7 @@ mod tests {
     fn a_code_that_an_operator_disabled_is_not_the_owners_to_enable() {
         let block = || take(Act::BlockCode("ADA-1".parse().unwrap()));
         let unblock = || take(Act::UnblockCode(code()));
-        let blocked =
-            || UserEvent::from(ReferralCodeBlocked { code: code(), reason: reason() });
+        let blocked = || UserEvent::from(ReferralCodeBlocked { code: code(), reason: reason() });
         let unblocked =
             || UserEvent::from(ReferralCodeUnblocked { code: code(), reason: reason() });
         given::<User>(user()).when(block()).then([blocked()]);

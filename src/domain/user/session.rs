@@ -5,7 +5,7 @@ use whence_events::{
 };
 
 use super::activity::{ActivityPeriod, SessionTimes};
-use super::{SESSION_IDLE, User, UserRejection};
+use super::{User, UserRejection};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Session {
@@ -39,7 +39,7 @@ impl Session {
         if !period.is_due(times, now) {
             return Ok(vec![]);
         }
-        let expires_at = (now + SESSION_IDLE).min(self.absolute_expires_at).max(self.expires_at);
+        let expires_at = times.after_use(now);
         Ok(vec![SessionExtended { session_id: self.id, expires_at }.into()])
     }
 }

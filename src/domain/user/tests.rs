@@ -1,7 +1,6 @@
 use whence_events::{
     AttributionCaptured, Consent, Country, DeviceClass, Hash, ReferralAttributed, ReferralRefused,
-    SessionExtended,
-    SessionKind,
+    SessionExtended, SessionKind,
 };
 
 use super::*;
@@ -250,10 +249,10 @@ fn a_use_is_recorded_in_each_week_of_a_session_also_when_it_cannot_be_extended()
 fn a_user_ends_all_their_other_sessions_at_once() {
     let others = |n| UserCommand::RevokeOtherSessions { now: after(60), keep: session(n) };
     let history = || given::<User>([registered(), opened(1, START), opened(2, START)]);
-    history().and([opened(3, START)]).when(others(2)).then([
-        revoked(1, RevokeReason::RevokedAll),
-        revoked(3, RevokeReason::RevokedAll),
-    ]);
+    history()
+        .and([opened(3, START)])
+        .when(others(2))
+        .then([revoked(1, RevokeReason::RevokedAll), revoked(3, RevokeReason::RevokedAll)]);
     history().and([revoked(1, RevokeReason::Logout)]).when(others(2)).then([]);
 }
 
