@@ -26,12 +26,8 @@ impl UnnamedProxy {
         self.seen.fetch_max(now_micros, Ordering::Relaxed);
         let warned = self.warned.load(Ordering::Relaxed);
         let is_due = warned == 0 || Timestamp::from_micros(warned) + WARNING_INTERVAL <= now;
-        let swap = self.warned.compare_exchange(
-            warned,
-            now_micros,
-            Ordering::Relaxed,
-            Ordering::Relaxed,
-        );
+        let swap =
+            self.warned.compare_exchange(warned, now_micros, Ordering::Relaxed, Ordering::Relaxed);
         if is_due && swap.is_ok() {
             tracing::warn!(
                 "requests with forwarded headers come from a peer that --trusted-proxy does not \

@@ -116,7 +116,10 @@ mod tests {
         let local = "127.0.0.0/8";
         assert_eq!(of("127.0.0.1", local, &[]), ClientAddress::Unknown);
         assert_eq!(of("127.0.0.1", local, &[("x-forwarded-for", "_")]), ClientAddress::Unknown);
-        assert_eq!(of("::ffff:127.0.0.1", local, &[("x-forwarded-for", "9.9.9.9")]), known("9.9.9.9"));
+        assert_eq!(
+            of("::ffff:127.0.0.1", local, &[("x-forwarded-for", "9.9.9.9")]),
+            known("9.9.9.9")
+        );
         // What a proxy says is counted, even when it is an address of this machine.
         assert_eq!(of("127.0.0.1", local, &[("x-forwarded-for", "127.0.0.9")]), known("127.0.0.9"));
     }

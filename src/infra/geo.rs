@@ -186,7 +186,11 @@ mod tests {
                 said.insert(NAME, value);
             }
             assert_eq!(Geo::none().country(&said, Some(&NAME), None), None, "{nothing:?}");
-            assert_eq!(text(geo.country(&said, Some(&NAME), ip)).as_deref(), Some("GB"), "{nothing:?}");
+            assert_eq!(
+                text(geo.country(&said, Some(&NAME), ip)).as_deref(),
+                Some("GB"),
+                "{nothing:?}"
+            );
         }
     }
 

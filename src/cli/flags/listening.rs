@@ -111,7 +111,8 @@ pub(super) fn refuse_development_choices(public_url: &Url, mail: &str) -> anyhow
         mail.starts_with("smtp"),
         "--mail {} keeps mails on this machine, but --public-url {public_url} is not this machine: \
          nobody would get a code (--development allows it)",
-        mail.split(':').next().unwrap_or("")
+        // Anything else may be a password.
+        if mail.starts_with("memory") { "memory" } else { "directory" }
     );
     Ok(())
 }

@@ -31,9 +31,10 @@ const OF_PROXIES: [&str; 10] = [
 
 /// Returns whether a request has a header that only proxies have a reason to send.
 pub(super) fn is_forwarded(headers: &HeaderMap) -> bool {
-    headers.keys().map(HeaderName::as_str).any(|name| {
-        name.starts_with("x-forwarded-") || OF_PROXIES.contains(&name)
-    })
+    headers
+        .keys()
+        .map(HeaderName::as_str)
+        .any(|name| name.starts_with("x-forwarded-") || OF_PROXIES.contains(&name))
 }
 
 /// Returns the client that a trusted proxy names in this header. `None` of `header` is the default:
@@ -219,8 +220,21 @@ mod tests {
     #[test]
     fn a_hop_that_is_no_address_ends_the_walk() {
         for hop in [
-            &b"unknown"[..], b"", b"_x", b"\xff", b"2.2.2", b"2.2.2.2:", b"2.2.2.2:99999", b"2.2.2.2:8x",
-            b"[::1", b"[::1]x", b"[2.2.2.2]", b"fe80::1%eth0", b"unix:", b"\"2.2.2.2\"", b"2.2.2.2 3.3.3.3",
+            &b"unknown"[..],
+            b"",
+            b"_x",
+            b"\xff",
+            b"2.2.2",
+            b"2.2.2.2:",
+            b"2.2.2.2:99999",
+            b"2.2.2.2:8x",
+            b"[::1",
+            b"[::1]x",
+            b"[2.2.2.2]",
+            b"fe80::1%eth0",
+            b"unix:",
+            b"\"2.2.2.2\"",
+            b"2.2.2.2 3.3.3.3",
         ] {
             let line = [b"9.9.9.9, ", hop, b", 10.0.0.1"].concat();
             check(None, &[("x-forwarded-for", &line)], "unknown");
@@ -239,16 +253,22 @@ mod tests {
             let lines = [("forwarded", line.as_bytes()), ("x-forwarded-for", b"9.9.9.9")];
             check(Some("forwarded"), &lines, client);
         };
-        read(r#"for=192.0.2.60;proto=http, For="[2001:db8::17]:4711";by=203.0.113.43"#, "2001:db8::17");
+        read(
+            r#"for=192.0.2.60;proto=http, For="[2001:db8::17]:4711";by=203.0.113.43"#,
+            "2001:db8::17",
+        );
         read("for=192.0.2.60:_x;by=unknown", "192.0.2.60");
         read(r#"for=192.0.2.60;host="a, for=9.9.9.9", for=10.0.0.1"#, "192.0.2.60");
         read(r#"for=192.0.2.60;host="a\", for=9.9.9.9", for=10.0.0.1"#, "192.0.2.60");
-        for hidden in ["for=_hidden", "for=unknown", "proto=http", "for=", "for=192.0.2.1;for=192.0.2.2"] {
+        for hidden in
+            ["for=_hidden", "for=unknown", "proto=http", "for=", "for=192.0.2.1;for=192.0.2.2"]
+        {
             read(&format!("for=9.9.9.9, {hidden}"), "unknown");
         }
         // What the client left open does not reach what the proxy appended.
         read(r#"for=9.9.9.9;host=", for=192.0.2.60"#, "192.0.2.60");
-        let lines: [(&str, &[u8]); 2] = [("forwarded", b"for=\""), ("forwarded", b"for=192.0.2.60")];
+        let lines: [(&str, &[u8]); 2] =
+            [("forwarded", b"for=\""), ("forwarded", b"for=192.0.2.60")];
         check(Some("forwarded"), &lines, "192.0.2.60");
     }
 
