@@ -2,6 +2,7 @@
 
 pub mod access_tokens;
 pub mod attribution;
+pub mod client_address;
 mod commands;
 pub mod config;
 mod creators;
@@ -12,6 +13,7 @@ mod referral_codes;
 mod retention;
 pub mod sessions;
 pub mod touches;
+pub(crate) mod unnamed_proxy;
 
 use std::sync::Arc;
 
@@ -40,6 +42,7 @@ use onboarding::Onboarder;
 use rate_limits::RateLimits;
 use sessions::Sessions;
 use touches::TouchRecorder;
+use unnamed_proxy::UnnamedProxy;
 
 /// The most touches that may wait to be recorded; those that come past that are counted as lost.
 const MAX_QUEUED_TOUCHES: usize = 10_000;
@@ -69,6 +72,8 @@ pub struct App {
     pub recorder: TouchRecorder,
     /// The limits of what one client address may do.
     pub(crate) rate_limits: RateLimits,
+    /// Notes requests of proxies that no setting names.
+    pub(crate) unnamed_proxy: UnnamedProxy,
     /// The mailboxes of logins begun here, which the read models may lack when the code is entered.
     /// Whether a login is open is decided by the mailbox, not by this.
     pub(crate) recent_logins: Cache<RequestId, EmailKey>,
@@ -112,6 +117,7 @@ impl App {
         let app = Arc::new(Self {
             access_tokens: AccessTokens::new(keys, &config.listening.public_url)?,
             rate_limits: RateLimits::new(&config.limits),
+            unnamed_proxy: UnnamedProxy::default(),
             checkpointer: Arc::new(checkpointer),
             recorder,
             recent_logins: Cache::new(MAX_RECENT_LOGINS),

@@ -1,6 +1,7 @@
 //! The settings of a service, in sections. They are plain values: a program that embeds whence fills
 //! them in without a command line.
 
+mod client_headers;
 mod cookies;
 pub(crate) mod operators;
 
@@ -14,6 +15,7 @@ use ipnet::IpNet;
 use url::Url;
 use whence_events::{Country, Mac, RuleSettings};
 
+pub use self::client_headers::{AddressHeader, Cdn, ClientHeaders};
 pub use self::cookies::{CookieDomain, CookieSettings};
 pub use self::operators::OperatorConfig;
 use crate::domain::rules::{RULES_VERSION, Rules};
@@ -72,8 +74,10 @@ pub struct ListeningConfig {
     pub public_url: Url,
     /// Origins whose pages may call with credentials.
     pub allowed_origins: Vec<AllowedOrigin>,
-    /// Peers whose forwarded and CDN headers count.
+    /// Peers whose headers about the client count.
     pub trusted_proxies: Vec<IpNet>,
+    /// The headers that are read of them.
+    pub client_headers: ClientHeaders,
 }
 
 /// Where log and read models are kept, and under which key.
@@ -198,7 +202,13 @@ impl ListeningConfig {
         } else {
             Url::parse(&format!("http://{listen}")).context("--listen")?
         };
-        Ok(Self { listen, public_url, allowed_origins: Vec::new(), trusted_proxies: Vec::new() })
+        Ok(Self {
+            listen,
+            public_url,
+            allowed_origins: Vec::new(),
+            trusted_proxies: Vec::new(),
+            client_headers: ClientHeaders::default(),
+        })
     }
 
     /// Returns whether browsers reach the service by https, so that cookies have to be `Secure`.

@@ -17,6 +17,7 @@ use tower::Service as _;
 use tower_http::cors::CorsLayer;
 use whence_events::CorrelationId;
 
+use super::client::{Peer, is_of_unnamed_proxy};
 use super::error::{self, Family, Problem};
 use super::extract::RequestIdentity;
 use super::limits::REQUEST_TIMEOUT;
@@ -46,6 +47,10 @@ impl Envelope {
     pub(super) async fn answer(mut self, mut request: Request) -> Response {
         let id = request_id(request.headers());
         request.extensions_mut().insert(RequestIdentity(id));
+        let peer = request.extensions().get::<Peer>();
+        if is_of_unnamed_proxy(peer, request.headers(), &self.app.config.listening) {
+            self.app.unnamed_proxy.note(self.app.clock.now());
+        }
         let family = Family::of(request.uri().path());
         let answer = AssertUnwindSafe(self.routes.call(request)).catch_unwind();
         // A command that is cut short is either in the log or not; another request finds out.
