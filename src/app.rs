@@ -4,9 +4,12 @@ pub mod access_tokens;
 pub mod attribution;
 mod commands;
 pub mod config;
+pub mod counters;
 mod creators;
 pub mod erasure;
 pub mod onboarding;
+pub(crate) mod operator_tokens;
+pub(crate) mod proof_turns;
 pub(crate) mod rate_limits;
 mod referral_codes;
 mod retention;
@@ -35,8 +38,11 @@ use crate::infra::random::new_correlation_id;
 use crate::store::EventStore;
 use access_tokens::AccessTokens;
 use config::Config;
+use counters::Counters;
 use erasure::{EraseError, Erasure, Subject};
 use onboarding::Onboarder;
+use operator_tokens::OperatorTokens;
+use proof_turns::ProofTurns;
 use rate_limits::RateLimits;
 use sessions::Sessions;
 use touches::TouchRecorder;
@@ -67,8 +73,14 @@ pub struct App {
     pub(crate) access_tokens: AccessTokens,
     /// The queue of touches that are to be recorded.
     pub recorder: TouchRecorder,
+    /// What was refused and closed, for metrics.
+    pub counters: Counters,
     /// The limits of what one client address may do.
     pub(crate) rate_limits: RateLimits,
+    /// Makes wrong operators' tokens cost time.
+    pub(crate) operator_tokens: OperatorTokens,
+    /// Bounds the proofs that are made.
+    pub(crate) proof_turns: ProofTurns,
     /// The mailboxes of logins begun here, which the read models may lack when the code is entered.
     /// Whether a login is open is decided by the mailbox, not by this.
     pub(crate) recent_logins: Cache<RequestId, EmailKey>,
@@ -112,10 +124,13 @@ impl App {
         let app = Arc::new(Self {
             access_tokens: AccessTokens::new(keys, &config.listening.public_url)?,
             rate_limits: RateLimits::new(&config.limits),
+            operator_tokens: OperatorTokens::new(),
+            proof_turns: ProofTurns::new(config.limits.proofs_per_client),
             checkpointer: Arc::new(checkpointer),
             recorder,
             recent_logins: Cache::new(MAX_RECENT_LOGINS),
             onboarder: Arc::default(),
+            counters: Counters::default(),
             config,
             clock,
             engine,
