@@ -11,6 +11,7 @@ pub(crate) mod error;
 mod etag;
 mod extract;
 mod health;
+mod host;
 pub mod landing;
 mod landing_cookies;
 pub mod limits;

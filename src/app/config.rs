@@ -2,6 +2,7 @@
 //! them in without a command line.
 
 mod client_headers;
+mod connections;
 mod cookies;
 pub(crate) mod operators;
 
@@ -16,6 +17,7 @@ use url::Url;
 use whence_events::{Country, Mac, RuleSettings};
 
 pub use self::client_headers::{AddressHeader, Cdn, ClientHeaders};
+pub use self::connections::ConnectionLimits;
 pub use self::cookies::{CookieDomain, CookieSettings};
 pub use self::operators::OperatorConfig;
 use crate::domain::rules::{RULES_VERSION, Rules};
@@ -159,6 +161,10 @@ pub struct LimitConfig {
     pub starts_per_client: u32,
     /// How many codes one client address may try in an hour; 0 is any number.
     pub verifies_per_client: u32,
+    /// How many proofs one client address may ask for in an hour; 0 is any number.
+    pub proofs_per_client: u32,
+    /// The bounds of connections.
+    pub connections: ConnectionLimits,
 }
 
 impl Config {
@@ -307,7 +313,13 @@ impl CheckpointConfig {
 
 impl Default for LimitConfig {
     fn default() -> Self {
-        Self { session_cache: 100_000, starts_per_client: 60, verifies_per_client: 600 }
+        Self {
+            session_cache: 100_000,
+            starts_per_client: 60,
+            verifies_per_client: 600,
+            proofs_per_client: 3600,
+            connections: ConnectionLimits::default(),
+        }
     }
 }
 
