@@ -6,6 +6,8 @@ mod commands;
 pub mod config;
 mod creators;
 pub mod erasure;
+pub(crate) mod known_devices;
+mod login_limits;
 pub mod onboarding;
 pub(crate) mod rate_limits;
 mod referral_codes;

@@ -24,7 +24,7 @@ stream_family! {
         StartCounted = "StartCounted.v1" [],
         StartReturned = "StartReturned.v1" [],
         DeviceForgotten = "DeviceForgotten.v1" [],
-        LockCleared = "LockCleared.v1" [],
+        LockCleared = "LockCleared.v1" [reason?],
     }
 }
 
@@ -173,6 +173,9 @@ pub struct DeviceForgotten {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LockCleared {
-    /// The reason that the operator gave; empty: none.
-    pub reason: String,
+    /// The number of wrong codes in a row until then.
+    pub wrong: u16,
+    /// The reason, in the operator's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Pii<String>>,
 }

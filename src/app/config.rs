@@ -155,6 +155,9 @@ pub struct LimitConfig {
     pub starts_per_client: u32,
     /// How many codes one client address may try in an hour; 0 is any number.
     pub verifies_per_client: u32,
+    /// How long unknown devices are locked out of an address after 100 wrong codes in a row; `None`:
+    /// until a right code or an operator.
+    pub guess_lock: Option<Duration>,
 }
 
 impl Config {
@@ -297,7 +300,12 @@ impl CheckpointConfig {
 
 impl Default for LimitConfig {
     fn default() -> Self {
-        Self { session_cache: 100_000, starts_per_client: 60, verifies_per_client: 600 }
+        Self {
+            session_cache: 100_000,
+            starts_per_client: 60,
+            verifies_per_client: 600,
+            guess_lock: Some(Duration::from_hours(24 * 30)),
+        }
     }
 }
 

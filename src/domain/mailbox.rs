@@ -107,7 +107,7 @@ impl Decider for Mailbox {
                 }
             }
             MailboxEvent::CodeDeliveryFailed(failed) => {
-                if is_certain(failed.reason) {
+                if certainly_unsent(failed.reason) {
                     self.not_sent(failed.request_id);
                 }
             }
@@ -154,7 +154,7 @@ impl Decider for Mailbox {
             MailboxCommand::ForgetDevice { device_id } => Ok(self.forget_device(*device_id)),
             MailboxCommand::ClearLock { .. } if self.unknown.is_untouched() => Ok(vec![]),
             MailboxCommand::ClearLock { reason } => {
-                Ok(vec![LockCleared { reason: reason.clone() }.into()])
+                Ok(vec![self.clear_lock(reason)])
             }
             // The address has another owner by now, or none: then there is nothing to release.
             MailboxCommand::Release { user_id } if self.owner != Some(*user_id) => Ok(vec![]),
@@ -273,6 +273,13 @@ impl Mailbox {
         let live = self.logins.live(|login| login.device_id == Some(device_id));
         let ended = live.map(|request_id| LoginExpired { request_id }.into());
         ended.chain([DeviceForgotten { device_id }.into()]).collect()
+    }
+
+    fn clear_lock(&self, reason: &str) -> MailboxEvent {
+        // What is said about nobody's address would be kept under a key that nothing destroys.
+        let kept = self.email.is_some() && !reason.is_empty();
+        let reason = kept.then(|| Pii::Clear(reason.to_owned()));
+        LockCleared { wrong: self.unknown.wrong(), reason }.into()
     }
 
     /// Returns the time at which a code was last requested, if the address is to be forgotten: it
@@ -419,7 +426,8 @@ fn throttle(
 }
 
 /// Returns whether a mail certainly did not go out. One that was not answered in time may have.
-fn is_certain(reason: DeliveryFailure) -> bool {
+#[must_use]
+pub fn certainly_unsent(reason: DeliveryFailure) -> bool {
     match reason {
         DeliveryFailure::Rejected
         | DeliveryFailure::Deferred

@@ -113,7 +113,7 @@ fn mailbox() -> Named {
         }
         StartReturned { request_id: uuid().prop_map(RequestId), }
         DeviceForgotten { device_id: device(), }
-        LockCleared { reason: any::<String>(), }
+        LockCleared { wrong: any::<u16>(), reason: option::of(sealed()), }
     }
 }
 

@@ -1,6 +1,8 @@
 //! The flags of `whence serve` about limits.
 
-use clap::Args;
+use std::time::Duration;
+
+use clap::{Args, value_parser};
 
 use crate::app::config::LimitConfig;
 
@@ -18,14 +20,28 @@ pub(crate) struct LimitArgs {
     /// Codes one client address may try in an hour; 0: any number
     #[arg(long, env = "WHENCE_VERIFIES_PER_CLIENT", default_value_t = 600, value_name = "N")]
     pub(super) verifies_per_client: u32,
+
+    /// Days for which 100 wrong codes in a row lock unknown devices out of an address; 0: until a
+    /// right code or an operator
+    #[arg(
+        long,
+        env = "WHENCE_GUESS_LOCK_DAYS",
+        default_value_t = 30,
+        value_name = "N",
+        value_parser = value_parser!(u16).range(0..=3650)
+    )]
+    pub(super) guess_lock_days: u16,
 }
 
 impl LimitArgs {
     pub(super) fn into_config(self) -> LimitConfig {
+        let days = self.guess_lock_days;
+        let lock = Duration::from_hours(24 * u64::from(days));
         LimitConfig {
             session_cache: self.session_cache,
             starts_per_client: self.starts_per_client,
             verifies_per_client: self.verifies_per_client,
+            guess_lock: (days > 0).then_some(lock),
         }
     }
 }

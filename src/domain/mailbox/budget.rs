@@ -117,7 +117,12 @@ impl Budget {
         self.wrong.saturating_add(1)
     }
 
-    /// Returns whether anything was counted.
+    /// Returns the number of wrong codes in a row.
+    pub(super) fn wrong(&self) -> u16 {
+        self.wrong
+    }
+
+    /// Returns whether nothing was counted.
     pub(super) fn is_untouched(&self) -> bool {
         *self == Self::default()
     }

@@ -135,6 +135,7 @@ impl Attack {
 fn odds(guesses: u32) -> String {
     let percent = 100.0 * (1.0 - (1.0 - 1e-6_f64).powf(f64::from(guesses)));
     match percent {
+        99.5.. => "over 99 %".to_owned(),
         0.0..0.1 => format!("{percent:.4} %"),
         0.1..10.0 => format!("{percent:.1} %"),
         _ => format!("{percent:.0} %"),

@@ -119,13 +119,18 @@ fn a_lock_may_have_no_end() {
 #[test]
 fn an_operator_clears_a_lock() {
     let clear = || MailboxCommand::ClearLock { reason: "a call".into() };
-    let cleared = || MailboxEvent::from(LockCleared { reason: "a call".into() });
+    let cleared = |wrong| {
+        let reason = Some(Pii::Clear("a call".to_owned()));
+        MailboxEvent::from(LockCleared { wrong, reason })
+    };
     let no_end = LoginLocked { request_id: None, until: None }.into();
-    let history = guessed(100).and([no_end]);
+    let locked_out = || guessed(100).and([no_end]);
+    locked_out().when(clear()).then([cleared(100)]);
+    locked_out().and([cleared(100)]).when(start(200, after(9))).then([started(200, after(9))]);
     given::<Mailbox>([]).when(clear()).then([]);
-    let history = history.and([cleared()]);
-    history.when(start(200, after(9))).then([started(200, after(9))]);
-    guessed(1).when(clear()).then([cleared()]);
+    let nobodys = StartCounted { request_id: request(1), network: None }.into();
+    let without_reason = LockCleared { wrong: 0, reason: None }.into();
+    given::<Mailbox>([nobodys]).when(clear()).then([without_reason]);
 }
 
 #[test]
