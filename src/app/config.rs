@@ -22,6 +22,7 @@ pub use self::cookies::{CookieDomain, CookieSettings};
 pub use self::operators::OperatorConfig;
 use crate::domain::rules::{RULES_VERSION, Rules};
 use crate::domain::touch::{Hosts, Model, Record, Window};
+use crate::domain::user::activity::ActivityPeriod;
 use crate::engine::proof::checkpointer::CheckpointPolicy;
 use crate::engine::proof::directory;
 use crate::infra::clock::Clock;
@@ -141,6 +142,8 @@ pub struct AccountConfig {
     pub plan: String,
     /// How long an address is kept that was never verified; `None` keeps it without end.
     pub keep_unverified: Option<Duration>,
+    /// How often it is recorded that a session is used.
+    pub session_activity: ActivityPeriod,
 }
 
 /// How the log is signed.
@@ -296,7 +299,11 @@ impl ReferralConfig {
 
 impl Default for AccountConfig {
     fn default() -> Self {
-        Self { plan: "free".to_owned(), keep_unverified: Some(Duration::from_hours(24 * 30)) }
+        Self {
+            plan: "free".to_owned(),
+            keep_unverified: Some(Duration::from_hours(24 * 30)),
+            session_activity: ActivityPeriod::Week,
+        }
     }
 }
 
