@@ -22,7 +22,6 @@ use super::error::{self, Family, Problem};
 use super::extract::RequestIdentity;
 use super::host::has_valid_host;
 use super::limits::{MAX_QUERY_BYTES, REQUEST_TIMEOUT};
-use super::limits::REQUEST_TIMEOUT;
 use super::renewal::RenewedCookies;
 use crate::app::App;
 use crate::infra::random::new_correlation_id;

@@ -30,10 +30,8 @@ use crate::domain::mailbox::{
     CODE_LIFETIME, CountStart, DeviceFacts, Mailbox, MailboxCommand, MailboxRejection,
     START_WINDOW, StartLogin, VerifyCode, certainly_unsent,
 };
-use crate::domain::user::{OpenSession, SESSION_IDLE, User, UserCommand};
-use crate::engine::handler::{Context, HandleError};
 use crate::domain::user::{OpenSession, SESSION_IDLE, User, UserCommand, UserRejection};
-use crate::engine::handler::HandleError;
+use crate::engine::handler::{Context, HandleError};
 use crate::engine::progress::query_after_log;
 use crate::infra::errors::with_causes;
 use crate::infra::mail::Mail;

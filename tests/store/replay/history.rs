@@ -253,8 +253,7 @@ impl World {
         let fresh_user = new_user_id();
         let device = DeviceFacts { proven: vec![], fresh: known_device(n), class: None };
         let lock_time = Some(Duration::from_hours(1));
-        let verify =
-            VerifyCode { now, request_id, code_mac, fresh_user, device, lock_time };
+        let verify = VerifyCode { now, request_id, code_mac, fresh_user, device, lock_time };
         let events = self.log.run(mailbox, &MailboxCommand::VerifyCode(verify));
         let verified = events.iter().any(|event| matches!(event, MailboxEvent::CodeVerified(_)));
         if let Some(owner) = mailbox.state.owner
