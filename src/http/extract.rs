@@ -48,7 +48,7 @@ impl FromRequestParts<Arc<App>> for RequestContext {
 }
 
 /// Returns the id of a request, or a new one when it came without the envelope.
-fn correlation_id(parts: &Parts) -> CorrelationId {
+pub(super) fn correlation_id(parts: &Parts) -> CorrelationId {
     parts.extensions.get::<RequestIdentity>().map_or_else(new_correlation_id, |id| id.0)
 }
 

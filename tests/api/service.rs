@@ -16,6 +16,7 @@ mod faults;
 mod frame;
 mod hostile;
 mod login;
+mod metrics;
 mod onboarding;
 mod races;
 mod raw;

@@ -8,6 +8,8 @@ use whence_events::Actor;
 
 use crate::app::App;
 use crate::http::error::Problem;
+use crate::http::extract::correlation_id;
+use crate::infra::security::SecurityEvent;
 
 /// An operator who sent their token (`X-Admin-Token`) with the request.
 pub(super) struct AuthenticatedOperator {
@@ -32,6 +34,9 @@ impl FromRequestParts<Arc<App>> for AuthenticatedOperator {
         let token = parts.headers.get("x-admin-token").ok_or(Problem::AdminTokenInvalid)?;
         let operator = operators.iter().find(|operator| operator.has(token.as_bytes()));
         let operator = operator.ok_or(Problem::AdminTokenInvalid)?;
-        Ok(Self { name: operator.name.clone() })
+        let name = operator.name.clone();
+        let (actor, id) = (Actor::Operator(name.clone()), correlation_id(parts));
+        app.engine.security.record(SecurityEvent::OperatorCall, Some(&actor), Some(id));
+        Ok(Self { name })
     }
 }
