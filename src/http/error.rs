@@ -29,6 +29,8 @@ pub(crate) enum Problem {
     InvalidEmail,
     InvalidCode,
     InvalidRequest,
+    /// The request names no host, several, or one that is none (RFC 9112, section 3.2).
+    InvalidHost,
     RateLimited {
         retry_after_seconds: u64,
     },
@@ -97,6 +99,9 @@ impl Problem {
                 "invalid_request",
                 "There is no such login to verify. Start again.",
             ),
+            Self::InvalidHost => {
+                (S::BAD_REQUEST, "invalid_host", "Name one host, in one header Host.")
+            }
             Self::RateLimited { .. } => {
                 (S::TOO_MANY_REQUESTS, "rate_limited", "Too often. Try again later.")
             }
@@ -161,6 +166,7 @@ impl Problem {
             | Self::InvalidEmail
             | Self::InvalidCode
             | Self::InvalidRequest
+            | Self::InvalidHost
             | Self::Unauthenticated
             | Self::AdminTokenUnset
             | Self::AdminTokenInvalid
@@ -195,6 +201,7 @@ impl Problem {
             Self::AdminTokenUnset => Some(SecurityEvent::AdminTokenUnset),
             Self::InvalidCredentials | Self::UserNotFound => Some(SecurityEvent::BearerRefused),
             Self::RateLimited { .. }
+            | Self::InvalidHost
             | Self::InvalidJson
             | Self::InvalidEmail
             | Self::InvalidCode
@@ -232,6 +239,7 @@ impl Problem {
             | Self::InvalidEmail
             | Self::InvalidCode
             | Self::InvalidRequest
+            | Self::InvalidHost
             | Self::AdminTokenUnset
             | Self::AdminTokenInvalid
             | Self::CsrfMissing

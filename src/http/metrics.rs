@@ -11,6 +11,7 @@ use super::error::Problem;
 use super::extract::RequestContext;
 use super::token::bearer_token;
 use crate::app::App;
+use crate::app::counters::Counters;
 use crate::infra::metrics::{self, Exposition, Metric, MetricKind};
 use crate::infra::security::SecurityEvent;
 
@@ -22,6 +23,15 @@ const REQUESTS: Metric = counter(
     "whence_requests_total",
     "Responses, by the group of the route that was asked for and by status.",
 );
+const CONNECTIONS: Metric = gauge("whence_connections", "Connections that are open now.");
+const CONNECTIONS_CLOSED: Metric = counter(
+    "whence_connections_closed_total",
+    "Connections that the service refused or closed, by reason.",
+);
+const ACCEPT_ERRORS: Metric =
+    counter("whence_accept_errors_total", "Times that a connection could not be accepted.");
+const PROOFS_REFUSED: Metric =
+    counter("whence_proofs_refused_total", "Proofs of the log that were refused, by reason.");
 const TOUCHES_LOST: Metric = counter(
     "whence_touches_lost_total",
     "Landings that were not recorded, because the queue was full or their client over its limit.",
@@ -48,6 +58,10 @@ const STARTED: Metric = gauge(
 pub const ALL: &[Metric] = &[
     SECURITY_EVENTS,
     REQUESTS,
+    CONNECTIONS,
+    CONNECTIONS_CLOSED,
+    ACCEPT_ERRORS,
+    PROOFS_REFUSED,
     TOUCHES_LOST,
     LOG_POSITION,
     PROJECTED,
@@ -115,6 +129,7 @@ async fn page(app: &App) -> Response {
     for (group, status, number) in app.requests.all() {
         page.sample(&REQUESTS, &[("route", group), ("status", &status.to_string())], number);
     }
+    refusals(&mut page, &app.counters);
     page.value(&TOUCHES_LOST, app.recorder.lost());
     let projected = app.progress.projected();
     if let Ok(end) = app.engine.store.head().await {
@@ -128,4 +143,27 @@ async fn page(app: &App) -> Response {
     page.sample(&BUILD, &[("version", env!("CARGO_PKG_VERSION"))], 1);
     page.value(&STARTED, app.started_at.as_micros() / 1_000_000);
     ([(CONTENT_TYPE, metrics::CONTENT_TYPE)], page.into_text()).into_response()
+}
+
+/// Adds what was refused or closed.
+fn refusals(page: &mut Exposition, counters: &Counters) {
+    page.value(&CONNECTIONS, counters.open_connections.get());
+    page.head(&CONNECTIONS_CLOSED);
+    for (reason, counter) in [
+        ("no_place", &counters.connections_refused),
+        ("displaced", &counters.connections_displaced),
+        ("stalled_write", &counters.stalled_writes),
+        ("slow_head", &counters.slow_heads),
+        ("head_memory", &counters.head_budget_closures),
+        ("idle", &counters.idle_closures),
+    ] {
+        page.sample(&CONNECTIONS_CLOSED, &[("reason", reason)], counter.get());
+    }
+    page.value(&ACCEPT_ERRORS, counters.accept_errors.get());
+    page.head(&PROOFS_REFUSED);
+    for (reason, counter) in
+        [("client", &counters.proofs_limited), ("busy", &counters.proofs_unserved)]
+    {
+        page.sample(&PROOFS_REFUSED, &[("reason", reason)], counter.get());
+    }
 }
