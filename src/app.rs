@@ -8,6 +8,8 @@ pub mod config;
 pub mod counters;
 mod creators;
 pub mod erasure;
+pub(crate) mod known_devices;
+mod login_limits;
 pub mod onboarding;
 pub(crate) mod operator_tokens;
 pub(crate) mod proof_turns;

@@ -165,6 +165,9 @@ pub struct LimitConfig {
     pub proofs_per_client: u32,
     /// The bounds of connections.
     pub connections: ConnectionLimits,
+    /// How long unknown devices are locked out of an address after 100 wrong codes in a row; `None`:
+    /// until a right code or an operator.
+    pub guess_lock: Option<Duration>,
 }
 
 impl Config {
@@ -319,6 +322,7 @@ impl Default for LimitConfig {
             verifies_per_client: 600,
             proofs_per_client: 3600,
             connections: ConnectionLimits::default(),
+            guess_lock: Some(Duration::from_hours(24 * 30)),
         }
     }
 }
