@@ -39,6 +39,7 @@ pub(crate) struct LimitArgs {
     #[arg(long, env = "WHENCE_KEEP_ALIVE", default_value_t = 75, value_name = "SECONDS",
           value_parser = value_parser!(u64).range(1..=3600))]
     pub(super) keep_alive: u64,
+
     /// Days for which 100 wrong codes in a row lock unknown devices out of an address; 0: until a
     /// right code or an operator
     #[arg(
