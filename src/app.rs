@@ -3,24 +3,31 @@
 pub mod access_tokens;
 pub mod activity;
 pub mod attribution;
+pub mod client_address;
 mod commands;
 pub mod config;
+pub mod counters;
 mod creators;
 pub mod erasure;
+pub(crate) mod known_devices;
+pub mod login_limits;
 pub mod moderation;
 pub mod onboarding;
+pub(crate) mod operator_tokens;
+pub(crate) mod proof_turns;
 pub(crate) mod rate_limits;
 mod referral_codes;
 mod retention;
 pub mod sessions;
 pub mod touches;
+pub(crate) mod unnamed_proxy;
 
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use quick_cache::sync::Cache;
 use tokio::sync::mpsc;
-use whence_events::{Actor, EmailKey, RequestId, StreamId, UserId};
+use whence_events::{Actor, EmailKey, RequestId, StreamId, Timestamp, UserId};
 
 use crate::domain::rules::{AdoptRules, AdoptedRules, Rules};
 use crate::domain::touch::RecordedTouch;
@@ -33,22 +40,32 @@ use crate::engine::runner;
 use crate::infra::clock::Clock;
 use crate::infra::keys::Keys;
 use crate::infra::mail::Mailer;
+use crate::infra::metrics::RequestCounts;
 use crate::infra::random::new_correlation_id;
+use crate::infra::security::SecurityLog;
 use crate::store::EventStore;
 use access_tokens::AccessTokens;
 use activity::{SessionActivity, SessionUse};
 use config::Config;
+use counters::Counters;
 use erasure::{EraseError, Erasure, Subject};
 use onboarding::Onboarder;
+use operator_tokens::OperatorTokens;
+use proof_turns::ProofTurns;
 use rate_limits::RateLimits;
 use sessions::Sessions;
 use touches::TouchRecorder;
+use unnamed_proxy::UnnamedProxy;
 
 /// The most touches that may wait to be recorded; those that come past that are counted as lost.
 const MAX_QUEUED_TOUCHES: usize = 10_000;
 
 /// The most logins begun here that are remembered, at some 50 bytes each.
 const MAX_RECENT_LOGINS: usize = 10_000;
+
+/// The groups of routes by which requests are counted.
+pub(crate) const ROUTE_GROUPS: &[&str] =
+    &["login", "session", "referrals", "portal", "admin", "log", "landing", "health", "other"];
 
 /// A running service.
 pub struct App {
@@ -72,11 +89,23 @@ pub struct App {
     pub(crate) access_tokens: AccessTokens,
     /// The queue of touches that are to be recorded.
     pub recorder: TouchRecorder,
+    /// What was refused and closed, for metrics.
+    pub counters: Counters,
     /// The limits of what one client address may do.
     pub(crate) rate_limits: RateLimits,
+    /// Notes requests of proxies that no setting names.
+    pub(crate) unnamed_proxy: UnnamedProxy,
+    /// Makes wrong operators' tokens cost time.
+    pub(crate) operator_tokens: OperatorTokens,
+    /// Bounds the proofs that are made.
+    pub(crate) proof_turns: ProofTurns,
     /// The mailboxes of logins begun here, which the read models may lack when the code is entered.
     /// Whether a login is open is decided by the mailbox, not by this.
     pub(crate) recent_logins: Cache<RequestId, EmailKey>,
+    /// The time at which this service was opened.
+    pub(crate) started_at: Timestamp,
+    /// The responses that were sent.
+    pub(crate) requests: RequestCounts,
     /// The onboardings that are under way.
     pub(crate) onboarder: Arc<Onboarder>,
 }
@@ -118,10 +147,16 @@ impl App {
         let app = Arc::new(Self {
             access_tokens: AccessTokens::new(keys, &config.listening.public_url)?,
             rate_limits: RateLimits::new(&config.limits),
+            unnamed_proxy: UnnamedProxy::default(),
+            operator_tokens: OperatorTokens::new(),
+            proof_turns: ProofTurns::new(config.limits.proofs_per_client),
             checkpointer: Arc::new(checkpointer),
             recorder,
             recent_logins: Cache::new(MAX_RECENT_LOGINS),
+            started_at: clock.now(),
+            requests: RequestCounts::new(ROUTE_GROUPS),
             onboarder: Arc::default(),
+            counters: Counters::default(),
             config,
             clock,
             engine,
@@ -166,6 +201,7 @@ impl App {
         let onboarder = self.onboarder.clone();
         let (app, progress, tail) =
             (Arc::downgrade(self), self.progress.clone(), self.engine.store.tail());
+        tokio::spawn(SecurityLog::work(Arc::downgrade(&self.engine.security)));
         tokio::spawn(onboarding::work(onboarder, app, progress, tail));
         tokio::spawn(retention::work(Arc::downgrade(self), self.progress.clone()));
         tokio::spawn(checkpointer::work(Arc::downgrade(&self.checkpointer), self.progress.clone()));

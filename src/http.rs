@@ -6,16 +6,20 @@ mod client;
 pub mod cookies;
 mod csrf;
 pub mod device;
+mod device_cookie;
+mod devices;
 mod envelope;
 pub(crate) mod error;
 mod etag;
 mod extract;
 mod health;
+mod host;
 pub mod landing;
 mod landing_cookies;
 pub mod limits;
 mod log_proof;
 mod login;
+pub mod metrics;
 mod query;
 mod referrals;
 mod renewal;
@@ -47,6 +51,8 @@ pub fn router(app: Arc<App>) -> Envelope {
         .route("/v1/auth/email/verify", post(login::verify))
         .route("/v1/auth/me", get(session::me))
         .route("/v1/auth/logout", post(session::logout))
+        .route("/v1/auth/devices", get(devices::list))
+        .route("/v1/auth/devices/{id}", delete(devices::forget))
         .route("/v1/auth/attribute", post(attribution::attribute))
         .route("/v1/auth/token", post(token::issue))
         .route("/v1/auth/sessions", get(session_list::list))
@@ -64,9 +70,20 @@ pub fn router(app: Arc<App>) -> Envelope {
         .nest("/v1/admin", admin::routes())
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
+        .route("/metrics", get(metrics::public))
         .fallback(async || Problem::NotFound)
         .with_state(app.clone())
         .merge(landing::routes(landing));
+    Envelope::new(routes, app)
+}
+
+/// Returns the metrics alone, for a listener of their own.
+#[must_use]
+pub fn metrics_router(app: Arc<App>) -> Envelope {
+    let routes = Router::new()
+        .route("/metrics", get(metrics::own))
+        .fallback(async || Problem::NotFound)
+        .with_state(app.clone());
     Envelope::new(routes, app)
 }
 
@@ -96,7 +113,7 @@ pub fn landing(app: &App) -> Landing {
     let identify_client = move |parts: &http::request::Parts| {
         let facts = client::ClientFacts::of(parts, &config, &geo);
         LandingClient {
-            ip: facts.client.ip,
+            address: facts.address,
             user_agent: facts.client.user_agent,
             visitor: Visitor {
                 device_class: facts.device_class,

@@ -25,13 +25,14 @@ mod vocabulary;
 pub use audit::{AuditEvent, AuditRead};
 pub use event::Event;
 pub use ids::{
-    CorrelationId, EmailAddress, EmailKey, EventId, Handle, Hash, InvalidId, Mac, ReferralCode,
-    RequestId, SessionId, TouchId, UserId,
+    CorrelationId, DeviceId, EmailAddress, EmailKey, EventId, Handle, Hash, InvalidId, Mac,
+    ReferralCode, RequestId, SessionId, TouchId, UserId,
 };
 pub use leaf::Leaf;
 pub use mailbox::{
-    CodeDeliveryFailed, CodeRejected, CodeVerified, LoginExpired, LoginLocked, LoginStarted,
-    LoginThrottled, MailboxClaimed, MailboxEvent, MailboxForgotten, MailboxReleased,
+    CodeDeliveryFailed, CodeRejected, CodeVerified, DeviceForgotten, LockCleared, LoginExpired,
+    LoginLocked, LoginStarted, LoginThrottled, MailboxClaimed, MailboxEvent, MailboxForgotten,
+    MailboxReleased, StartCounted, StartReturned,
 };
 pub use name::{NameEvent, NameReserved};
 pub use pii::{Client, Personal, Pii, PiiSlot, Sealed};

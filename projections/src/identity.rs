@@ -269,7 +269,11 @@ impl Projector for Identity {
                 | MailboxEvent::CodeRejected(_)
                 | MailboxEvent::MailboxClaimed(_)
                 | MailboxEvent::MailboxReleased(_)
-                | MailboxEvent::MailboxForgotten(_) => {}
+                | MailboxEvent::MailboxForgotten(_)
+                | MailboxEvent::StartCounted(_)
+                | MailboxEvent::StartReturned(_)
+                | MailboxEvent::DeviceForgotten(_)
+                | MailboxEvent::LockCleared(_) => {}
             },
             (StreamId::User(user_id), Event::User(event)) => {
                 user_changes(*user_id, event, at, recorded.version, changes);

@@ -194,7 +194,11 @@ fn mailbox_change(
         | MailboxEvent::CodeRejected(_)
         | MailboxEvent::LoginLocked(_)
         | MailboxEvent::LoginExpired(_)
-        | MailboxEvent::CodeVerified(_) => None,
+        | MailboxEvent::CodeVerified(_)
+        | MailboxEvent::StartCounted(_)
+        | MailboxEvent::StartReturned(_)
+        | MailboxEvent::DeviceForgotten(_)
+        | MailboxEvent::LockCleared(_) => None,
     }
 }
 

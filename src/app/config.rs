@@ -1,7 +1,10 @@
 //! The settings of a service, in sections. They are plain values: a program that embeds whence fills
 //! them in without a command line.
 
+mod client_headers;
+mod connections;
 mod cookies;
+mod metrics;
 pub(crate) mod operators;
 
 use std::net::{IpAddr, SocketAddr};
@@ -14,7 +17,10 @@ use ipnet::IpNet;
 use url::Url;
 use whence_events::{Country, Mac, RuleSettings};
 
+pub use self::client_headers::{AddressHeader, Cdn, ClientHeaders};
+pub use self::connections::ConnectionLimits;
 pub use self::cookies::{CookieDomain, CookieSettings};
+pub use self::metrics::{MetricsConfig, MetricsToken};
 pub use self::operators::OperatorConfig;
 use crate::domain::rules::{RULES_VERSION, Rules};
 use crate::domain::touch::{Hosts, Model, Record, Window};
@@ -62,6 +68,8 @@ pub struct Config {
     pub checkpoints: CheckpointConfig,
     /// Bounds of memory and of what one client may ask for.
     pub limits: LimitConfig,
+    /// Who may read the metrics.
+    pub metrics: MetricsConfig,
 }
 
 /// Where the service listens, and how browsers reach it.
@@ -73,8 +81,10 @@ pub struct ListeningConfig {
     pub public_url: Url,
     /// Origins whose pages may call with credentials.
     pub allowed_origins: Vec<AllowedOrigin>,
-    /// Peers whose forwarded and CDN headers count.
+    /// Peers whose headers about the client count.
     pub trusted_proxies: Vec<IpNet>,
+    /// The headers that are read of them.
+    pub client_headers: ClientHeaders,
 }
 
 /// Where log and read models are kept, and under which key.
@@ -158,6 +168,13 @@ pub struct LimitConfig {
     pub starts_per_client: u32,
     /// How many codes one client address may try in an hour; 0 is any number.
     pub verifies_per_client: u32,
+    /// How many proofs one client address may ask for in an hour; 0 is any number.
+    pub proofs_per_client: u32,
+    /// The bounds of connections.
+    pub connections: ConnectionLimits,
+    /// How long unknown devices are locked out of an address after 100 wrong codes in a row; `None`:
+    /// until a right code or an operator.
+    pub guess_lock: Option<Duration>,
 }
 
 impl Config {
@@ -174,6 +191,7 @@ impl Config {
             operators: Vec::new(),
             checkpoints: CheckpointConfig::new(&host, &store),
             limits: LimitConfig::default(),
+            metrics: MetricsConfig::default(),
             listening,
             storage: StorageConfig { store, master_key },
         })
@@ -201,7 +219,13 @@ impl ListeningConfig {
         } else {
             Url::parse(&format!("http://{listen}")).context("--listen")?
         };
-        Ok(Self { listen, public_url, allowed_origins: Vec::new(), trusted_proxies: Vec::new() })
+        Ok(Self {
+            listen,
+            public_url,
+            allowed_origins: Vec::new(),
+            trusted_proxies: Vec::new(),
+            client_headers: ClientHeaders::default(),
+        })
     }
 
     /// Returns whether browsers reach the service by https, so that cookies have to be `Secure`.
@@ -304,7 +328,14 @@ impl CheckpointConfig {
 
 impl Default for LimitConfig {
     fn default() -> Self {
-        Self { session_cache: 100_000, starts_per_client: 60, verifies_per_client: 600 }
+        Self {
+            session_cache: 100_000,
+            starts_per_client: 60,
+            verifies_per_client: 600,
+            proofs_per_client: 3600,
+            connections: ConnectionLimits::default(),
+            guess_lock: Some(Duration::from_hours(24 * 30)),
+        }
     }
 }
 

@@ -18,6 +18,7 @@ use crate::engine::handler::HandleError;
 use crate::engine::proof::checkpointer::CheckpointError;
 use crate::http::limits::RETRY_AFTER_SECONDS;
 use crate::infra::errors::with_causes;
+use crate::infra::security::SecurityEvent;
 use crate::insight::audit::AuditError;
 use crate::store::StoreError;
 
@@ -28,6 +29,8 @@ pub(crate) enum Problem {
     InvalidEmail,
     InvalidCode,
     InvalidRequest,
+    /// The request names no host, several, or one that is none (RFC 9112, section 3.2).
+    InvalidHost,
     RateLimited {
         retry_after_seconds: u64,
     },
@@ -98,6 +101,9 @@ impl Problem {
                 "invalid_request",
                 "There is no such login to verify. Start again.",
             ),
+            Self::InvalidHost => {
+                (S::BAD_REQUEST, "invalid_host", "Name one host, in one header Host.")
+            }
             Self::RateLimited { .. } => {
                 (S::TOO_MANY_REQUESTS, "rate_limited", "Too often. Try again later.")
             }
@@ -165,6 +171,7 @@ impl Problem {
             | Self::InvalidEmail
             | Self::InvalidCode
             | Self::InvalidRequest
+            | Self::InvalidHost
             | Self::Unauthenticated
             | Self::Suspended
             | Self::AdminTokenUnset
@@ -188,6 +195,41 @@ impl Problem {
         }
     }
 
+    /// Returns the security event that an answer with this problem is. Those that are committed events,
+    /// such as a wrong code, and limits are recorded where they are decided.
+    pub(super) fn security_event(self) -> Option<SecurityEvent> {
+        match self {
+            Self::InvalidRequest => Some(SecurityEvent::LoginNotOpen),
+            Self::SessionIssueFailed => Some(SecurityEvent::LoginFailed),
+            Self::Suspended => Some(SecurityEvent::SuspendedLogin),
+            Self::CsrfMissing => Some(SecurityEvent::CsrfMissing),
+            Self::CsrfInvalid => Some(SecurityEvent::CsrfInvalid),
+            Self::AdminTokenInvalid => Some(SecurityEvent::AdminTokenInvalid),
+            Self::AdminTokenUnset => Some(SecurityEvent::AdminTokenUnset),
+            Self::InvalidCredentials | Self::UserNotFound => Some(SecurityEvent::BearerRefused),
+            Self::RateLimited { .. }
+            | Self::InvalidHost
+            | Self::InvalidJson
+            | Self::InvalidEmail
+            | Self::InvalidCode
+            | Self::Unauthenticated
+            | Self::InvalidParameter(_)
+            | Self::InvalidQuery
+            | Self::NotFound
+            | Self::MethodNotAllowed
+            | Self::HistoryChanged
+            | Self::UnknownEvent
+            | Self::SlugInvalid
+            | Self::SlugReserved
+            | Self::SlugTaken
+            | Self::RebuildUnderWay
+            | Self::LogoutFailed
+            | Self::Unavailable
+            | Self::Internal
+            | Self::CodeNotFound => None,
+        }
+    }
+
     /// Returns the code and the i18n key of the portal family.
     fn portal(self) -> (&'static str, &'static str) {
         match self {
@@ -205,6 +247,7 @@ impl Problem {
             | Self::InvalidEmail
             | Self::InvalidCode
             | Self::InvalidRequest
+            | Self::InvalidHost
             | Self::AdminTokenUnset
             | Self::AdminTokenInvalid
             | Self::CsrfMissing

@@ -64,7 +64,8 @@ macro_rules! into_event {
 
 into_event! {
     MailboxEvent: LoginStarted LoginThrottled CodeDeliveryFailed CodeRejected LoginLocked
-        LoginExpired CodeVerified MailboxClaimed MailboxReleased MailboxForgotten;
+        LoginExpired CodeVerified MailboxClaimed MailboxReleased MailboxForgotten
+        StartCounted StartReturned DeviceForgotten LockCleared;
     UserEvent: UserRegistered AttributionCapturedV1 AttributionCaptured ReferralAttributed ReferralRefused SessionOpened
         SessionExtended RefreshRotated SessionRevoked ReferralCodeIssued ReferralCodeDisabled
         SubscriptionProvisioned WelcomeEmailSent WelcomeEmailFailed ProfileUpdated
@@ -85,8 +86,10 @@ fn mailbox() -> Named {
             expires_at: time(),
             known_device: any::<bool>(),
             client: sealed(),
+            device_id: option::of(device()),
+            network: option::of(mac()),
         }
-        LoginThrottled { until: time(), }
+        LoginThrottled { until: time(), device_id: option::of(device()), }
         CodeDeliveryFailed {
             request_id: uuid().prop_map(RequestId),
             reason: select(DeliveryFailure::ALL),
@@ -97,10 +100,21 @@ fn mailbox() -> Named {
             until: option::of(time()),
         }
         LoginExpired { request_id: uuid().prop_map(RequestId), }
-        CodeVerified { request_id: uuid().prop_map(RequestId), }
+        CodeVerified {
+            request_id: uuid().prop_map(RequestId),
+            device_id: option::of(device()),
+            device_class: option::of(select(DeviceClass::ALL)),
+        }
         MailboxClaimed { user_id: user(), }
         MailboxReleased { user_id: user(), }
         MailboxForgotten { asked_at: time(), }
+        StartCounted {
+            request_id: uuid().prop_map(RequestId),
+            network: option::of(mac()),
+        }
+        StartReturned { request_id: uuid().prop_map(RequestId), }
+        DeviceForgotten { device_id: device(), }
+        LockCleared { wrong: any::<u16>(), reason: option::of(sealed()), }
     }
 }
 
@@ -275,6 +289,10 @@ fn sealed<T: std::fmt::Debug + 'static>() -> impl Strategy<Value = Pii<T>> {
 
 fn uuid() -> impl Strategy<Value = uuid::Uuid> {
     any::<u128>().prop_map(uuid::Uuid::from_u128)
+}
+
+fn device() -> impl Strategy<Value = DeviceId> {
+    uuid().prop_map(DeviceId)
 }
 
 fn user() -> impl Strategy<Value = UserId> {

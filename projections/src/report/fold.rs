@@ -298,7 +298,11 @@ impl ReportFold {
             MailboxEvent::CodeRejected(_) => self.step(Stage::CodeRejected, at),
             MailboxEvent::MailboxClaimed(_)
             | MailboxEvent::MailboxReleased(_)
-            | MailboxEvent::MailboxForgotten(_) => {}
+            | MailboxEvent::MailboxForgotten(_)
+            | MailboxEvent::StartCounted(_)
+            | MailboxEvent::StartReturned(_)
+            | MailboxEvent::DeviceForgotten(_)
+            | MailboxEvent::LockCleared(_) => {}
         }
     }
 

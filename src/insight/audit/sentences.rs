@@ -56,7 +56,12 @@ fn mailbox(event: &MailboxEvent, show: Show) -> String {
             show.client(&started.client)
         ),
         MailboxEvent::LoginThrottled(throttled) => {
-            format!("too many codes were asked for; no more until {}", throttled.until)
+            let device = throttled.device_id.map(|id| format!(" on device {id}"));
+            let until = throttled.until;
+            format!(
+                "too many codes were asked for{}; no more until {until}",
+                device.unwrap_or_default()
+            )
         }
         MailboxEvent::CodeDeliveryFailed(failed) => {
             format!("the mail with the code did not go out: {}", delivery(failed.reason))
@@ -66,11 +71,17 @@ fn mailbox(event: &MailboxEvent, show: Show) -> String {
         }
         MailboxEvent::LoginLocked(locked) => match (locked.request_id, locked.until) {
             (Some(_), _) => "the login was locked after too many wrong codes".into(),
-            (None, Some(until)) => format!("the address takes no codes until {until}"),
-            (None, None) => "the address takes no codes until somebody unlocks it".into(),
+            (None, Some(until)) => format!("devices that are not known get no codes until {until}"),
+            (None, None) => {
+                "devices that are not known get no codes until the lock is cleared".into()
+            }
         },
         MailboxEvent::LoginExpired(_) => "the login was over before its code came".into(),
-        MailboxEvent::CodeVerified(_) => "the right code came: the address is proved".into(),
+        MailboxEvent::CodeVerified(verified) => {
+            let device =
+                verified.device_id.map(|id| format!(" on device {id}")).unwrap_or_default();
+            format!("the right code came{device}: the address is proved")
+        }
         MailboxEvent::MailboxClaimed(claimed) => {
             format!("the address belongs to user {} from now on", claimed.user_id)
         }
@@ -79,6 +90,18 @@ fn mailbox(event: &MailboxEvent, show: Show) -> String {
         }
         MailboxEvent::MailboxForgotten(_) => {
             "nobody proved the address in time: it was forgotten".into()
+        }
+        MailboxEvent::StartCounted(_) => {
+            "a code for another spelling of the address was counted".into()
+        }
+        MailboxEvent::StartReturned(_) => {
+            "a code for another spelling of the address counts no more".into()
+        }
+        MailboxEvent::DeviceForgotten(forgotten) => {
+            format!("device {} is not known to the address any more", forgotten.device_id)
+        }
+        MailboxEvent::LockCleared(cleared) => {
+            format!("{} wrong codes and what followed from them were cleared", cleared.wrong)
         }
     }
 }
@@ -307,5 +330,6 @@ fn delivery(reason: DeliveryFailure) -> &'static str {
         DeliveryFailure::TimedOut => "the mail server did not answer in time",
         DeliveryFailure::Untrusted => "TLS or the password of the mail server failed",
         DeliveryFailure::Local => "it could not be written",
+        DeliveryFailure::Unconfirmed => "the mail server did not say whether it took it",
     }
 }

@@ -139,7 +139,7 @@ fn ended(request_id: RequestId, user_id: UserId, what: u8) -> MailboxEvent {
         0 => MailboxClaimed { user_id }.into(),
         1 => MailboxReleased { user_id }.into(),
         2 => MailboxForgotten { asked_at: Timestamp::from_micros(0) }.into(),
-        _ => CodeVerified { request_id }.into(),
+        _ => CodeVerified { request_id, device_id: None, device_class: None }.into(),
     }
 }
 
@@ -202,6 +202,8 @@ fn started(request_id: RequestId, expires_at: Timestamp) -> LoginStarted {
         expires_at,
         known_device: false,
         client: sealed(0),
+        device_id: None,
+        network: None,
     }
 }
 

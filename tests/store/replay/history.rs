@@ -5,7 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tempfile::TempDir;
-use whence::domain::mailbox::{ForgetMailbox, Mailbox, MailboxCommand, StartLogin, VerifyCode};
+use whence::domain::mailbox::{
+    CountStart, DeviceFacts, ForgetMailbox, Mailbox, MailboxCommand, StartLogin, VerifyCode,
+};
 use whence::domain::name::{Name, ReserveName};
 use whence::domain::touch::stream::TouchStream;
 use whence::domain::user::activity::ActivityPeriod;
@@ -233,6 +235,8 @@ impl World {
             email: address(n),
             code_mac: Mac([1; 16]),
             client: client(),
+            devices: vec![known_device(n)],
+            network: Some(Mac([what; 16])),
         };
         self.log.run(mailbox, &MailboxCommand::StartLogin(start));
         requests.push(request_id);
@@ -247,7 +251,9 @@ impl World {
         let code_mac = if wrong { Mac([2; 16]) } else { Mac([1; 16]) };
         let (now, request_id) = (self.log.now, *request_id);
         let fresh_user = new_user_id();
-        let verify = VerifyCode { now, request_id, code_mac, fresh_user };
+        let device = DeviceFacts { proven: vec![], fresh: known_device(n), class: None };
+        let lock_time = Some(Duration::from_hours(1));
+        let verify = VerifyCode { now, request_id, code_mac, fresh_user, device, lock_time };
         let events = self.log.run(mailbox, &MailboxCommand::VerifyCode(verify));
         let verified = events.iter().any(|event| matches!(event, MailboxEvent::CodeVerified(_)));
         if let Some(owner) = mailbox.state.owner
