@@ -15,5 +15,6 @@ mod kurrent_shared;
 #[cfg(feature = "kurrentdb")]
 mod kurrent_trouble;
 mod logs;
+mod measures;
 mod replay;
 mod report;
