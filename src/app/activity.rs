@@ -52,8 +52,10 @@ impl SessionActivity {
             return;
         }
         let noted = SessionUse { session: session.clone(), at: now, request_id };
-        if self.queue.try_send(noted).is_err() {
-            session.use_is_queued.store(false, Ordering::Relaxed);
+        match self.queue.try_send(noted) {
+            // It was used, so it goes on from here, also while that is not on record yet.
+            Ok(()) => session.goes_on_until(session.times().after_use(now)),
+            Err(_) => session.use_is_queued.store(false, Ordering::Relaxed),
         }
     }
 
@@ -92,8 +94,13 @@ async fn record(app: &App, SessionUse { session, at, request_id }: SessionUse) -
     match app.engine.handler.run::<User>(&stream, &command, &context).await {
         // The cache is told of the event when the read models have it.
         Ok(done) if !done.events.is_empty() => true,
-        // Another node was faster, or the session ended meanwhile.
-        Ok(_) | Err(HandleError::Rejected(_)) => {
+        // By the log, which decides, the session has ended.
+        Err(HandleError::Rejected(_)) => {
+            app.sessions.mark_gone(session_id);
+            true
+        }
+        // Another node was faster.
+        Ok(_) => {
             session.use_is_queued.store(false, Ordering::Relaxed);
             true
         }
