@@ -25,8 +25,8 @@ mod vocabulary;
 pub use audit::{AuditEvent, AuditRead};
 pub use event::Event;
 pub use ids::{
-    CorrelationId, DeviceId, EmailAddress, EmailKey, EventId, Handle, Hash, InvalidId, Mac, ReferralCode,
-    RequestId, SessionId, TouchId, UserId,
+    CorrelationId, DeviceId, EmailAddress, EmailKey, EventId, Handle, Hash, InvalidId, Mac,
+    ReferralCode, RequestId, SessionId, TouchId, UserId,
 };
 pub use leaf::Leaf;
 pub use mailbox::{

@@ -21,10 +21,7 @@ pub fn cookie_value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> 
 }
 
 /// Returns the values of all cookies called `name`, as [`cookie_value`] does that of the first.
-pub fn cookie_values<'a>(
-    headers: &'a HeaderMap,
-    name: &str,
-) -> impl Iterator<Item = &'a [u8]> {
+pub fn cookie_values<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a [u8]> {
     let lines = headers.get_all(COOKIE).into_iter().take(MAX_LINES);
     let pairs = lines.flat_map(|line| line.as_bytes().split(|b| *b == b';').take(MAX_COOKIES));
     pairs.filter_map(move |pair| {

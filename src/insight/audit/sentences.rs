@@ -58,7 +58,10 @@ fn mailbox(event: &MailboxEvent, show: Show) -> String {
         MailboxEvent::LoginThrottled(throttled) => {
             let device = throttled.device_id.map(|id| format!(" on device {id}"));
             let until = throttled.until;
-            format!("too many codes were asked for{}; no more until {until}", device.unwrap_or_default())
+            format!(
+                "too many codes were asked for{}; no more until {until}",
+                device.unwrap_or_default()
+            )
         }
         MailboxEvent::CodeDeliveryFailed(failed) => {
             format!("the mail with the code did not go out: {}", delivery(failed.reason))
@@ -69,11 +72,14 @@ fn mailbox(event: &MailboxEvent, show: Show) -> String {
         MailboxEvent::LoginLocked(locked) => match (locked.request_id, locked.until) {
             (Some(_), _) => "the login was locked after too many wrong codes".into(),
             (None, Some(until)) => format!("devices that are not known get no codes until {until}"),
-            (None, None) => "devices that are not known get no codes until the lock is cleared".into(),
+            (None, None) => {
+                "devices that are not known get no codes until the lock is cleared".into()
+            }
         },
         MailboxEvent::LoginExpired(_) => "the login was over before its code came".into(),
         MailboxEvent::CodeVerified(verified) => {
-            let device = verified.device_id.map(|id| format!(" on device {id}")).unwrap_or_default();
+            let device =
+                verified.device_id.map(|id| format!(" on device {id}")).unwrap_or_default();
             format!("the right code came{device}: the address is proved")
         }
         MailboxEvent::MailboxClaimed(claimed) => {
