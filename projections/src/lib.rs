@@ -48,7 +48,7 @@ pub use projector::Projector;
 pub use projectors::projectors;
 pub use read_db::{
     CoveredPosition, Differences, ProjectError, ProjectorPosition, Purpose, QueryError, ReadDb,
-    SqliteError,
+    SqliteError, has_wal, needs_writing, open_sqlite_to_read,
 };
 pub use schema::{ColumnSchema, ColumnType, IndexSchema, RowSize, TableSchema};
 pub use scratch::{Comparison, Held, Scratch};

@@ -1,6 +1,8 @@
 //! The settings of a service, in sections. They are plain values: a program that embeds whence fills
 //! them in without a command line.
 
+mod client_headers;
+mod connections;
 mod cookies;
 pub(crate) mod operators;
 
@@ -14,6 +16,8 @@ use ipnet::IpNet;
 use url::Url;
 use whence_events::{Country, Mac, RuleSettings};
 
+pub use self::client_headers::{AddressHeader, Cdn, ClientHeaders};
+pub use self::connections::ConnectionLimits;
 pub use self::cookies::{CookieDomain, CookieSettings};
 pub use self::operators::OperatorConfig;
 use crate::domain::rules::{RULES_VERSION, Rules};
@@ -72,8 +76,10 @@ pub struct ListeningConfig {
     pub public_url: Url,
     /// Origins whose pages may call with credentials.
     pub allowed_origins: Vec<AllowedOrigin>,
-    /// Peers whose forwarded and CDN headers count.
+    /// Peers whose headers about the client count.
     pub trusted_proxies: Vec<IpNet>,
+    /// The headers that are read of them.
+    pub client_headers: ClientHeaders,
 }
 
 /// Where log and read models are kept, and under which key.
@@ -158,6 +164,10 @@ pub struct LimitConfig {
     /// How long unknown devices are locked out of an address after 100 wrong codes in a row; `None`:
     /// until a right code or an operator.
     pub guess_lock: Option<Duration>,
+    /// How many proofs one client address may ask for in an hour; 0 is any number.
+    pub proofs_per_client: u32,
+    /// The bounds of connections.
+    pub connections: ConnectionLimits,
 }
 
 impl Config {
@@ -201,7 +211,13 @@ impl ListeningConfig {
         } else {
             Url::parse(&format!("http://{listen}")).context("--listen")?
         };
-        Ok(Self { listen, public_url, allowed_origins: Vec::new(), trusted_proxies: Vec::new() })
+        Ok(Self {
+            listen,
+            public_url,
+            allowed_origins: Vec::new(),
+            trusted_proxies: Vec::new(),
+            client_headers: ClientHeaders::default(),
+        })
     }
 
     /// Returns whether browsers reach the service by https, so that cookies have to be `Secure`.
@@ -305,6 +321,8 @@ impl Default for LimitConfig {
             starts_per_client: 60,
             verifies_per_client: 600,
             guess_lock: Some(Duration::from_hours(24 * 30)),
+            proofs_per_client: 3600,
+            connections: ConnectionLimits::default(),
         }
     }
 }

@@ -70,7 +70,7 @@ pub(super) async fn start(
     // A known device is limited by the address that knows it, and not with all others behind the same
     // network address.
     if devices.is_empty() {
-        let limited = app.rate_limits.start(facts.client.ip, now);
+        let limited = app.rate_limits.start(facts.address, now);
         limited.map_err(|until| Problem::rate_limited(now, until))?;
     }
     let context = request.context(Actor::Visitor);
@@ -82,7 +82,7 @@ pub(super) async fn start(
         code_mac: code.mac(request_id, &app.engine.keys),
         client: facts.client.clone(),
         devices,
-        network: network(facts.client.ip, &app.engine.keys),
+        network: network(facts.address, &app.engine.keys),
     };
     begin(&app, email_key, command, &context).await?;
     app.recent_logins.insert(request_id, email_key);
@@ -178,7 +178,7 @@ pub(super) async fn verify(
         body.request_id.unwrap_or_default().parse().map_err(|_| Problem::InvalidRequest)?;
     let code = OneTimeCode::parse(&body.code.unwrap_or_default()).ok_or(Problem::InvalidCode)?;
     let known_by = KnownBy::of(&headers, &app);
-    let limited = app.rate_limits.verify(facts.client.ip, request.now);
+    let limited = app.rate_limits.verify(facts.address, request.now);
     let limited = limited.map_err(|until| Problem::rate_limited(request.now, until)).err();
     if let Some(problem) = limited.filter(|_| known_by.is_empty()) {
         return Err(problem);
@@ -296,7 +296,7 @@ async fn open_session(
     verified: &Verified,
     landing_cookies: &LandingCookies,
 ) -> Result<(SessionToken, Response), Problem> {
-    let ClientFacts { client, device_class, country } = facts;
+    let ClientFacts { client, device_class, country, .. } = facts;
     let (user_id, email) = (verified.user_id, &verified.email);
     let attempt = match landing_cookies.ref_code {
         Some(_) => {
