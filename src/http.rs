@@ -21,9 +21,11 @@ mod log_proof;
 mod login;
 mod query;
 mod referrals;
+mod renewal;
 mod serve;
 mod session;
 mod session_cookies;
+mod session_list;
 mod token;
 
 use std::sync::Arc;
@@ -52,6 +54,9 @@ pub fn router(app: Arc<App>) -> Envelope {
         .route("/v1/auth/devices/{id}", delete(devices::forget))
         .route("/v1/auth/attribute", post(attribution::attribute))
         .route("/v1/auth/token", post(token::issue))
+        .route("/v1/auth/sessions", get(session_list::list))
+        .route("/v1/auth/sessions/{id}", delete(session_list::revoke))
+        .route("/v1/auth/sessions/revoke-all", post(session_list::revoke_others))
         .route("/v1/referrals/me", get(referrals::me))
         .route("/v1/referrals/invitees", get(referrals::invitees))
         .route("/v1/referrals/code", post(referrals::slug::choose).delete(referrals::slug::give_up))

@@ -42,10 +42,10 @@ pub use time::Timestamp;
 pub use touch::{ClickIds, TouchEvent, TouchRecorded, TouchRecordedV1, Utm};
 pub use user::{
     AttributionCaptured, AttributionCapturedV1, BillingCustomerLinked, CreatorHandleClaimed,
-    Evidence, ProfileUpdated, ReferralAttributed, ReferralCodeDisabled, ReferralCodeIssued,
-    ReferralRefused, RefreshRotated, SessionExtended, SessionOpened, SessionRevoked,
-    SubscriptionProvisioned, UserErased, UserEvent, UserRegistered, WelcomeEmailFailed,
-    WelcomeEmailSent,
+    Evidence, ProfileUpdated, ReferralAttributed, ReferralCodeBlocked, ReferralCodeDisabled,
+    ReferralCodeIssued, ReferralCodeUnblocked, ReferralRefused, RefreshRotated, SessionExtended,
+    SessionOpened, SessionRevoked, SessionsRevoked, SubscriptionProvisioned, UserErased, UserEvent,
+    UserRegistered, UserReinstated, UserSuspended, WelcomeEmailFailed, WelcomeEmailSent,
 };
 pub use vocabulary::{
     AuditSubject, CodeKind, CodeStatus, Consent, Country, DeliveryFailure, DeviceClass, FetchSite,

@@ -22,6 +22,7 @@ pub use self::cookies::{CookieDomain, CookieSettings};
 pub use self::operators::OperatorConfig;
 use crate::domain::rules::{RULES_VERSION, Rules};
 use crate::domain::touch::{Hosts, Model, Record, Window};
+use crate::domain::user::activity::ActivityPeriod;
 use crate::engine::proof::checkpointer::CheckpointPolicy;
 use crate::engine::proof::directory;
 use crate::infra::clock::Clock;
@@ -141,6 +142,8 @@ pub struct AccountConfig {
     pub plan: String,
     /// How long an address is kept that was never verified; `None` keeps it without end.
     pub keep_unverified: Option<Duration>,
+    /// How often it is recorded that a session is used.
+    pub session_activity: ActivityPeriod,
 }
 
 /// How the log is signed.
@@ -161,13 +164,22 @@ pub struct LimitConfig {
     pub starts_per_client: u32,
     /// How many codes one client address may try in an hour; 0 is any number.
     pub verifies_per_client: u32,
+<<<<<<< HEAD
     /// How long unknown devices are locked out of an address after 100 wrong codes in a row; `None`:
     /// until a right code or an operator.
     pub guess_lock: Option<Duration>,
+=======
+>>>>>>> main
     /// How many proofs one client address may ask for in an hour; 0 is any number.
     pub proofs_per_client: u32,
     /// The bounds of connections.
     pub connections: ConnectionLimits,
+<<<<<<< HEAD
+=======
+    /// How long unknown devices are locked out of an address after 100 wrong codes in a row; `None`:
+    /// until a right code or an operator.
+    pub guess_lock: Option<Duration>,
+>>>>>>> main
 }
 
 impl Config {
@@ -296,7 +308,11 @@ impl ReferralConfig {
 
 impl Default for AccountConfig {
     fn default() -> Self {
-        Self { plan: "free".to_owned(), keep_unverified: Some(Duration::from_hours(24 * 30)) }
+        Self {
+            plan: "free".to_owned(),
+            keep_unverified: Some(Duration::from_hours(24 * 30)),
+            session_activity: ActivityPeriod::Week,
+        }
     }
 }
 
@@ -320,9 +336,15 @@ impl Default for LimitConfig {
             session_cache: 100_000,
             starts_per_client: 60,
             verifies_per_client: 600,
+<<<<<<< HEAD
             guess_lock: Some(Duration::from_hours(24 * 30)),
             proofs_per_client: 3600,
             connections: ConnectionLimits::default(),
+=======
+            proofs_per_client: 3600,
+            connections: ConnectionLimits::default(),
+            guess_lock: Some(Duration::from_hours(24 * 30)),
+>>>>>>> main
         }
     }
 }
