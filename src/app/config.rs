@@ -4,6 +4,7 @@
 mod client_headers;
 mod connections;
 mod cookies;
+mod metrics;
 pub(crate) mod operators;
 
 use std::net::{IpAddr, SocketAddr};
@@ -19,6 +20,7 @@ use whence_events::{Country, Mac, RuleSettings};
 pub use self::client_headers::{AddressHeader, Cdn, ClientHeaders};
 pub use self::connections::ConnectionLimits;
 pub use self::cookies::{CookieDomain, CookieSettings};
+pub use self::metrics::{MetricsConfig, MetricsToken};
 pub use self::operators::OperatorConfig;
 use crate::domain::rules::{RULES_VERSION, Rules};
 use crate::domain::touch::{Hosts, Model, Record, Window};
@@ -66,6 +68,8 @@ pub struct Config {
     pub checkpoints: CheckpointConfig,
     /// Bounds of memory and of what one client may ask for.
     pub limits: LimitConfig,
+    /// Who may read the metrics.
+    pub metrics: MetricsConfig,
 }
 
 /// Where the service listens, and how browsers reach it.
@@ -164,22 +168,13 @@ pub struct LimitConfig {
     pub starts_per_client: u32,
     /// How many codes one client address may try in an hour; 0 is any number.
     pub verifies_per_client: u32,
-<<<<<<< HEAD
-    /// How long unknown devices are locked out of an address after 100 wrong codes in a row; `None`:
-    /// until a right code or an operator.
-    pub guess_lock: Option<Duration>,
-=======
->>>>>>> main
     /// How many proofs one client address may ask for in an hour; 0 is any number.
     pub proofs_per_client: u32,
     /// The bounds of connections.
     pub connections: ConnectionLimits,
-<<<<<<< HEAD
-=======
     /// How long unknown devices are locked out of an address after 100 wrong codes in a row; `None`:
     /// until a right code or an operator.
     pub guess_lock: Option<Duration>,
->>>>>>> main
 }
 
 impl Config {
@@ -196,6 +191,7 @@ impl Config {
             operators: Vec::new(),
             checkpoints: CheckpointConfig::new(&host, &store),
             limits: LimitConfig::default(),
+            metrics: MetricsConfig::default(),
             listening,
             storage: StorageConfig { store, master_key },
         })
@@ -336,15 +332,9 @@ impl Default for LimitConfig {
             session_cache: 100_000,
             starts_per_client: 60,
             verifies_per_client: 600,
-<<<<<<< HEAD
-            guess_lock: Some(Duration::from_hours(24 * 30)),
-            proofs_per_client: 3600,
-            connections: ConnectionLimits::default(),
-=======
             proofs_per_client: 3600,
             connections: ConnectionLimits::default(),
             guess_lock: Some(Duration::from_hours(24 * 30)),
->>>>>>> main
         }
     }
 }

@@ -21,20 +21,6 @@ pub(crate) struct LimitArgs {
     #[arg(long, env = "WHENCE_VERIFIES_PER_CLIENT", default_value_t = 600, value_name = "N")]
     pub(super) verifies_per_client: u32,
 
-<<<<<<< HEAD
-    /// Days for which 100 wrong codes in a row lock unknown devices out of an address; 0: until a
-    /// right code or an operator
-    #[arg(
-        long,
-        env = "WHENCE_GUESS_LOCK_DAYS",
-        default_value_t = 30,
-        value_name = "N",
-        value_parser = value_parser!(u16).range(0..=3650)
-    )]
-    pub(super) guess_lock_days: u16,
-
-=======
->>>>>>> main
     /// Proofs about the log one client address may ask for in an hour; 0: any number
     #[arg(long, env = "WHENCE_PROOFS_PER_CLIENT", default_value_t = 3600, value_name = "N")]
     pub(super) proofs_per_client: u32,
@@ -53,8 +39,7 @@ pub(crate) struct LimitArgs {
     #[arg(long, env = "WHENCE_KEEP_ALIVE", default_value_t = 75, value_name = "SECONDS",
           value_parser = value_parser!(u64).range(1..=3600))]
     pub(super) keep_alive: u64,
-<<<<<<< HEAD
-=======
+
     /// Days for which 100 wrong codes in a row lock unknown devices out of an address; 0: until a
     /// right code or an operator
     #[arg(
@@ -65,7 +50,6 @@ pub(crate) struct LimitArgs {
         value_parser = value_parser!(u16).range(0..=3650)
     )]
     pub(super) guess_lock_days: u16,
->>>>>>> main
 }
 
 impl LimitArgs {
@@ -76,10 +60,6 @@ impl LimitArgs {
             session_cache: self.session_cache,
             starts_per_client: self.starts_per_client,
             verifies_per_client: self.verifies_per_client,
-<<<<<<< HEAD
-            guess_lock: (days > 0).then_some(lock),
-=======
->>>>>>> main
             proofs_per_client: self.proofs_per_client,
             connections: ConnectionLimits {
                 most: self.connections as usize,
@@ -87,10 +67,7 @@ impl LimitArgs {
                 keep_alive: Duration::from_secs(self.keep_alive),
                 ..ConnectionLimits::default()
             },
-<<<<<<< HEAD
-=======
             guess_lock: (days > 0).then_some(lock),
->>>>>>> main
         }
     }
 }
