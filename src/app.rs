@@ -27,7 +27,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use quick_cache::sync::Cache;
 use tokio::sync::mpsc;
-use whence_events::{Actor, EmailKey, RequestId, StreamId, UserId};
+use whence_events::{Actor, EmailKey, RequestId, StreamId, Timestamp, UserId};
 
 use crate::domain::rules::{AdoptRules, AdoptedRules, Rules};
 use crate::domain::touch::RecordedTouch;
@@ -40,7 +40,9 @@ use crate::engine::runner;
 use crate::infra::clock::Clock;
 use crate::infra::keys::Keys;
 use crate::infra::mail::Mailer;
+use crate::infra::metrics::RequestCounts;
 use crate::infra::random::new_correlation_id;
+use crate::infra::security::SecurityLog;
 use crate::store::EventStore;
 use access_tokens::AccessTokens;
 use activity::{SessionActivity, SessionUse};
@@ -60,6 +62,10 @@ const MAX_QUEUED_TOUCHES: usize = 10_000;
 
 /// The most logins begun here that are remembered, at some 50 bytes each.
 const MAX_RECENT_LOGINS: usize = 10_000;
+
+/// The groups of routes by which requests are counted.
+pub(crate) const ROUTE_GROUPS: &[&str] =
+    &["login", "session", "referrals", "portal", "admin", "log", "landing", "health", "other"];
 
 /// A running service.
 pub struct App {
@@ -96,6 +102,10 @@ pub struct App {
     /// The mailboxes of logins begun here, which the read models may lack when the code is entered.
     /// Whether a login is open is decided by the mailbox, not by this.
     pub(crate) recent_logins: Cache<RequestId, EmailKey>,
+    /// The time at which this service was opened.
+    pub(crate) started_at: Timestamp,
+    /// The responses that were sent.
+    pub(crate) requests: RequestCounts,
     /// The onboardings that are under way.
     pub(crate) onboarder: Arc<Onboarder>,
 }
@@ -143,6 +153,8 @@ impl App {
             checkpointer: Arc::new(checkpointer),
             recorder,
             recent_logins: Cache::new(MAX_RECENT_LOGINS),
+            started_at: clock.now(),
+            requests: RequestCounts::new(ROUTE_GROUPS),
             onboarder: Arc::default(),
             counters: Counters::default(),
             config,
@@ -189,6 +201,7 @@ impl App {
         let onboarder = self.onboarder.clone();
         let (app, progress, tail) =
             (Arc::downgrade(self), self.progress.clone(), self.engine.store.tail());
+        tokio::spawn(SecurityLog::work(Arc::downgrade(&self.engine.security)));
         tokio::spawn(onboarding::work(onboarder, app, progress, tail));
         tokio::spawn(retention::work(Arc::downgrade(self), self.progress.clone()));
         tokio::spawn(checkpointer::work(Arc::downgrade(&self.checkpointer), self.progress.clone()));

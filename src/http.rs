@@ -19,6 +19,7 @@ mod landing_cookies;
 pub mod limits;
 mod log_proof;
 mod login;
+pub mod metrics;
 mod query;
 mod referrals;
 mod renewal;
@@ -69,9 +70,20 @@ pub fn router(app: Arc<App>) -> Envelope {
         .nest("/v1/admin", admin::routes())
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
+        .route("/metrics", get(metrics::public))
         .fallback(async || Problem::NotFound)
         .with_state(app.clone())
         .merge(landing::routes(landing));
+    Envelope::new(routes, app)
+}
+
+/// Returns the metrics alone, for a listener of their own.
+#[must_use]
+pub fn metrics_router(app: Arc<App>) -> Envelope {
+    let routes = Router::new()
+        .route("/metrics", get(metrics::own))
+        .fallback(async || Problem::NotFound)
+        .with_state(app.clone());
     Envelope::new(routes, app)
 }
 

@@ -107,7 +107,7 @@ impl Decider for Mailbox {
                 }
             }
             MailboxEvent::CodeDeliveryFailed(failed) => {
-                if certainly_unsent(failed.reason) {
+                if failed.reason.certainly_not_sent() {
                     self.not_sent(failed.request_id);
                 }
             }
@@ -420,18 +420,5 @@ fn throttle(
         Err(MailboxRejection::Throttled { until, device_id })
     } else {
         Ok(vec![LoginThrottled { until, device_id }.into()])
-    }
-}
-
-/// Returns whether a mail certainly did not go out. One that was not answered in time may have.
-#[must_use]
-pub fn certainly_unsent(reason: DeliveryFailure) -> bool {
-    match reason {
-        DeliveryFailure::Rejected
-        | DeliveryFailure::Deferred
-        | DeliveryFailure::Unreachable
-        | DeliveryFailure::Untrusted
-        | DeliveryFailure::Local => true,
-        DeliveryFailure::TimedOut => false,
     }
 }

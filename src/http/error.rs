@@ -18,6 +18,7 @@ use crate::engine::handler::HandleError;
 use crate::engine::proof::checkpointer::CheckpointError;
 use crate::http::limits::RETRY_AFTER_SECONDS;
 use crate::infra::errors::with_causes;
+use crate::infra::security::SecurityEvent;
 use crate::insight::audit::AuditError;
 use crate::store::StoreError;
 
@@ -190,6 +191,41 @@ impl Problem {
             | Self::Internal
             | Self::InvalidCredentials
             | Self::UserNotFound
+            | Self::CodeNotFound => None,
+        }
+    }
+
+    /// Returns the security event that an answer with this problem is. Those that are committed events,
+    /// such as a wrong code, and limits are recorded where they are decided.
+    pub(super) fn security_event(self) -> Option<SecurityEvent> {
+        match self {
+            Self::InvalidRequest => Some(SecurityEvent::LoginNotOpen),
+            Self::SessionIssueFailed => Some(SecurityEvent::LoginFailed),
+            Self::Suspended => Some(SecurityEvent::SuspendedLogin),
+            Self::CsrfMissing => Some(SecurityEvent::CsrfMissing),
+            Self::CsrfInvalid => Some(SecurityEvent::CsrfInvalid),
+            Self::AdminTokenInvalid => Some(SecurityEvent::AdminTokenInvalid),
+            Self::AdminTokenUnset => Some(SecurityEvent::AdminTokenUnset),
+            Self::InvalidCredentials | Self::UserNotFound => Some(SecurityEvent::BearerRefused),
+            Self::RateLimited { .. }
+            | Self::InvalidHost
+            | Self::InvalidJson
+            | Self::InvalidEmail
+            | Self::InvalidCode
+            | Self::Unauthenticated
+            | Self::InvalidParameter(_)
+            | Self::InvalidQuery
+            | Self::NotFound
+            | Self::MethodNotAllowed
+            | Self::HistoryChanged
+            | Self::UnknownEvent
+            | Self::SlugInvalid
+            | Self::SlugReserved
+            | Self::SlugTaken
+            | Self::RebuildUnderWay
+            | Self::LogoutFailed
+            | Self::Unavailable
+            | Self::Internal
             | Self::CodeNotFound => None,
         }
     }

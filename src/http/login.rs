@@ -28,7 +28,7 @@ use crate::app::known_devices::{DeviceProof, network};
 use crate::app::sessions::SessionError;
 use crate::domain::mailbox::{
     CODE_LIFETIME, CountStart, DeviceFacts, Mailbox, MailboxCommand, MailboxRejection,
-    START_WINDOW, StartLogin, VerifyCode, certainly_unsent,
+    START_WINDOW, StartLogin, VerifyCode,
 };
 use crate::domain::user::{OpenSession, SESSION_IDLE, User, UserCommand, UserRejection};
 use crate::engine::handler::{Context, HandleError};
@@ -98,7 +98,7 @@ pub(super) async fn start(
         let failed = MailboxCommand::FailDelivery { request_id, reason };
         let stream = StreamId::Mailbox(email_key);
         app.engine.handler.run::<Mailbox>(&stream, &failed, &context).await?;
-        if certainly_unsent(reason) {
+        if reason.certainly_not_sent() {
             app.return_to_person(&email, request_id, &context).await;
         }
         return Err(Problem::Internal);

@@ -44,7 +44,8 @@ impl FromRequestParts<Arc<App>> for BearerUser {
     }
 }
 
-fn bearer_token(headers: &HeaderMap) -> Option<&str> {
+/// Returns the bearer token that a request carries.
+pub(super) fn bearer_token(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }

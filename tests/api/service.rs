@@ -19,6 +19,7 @@ mod frame;
 mod guesses;
 mod hostile;
 mod login;
+mod metrics;
 mod onboarding;
 mod races;
 mod raw;

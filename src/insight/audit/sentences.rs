@@ -330,5 +330,6 @@ fn delivery(reason: DeliveryFailure) -> &'static str {
         DeliveryFailure::TimedOut => "the mail server did not answer in time",
         DeliveryFailure::Untrusted => "TLS or the password of the mail server failed",
         DeliveryFailure::Local => "it could not be written",
+        DeliveryFailure::Unconfirmed => "the mail server did not say whether it took it",
     }
 }
