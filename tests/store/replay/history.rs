@@ -226,6 +226,8 @@ impl World {
             self.log.run(mailbox, &MailboxCommand::FailDelivery { request_id, reason });
             return;
         }
+        self.limits(n, what);
+        let (mailbox, requests) = &mut self.mailboxes[n];
         if what.is_multiple_of(5) {
             let forget = ForgetMailbox { now: self.log.now, keep: Duration::from_mins(1) };
             self.log.run(mailbox, &MailboxCommand::Forget(forget));
@@ -241,6 +243,27 @@ impl World {
         };
         self.log.run(mailbox, &MailboxCommand::StartLogin(start));
         requests.push(request_id);
+    }
+
+    fn limits(&mut self, n: usize, what: u8) {
+        let (mailbox, _) = &mut self.mailboxes[n];
+        let (now, request_id) = (self.log.now, new_request_id());
+        match what % 32 {
+            7 => {
+                let count = CountStart { now, request_id, network: None };
+                self.log.run(mailbox, &MailboxCommand::CountStart(count));
+                self.log.run(mailbox, &MailboxCommand::ReturnStart { request_id });
+            }
+            13 => {
+                let forget = MailboxCommand::ForgetDevice { device_id: known_device(n) };
+                self.log.run(mailbox, &forget);
+            }
+            22 => {
+                let reason = format!("a call from {DOMAIN}");
+                self.log.run(mailbox, &MailboxCommand::ClearLock { reason });
+            }
+            _ => {}
+        }
     }
 
     fn verify(&mut self, n: usize, what: u8) {
@@ -429,6 +452,10 @@ fn snapshot(now: Timestamp) -> AttributionCaptured {
 }
 
 #[expect(clippy::unwrap_used, reason = "a helper of tests: it is an address")]
+fn known_device(n: usize) -> DeviceId {
+    DeviceId(uuid::Uuid::from_u128(n as u128))
+}
+
 fn address(n: usize) -> EmailAddress {
     EmailAddress::parse(&format!("ada{n}@{DOMAIN}")).unwrap()
 }
