@@ -15,5 +15,8 @@ mod kurrent_shared;
 #[cfg(feature = "kurrentdb")]
 mod kurrent_trouble;
 mod logs;
+mod pgbouncer;
+mod proxies;
+mod read_only;
 mod replay;
 mod report;
