@@ -115,15 +115,15 @@ fn settings_that_cannot_work() {
 #[test]
 fn a_proxy_that_no_setting_names() {
     let directory = used_directory();
-    let mail = ["--mail", "memory", "--public-url", "https://login.example.com", "--development"];
+    let flags = ["--public-url", "https://login.example.com", "--development"];
     only(
         directory.path(),
-        &mail,
+        &flags,
         "warn proxy: --public-url is https, and no --trusted-proxy names what speaks TLS in front: \
          name it: until then all clients count as one",
     );
     let (_, lines) =
-        doctor(directory.path(), &[&mail[..], &["--trusted-proxy", "10.0.0.1"]].concat());
+        doctor(directory.path(), &[&flags[..], &["--trusted-proxy", "10.0.0.1"]].concat());
     assert!(bad(&lines).is_empty(), "{lines:#?}");
 }
 

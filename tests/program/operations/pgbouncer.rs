@@ -12,7 +12,7 @@ use whence_test_support::tool;
 
 use crate::operations::doctor::doctor;
 use crate::operations::logs::KEY;
-use crate::support::{Service, free_port, refused, settings_of, until_listening};
+use crate::support::{Service, free_port, serve_and_fail, settings_of, until_listening, whence};
 
 /// A user who owns nothing: `PgBouncer` does not run as root.
 const NOBODY: u32 = 65534;
@@ -72,7 +72,8 @@ async fn in_session_mode_two_nodes_work() {
     let bouncer = PgBouncer::start(&settings_of("pool_mode = session")).await;
     let directory = TempDir::new().unwrap();
     let flags =
-        [&bouncer.flags()[..], &["--log", "whence=info", "--mail", "directory:mail"]].concat();
+        [&bouncer.flags()[..], &["--log", "warn,whence::cli=info", "--mail", "directory:mail"]]
+            .concat();
     let one = Service::start(directory.path(), &flags);
     let other = Service::start(directory.path(), &flags);
     let client = reqwest::Client::new();
@@ -124,16 +125,15 @@ async fn what_changes_the_connection_within_a_session_is_refused_at_start() {
              (transaction pooling), and whence keeps prepared statements, settings and LISTEN in its \
              sessions: use session pooling (pool_mode = session), or the address of the server itself"
         );
-        refused(directory.path(), &bouncer.flags(), &sentence);
+        let output = serve_and_fail(directory.path(), &bouncer.flags());
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(said, format!("whence: {sentence}\n"), "{settings}");
+        assert_eq!(output.status.code(), Some(1));
         let (well, lines) = doctor(directory.path(), &bouncer.flags());
         let fail =
             "FAIL pooler: a pooler is in between, which changes the connection within a session: ";
         assert!(!well && lines.iter().any(|line| line.starts_with(fail)), "{settings}: {lines:#?}");
-        let output = crate::support::whence(directory.path())
-            .arg("verify")
-            .args(bouncer.flags())
-            .output()
-            .unwrap();
+        let output = whence(directory.path()).arg("verify").args(bouncer.flags()).output().unwrap();
         let said = String::from_utf8(output.stderr).unwrap();
         assert_eq!(said, format!("whence: {sentence}\n"), "{settings}");
     }
