@@ -39,7 +39,7 @@ pub use attribution::{Invitee, ReferralOverview, Snapshot};
 pub use change::{
     AttributionChange, Change, IdentityChange, Leaf, NewSession, OnboardingStep, PendingChange,
 };
-pub use identity::{SessionView, UserView};
+pub use identity::{ListedSession, SessionView, UserView};
 pub use inspect::{
     ProjectorState, inspect_covered, inspect_postgres, inspect_sqlite, inspect_writer,
 };

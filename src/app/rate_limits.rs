@@ -89,7 +89,7 @@ fn one_more(count: &Mutex<Count>, most: u32, now: Timestamp) -> Result<(), Times
 }
 
 /// Returns the network of an address that is counted as one client: one subscriber has a whole /64.
-fn network(ip: IpAddr) -> IpAddr {
+pub(crate) fn network(ip: IpAddr) -> IpAddr {
     match ip.to_canonical() {
         IpAddr::V6(v6) => {
             let [a, b, c, d, ..] = v6.segments();

@@ -18,6 +18,7 @@ use crate::engine::handler::HandleError;
 use crate::engine::proof::checkpointer::CheckpointError;
 use crate::http::limits::RETRY_AFTER_SECONDS;
 use crate::infra::errors::with_causes;
+use crate::infra::security::SecurityEvent;
 use crate::insight::audit::AuditError;
 use crate::store::StoreError;
 
@@ -28,10 +29,14 @@ pub(crate) enum Problem {
     InvalidEmail,
     InvalidCode,
     InvalidRequest,
+    /// The request names no host, several, or one that is none (RFC 9112, section 3.2).
+    InvalidHost,
     RateLimited {
         retry_after_seconds: u64,
     },
     Unauthenticated,
+    /// An operator suspended the user whose address the right code proved.
+    Suspended,
     /// The operators' API is closed, because no token is configured.
     AdminTokenUnset,
     AdminTokenInvalid,
@@ -96,10 +101,16 @@ impl Problem {
                 "invalid_request",
                 "There is no such login to verify. Start again.",
             ),
+            Self::InvalidHost => {
+                (S::BAD_REQUEST, "invalid_host", "Name one host, in one header Host.")
+            }
             Self::RateLimited { .. } => {
                 (S::TOO_MANY_REQUESTS, "rate_limited", "Too often. Try again later.")
             }
             Self::Unauthenticated => (S::UNAUTHORIZED, "unauthenticated", "Log in first."),
+            Self::Suspended => {
+                (S::FORBIDDEN, "account_suspended", "This account is suspended. Ask the site why.")
+            }
             Self::AdminTokenUnset => {
                 (S::UNAUTHORIZED, "admin_token_unset", "Start the service with --admin-token.")
             }
@@ -160,7 +171,9 @@ impl Problem {
             | Self::InvalidEmail
             | Self::InvalidCode
             | Self::InvalidRequest
+            | Self::InvalidHost
             | Self::Unauthenticated
+            | Self::Suspended
             | Self::AdminTokenUnset
             | Self::AdminTokenInvalid
             | Self::CsrfMissing
@@ -182,12 +195,48 @@ impl Problem {
         }
     }
 
+    /// Returns the security event that an answer with this problem is. Those that are committed events,
+    /// such as a wrong code, and limits are recorded where they are decided.
+    pub(super) fn security_event(self) -> Option<SecurityEvent> {
+        match self {
+            Self::InvalidRequest => Some(SecurityEvent::LoginNotOpen),
+            Self::SessionIssueFailed => Some(SecurityEvent::LoginFailed),
+            Self::Suspended => Some(SecurityEvent::SuspendedLogin),
+            Self::CsrfMissing => Some(SecurityEvent::CsrfMissing),
+            Self::CsrfInvalid => Some(SecurityEvent::CsrfInvalid),
+            Self::AdminTokenInvalid => Some(SecurityEvent::AdminTokenInvalid),
+            Self::AdminTokenUnset => Some(SecurityEvent::AdminTokenUnset),
+            Self::InvalidCredentials | Self::UserNotFound => Some(SecurityEvent::BearerRefused),
+            Self::RateLimited { .. }
+            | Self::InvalidHost
+            | Self::InvalidJson
+            | Self::InvalidEmail
+            | Self::InvalidCode
+            | Self::Unauthenticated
+            | Self::InvalidParameter(_)
+            | Self::InvalidQuery
+            | Self::NotFound
+            | Self::MethodNotAllowed
+            | Self::HistoryChanged
+            | Self::UnknownEvent
+            | Self::SlugInvalid
+            | Self::SlugReserved
+            | Self::SlugTaken
+            | Self::RebuildUnderWay
+            | Self::LogoutFailed
+            | Self::Unavailable
+            | Self::Internal
+            | Self::CodeNotFound => None,
+        }
+    }
+
     /// Returns the code and the i18n key of the portal family.
     fn portal(self) -> (&'static str, &'static str) {
         match self {
             Self::InvalidCredentials | Self::Unauthenticated => {
                 ("AUTH_UNAUTHORIZED", "auth.login.invalid_credentials")
             }
+            Self::Suspended => ("ACCOUNT_SUSPENDED", "auth.login.suspended"),
             Self::UserNotFound => ("NOT_FOUND", "error.user.not_found"),
             Self::HistoryChanged => ("HISTORY_CHANGED", "error.history_changed"),
             Self::NotFound | Self::CodeNotFound => ("NOT_FOUND", "error.not_found"),
@@ -198,6 +247,7 @@ impl Problem {
             | Self::InvalidEmail
             | Self::InvalidCode
             | Self::InvalidRequest
+            | Self::InvalidHost
             | Self::AdminTokenUnset
             | Self::AdminTokenInvalid
             | Self::CsrfMissing
@@ -372,6 +422,8 @@ impl From<HandleError<UserRejection>> for Problem {
             HandleError::Rejected(
                 UserRejection::NotRegistered | UserRejection::Erased | UserRejection::NoSuchSession,
             ) => Self::Unauthenticated,
+            HandleError::Rejected(UserRejection::Suspended) => Self::Suspended,
+            HandleError::Rejected(UserRejection::CodeBlocked) => Self::SlugReserved,
             HandleError::Rejected(UserRejection::NoSuchCode) => Self::NotFound,
             HandleError::Rejected(UserRejection::TooManyCodes { .. }) => {
                 Self::RateLimited { retry_after_seconds: SLUG_WINDOW.as_secs() }
