@@ -16,5 +16,8 @@ mod kurrent_shared;
 mod kurrent_trouble;
 mod logs;
 mod measures;
+mod pgbouncer;
+mod proxies;
+mod read_only;
 mod replay;
 mod report;
