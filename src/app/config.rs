@@ -1,8 +1,10 @@
 //! The settings of a service, in sections. They are plain values: a program that embeds whence fills
 //! them in without a command line.
 
+mod client_headers;
 mod connections;
 mod cookies;
+mod metrics;
 pub(crate) mod operators;
 
 use std::net::{IpAddr, SocketAddr};
@@ -15,11 +17,14 @@ use ipnet::IpNet;
 use url::Url;
 use whence_events::{Country, Mac, RuleSettings};
 
+pub use self::client_headers::{AddressHeader, Cdn, ClientHeaders};
 pub use self::connections::ConnectionLimits;
 pub use self::cookies::{CookieDomain, CookieSettings};
+pub use self::metrics::{MetricsConfig, MetricsToken};
 pub use self::operators::OperatorConfig;
 use crate::domain::rules::{RULES_VERSION, Rules};
 use crate::domain::touch::{Hosts, Model, Record, Window};
+use crate::domain::user::activity::ActivityPeriod;
 use crate::engine::proof::checkpointer::CheckpointPolicy;
 use crate::engine::proof::directory;
 use crate::infra::clock::Clock;
@@ -63,6 +68,8 @@ pub struct Config {
     pub checkpoints: CheckpointConfig,
     /// Bounds of memory and of what one client may ask for.
     pub limits: LimitConfig,
+    /// Who may read the metrics.
+    pub metrics: MetricsConfig,
 }
 
 /// Where the service listens, and how browsers reach it.
@@ -74,8 +81,10 @@ pub struct ListeningConfig {
     pub public_url: Url,
     /// Origins whose pages may call with credentials.
     pub allowed_origins: Vec<AllowedOrigin>,
-    /// Peers whose forwarded and CDN headers count.
+    /// Peers whose headers about the client count.
     pub trusted_proxies: Vec<IpNet>,
+    /// The headers that are read of them.
+    pub client_headers: ClientHeaders,
 }
 
 /// Where log and read models are kept, and under which key.
@@ -137,6 +146,8 @@ pub struct AccountConfig {
     pub plan: String,
     /// How long an address is kept that was never verified; `None` keeps it without end.
     pub keep_unverified: Option<Duration>,
+    /// How often it is recorded that a session is used.
+    pub session_activity: ActivityPeriod,
 }
 
 /// How the log is signed.
@@ -161,6 +172,9 @@ pub struct LimitConfig {
     pub proofs_per_client: u32,
     /// The bounds of connections.
     pub connections: ConnectionLimits,
+    /// How long unknown devices are locked out of an address after 100 wrong codes in a row; `None`:
+    /// until a right code or an operator.
+    pub guess_lock: Option<Duration>,
 }
 
 impl Config {
@@ -177,6 +191,7 @@ impl Config {
             operators: Vec::new(),
             checkpoints: CheckpointConfig::new(&host, &store),
             limits: LimitConfig::default(),
+            metrics: MetricsConfig::default(),
             listening,
             storage: StorageConfig { store, master_key },
         })
@@ -204,7 +219,13 @@ impl ListeningConfig {
         } else {
             Url::parse(&format!("http://{listen}")).context("--listen")?
         };
-        Ok(Self { listen, public_url, allowed_origins: Vec::new(), trusted_proxies: Vec::new() })
+        Ok(Self {
+            listen,
+            public_url,
+            allowed_origins: Vec::new(),
+            trusted_proxies: Vec::new(),
+            client_headers: ClientHeaders::default(),
+        })
     }
 
     /// Returns whether browsers reach the service by https, so that cookies have to be `Secure`.
@@ -283,7 +304,11 @@ impl ReferralConfig {
 
 impl Default for AccountConfig {
     fn default() -> Self {
-        Self { plan: "free".to_owned(), keep_unverified: Some(Duration::from_hours(24 * 30)) }
+        Self {
+            plan: "free".to_owned(),
+            keep_unverified: Some(Duration::from_hours(24 * 30)),
+            session_activity: ActivityPeriod::Week,
+        }
     }
 }
 
@@ -309,6 +334,7 @@ impl Default for LimitConfig {
             verifies_per_client: 600,
             proofs_per_client: 3600,
             connections: ConnectionLimits::default(),
+            guess_lock: Some(Duration::from_hours(24 * 30)),
         }
     }
 }

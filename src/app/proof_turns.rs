@@ -8,6 +8,7 @@ use std::time::Duration;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use whence_events::Timestamp;
 
+use super::client_address::ClientAddress;
 use super::counters::Counters;
 use super::rate_limits::{Limit, network};
 
@@ -72,7 +73,7 @@ impl ProofTurns {
     /// Waits for the turn of a request.
     pub(crate) async fn take(
         &self,
-        client: Option<IpAddr>,
+        client: ClientAddress,
         now: Timestamp,
         counters: &Counters,
     ) -> Result<ProofTurn, ProofRefusal> {
@@ -87,13 +88,9 @@ impl ProofTurns {
         turn
     }
 
-    async fn wait(
-        &self,
-        client: Option<IpAddr>,
-        now: Timestamp,
-    ) -> Result<ProofTurn, ProofRefusal> {
+    async fn wait(&self, client: ClientAddress, now: Timestamp) -> Result<ProofTurn, ProofRefusal> {
         self.limit.count(client, now).map_err(|until| ProofRefusal::TooOften { until })?;
-        let client = client.map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), network);
+        let client = client.ip().map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), network);
         let _client = ClientPlace::take(&self.clients, client).ok_or(ProofRefusal::TooMany)?;
         let _place = self.all.clone().try_acquire_owned().map_err(|_| ProofRefusal::Busy)?;
         let turn = tokio::time::timeout(TURN_TIMEOUT, self.turns.clone().acquire_owned()).await;
@@ -133,13 +130,16 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_micros(1_000_000_000);
 
     async fn refusal(turns: &ProofTurns, client: &str) -> Option<ProofRefusal> {
-        turns.take(client.parse().ok(), NOW, &Counters::default()).await.err()
+        turns
+            .take(ClientAddress::Known(client.parse().unwrap()), NOW, &Counters::default())
+            .await
+            .err()
     }
 
     #[tokio::test(start_paused = true)]
     async fn one_client_waits_with_few_requests_and_all_with_some_more() {
         let turns = ProofTurns::new(0);
-        let held = turns.take(None, NOW, &Counters::default()).await.unwrap();
+        let held = turns.take(ClientAddress::Unknown, NOW, &Counters::default()).await.unwrap();
         let mut waiting = vec![];
         for client in 1..=8 {
             for _ in 0..8 {

@@ -114,23 +114,23 @@ async fn find_leaf(app: &App, position: Position) -> Result<(u64, Hash), Problem
 async fn in_turn(
     app: &Arc<App>,
     facts: &ClientFacts,
-    make: impl AsyncFnOnce(&App) -> Result<Response, Problem> + Send + 'static,
+    prove: impl AsyncFnOnce(&App) -> Result<Response, Problem> + Send + 'static,
 ) -> Result<Response, Problem> {
     let now = app.clock.now();
-    let turn = app.proof_turns.take(facts.client.ip, now, &app.counters).await;
+    let turn = app.proof_turns.take(facts.address, now, &app.counters).await;
     let turn = turn.map_err(|refusal| match refusal {
         ProofRefusal::TooOften { until } => Problem::rate_limited(now, until),
         ProofRefusal::TooMany => Problem::RateLimited { retry_after_seconds: 1 },
         ProofRefusal::Busy => Problem::Unavailable,
     })?;
     let (app, runtime) = (app.clone(), tokio::runtime::Handle::current());
-    let made = tokio::task::spawn_blocking(move || {
-        let made = runtime.block_on(make(&app));
+    let answer = tokio::task::spawn_blocking(move || {
+        let answer = runtime.block_on(prove(&app));
         // Not before: a client that hangs up is not to have several made at a time.
         drop(turn);
-        made
+        answer
     });
-    made.await.unwrap_or(Err(Problem::Internal))
+    answer.await.unwrap_or(Err(Problem::Internal))
 }
 
 /// Returns the size that the request names, or the size and the note of a checkpoint of now.

@@ -68,9 +68,9 @@ impl Location {
                 Ok(Self::Postgres(Box::new(url)))
             }
             _ if Self::is_kurrentdb(store) => Self::kurrentdb(flag, store, read_db),
+            // What was given is not repeated: it may be a password, or begin with one.
             _ => bail!(
-                "{flag} {scheme}: the ways to write it are sqlite:DIR, postgres://... and \
-                 kurrentdb://..."
+                "{flag}: the ways to write it are sqlite:DIR, postgres://... and kurrentdb://..."
             ),
         }
     }
@@ -258,6 +258,14 @@ impl Location {
         match self.database() {
             Some(_) => self.open_read_db().await,
             None => self.open_file(ReadDb::sqlite_beside),
+        }
+    }
+
+    /// Opens the database of the read models to read it, also where nothing can be written.
+    pub async fn open_read_db_to_read(&self) -> anyhow::Result<ReadDb> {
+        match self.database() {
+            Some(_) => self.open_read_db().await,
+            None => self.open_file(ReadDb::sqlite_to_read),
         }
     }
 

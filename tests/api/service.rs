@@ -17,6 +17,7 @@ mod faults;
 mod frame;
 mod hostile;
 mod login;
+mod metrics;
 mod onboarding;
 mod races;
 mod raw;
