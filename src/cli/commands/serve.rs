@@ -11,7 +11,7 @@ use crate::cli::terminal::logging::init_tracing;
 use crate::cli::terminal::stderr::note;
 use crate::cli::terminal::stop::shutdown_signal;
 use crate::http;
-use crate::infra::clock::Clock;
+use crate::infra::clock::{Clock, Span};
 
 /// Runs the service until a signal stops it.
 pub(crate) async fn run(mut args: ServeArgs) -> anyhow::Result<()> {
@@ -31,6 +31,12 @@ pub(crate) async fn run(mut args: ServeArgs) -> anyhow::Result<()> {
     let stop = shutdown_signal().context("cannot listen for signals")?;
     let app = App::open(args.into_config()?, Clock::system()).await?;
     log_start(&app);
+    if let Some(ahead) = app.clock.ahead_of_wall() {
+        let ahead = Span(ahead);
+        tracing::warn!(
+            "the log is {ahead} ahead of the clock of this machine: time goes on from there"
+        );
+    }
     http::serve(listener, http::router(app), stop).await;
     tracing::info!("whence stops");
     Ok(())
