@@ -24,3 +24,4 @@ mod retention;
 mod secrecy;
 mod session;
 mod slug;
+mod time;
