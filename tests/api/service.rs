@@ -30,3 +30,4 @@ mod secrecy;
 mod session;
 mod session_list;
 mod slug;
+mod time;
