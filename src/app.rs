@@ -10,6 +10,7 @@ mod creators;
 pub mod erasure;
 pub(crate) mod known_devices;
 mod login_limits;
+pub(crate) mod mail_budget;
 pub mod onboarding;
 pub(crate) mod operator_tokens;
 pub(crate) mod proof_turns;
@@ -44,6 +45,7 @@ use access_tokens::AccessTokens;
 use config::Config;
 use counters::Counters;
 use erasure::{EraseError, Erasure, Subject};
+use mail_budget::MailBudget;
 use onboarding::Onboarder;
 use operator_tokens::OperatorTokens;
 use proof_turns::ProofTurns;
@@ -74,6 +76,8 @@ pub struct App {
     pub sessions: Sessions,
     /// Sends mails.
     pub mailer: Mailer,
+    /// The ceiling of mails an hour.
+    pub(crate) mail_budget: MailBudget,
     /// Makes and checks access tokens.
     pub(crate) access_tokens: AccessTokens,
     /// The queue of touches that are to be recorded.
@@ -134,6 +138,7 @@ impl App {
             unnamed_proxy: UnnamedProxy::default(),
             operator_tokens: OperatorTokens::new(),
             proof_turns: ProofTurns::new(config.limits.proofs_per_client),
+            mail_budget: MailBudget::new(config.mail.per_hour),
             checkpointer: Arc::new(checkpointer),
             recorder,
             recent_logins: Cache::new(MAX_RECENT_LOGINS),

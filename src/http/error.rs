@@ -9,14 +9,14 @@ use axum::response::{IntoResponse, Response};
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 use serde_json::json;
-use whence_events::{CorrelationId, Timestamp};
+use whence_events::{CorrelationId, DeliveryFailure, Timestamp};
 
 use crate::app::sessions::SessionError;
 use crate::domain::mailbox::MailboxRejection;
 use crate::domain::user::{SLUG_WINDOW, UserRejection};
 use crate::engine::handler::HandleError;
 use crate::engine::proof::checkpointer::CheckpointError;
-use crate::http::limits::RETRY_AFTER_SECONDS;
+use crate::http::limits::{MAIL_RETRY_AFTER_SECONDS, RETRY_AFTER_SECONDS};
 use crate::infra::errors::with_causes;
 use crate::insight::audit::AuditError;
 use crate::store::StoreError;
@@ -34,11 +34,16 @@ pub(crate) enum Problem {
         retry_after_seconds: u64,
     },
     Unauthenticated,
+    /// Several session cookies of the request are of sessions in use. The response takes all of them
+    /// away.
+    SeveralSessions,
     /// The operators' API is closed, because no token is configured.
     AdminTokenUnset,
     AdminTokenInvalid,
     CsrfMissing,
     CsrfInvalid,
+    /// A page of another site makes the call.
+    CrossSite,
     /// Something in the path or the query of an operator's call is invalid; the sentence says what.
     InvalidParameter(&'static str),
     NotFound,
@@ -58,6 +63,10 @@ pub(crate) enum Problem {
     LogoutFailed,
     /// The store, or the read models, do not answer now. No change is known to have been made.
     Unavailable,
+    /// No mail goes out now: the mail server defers or is down, or the mails of the hour are used up.
+    MailUnavailable {
+        retry_after_seconds: u64,
+    },
     Internal,
     /// Portal family: the bearer token is missing or wrong, or its session has ended.
     InvalidCredentials,
@@ -76,9 +85,24 @@ impl Problem {
     /// Returns the problem of a caller over its limit, whose next call is allowed at `until`.
     #[must_use]
     pub(crate) fn rate_limited(now: Timestamp, until: Timestamp) -> Self {
-        let wait = until.since(now);
-        let whole = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-        Self::RateLimited { retry_after_seconds: whole.max(1) }
+        Self::RateLimited { retry_after_seconds: whole_seconds(now, until) }
+    }
+
+    /// Returns the problem of a mail beyond those of the hour; there are more at `until`.
+    #[must_use]
+    pub(crate) fn mails_used_up(now: Timestamp, until: Timestamp) -> Self {
+        Self::MailUnavailable { retry_after_seconds: whole_seconds(now, until) }
+    }
+
+    /// Returns the problem of a mail that was not accepted. Another try helps only where nobody has to
+    /// repair anything first.
+    #[must_use]
+    pub(crate) fn undelivered(reason: DeliveryFailure) -> Self {
+        if reason.is_temporary() {
+            Self::MailUnavailable { retry_after_seconds: MAIL_RETRY_AFTER_SECONDS }
+        } else {
+            Self::Internal
+        }
     }
 
     /// Returns the status, the code, and a sentence for developers.
@@ -105,6 +129,11 @@ impl Problem {
                 (S::TOO_MANY_REQUESTS, "rate_limited", "Too often. Try again later.")
             }
             Self::Unauthenticated => (S::UNAUTHORIZED, "unauthenticated", "Log in first."),
+            Self::SeveralSessions => (
+                S::UNAUTHORIZED,
+                "unauthenticated",
+                "There are several session cookies, and none of them counts. Log in again.",
+            ),
             Self::AdminTokenUnset => {
                 (S::UNAUTHORIZED, "admin_token_unset", "Start the service with --admin-token.")
             }
@@ -116,6 +145,9 @@ impl Problem {
             }
             Self::CsrfInvalid => {
                 (S::FORBIDDEN, "csrf_invalid", "The CSRF token is not that of this session.")
+            }
+            Self::CrossSite => {
+                (S::FORBIDDEN, "csrf_invalid", "A page of another site may not do this.")
             }
             Self::InvalidParameter(message) => (S::BAD_REQUEST, "invalid_parameter", message),
             Self::NotFound => (S::NOT_FOUND, "not_found", "There is nothing here."),
@@ -144,6 +176,11 @@ impl Problem {
             Self::Unavailable => {
                 (S::SERVICE_UNAVAILABLE, "unavailable", "Not right now. Try again in a moment.")
             }
+            Self::MailUnavailable { .. } => (
+                S::SERVICE_UNAVAILABLE,
+                "unavailable",
+                "No mail goes out right now. Try again later.",
+            ),
             Self::Internal => {
                 (S::INTERNAL_SERVER_ERROR, "internal", "This went wrong on our side.")
             }
@@ -156,7 +193,8 @@ impl Problem {
     /// Returns the `Retry-After` in seconds, where another try helps.
     fn retry_after_seconds(self) -> Option<u64> {
         match self {
-            Self::RateLimited { retry_after_seconds } => Some(retry_after_seconds),
+            Self::RateLimited { retry_after_seconds }
+            | Self::MailUnavailable { retry_after_seconds } => Some(retry_after_seconds),
             // The last two are 500 in the API that this one replaces.
             Self::Unavailable | Self::SessionIssueFailed | Self::LogoutFailed => {
                 Some(RETRY_AFTER_SECONDS)
@@ -167,10 +205,12 @@ impl Problem {
             | Self::InvalidRequest
             | Self::InvalidHost
             | Self::Unauthenticated
+            | Self::SeveralSessions
             | Self::AdminTokenUnset
             | Self::AdminTokenInvalid
             | Self::CsrfMissing
             | Self::CsrfInvalid
+            | Self::CrossSite
             | Self::InvalidParameter(_)
             | Self::InvalidQuery
             | Self::NotFound
@@ -191,7 +231,7 @@ impl Problem {
     /// Returns the code and the i18n key of the portal family.
     fn portal(self) -> (&'static str, &'static str) {
         match self {
-            Self::InvalidCredentials | Self::Unauthenticated => {
+            Self::InvalidCredentials | Self::Unauthenticated | Self::SeveralSessions => {
                 ("AUTH_UNAUTHORIZED", "auth.login.invalid_credentials")
             }
             Self::UserNotFound => ("NOT_FOUND", "error.user.not_found"),
@@ -199,7 +239,9 @@ impl Problem {
             Self::NotFound | Self::CodeNotFound => ("NOT_FOUND", "error.not_found"),
             Self::MethodNotAllowed => ("METHOD_NOT_ALLOWED", "error.method_not_allowed"),
             Self::RateLimited { .. } => ("RATE_LIMITED", "error.rate_limited"),
-            Self::Unavailable => ("UNAVAILABLE", "error.unavailable"),
+            Self::Unavailable | Self::MailUnavailable { .. } => {
+                ("UNAVAILABLE", "error.unavailable")
+            }
             Self::InvalidJson
             | Self::InvalidEmail
             | Self::InvalidCode
@@ -209,6 +251,7 @@ impl Problem {
             | Self::AdminTokenInvalid
             | Self::CsrfMissing
             | Self::CsrfInvalid
+            | Self::CrossSite
             | Self::InvalidParameter(_)
             | Self::InvalidQuery
             | Self::SlugInvalid
@@ -220,6 +263,12 @@ impl Problem {
             }
         }
     }
+}
+
+/// Returns the seconds from `now` to `until`, rounded up, at least one.
+fn whole_seconds(now: Timestamp, until: Timestamp) -> u64 {
+    let wait = until.since(now);
+    (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
 }
 
 impl IntoResponse for Problem {
