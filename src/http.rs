@@ -19,11 +19,14 @@ mod landing_cookies;
 pub mod limits;
 mod log_proof;
 mod login;
+pub mod metrics;
 mod query;
 mod referrals;
+mod renewal;
 mod serve;
 mod session;
 mod session_cookies;
+mod session_list;
 mod stray_cookies;
 mod token;
 
@@ -37,6 +40,7 @@ use crate::domain::touch::{LandingRules, Visitor};
 use error::Problem;
 use landing::{Landing, LandingClient, LandingSettings};
 
+pub use client::client_address;
 pub use envelope::Envelope;
 pub use serve::serve;
 
@@ -53,6 +57,9 @@ pub fn router(app: Arc<App>) -> Envelope {
         .route("/v1/auth/devices/{id}", delete(devices::forget))
         .route("/v1/auth/attribute", post(attribution::attribute))
         .route("/v1/auth/token", post(token::issue))
+        .route("/v1/auth/sessions", get(session_list::list))
+        .route("/v1/auth/sessions/{id}", delete(session_list::revoke))
+        .route("/v1/auth/sessions/revoke-all", post(session_list::revoke_others))
         .route("/v1/referrals/me", get(referrals::me))
         .route("/v1/referrals/invitees", get(referrals::invitees))
         .route("/v1/referrals/code", post(referrals::slug::choose).delete(referrals::slug::give_up))
@@ -65,9 +72,20 @@ pub fn router(app: Arc<App>) -> Envelope {
         .nest("/v1/admin", admin::routes())
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
+        .route("/metrics", get(metrics::public))
         .fallback(async || Problem::NotFound)
         .with_state(app.clone())
         .merge(landing::routes(landing));
+    Envelope::new(routes, app)
+}
+
+/// Returns the metrics alone, for a listener of their own.
+#[must_use]
+pub fn metrics_router(app: Arc<App>) -> Envelope {
+    let routes = Router::new()
+        .route("/metrics", get(metrics::own))
+        .fallback(async || Problem::NotFound)
+        .with_state(app.clone());
     Envelope::new(routes, app)
 }
 

@@ -25,8 +25,8 @@ mod vocabulary;
 pub use audit::{AuditEvent, AuditRead};
 pub use event::Event;
 pub use ids::{
-    CorrelationId, DeviceId, EmailAddress, EmailKey, EventId, Handle, Hash, InvalidId, Mac, ReferralCode,
-    RequestId, SessionId, TouchId, UserId,
+    CorrelationId, DeviceId, EmailAddress, EmailKey, EventId, Handle, Hash, InvalidId, Mac,
+    ReferralCode, RequestId, SessionId, TouchId, UserId,
 };
 pub use leaf::Leaf;
 pub use mailbox::{
@@ -42,10 +42,10 @@ pub use time::Timestamp;
 pub use touch::{ClickIds, TouchEvent, TouchRecorded, TouchRecordedV1, Utm};
 pub use user::{
     AttributionCaptured, AttributionCapturedV1, BillingCustomerLinked, CreatorHandleClaimed,
-    Evidence, ProfileUpdated, ReferralAttributed, ReferralCodeDisabled, ReferralCodeIssued,
-    ReferralRefused, RefreshRotated, SessionExtended, SessionOpened, SessionRevoked,
-    SubscriptionProvisioned, UserErased, UserEvent, UserRegistered, WelcomeEmailFailed,
-    WelcomeEmailSent,
+    Evidence, ProfileUpdated, ReferralAttributed, ReferralCodeBlocked, ReferralCodeDisabled,
+    ReferralCodeIssued, ReferralCodeUnblocked, ReferralRefused, RefreshRotated, SessionExtended,
+    SessionOpened, SessionRevoked, SessionsRevoked, SubscriptionProvisioned, UserErased, UserEvent,
+    UserRegistered, UserReinstated, UserSuspended, WelcomeEmailFailed, WelcomeEmailSent,
 };
 pub use vocabulary::{
     AuditSubject, CodeKind, CodeStatus, Consent, Country, DeliveryFailure, DeviceClass, FetchSite,

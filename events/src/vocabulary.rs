@@ -77,16 +77,18 @@ vocabulary! {
     RevokeReason {
         /// The user logged out.
         Logout = "logout",
-        /// The user ended it from another session. No command gives this reason yet.
+        /// The user ended it from another session.
         Revoked = "revoked",
-        /// The user ended all sessions at once. No command gives this reason yet.
+        /// The user ended all other sessions at once.
         RevokedAll = "revoked_all",
         /// A rotated refresh token was used again. No command gives this reason yet.
         TokenReuse = "token_reuse",
         /// The user was erased.
         Erased = "erased",
-        /// An operator ended it. No command gives this reason yet.
+        /// An operator ended it.
         Admin = "admin",
+        /// The same browser logged in anew.
+        Replaced = "replaced",
     }
 }
 

@@ -253,6 +253,11 @@ fn user_changes(user_id: UserId, event: &UserEvent, at: Timestamp, changes: &mut
         | UserEvent::RefreshRotated(_)
         | UserEvent::SessionRevoked(_)
         | UserEvent::ReferralCodeDisabled(_)
+        | UserEvent::ReferralCodeBlocked(_)
+        | UserEvent::ReferralCodeUnblocked(_)
+        | UserEvent::SessionsRevoked(_)
+        | UserEvent::UserSuspended(_)
+        | UserEvent::UserReinstated(_)
         | UserEvent::ProfileUpdated(_)
         | UserEvent::CreatorHandleClaimed(_)
         | UserEvent::BillingCustomerLinked(_) => {}

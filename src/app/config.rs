@@ -5,6 +5,7 @@ mod client_headers;
 mod connections;
 mod cookies;
 mod hosts;
+mod metrics;
 pub(crate) mod operators;
 
 use std::net::{IpAddr, SocketAddr};
@@ -22,9 +23,11 @@ pub use self::connections::ConnectionLimits;
 pub use self::cookies::{CookieDomain, CookieSettings};
 pub use self::hosts::has_real_host;
 pub(crate) use self::hosts::{is_public_suffix, shared_domains};
+pub use self::metrics::{MetricsConfig, MetricsToken};
 pub use self::operators::OperatorConfig;
 use crate::domain::rules::{RULES_VERSION, Rules};
 use crate::domain::touch::{Hosts, Model, Record, Window};
+use crate::domain::user::activity::ActivityPeriod;
 use crate::engine::proof::checkpointer::CheckpointPolicy;
 use crate::engine::proof::directory;
 use crate::infra::clock::Clock;
@@ -68,6 +71,8 @@ pub struct Config {
     pub checkpoints: CheckpointConfig,
     /// Bounds of memory and of what one client may ask for.
     pub limits: LimitConfig,
+    /// Who may read the metrics.
+    pub metrics: MetricsConfig,
 }
 
 /// Where the service listens, and how browsers reach it.
@@ -146,6 +151,8 @@ pub struct AccountConfig {
     pub plan: String,
     /// How long an address is kept that was never verified; `None` keeps it without end.
     pub keep_unverified: Option<Duration>,
+    /// How often it is recorded that a session is used.
+    pub session_activity: ActivityPeriod,
 }
 
 /// How the log is signed.
@@ -189,6 +196,7 @@ impl Config {
             operators: Vec::new(),
             checkpoints: CheckpointConfig::new(&host, &store),
             limits: LimitConfig::default(),
+            metrics: MetricsConfig::default(),
             listening,
             storage: StorageConfig { store, master_key },
         })
@@ -312,7 +320,11 @@ impl ReferralConfig {
 
 impl Default for AccountConfig {
     fn default() -> Self {
-        Self { plan: "free".to_owned(), keep_unverified: Some(Duration::from_hours(24 * 30)) }
+        Self {
+            plan: "free".to_owned(),
+            keep_unverified: Some(Duration::from_hours(24 * 30)),
+            session_activity: ActivityPeriod::Week,
+        }
     }
 }
 

@@ -120,7 +120,9 @@ mod tests {
             bent[place] = if bent[place] == b'A' { b'B' } else { b'A' };
             assert_eq!(DeviceProof::parse(&bent, &keys), None, "{place}");
         }
-        for wrong in [&b""[..], b"A", &text.as_bytes()[1..], b"\xff", &[text.as_bytes(), b"="].concat()] {
+        for wrong in
+            [&b""[..], b"A", &text.as_bytes()[1..], b"\xff", &[text.as_bytes(), b"="].concat()]
+        {
             assert_eq!(DeviceProof::parse(wrong, &keys), None);
         }
     }

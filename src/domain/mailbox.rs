@@ -153,9 +153,7 @@ impl Decider for Mailbox {
             MailboxCommand::VerifyCode(command) => self.verify_code(command),
             MailboxCommand::ForgetDevice { device_id } => Ok(self.forget_device(*device_id)),
             MailboxCommand::ClearLock { .. } if self.unknown.is_untouched() => Ok(vec![]),
-            MailboxCommand::ClearLock { reason } => {
-                Ok(vec![self.clear_lock(reason)])
-            }
+            MailboxCommand::ClearLock { reason } => Ok(vec![self.clear_lock(reason)]),
             // The address has another owner by now, or none: then there is nothing to release.
             MailboxCommand::Release { user_id } if self.owner != Some(*user_id) => Ok(vec![]),
             MailboxCommand::Release { user_id } => {

@@ -33,6 +33,7 @@ use crate::infra::errors::with_causes;
 /// read.
 pub(super) async fn attribute(
     State(app): State<Arc<App>>,
+    signed_in: Result<SignedIn, Problem>,
     headers: HeaderMap,
     request: RequestContext,
     facts: ClientFacts,
@@ -41,14 +42,13 @@ pub(super) async fn attribute(
     // On 401 the cookie stays: a stale session must not destroy a credit. A page of another site is
     // answered as if its browser had kept the cookies to itself, as SameSite=Lax has it.
     refuse_cross_site(&headers, &app).map_err(|_| Problem::Unauthenticated)?;
-    let decided = match SignedIn::of(&headers, &app, request.now).await {
+    let decided = match signed_in {
         Ok(SignedIn { session, .. }) => {
             decide(&app, &session, &request, &facts, &landing_cookies).await
         }
         Err(problem @ (Problem::Unauthenticated | Problem::SeveralSessions)) => {
             return Err(problem);
         }
-        // The cause is logged where the problem was made.
         Err(_) => Err(Unattributed::Failed("the session could not be looked up".to_owned())),
     };
     let (body, keep_cookie) = match decided {

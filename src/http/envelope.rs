@@ -23,8 +23,9 @@ use super::error::{self, Family, Problem};
 use super::extract::RequestIdentity;
 use super::host::has_valid_host;
 use super::limits::{MAX_QUERY_BYTES, REQUEST_TIMEOUT};
+use super::renewal::RenewedCookies;
 use super::session_cookies;
-use crate::app::App;
+use crate::app::{App, ROUTE_GROUPS};
 use crate::infra::random::new_correlation_id;
 
 /// The header that carries the id of a request, in both directions.
@@ -58,14 +59,17 @@ impl Envelope {
 
     /// Answers one request, also when its handler panics or takes longer than [`REQUEST_TIMEOUT`].
     pub(super) async fn answer(mut self, mut request: Request) -> Response {
-        let id = self.request_id(request.headers());
+        let id = self.request_id(request.method(), request.headers());
         request.extensions_mut().insert(RequestIdentity(id));
         let peer = request.extensions().get::<Peer>();
         if is_of_unnamed_proxy(peer, request.headers(), &self.app.config.listening) {
             self.app.unnamed_proxy.note(self.app.clock.now());
         }
+        let renewed = RenewedCookies::default();
+        request.extensions_mut().insert(renewed.clone());
         let family = Family::of(request.uri().path());
         let path = request.uri().path().to_owned();
+        let group = route_group(request.uri().path());
         let answer = AssertUnwindSafe(route(&mut self.routes, request)).catch_unwind();
         // A command that is cut short is either in the log or not; another request finds out.
         let response = match tokio::time::timeout(REQUEST_TIMEOUT, answer).await {
@@ -77,8 +81,15 @@ impl Envelope {
                 Problem::Unavailable.into_response()
             }
         };
+        if let Some(problem) = response.extensions().get::<Problem>()
+            && let Some(event) = problem.security_event()
+        {
+            self.app.engine.security.record(event, None, Some(id));
+        }
+        self.app.requests.count(group, response.status().as_u16());
         let several = response.extensions().get() == Some(&Problem::SeveralSessions);
         let mut response = error::render(response, family, id);
+        renewed.set_on(&mut response, &self.app);
         if several {
             for line in session_cookies::clear_everywhere(&self.app.config, &path) {
                 response.headers_mut().append(SET_COOKIE, line);
@@ -90,18 +101,24 @@ impl Envelope {
 
     /// Returns the id that the caller sent, or else a new one.
     ///
-    /// The id ties events together, so the caller's has to be one UUID, and of one request: what two
-    /// requests did is not on record as the doing of one.
-    fn request_id(&self, headers: &HeaderMap) -> CorrelationId {
+    /// The id ties events together, so the caller's has to be one UUID, and of one request that changes
+    /// something: what two requests did is not on record as the doing of one.
+    fn request_id(&self, method: &Method, headers: &HeaderMap) -> CorrelationId {
         let mut lines = headers.get_all(&REQUEST_ID).iter();
         let (Some(line), None) = (lines.next(), lines.next()) else { return new_correlation_id() };
         let Some(id) = line.to_str().ok().and_then(|text| text.parse().ok()) else {
             return new_correlation_id();
         };
-        let mut fresh = false;
-        let mark = || Ok::<_, std::convert::Infallible>(fresh = true);
+        if method.is_safe() {
+            return if self.taken.get(&id).is_some() { new_correlation_id() } else { id };
+        }
+        let mut is_first = false;
+        let mark = || {
+            is_first = true;
+            Ok::<_, std::convert::Infallible>(())
+        };
         let Ok(()) = self.taken.get_or_insert_with(&id, mark);
-        if fresh { id } else { new_correlation_id() }
+        if is_first { id } else { new_correlation_id() }
     }
 }
 
@@ -135,6 +152,23 @@ fn with_cors(routes: Router, app: &App) -> Router {
         .allow_headers(headers)
         .expose_headers([REQUEST_ID, http::header::RETRY_AFTER]);
     routes.layer(cors)
+}
+
+/// Returns the place in [`ROUTE_GROUPS`] of a path.
+fn route_group(path: &str) -> usize {
+    let group = match path {
+        "/healthz" | "/readyz" | "/metrics" => "health",
+        "/v1/touch" | "/touch.js" => "landing",
+        _ if path.starts_with("/v1/auth/email/") => "login",
+        _ if path.starts_with("/v1/auth/") => "session",
+        _ if path.starts_with("/v1/referrals/") => "referrals",
+        _ if path.starts_with("/api/") => "portal",
+        _ if path.starts_with("/v1/admin/") => "admin",
+        _ if path.starts_with("/v1/log/") || path.starts_with("/.well-known/") => "log",
+        _ if path.starts_with("/r/") || path.starts_with("/v1/touch/") => "landing",
+        _ => "other",
+    };
+    ROUTE_GROUPS.iter().position(|name| *name == group).unwrap_or(ROUTE_GROUPS.len() - 1)
 }
 
 /// Sets OWASP's headers for an API, and the request's id; headers that a handler set itself are

@@ -5,19 +5,22 @@
 //! writes the body at the very end, when the path says which family it is for. Causes are logged
 //! once, here, and never sent.
 
+mod waits;
+
 use axum::response::{IntoResponse, Response};
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 use serde_json::json;
-use whence_events::{CorrelationId, DeliveryFailure, Timestamp};
+use whence_events::CorrelationId;
 
 use crate::app::sessions::SessionError;
 use crate::domain::mailbox::MailboxRejection;
 use crate::domain::user::{SLUG_WINDOW, UserRejection};
 use crate::engine::handler::HandleError;
 use crate::engine::proof::checkpointer::CheckpointError;
-use crate::http::limits::{MAIL_RETRY_AFTER_SECONDS, RETRY_AFTER_SECONDS};
+use crate::http::limits::RETRY_AFTER_SECONDS;
 use crate::infra::errors::with_causes;
+use crate::infra::security::SecurityEvent;
 use crate::insight::audit::AuditError;
 use crate::store::StoreError;
 
@@ -37,6 +40,8 @@ pub(crate) enum Problem {
     /// Several session cookies of the request are of sessions in use. The response takes all of them
     /// away.
     SeveralSessions,
+    /// An operator suspended the user whose address the right code proved.
+    Suspended,
     /// The operators' API is closed, because no token is configured.
     AdminTokenUnset,
     AdminTokenInvalid,
@@ -82,29 +87,6 @@ const HISTORY_CHANGED: &str =
 const UNKNOWN_EVENT: &str = "The log holds an event that this version does not know.";
 
 impl Problem {
-    /// Returns the problem of a caller over its limit, whose next call is allowed at `until`.
-    #[must_use]
-    pub(crate) fn rate_limited(now: Timestamp, until: Timestamp) -> Self {
-        Self::RateLimited { retry_after_seconds: whole_seconds(now, until) }
-    }
-
-    /// Returns the problem of a mail beyond those of the hour; there are more at `until`.
-    #[must_use]
-    pub(crate) fn mails_used_up(now: Timestamp, until: Timestamp) -> Self {
-        Self::MailUnavailable { retry_after_seconds: whole_seconds(now, until) }
-    }
-
-    /// Returns the problem of a mail that was not accepted. Another try helps only where nobody has to
-    /// repair anything first.
-    #[must_use]
-    pub(crate) fn undelivered(reason: DeliveryFailure) -> Self {
-        if reason.is_temporary() {
-            Self::MailUnavailable { retry_after_seconds: MAIL_RETRY_AFTER_SECONDS }
-        } else {
-            Self::Internal
-        }
-    }
-
     /// Returns the status, the code, and a sentence for developers.
     fn parts(self) -> (StatusCode, &'static str, &'static str) {
         use StatusCode as S;
@@ -134,6 +116,9 @@ impl Problem {
                 "unauthenticated",
                 "There are several session cookies, and none of them counts. Log in again.",
             ),
+            Self::Suspended => {
+                (S::FORBIDDEN, "account_suspended", "This account is suspended. Ask the site why.")
+            }
             Self::AdminTokenUnset => {
                 (S::UNAUTHORIZED, "admin_token_unset", "Start the service with --admin-token.")
             }
@@ -206,6 +191,7 @@ impl Problem {
             | Self::InvalidHost
             | Self::Unauthenticated
             | Self::SeveralSessions
+            | Self::Suspended
             | Self::AdminTokenUnset
             | Self::AdminTokenInvalid
             | Self::CsrfMissing
@@ -228,12 +214,50 @@ impl Problem {
         }
     }
 
+    /// Returns the security event that an answer with this problem is. Those that are committed events,
+    /// such as a wrong code, and limits are recorded where they are decided.
+    pub(super) fn security_event(self) -> Option<SecurityEvent> {
+        match self {
+            Self::InvalidRequest => Some(SecurityEvent::LoginNotOpen),
+            Self::SessionIssueFailed => Some(SecurityEvent::LoginFailed),
+            Self::Suspended => Some(SecurityEvent::SuspendedLogin),
+            Self::CsrfMissing => Some(SecurityEvent::CsrfMissing),
+            Self::CsrfInvalid | Self::CrossSite => Some(SecurityEvent::CsrfInvalid),
+            Self::AdminTokenInvalid => Some(SecurityEvent::AdminTokenInvalid),
+            Self::AdminTokenUnset => Some(SecurityEvent::AdminTokenUnset),
+            Self::InvalidCredentials | Self::UserNotFound => Some(SecurityEvent::BearerRefused),
+            Self::RateLimited { .. }
+            | Self::InvalidHost
+            | Self::InvalidJson
+            | Self::InvalidEmail
+            | Self::InvalidCode
+            | Self::Unauthenticated
+            | Self::SeveralSessions
+            | Self::MailUnavailable { .. }
+            | Self::InvalidParameter(_)
+            | Self::InvalidQuery
+            | Self::NotFound
+            | Self::MethodNotAllowed
+            | Self::HistoryChanged
+            | Self::UnknownEvent
+            | Self::SlugInvalid
+            | Self::SlugReserved
+            | Self::SlugTaken
+            | Self::RebuildUnderWay
+            | Self::LogoutFailed
+            | Self::Unavailable
+            | Self::Internal
+            | Self::CodeNotFound => None,
+        }
+    }
+
     /// Returns the code and the i18n key of the portal family.
     fn portal(self) -> (&'static str, &'static str) {
         match self {
             Self::InvalidCredentials | Self::Unauthenticated | Self::SeveralSessions => {
                 ("AUTH_UNAUTHORIZED", "auth.login.invalid_credentials")
             }
+            Self::Suspended => ("ACCOUNT_SUSPENDED", "auth.login.suspended"),
             Self::UserNotFound => ("NOT_FOUND", "error.user.not_found"),
             Self::HistoryChanged => ("HISTORY_CHANGED", "error.history_changed"),
             Self::NotFound | Self::CodeNotFound => ("NOT_FOUND", "error.not_found"),
@@ -263,12 +287,6 @@ impl Problem {
             }
         }
     }
-}
-
-/// Returns the seconds from `now` to `until`, rounded up, at least one.
-fn whole_seconds(now: Timestamp, until: Timestamp) -> u64 {
-    let wait = until.since(now);
-    (wait.as_secs() + u64::from(wait.subsec_nanos() > 0)).max(1)
 }
 
 impl IntoResponse for Problem {
@@ -428,6 +446,8 @@ impl From<HandleError<UserRejection>> for Problem {
             HandleError::Rejected(
                 UserRejection::NotRegistered | UserRejection::Erased | UserRejection::NoSuchSession,
             ) => Self::Unauthenticated,
+            HandleError::Rejected(UserRejection::Suspended) => Self::Suspended,
+            HandleError::Rejected(UserRejection::CodeBlocked) => Self::SlugReserved,
             HandleError::Rejected(UserRejection::NoSuchCode) => Self::NotFound,
             HandleError::Rejected(UserRejection::TooManyCodes { .. }) => {
                 Self::RateLimited { retry_after_seconds: SLUG_WINDOW.as_secs() }

@@ -13,6 +13,7 @@ use whence_events::{Actor, CorrelationId, Timestamp};
 use super::cookies::{MAX_SAME_NAME, candidates};
 use super::error::Problem;
 use super::limits::{BODY_TIMEOUT, MAX_BODY_BYTES};
+use super::renewal::used_by_cookie;
 use super::session_cookies;
 use crate::app::App;
 use crate::app::sessions::Session;
@@ -48,7 +49,7 @@ impl FromRequestParts<Arc<App>> for RequestContext {
 }
 
 /// Returns the id of a request, or a new one when it came without the envelope.
-fn correlation_id(parts: &Parts) -> CorrelationId {
+pub(super) fn correlation_id(parts: &Parts) -> CorrelationId {
     parts.extensions.get::<RequestIdentity>().map_or_else(new_correlation_id, |id| id.0)
 }
 
@@ -97,7 +98,10 @@ impl FromRequestParts<Arc<App>> for SignedIn {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
-        Self::of(&parts.headers, app, app.clock.now()).await
+        let now = app.clock.now();
+        let signed_in = Self::of(&parts.headers, app, now).await?;
+        used_by_cookie(parts, app, &signed_in.session, &signed_in.token, now);
+        Ok(signed_in)
     }
 }
 
@@ -106,7 +110,7 @@ impl SignedIn {
     ///
     /// Of two that are in use one was planted, as by a page of a sibling domain, and nobody can say which
     /// one; then neither counts, and the response takes both away.
-    pub(super) async fn of(
+    async fn of(
         headers: &HeaderMap,
         app: &App,
         now: Timestamp,

@@ -20,7 +20,7 @@ use super::device_cookie::KnownBy;
 use super::error::Problem;
 use super::extract::{JsonBody, RequestContext};
 use super::landing_cookies::clear_landing_cookies;
-use super::session::UserBody;
+use super::session::{UserBody, end_replaced};
 use super::session_cookies;
 use crate::app::App;
 use crate::app::attribution::{Candidate, LandingCookies};
@@ -30,7 +30,7 @@ use crate::domain::mailbox::{
     CODE_LIFETIME, CountStart, DeviceFacts, Mailbox, MailboxCommand, MailboxRejection,
     START_WINDOW, StartLogin, VerifyCode,
 };
-use crate::domain::user::{OpenSession, SESSION_IDLE, User, UserCommand};
+use crate::domain::user::{OpenSession, SESSION_IDLE, User, UserCommand, UserRejection};
 use crate::engine::handler::{Context, HandleError};
 use crate::engine::progress::query_after_log;
 use crate::infra::errors::with_causes;
@@ -200,7 +200,12 @@ pub(super) async fn verify(
     // 2. The user's stream: register if new, open the session. A process that dies between the two
     //    leaves an address that belongs to a user who registers at the next login.
     let opened = open_session(&app, &request, facts, &verified, &landing_cookies).await;
-    let (token, mut response) = opened.map_err(|_| Problem::SessionIssueFailed)?;
+    let (token, mut response) = opened.map_err(|problem| match problem {
+        // Only who reads the mail of the address gets here.
+        Problem::Suspended => problem,
+        _ => Problem::SessionIssueFailed,
+    })?;
+    end_replaced(&app, &headers, &request).await;
     let set = response.headers_mut();
     let expires_at = request.now + SESSION_IDLE;
     for cookie in session_cookies::set(&app, &token, request.now, expires_at) {
@@ -333,6 +338,9 @@ async fn open_session(
     let done =
         app.engine.handler.run::<User>(&stream, &command, &request.context(Actor::Owner)).await;
     let done = done.map_err(|error| {
+        if matches!(error, HandleError::Rejected(UserRejection::Suspended)) {
+            return Problem::Suspended;
+        }
         tracing::error!(error = %with_causes(&error), "no session after a verified code");
         Problem::SessionIssueFailed
     })?;

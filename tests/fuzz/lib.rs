@@ -6,15 +6,18 @@ pub mod bundles;
 pub mod checkpoints;
 pub mod cookies;
 pub mod events;
+pub mod forwarded;
 pub mod jwt;
 pub mod queries;
 
+use std::sync::LazyLock;
+
 use whence::infra::keys::{Keys, MasterKey};
 
-/// Returns the keys that signed what the corpora hold.
-fn keys() -> Keys {
+/// The keys that signed what the corpora hold.
+static KEYS: LazyLock<Keys> = LazyLock::new(|| {
     Keys::derive(&MasterKey::parse(&"07".repeat(32)).expect("64 hexadecimal digits"))
-}
+});
 
 #[cfg(test)]
 mod tests {
@@ -23,11 +26,12 @@ mod tests {
     /// A fuzz target.
     type Target = fn(&[u8]);
 
-    const TARGETS: [(&str, Target); 6] = [
+    const TARGETS: [(&str, Target); 7] = [
         ("bundles", crate::bundles::run),
         ("checkpoints", crate::checkpoints::run),
         ("cookies", crate::cookies::run),
         ("events", crate::events::run),
+        ("forwarded", crate::forwarded::run),
         ("jwt", crate::jwt::run),
         ("queries", crate::queries::run),
     ];
@@ -56,6 +60,7 @@ mod tests {
         any("checkpoints", crate::checkpoints::accepts);
         any("cookies", crate::cookies::accepts);
         any("events", crate::events::accepts);
+        any("forwarded", crate::forwarded::accepts);
         any("jwt", crate::jwt::accepts);
         any("queries", crate::queries::accepts);
     }

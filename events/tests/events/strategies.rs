@@ -69,7 +69,8 @@ into_event! {
     UserEvent: UserRegistered AttributionCapturedV1 AttributionCaptured ReferralAttributed ReferralRefused SessionOpened
         SessionExtended RefreshRotated SessionRevoked ReferralCodeIssued ReferralCodeDisabled
         SubscriptionProvisioned WelcomeEmailSent WelcomeEmailFailed ProfileUpdated
-        CreatorHandleClaimed BillingCustomerLinked UserErased;
+        CreatorHandleClaimed BillingCustomerLinked SessionsRevoked UserSuspended UserReinstated
+        ReferralCodeBlocked ReferralCodeUnblocked UserErased;
     NameEvent: NameReserved;
     TouchEvent: TouchRecordedV1 TouchRecorded;
     RulesEvent: RulesAdopted;
@@ -166,6 +167,8 @@ fn account() -> Named {
         }
         CreatorHandleClaimed { handle: handle(), }
         BillingCustomerLinked { billing_customer_id: any::<String>(), }
+        UserSuspended { reason: sealed(), }
+        UserReinstated { reason: sealed(), }
         UserErased { requested_by: any::<String>(), mode: any::<String>(), }
     }
 }
@@ -185,6 +188,7 @@ fn sessions() -> Named {
         SessionExtended { session_id: session(), expires_at: time(), }
         RefreshRotated { session_id: session(), refresh_hash: hash(), expires_at: time(), }
         SessionRevoked { session_id: session(), reason: select(RevokeReason::ALL), }
+        SessionsRevoked { count: any::<u64>(), reason: sealed(), }
     }
 }
 
@@ -212,6 +216,8 @@ fn referrals() -> Named {
         }
         ReferralCodeIssued { code: code(), kind: select(CodeKind::ALL), }
         ReferralCodeDisabled { code: code(), reason: any::<String>(), }
+        ReferralCodeBlocked { code: code(), reason: sealed(), }
+        ReferralCodeUnblocked { code: code(), reason: sealed(), }
     }
 }
 

@@ -15,6 +15,7 @@ use super::limits::LimitArgs;
 use super::listening::{ListeningArgs, refuse_development_choices};
 use super::log::{LogArgs, given_master_key};
 use super::mail::MailArgs;
+use super::metrics::MetricsArgs;
 use super::operators::OperatorArgs;
 use super::referrals::ReferralArgs;
 use super::{files, mail};
@@ -43,6 +44,8 @@ pub(crate) struct ServeArgs {
     pub(crate) checkpoints: CheckpointArgs,
     #[command(flatten, next_help_heading = "Limits")]
     pub(crate) limits: LimitArgs,
+    #[command(flatten, next_help_heading = "Metrics")]
+    pub(crate) metrics: MetricsArgs,
     #[command(flatten, next_help_heading = "Development and logging")]
     pub(crate) development: DevelopmentArgs,
 }
@@ -103,6 +106,7 @@ impl ServeArgs {
         let operators = self.operators.into_config()?;
         let landing = self.landing.into_config(public_url, landing_url)?;
         let checkpoints = self.checkpoints.into_config(public_url, &store)?;
+        let metrics = self.metrics.into_config()?;
         let given_key = self.storage.master_key.as_deref().map(given_master_key).transpose()?;
         let is_given = given_key.is_some();
         let master_key = find(given_key, store.directory())?.context(
@@ -119,6 +123,7 @@ impl ServeArgs {
             operators,
             checkpoints,
             limits: self.limits.into_config(),
+            metrics,
         };
         Ok((config, is_given))
     }

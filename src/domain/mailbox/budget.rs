@@ -95,7 +95,8 @@ impl Budget {
         now: Timestamp,
     ) -> Option<Timestamp> {
         let recent = || self.starts.iter().filter(move |start| start.at + START_WINDOW > now);
-        let of_network = || recent().filter(move |start| network.is_some() && start.network == network);
+        let of_network =
+            || recent().filter(move |start| network.is_some() && start.network == network);
         let end = |first: Option<&Start>| first.map(|first| first.at + START_WINDOW);
         if recent().count() >= MAX_STARTS {
             end(recent().next())

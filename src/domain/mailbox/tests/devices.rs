@@ -26,9 +26,12 @@ fn a_device_is_known_after_a_login() {
         Some(50),
         None,
     )]);
-    owned()
-        .when(start_of(2, after(5000), &[51], Some(1)))
-        .then([started_of(2, after(5000), None, Some(1))]);
+    owned().when(start_of(2, after(5000), &[51], Some(1))).then([started_of(
+        2,
+        after(5000),
+        None,
+        Some(1),
+    )]);
 }
 
 #[test]
@@ -42,10 +45,9 @@ fn a_known_device_stays_the_device_it_is() {
 #[test]
 fn strangers_use_up_nothing_of_a_known_device() {
     let history = || attacked(99).and([locked_out()]);
-    history().when(start(2, after(4100))).rejected(MailboxRejection::Throttled {
-        until: after(9_000_000),
-        device_id: None,
-    });
+    history()
+        .when(start(2, after(4100)))
+        .rejected(MailboxRejection::Throttled { until: after(9_000_000), device_id: None });
     let known = || started_of(2, after(4100), Some(50), None);
     history().when(start_of(2, after(4100), &[50], None)).then([known()]);
     history()
@@ -70,9 +72,10 @@ fn a_known_device_has_five_codes_an_hour() {
     let known = LoginThrottled { until, device_id: Some(device(50)) };
     let history = || owned().and(five.clone());
     history().when(start_of(7, after(4100), &[50], None)).then([known.clone().into()]);
-    history().and([known.into()]).when(start_of(7, after(4100), &[50], None)).rejected(
-        MailboxRejection::Throttled { until, device_id: Some(device(50)) },
-    );
+    history()
+        .and([known.into()])
+        .when(start_of(7, after(4100), &[50], None))
+        .rejected(MailboxRejection::Throttled { until, device_id: Some(device(50)) });
     // It has used up nothing of the others.
     history().when(start(7, after(4100))).then([started(7, after(4100))]);
 }
@@ -81,10 +84,7 @@ fn a_known_device_has_five_codes_an_hour() {
 fn a_login_leaves_strangers_all_their_codes() {
     let history = given::<Mailbox>([started(1, START), verified(1), claimed(3)]);
     let five = (2..=6).map(|n| started(n, after(9)));
-    history
-        .and(five)
-        .when(start(7, after(60)))
-        .then([throttled(after(3) + START_WINDOW)]);
+    history.and(five).when(start(7, after(60))).then([throttled(after(3) + START_WINDOW)]);
 }
 
 #[test]
@@ -113,9 +113,12 @@ fn a_forgotten_device_is_a_stranger() {
     under_way().when(forget(50)).then([expired(), forgotten()]);
     let after_it = || under_way().and([expired(), forgotten()]);
     after_it().when(forget(50)).then([]);
-    after_it()
-        .when(start_of(3, after(4100), &[50], Some(1)))
-        .then([started_of(3, after(4100), None, Some(1))]);
+    after_it().when(start_of(3, after(4100), &[50], Some(1))).then([started_of(
+        3,
+        after(4100),
+        None,
+        Some(1),
+    )]);
 }
 
 #[test]

@@ -37,9 +37,12 @@ fn from_the_tenth_wrong_code_on_there_is_a_wait_that_doubles() {
 #[test]
 fn a_network_that_guessed_waits_twice_as_long_as_others() {
     let end = after(300);
-    guessed(10)
-        .when(start_of(200, end, &[], Some(99)))
-        .then([started_of(200, end, None, Some(99))]);
+    guessed(10).when(start_of(200, end, &[], Some(99))).then([started_of(
+        200,
+        end,
+        None,
+        Some(99),
+    )]);
     assert_eq!(refused_until(guessed(10), end, Some(3)), after(600));
 }
 
@@ -69,10 +72,10 @@ fn a_second_wrong_code_needs_room_in_the_budget() {
         .and([rejected(200, 1), rejected(200, 2)])
         .when(verify(200, RIGHT, after(9)))
         .rejected(MailboxRejection::Locked);
-    sent().and([rejected(200, 1), rejected(200, 2)]).when(verify(201, WRONG, after(9))).then([
-        rejected(201, 1),
-        locked(201),
-    ]);
+    sent()
+        .and([rejected(200, 1), rejected(200, 2)])
+        .when(verify(201, WRONG, after(9)))
+        .then([rejected(201, 1), locked(201)]);
 }
 
 #[test]

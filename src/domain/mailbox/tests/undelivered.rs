@@ -29,9 +29,7 @@ fn a_code_that_certainly_did_not_go_out_does_not_count() {
 #[test]
 fn a_code_that_may_have_gone_out_counts() {
     let five = (1..=5).flat_map(|n| [started(n, START), failed(n, DeliveryFailure::Unconfirmed)]);
-    given::<Mailbox>(five)
-        .when(start(6, after(60)))
-        .then([throttled(START + START_WINDOW)]);
+    given::<Mailbox>(five).when(start(6, after(60))).then([throttled(START + START_WINDOW)]);
 }
 
 #[test]
