@@ -17,7 +17,6 @@ pub(crate) struct MailBudget {
     most: u32,
     hour: Mutex<Hour>,
     refused: AtomicU64,
-    mails: AtomicU64,
 }
 
 /// The mails since the beginning of the hour.
@@ -32,7 +31,7 @@ struct Hour {
 impl MailBudget {
     /// Returns a budget of `most` mails an hour; 0 is any number.
     pub(crate) fn new(most: u32) -> Self {
-        Self { most, hour: Mutex::default(), refused: AtomicU64::new(0), mails: AtomicU64::new(0) }
+        Self { most, hour: Mutex::default(), refused: AtomicU64::new(0) }
     }
 
     /// Takes one mail out of the budget; when there is none left, the error is the time at which there
@@ -56,7 +55,6 @@ impl MailBudget {
             return Err(since + WINDOW);
         }
         hour.mails += 1;
-        self.mails.fetch_add(1, Ordering::Relaxed);
         let nearly = self.most > 0 && u64::from(hour.mails) * 5 >= u64::from(self.most) * 4;
         if nearly && !std::mem::replace(&mut hour.warned[0], true) {
             let (limit, mails) = (self.most, hour.mails);
@@ -69,16 +67,14 @@ impl MailBudget {
     pub(crate) fn give_back(&self) {
         let mut hour = self.hour.lock().unwrap_or_else(PoisonError::into_inner);
         // It may have been taken in the hour before.
-        if hour.mails > 0 {
-            hour.mails -= 1;
-        }
-        drop(hour);
-        self.mails.fetch_sub(1, Ordering::Relaxed);
+        hour.mails = hour.mails.saturating_sub(1);
     }
 
-    /// Returns how many mails were sent since the start of the process, for metrics.
-    pub(crate) fn sent(&self) -> u64 {
-        self.mails.load(Ordering::Relaxed)
+    /// Returns how many mails of the hour under way are used up, for metrics.
+    pub(crate) fn used(&self, now: Timestamp) -> u64 {
+        let hour = self.hour.lock().unwrap_or_else(PoisonError::into_inner);
+        let is_over = hour.since.is_none_or(|since| since + WINDOW <= now);
+        if is_over { 0 } else { hour.mails.into() }
     }
 
     /// Returns how many mails were refused since the start of the process, for metrics.
@@ -107,30 +103,25 @@ mod tests {
         }
         assert_eq!(budget.take(true, at(3599)), Err(at(3600)));
         assert_eq!(budget.take(false, at(3600)), Ok(()));
-        assert_eq!((budget.sent(), budget.refused()), (21, 2));
+        assert_eq!((budget.used(at(3601)), budget.refused()), (1, 2));
+        assert_eq!(budget.used(at(7200)), 0);
     }
 
     #[test]
     fn a_mail_that_did_not_go_out_does_not_count() {
         let budget = MailBudget::new(1);
-        budget.give_back_after(100);
+        for _ in 0..100 {
+            assert_eq!(budget.take(false, at(0)), Ok(()));
+            budget.give_back();
+        }
         assert_eq!(budget.take(false, at(1)), Ok(()));
         assert_eq!(budget.take(false, at(2)), Err(at(3600)));
-        assert_eq!(budget.sent(), 1);
+        assert_eq!(budget.used(at(3)), 1);
     }
 
     #[test]
     fn no_ceiling_is_any_number() {
         let budget = MailBudget::new(0);
         assert!((0..10_000).all(|_| budget.take(false, at(0)).is_ok()));
-    }
-
-    impl MailBudget {
-        fn give_back_after(&self, times: usize) {
-            for _ in 0..times {
-                assert_eq!(self.take(false, at(0)), Ok(()));
-                self.give_back();
-            }
-        }
     }
 }
