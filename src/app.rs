@@ -5,6 +5,7 @@ pub mod attribution;
 mod commands;
 pub mod config;
 mod creators;
+mod key_watch;
 pub mod erasure;
 pub mod onboarding;
 pub(crate) mod rate_limits;
@@ -27,7 +28,7 @@ use crate::engine::handler::Context;
 use crate::engine::progress::Progress;
 use crate::engine::proof::Signer;
 use crate::engine::proof::checkpointer::{self, Checkpointer};
-use crate::engine::runner;
+use crate::engine::{runner, service_keys};
 use crate::infra::clock::Clock;
 use crate::infra::keys::Keys;
 use crate::infra::mail::Mailer;
@@ -94,6 +95,7 @@ impl App {
     ) -> anyhow::Result<Arc<Self>> {
         let keys = Keys::derive(&config.storage.master_key);
         let read_db = Arc::new(config.storage.store.open_read_db().await?);
+        service_keys::load(&keys, &*store, clock.now()).await.context("the keys of the log")?;
         let engine = Engine::new(store, read_db, keys, clock.clone());
         let Engine { store, vault, read_db, keys, .. } = &engine;
         let capacity = config.limits.session_cache;
@@ -159,6 +161,7 @@ impl App {
         tokio::spawn(retention::work(Arc::downgrade(self), self.progress.clone()));
         tokio::spawn(checkpointer::work(Arc::downgrade(&self.checkpointer), self.progress.clone()));
         tokio::spawn(touches::work(Arc::downgrade(self), queue));
+        tokio::spawn(key_watch::work(Arc::downgrade(self)));
         Ok(())
     }
 }

@@ -8,7 +8,7 @@ use whence_events::{EventId, Position, Timestamp};
 use whence_projections::ProjectorState;
 
 use crate::infra::clock::Clock;
-use crate::infra::keys::Keys;
+use crate::infra::keys::{Keys, MadeWith};
 
 /// How often the doctor gives a running service a moment to bring its read models up to the log.
 pub(super) const EXAMINE_TRIES: usize = 20;
@@ -100,6 +100,25 @@ impl Findings {
         if ahead > 0 {
             self.clock("the last event of the log", ahead);
         }
+    }
+
+    /// Adds what is wrong with the master keys that were given, and returns whether nothing is.
+    pub fn master_key(&mut self, whose: &str, made_with: MadeWith) -> bool {
+        let check = "master key";
+        match made_with {
+            MadeWith::Known => return true,
+            MadeWith::Another => {
+                let found = format!("the {whose} was made with another master key");
+                self.bad(Level::Fail, check, found, "give the one that it was made with");
+            }
+            MadeWith::Rotating => {
+                let found = format!("the master key of the {whose} is being rotated");
+                let advice = "give the new key and the old one until whence keys rotate master \
+                              says that it is done";
+                self.bad(Level::Fail, check, found, advice);
+            }
+        }
+        false
     }
 
     /// Adds how many keys of a sample out of a vault do not open. The fingerprint of the vault is

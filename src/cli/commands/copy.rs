@@ -124,11 +124,11 @@ async fn copy_stores(config: CopyConfig) -> anyhow::Result<()> {
 }
 
 async fn open(config: &CopyConfig) -> anyhow::Result<(Arc<dyn Transfer>, Arc<dyn Transfer>)> {
-    let fingerprint = Keys::derive(&config.master_key).fingerprint();
+    let fingerprint = &Keys::derive(&config.master_key).fingerprint();
     let open = async |location: &Location, side| {
         // Each store has its own clock: what the source says of the time means nothing to the
         // target.
-        location.open_for_copy(side, fingerprint, Clock::system()).await
+        location.open_for_copy(side, fingerprint.clone(), Clock::system()).await
     };
     let source = open(&config.from, Side::Source).await?;
     config.make_target()?;

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use whence_events::{EventId, Position, Timestamp};
 use whence_projections::{ProjectorState, inspect_postgres, inspect_writer};
 
-use super::open::{LOG, OLDEST_SERVER, VAULT};
+use super::open::{LOG, MASTER_KEYS, OLDEST_SERVER, VAULT};
 use crate::infra::postgres::{PostgresUrl, message};
 use crate::infra::sealing::opens;
 use crate::store::clamped;
@@ -196,13 +196,9 @@ impl Examination<'_> {
 
     async fn keys(&mut self, context: &ExamineContext) -> Result<(), Error> {
         let Some(keys) = &context.keys else { return Ok(()) };
-        let sql = "SELECT value FROM vault.about WHERE name = 'master_key'";
-        let row = self.client.query_opt(sql, &[]).await?;
-        let made_with = row.map(|row| row.try_get::<_, Vec<u8>>(0)).transpose()?;
-        if made_with.as_deref() != Some(&keys.fingerprint().0[..]) {
-            let found = "the database was made with another master key";
-            let advice = "give the one that it was made with";
-            self.findings.bad(Level::Fail, "master key", found, advice);
+        let row = self.client.query_one(MASTER_KEYS, &[]).await?;
+        let made_with = keys.fingerprint().hold(row.try_get(0)?, row.try_get(1)?);
+        if !self.findings.master_key("database", made_with) {
             return Ok(());
         }
         let sql = "SELECT subject, generation, wrapped FROM vault.subject_keys

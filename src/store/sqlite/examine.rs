@@ -10,7 +10,7 @@ use whence_events::{EventId, Position};
 use whence_projections::{ProjectorState, inspect_sqlite};
 
 use super::connection;
-use super::open::{APPLICATION_ID, MIGRATIONS, OLDEST_SQLITE, is_made_with, latest_time};
+use super::open::{APPLICATION_ID, MIGRATIONS, OLDEST_SQLITE, latest_time, made_with};
 use crate::infra::sealing::opens;
 use crate::store::findings::{EXAMINE_INTERVAL, EXAMINE_TRIES, ExamineContext, Findings, Level};
 
@@ -125,10 +125,7 @@ fn keys(
     findings: &mut Findings,
 ) -> rusqlite::Result<()> {
     let Some(keys) = &context.keys else { return Ok(()) };
-    let check = "master key";
-    if !is_made_with(connection, keys.fingerprint())? {
-        let found = "the log was made with another master key";
-        findings.bad(Level::Fail, check, found, "give the one that it was made with");
+    if !findings.master_key("log", made_with(connection, &keys.fingerprint())?) {
         return Ok(());
     }
     let sql = "SELECT subject, generation, wrapped FROM subject_keys
