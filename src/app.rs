@@ -2,17 +2,22 @@
 
 pub mod access_tokens;
 pub mod attribution;
+pub mod client_address;
 mod commands;
 pub mod config;
+pub mod counters;
 mod creators;
 mod key_watch;
 pub mod erasure;
 pub mod onboarding;
+pub(crate) mod operator_tokens;
+pub(crate) mod proof_turns;
 pub(crate) mod rate_limits;
 mod referral_codes;
 mod retention;
 pub mod sessions;
 pub mod touches;
+pub(crate) mod unnamed_proxy;
 
 use std::sync::Arc;
 
@@ -36,11 +41,15 @@ use crate::infra::random::new_correlation_id;
 use crate::store::EventStore;
 use access_tokens::AccessTokens;
 use config::Config;
+use counters::Counters;
 use erasure::{EraseError, Erasure, Subject};
 use onboarding::Onboarder;
+use operator_tokens::OperatorTokens;
+use proof_turns::ProofTurns;
 use rate_limits::RateLimits;
 use sessions::Sessions;
 use touches::TouchRecorder;
+use unnamed_proxy::UnnamedProxy;
 
 /// The most touches that may wait to be recorded; those that come past that are counted as lost.
 const MAX_QUEUED_TOUCHES: usize = 10_000;
@@ -68,8 +77,16 @@ pub struct App {
     pub(crate) access_tokens: AccessTokens,
     /// The queue of touches that are to be recorded.
     pub recorder: TouchRecorder,
+    /// What was refused and closed, for metrics.
+    pub counters: Counters,
     /// The limits of what one client address may do.
     pub(crate) rate_limits: RateLimits,
+    /// Notes requests of proxies that no setting names.
+    pub(crate) unnamed_proxy: UnnamedProxy,
+    /// Makes wrong operators' tokens cost time.
+    pub(crate) operator_tokens: OperatorTokens,
+    /// Bounds the proofs that are made.
+    pub(crate) proof_turns: ProofTurns,
     /// The mailboxes of logins begun here, which the read models may lack when the code is entered.
     /// Whether a login is open is decided by the mailbox, not by this.
     pub(crate) recent_logins: Cache<RequestId, EmailKey>,
@@ -114,10 +131,14 @@ impl App {
         let app = Arc::new(Self {
             access_tokens: AccessTokens::new(keys, &config.listening.public_url)?,
             rate_limits: RateLimits::new(&config.limits),
+            unnamed_proxy: UnnamedProxy::default(),
+            operator_tokens: OperatorTokens::new(),
+            proof_turns: ProofTurns::new(config.limits.proofs_per_client),
             checkpointer: Arc::new(checkpointer),
             recorder,
             recent_logins: Cache::new(MAX_RECENT_LOGINS),
             onboarder: Arc::default(),
+            counters: Counters::default(),
             config,
             clock,
             engine,

@@ -11,6 +11,7 @@ pub(crate) mod error;
 mod etag;
 mod extract;
 mod health;
+mod host;
 pub mod landing;
 mod landing_cookies;
 pub mod limits;
@@ -92,7 +93,7 @@ pub fn landing(app: &App) -> Landing {
     let identify_client = move |parts: &http::request::Parts| {
         let facts = client::ClientFacts::of(parts, &config, &geo);
         LandingClient {
-            ip: facts.client.ip,
+            address: facts.address,
             user_agent: facts.client.user_agent,
             visitor: Visitor {
                 device_class: facts.device_class,

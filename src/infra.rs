@@ -1,9 +1,11 @@
-//! The outside world: time, randomness, keys, mail, connections to Postgres, countries.
+//! The outside world: time, randomness, keys, mail, connections to Postgres, countries,
+//! file descriptors.
 //!
 //! Nothing here knows accounts or event stores. Time comes from [`clock`] alone, randomness
 //! from [`random`] alone.
 
 pub mod clock;
+pub mod descriptors;
 pub mod errors;
 pub mod geo;
 pub mod hash;

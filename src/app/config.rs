@@ -1,6 +1,8 @@
 //! The settings of a service, in sections. They are plain values: a program that embeds whence fills
 //! them in without a command line.
 
+mod client_headers;
+mod connections;
 mod cookies;
 pub(crate) mod operators;
 
@@ -14,6 +16,8 @@ use ipnet::IpNet;
 use url::Url;
 use whence_events::{Country, Mac, RuleSettings};
 
+pub use self::client_headers::{AddressHeader, Cdn, ClientHeaders};
+pub use self::connections::ConnectionLimits;
 pub use self::cookies::{CookieDomain, CookieSettings};
 pub use self::operators::OperatorConfig;
 use crate::domain::rules::{RULES_VERSION, Rules};
@@ -72,8 +76,10 @@ pub struct ListeningConfig {
     pub public_url: Url,
     /// Origins whose pages may call with credentials.
     pub allowed_origins: Vec<AllowedOrigin>,
-    /// Peers whose forwarded and CDN headers count.
+    /// Peers whose headers about the client count.
     pub trusted_proxies: Vec<IpNet>,
+    /// The headers that are read of them.
+    pub client_headers: ClientHeaders,
 }
 
 /// Where log and read models are kept, and under which key.
@@ -155,6 +161,10 @@ pub struct LimitConfig {
     pub starts_per_client: u32,
     /// How many codes one client address may try in an hour; 0 is any number.
     pub verifies_per_client: u32,
+    /// How many proofs one client address may ask for in an hour; 0 is any number.
+    pub proofs_per_client: u32,
+    /// The bounds of connections.
+    pub connections: ConnectionLimits,
 }
 
 impl Config {
@@ -198,7 +208,13 @@ impl ListeningConfig {
         } else {
             Url::parse(&format!("http://{listen}")).context("--listen")?
         };
-        Ok(Self { listen, public_url, allowed_origins: Vec::new(), trusted_proxies: Vec::new() })
+        Ok(Self {
+            listen,
+            public_url,
+            allowed_origins: Vec::new(),
+            trusted_proxies: Vec::new(),
+            client_headers: ClientHeaders::default(),
+        })
     }
 
     /// Returns whether browsers reach the service by https, so that cookies have to be `Secure`.
@@ -297,7 +313,13 @@ impl CheckpointConfig {
 
 impl Default for LimitConfig {
     fn default() -> Self {
-        Self { session_cache: 100_000, starts_per_client: 60, verifies_per_client: 600 }
+        Self {
+            session_cache: 100_000,
+            starts_per_client: 60,
+            verifies_per_client: 600,
+            proofs_per_client: 3600,
+            connections: ConnectionLimits::default(),
+        }
     }
 }
 

@@ -17,9 +17,11 @@ use tower::Service as _;
 use tower_http::cors::CorsLayer;
 use whence_events::CorrelationId;
 
+use super::client::{Peer, is_of_unnamed_proxy};
 use super::error::{self, Family, Problem};
 use super::extract::RequestIdentity;
-use super::limits::REQUEST_TIMEOUT;
+use super::host::has_valid_host;
+use super::limits::{MAX_QUERY_BYTES, REQUEST_TIMEOUT};
 use crate::app::App;
 use crate::infra::random::new_correlation_id;
 
@@ -42,15 +44,24 @@ impl Envelope {
         Self { routes: with_cors(routes, &app), app }
     }
 
+    /// Returns the service behind the routes.
+    pub(super) fn app(&self) -> Arc<App> {
+        self.app.clone()
+    }
+
     /// Answers one request, also when its handler panics or takes longer than [`REQUEST_TIMEOUT`].
     pub(super) async fn answer(mut self, mut request: Request) -> Response {
         let id = request_id(request.headers());
         request.extensions_mut().insert(RequestIdentity(id));
+        let peer = request.extensions().get::<Peer>();
+        if is_of_unnamed_proxy(peer, request.headers(), &self.app.config.listening) {
+            self.app.unnamed_proxy.note(self.app.clock.now());
+        }
         let family = Family::of(request.uri().path());
-        let answer = AssertUnwindSafe(self.routes.call(request)).catch_unwind();
+        let answer = AssertUnwindSafe(route(&mut self.routes, request)).catch_unwind();
         // A command that is cut short is either in the log or not; another request finds out.
         let response = match tokio::time::timeout(REQUEST_TIMEOUT, answer).await {
-            Ok(Ok(Ok(response))) => response,
+            Ok(Ok(response)) => response,
             // The panic's own message went to standard error.
             Ok(Err(_)) => Problem::Internal.into_response(),
             Err(_) => {
@@ -62,6 +73,20 @@ impl Envelope {
         set_headers(response.headers_mut(), id, self.app.config.listening.https());
         response
     }
+}
+
+/// Answers a request that is well-formed, and refuses any other.
+async fn route(routes: &mut Router, request: Request) -> Response {
+    if !has_valid_host(&request) {
+        return Problem::InvalidHost.into_response();
+    }
+    let query = request.uri().query().map_or(0, str::len);
+    let path = request.uri().path();
+    if query > MAX_QUERY_BYTES && !path.starts_with("/r/") && !path.starts_with("/v1/admin/") {
+        return Problem::InvalidQuery.into_response();
+    }
+    let Ok(response) = routes.call(request).await;
+    response
 }
 
 /// Adds CORS for the allowed origins; without any, browsers refuse calls of other origins.

@@ -28,6 +28,8 @@ pub(crate) enum Problem {
     InvalidEmail,
     InvalidCode,
     InvalidRequest,
+    /// The request names no host, several, or one that is none (RFC 9112, section 3.2).
+    InvalidHost,
     RateLimited {
         retry_after_seconds: u64,
     },
@@ -96,6 +98,9 @@ impl Problem {
                 "invalid_request",
                 "There is no such login to verify. Start again.",
             ),
+            Self::InvalidHost => {
+                (S::BAD_REQUEST, "invalid_host", "Name one host, in one header Host.")
+            }
             Self::RateLimited { .. } => {
                 (S::TOO_MANY_REQUESTS, "rate_limited", "Too often. Try again later.")
             }
@@ -160,6 +165,7 @@ impl Problem {
             | Self::InvalidEmail
             | Self::InvalidCode
             | Self::InvalidRequest
+            | Self::InvalidHost
             | Self::Unauthenticated
             | Self::AdminTokenUnset
             | Self::AdminTokenInvalid
@@ -198,6 +204,7 @@ impl Problem {
             | Self::InvalidEmail
             | Self::InvalidCode
             | Self::InvalidRequest
+            | Self::InvalidHost
             | Self::AdminTokenUnset
             | Self::AdminTokenInvalid
             | Self::CsrfMissing

@@ -42,5 +42,9 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> Response {
         return unavailable(format!("the read models are at {projected} of {head}"));
     }
     let head = app.progress.last_event(head);
-    Json(json!({ "status": "ok", "head": head, "projected": projected })).into_response()
+    let mut body = json!({ "status": "ok", "head": head, "projected": projected });
+    if app.unnamed_proxy.seen_lately(app.clock.now()) {
+        body["unnamed_proxy"] = json!(true);
+    }
+    Json(body).into_response()
 }

@@ -61,7 +61,7 @@ pub(super) async fn start(
     let email = EmailAddress::parse(body.email.as_deref().unwrap_or_default())
         .map_err(|_| Problem::InvalidEmail)?;
     let now = request.now;
-    let limited = app.rate_limits.start(facts.client.ip, now);
+    let limited = app.rate_limits.start(facts.address, now);
     limited.map_err(|until| Problem::rate_limited(now, until))?;
     let (request_id, code) = (new_request_id(), OneTimeCode::generate());
     let stream = StreamId::Mailbox(app.engine.keys.email_key(&email));
@@ -117,7 +117,7 @@ pub(super) async fn verify(
     let request_id: RequestId =
         body.request_id.unwrap_or_default().parse().map_err(|_| Problem::InvalidRequest)?;
     let code = OneTimeCode::parse(&body.code.unwrap_or_default()).ok_or(Problem::InvalidCode)?;
-    let limited = app.rate_limits.verify(facts.client.ip, request.now);
+    let limited = app.rate_limits.verify(facts.address, request.now);
     limited.map_err(|until| Problem::rate_limited(request.now, until))?;
     // 1. The mailbox stream: is the code right, and whose is the address?
     let verified = verify_code(&app, &request, request_id, &code).await?;
@@ -210,7 +210,7 @@ async fn open_session(
     verified: &Verified,
     landing_cookies: &LandingCookies,
 ) -> Result<(SessionToken, Response), Problem> {
-    let ClientFacts { client, device_class, country } = facts;
+    let ClientFacts { client, device_class, country, .. } = facts;
     let (user_id, email) = (verified.user_id, &verified.email);
     let attempt = match landing_cookies.ref_code {
         Some(_) => {

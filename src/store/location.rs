@@ -68,9 +68,9 @@ impl Location {
                 Ok(Self::Postgres(Box::new(url)))
             }
             _ if Self::is_kurrentdb(store) => Self::kurrentdb(flag, store, read_db),
+            // What was given is not repeated: it may be a password, or begin with one.
             _ => bail!(
-                "{flag} {scheme}: the ways to write it are sqlite:DIR, postgres://... and \
-                 kurrentdb://..."
+                "{flag}: the ways to write it are sqlite:DIR, postgres://... and kurrentdb://..."
             ),
         }
     }

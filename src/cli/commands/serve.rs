@@ -6,12 +6,14 @@ use anyhow::{Context as _, ensure};
 use tokio::net::TcpListener;
 
 use crate::app::App;
+use crate::app::config::Config;
 use crate::cli::flags::ServeArgs;
 use crate::cli::terminal::logging::init_tracing;
 use crate::cli::terminal::stderr::note;
 use crate::cli::terminal::stop::shutdown_signal;
 use crate::http;
 use crate::infra::clock::Clock;
+use crate::infra::descriptors;
 
 /// Runs the service until a signal stops it.
 pub(crate) async fn run(mut args: ServeArgs) -> anyhow::Result<()> {
@@ -29,11 +31,28 @@ pub(crate) async fn run(mut args: ServeArgs) -> anyhow::Result<()> {
     // Signals count before the line that says the service is up: a reader of that line may stop it
     // at once.
     let stop = shutdown_signal().context("cannot listen for signals")?;
-    let app = App::open(args.into_config()?, Clock::system()).await?;
+    let mut config = args.into_config()?;
+    limit_connections(&mut config, descriptors::raise_limit());
+    let app = App::open(config, Clock::system()).await?;
     log_start(&app);
     http::serve(listener, http::router(app), stop).await;
     tracing::info!("whence stops");
     Ok(())
+}
+
+/// Allows no more connections than there are descriptors for, and warns when they are few.
+fn limit_connections(config: &mut Config, descriptors: usize) {
+    let connections = &mut config.limits.connections;
+    let wanted = connections.most;
+    connections.most = wanted.min(descriptors);
+    if connections.most < wanted {
+        let most = connections.most;
+        tracing::warn!(
+            connections = most,
+            "the limit of open files leaves {most} connections of {wanted}: raise the hard limit \
+             (ulimit -Hn, LimitNOFILE=)"
+        );
+    }
 }
 
 /// Says in one line that the service is up, and where.

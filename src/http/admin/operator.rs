@@ -7,6 +7,8 @@ use http::request::Parts;
 use whence_events::Actor;
 
 use crate::app::App;
+use crate::app::operator_tokens::TokenRefusal;
+use crate::http::client::ClientFacts;
 use crate::http::error::Problem;
 
 /// An operator who sent their token (`X-Admin-Token`) with the request.
@@ -30,8 +32,19 @@ impl FromRequestParts<Arc<App>> for AuthenticatedOperator {
             return Err(Problem::AdminTokenUnset);
         }
         let token = parts.headers.get("x-admin-token").ok_or(Problem::AdminTokenInvalid)?;
-        let operator = operators.iter().find(|operator| operator.has(token.as_bytes()));
-        let operator = operator.ok_or(Problem::AdminTokenInvalid)?;
-        Ok(Self { name: operator.name.clone() })
+        let token = token.as_bytes().to_owned();
+        let Ok(facts) = ClientFacts::from_request_parts(parts, app).await;
+        let found = app.operator_tokens.find(&token, operators, facts.client.ip, &app.counters);
+        match found.await {
+            Ok(operator) => Ok(Self { name: operator.name.clone() }),
+            Err(TokenRefusal::Wrong { in_a_row }) => {
+                tracing::warn!(in_a_row, "a wrong operator's token");
+                Err(Problem::AdminTokenInvalid)
+            }
+            // Counted, and not logged: a flood of tokens is not to be one of lines.
+            Err(TokenRefusal::WrongAgain { delay }) => {
+                Err(Problem::RateLimited { retry_after_seconds: delay.as_secs().max(1) })
+            }
+        }
     }
 }

@@ -32,7 +32,7 @@ impl Clicks {
     /// now. Later clicks do not extend the hour, so that a steady visitor counts once an hour.
     pub(super) fn seen(&self, code: &ReferralCode, client: &LandingClient, now: Timestamp) -> bool {
         // Without an address all clients of one browser version would be one.
-        let Some(ip) = client.ip else {
+        let Some(ip) = client.address.ip() else {
             return false;
         };
         let agent = client.user_agent.as_deref().unwrap_or("");

@@ -9,7 +9,7 @@ use whence_events::{EventId, Position, Timestamp};
 use whence_projections::{ProjectorState, inspect_postgres, inspect_writer};
 
 use super::open::{LOG, MASTER_KEYS, OLDEST_SERVER, VAULT};
-use crate::infra::postgres::{PostgresUrl, message};
+use crate::infra::postgres::{Pooler, PostgresUrl, message};
 use crate::infra::sealing::opens;
 use crate::store::clamped;
 use crate::store::findings::{EXAMINE_INTERVAL, EXAMINE_TRIES, ExamineContext, Findings, Level};
@@ -46,6 +46,23 @@ pub(in crate::store) async fn examine(
         }
     };
     findings.ok(check, format!("Postgres at {url} answers"));
+    match url.pooler(&client).await {
+        Ok(Pooler::None) => {}
+        Ok(Pooler::Session) => {
+            findings.ok("pooler", "a pooler is in between, which keeps sessions as they are");
+        }
+        Ok(Pooler::Transaction) => {
+            let found = "a pooler is in between, which changes the connection within a session";
+            let advice = "use session pooling (pool_mode = session), or the address of the server";
+            findings.bad(Level::Fail, "pooler", found, advice);
+            return;
+        }
+        Err(error) => {
+            let found = format!("a second session was not let in: {error}");
+            findings.bad(Level::Fail, check, found, "allow whence 40 connections");
+            return;
+        }
+    }
     let mut examination = Examination { client: &client, parts, findings };
     if let Err(error) = examination.run(url, context).await {
         let found = format!("the database {url} cannot be examined: {}", message(&error));

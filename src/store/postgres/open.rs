@@ -5,7 +5,9 @@ use tokio_postgres::{Client, Transaction};
 use whence_events::{Position, Timestamp};
 
 use crate::infra::keys::{Fingerprints, MadeWith};
-use crate::infra::postgres::{ConnectError, ConnectionTask, PostgresUrl, message};
+use crate::infra::postgres::{
+    ConnectError, ConnectionTask, PostgresUrl, TRANSACTION_POOLING, message,
+};
 use crate::store::clamped;
 
 /// The settings of every connection to the log and the vault.
@@ -13,7 +15,7 @@ pub(super) const SETTINGS: [&str; 6] = [
     // What was acknowledged is on disk; and on the standby, when there is a synchronous one.
     "synchronous_commit=on",
     // What comes after the lock has to see what was committed before it was given.
-    "default_transaction_isolation=read\\ committed",
+    "default_transaction_isolation=read committed",
     // Every look-up has an index made for it; a plan that was made while the log was all but empty
     // must not read whole tables later.
     "plan_cache_mode=force_generic_plan",
@@ -72,6 +74,9 @@ pub enum PostgresOpenError {
     /// The server is a standby, or set to take no writes.
     #[error("the Postgres at {0} is read-only")]
     ReadOnly(String),
+    /// A pooler does not keep a session on one connection.
+    #[error("the Postgres at {0} {TRANSACTION_POOLING}")]
+    TransactionPooling(String),
     /// The version of Postgres is too old.
     #[error(
         "the Postgres at {database} is too old: version {found}, and 14 is the oldest that will do"
@@ -157,6 +162,13 @@ impl Opening {
             database: database.clone(),
             source,
         })?;
+        match url.is_transaction_pooled(&client).await {
+            Ok(false) => {}
+            Ok(true) => {
+                return Err(PostgresOpenError::TransactionPooling(database));
+            }
+            Err(source) => return Err(PostgresOpenError::Unreachable { database, source }),
+        }
         Ok(Self { client, _driver: driver, database })
     }
 

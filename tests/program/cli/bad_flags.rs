@@ -77,13 +77,18 @@ fn addresses_and_urls() {
 
 #[test]
 fn stores_and_mail() {
-    for (store, shown) in [("data", "data"), ("sqlite:", "sqlite")] {
+    for store in ["data", "sqlite:", "host=db password=hunter2", "ada:hunter2@db/whence"] {
         refused_at_once(
             &["--store", store],
-            &format!(
-                "--store {shown}: the ways to write it are sqlite:DIR, postgres://... and \
-                 kurrentdb://..."
-            ),
+            "--store: the ways to write it are sqlite:DIR, postgres://... and kurrentdb://...",
+        );
+    }
+    for store in ["postgres://ada:open@hunter2@db/whence", "postgres://ada:open/hunter2@db/whence"]
+    {
+        refused_at_once(
+            &["--store", store],
+            "--store: a user or password in a Postgres URL is percent-encoded: @ is %40, / is %2F, \
+             ? is %3F and # is %23",
         );
     }
     let postgres = "postgres://ada:hunter2@db.example.com/whence";
