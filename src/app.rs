@@ -35,7 +35,7 @@ use crate::engine::proof::Signer;
 use crate::engine::proof::checkpointer::{self, Checkpointer};
 use crate::engine::{runner, service_keys};
 use crate::infra::clock::Clock;
-use crate::infra::keys::Keys;
+use crate::infra::keys::{Keys, MasterKey};
 use crate::infra::mail::Mailer;
 use crate::infra::random::new_correlation_id;
 use crate::store::EventStore;
@@ -105,12 +105,14 @@ impl App {
 
     /// Opens a service over a log and with a mailer that are open already.
     pub async fn open_with(
-        config: Config,
+        mut config: Config,
         clock: Clock,
         mailer: Mailer,
         store: Arc<dyn EventStore>,
     ) -> anyhow::Result<Arc<Self>> {
         let keys = Keys::derive(&config.storage.master_key);
+        // What derives from it is all that is needed from here on.
+        config.storage.master_key = MasterKey::forgotten();
         let read_db = Arc::new(config.storage.store.open_read_db().await?);
         service_keys::load(&keys, &*store, clock.now()).await.context("the keys of the log")?;
         let engine = Engine::new(store, read_db, keys, clock.clone());

@@ -6,6 +6,7 @@ pub(super) mod demo;
 pub(super) mod doctor;
 pub(super) mod erase;
 pub(super) mod export;
+pub(super) mod keys;
 pub(super) mod replay;
 pub(super) mod report;
 pub(super) mod serve;

@@ -13,6 +13,7 @@ mod mail;
 pub(crate) mod operate;
 mod operators;
 mod referrals;
+pub(crate) mod secrets;
 mod serve;
 mod urls;
 pub(crate) mod view;

@@ -385,3 +385,21 @@ impl fmt::Display for KeyList {
         )
     }
 }
+
+impl fmt::Display for MasterRotation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { rewrapped, damaged, done, .. } = self;
+        if !done {
+            return writeln!(f, "{rewrapped} keys are sealed anew so far: run it again");
+        }
+        writeln!(
+            f,
+            "the vault is under the new master key, and {rewrapped} keys were sealed anew: take the \
+             old one away from every node"
+        )?;
+        if *damaged > 0 {
+            writeln!(f, "{damaged} keys open with neither: restore them from a backup")?;
+        }
+        Ok(())
+    }
+}

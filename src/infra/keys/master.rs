@@ -32,6 +32,13 @@ impl MasterKey {
         Self { keys: Arc::new([Zeroizing::new(random_bytes())]) }
     }
 
+    /// Returns no key, for settings whose key is in use already and does not have to stay in memory.
+    /// Nothing derives from it.
+    #[must_use]
+    pub(crate) fn forgotten() -> Self {
+        Self { keys: Arc::new([]) }
+    }
+
     /// Parses a key of 64 hexadecimal digits and, after white space, the older keys that it takes the
     /// place of.
     #[must_use]
