@@ -135,6 +135,19 @@ impl Findings {
         }
     }
 
+    /// Adds how many destroyed keys of users and addresses no event speaks of.
+    pub fn destroyed_keys(&mut self, seen: usize, unsaid: usize) {
+        let check = "destroyed keys";
+        if unsaid == 0 {
+            self.ok(check, format!("the log says why, of {seen} of {seen}"));
+        } else {
+            let found = format!("{unsaid} of {seen} were destroyed, and no event says so");
+            let advice = "somebody changed the vault: restore it from a backup; whence verify names \
+                          the keys";
+            self.bad(Level::Fail, check, found, advice);
+        }
+    }
+
     /// Adds whether the end of a log has an event at each position.
     pub fn positions(&mut self, head: Position, last: Position, gaps: bool) {
         if head == last && !gaps {

@@ -15,6 +15,7 @@ mod erasure;
 mod faults;
 mod frame;
 mod hostile;
+mod keys;
 mod login;
 mod onboarding;
 mod races;

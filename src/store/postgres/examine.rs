@@ -18,6 +18,9 @@ use crate::store::findings::{EXAMINE_INTERVAL, EXAMINE_TRIES, ExamineContext, Fi
 const EXAMINED_EVENTS: i64 = 1000;
 const EXAMINED_KEYS: i64 = 50;
 
+/// The number of destroyed keys that are held against the log.
+const EXAMINED_DESTROYED: i64 = 1000;
+
 /// The parts that a database has to have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::store) enum Parts {
@@ -228,6 +231,23 @@ impl Examination<'_> {
             damaged += usize::from(!opens(&keys.wrapping, subject, generation, wrapped));
         }
         self.findings.subject_keys(rows.len(), damaged);
+        if self.parts == Parts::All { self.destroyed_keys().await } else { Ok(()) }
+    }
+
+    /// Holds the keys that were destroyed last against the events that have to say so.
+    async fn destroyed_keys(&mut self) -> Result<(), Error> {
+        // What was destroyed a moment ago may be on its way into the log.
+        let sql = "SELECT count(*), count(*) FILTER (WHERE NOT EXISTS (
+                       SELECT 1 FROM log.streams s JOIN log.events e ON e.stream = s.first
+                       WHERE s.name = k.subject AND (e.type LIKE 'UserErased.%'
+                         OR e.type LIKE 'MailboxReleased.%' OR e.type LIKE 'MailboxForgotten.%')))
+                   FROM (SELECT subject FROM vault.subject_keys WHERE wrapped IS NULL
+                           AND (subject LIKE 'user-%' OR subject LIKE 'mailbox-%'
+                             AND destroyed_at < (SELECT recorded_at FROM log.head))
+                         ORDER BY destroyed_at DESC LIMIT $1) k";
+        let row = self.client.query_one(sql, &[&EXAMINED_DESTROYED]).await?;
+        let number = |n: i64| usize::try_from(n).unwrap_or(usize::MAX);
+        self.findings.destroyed_keys(number(row.try_get(0)?), number(row.try_get(1)?));
         Ok(())
     }
 
