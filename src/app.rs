@@ -1,6 +1,7 @@
 //! A whole service in one value: the engine, mail, sessions, limits and background tasks.
 
 pub mod access_tokens;
+pub mod activity;
 pub mod attribution;
 pub mod client_address;
 mod commands;
@@ -9,6 +10,9 @@ pub mod counters;
 mod creators;
 mod key_watch;
 pub mod erasure;
+pub(crate) mod known_devices;
+mod login_limits;
+pub mod moderation;
 pub mod onboarding;
 pub(crate) mod operator_tokens;
 pub(crate) mod proof_turns;
@@ -24,7 +28,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use quick_cache::sync::Cache;
 use tokio::sync::mpsc;
-use whence_events::{Actor, EmailKey, RequestId, StreamId, UserId};
+use whence_events::{Actor, EmailKey, RequestId, StreamId, Timestamp, UserId};
 
 use crate::domain::rules::{AdoptRules, AdoptedRules, Rules};
 use crate::domain::touch::RecordedTouch;
@@ -37,9 +41,12 @@ use crate::engine::{runner, service_keys};
 use crate::infra::clock::Clock;
 use crate::infra::keys::{Keys, MasterKey};
 use crate::infra::mail::Mailer;
+use crate::infra::metrics::RequestCounts;
 use crate::infra::random::new_correlation_id;
+use crate::infra::security::SecurityLog;
 use crate::store::EventStore;
 use access_tokens::AccessTokens;
+use activity::{SessionActivity, SessionUse};
 use config::Config;
 use counters::Counters;
 use erasure::{EraseError, Erasure, Subject};
@@ -57,6 +64,10 @@ const MAX_QUEUED_TOUCHES: usize = 10_000;
 /// The most logins begun here that are remembered, at some 50 bytes each.
 const MAX_RECENT_LOGINS: usize = 10_000;
 
+/// The groups of routes by which requests are counted.
+pub(crate) const ROUTE_GROUPS: &[&str] =
+    &["login", "session", "referrals", "portal", "admin", "log", "landing", "health", "other"];
+
 /// A running service.
 pub struct App {
     /// The settings of the service.
@@ -71,6 +82,8 @@ pub struct App {
     pub checkpointer: Arc<Checkpointer>,
     /// Finds the session of a request.
     pub sessions: Sessions,
+    /// Records that sessions are used.
+    pub(crate) activity: SessionActivity,
     /// Sends mails.
     pub mailer: Mailer,
     /// Makes and checks access tokens.
@@ -90,6 +103,10 @@ pub struct App {
     /// The mailboxes of logins begun here, which the read models may lack when the code is entered.
     /// Whether a login is open is decided by the mailbox, not by this.
     pub(crate) recent_logins: Cache<RequestId, EmailKey>,
+    /// The time at which this service was opened.
+    pub(crate) started_at: Timestamp,
+    /// The responses that were sent.
+    pub(crate) requests: RequestCounts,
     /// The onboardings that are under way.
     pub(crate) onboarder: Arc<Onboarder>,
 }
@@ -129,6 +146,7 @@ impl App {
         let signer = Signer::new(keys, &checkpoints.log_origin).context("--log-origin")?;
         let checkpointer = Checkpointer::new(signer, read_db.clone(), checkpoints.policy.clone());
         let sessions = Sessions::new(&observer, vault.clone(), store.clone(), progress.clone());
+        let (activity, uses) = SessionActivity::bounded(config.accounts.session_activity);
         let (recorder, queue) = TouchRecorder::bounded(MAX_QUEUED_TOUCHES);
         let app = Arc::new(Self {
             access_tokens: AccessTokens::new(keys, &config.listening.public_url)?,
@@ -139,6 +157,8 @@ impl App {
             checkpointer: Arc::new(checkpointer),
             recorder,
             recent_logins: Cache::new(MAX_RECENT_LOGINS),
+            started_at: clock.now(),
+            requests: RequestCounts::new(ROUTE_GROUPS),
             onboarder: Arc::default(),
             counters: Counters::default(),
             config,
@@ -146,9 +166,10 @@ impl App {
             engine,
             progress,
             sessions,
+            activity,
             mailer,
         });
-        app.start(queue).await?;
+        app.start(queue, uses).await?;
         Ok(app)
     }
 
@@ -170,7 +191,11 @@ impl App {
     }
 
     /// Records the referral rules before the first decision by them, and starts the background tasks.
-    async fn start(self: &Arc<Self>, queue: mpsc::Receiver<RecordedTouch>) -> anyhow::Result<()> {
+    async fn start(
+        self: &Arc<Self>,
+        queue: mpsc::Receiver<RecordedTouch>,
+        uses: mpsc::Receiver<SessionUse>,
+    ) -> anyhow::Result<()> {
         let rules = &self.config.referrals.rules;
         let stream = StreamId::Rules(rules.digest);
         let adopt = AdoptRules(Rules::clone(rules));
@@ -180,11 +205,13 @@ impl App {
         let onboarder = self.onboarder.clone();
         let (app, progress, tail) =
             (Arc::downgrade(self), self.progress.clone(), self.engine.store.tail());
+        tokio::spawn(SecurityLog::work(Arc::downgrade(&self.engine.security)));
         tokio::spawn(onboarding::work(onboarder, app, progress, tail));
         tokio::spawn(retention::work(Arc::downgrade(self), self.progress.clone()));
         tokio::spawn(checkpointer::work(Arc::downgrade(&self.checkpointer), self.progress.clone()));
         tokio::spawn(touches::work(Arc::downgrade(self), queue));
         tokio::spawn(key_watch::work(Arc::downgrade(self)));
+        tokio::spawn(activity::work(Arc::downgrade(self), uses));
         Ok(())
     }
 }

@@ -11,7 +11,7 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
 use self::commands::{
-    audit, copy, demo, doctor, erase, export, keys, replay, report, serve, verify,
+    audit, code, copy, demo, doctor, erase, export, keys, replay, report, serve, user, verify,
 };
 use self::flags::{ServeArgs, environment};
 use self::terminal::stderr::note;
@@ -36,6 +36,8 @@ enum Command {
     Doctor(Box<doctor::DoctorArgs>),
     Replay(replay::ReplayArgs),
     Audit(audit::AuditArgs),
+    User(user::UserArgs),
+    Code(code::CodeArgs),
     Erase(erase::EraseArgs),
     Export(Box<export::ExportArgs>),
     Keys(keys::KeysArgs),
@@ -74,6 +76,8 @@ pub fn run() -> anyhow::Result<()> {
             Command::Doctor(args) => doctor::run(*args).await,
             Command::Replay(args) => replay::run(args).await,
             Command::Audit(args) => audit::run(args).await,
+            Command::User(args) => user::run(args).await,
+            Command::Code(args) => code::run(args).await,
             Command::Erase(args) => erase::run(args).await,
             Command::Export(args) => export::run(*args).await,
             Command::Keys(args) => keys::run(args).await,

@@ -26,6 +26,7 @@ use whence_projections::{ProjectError, QueryError, ReadDb};
 use crate::domain::mailbox::Mailbox;
 use crate::infra::clock::Clock;
 use crate::infra::keys::Keys;
+use crate::infra::security::SecurityLog;
 use crate::store::{EventStore, SqliteOpenError, StoreError};
 use handler::Handler;
 use log_config::LogConfig;
@@ -47,6 +48,8 @@ pub struct Engine {
     pub read_db: Arc<ReadDb>,
     /// The keys that derive from the master key of the log.
     pub keys: Arc<Keys>,
+    /// What operators may have to act on.
+    pub security: Arc<SecurityLog>,
 }
 
 impl Engine {
@@ -55,7 +58,8 @@ impl Engine {
     pub fn new(store: Arc<dyn EventStore>, read_db: Arc<ReadDb>, keys: Keys, clock: Clock) -> Self {
         let vault = Arc::new(Vault::new(store.clone(), keys.wrapping.clone()));
         let handler = Arc::new(Handler::new(store.clone(), vault.clone(), clock));
-        Self { store, vault, handler, read_db, keys: Arc::new(keys) }
+        let security = handler.security().clone();
+        Self { store, vault, handler, read_db, keys: Arc::new(keys), security }
     }
 
     /// Opens a log for appending, and its read models, for a command that runs without a service.

@@ -6,6 +6,8 @@ mod client;
 pub mod cookies;
 mod csrf;
 pub mod device;
+mod device_cookie;
+mod devices;
 mod envelope;
 pub(crate) mod error;
 mod etag;
@@ -17,17 +19,20 @@ mod landing_cookies;
 pub mod limits;
 mod log_proof;
 mod login;
+pub mod metrics;
 mod query;
 mod referrals;
+mod renewal;
 mod serve;
 mod session;
 mod session_cookies;
+mod session_list;
 mod token;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 
 use crate::app::App;
 use crate::domain::touch::{LandingRules, Visitor};
@@ -46,8 +51,13 @@ pub fn router(app: Arc<App>) -> Envelope {
         .route("/v1/auth/email/verify", post(login::verify))
         .route("/v1/auth/me", get(session::me))
         .route("/v1/auth/logout", post(session::logout))
+        .route("/v1/auth/devices", get(devices::list))
+        .route("/v1/auth/devices/{id}", delete(devices::forget))
         .route("/v1/auth/attribute", post(attribution::attribute))
         .route("/v1/auth/token", post(token::issue))
+        .route("/v1/auth/sessions", get(session_list::list))
+        .route("/v1/auth/sessions/{id}", delete(session_list::revoke))
+        .route("/v1/auth/sessions/revoke-all", post(session_list::revoke_others))
         .route("/v1/referrals/me", get(referrals::me))
         .route("/v1/referrals/invitees", get(referrals::invitees))
         .route("/v1/referrals/code", post(referrals::slug::choose).delete(referrals::slug::give_up))
@@ -61,9 +71,20 @@ pub fn router(app: Arc<App>) -> Envelope {
         .nest("/v1/admin", admin::routes())
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
+        .route("/metrics", get(metrics::public))
         .fallback(async || Problem::NotFound)
         .with_state(app.clone())
         .merge(landing::routes(landing));
+    Envelope::new(routes, app)
+}
+
+/// Returns the metrics alone, for a listener of their own.
+#[must_use]
+pub fn metrics_router(app: Arc<App>) -> Envelope {
+    let routes = Router::new()
+        .route("/metrics", get(metrics::own))
+        .fallback(async || Problem::NotFound)
+        .with_state(app.clone());
     Envelope::new(routes, app)
 }
 

@@ -10,6 +10,7 @@ mod limits;
 mod listening;
 pub(crate) mod log;
 mod mail;
+mod metrics;
 pub(crate) mod operate;
 mod operators;
 mod referrals;

@@ -91,7 +91,12 @@ fn why_fixed(purpose: Purpose) -> &'static str {
     match purpose {
         Purpose::Index => "the log names addresses by it for good",
         Purpose::Code => "what it signs lives for minutes, and it changes with nothing",
-        Purpose::Csrf | Purpose::Cookie | Purpose::Bearer | Purpose::Checkpoint => "it is",
+        Purpose::Network => "networks are compared by what the log has of them",
+        Purpose::Csrf
+        | Purpose::Cookie
+        | Purpose::Device
+        | Purpose::Bearer
+        | Purpose::Checkpoint => "it is",
     }
 }
 

@@ -22,7 +22,8 @@ use super::error::{self, Family, Problem};
 use super::extract::RequestIdentity;
 use super::host::has_valid_host;
 use super::limits::{MAX_QUERY_BYTES, REQUEST_TIMEOUT};
-use crate::app::App;
+use super::renewal::RenewedCookies;
+use crate::app::{App, ROUTE_GROUPS};
 use crate::infra::random::new_correlation_id;
 
 /// The header that carries the id of a request, in both directions.
@@ -57,7 +58,10 @@ impl Envelope {
         if is_of_unnamed_proxy(peer, request.headers(), &self.app.config.listening) {
             self.app.unnamed_proxy.note(self.app.clock.now());
         }
+        let renewed = RenewedCookies::default();
+        request.extensions_mut().insert(renewed.clone());
         let family = Family::of(request.uri().path());
+        let group = route_group(request.uri().path());
         let answer = AssertUnwindSafe(route(&mut self.routes, request)).catch_unwind();
         // A command that is cut short is either in the log or not; another request finds out.
         let response = match tokio::time::timeout(REQUEST_TIMEOUT, answer).await {
@@ -69,7 +73,14 @@ impl Envelope {
                 Problem::Unavailable.into_response()
             }
         };
+        if let Some(problem) = response.extensions().get::<Problem>()
+            && let Some(event) = problem.security_event()
+        {
+            self.app.engine.security.record(event, None, Some(id));
+        }
+        self.app.requests.count(group, response.status().as_u16());
         let mut response = error::render(response, family, id);
+        renewed.set_on(&mut response, &self.app);
         set_headers(response.headers_mut(), id, self.app.config.listening.https());
         response
     }
@@ -105,6 +116,23 @@ fn with_cors(routes: Router, app: &App) -> Router {
         .allow_headers(headers)
         .expose_headers([REQUEST_ID, http::header::RETRY_AFTER]);
     routes.layer(cors)
+}
+
+/// Returns the place in [`ROUTE_GROUPS`] of a path.
+fn route_group(path: &str) -> usize {
+    let group = match path {
+        "/healthz" | "/readyz" | "/metrics" => "health",
+        "/v1/touch" | "/touch.js" => "landing",
+        _ if path.starts_with("/v1/auth/email/") => "login",
+        _ if path.starts_with("/v1/auth/") => "session",
+        _ if path.starts_with("/v1/referrals/") => "referrals",
+        _ if path.starts_with("/api/") => "portal",
+        _ if path.starts_with("/v1/admin/") => "admin",
+        _ if path.starts_with("/v1/log/") || path.starts_with("/.well-known/") => "log",
+        _ if path.starts_with("/r/") || path.starts_with("/v1/touch/") => "landing",
+        _ => "other",
+    };
+    ROUTE_GROUPS.iter().position(|name| *name == group).unwrap_or(ROUTE_GROUPS.len() - 1)
 }
 
 /// Returns the id that the caller sent when it is a UUID, or else a new one.

@@ -37,6 +37,10 @@ pub struct Keys {
     email_index: Shared<hmac::Key>,
     pub(super) code: Shared<hmac::Key>,
     pub(super) csrf: Shared<Generations<hmac::Key>>,
+    /// The key that signs the cookie of a known device.
+    pub device: MacKey,
+    /// The key that stands in the log for client networks.
+    pub network: MacKey,
     /// The key that signs the cookies of a landing.
     pub cookie: MacKey,
     /// The keys that seal subject keys and service keys.
@@ -68,6 +72,8 @@ impl Keys {
             code: Shared::new(hmac_key(seed(Purpose::Code))),
             csrf: Shared::new(only(Purpose::Csrf).map(hmac_key)),
             cookie: MacKey(Shared::new(only(Purpose::Cookie).map(hmac_key))),
+            device: MacKey(Shared::new(only(Purpose::Device).map(hmac_key))),
+            network: MacKey(Shared::new(only(Purpose::Network).map(hmac_key))),
             wrapping: WrappingKeys::new(wrapping.collect()),
             bearer: Shared::new(only(Purpose::Bearer)),
             checkpoint: Shared::new(only(Purpose::Checkpoint)),
@@ -91,7 +97,13 @@ impl Keys {
         self.email_index.set(hmac_key(&found[&Purpose::Index].signing().key));
         self.code.set(hmac_key(&found[&Purpose::Code].signing().key));
         self.csrf.set(hmac_of(Purpose::Csrf));
-        self.cookie.0.set(hmac_of(Purpose::Cookie));
+        for (purpose, key) in [
+            (Purpose::Cookie, &self.cookie),
+            (Purpose::Device, &self.device),
+            (Purpose::Network, &self.network),
+        ] {
+            key.0.set(hmac_of(purpose));
+        }
         for (purpose, shared) in
             [(Purpose::Bearer, &self.bearer), (Purpose::Checkpoint, &self.checkpoint)]
         {

@@ -1,7 +1,7 @@
 //! Stored events: bytes that decode are written again so that they decode to the same event.
 
-use whence_events::codec::{decode, encode};
 use whence_events::Event;
+use whence_events::codec::{decode, encode};
 
 /// Reads a stored type, up to the first line feed, and the stored bytes behind it.
 pub fn run(data: &[u8]) {

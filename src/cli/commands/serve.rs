@@ -3,6 +3,8 @@
 use std::io::IsTerminal as _;
 
 use anyhow::{Context as _, ensure};
+use futures::FutureExt as _;
+use futures::future::OptionFuture;
 use tokio::net::TcpListener;
 
 use crate::app::App;
@@ -28,6 +30,13 @@ pub(crate) async fn run(mut args: ServeArgs) -> anyhow::Result<()> {
     let listener =
         TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
     args.listening.set_address(listener.local_addr()?);
+    let metrics_listener = match args.metrics.listen() {
+        Some(listen) => {
+            let bound = TcpListener::bind(listen).await;
+            Some(bound.with_context(|| format!("cannot listen on {listen} (--metrics-listen)"))?)
+        }
+        None => None,
+    };
     // Signals count before the line that says the service is up: a reader of that line may stop it
     // at once.
     let stop = shutdown_signal().context("cannot listen for signals")?;
@@ -35,7 +44,10 @@ pub(crate) async fn run(mut args: ServeArgs) -> anyhow::Result<()> {
     limit_connections(&mut config, descriptors::raise_limit());
     let app = App::open(config, Clock::system()).await?;
     log_start(&app);
-    http::serve(listener, http::router(app), stop).await;
+    let stop = stop.shared();
+    let metrics = metrics_listener
+        .map(|listener| http::serve(listener, http::metrics_router(app.clone()), stop.clone()));
+    futures::join!(OptionFuture::from(metrics), http::serve(listener, http::router(app), stop));
     tracing::info!("whence stops");
     Ok(())
 }

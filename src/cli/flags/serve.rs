@@ -15,6 +15,7 @@ use super::limits::LimitArgs;
 use super::listening::{ListeningArgs, refuse_development_choices};
 use super::log::LogArgs;
 use super::mail::MailArgs;
+use super::metrics::MetricsArgs;
 use super::operators::OperatorArgs;
 use super::referrals::ReferralArgs;
 use super::{files, mail};
@@ -43,6 +44,8 @@ pub(crate) struct ServeArgs {
     pub(crate) checkpoints: CheckpointArgs,
     #[command(flatten, next_help_heading = "Limits")]
     pub(crate) limits: LimitArgs,
+    #[command(flatten, next_help_heading = "Metrics")]
+    pub(crate) metrics: MetricsArgs,
     #[command(flatten, next_help_heading = "Development and logging")]
     pub(crate) development: DevelopmentArgs,
 }
@@ -107,6 +110,7 @@ impl ServeArgs {
         let landing = self.landing.into_config(public_url, landing_url)?;
         let checkpoints = self.checkpoints.into_config(public_url, &store)?;
         let given_key = self.storage.take_master_key()?;
+        let metrics = self.metrics.into_config()?;
         let is_given = given_key.is_some();
         let master_key = find(given_key, store.directory())?.context(
             "--master-key has to be given for a store that several nodes share: 64 hexadecimal \
@@ -122,6 +126,7 @@ impl ServeArgs {
             operators,
             checkpoints,
             limits: self.limits.into_config(),
+            metrics,
         };
         Ok((config, is_given))
     }

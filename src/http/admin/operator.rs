@@ -10,6 +10,8 @@ use crate::app::App;
 use crate::app::operator_tokens::TokenRefusal;
 use crate::http::client::ClientFacts;
 use crate::http::error::Problem;
+use crate::http::extract::correlation_id;
+use crate::infra::security::SecurityEvent;
 
 /// An operator who sent their token (`X-Admin-Token`) with the request.
 pub(super) struct AuthenticatedOperator {
@@ -32,17 +34,20 @@ impl FromRequestParts<Arc<App>> for AuthenticatedOperator {
             return Err(Problem::AdminTokenUnset);
         }
         let token = parts.headers.get("x-admin-token").ok_or(Problem::AdminTokenInvalid)?;
+        let id = correlation_id(parts);
         let token = token.as_bytes().to_owned();
         let Ok(facts) = ClientFacts::from_request_parts(parts, app).await;
         let found = app.operator_tokens.find(&token, operators, facts.client.ip, &app.counters);
         match found.await {
-            Ok(operator) => Ok(Self { name: operator.name.clone() }),
-            Err(TokenRefusal::Wrong { in_a_row }) => {
-                tracing::warn!(in_a_row, "a wrong operator's token");
-                Err(Problem::AdminTokenInvalid)
+            Ok(operator) => {
+                let name = operator.name.clone();
+                let actor = Actor::Operator(name.clone());
+                app.engine.security.record(SecurityEvent::OperatorCall, Some(&actor), Some(id));
+                Ok(Self { name })
             }
-            // Counted, and not logged: a flood of tokens is not to be one of lines.
+            Err(TokenRefusal::Wrong { in_a_row: _ }) => Err(Problem::AdminTokenInvalid),
             Err(TokenRefusal::WrongAgain { delay }) => {
+                app.engine.security.record(SecurityEvent::AdminTokenInvalid, None, Some(id));
                 Err(Problem::RateLimited { retry_after_seconds: delay.as_secs().max(1) })
             }
         }

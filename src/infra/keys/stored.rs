@@ -18,6 +18,10 @@ pub enum Purpose {
     Csrf,
     /// Signs the cookies of landings.
     Cookie,
+    /// Signs the cookies of known devices.
+    Device,
+    /// Stands in the log for client networks, which are compared by it.
+    Network,
     /// Signs access tokens.
     Bearer,
     /// Signs checkpoints of the log.
@@ -26,8 +30,16 @@ pub enum Purpose {
 
 impl Purpose {
     /// Every purpose.
-    pub const ALL: [Self; 6] =
-        [Self::Index, Self::Code, Self::Csrf, Self::Cookie, Self::Bearer, Self::Checkpoint];
+    pub const ALL: [Self; 8] = [
+        Self::Index,
+        Self::Code,
+        Self::Network,
+        Self::Csrf,
+        Self::Cookie,
+        Self::Device,
+        Self::Bearer,
+        Self::Checkpoint,
+    ];
 
     /// Returns the name of the purpose in the vault and in commands.
     #[must_use]
@@ -37,6 +49,8 @@ impl Purpose {
             Self::Code => "code",
             Self::Csrf => "csrf",
             Self::Cookie => "cookie",
+            Self::Device => "device",
+            Self::Network => "network",
             Self::Bearer => "bearer",
             Self::Checkpoint => "checkpoint",
         }
@@ -55,6 +69,8 @@ impl Purpose {
             Self::Code => "one-time code",
             Self::Csrf => "csrf",
             Self::Cookie => "landing cookie",
+            Self::Device => "known device",
+            Self::Network => "client network",
             Self::Bearer => "bearer token",
             Self::Checkpoint => "log checkpoint",
         }
@@ -66,10 +82,10 @@ impl Purpose {
     pub fn overlap(self) -> Option<Duration> {
         let days = |days: u64| Duration::from_hours(24 * days);
         match self {
-            Self::Index | Self::Code => None,
-            // The longest life of a session, of a landing cookie, of an access token.
+            Self::Index | Self::Code | Self::Network => None,
+            // The longest life of a session, of the cookies, of an access token.
             Self::Csrf => Some(days(90)),
-            Self::Cookie => Some(days(400)),
+            Self::Cookie | Self::Device => Some(days(400)),
             Self::Bearer => Some(Duration::from_mins(20)),
             // Both keys sign for this long, so that an auditor has the time to follow.
             Self::Checkpoint => Some(days(90)),
@@ -82,9 +98,13 @@ impl Purpose {
     pub fn lead(self) -> Duration {
         match self {
             Self::Bearer => Duration::from_mins(65),
-            Self::Index | Self::Code | Self::Csrf | Self::Cookie | Self::Checkpoint => {
-                SHORTEST_LEAD
-            }
+            Self::Index
+            | Self::Code
+            | Self::Csrf
+            | Self::Cookie
+            | Self::Device
+            | Self::Network
+            | Self::Checkpoint => SHORTEST_LEAD,
         }
     }
 }
