@@ -204,7 +204,8 @@ mod tests {
         let mut header = Header { kid, ..Header::new(Algorithm::EdDSA) };
         let mut claims = claims(&bearer);
         change(&mut header, &mut claims);
-        let token = jsonwebtoken::encode(&header, &claims, &bearer.keys().signing().signing).unwrap();
+        let token =
+            jsonwebtoken::encode(&header, &claims, &bearer.keys().signing().signing).unwrap();
         let now = Timestamp::from_micros(1_500_000_000);
         bearer.check(&token, now) == Some((UserId(claims.sub), SessionId(claims.sid)))
     }

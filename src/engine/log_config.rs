@@ -33,11 +33,7 @@ impl LogConfig {
 
     /// Returns the keys of an open log: those that derive from the master key, and those that its vault
     /// has.
-    pub async fn load_keys(
-        &self,
-        store: &dyn EventStore,
-        now: Timestamp,
-    ) -> anyhow::Result<Keys> {
+    pub async fn load_keys(&self, store: &dyn EventStore, now: Timestamp) -> anyhow::Result<Keys> {
         let keys = self.keys();
         service_keys::load(&keys, store, now).await.context("the keys of the log")?;
         Ok(keys)
@@ -78,11 +74,7 @@ impl LogConfig {
 
     /// Returns a checkpointer for this log, which contradicts none of the checkpoints in its
     /// directory.
-    pub fn checkpointer(
-        &self,
-        keys: &Keys,
-        read_db: Arc<ReadDb>,
-    ) -> anyhow::Result<Checkpointer> {
+    pub fn checkpointer(&self, keys: &Keys, read_db: Arc<ReadDb>) -> anyhow::Result<Checkpointer> {
         let policy = self.checkpoint_directory().map(|directory| CheckpointPolicy {
             directory,
             events: 1,

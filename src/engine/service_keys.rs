@@ -359,7 +359,11 @@ fn listed(state: &VaultState, purpose: Purpose, now: Timestamp) -> Vec<ListedKey
 impl fmt::Display for KeyList {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { master, next_master, stored, under_old_master, destroyed, keys } = self;
-        writeln!(f, "{:<11} {:<4} {:<6} {:<25} read until", "purpose", "key", "state", "signs from")?;
+        writeln!(
+            f,
+            "{:<11} {:<4} {:<6} {:<25} read until",
+            "purpose", "key", "state", "signs from"
+        )?;
         let time = |at: &Option<Timestamp>, none: &str| {
             at.map_or_else(|| none.to_owned(), |at| at.to_string())
         };

@@ -100,8 +100,8 @@ fn read_checkpoints(
                     .map(|signer| signer.verifiers()),
             };
             // The newest first, which signed the newest ones.
-            let opened = verifiers
-                .and_then(|keys| open_with_any(&note, keys.into_iter().rev().map(Ok)));
+            let opened =
+                verifiers.and_then(|keys| open_with_any(&note, keys.into_iter().rev().map(Ok)));
             match opened {
                 Ok(checkpoint) => signed.push(CheckpointFile { path, checkpoint }),
                 Err(error) => findings.add(format!("checkpoint {}: {error}", path.display())),

@@ -34,7 +34,10 @@ use tokio::sync::broadcast;
 use tokio::task::AbortHandle;
 use whence_events::{EventId, Position, Recorded, StreamId, Version};
 
-use super::{Append, Appended, Batch, EventStore, ForeignEvent, KeyPlace, KeyRecord, Page, PostgresVault, StoreError, StoredKey, VaultChange};
+use super::{
+    Append, Appended, Batch, EventStore, ForeignEvent, KeyPlace, KeyRecord, Page, PostgresVault,
+    StoreError, StoredKey, VaultChange,
+};
 use crate::infra::clock::Clock;
 use crate::infra::errors::with_causes;
 use crate::infra::keys::VaultState;

@@ -81,7 +81,10 @@ async fn list(operate: OperateArgs) -> anyhow::Result<()> {
 
 async fn rotate(args: KeysRotateArgs) -> anyhow::Result<()> {
     let Some(purpose) = Purpose::parse(&args.key) else {
-        anyhow::bail!("{}: the keys are bearer, cookie, csrf, device, checkpoint and master", args.key);
+        anyhow::bail!(
+            "{}: the keys are bearer, cookie, csrf, device, checkpoint and master",
+            args.key
+        );
     };
     let (json, at_once) = (args.operate.json, args.at_once);
     let made: NewServiceKey = match args.operate.into_target()? {

@@ -91,9 +91,8 @@ pub fn read(path: &Path) -> std::io::Result<Vec<NoteFile>> {
 
 /// Returns the files in a directory that have such names, in the order of their names.
 fn files(path: &Path, is_ours: impl Fn(&str) -> bool) -> std::io::Result<Vec<NoteFile>> {
-    let ours = |path: &PathBuf| {
-        path.file_name().and_then(|name| name.to_str()).is_some_and(&is_ours)
-    };
+    let ours =
+        |path: &PathBuf| path.file_name().and_then(|name| name.to_str()).is_some_and(&is_ours);
     let entries = std::fs::read_dir(path)?.map(|entry| Ok(entry?.path()));
     let mut paths = entries.collect::<std::io::Result<Vec<_>>>()?;
     paths.retain(ours);

@@ -53,9 +53,17 @@ impl WrappingKeys {
 
     /// Returns a stored key sealed anew; `Ok(None)` when the current key sealed it already, and an
     /// error when none of the keys did.
-    pub(crate) fn renew(&self, place: &[u8], sealed: &[u8]) -> Result<Option<Vec<u8>>, DoesNotOpen> {
+    pub(crate) fn renew(
+        &self,
+        place: &[u8],
+        sealed: &[u8],
+    ) -> Result<Option<Vec<u8>>, DoesNotOpen> {
         let wrapping = self.0.get();
-        if wrapping.keys[wrapping.current].1.open(place, sealed).map(zeroize::Zeroizing::new).is_some()
+        if wrapping.keys[wrapping.current]
+            .1
+            .open(place, sealed)
+            .map(zeroize::Zeroizing::new)
+            .is_some()
         {
             return Ok(None);
         }

@@ -73,7 +73,8 @@ impl PostgresVault {
             let matches = move |key: &&Rewrapped| matches!(key.name, KeyName::Subject(_)) == wanted;
             keys.iter().filter(matches).collect::<Vec<_>>()
         };
-        let tables = [("subject_keys", "subject", of(true)), ("service_keys", "purpose", of(false))];
+        let tables =
+            [("subject_keys", "subject", of(true)), ("service_keys", "purpose", of(false))];
         for (table, column, keys) in tables {
             if keys.is_empty() {
                 continue;

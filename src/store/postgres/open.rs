@@ -131,7 +131,10 @@ pub(super) struct LogEnd {
 }
 
 /// Checks a log, brings it up to date, and returns its end.
-pub(super) async fn log(url: &PostgresUrl, fingerprint: &Fingerprints) -> Result<LogEnd, PostgresOpenError> {
+pub(super) async fn log(
+    url: &PostgresUrl,
+    fingerprint: &Fingerprints,
+) -> Result<LogEnd, PostgresOpenError> {
     let mut opening = Opening::connect(url).await?;
     opening.prepare(fingerprint, &[("vault", VAULT), ("log", LOG)]).await?;
     let sql = "SELECT position, recorded_at FROM log.head";
@@ -142,7 +145,10 @@ pub(super) async fn log(url: &PostgresUrl, fingerprint: &Fingerprints) -> Result
 }
 
 /// Checks a vault and brings it up to date.
-pub(super) async fn vault(url: &PostgresUrl, fingerprint: &Fingerprints) -> Result<(), PostgresOpenError> {
+pub(super) async fn vault(
+    url: &PostgresUrl,
+    fingerprint: &Fingerprints,
+) -> Result<(), PostgresOpenError> {
     Opening::connect(url).await?.prepare(fingerprint, &[("vault", VAULT)]).await
 }
 

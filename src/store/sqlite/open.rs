@@ -92,7 +92,10 @@ pub(super) fn lock(path: &Path) -> Result<File, SqliteOpenError> {
 }
 
 /// Checks a log, brings it up to date, and returns the connection of its writer.
-pub(super) fn writer(path: &Path, fingerprint: &Fingerprints) -> Result<Connection, SqliteOpenError> {
+pub(super) fn writer(
+    path: &Path,
+    fingerprint: &Fingerprints,
+) -> Result<Connection, SqliteOpenError> {
     if rusqlite::version_number() < OLDEST_SQLITE {
         return Err(SqliteOpenError::OldSqlite(rusqlite::version()));
     }
@@ -142,7 +145,11 @@ pub(super) fn latest_time(connection: &Connection) -> rusqlite::Result<Option<Ti
 
 /// Checks that the file is a log that this version and this key may open, and returns its format; 0
 /// for a new file. Changes nothing.
-fn check(connection: &Connection, path: &Path, fingerprint: &Fingerprints) -> Result<usize, SqliteOpenError> {
+fn check(
+    connection: &Connection,
+    path: &Path,
+    fingerprint: &Fingerprints,
+) -> Result<usize, SqliteOpenError> {
     let pragma = |name| connection.query_row(name, [], |row| row.get::<_, i64>(0));
     let id = pragma("PRAGMA application_id").map_err(|error| match error.sqlite_error_code() {
         Some(rusqlite::ErrorCode::NotADatabase) => SqliteOpenError::NotALog(path.to_owned()),
@@ -186,7 +193,11 @@ pub(super) fn master_keys(
 }
 
 /// Runs the migrations that have not run, all or none.
-fn migrate(connection: &mut Connection, done: usize, fingerprint: &Fingerprints) -> rusqlite::Result<()> {
+fn migrate(
+    connection: &mut Connection,
+    done: usize,
+    fingerprint: &Fingerprints,
+) -> rusqlite::Result<()> {
     if done == MIGRATIONS.len() {
         return Ok(());
     }

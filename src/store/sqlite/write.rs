@@ -4,8 +4,8 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::{broadcast, mpsc};
 use whence_events::{Position, Recorded, Timestamp, Version};
 
-use super::{keys, rows};
 use super::work::{Import, Job, Work};
+use super::{keys, rows};
 use crate::infra::clock::Clock;
 use crate::store::{Append, Appended, Batch, StoreError};
 

@@ -65,7 +65,8 @@ async fn the_master_key_of_a_running_service() {
     let service = Service::start(directory, &flags);
     let url = format!("http://{}", service.address);
     let beside = ["--server", &url, "--admin-token", TOKEN];
-    let (done, said, wrong) = run(directory, &[&["keys", "rotate", "master"], &beside[..]].concat());
+    let (done, said, wrong) =
+        run(directory, &[&["keys", "rotate", "master"], &beside[..]].concat());
     assert!(done, "{wrong}");
     assert!(said.starts_with("the vault is under the new master key"), "{said}");
     assert_eq!(me(&service, &cookies).await, 200);
