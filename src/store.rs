@@ -24,7 +24,7 @@ use tokio::sync::broadcast;
 use whence_events::codec::CodecError;
 use whence_events::{Event, EventId, Metadata, Position, Recorded, StreamId, Timestamp, Version};
 
-use crate::infra::keys::VaultState;
+pub use crate::infra::keys::VaultState;
 pub use foreign::ForeignEvent;
 pub use keys::{KeyName, Rewrapped, VaultChange};
 #[cfg(feature = "kurrentdb")]

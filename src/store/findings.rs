@@ -138,7 +138,9 @@ impl Findings {
     /// Adds how many destroyed keys of users and addresses no event speaks of.
     pub fn destroyed_keys(&mut self, seen: usize, unsaid: usize) {
         let check = "destroyed keys";
-        if unsaid == 0 {
+        if seen == 0 {
+            self.ok(check, "there are none");
+        } else if unsaid == 0 {
             self.ok(check, format!("the log says why, of {seen} of {seen}"));
         } else {
             let found = format!("{unsaid} of {seen} were destroyed, and no event says so");

@@ -109,7 +109,7 @@ const METHODS: [(&str, &str); 12] = [
     ),
     (
         "vault_state",
-        "async fn vault_state(&self) -> Result<::whence::infra::keys::VaultState, STORE::StoreError> {
+        "async fn vault_state(&self) -> Result<STORE::VaultState, STORE::StoreError> {
             self.inner.vault_state().await
         }",
     ),
