@@ -26,12 +26,12 @@ pub(super) async fn key(State(app): State<Arc<App>>) -> Response {
 /// `GET /v1/log/keys`: answers the notes by which each earlier key of checkpoints names the one after it.
 pub(super) async fn keys(State(app): State<Arc<App>>) -> Response {
     #[derive(Serialize)]
-    struct Keys {
+    struct CheckpointKeys {
         key: String,
         successions: Vec<String>,
     }
     let key = app.checkpointer.verifier().to_string();
-    Json(Keys { key, successions: app.checkpointer.successions() }).into_response()
+    Json(CheckpointKeys { key, successions: app.checkpointer.successions() }).into_response()
 }
 
 /// `GET /v1/log/checkpoint`: answers a checkpoint, the signed number and root hash of all events.

@@ -102,12 +102,12 @@ async fn rotate(args: KeysRotateArgs) -> anyhow::Result<()> {
 }
 
 /// Where the steps of a rotation of the master key are taken.
-enum Place {
+enum RotationPlace {
     Service(AdminClient),
     Log(Box<Engine>),
 }
 
-impl Place {
+impl RotationPlace {
     async fn step(&self, at: MasterRotation) -> anyhow::Result<MasterRotation> {
         match self {
             Self::Service(client) => {
@@ -124,10 +124,10 @@ impl Place {
 async fn rotate_master(operate: OperateArgs) -> anyhow::Result<()> {
     let json = operate.json;
     let (place, is_shared) = match operate.into_target()? {
-        Target::Server(client) => (Place::Service(client), true),
+        Target::Server(client) => (RotationPlace::Service(client), true),
         Target::Log(config, _) => {
             let is_shared = config.store.directory().is_none();
-            (Place::Log(Box::new(Engine::open(&config).await?)), is_shared)
+            (RotationPlace::Log(Box::new(Engine::open(&config).await?)), is_shared)
         }
     };
     let mut at = place.step(MasterRotation::default()).await?;
