@@ -11,7 +11,7 @@ mod creators;
 pub mod erasure;
 mod key_watch;
 pub(crate) mod known_devices;
-mod login_limits;
+pub mod login_limits;
 pub mod moderation;
 pub mod onboarding;
 pub(crate) mod operator_tokens;
@@ -46,7 +46,7 @@ use crate::infra::random::new_correlation_id;
 use crate::infra::security::SecurityLog;
 use crate::store::EventStore;
 use access_tokens::AccessTokens;
-use activity::{SessionActivity, SessionUse};
+use activity::{Queued, SessionActivity};
 use config::Config;
 use counters::Counters;
 use erasure::{EraseError, Erasure, Subject};
@@ -83,7 +83,7 @@ pub struct App {
     /// Finds the session of a request.
     pub sessions: Sessions,
     /// Records that sessions are used.
-    pub(crate) activity: SessionActivity,
+    pub activity: SessionActivity,
     /// Sends mails.
     pub mailer: Mailer,
     /// Makes and checks access tokens.
@@ -194,7 +194,7 @@ impl App {
     async fn start(
         self: &Arc<Self>,
         queue: mpsc::Receiver<RecordedTouch>,
-        uses: mpsc::Receiver<SessionUse>,
+        uses: mpsc::Receiver<Queued>,
     ) -> anyhow::Result<()> {
         let rules = &self.config.referrals.rules;
         let stream = StreamId::Rules(rules.digest);

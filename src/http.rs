@@ -39,6 +39,7 @@ use crate::domain::touch::{LandingRules, Visitor};
 use error::Problem;
 use landing::{Landing, LandingClient, LandingSettings};
 
+pub use client::client_address;
 pub use envelope::Envelope;
 pub use serve::serve;
 

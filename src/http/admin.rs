@@ -31,6 +31,8 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/users/{id}/sessions/revoke", post(measures::revoke_sessions))
         .route("/users/{id}/suspend", post(measures::suspend))
         .route("/users/{id}/reinstate", post(measures::reinstate))
+        .route("/users/{id}/unlock", post(measures::unlock))
+        .route("/users/unlock", post(measures::unlock_address))
         .route("/codes/{code}", get(audit::code))
         .route("/codes/{code}/disable", post(measures::disable_code))
         .route("/codes/{code}/enable", post(measures::enable_code))

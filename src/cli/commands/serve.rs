@@ -47,7 +47,11 @@ pub(crate) async fn run(mut args: ServeArgs) -> anyhow::Result<()> {
     let stop = stop.shared();
     let metrics = metrics_listener
         .map(|listener| http::serve(listener, http::metrics_router(app.clone()), stop.clone()));
-    futures::join!(OptionFuture::from(metrics), http::serve(listener, http::router(app), stop));
+    futures::join!(
+        OptionFuture::from(metrics),
+        http::serve(listener, http::router(app.clone()), stop)
+    );
+    app.activity.flush().await;
     tracing::info!("whence stops");
     Ok(())
 }

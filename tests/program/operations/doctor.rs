@@ -113,6 +113,49 @@ fn settings_that_cannot_work() {
 }
 
 #[test]
+fn a_proxy_that_no_setting_names() {
+    let directory = used_directory();
+    let flags = ["--public-url", "https://login.example.com", "--development"];
+    only(
+        directory.path(),
+        &flags,
+        "warn proxy: --public-url is https, and no --trusted-proxy names what speaks TLS in front: \
+         name it: until then all clients count as one",
+    );
+    let (_, lines) =
+        doctor(directory.path(), &[&flags[..], &["--trusted-proxy", "10.0.0.1"]].concat());
+    assert!(bad(&lines).is_empty(), "{lines:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_service_tells_of_a_proxy_that_no_setting_names() {
+    let directory = TempDir::new().unwrap();
+    let mut service = Service::start(directory.path(), &["--log", "whence=info"]);
+    service.until_ready().await;
+    let address = service.address.to_string();
+    let flags = ["--listen", &address];
+    let (_, lines) = doctor(directory.path(), &flags);
+    assert!(bad(&lines).is_empty(), "{lines:#?}");
+    for _ in 0..2 {
+        let request = reqwest::Client::new().get(format!("http://{address}/healthz"));
+        request.header("x-forwarded-for", "203.0.113.7").send().await.unwrap();
+    }
+    only(
+        directory.path(),
+        &flags,
+        &format!(
+            "warn proxy: the service at {address} gets requests with forwarded headers from a peer \
+             that no --trusted-proxy names: if it is a proxy of yours, name it: until then all of its \
+             clients are one"
+        ),
+    );
+    let warning = service.line_with("forwarded headers");
+    assert!(warning.contains("WARN") && !warning.contains("203.0.113.7"), "{warning}");
+    let (_, rest) = service.stop();
+    assert!(!rest.contains("forwarded headers"), "once an hour: {rest}");
+}
+
+#[test]
 fn a_mail_server_that_is_not_there() {
     let directory = used_directory();
     let (well, lines) = doctor(directory.path(), &["--mail", "smtp://ada:hunter2@127.0.0.1:1"]);
