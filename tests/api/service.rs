@@ -19,6 +19,7 @@ mod faults;
 mod frame;
 mod guesses;
 mod hostile;
+mod keys;
 mod login;
 mod measures;
 mod mails;
