@@ -1,24 +1,35 @@
 //! A whole service in one value: the engine, mail, sessions, limits and background tasks.
 
 pub mod access_tokens;
+pub mod activity;
 pub mod attribution;
+pub mod client_address;
 mod commands;
 pub mod config;
+pub mod counters;
 mod creators;
 pub mod erasure;
+mod key_watch;
+pub(crate) mod known_devices;
+pub mod login_limits;
+pub(crate) mod mail_budget;
+pub mod moderation;
 pub mod onboarding;
+pub(crate) mod operator_tokens;
+pub(crate) mod proof_turns;
 pub(crate) mod rate_limits;
 mod referral_codes;
 mod retention;
 pub mod sessions;
 pub mod touches;
+pub(crate) mod unnamed_proxy;
 
 use std::sync::Arc;
 
 use anyhow::Context as _;
 use quick_cache::sync::Cache;
 use tokio::sync::mpsc;
-use whence_events::{Actor, EmailKey, RequestId, StreamId, UserId};
+use whence_events::{Actor, EmailKey, RequestId, StreamId, Timestamp, UserId};
 
 use crate::domain::rules::{AdoptRules, AdoptedRules, Rules};
 use crate::domain::touch::RecordedTouch;
@@ -27,25 +38,37 @@ use crate::engine::handler::Context;
 use crate::engine::progress::Progress;
 use crate::engine::proof::Signer;
 use crate::engine::proof::checkpointer::{self, Checkpointer};
-use crate::engine::runner;
+use crate::engine::{runner, service_keys};
 use crate::infra::clock::Clock;
-use crate::infra::keys::Keys;
+use crate::infra::keys::{Keys, MasterKey};
 use crate::infra::mail::Mailer;
+use crate::infra::metrics::RequestCounts;
 use crate::infra::random::new_correlation_id;
+use crate::infra::security::SecurityLog;
 use crate::store::EventStore;
 use access_tokens::AccessTokens;
+use activity::{Queued, SessionActivity};
 use config::Config;
+use counters::Counters;
 use erasure::{EraseError, Erasure, Subject};
+use mail_budget::MailBudget;
 use onboarding::Onboarder;
+use operator_tokens::OperatorTokens;
+use proof_turns::ProofTurns;
 use rate_limits::RateLimits;
 use sessions::Sessions;
 use touches::TouchRecorder;
+use unnamed_proxy::UnnamedProxy;
 
 /// The most touches that may wait to be recorded; those that come past that are counted as lost.
 const MAX_QUEUED_TOUCHES: usize = 10_000;
 
 /// The most logins begun here that are remembered, at some 50 bytes each.
 const MAX_RECENT_LOGINS: usize = 10_000;
+
+/// The groups of routes by which requests are counted.
+pub(crate) const ROUTE_GROUPS: &[&str] =
+    &["login", "session", "referrals", "portal", "admin", "log", "landing", "health", "other"];
 
 /// A running service.
 pub struct App {
@@ -61,17 +84,33 @@ pub struct App {
     pub checkpointer: Arc<Checkpointer>,
     /// Finds the session of a request.
     pub sessions: Sessions,
+    /// Records that sessions are used.
+    pub activity: SessionActivity,
     /// Sends mails.
     pub mailer: Mailer,
+    /// The ceiling of mails an hour.
+    pub(crate) mail_budget: MailBudget,
     /// Makes and checks access tokens.
     pub(crate) access_tokens: AccessTokens,
     /// The queue of touches that are to be recorded.
     pub recorder: TouchRecorder,
+    /// What was refused and closed, for metrics.
+    pub counters: Counters,
     /// The limits of what one client address may do.
     pub(crate) rate_limits: RateLimits,
+    /// Notes requests of proxies that no setting names.
+    pub(crate) unnamed_proxy: UnnamedProxy,
+    /// Makes wrong operators' tokens cost time.
+    pub(crate) operator_tokens: OperatorTokens,
+    /// Bounds the proofs that are made.
+    pub(crate) proof_turns: ProofTurns,
     /// The mailboxes of logins begun here, which the read models may lack when the code is entered.
     /// Whether a login is open is decided by the mailbox, not by this.
     pub(crate) recent_logins: Cache<RequestId, EmailKey>,
+    /// The time at which this service was opened.
+    pub(crate) started_at: Timestamp,
+    /// The responses that were sent.
+    pub(crate) requests: RequestCounts,
     /// The onboardings that are under way.
     pub(crate) onboarder: Arc<Onboarder>,
 }
@@ -87,13 +126,16 @@ impl App {
 
     /// Opens a service over a log and with a mailer that are open already.
     pub async fn open_with(
-        config: Config,
+        mut config: Config,
         clock: Clock,
         mailer: Mailer,
         store: Arc<dyn EventStore>,
     ) -> anyhow::Result<Arc<Self>> {
         let keys = Keys::derive(&config.storage.master_key);
+        // What derives from it is all that is needed from here on.
+        config.storage.master_key = MasterKey::forgotten();
         let read_db = Arc::new(config.storage.store.open_read_db().await?);
+        service_keys::load(&keys, &*store, clock.now()).await.context("the keys of the log")?;
         let engine = Engine::new(store, read_db, keys, clock.clone());
         let Engine { store, vault, read_db, keys, .. } = &engine;
         let capacity = config.limits.session_cache;
@@ -108,22 +150,31 @@ impl App {
         let signer = Signer::new(keys, &checkpoints.log_origin).context("--log-origin")?;
         let checkpointer = Checkpointer::new(signer, read_db.clone(), checkpoints.policy.clone());
         let sessions = Sessions::new(&observer, vault.clone(), store.clone(), progress.clone());
+        let (activity, uses) = SessionActivity::bounded(config.accounts.session_activity);
         let (recorder, queue) = TouchRecorder::bounded(MAX_QUEUED_TOUCHES);
         let app = Arc::new(Self {
             access_tokens: AccessTokens::new(keys, &config.listening.public_url)?,
             rate_limits: RateLimits::new(&config.limits),
+            unnamed_proxy: UnnamedProxy::default(),
+            operator_tokens: OperatorTokens::new(),
+            proof_turns: ProofTurns::new(config.limits.proofs_per_client),
+            mail_budget: MailBudget::new(config.mail.per_hour),
             checkpointer: Arc::new(checkpointer),
             recorder,
             recent_logins: Cache::new(MAX_RECENT_LOGINS),
+            started_at: clock.now(),
+            requests: RequestCounts::new(ROUTE_GROUPS),
             onboarder: Arc::default(),
+            counters: Counters::default(),
             config,
             clock,
             engine,
             progress,
             sessions,
+            activity,
             mailer,
         });
-        app.start(queue).await?;
+        app.start(queue, uses).await?;
         Ok(app)
     }
 
@@ -145,7 +196,11 @@ impl App {
     }
 
     /// Records the referral rules before the first decision by them, and starts the background tasks.
-    async fn start(self: &Arc<Self>, queue: mpsc::Receiver<RecordedTouch>) -> anyhow::Result<()> {
+    async fn start(
+        self: &Arc<Self>,
+        queue: mpsc::Receiver<RecordedTouch>,
+        uses: mpsc::Receiver<Queued>,
+    ) -> anyhow::Result<()> {
         let rules = &self.config.referrals.rules;
         let stream = StreamId::Rules(rules.digest);
         let adopt = AdoptRules(Rules::clone(rules));
@@ -155,10 +210,13 @@ impl App {
         let onboarder = self.onboarder.clone();
         let (app, progress, tail) =
             (Arc::downgrade(self), self.progress.clone(), self.engine.store.tail());
+        tokio::spawn(SecurityLog::work(Arc::downgrade(&self.engine.security)));
         tokio::spawn(onboarding::work(onboarder, app, progress, tail));
         tokio::spawn(retention::work(Arc::downgrade(self), self.progress.clone()));
         tokio::spawn(checkpointer::work(Arc::downgrade(&self.checkpointer), self.progress.clone()));
         tokio::spawn(touches::work(Arc::downgrade(self), queue));
+        tokio::spawn(key_watch::work(Arc::downgrade(self)));
+        tokio::spawn(activity::work(Arc::downgrade(self), uses));
         Ok(())
     }
 }

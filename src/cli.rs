@@ -10,10 +10,13 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
-use self::commands::{audit, copy, demo, doctor, erase, export, replay, report, serve, verify};
+use self::commands::{
+    audit, code, copy, demo, doctor, erase, export, keys, replay, report, serve, user, verify,
+};
 use self::flags::{ServeArgs, environment};
 use self::terminal::stderr::note;
 use self::terminal::stdout::print_help;
+use crate::infra::core_dumps;
 use crate::infra::errors::sentence;
 
 /// Passwordless login and attribution out of one append-only event log
@@ -33,8 +36,11 @@ enum Command {
     Doctor(Box<doctor::DoctorArgs>),
     Replay(replay::ReplayArgs),
     Audit(audit::AuditArgs),
+    User(user::UserArgs),
+    Code(code::CodeArgs),
     Erase(erase::EraseArgs),
     Export(Box<export::ExportArgs>),
+    Keys(keys::KeysArgs),
     Report(Box<report::ReportArgs>),
     Verify(verify::VerifyArgs),
 }
@@ -58,6 +64,7 @@ pub fn run() -> anyhow::Result<()> {
         Err(error) if shows_help(&error) => return show_help(&error),
         Err(error) => anyhow::bail!("{}", one_line(&error)),
     };
+    core_dumps::forbid();
     // The KurrentDB client compiles a second provider in, so one has to be chosen here.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
@@ -69,8 +76,11 @@ pub fn run() -> anyhow::Result<()> {
             Command::Doctor(args) => doctor::run(*args).await,
             Command::Replay(args) => replay::run(args).await,
             Command::Audit(args) => audit::run(args).await,
+            Command::User(args) => user::run(args).await,
+            Command::Code(args) => code::run(args).await,
             Command::Erase(args) => erase::run(args).await,
             Command::Export(args) => export::run(*args).await,
+            Command::Keys(args) => keys::run(args).await,
             Command::Report(args) => report::run(*args).await,
             Command::Verify(args) => verify::run(args).await,
         }

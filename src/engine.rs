@@ -11,6 +11,7 @@ pub mod progress;
 pub mod proof;
 pub mod rebuild;
 pub mod runner;
+pub mod service_keys;
 pub mod vault;
 
 use std::collections::BTreeSet;
@@ -25,6 +26,7 @@ use whence_projections::{ProjectError, QueryError, ReadDb};
 use crate::domain::mailbox::Mailbox;
 use crate::infra::clock::Clock;
 use crate::infra::keys::Keys;
+use crate::infra::security::SecurityLog;
 use crate::store::{EventStore, SqliteOpenError, StoreError};
 use handler::Handler;
 use log_config::LogConfig;
@@ -46,6 +48,8 @@ pub struct Engine {
     pub read_db: Arc<ReadDb>,
     /// The keys that derive from the master key of the log.
     pub keys: Arc<Keys>,
+    /// What operators may have to act on.
+    pub security: Arc<SecurityLog>,
 }
 
 impl Engine {
@@ -54,7 +58,8 @@ impl Engine {
     pub fn new(store: Arc<dyn EventStore>, read_db: Arc<ReadDb>, keys: Keys, clock: Clock) -> Self {
         let vault = Arc::new(Vault::new(store.clone(), keys.wrapping.clone()));
         let handler = Arc::new(Handler::new(store.clone(), vault.clone(), clock));
-        Self { store, vault, handler, read_db, keys: Arc::new(keys) }
+        let security = handler.security().clone();
+        Self { store, vault, handler, read_db, keys: Arc::new(keys), security }
     }
 
     /// Opens a log for appending, and its read models, for a command that runs without a service.
@@ -70,7 +75,8 @@ impl Engine {
             opened => opened?,
         };
         let read_db = Arc::new(config.open_read_db().await?);
-        Ok(Self::new(store, read_db, config.keys(), clock))
+        let keys = config.load_keys(&*store, clock.now()).await?;
+        Ok(Self::new(store, read_db, keys, clock))
     }
 
     /// Brings the read models up to the end of the log, unless a service does that already.

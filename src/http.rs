@@ -6,33 +6,41 @@ mod client;
 pub mod cookies;
 mod csrf;
 pub mod device;
+mod device_cookie;
+mod devices;
 mod envelope;
 pub(crate) mod error;
 mod etag;
 mod extract;
 mod health;
+mod host;
 pub mod landing;
 mod landing_cookies;
 pub mod limits;
 mod log_proof;
 mod login;
+pub mod metrics;
 mod query;
 mod referrals;
+mod renewal;
 mod serve;
 mod session;
 mod session_cookies;
+mod session_list;
+mod stray_cookies;
 mod token;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 
 use crate::app::App;
 use crate::domain::touch::{LandingRules, Visitor};
 use error::Problem;
 use landing::{Landing, LandingClient, LandingSettings};
 
+pub use client::client_address;
 pub use envelope::Envelope;
 pub use serve::serve;
 
@@ -45,8 +53,13 @@ pub fn router(app: Arc<App>) -> Envelope {
         .route("/v1/auth/email/verify", post(login::verify))
         .route("/v1/auth/me", get(session::me))
         .route("/v1/auth/logout", post(session::logout))
+        .route("/v1/auth/devices", get(devices::list))
+        .route("/v1/auth/devices/{id}", delete(devices::forget))
         .route("/v1/auth/attribute", post(attribution::attribute))
         .route("/v1/auth/token", post(token::issue))
+        .route("/v1/auth/sessions", get(session_list::list))
+        .route("/v1/auth/sessions/{id}", delete(session_list::revoke))
+        .route("/v1/auth/sessions/revoke-all", post(session_list::revoke_others))
         .route("/v1/referrals/me", get(referrals::me))
         .route("/v1/referrals/invitees", get(referrals::invitees))
         .route("/v1/referrals/code", post(referrals::slug::choose).delete(referrals::slug::give_up))
@@ -56,12 +69,24 @@ pub fn router(app: Arc<App>) -> Envelope {
         .route("/v1/log/proof", get(log_proof::proof))
         .route("/v1/log/consistency", get(log_proof::consistency))
         .route("/v1/log/key", get(log_proof::key))
+        .route("/v1/log/keys", get(log_proof::keys))
         .nest("/v1/admin", admin::routes())
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
+        .route("/metrics", get(metrics::public))
         .fallback(async || Problem::NotFound)
         .with_state(app.clone())
         .merge(landing::routes(landing));
+    Envelope::new(routes, app)
+}
+
+/// Returns the metrics alone, for a listener of their own.
+#[must_use]
+pub fn metrics_router(app: Arc<App>) -> Envelope {
+    let routes = Router::new()
+        .route("/metrics", get(metrics::own))
+        .fallback(async || Problem::NotFound)
+        .with_state(app.clone());
     Envelope::new(routes, app)
 }
 
@@ -70,6 +95,7 @@ pub fn router(app: Arc<App>) -> Envelope {
 #[must_use]
 pub fn landing(app: &App) -> Landing {
     let config = &app.config;
+    let own = config.listening.public_url.origin().ascii_serialization();
     let origins = config.listening.allowed_origins.iter().map(|origin| origin.as_str().to_owned());
     let mut rules = LandingRules {
         model: config.referrals.model,
@@ -85,13 +111,13 @@ pub fn landing(app: &App) -> Landing {
         rules,
         cookies: config.landing_cookies(),
         landing_url: config.landing.landing_url.clone(),
-        allowed_origins: origins.collect(),
+        allowed_origins: origins.chain([own]).collect(),
     };
     let (config, geo) = (config.clone(), app.config.landing.geo.clone());
     let identify_client = move |parts: &http::request::Parts| {
         let facts = client::ClientFacts::of(parts, &config, &geo);
         LandingClient {
-            ip: facts.client.ip,
+            address: facts.address,
             user_agent: facts.client.user_agent,
             visitor: Visitor {
                 device_class: facts.device_class,

@@ -1,7 +1,11 @@
 //! The settings of a service, in sections. They are plain values: a program that embeds whence fills
 //! them in without a command line.
 
+mod client_headers;
+mod connections;
 mod cookies;
+mod hosts;
+mod metrics;
 pub(crate) mod operators;
 
 use std::net::{IpAddr, SocketAddr};
@@ -14,10 +18,16 @@ use ipnet::IpNet;
 use url::Url;
 use whence_events::{Country, Mac, RuleSettings};
 
+pub use self::client_headers::{AddressHeader, Cdn, ClientHeaders};
+pub use self::connections::ConnectionLimits;
 pub use self::cookies::{CookieDomain, CookieSettings};
+pub use self::hosts::has_real_host;
+pub(crate) use self::hosts::{is_public_suffix, shared_domains};
+pub use self::metrics::{MetricsConfig, MetricsToken};
 pub use self::operators::OperatorConfig;
 use crate::domain::rules::{RULES_VERSION, Rules};
 use crate::domain::touch::{Hosts, Model, Record, Window};
+use crate::domain::user::activity::ActivityPeriod;
 use crate::engine::proof::checkpointer::CheckpointPolicy;
 use crate::engine::proof::directory;
 use crate::infra::clock::Clock;
@@ -61,6 +71,8 @@ pub struct Config {
     pub checkpoints: CheckpointConfig,
     /// Bounds of memory and of what one client may ask for.
     pub limits: LimitConfig,
+    /// Who may read the metrics.
+    pub metrics: MetricsConfig,
 }
 
 /// Where the service listens, and how browsers reach it.
@@ -72,8 +84,10 @@ pub struct ListeningConfig {
     pub public_url: Url,
     /// Origins whose pages may call with credentials.
     pub allowed_origins: Vec<AllowedOrigin>,
-    /// Peers whose forwarded and CDN headers count.
+    /// Peers whose headers about the client count.
     pub trusted_proxies: Vec<IpNet>,
+    /// The headers that are read of them.
+    pub client_headers: ClientHeaders,
 }
 
 /// Where log and read models are kept, and under which key.
@@ -96,6 +110,8 @@ pub struct MailConfig {
     pub site: String,
     /// Whether the subject of a login mail holds the code.
     pub code_in_subject: bool,
+    /// How many mails leave this process in an hour, over all recipients; 0 is any number.
+    pub per_hour: u32,
 }
 
 /// How landings are picked up, and how cookies are set.
@@ -135,6 +151,8 @@ pub struct AccountConfig {
     pub plan: String,
     /// How long an address is kept that was never verified; `None` keeps it without end.
     pub keep_unverified: Option<Duration>,
+    /// How often it is recorded that a session is used.
+    pub session_activity: ActivityPeriod,
 }
 
 /// How the log is signed.
@@ -155,6 +173,13 @@ pub struct LimitConfig {
     pub starts_per_client: u32,
     /// How many codes one client address may try in an hour; 0 is any number.
     pub verifies_per_client: u32,
+    /// How many proofs one client address may ask for in an hour; 0 is any number.
+    pub proofs_per_client: u32,
+    /// The bounds of connections.
+    pub connections: ConnectionLimits,
+    /// How long unknown devices are locked out of an address after 100 wrong codes in a row; `None`:
+    /// until a right code or an operator.
+    pub guess_lock: Option<Duration>,
 }
 
 impl Config {
@@ -171,6 +196,7 @@ impl Config {
             operators: Vec::new(),
             checkpoints: CheckpointConfig::new(&host, &store),
             limits: LimitConfig::default(),
+            metrics: MetricsConfig::default(),
             listening,
             storage: StorageConfig { store, master_key },
         })
@@ -198,13 +224,26 @@ impl ListeningConfig {
         } else {
             Url::parse(&format!("http://{listen}")).context("--listen")?
         };
-        Ok(Self { listen, public_url, allowed_origins: Vec::new(), trusted_proxies: Vec::new() })
+        Ok(Self {
+            listen,
+            public_url,
+            allowed_origins: Vec::new(),
+            trusted_proxies: Vec::new(),
+            client_headers: ClientHeaders::default(),
+        })
     }
 
     /// Returns whether browsers reach the service by https, so that cookies have to be `Secure`.
     #[must_use]
     pub fn https(&self) -> bool {
         self.public_url.scheme() == "https"
+    }
+
+    /// Returns whether pages of this origin may call: it is that of the service, or an allowed one.
+    #[must_use]
+    pub fn allows(&self, origin: &[u8]) -> bool {
+        self.allowed_origins.iter().any(|allowed| allowed.0.as_bytes() == origin)
+            || self.public_url.origin().ascii_serialization().as_bytes() == origin
     }
 
     /// Returns whether forwarded headers of this peer count.
@@ -215,6 +254,9 @@ impl ListeningConfig {
 }
 
 impl MailConfig {
+    /// The mails an hour that `whence serve` sends without further flags.
+    pub const PER_HOUR: u32 = 10_000;
+
     /// Returns the settings that write mails into a directory next to the log, for a service at one
     /// host and a site at another.
     #[must_use]
@@ -228,6 +270,7 @@ impl MailConfig {
             sender: Sender { name: site.clone(), address: format!("login@{host}") },
             site,
             code_in_subject: false,
+            per_hour: Self::PER_HOUR,
         }
     }
 }
@@ -277,7 +320,11 @@ impl ReferralConfig {
 
 impl Default for AccountConfig {
     fn default() -> Self {
-        Self { plan: "free".to_owned(), keep_unverified: Some(Duration::from_hours(24 * 30)) }
+        Self {
+            plan: "free".to_owned(),
+            keep_unverified: Some(Duration::from_hours(24 * 30)),
+            session_activity: ActivityPeriod::Week,
+        }
     }
 }
 
@@ -297,7 +344,14 @@ impl CheckpointConfig {
 
 impl Default for LimitConfig {
     fn default() -> Self {
-        Self { session_cache: 100_000, starts_per_client: 60, verifies_per_client: 600 }
+        Self {
+            session_cache: 100_000,
+            starts_per_client: 60,
+            verifies_per_client: 600,
+            proofs_per_client: 3600,
+            connections: ConnectionLimits::default(),
+            guess_lock: Some(Duration::from_hours(24 * 30)),
+        }
     }
 }
 
@@ -313,6 +367,10 @@ impl AllowedOrigin {
         let url = Url::parse(text).with_context(wrong)?;
         let origin = url.origin().ascii_serialization();
         ensure!(matches!(url.scheme(), "http" | "https") && origin == text, wrong());
+        ensure!(
+            has_real_host(&url),
+            "--allowed-origin {text}: no host is called that; each origin is written out, without *"
+        );
         Ok(Self(HeaderValue::from_str(&origin).with_context(wrong)?))
     }
 

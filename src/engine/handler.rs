@@ -4,6 +4,7 @@
 //! Only this file appends. Append is the commit point: what `decide` said is durable when it
 //! returns, and everything after it can be repeated.
 
+mod security;
 mod states;
 #[cfg(test)]
 mod tests;
@@ -22,7 +23,9 @@ use crate::engine::vault::Vault;
 use crate::infra::clock::Clock;
 use crate::infra::random::{new_correlation_id, new_event_id};
 use crate::infra::sealing::SubjectKey;
+use crate::infra::security::SecurityLog;
 use crate::store::{Append, Appended, EventStore, NewEvent, StoreError};
+use security::security_event;
 pub(crate) use states::Cached;
 use states::States;
 pub use states::StreamState;
@@ -48,6 +51,7 @@ pub struct Handler {
     store: Arc<dyn EventStore>,
     vault: Arc<Vault>,
     clock: Clock,
+    security: Arc<SecurityLog>,
     stream_locks: Box<[Mutex<()>]>,
     /// It is an optimisation only: append checks the length that a state has, and a decision that
     /// appends nothing first reads what the log holds since.
@@ -106,7 +110,13 @@ impl Handler {
     pub fn new(store: Arc<dyn EventStore>, vault: Arc<Vault>, clock: Clock) -> Self {
         let stream_locks = (0..STREAM_LOCKS).map(|_| Mutex::default()).collect();
         let states = Arc::new(States::new(vault.open_keys()));
-        Self { store, vault, clock, stream_locks, states }
+        Self { store, vault, clock, security: Arc::default(), stream_locks, states }
+    }
+
+    /// Returns where the security events among the committed events are recorded.
+    #[must_use]
+    pub fn security(&self) -> &Arc<SecurityLog> {
+        &self.security
     }
 
     /// Returns a task that keeps the states in memory up to date with what this and other nodes append,
@@ -262,6 +272,7 @@ impl Handler {
         let mut key: Option<(SubjectKey, _)> = None;
         let mut state = D::clone(&current.state);
         let mut new_events = Vec::with_capacity(events.len());
+        let mut security_events = Vec::new();
         for (event, version) in events.iter().zip(current.length..) {
             let mut sealed: Event = event.clone().into();
             if has_clear_fields(&mut sealed) {
@@ -274,6 +285,7 @@ impl Handler {
             }
             let event = D::event(&sealed).ok_or_else(|| StoreError::unavailable(WrongFamily))?;
             state = state.evolve(event, EventContext { at: occurred_at, version });
+            security_events.extend(security_event(&sealed));
             let new = NewEvent::new(new_event_id(), sealed, metadata(context, occurred_at));
             new_events.push(new.map_err(StoreError::unavailable)?);
         }
@@ -284,6 +296,9 @@ impl Handler {
             new_key: key.as_mut().and_then(|(_, new)| new.take()),
         };
         let appended = self.append_with_retry(append).await?;
+        for event in security_events {
+            self.security.record(event, Some(&context.actor), Some(context.correlation_id));
+        }
         if let Some((key, _)) = key {
             self.vault.cache(stream, key);
         }

@@ -2,6 +2,8 @@
 
 mod analytics;
 mod audit;
+mod keys;
+mod measures;
 mod operator;
 mod projections;
 mod users;
@@ -18,12 +20,22 @@ pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/projections", get(projections::list))
         .route("/projections/{name}/rebuild", post(projections::rebuild))
+        .route("/keys", get(keys::list))
+        .route("/keys/{purpose}/rotate", post(keys::rotate))
         .route("/users/find", post(users::find))
         .route("/users/{id}", get(audit::user))
         .route("/users/{id}/timeline", get(audit::timeline))
         .route("/users/{id}/attribution", get(audit::attribution))
         .route("/users/{id}/bundle", get(audit::user_bundle))
+        .route("/users/{id}/sessions", get(measures::sessions_of))
+        .route("/users/{id}/sessions/revoke", post(measures::revoke_sessions))
+        .route("/users/{id}/suspend", post(measures::suspend))
+        .route("/users/{id}/reinstate", post(measures::reinstate))
+        .route("/users/{id}/unlock", post(measures::unlock))
+        .route("/users/unlock", post(measures::unlock_address))
         .route("/codes/{code}", get(audit::code))
+        .route("/codes/{code}/disable", post(measures::disable_code))
+        .route("/codes/{code}/enable", post(measures::enable_code))
         .route("/codes/{code}/bundle", get(audit::code_bundle))
         .route("/referrals", get(audit::referrals))
         .route("/events", get(audit::events))

@@ -16,10 +16,11 @@ use whence_events::{
 use whence_projections::Snapshot;
 
 use super::client::ClientFacts;
+use super::csrf::refuse_cross_site;
 use super::error::Problem;
 use super::etag::EntityTag;
-use super::extract::{RequestContext, session_token};
-use super::landing_cookies::clear_ref_code_cookie;
+use super::extract::{RequestContext, SignedIn};
+use super::landing_cookies::clear_landing_cookies;
 use super::token::BearerUser;
 use crate::app::App;
 use crate::app::attribution::{Candidate, LandingCookies};
@@ -32,17 +33,23 @@ use crate::infra::errors::with_causes;
 /// read.
 pub(super) async fn attribute(
     State(app): State<Arc<App>>,
+    signed_in: Result<SignedIn, Problem>,
     headers: HeaderMap,
     request: RequestContext,
     facts: ClientFacts,
     landing_cookies: LandingCookies,
 ) -> Result<Response, Problem> {
-    // On 401 the cookie stays: a stale session must not destroy a credit.
-    let token = session_token(&headers, &app).ok_or(Problem::Unauthenticated)?;
-    let decided = match app.sessions.get(&token, request.now).await {
-        Ok(Some(session)) => decide(&app, &session, &request, &facts, &landing_cookies).await,
-        Ok(None) => return Err(Problem::Unauthenticated),
-        Err(error) => Err(Unattributed::Failed(with_causes(&error))),
+    // On 401 the cookie stays: a stale session must not destroy a credit. A page of another site is
+    // answered as if its browser had kept the cookies to itself, as SameSite=Lax has it.
+    refuse_cross_site(&headers, &app).map_err(|_| Problem::Unauthenticated)?;
+    let decided = match signed_in {
+        Ok(SignedIn { session, .. }) => {
+            decide(&app, &session, &request, &facts, &landing_cookies).await
+        }
+        Err(problem @ (Problem::Unauthenticated | Problem::SeveralSessions)) => {
+            return Err(problem);
+        }
+        Err(_) => Err(Unattributed::Failed("the session could not be looked up".to_owned())),
     };
     let (body, keep_cookie) = match decided {
         Ok(()) => (json!({ "attributed": true }), false),
@@ -55,7 +62,9 @@ pub(super) async fn attribute(
     };
     let mut response = Json(body).into_response();
     if !keep_cookie {
-        response.headers_mut().append(SET_COOKIE, clear_ref_code_cookie(&app));
+        for line in clear_landing_cookies(&app, &headers, "/v1/auth/attribute") {
+            response.headers_mut().append(SET_COOKIE, line);
+        }
     }
     Ok(response)
 }

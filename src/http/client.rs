@@ -1,5 +1,7 @@
 //! The client behind a request, as far as the request can be trusted.
 
+mod forwarded;
+
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
@@ -11,12 +13,10 @@ use whence_events::{Client, Country, DeviceClass};
 
 use super::limits::MAX_USER_AGENT_BYTES;
 use crate::app::App;
-use crate::app::config::Config;
+use crate::app::client_address::ClientAddress;
+use crate::app::config::{Config, ListeningConfig};
 use crate::http::device;
 use crate::infra::geo::Geo;
-
-/// The number of proxies in one forwarded header that are read; further ones are ignored.
-const MAX_HOPS: usize = 32;
 
 /// The address of the other end of a request's connection.
 #[derive(Clone, Copy, Debug)]
@@ -25,6 +25,9 @@ pub(super) struct Peer(pub(super) SocketAddr);
 /// The facts about the client behind a request: address, user agent, class of device, country.
 #[derive(Clone, Debug)]
 pub(super) struct ClientFacts {
+    /// The address that limits count.
+    pub(super) address: ClientAddress,
+    /// The client as it goes on record, with the same address.
     pub(super) client: Client,
     pub(super) device_class: Option<DeviceClass>,
     pub(super) country: Option<Country>,
@@ -33,10 +36,15 @@ pub(super) struct ClientFacts {
 impl ClientFacts {
     /// Reads the facts from the headers and the connection of a request.
     pub(super) fn of(parts: &Parts, config: &Config, geo: &Geo) -> Self {
-        let (ip, trusted) = address(parts, config);
+        let listening = &config.listening;
+        let (address, trusted) = address(parts, listening);
+        let ip = address.ip();
+        let said = listening.client_headers.country.as_ref().filter(|_| trusted);
+        let cdn = listening.client_headers.cdn.filter(|_| trusted);
         Self {
-            device_class: device::classify(&parts.headers, trusted),
-            country: geo.country(&parts.headers, trusted, ip),
+            address,
+            device_class: device::classify(&parts.headers, cdn),
+            country: geo.country(&parts.headers, said, ip),
             client: Client { ip, user_agent: user_agent(&parts.headers) },
         }
     }
@@ -51,46 +59,42 @@ impl FromRequestParts<Arc<App>> for ClientFacts {
 }
 
 /// Returns the client's address, and whether the peer is a proxy whose headers are trusted.
-fn address(parts: &Parts, config: &Config) -> (Option<IpAddr>, bool) {
-    let Some(Peer(peer)) = parts.extensions.get::<Peer>() else { return (None, false) };
-    let peer = peer.ip().to_canonical();
-    if !config.listening.trusts(peer) {
-        return (Some(peer), false);
-    }
-    // Each proxy appends the address of its own peer: the last one that is not a trusted proxy is
-    // the client.
-    let hops = forwarded(&parts.headers);
-    let client = hops.iter().find(|hop| !config.listening.trusts(**hop)).or(hops.last());
-    (Some(client.copied().unwrap_or(peer)), true)
-}
-
-/// Returns the addresses of `X-Forwarded-For`, or else of `Forwarded` (RFC 7239), the nearest
-/// first. A hop that is not an address ends the list, because nothing vouches for the hops beyond
-/// it.
-fn forwarded(headers: &HeaderMap) -> Vec<IpAddr> {
-    let lines = |name: &str| -> Vec<String> {
-        let lines = headers.get_all(name).into_iter().filter_map(|line| line.to_str().ok());
-        lines.flat_map(|line| line.split(',')).map(|hop| hop.trim().to_owned()).collect()
+fn address(parts: &Parts, listening: &ListeningConfig) -> (ClientAddress, bool) {
+    let Some(Peer(peer)) = parts.extensions.get::<Peer>() else {
+        return (ClientAddress::Unknown, false);
     };
-    let mut hops = lines("x-forwarded-for");
-    if hops.is_empty() {
-        hops = lines("forwarded").iter().map(|hop| forwarded_for(hop).to_owned()).collect();
+    let peer = peer.ip().to_canonical();
+    (client_address(peer, &parts.headers, listening), listening.trusts(peer))
+}
+
+/// Returns the address that a request counts as, which came from this peer with these headers.
+#[must_use]
+pub fn client_address(
+    peer: IpAddr,
+    headers: &HeaderMap,
+    listening: &ListeningConfig,
+) -> ClientAddress {
+    if listening.trusts(peer) {
+        let header = listening.client_headers.address.as_ref();
+        let client = forwarded::client(headers, header, |hop| listening.trusts(hop));
+        return client.map_or(ClientAddress::Unknown, ClientAddress::Known);
     }
-    hops.iter().rev().take(MAX_HOPS).map_while(|hop| parse_hop(hop)).collect()
+    match (peer.is_loopback(), forwarded::is_forwarded(headers)) {
+        (false, _) => ClientAddress::Known(peer),
+        (true, false) => ClientAddress::Local(peer),
+        // A proxy on this machine that no setting names: all of its clients are one.
+        (true, true) => ClientAddress::Unknown,
+    }
 }
 
-/// Returns the value of `for=` in one element of `Forwarded`; empty when there is none.
-fn forwarded_for(hop: &str) -> &str {
-    let mut pairs = hop.split(';').filter_map(|pair| pair.split_once('='));
-    let found = pairs.find(|(name, _)| name.trim().eq_ignore_ascii_case("for"));
-    found.map_or("", |(_, value)| value.trim().trim_matches('"'))
-}
-
-/// Parses an address, with or without a port.
-fn parse_hop(hop: &str) -> Option<IpAddr> {
-    let bare = hop.strip_prefix('[').and_then(|rest| rest.split(']').next()).unwrap_or(hop);
-    let ip = bare.parse().or_else(|_| bare.parse::<SocketAddr>().map(|socket| socket.ip())).ok()?;
-    Some(IpAddr::to_canonical(&ip))
+/// Returns whether a request with forwarded headers comes from a peer that is not a trusted proxy.
+pub(super) fn is_of_unnamed_proxy(
+    peer: Option<&Peer>,
+    headers: &HeaderMap,
+    listening: &ListeningConfig,
+) -> bool {
+    let unnamed = peer.is_some_and(|Peer(peer)| !listening.trusts(peer.ip().to_canonical()));
+    unnamed && forwarded::is_forwarded(headers)
 }
 
 /// Returns the `User-Agent`, cut to [`MAX_USER_AGENT_BYTES`].
@@ -104,32 +108,38 @@ fn user_agent(headers: &HeaderMap) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn hops(headers: &[(&'static str, &'static str)]) -> Vec<String> {
-        let mut map = HeaderMap::new();
+    fn of(peer: &str, trusted: &str, headers: &[(&'static str, &'static str)]) -> ClientAddress {
+        let mut listening = ListeningConfig::new("127.0.0.1:0".parse().unwrap()).unwrap();
+        listening.trusted_proxies.push(trusted.parse().unwrap());
+        let mut request = http::Request::new(());
         for (name, value) in headers {
-            map.append(*name, value.parse().unwrap());
+            request.headers_mut().append(*name, value.parse().unwrap());
         }
-        forwarded(&map).iter().map(ToString::to_string).collect()
+        request.extensions_mut().insert(Peer(SocketAddr::new(peer.parse().unwrap(), 1)));
+        address(&request.into_parts().0, &listening).0
     }
 
     #[test]
-    fn the_nearest_hop_comes_first() {
-        assert_eq!(hops(&[("x-forwarded-for", "1.1.1.1, 2.2.2.2")]), ["2.2.2.2", "1.1.1.1"]);
+    fn a_trusted_proxy_that_names_nobody_is_not_the_client() {
+        let known = |ip: &str| ClientAddress::Known(ip.parse().unwrap());
+        let local = "127.0.0.0/8";
+        assert_eq!(of("127.0.0.1", local, &[]), ClientAddress::Unknown);
+        assert_eq!(of("127.0.0.1", local, &[("x-forwarded-for", "_")]), ClientAddress::Unknown);
         assert_eq!(
-            hops(&[("x-forwarded-for", "1.1.1.1"), ("x-forwarded-for", "2.2.2.2:80")]),
-            ["2.2.2.2", "1.1.1.1"]
+            of("::ffff:127.0.0.1", local, &[("x-forwarded-for", "9.9.9.9")]),
+            known("9.9.9.9")
         );
+        // What a proxy says is counted, even when it is an address of this machine.
+        assert_eq!(of("127.0.0.1", local, &[("x-forwarded-for", "127.0.0.9")]), known("127.0.0.9"));
     }
 
     #[test]
-    fn forwarded_is_read_as_rfc_7239_writes_it() {
-        let line = r#"for=192.0.2.60;proto=http, For="[2001:db8::17]:4711";by=203.0.113.43"#;
-        assert_eq!(hops(&[("forwarded", line)]), ["2001:db8::17", "192.0.2.60"]);
-        assert!(hops(&[("forwarded", "for=_hidden")]).is_empty());
-    }
-
-    #[test]
-    fn behind_a_hop_that_is_no_address_nothing_counts() {
-        assert_eq!(hops(&[("x-forwarded-for", "9.9.9.9, unknown, 2.2.2.2")]), ["2.2.2.2"]);
+    fn a_peer_that_nobody_named_is_itself_unless_it_forwards_on_this_machine() {
+        let headers = [("x-forwarded-for", "9.9.9.9")];
+        let known = ClientAddress::Known([8, 8, 8, 8].into());
+        assert_eq!(of("8.8.8.8", "10.0.0.0/8", &headers), known);
+        assert_eq!(of("127.0.0.1", "10.0.0.0/8", &headers), ClientAddress::Unknown);
+        let local = ClientAddress::Local([127, 0, 0, 1].into());
+        assert_eq!(of("127.0.0.1", "10.0.0.0/8", &[]), local);
     }
 }

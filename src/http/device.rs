@@ -6,12 +6,14 @@ mod user_agent;
 use http::HeaderMap;
 use whence_events::DeviceClass;
 
+use crate::app::config::Cdn;
+
 /// Returns the class of the device that sent these headers, or `None` when they say nothing about
 /// it.
 ///
 /// The first of these that has an answer decides: `Sec-CH-UA-Form-Factors`, `Sec-CH-UA-Mobile`, the
-/// headers of a CDN (only with `trust_cdn`: a CDN in front of the service overwrites them; without
-/// one the client can set them), the user agent.
+/// headers of `cdn` (the one in front of the service, which overwrites them; without one the client
+/// can set them), the user agent.
 ///
 /// An iPad whose Safari asks for desktop pages sends the headers of a Mac, and is a desktop here.
 ///
@@ -23,13 +25,13 @@ use whence_events::DeviceClass;
 ///
 /// let safari = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_1 like Mac OS X) AppleWebKit/605.1.15";
 /// let headers = HeaderMap::from_iter([(USER_AGENT, HeaderValue::from_static(safari))]);
-/// assert_eq!(whence::http::device::classify(&headers, false), Some(DeviceClass::Mobile));
+/// assert_eq!(whence::http::device::classify(&headers, None), Some(DeviceClass::Mobile));
 /// ```
 #[must_use]
-pub fn classify(headers: &HeaderMap, trust_cdn: bool) -> Option<DeviceClass> {
+pub fn classify(headers: &HeaderMap, cdn: Option<Cdn>) -> Option<DeviceClass> {
     form_factors(headers)
         .or_else(|| mobile_hint(headers))
-        .or_else(|| if trust_cdn { cdn(headers) } else { None })
+        .or_else(|| by_cdn(headers, cdn?))
         .or_else(|| user_agent::classify(headers.get(http::header::USER_AGENT)?.as_bytes()))
 }
 
@@ -64,23 +66,31 @@ fn mobile_hint(headers: &HeaderMap) -> Option<DeviceClass> {
     (text(headers, "sec-ch-ua-mobile")?.trim() == "?1").then_some(DeviceClass::Mobile)
 }
 
-/// Returns the class that CloudFront or Cloudflare found. CloudFront may set several headers to
-/// `true` (a tablet is often a mobile viewer too), so the narrower ones are read first.
-fn cdn(headers: &HeaderMap) -> Option<DeviceClass> {
-    const CLOUDFRONT: [(&str, DeviceClass); 4] = [
+/// Returns the class that a CDN found.
+fn by_cdn(headers: &HeaderMap, cdn: Cdn) -> Option<DeviceClass> {
+    match cdn {
+        Cdn::CloudFront => cloudfront(headers),
+        Cdn::Cloudflare => {
+            let class = text(headers, "cf-device-type")?.trim().to_lowercase();
+            // Cloudflare sends three words; another one is not from Cloudflare.
+            DeviceClass::parse(&class).filter(|class| {
+                matches!(class, DeviceClass::Mobile | DeviceClass::Tablet | DeviceClass::Desktop)
+            })
+        }
+    }
+}
+
+/// Returns the class that CloudFront found. It may set several headers to `true` (a tablet is often a
+/// mobile viewer too), so the narrower ones are read first.
+fn cloudfront(headers: &HeaderMap) -> Option<DeviceClass> {
+    const HEADERS: [(&str, DeviceClass); 4] = [
         ("cloudfront-is-smarttv-viewer", DeviceClass::Tv),
         ("cloudfront-is-tablet-viewer", DeviceClass::Tablet),
         ("cloudfront-is-mobile-viewer", DeviceClass::Mobile),
         ("cloudfront-is-desktop-viewer", DeviceClass::Desktop),
     ];
-    let cloudfront = CLOUDFRONT.into_iter().find_map(|(name, class)| {
+    HEADERS.into_iter().find_map(|(name, class)| {
         text(headers, name)?.trim().eq_ignore_ascii_case("true").then_some(class)
-    });
-    cloudfront.or_else(|| {
-        let class = DeviceClass::parse(&text(headers, "cf-device-type")?.trim().to_lowercase())?;
-        // Cloudflare sends three words; another one is not from Cloudflare.
-        matches!(class, DeviceClass::Mobile | DeviceClass::Tablet | DeviceClass::Desktop)
-            .then_some(class)
     })
 }
 
@@ -111,11 +121,13 @@ mod tests {
             .collect()
     }
 
-    /// The class when the CDN is not trusted, and when it is.
+    /// The class without a CDN, and with one, whose headers are of `pairs` or not.
     #[track_caller]
     fn both(pairs: &[(&str, &str)]) -> [Option<&'static str>; 2] {
+        let cloudflare = pairs.iter().any(|(name, _)| name.starts_with("cf-"));
+        let cdn = if cloudflare { Cdn::Cloudflare } else { Cdn::CloudFront };
         let headers = headers(pairs);
-        [false, true].map(|trust_cdn| classify(&headers, trust_cdn).map(DeviceClass::as_str))
+        [None, Some(cdn)].map(|cdn| classify(&headers, cdn).map(DeviceClass::as_str))
     }
 
     #[test]
@@ -149,6 +161,10 @@ mod tests {
         assert_eq!(both(&[cloudflare, WINDOWS]), [Some("desktop"), Some("tablet")]);
         assert_eq!(both(&[cloudflare]), [None, Some("tablet")]);
         assert_eq!(both(&[("cf-device-type", "tv"), IPHONE]), [Some("mobile"); 2]);
+        // Only the headers of the CDN that is there.
+        let headers = headers(&[tv, WINDOWS]);
+        let class = classify(&headers, Some(Cdn::Cloudflare)).map(DeviceClass::as_str);
+        assert_eq!(class, Some("desktop"));
         // Client hints are the browser's own word, and stay first.
         assert_eq!(both(&[tv, ("sec-ch-ua-mobile", "?1")]), [Some("mobile"); 2]);
     }
@@ -171,9 +187,9 @@ mod tests {
             if let Ok(value) = HeaderValue::from_bytes(user_agent.as_bytes()) {
                 headers.insert("user-agent", value);
             }
-            assert_eq!(classify(&headers, true), None, "{user_agent:?}");
+            assert_eq!(classify(&headers, Some(Cdn::Cloudflare)), None, "{user_agent:?}");
         }
-        assert_eq!(classify(&HeaderMap::new(), true), None);
+        assert_eq!(classify(&HeaderMap::new(), Some(Cdn::CloudFront)), None);
     }
 
     #[test]
@@ -199,7 +215,7 @@ mod tests {
                     Some((name.parse::<HeaderName>().ok()?, HeaderValue::from_bytes(&value).ok()?))
                 })
                 .collect();
-            let _ = classify(&headers, true);
+            let _ = classify(&headers, Some(Cdn::Cloudflare));
         }
     }
 }

@@ -5,11 +5,13 @@
 //! writes the body at the very end, when the path says which family it is for. Causes are logged
 //! once, here, and never sent.
 
+mod waits;
+
 use axum::response::{IntoResponse, Response};
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 use serde_json::json;
-use whence_events::{CorrelationId, Timestamp};
+use whence_events::CorrelationId;
 
 use crate::app::sessions::SessionError;
 use crate::domain::mailbox::MailboxRejection;
@@ -18,6 +20,7 @@ use crate::engine::handler::HandleError;
 use crate::engine::proof::checkpointer::CheckpointError;
 use crate::http::limits::RETRY_AFTER_SECONDS;
 use crate::infra::errors::with_causes;
+use crate::infra::security::SecurityEvent;
 use crate::insight::audit::AuditError;
 use crate::store::StoreError;
 
@@ -28,15 +31,24 @@ pub(crate) enum Problem {
     InvalidEmail,
     InvalidCode,
     InvalidRequest,
+    /// The request names no host, several, or one that is none (RFC 9112, section 3.2).
+    InvalidHost,
     RateLimited {
         retry_after_seconds: u64,
     },
     Unauthenticated,
+    /// Several session cookies of the request are of sessions in use. The response takes all of them
+    /// away.
+    SeveralSessions,
+    /// An operator suspended the user whose address the right code proved.
+    Suspended,
     /// The operators' API is closed, because no token is configured.
     AdminTokenUnset,
     AdminTokenInvalid,
     CsrfMissing,
     CsrfInvalid,
+    /// A page of another site makes the call.
+    CrossSite,
     /// Something in the path or the query of an operator's call is invalid; the sentence says what.
     InvalidParameter(&'static str),
     NotFound,
@@ -56,6 +68,10 @@ pub(crate) enum Problem {
     LogoutFailed,
     /// The store, or the read models, do not answer now. No change is known to have been made.
     Unavailable,
+    /// No mail goes out now: the mail server defers or is down, or the mails of the hour are used up.
+    MailUnavailable {
+        retry_after_seconds: u64,
+    },
     Internal,
     /// Portal family: the bearer token is missing or wrong, or its session has ended.
     InvalidCredentials,
@@ -71,14 +87,6 @@ const HISTORY_CHANGED: &str =
 const UNKNOWN_EVENT: &str = "The log holds an event that this version does not know.";
 
 impl Problem {
-    /// Returns the problem of a caller over its limit, whose next call is allowed at `until`.
-    #[must_use]
-    pub(crate) fn rate_limited(now: Timestamp, until: Timestamp) -> Self {
-        let wait = until.since(now);
-        let whole = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-        Self::RateLimited { retry_after_seconds: whole.max(1) }
-    }
-
     /// Returns the status, the code, and a sentence for developers.
     fn parts(self) -> (StatusCode, &'static str, &'static str) {
         use StatusCode as S;
@@ -96,10 +104,21 @@ impl Problem {
                 "invalid_request",
                 "There is no such login to verify. Start again.",
             ),
+            Self::InvalidHost => {
+                (S::BAD_REQUEST, "invalid_host", "Name one host, in one header Host.")
+            }
             Self::RateLimited { .. } => {
                 (S::TOO_MANY_REQUESTS, "rate_limited", "Too often. Try again later.")
             }
             Self::Unauthenticated => (S::UNAUTHORIZED, "unauthenticated", "Log in first."),
+            Self::SeveralSessions => (
+                S::UNAUTHORIZED,
+                "unauthenticated",
+                "There are several session cookies, and none of them counts. Log in again.",
+            ),
+            Self::Suspended => {
+                (S::FORBIDDEN, "account_suspended", "This account is suspended. Ask the site why.")
+            }
             Self::AdminTokenUnset => {
                 (S::UNAUTHORIZED, "admin_token_unset", "Start the service with --admin-token.")
             }
@@ -111,6 +130,9 @@ impl Problem {
             }
             Self::CsrfInvalid => {
                 (S::FORBIDDEN, "csrf_invalid", "The CSRF token is not that of this session.")
+            }
+            Self::CrossSite => {
+                (S::FORBIDDEN, "csrf_invalid", "A page of another site may not do this.")
             }
             Self::InvalidParameter(message) => (S::BAD_REQUEST, "invalid_parameter", message),
             Self::NotFound => (S::NOT_FOUND, "not_found", "There is nothing here."),
@@ -139,6 +161,11 @@ impl Problem {
             Self::Unavailable => {
                 (S::SERVICE_UNAVAILABLE, "unavailable", "Not right now. Try again in a moment.")
             }
+            Self::MailUnavailable { .. } => (
+                S::SERVICE_UNAVAILABLE,
+                "unavailable",
+                "No mail goes out right now. Try again later.",
+            ),
             Self::Internal => {
                 (S::INTERNAL_SERVER_ERROR, "internal", "This went wrong on our side.")
             }
@@ -151,7 +178,8 @@ impl Problem {
     /// Returns the `Retry-After` in seconds, where another try helps.
     fn retry_after_seconds(self) -> Option<u64> {
         match self {
-            Self::RateLimited { retry_after_seconds } => Some(retry_after_seconds),
+            Self::RateLimited { retry_after_seconds }
+            | Self::MailUnavailable { retry_after_seconds } => Some(retry_after_seconds),
             // The last two are 500 in the API that this one replaces.
             Self::Unavailable | Self::SessionIssueFailed | Self::LogoutFailed => {
                 Some(RETRY_AFTER_SECONDS)
@@ -160,11 +188,15 @@ impl Problem {
             | Self::InvalidEmail
             | Self::InvalidCode
             | Self::InvalidRequest
+            | Self::InvalidHost
             | Self::Unauthenticated
+            | Self::SeveralSessions
+            | Self::Suspended
             | Self::AdminTokenUnset
             | Self::AdminTokenInvalid
             | Self::CsrfMissing
             | Self::CsrfInvalid
+            | Self::CrossSite
             | Self::InvalidParameter(_)
             | Self::InvalidQuery
             | Self::NotFound
@@ -182,26 +214,68 @@ impl Problem {
         }
     }
 
+    /// Returns the security event that an answer with this problem is. Those that are committed events,
+    /// such as a wrong code, and limits are recorded where they are decided.
+    pub(super) fn security_event(self) -> Option<SecurityEvent> {
+        match self {
+            Self::InvalidRequest => Some(SecurityEvent::LoginNotOpen),
+            Self::SessionIssueFailed => Some(SecurityEvent::LoginFailed),
+            Self::Suspended => Some(SecurityEvent::SuspendedLogin),
+            Self::CsrfMissing => Some(SecurityEvent::CsrfMissing),
+            Self::CsrfInvalid | Self::CrossSite => Some(SecurityEvent::CsrfInvalid),
+            Self::AdminTokenInvalid => Some(SecurityEvent::AdminTokenInvalid),
+            Self::AdminTokenUnset => Some(SecurityEvent::AdminTokenUnset),
+            Self::InvalidCredentials | Self::UserNotFound => Some(SecurityEvent::BearerRefused),
+            Self::RateLimited { .. }
+            | Self::InvalidHost
+            | Self::InvalidJson
+            | Self::InvalidEmail
+            | Self::InvalidCode
+            | Self::Unauthenticated
+            | Self::SeveralSessions
+            | Self::MailUnavailable { .. }
+            | Self::InvalidParameter(_)
+            | Self::InvalidQuery
+            | Self::NotFound
+            | Self::MethodNotAllowed
+            | Self::HistoryChanged
+            | Self::UnknownEvent
+            | Self::SlugInvalid
+            | Self::SlugReserved
+            | Self::SlugTaken
+            | Self::RebuildUnderWay
+            | Self::LogoutFailed
+            | Self::Unavailable
+            | Self::Internal
+            | Self::CodeNotFound => None,
+        }
+    }
+
     /// Returns the code and the i18n key of the portal family.
     fn portal(self) -> (&'static str, &'static str) {
         match self {
-            Self::InvalidCredentials | Self::Unauthenticated => {
+            Self::InvalidCredentials | Self::Unauthenticated | Self::SeveralSessions => {
                 ("AUTH_UNAUTHORIZED", "auth.login.invalid_credentials")
             }
+            Self::Suspended => ("ACCOUNT_SUSPENDED", "auth.login.suspended"),
             Self::UserNotFound => ("NOT_FOUND", "error.user.not_found"),
             Self::HistoryChanged => ("HISTORY_CHANGED", "error.history_changed"),
             Self::NotFound | Self::CodeNotFound => ("NOT_FOUND", "error.not_found"),
             Self::MethodNotAllowed => ("METHOD_NOT_ALLOWED", "error.method_not_allowed"),
             Self::RateLimited { .. } => ("RATE_LIMITED", "error.rate_limited"),
-            Self::Unavailable => ("UNAVAILABLE", "error.unavailable"),
+            Self::Unavailable | Self::MailUnavailable { .. } => {
+                ("UNAVAILABLE", "error.unavailable")
+            }
             Self::InvalidJson
             | Self::InvalidEmail
             | Self::InvalidCode
             | Self::InvalidRequest
+            | Self::InvalidHost
             | Self::AdminTokenUnset
             | Self::AdminTokenInvalid
             | Self::CsrfMissing
             | Self::CsrfInvalid
+            | Self::CrossSite
             | Self::InvalidParameter(_)
             | Self::InvalidQuery
             | Self::SlugInvalid
@@ -374,6 +448,8 @@ impl From<HandleError<UserRejection>> for Problem {
             HandleError::Rejected(
                 UserRejection::NotRegistered | UserRejection::Erased | UserRejection::NoSuchSession,
             ) => Self::Unauthenticated,
+            HandleError::Rejected(UserRejection::Suspended) => Self::Suspended,
+            HandleError::Rejected(UserRejection::CodeBlocked) => Self::SlugReserved,
             HandleError::Rejected(UserRejection::NoSuchCode) => Self::NotFound,
             HandleError::Rejected(UserRejection::TooManyCodes { .. }) => {
                 Self::RateLimited { retry_after_seconds: SLUG_WINDOW.as_secs() }

@@ -47,6 +47,9 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> Response {
     }
     let head = app.progress.last_event(head);
     let mut body = json!({ "status": "ok", "head": head, "projected": projected });
+    if app.unnamed_proxy.seen_lately(app.clock.now()) {
+        body["unnamed_proxy"] = json!(true);
+    }
     if let Some(ahead) = app.clock.ahead_of_wall() {
         body["clock_ahead_seconds"] = ahead.as_secs().into();
     }

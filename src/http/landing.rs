@@ -14,7 +14,6 @@ mod set_cookies;
 mod short_link;
 mod visited_page;
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -25,6 +24,7 @@ use http::request::Parts;
 use url::Url;
 
 use crate::app::attribution::LandingCookies;
+use crate::app::client_address::ClientAddress;
 use crate::app::rate_limits::Limit;
 use crate::domain::touch::{
     self, Arrival, Ignored, LandingRules, Navigation, PageRequest, Visitor,
@@ -47,9 +47,9 @@ use visited_page::{VisitedPage, navigation};
 /// The client behind a landing, as far as it can be known.
 #[derive(Clone, Debug, Default)]
 pub struct LandingClient {
-    /// The client's address, according to trusted proxies. It decides which clicks are the same,
-    /// and is not recorded.
-    pub ip: Option<IpAddr>,
+    /// The client's address, according to trusted proxies. It decides which clicks are the same and
+    /// how many are recorded, and is not recorded itself.
+    pub address: ClientAddress,
     /// The client's `User-Agent`, which is used for the same purpose and not recorded either.
     pub user_agent: Option<String>,
     /// The facts about the visitor that are recorded.
@@ -78,6 +78,8 @@ pub struct LandingSettings {
 /// Recognizes landings, records them as touches, and makes their cookies.
 pub struct Landing {
     settings: LandingSettings,
+    /// The origins whose pages may report: the allowed ones, and that of the landing page.
+    origins: Vec<String>,
     key: MacKey,
     clock: Clock,
     recorder: TouchRecorder,
@@ -106,8 +108,11 @@ impl Landing {
                 settings.rules.own_hosts.add(host);
             }
         }
+        let mut origins = settings.allowed_origins.clone();
+        origins.push(settings.landing_url.origin().ascii_serialization());
         Self {
             settings,
+            origins,
             key,
             clock,
             recorder,
@@ -183,7 +188,7 @@ impl Landing {
         if let Some(mut record) = touch.record {
             record.deduplicated = again;
             // No client can fill the log by landing.
-            if self.limit.count(client.ip, now).is_ok() {
+            if self.limit.count(client.address, now).is_ok() {
                 self.recorder.record(record);
             } else {
                 self.recorder.count_lost();

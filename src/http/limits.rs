@@ -1,4 +1,5 @@
-//! Every bound of the HTTP API.
+//! Every bound of the HTTP API; those of connections are settings
+//! ([`crate::app::config::ConnectionLimits`]).
 
 use std::time::Duration;
 
@@ -12,18 +13,17 @@ pub const MAX_HEAD_BYTES: usize = 32 * 1024;
 /// The number of header lines of a request.
 pub const MAX_HEADERS: usize = 100;
 
-/// The time in which a client has to send its headers, and the longest pause between two requests
-/// on a connection.
-pub const HEADER_TIMEOUT: Duration = Duration::from_secs(15);
+/// The bytes of a query, but for short links and operators; a longer one is refused.
+pub const MAX_QUERY_BYTES: usize = 2048;
+
+/// The bytes of a short link's query that are read; what is longer is cut.
+pub const MAX_LINK_QUERY_BYTES: usize = 2048;
 
 /// The time in which a client has to send its body once its headers have arrived.
 pub const BODY_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The time in which a request is answered: longer than sending a mail may take.
 pub const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
-
-/// The number of open connections; further clients wait in the listener's backlog.
-pub const MAX_CONNECTIONS: usize = 10_000;
 
 /// The time in which open requests have to end once the service is shutting down.
 pub const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(10);
@@ -49,3 +49,6 @@ pub const REPORT_QUEUE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The `Retry-After` of a response after the store did not answer, in seconds: about the time that
 /// a failover of the store takes.
 pub const RETRY_AFTER_SECONDS: u64 = 2;
+
+/// The `Retry-After` of a response while the mail server is down or defers, in seconds.
+pub const MAIL_RETRY_AFTER_SECONDS: u64 = 60;

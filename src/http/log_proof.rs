@@ -12,13 +12,26 @@ use serde::Serialize;
 use whence_events::{Hash, Position};
 use whence_projections::merkle::leaf_hash;
 
+use super::client::ClientFacts;
 use super::error::Problem;
 use super::query::number;
 use crate::app::App;
+use crate::app::proof_turns::ProofRefusal;
 
 /// `GET /v1/log/key`: answers the key that checkpoints are verified by.
 pub(super) async fn key(State(app): State<Arc<App>>) -> Response {
     text(format!("{}\n", app.checkpointer.verifier()))
+}
+
+/// `GET /v1/log/keys`: answers the notes by which each earlier key of checkpoints names the one after it.
+pub(super) async fn keys(State(app): State<Arc<App>>) -> Response {
+    #[derive(Serialize)]
+    struct CheckpointKeys {
+        key: String,
+        successions: Vec<String>,
+    }
+    let key = app.checkpointer.verifier().to_string();
+    Json(CheckpointKeys { key, successions: app.checkpointer.successions() }).into_response()
 }
 
 /// `GET /v1/log/checkpoint`: answers a checkpoint, the signed number and root hash of all events.
@@ -29,8 +42,16 @@ pub(super) async fn checkpoint(State(app): State<Arc<App>>) -> Result<Response, 
 /// `GET /v1/log/proof`: answers the hashes that prove an event to be in the log.
 pub(super) async fn proof(
     State(app): State<Arc<App>>,
+    facts: ClientFacts,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
+    let query = query.unwrap_or_default();
+    let position = number(&query, "position")?.ok_or(Problem::InvalidQuery)?;
+    let size = number(&query, "size")?;
+    in_turn(&app, &facts, async move |app| make_proof(app, position, size).await).await
+}
+
+async fn make_proof(app: &App, position: Position, size: Option<u64>) -> Result<Response, Problem> {
     #[derive(Serialize)]
     struct Inclusion {
         position: Position,
@@ -42,10 +63,8 @@ pub(super) async fn proof(
         #[serde(skip_serializing_if = "Option::is_none")]
         checkpoint: Option<String>,
     }
-    let query = query.unwrap_or_default();
-    let position = number(&query, "position")?.ok_or(Problem::InvalidQuery)?;
-    let (index, leaf) = find_leaf(&app, position).await?;
-    let (size, checkpoint) = size_or_now(&app, number(&query, "size")?).await?;
+    let (index, leaf) = find_leaf(app, position).await?;
+    let (size, checkpoint) = size_or_now(app, size).await?;
     let path = app.engine.read_db.tree_inclusion(index, size).await?.ok_or(Problem::NotFound)?;
     let (leaf, hashes) = (base64(&leaf), path.iter().map(base64).collect());
     Ok(Json(Inclusion { position, index, leaf, size, hashes, checkpoint }).into_response())
@@ -55,8 +74,16 @@ pub(super) async fn proof(
 /// another.
 pub(super) async fn consistency(
     State(app): State<Arc<App>>,
+    facts: ClientFacts,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
+    let query = query.unwrap_or_default();
+    let from = number(&query, "from")?.filter(|from| *from > 0).ok_or(Problem::InvalidQuery)?;
+    let to = number(&query, "to")?;
+    in_turn(&app, &facts, async move |app| prove_consistency(app, from, to).await).await
+}
+
+async fn prove_consistency(app: &App, from: u64, to: Option<u64>) -> Result<Response, Problem> {
     #[derive(Serialize)]
     struct Consistency {
         from: u64,
@@ -66,9 +93,7 @@ pub(super) async fn consistency(
         #[serde(skip_serializing_if = "Option::is_none")]
         checkpoint: Option<String>,
     }
-    let query = query.unwrap_or_default();
-    let from = number(&query, "from")?.filter(|from| *from > 0).ok_or(Problem::InvalidQuery)?;
-    let (to, checkpoint) = size_or_now(&app, number(&query, "to")?).await?;
+    let (to, checkpoint) = size_or_now(app, to).await?;
     if from > to {
         return Err(if checkpoint.is_some() { Problem::NotFound } else { Problem::InvalidQuery });
     }
@@ -80,25 +105,43 @@ pub(super) async fn consistency(
 /// Returns the index and the hash of the leaf of the event at a position. Waits until the tree has
 /// the event, as long as any request waits for the read models.
 async fn find_leaf(app: &App, position: Position) -> Result<(u64, Hash), Problem> {
-    app.engine.store.event_at(position).await?.ok_or(Problem::NotFound)?;
+    let after = position.checked_sub(1).ok_or(Problem::NotFound)?;
+    // The event itself is read, and no other: its hash has to be the one in the tree.
+    let events = app.engine.store.read_leaves(after, 1).await?;
+    let found = events.iter().find(|(there, _)| *there == position);
+    let leaf = found.map(|(_, bytes)| leaf_hash(bytes)).ok_or(Problem::NotFound)?;
     if !app.progress.wait_for(position).await {
         return Err(Problem::Unavailable);
     }
     let tile = app.engine.read_db.tile_holding(position).await?.ok_or(Problem::Unavailable)?;
-    // Reading begins after the last event of the tile before this one: positions need not be dense,
-    // so that position cannot be computed.
-    let before = match tile.number.checked_sub(1) {
-        Some(before) => app.engine.read_db.tile(0, before).await?.ok_or(Problem::Unavailable)?.last,
-        None => 0,
-    };
-    let events = app.engine.store.read_leaves(before, tile.len()).await?;
-    let found = events.iter().find(|(there, _)| *there == position);
-    let leaf = found.map(|(_, bytes)| leaf_hash(bytes));
-    let index = leaf.and_then(|leaf| Some((tile.index_of(leaf)?, leaf)));
-    index.ok_or_else(|| {
+    let index = tile.index_of(leaf).ok_or_else(|| {
         tracing::error!(position, "the tree knows another event: run whence verify");
         Problem::Internal
-    })
+    })?;
+    Ok((index, leaf))
+}
+
+/// Makes a proof when it is the turn of its request, off the threads that answer all others.
+async fn in_turn(
+    app: &Arc<App>,
+    facts: &ClientFacts,
+    prove: impl AsyncFnOnce(&App) -> Result<Response, Problem> + Send + 'static,
+) -> Result<Response, Problem> {
+    let now = app.clock.now();
+    let turn = app.proof_turns.take(facts.address, now, &app.counters).await;
+    let turn = turn.map_err(|refusal| match refusal {
+        ProofRefusal::TooOften { until } => Problem::rate_limited(now, until),
+        ProofRefusal::TooMany => Problem::RateLimited { retry_after_seconds: 1 },
+        ProofRefusal::Busy => Problem::Unavailable,
+    })?;
+    let (app, runtime) = (app.clone(), tokio::runtime::Handle::current());
+    let answer = tokio::task::spawn_blocking(move || {
+        let answer = runtime.block_on(prove(&app));
+        // Not before: a client that hangs up is not to have several made at a time.
+        drop(turn);
+        answer
+    });
+    answer.await.unwrap_or(Err(Problem::Internal))
 }
 
 /// Returns the size that the request names, or the size and the note of a checkpoint of now.

@@ -13,6 +13,7 @@ use serde_json::json;
 use super::csrf::check_csrf;
 use super::error::Problem;
 use super::extract::{RequestContext, SignedIn};
+use super::renewal::used_by_bearer;
 use crate::app::App;
 use crate::app::sessions::Session;
 
@@ -30,7 +31,10 @@ impl FromRequestParts<Arc<App>> for BearerUser {
             app.access_tokens.check(token, now).ok_or(Problem::InvalidCredentials)?;
         let session = app.sessions.find(session_id, now).await?;
         match session.filter(|session| session.user.user_id == user_id) {
-            Some(session) => Ok(Self(session)),
+            Some(session) => {
+                used_by_bearer(parts, app, &session, now);
+                Ok(Self(session))
+            }
             // The token is right: either its session has ended, or its user was erased.
             None if app.engine.read_db.user(user_id).await?.is_some() => {
                 Err(Problem::InvalidCredentials)
@@ -40,7 +44,8 @@ impl FromRequestParts<Arc<App>> for BearerUser {
     }
 }
 
-fn bearer_token(headers: &HeaderMap) -> Option<&str> {
+/// Returns the bearer token that a request carries.
+pub(super) fn bearer_token(headers: &HeaderMap) -> Option<&str> {
     let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
@@ -66,9 +71,10 @@ pub(super) async fn issue(
     .into_response())
 }
 
-/// `GET /.well-known/jwks.json`: answers the key that verifies access tokens (RFC 7517, RFC 8037).
+/// `GET /.well-known/jwks.json`: answers the keys that verify access tokens (RFC 7517, RFC 8037).
 pub(super) async fn jwks(State(app): State<Arc<App>>) -> Response {
     let caching = HeaderValue::from_static("public, max-age=3600");
-    ([(CACHE_CONTROL, caching)], Json(json!({ "keys": [app.access_tokens.public_key()] })))
+    // `Purpose::lead` of bearer keys is longer than this.
+    ([(CACHE_CONTROL, caching)], Json(json!({ "keys": app.access_tokens.public_keys() })))
         .into_response()
 }

@@ -1,4 +1,4 @@
-//! The country of a request: from the CDN in front of the service, or from an mmdb file.
+//! The country of a request: from a header of the proxy in front of the service, or from an mmdb file.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -6,12 +6,9 @@ use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use http::HeaderMap;
+use http::{HeaderMap, HeaderName};
 use maxminddb::{MaxMindDbError, PathElement, Reader};
 use whence_events::Country;
-
-/// The headers in which CDNs send the visitor's country, in the order in which they are read.
-const CDN_HEADERS: [&str; 3] = ["cf-ipcountry", "x-vercel-ip-country", "cloudfront-viewer-country"];
 
 /// The paths to the code in a record: as MaxMind and DB-IP lay it out, and flat as IPinfo does.
 const LAYOUTS: [&[PathElement<'static>]; 2] = [
@@ -61,7 +58,7 @@ pub enum GeoError {
 }
 
 impl Geo {
-    /// Returns a lookup without a database, which knows only what a trusted CDN sends.
+    /// Returns a lookup without a database, which knows only what a trusted proxy sends.
     #[must_use]
     pub fn none() -> Self {
         Self::default()
@@ -87,20 +84,20 @@ impl Geo {
         Ok(Self { database: Some(Arc::new(reader)) })
     }
 
-    /// Returns the country of a request. `trust_cdn` says that a CDN in front of the service overwrites
-    /// these headers; without it any client could send them, and they are ignored. `ip` is the client's
-    /// address as far as it is known.
+    /// Returns the country of a request. `header` is the one that a trusted proxy overwrites; without
+    /// it no header counts, because any client can send one. `ip` is the client's address as far as it
+    /// is known.
     ///
-    /// Codes for an unknown country (`XX`, `ZZ`, Tor's `T1`) are no answer: the database is asked.
+    /// Codes for an unknown country (`XX`, `ZZ`, Tor's `T1`) are no answer, nor is a header that is
+    /// there twice: the database is asked.
     #[must_use]
     pub fn country(
         &self,
         headers: &HeaderMap,
-        trust_cdn: bool,
+        header: Option<&HeaderName>,
         ip: Option<IpAddr>,
     ) -> Option<Country> {
-        let from_cdn = if trust_cdn { cdn_country(headers) } else { None };
-        from_cdn.or_else(|| self.look_up(ip?))
+        header.and_then(|name| said(headers, name)).or_else(|| self.look_up(ip?))
     }
 
     /// Returns the country of an address out of the database. The search takes at most 128 steps,
@@ -117,11 +114,11 @@ impl Geo {
     }
 }
 
-fn cdn_country(headers: &HeaderMap) -> Option<Country> {
-    CDN_HEADERS
-        .into_iter()
-        .filter_map(|name| headers.get(name)?.to_str().ok())
-        .find_map(|value| Country::parse(value.trim()))
+/// Returns the country in a header of which there is one line.
+fn said(headers: &HeaderMap, name: &HeaderName) -> Option<Country> {
+    let mut lines = headers.get_all(name).iter();
+    let (line, None) = (lines.next()?, lines.next()) else { return None };
+    Country::parse(line.to_str().ok()?.trim())
 }
 
 #[cfg(test)]
@@ -150,7 +147,7 @@ mod tests {
     #[track_caller]
     fn looked_up(ip: &str) -> Option<String> {
         let geo = Geo::open(TEST_DATABASE).expect("the test database");
-        text(geo.country(&HeaderMap::new(), false, Some(ip.parse().expect("an address"))))
+        text(geo.country(&HeaderMap::new(), None, Some(ip.parse().expect("an address"))))
     }
 
     #[test]
@@ -167,37 +164,41 @@ mod tests {
         assert_eq!(looked_up("::ffff:127.0.0.1"), None);
     }
 
+    const NAME: HeaderName = HeaderName::from_static("cf-ipcountry");
+
     #[test]
-    fn a_trusted_cdn_comes_before_the_database() {
+    fn the_header_that_is_named_comes_before_the_database() {
         let geo = Geo::open(TEST_DATABASE).expect("the test database");
         let ip = Some(IpAddr::from([2, 125, 160, 216]));
-        for name in CDN_HEADERS {
-            let said = headers(&[(name, "ch")]);
-            assert_eq!(text(geo.country(&said, true, ip)).as_deref(), Some("CH"), "{name}");
-            assert_eq!(text(geo.country(&said, false, ip)).as_deref(), Some("GB"), "{name}");
-            assert_eq!(Geo::none().country(&said, false, None), None, "{name}");
-        }
+        let said = headers(&[("cf-ipcountry", "ch"), ("x-vercel-ip-country", "fr")]);
+        assert_eq!(text(geo.country(&said, Some(&NAME), ip)).as_deref(), Some("CH"));
+        assert_eq!(text(geo.country(&said, None, ip)).as_deref(), Some("GB"));
+        assert_eq!(Geo::none().country(&said, None, None), None);
     }
 
     #[test]
-    fn a_cdn_that_does_not_know_is_no_answer() {
+    fn a_proxy_that_does_not_know_is_no_answer() {
         let geo = Geo::open(TEST_DATABASE).expect("the test database");
         let ip = Some(IpAddr::from([2, 125, 160, 216]));
-        for nothing in ["XX", "xx", "ZZ", "T1", "", " ", "GBR", "G", "\u{7f}"] {
+        for nothing in ["XX", "xx", "ZZ", "T1", "", " ", "GBR", "G", "CH, FR", "\u{7f}"] {
             let mut said = HeaderMap::new();
             if let Ok(value) = HeaderValue::from_bytes(nothing.as_bytes()) {
-                said.insert("cf-ipcountry", value);
+                said.insert(NAME, value);
             }
-            assert_eq!(Geo::none().country(&said, true, None), None, "{nothing:?}");
-            assert_eq!(text(geo.country(&said, true, ip)).as_deref(), Some("GB"), "{nothing:?}");
+            assert_eq!(Geo::none().country(&said, Some(&NAME), None), None, "{nothing:?}");
+            assert_eq!(
+                text(geo.country(&said, Some(&NAME), ip)).as_deref(),
+                Some("GB"),
+                "{nothing:?}"
+            );
         }
     }
 
     #[test]
-    fn the_next_cdn_header_is_asked_when_one_does_not_know() {
-        let said = headers(&[("cf-ipcountry", "XX"), ("cloudfront-viewer-country", "CH")]);
-        let country = Geo::none().country(&said, true, None);
-        assert_eq!(text(country).as_deref(), Some("CH"));
+    fn of_a_header_that_is_there_twice_nothing_counts() {
+        let mut said = headers(&[("cf-ipcountry", "CH")]);
+        said.append(NAME, HeaderValue::from_static("FR"));
+        assert_eq!(Geo::none().country(&said, Some(&NAME), None), None);
     }
 
     #[test]

@@ -1,20 +1,24 @@
 //! Connections to Postgres: the URL, TLS, settings, and how long everything may take.
 
 mod error;
+mod pooler;
+mod settings;
 pub(crate) mod tls;
 
 use std::fmt;
 use std::future::poll_fn;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use tokio::task::JoinHandle;
 use tokio_postgres::config::{Config, Host, SslMode, TargetSessionAttrs};
 use tokio_postgres::{AsyncMessage, Client};
 use tokio_postgres_rustls::MakeRustlsConnect;
 
 pub use error::{ConnectError, UrlError, message};
+pub use pooler::{Pooler, TRANSACTION_POOLING};
 use tls::Trust;
 
 /// How long all hosts together may take to accept a connection, unless the URL sets that, and how
@@ -31,18 +35,6 @@ const TCP_USER_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// When an idle connection begins to be probed, how often, and how many probes may be lost.
 const KEEPALIVE: (Duration, Duration, u32) = (Duration::from_secs(5), Duration::from_secs(2), 3);
-
-/// What the server gives up on its own: statements that no caller waits for any more (10 s is far
-/// more than any statement should take), waits for locks, and transactions that were left open. A
-/// commit that waits for a standby is none of these: nothing ends it, since that would acknowledge
-/// what is not replicated.
-const SERVER_LIMITS: [&str; 4] = [
-    "statement_timeout=10s",
-    "lock_timeout=3s",
-    "idle_in_transaction_session_timeout=10s",
-    // A statement whose client has gone ends, and gives back its locks.
-    "client_connection_check_interval=1s",
-];
 
 /// The address of a Postgres database and how to connect to it. Its password is in no message and no
 /// `Debug`.
@@ -75,11 +67,17 @@ impl PostgresUrl {
         if !url.starts_with("postgres://") && !url.starts_with("postgresql://") {
             return Err(no_url());
         }
+        if has_stray_at(url) {
+            return Err(UrlError(
+                "a user or password in a Postgres URL is percent-encoded: @ is %40, / is %2F, ? is \
+                 %3F and # is %23"
+                    .into(),
+            ));
+        }
         let (place, parameters) = url.split_once('?').unwrap_or((url, ""));
         let (rest, mode, trust) = security(parameters)?;
         let mut config: Config = format!("{place}?{rest}").parse().map_err(|error| {
-            let cause = std::error::Error::source(&error).map(ToString::to_string);
-            UrlError(format!("this is no Postgres URL: {}", cause.unwrap_or_default()))
+            UrlError(format!("this is no Postgres URL: {}", without_text_of_url(&error)))
         })?;
         if config.get_hosts().is_empty() {
             return Err(no_url());
@@ -94,7 +92,7 @@ impl PostgresUrl {
     #[must_use]
     pub fn pool(&self, size: usize, settings: &[&str]) -> Pool {
         let manager = Manager::from_config(
-            self.config_with(settings),
+            self.config.clone(),
             self.tls.clone(),
             ManagerConfig { recycling_method: RecyclingMethod::Fast },
         );
@@ -103,6 +101,7 @@ impl PostgresUrl {
             .wait_timeout(Some(POOL_TIMEOUT))
             .create_timeout(Some(self.connect_timeout()))
             .runtime(Runtime::Tokio1)
+            .post_create(self.set_up(settings))
             .build()
             .expect("time-outs have a runtime")
     }
@@ -122,8 +121,7 @@ impl PostgresUrl {
         settings: &[&str],
         on_message: impl Fn(AsyncMessage) + Send + 'static,
     ) -> Result<(Client, ConnectionTask), ConnectError> {
-        let connecting = self.config_with(settings);
-        let connecting = connecting.connect(self.tls.clone());
+        let connecting = self.config.connect(self.tls.clone());
         let connected = tokio::time::timeout(self.connect_timeout(), connecting).await;
         let (client, mut connection) = connected.map_err(|_| ConnectError::TimedOut)??;
         let driven = tokio::spawn(async move {
@@ -132,7 +130,26 @@ impl PostgresUrl {
                 on_message(message);
             }
         });
-        Ok((client, ConnectionTask(driven)))
+        let task = ConnectionTask(driven);
+        let set_up = settings::statements(&self.config, settings);
+        let done = tokio::time::timeout(GREETING_TIMEOUT, client.batch_execute(&set_up)).await;
+        done.map_err(|_| ConnectError::TimedOut)??;
+        Ok((client, task))
+    }
+
+    /// Returns what a pool does with a new connection before it is used.
+    fn set_up(&self, settings: &[&str]) -> Hook {
+        let statements: Arc<str> = settings::statements(&self.config, settings).into();
+        Hook::async_fn(move |client, _| {
+            let statements = statements.clone();
+            Box::pin(async move {
+                let done = client.batch_execute(&statements);
+                match tokio::time::timeout(GREETING_TIMEOUT, done).await {
+                    Ok(done) => done.map_err(HookError::Backend),
+                    Err(_) => Err(HookError::message("no answer in time")),
+                }
+            })
+        })
     }
 
     /// Returns how long connecting may take. The time-out of the configuration is for each host,
@@ -140,18 +157,6 @@ impl PostgresUrl {
     fn connect_timeout(&self) -> Duration {
         let each = self.config.get_connect_timeout().copied().unwrap_or(CONNECT_TIMEOUT);
         each * hosts(&self.config) + GREETING_TIMEOUT
-    }
-
-    /// Returns the configuration of a connection with these settings.
-    fn config_with(&self, settings: &[&str]) -> Config {
-        let mut config = self.config.clone();
-        // The last one wins: the URL over our defaults, but not over what a caller needs.
-        let own = config.get_options().unwrap_or_default();
-        let all = SERVER_LIMITS.map(|limit| format!("-c {limit}")).into_iter();
-        let all = all.chain([own.to_owned()]).chain(settings.iter().map(|s| format!("-c {s}")));
-        let options = all.collect::<Vec<_>>().join(" ");
-        config.options(options);
-        config
     }
 }
 
@@ -175,6 +180,27 @@ impl fmt::Display for PostgresUrl {
 impl fmt::Debug for PostgresUrl {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "PostgresUrl({self})")
+    }
+}
+
+/// Returns whether there is an `@` in a URL where none can be that ends the user and the password: one
+/// of the two is not percent-encoded, and would be taken for another part.
+pub(crate) fn has_stray_at(url: &str) -> bool {
+    let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
+    let authority = rest.split(['/', '?', '#']).next().unwrap_or("");
+    let all = |text: &str| text.bytes().filter(|byte| *byte == b'@').count();
+    all(rest) > 1 || all(rest) != all(authority)
+}
+
+/// Returns what the client says about a URL, unless that repeats a part of it.
+fn without_text_of_url(error: &tokio_postgres::Error) -> String {
+    let cause = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+    if cause.starts_with("invalid value for option") {
+        cause
+    } else if cause.starts_with("unknown option") {
+        "it has an unknown parameter (a & in a value is %26)".into()
+    } else {
+        "it cannot be read".into()
     }
 }
 

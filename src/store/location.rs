@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail, ensure};
-use whence_events::Mac;
 use whence_projections::{ProjectError, ReadDb};
 
 #[cfg(feature = "kurrentdb")]
@@ -17,6 +16,7 @@ use super::{EventStore, PostgresStore, SqliteStore, Transfer};
 #[cfg(feature = "kurrentdb")]
 use super::{KurrentStore, KurrentUrl, PostgresVault, kurrent::KurrentTransfer};
 use crate::infra::clock::Clock;
+use crate::infra::keys::Fingerprints;
 use crate::infra::postgres::PostgresUrl;
 use crate::store::findings::{ExamineContext, Findings};
 
@@ -68,9 +68,9 @@ impl Location {
                 Ok(Self::Postgres(Box::new(url)))
             }
             _ if Self::is_kurrentdb(store) => Self::kurrentdb(flag, store, read_db),
+            // What was given is not repeated: it may be a password, or begin with one.
             _ => bail!(
-                "{flag} {scheme}: the ways to write it are sqlite:DIR, postgres://... and \
-                 kurrentdb://..."
+                "{flag}: the ways to write it are sqlite:DIR, postgres://... and kurrentdb://..."
             ),
         }
     }
@@ -135,7 +135,7 @@ impl Location {
     /// Opens the log, or makes it. `fingerprint` is that of the master key.
     pub async fn open(
         &self,
-        fingerprint: Mac,
+        fingerprint: Fingerprints,
         clock: Clock,
     ) -> anyhow::Result<Arc<dyn EventStore>> {
         Ok(match self {
@@ -155,7 +155,7 @@ impl Location {
     /// files does not deliver what other processes append: ask for its head instead.
     pub async fn open_to_read(
         &self,
-        fingerprint: Mac,
+        fingerprint: Fingerprints,
         clock: Clock,
     ) -> anyhow::Result<Arc<dyn EventStore>> {
         self.ensure_log_exists().await?;
@@ -195,7 +195,7 @@ impl Location {
     pub async fn open_for_copy(
         &self,
         side: Side,
-        fingerprint: Mac,
+        fingerprint: Fingerprints,
         clock: Clock,
     ) -> anyhow::Result<Arc<dyn Transfer>> {
         Ok(match self {
@@ -258,6 +258,14 @@ impl Location {
         match self.database() {
             Some(_) => self.open_read_db().await,
             None => self.open_file(ReadDb::sqlite_beside),
+        }
+    }
+
+    /// Opens the database of the read models to read it, also where nothing can be written.
+    pub async fn open_read_db_to_read(&self) -> anyhow::Result<ReadDb> {
+        match self.database() {
+            Some(_) => self.open_read_db().await,
+            None => self.open_file(ReadDb::sqlite_to_read),
         }
     }
 

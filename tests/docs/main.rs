@@ -10,6 +10,7 @@ mod commands;
 mod elsewhere;
 mod flags;
 mod links;
+mod lists;
 mod markdown;
 mod platform;
 mod shell;

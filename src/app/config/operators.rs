@@ -8,6 +8,10 @@ use crate::infra::hash::sha256;
 /// The length in characters of the shortest token that is accepted: 128 random bits in base64 have 22.
 const MIN_TOKEN_LENGTH: usize = 20;
 
+/// The number of different characters in a token that is accepted: of 20 random hexadecimal digits,
+/// one in some hundred has fewer.
+const MIN_DIFFERENT: usize = 8;
+
 /// An operator and their token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OperatorConfig {
@@ -28,6 +32,14 @@ impl OperatorConfig {
             token.len() >= MIN_TOKEN_LENGTH,
             "--admin-token of {name}: at least {MIN_TOKEN_LENGTH} characters, such as `openssl rand -hex 32` \
              prints"
+        );
+        let mut different: Vec<u8> = token.bytes().collect();
+        different.sort_unstable();
+        different.dedup();
+        ensure!(
+            different.len() >= MIN_DIFFERENT,
+            "--admin-token of {name}: at least {MIN_DIFFERENT} different characters, so that nobody \
+             guesses it; `openssl rand -hex 32` prints a good one"
         );
         Ok(Self { name: name.to_owned(), token: sha256(token.as_bytes()) })
     }
@@ -102,6 +114,9 @@ mod tests {
         assert!(OperatorConfig::parse("short").is_err());
         assert!(OperatorConfig::parse("grace=short").is_err());
         assert!(OperatorConfig::parse(&"with blank ".repeat(4)).is_err());
+        for weak in ["a".repeat(20), "ab".repeat(16), "1234567".repeat(4), "grace=".repeat(9)] {
+            assert!(OperatorConfig::parse(&weak).is_err(), "{weak}");
+        }
         let twice = ["a=01234567890123456789".to_owned(), "a=98765432109876543210".to_owned()];
         assert!(parse_all(&twice).is_err());
     }

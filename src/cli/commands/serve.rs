@@ -3,15 +3,19 @@
 use std::io::IsTerminal as _;
 
 use anyhow::{Context as _, ensure};
+use futures::FutureExt as _;
+use futures::future::OptionFuture;
 use tokio::net::TcpListener;
 
 use crate::app::App;
+use crate::app::config::Config;
 use crate::cli::flags::ServeArgs;
 use crate::cli::terminal::logging::init_tracing;
 use crate::cli::terminal::stderr::note;
 use crate::cli::terminal::stop::shutdown_signal;
 use crate::http;
 use crate::infra::clock::{Clock, Span};
+use crate::infra::descriptors;
 
 /// Runs the service until a signal stops it.
 pub(crate) async fn run(mut args: ServeArgs) -> anyhow::Result<()> {
@@ -26,10 +30,19 @@ pub(crate) async fn run(mut args: ServeArgs) -> anyhow::Result<()> {
     let listener =
         TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
     args.listening.set_address(listener.local_addr()?);
+    let metrics_listener = match args.metrics.listen() {
+        Some(listen) => {
+            let bound = TcpListener::bind(listen).await;
+            Some(bound.with_context(|| format!("cannot listen on {listen} (--metrics-listen)"))?)
+        }
+        None => None,
+    };
     // Signals count before the line that says the service is up: a reader of that line may stop it
     // at once.
     let stop = shutdown_signal().context("cannot listen for signals")?;
-    let app = App::open(args.into_config()?, Clock::system()).await?;
+    let mut config = args.into_config()?;
+    limit_connections(&mut config, descriptors::raise_limit());
+    let app = App::open(config, Clock::system()).await?;
     log_start(&app);
     if let Some(ahead) = app.clock.ahead_of_wall() {
         let ahead = Span(ahead);
@@ -37,9 +50,31 @@ pub(crate) async fn run(mut args: ServeArgs) -> anyhow::Result<()> {
             "the log is {ahead} ahead of the clock of this machine: time goes on from there"
         );
     }
-    http::serve(listener, http::router(app), stop).await;
+    let stop = stop.shared();
+    let metrics = metrics_listener
+        .map(|listener| http::serve(listener, http::metrics_router(app.clone()), stop.clone()));
+    futures::join!(
+        OptionFuture::from(metrics),
+        http::serve(listener, http::router(app.clone()), stop)
+    );
+    app.activity.flush().await;
     tracing::info!("whence stops");
     Ok(())
+}
+
+/// Allows no more connections than there are descriptors for, and warns when they are few.
+fn limit_connections(config: &mut Config, descriptors: usize) {
+    let connections = &mut config.limits.connections;
+    let wanted = connections.most;
+    connections.most = wanted.min(descriptors);
+    if connections.most < wanted {
+        let most = connections.most;
+        tracing::warn!(
+            connections = most,
+            "the limit of open files leaves {most} connections of {wanted}: raise the hard limit \
+             (ulimit -Hn, LimitNOFILE=)"
+        );
+    }
 }
 
 /// Says in one line that the service is up, and where.

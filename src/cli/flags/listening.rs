@@ -8,7 +8,7 @@ use ipnet::IpNet;
 use url::Url;
 
 use super::urls::{base_url, is_this_machine};
-use crate::app::config::{AllowedOrigin, ListeningConfig};
+use crate::app::config::{AllowedOrigin, ClientHeaders, ListeningConfig};
 
 /// Flags about listening and who may call.
 #[derive(Args, Clone, Debug)]
@@ -35,9 +35,28 @@ pub(crate) struct ListeningArgs {
     )]
     pub(super) allowed_origin: Vec<String>,
 
-    /// Network of proxies whose X-Forwarded-For, Forwarded and CDN headers count; repeatable
+    /// Network of proxies whose headers about the client count; repeatable
     #[arg(long, env = "WHENCE_TRUSTED_PROXY", value_name = "CIDR", value_delimiter = ',')]
     pub(super) trusted_proxy: Vec<String>,
+
+    #[arg(
+        long,
+        env = "WHENCE_CLIENT_ADDRESS_HEADER",
+        value_name = "NAME",
+        help = "Header in which trusted proxies name the client: forwarded, cloudflare, vercel, \
+                cloudfront, or the name of one [default: X-Forwarded-For, unless Forwarded is \
+                there too]"
+    )]
+    pub(super) client_address_header: Option<String>,
+
+    #[arg(
+        long,
+        env = "WHENCE_COUNTRY_HEADER",
+        value_name = "NAME",
+        help = "Header in which trusted proxies name the client's country: cloudflare, vercel, \
+                cloudfront, or the name of one [default: none]"
+    )]
+    pub(super) country_header: Option<String>,
 }
 
 impl ListeningArgs {
@@ -65,6 +84,15 @@ impl ListeningArgs {
             .map(|text| AllowedOrigin::parse(text))
             .collect::<Result<_, _>>()?;
         config.trusted_proxies = networks(&self.trusted_proxy)?;
+        let (address, country) = (&self.client_address_header, &self.country_header);
+        config.client_headers = ClientHeaders::parse(address.as_deref(), country.as_deref())?;
+        for (flag, is_given) in [
+            ("--client-address-header", address.is_some()),
+            ("--country-header", country.is_some()),
+        ] {
+            let is_read = !is_given || !config.trusted_proxies.is_empty();
+            ensure!(is_read, "{flag} needs a --trusted-proxy, whose headers alone count");
+        }
         Ok(config)
     }
 }
@@ -83,7 +111,8 @@ pub(super) fn refuse_development_choices(public_url: &Url, mail: &str) -> anyhow
         mail.starts_with("smtp"),
         "--mail {} keeps mails on this machine, but --public-url {public_url} is not this machine: \
          nobody would get a code (--development allows it)",
-        mail.split(':').next().unwrap_or("")
+        // Anything else may be a password.
+        if mail.starts_with("memory") { "memory" } else { "directory" }
     );
     Ok(())
 }

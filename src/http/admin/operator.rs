@@ -7,7 +7,11 @@ use http::request::Parts;
 use whence_events::Actor;
 
 use crate::app::App;
+use crate::app::operator_tokens::TokenRefusal;
+use crate::http::client::ClientFacts;
 use crate::http::error::Problem;
+use crate::http::extract::correlation_id;
+use crate::infra::security::SecurityEvent;
 
 /// An operator who sent their token (`X-Admin-Token`) with the request.
 pub(super) struct AuthenticatedOperator {
@@ -30,8 +34,22 @@ impl FromRequestParts<Arc<App>> for AuthenticatedOperator {
             return Err(Problem::AdminTokenUnset);
         }
         let token = parts.headers.get("x-admin-token").ok_or(Problem::AdminTokenInvalid)?;
-        let operator = operators.iter().find(|operator| operator.has(token.as_bytes()));
-        let operator = operator.ok_or(Problem::AdminTokenInvalid)?;
-        Ok(Self { name: operator.name.clone() })
+        let id = correlation_id(parts);
+        let token = token.as_bytes().to_owned();
+        let Ok(facts) = ClientFacts::from_request_parts(parts, app).await;
+        let found = app.operator_tokens.find(&token, operators, facts.client.ip, &app.counters);
+        match found.await {
+            Ok(operator) => {
+                let name = operator.name.clone();
+                let actor = Actor::Operator(name.clone());
+                app.engine.security.record(SecurityEvent::OperatorCall, Some(&actor), Some(id));
+                Ok(Self { name })
+            }
+            Err(TokenRefusal::Wrong { in_a_row: _ }) => Err(Problem::AdminTokenInvalid),
+            Err(TokenRefusal::WrongAgain { delay }) => {
+                app.engine.security.record(SecurityEvent::AdminTokenInvalid, None, Some(id));
+                Err(Problem::RateLimited { retry_after_seconds: delay.as_secs().max(1) })
+            }
+        }
     }
 }

@@ -32,7 +32,7 @@ impl Clicks {
     /// now. Later clicks do not extend the hour, so that a steady visitor counts once an hour.
     pub(super) fn seen(&self, code: &ReferralCode, client: &LandingClient, now: Timestamp) -> bool {
         // Without an address all clients of one browser version would be one.
-        let Some(ip) = client.ip else {
+        let Some(ip) = client.address.ip() else {
             return false;
         };
         let agent = client.user_agent.as_deref().unwrap_or("");
@@ -59,10 +59,11 @@ impl Clicks {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::client_address::ClientAddress;
 
     fn client(ip: &str, user_agent: &str) -> LandingClient {
         LandingClient {
-            ip: ip.parse().ok(),
+            address: ip.parse().map_or(ClientAddress::Unknown, ClientAddress::Known),
             user_agent: Some(user_agent.to_owned()),
             ..LandingClient::default()
         }

@@ -13,6 +13,7 @@ use whence_events::ReferralCode;
 use super::Landing;
 use super::layer::Handled;
 use super::visited_page::{VisitedPage, navigation};
+use crate::http::limits::MAX_LINK_QUERY_BYTES;
 
 /// The longest text, in characters, that is recorded as a code: a longer one is never a code.
 const MAX_CODE_CHARS: usize = 64;
@@ -30,7 +31,7 @@ pub(super) async fn follow(
     let text = code.map_or_else(|_| "?".to_owned(), |Path(text)| text);
     let code = text.parse::<ReferralCode>().ok();
     let (parts, _) = request.into_parts();
-    let query = parts.uri.query().unwrap_or("");
+    let query = cut(parts.uri.query().unwrap_or(""));
     let target = target(&landing.settings.landing_url, query, code.as_ref());
 
     let mut answer = StatusCode::FOUND.into_response();
@@ -55,6 +56,16 @@ pub(super) async fn follow(
     }
     answer.extensions_mut().insert(Handled);
     answer
+}
+
+/// Returns as many whole parameters from the beginning of a query as may be read, so that the length
+/// of a link does not decide what it costs.
+fn cut(query: &str) -> &str {
+    if query.len() <= MAX_LINK_QUERY_BYTES {
+        return query;
+    }
+    let readable = &query[..query.floor_char_boundary(MAX_LINK_QUERY_BYTES + 1)];
+    readable.rfind('&').map_or("", |end| &readable[..end])
 }
 
 /// Returns the landing page with the visitor's parameters, then its own, then `ref` exactly once,
@@ -96,6 +107,17 @@ mod tests {
             let landing = Url::parse(landing).unwrap();
             assert_eq!(target(&landing, query, Some(&code)).as_str(), expected);
         }
+    }
+
+    #[test]
+    fn a_long_query_is_cut_between_two_parameters() {
+        let long = |length: usize| format!("a=b&c={}", "x".repeat(length - 6));
+        assert_eq!(cut(&long(2048)).len(), 2048);
+        assert_eq!(cut(&long(2049)), "a=b");
+        assert_eq!(cut(&format!("{}&ref=EVIL", long(2048))), long(2048));
+        assert_eq!(cut(&"x".repeat(3000)), "");
+        assert_eq!(cut(&"é".repeat(3000)), "");
+        assert_eq!(cut(&"&".repeat(3000)), "&".repeat(2048));
     }
 
     #[test]

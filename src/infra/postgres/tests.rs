@@ -20,7 +20,7 @@ fn what_is_no_url_is_refused_without_its_password() {
     }
     for (url, why) in [
         ("postgres://u:hunter2@host:port/db", "invalid value for option `port`"),
-        ("postgres://u:hunter2@host/db?color=red", "unknown option `color`"),
+        ("postgres://u:hunter2@host/db?color=red", "it has an unknown parameter"),
         ("postgres://u:hunter2@host/db?connect_timeout=soon", "invalid value for option"),
     ] {
         let said = refused(url);
@@ -63,21 +63,38 @@ fn each_sslmode_means_something() {
 
 #[test]
 fn whatever_the_url_leaves_unbounded_is_bounded() {
-    let config = parsed("postgres://u@a,b/db").config_with(&["synchronous_commit=off"]);
+    let config = parsed("postgres://u@a,b/db").config;
     assert_eq!(config.get_connect_timeout(), Some(&(CONNECT_TIMEOUT / 2)));
     assert_eq!(config.get_tcp_user_timeout(), Some(&TCP_USER_TIMEOUT));
     assert_eq!(config.get_target_session_attrs(), TargetSessionAttrs::ReadWrite);
     assert_eq!(config.get_application_name(), Some("whence"));
-    let options = config.get_options().unwrap();
-    assert!(options.contains("-c statement_timeout=10s"), "{options}");
-    assert!(options.ends_with("-c synchronous_commit=off"), "{options}");
+    // A pooler would refuse them.
+    assert_eq!(config.get_options(), None);
 
-    let url =
-        "postgres://u@a/db?connect_timeout=7&application_name=x&options=-c%20lock_timeout%3D9";
-    let config = parsed(url).config_with(&["jit=off"]);
+    let url = "postgres://u@a/db?connect_timeout=7&application_name=x";
+    let config = parsed(url).config;
     assert_eq!(config.get_connect_timeout(), Some(&Duration::from_secs(7)));
     assert_eq!(config.get_application_name(), Some("x"));
     assert_eq!(config.get_target_session_attrs(), TargetSessionAttrs::Any);
-    // What the URL says comes after our defaults, and before what the caller needs.
-    assert!(config.get_options().unwrap().ends_with(" -c lock_timeout=9 -c jit=off"));
+}
+
+#[test]
+fn a_password_that_is_not_encoded_is_refused_and_not_repeated() {
+    for url in [
+        "postgres://u:open@hunter2@host/db",
+        "postgres://u:open/hunter2@host/db",
+        "postgres://u:open?hunter2@host/db",
+        "postgres://u:1234?hunter2@host/db",
+        "postgres://u:open#hunter2/x@host/db",
+        "postgres://u:1/hunter2@host:5432/db?sslmode=disable",
+        "postgres://u@host/db?password=a@hunter2",
+    ] {
+        let said = refused(url);
+        assert!(said.starts_with("a user or password in a Postgres URL is percent-enc"), "{said}");
+    }
+    let said = refused("postgres://u@host/db?password=a&hunter2=b");
+    let why = "this is no Postgres URL: it has an unknown parameter (a & in a value is %26)";
+    assert_eq!(said, why);
+    assert_eq!(parsed("postgres://u:hunter2%40x@host/db").to_string(), "host:5432/db");
+    assert_eq!(parsed("postgres://u:hunter2#x@host/db").to_string(), "host:5432/db");
 }

@@ -6,6 +6,7 @@ use eventstore::{ClientSettings, NodePreference};
 
 use super::error::KurrentOpenError;
 use super::names::Names;
+use crate::infra::postgres::has_stray_at;
 
 /// Parameters that are added unless they were given, in milliseconds. The client waits for the
 /// interval before its first attempt, too, and the time-out bounds how long it waits for a node
@@ -86,6 +87,9 @@ pub(super) fn hosts(settings: &ClientSettings) -> String {
 }
 
 fn parsed(url: &str) -> Result<ClientSettings, KurrentOpenError> {
+    if has_stray_at(url) {
+        return Err(KurrentOpenError::ConnectionString);
+    }
     url.parse().map_err(|_| KurrentOpenError::ConnectionString)
 }
 

@@ -2,9 +2,12 @@
 
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Transaction};
-use whence_events::{Mac, Position, Timestamp};
+use whence_events::{Position, Timestamp};
 
-use crate::infra::postgres::{ConnectError, ConnectionTask, PostgresUrl, message};
+use crate::infra::keys::{Fingerprints, MadeWith};
+use crate::infra::postgres::{
+    ConnectError, ConnectionTask, PostgresUrl, TRANSACTION_POOLING, message,
+};
 use crate::store::clamped;
 
 /// The settings of every connection to the log and the vault.
@@ -12,7 +15,7 @@ pub(super) const SETTINGS: [&str; 6] = [
     // What was acknowledged is on disk; and on the standby, when there is a synchronous one.
     "synchronous_commit=on",
     // What comes after the lock has to see what was committed before it was given.
-    "default_transaction_isolation=read\\ committed",
+    "default_transaction_isolation=read committed",
     // Every look-up has an index made for it; a plan that was made while the log was all but empty
     // must not read whole tables later.
     "plan_cache_mode=force_generic_plan",
@@ -32,8 +35,14 @@ const OPEN_LOCK: i64 = 0x7768_6e63;
 pub(super) const VAULT: &[&str] = &[
     include_str!("../../../migrations/postgres/vault_0001.sql"),
     include_str!("../../../migrations/postgres/vault_0002.sql"),
+    include_str!("../../../migrations/postgres/vault_0003.sql"),
 ];
 pub(super) const LOG: &[&str] = &[include_str!("../../../migrations/postgres/log_0001.sql")];
+
+/// Asks for the fingerprint of the master key, and of the one that is to take its place.
+pub(super) const MASTER_KEYS: &str =
+    "SELECT (SELECT value FROM vault.about WHERE name = 'master_key'),
+            (SELECT value FROM vault.about WHERE name = 'master_key_next')";
 
 /// Why a log or a vault cannot be opened. `database` names hosts and database, without the password.
 #[derive(Debug, thiserror::Error)]
@@ -65,6 +74,9 @@ pub enum PostgresOpenError {
     /// The server is a standby, or set to take no writes.
     #[error("the Postgres at {0} is read-only")]
     ReadOnly(String),
+    /// A pooler does not keep a session on one connection.
+    #[error("the Postgres at {0} {TRANSACTION_POOLING}")]
+    TransactionPooling(String),
     /// The version of Postgres is too old.
     #[error(
         "the Postgres at {database} is too old: version {found}, and 14 is the oldest that will do"
@@ -103,6 +115,12 @@ pub enum PostgresOpenError {
     /// Another master key made it: nothing in it could be opened or verified with this one.
     #[error("the database {0} was made with another master key")]
     WrongMasterKey(String),
+    /// The master key is being rotated, and one of the two was not given.
+    #[error(
+        "the master key of the database {0} is being rotated: give the new key and the old one, in \
+         this order, until whence keys rotate master says that it is done"
+    )]
+    Rotating(String),
 }
 
 /// The end of a log.
@@ -118,7 +136,10 @@ pub(super) struct LogEnd {
 pub(super) const SERVER_TIME: &str = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
 
 /// Checks a log, brings it up to date, and returns its end.
-pub(super) async fn log(url: &PostgresUrl, fingerprint: Mac) -> Result<LogEnd, PostgresOpenError> {
+pub(super) async fn log(
+    url: &PostgresUrl,
+    fingerprint: &Fingerprints,
+) -> Result<LogEnd, PostgresOpenError> {
     let mut opening = Opening::connect(url).await?;
     opening.prepare(fingerprint, &[("vault", VAULT), ("log", LOG)]).await?;
     let sql = format!("SELECT position, recorded_at, {SERVER_TIME} FROM log.head");
@@ -130,7 +151,10 @@ pub(super) async fn log(url: &PostgresUrl, fingerprint: Mac) -> Result<LogEnd, P
 }
 
 /// Checks a vault and brings it up to date.
-pub(super) async fn vault(url: &PostgresUrl, fingerprint: Mac) -> Result<(), PostgresOpenError> {
+pub(super) async fn vault(
+    url: &PostgresUrl,
+    fingerprint: &Fingerprints,
+) -> Result<(), PostgresOpenError> {
     Opening::connect(url).await?.prepare(fingerprint, &[("vault", VAULT)]).await
 }
 
@@ -150,13 +174,20 @@ impl Opening {
             database: database.clone(),
             source,
         })?;
+        match url.is_transaction_pooled(&client).await {
+            Ok(false) => {}
+            Ok(true) => {
+                return Err(PostgresOpenError::TransactionPooling(database));
+            }
+            Err(source) => return Err(PostgresOpenError::Unreachable { database, source }),
+        }
         Ok(Self { client, _driver: driver, database })
     }
 
     /// Checks the database and runs the migrations that have not run, all or none.
     async fn prepare(
         &mut self,
-        fingerprint: Mac,
+        fingerprint: &Fingerprints,
         parts: &[(&'static str, &[&str])],
     ) -> Result<(), PostgresOpenError> {
         self.check_server().await?;
@@ -173,7 +204,7 @@ impl Opening {
         }
         let sql = "INSERT INTO vault.about (name, value) VALUES ('master_key', $1)";
         if !ours {
-            transaction.execute(sql, &[&&fingerprint.0[..]]).await.map_err(failed)?;
+            transaction.execute(sql, &[&&fingerprint.current().0[..]]).await.map_err(failed)?;
         }
         transaction.commit().await.map_err(failed)
     }
@@ -204,7 +235,7 @@ impl Opening {
 async fn check_ours(
     transaction: &Transaction<'_>,
     database: &str,
-    fingerprint: Mac,
+    fingerprint: &Fingerprints,
 ) -> Result<bool, PostgresOpenError> {
     let failed = |error| failed(database, error);
     let sql = "SELECT to_regclass('vault.migrations') IS NOT NULL
@@ -216,11 +247,11 @@ async fn check_ours(
         (false, true) => return Err(PostgresOpenError::NotOurs(database.to_owned())),
         (true, _) => {}
     }
-    let sql = "SELECT value FROM vault.about WHERE name = 'master_key'";
-    let row = transaction.query_opt(sql, &[]).await.map_err(failed)?;
-    match row.map(|row| row.get::<_, Vec<u8>>(0)) {
-        Some(made_with) if made_with == fingerprint.0 => Ok(true),
-        Some(_) | None => Err(PostgresOpenError::WrongMasterKey(database.to_owned())),
+    let row = transaction.query_one(MASTER_KEYS, &[]).await.map_err(failed)?;
+    match fingerprint.hold(row.get(0), row.get(1)) {
+        MadeWith::Known => Ok(true),
+        MadeWith::Rotating => Err(PostgresOpenError::Rotating(database.to_owned())),
+        MadeWith::Another => Err(PostgresOpenError::WrongMasterKey(database.to_owned())),
     }
 }
 

@@ -11,7 +11,9 @@ use super::columns::EventColumns;
 use super::open::SETTINGS;
 use super::read::PostgresReadError;
 use super::vault::PostgresVault;
-use crate::infra::postgres::{ConnectError, ConnectionTask, PostgresUrl, message};
+use crate::infra::postgres::{
+    ConnectError, ConnectionTask, PostgresUrl, TRANSACTION_POOLING, message,
+};
 use crate::store::{EventStore, KeyPlace, StoreError, StoredKey, Transfer, clamped};
 
 /// The advisory lock that a copy into this database holds while its session lasts.
@@ -47,6 +49,9 @@ pub(in crate::store) enum CopyLockError {
         /// The cause.
         source: tokio_postgres::Error,
     },
+    /// A pooler does not keep a session on one connection.
+    #[error("the Postgres at {0} {TRANSACTION_POOLING}")]
+    TransactionPooling(String),
     /// Another copy into the database runs.
     #[error("another copy into {0} is under way")]
     Taken(String),
@@ -61,6 +66,15 @@ impl CopyLock {
         let connected = url.connect(&SETTINGS).await;
         let (client, driver) = connected
             .map_err(|source| CopyLockError::Connect { database: url.to_string(), source })?;
+        match url.is_transaction_pooled(&client).await {
+            Ok(false) => {}
+            Ok(true) => {
+                return Err(CopyLockError::TransactionPooling(url.to_string()));
+            }
+            Err(source) => {
+                return Err(CopyLockError::Connect { database: url.to_string(), source });
+            }
+        }
         Ok(Self { client: Mutex::new(client), _driver: driver })
     }
 

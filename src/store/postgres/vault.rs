@@ -2,11 +2,12 @@
 
 use deadpool_postgres::Pool;
 use tokio_postgres::Row;
-use whence_events::{Mac, StreamId};
+use whence_events::StreamId;
 
 use super::open::{self, PostgresOpenError, SETTINGS};
 use super::read::{PostgresReadError, PostgresReaders};
 use crate::infra::clock::Clock;
+use crate::infra::keys::Fingerprints;
 use crate::infra::postgres::PostgresUrl;
 #[cfg(feature = "kurrentdb")]
 use crate::store::{ForeignEvent, clamped};
@@ -28,10 +29,10 @@ impl PostgresVault {
     /// Opens the vault in a database, or makes it there, without a log.
     pub async fn open(
         url: &PostgresUrl,
-        fingerprint: Mac,
+        fingerprint: impl Into<Fingerprints>,
         clock: Clock,
     ) -> Result<Self, PostgresOpenError> {
-        open::vault(url, fingerprint).await?;
+        open::vault(url, &fingerprint.into()).await?;
         Ok(Self::over(url.pool(VAULT_CONNECTIONS, &SETTINGS), clock))
     }
 

@@ -1,22 +1,27 @@
 //! Examines a log for `whence doctor`, without changing it.
 
-use std::fs::{File, TryLockError};
+use std::fs::OpenOptions;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension as _};
 use uuid::Uuid;
 use whence_events::{EventId, Position};
-use whence_projections::{ProjectorState, inspect_sqlite};
+use whence_projections::{ProjectorState, has_wal, inspect_sqlite, needs_writing};
 
 use super::connection;
-use super::open::{APPLICATION_ID, MIGRATIONS, OLDEST_SQLITE, is_made_with, latest_time};
+use super::open::{
+    APPLICATION_ID, MIGRATIONS, OLDEST_SQLITE, SqliteOpenError, latest_time, made_with,
+};
 use crate::infra::sealing::opens;
 use crate::store::findings::{EXAMINE_INTERVAL, EXAMINE_TRIES, ExamineContext, Findings, Level};
 
 /// How many events at the end of the log, and how many keys, are examined.
 const EXAMINED_EVENTS: u64 = 1000;
 const EXAMINED_KEYS: u64 = 50;
+
+/// The number of destroyed keys that are held against the log.
+const EXAMINED_DESTROYED: u64 = 1000;
 
 /// Examines the log and the read models in a directory.
 pub(in crate::store) fn examine(
@@ -38,8 +43,17 @@ pub(in crate::store) fn examine(
         return;
     }
     permissions(directory, findings);
+    if let Err(error) = OpenOptions::new().write(true).open(&path) {
+        let found = format!("{} can be read and not written: {error}", path.display());
+        findings.bad(Level::Warn, "log", found, "serve needs one that it can write");
+    }
     let is_served = lock(&path, findings);
     if let Err(error) = log(&path, is_served, context, findings) {
+        if needs_writing(&error) && has_wal(&path) {
+            let found = SqliteOpenError::Unclosed(path).to_string();
+            findings.bad(Level::Fail, "log", found, "examine the copy");
+            return;
+        }
         let found = format!("{} cannot be read: {error}", path.display());
         findings.bad(Level::Fail, "log", found, "restore it from a backup when it is damaged");
     }
@@ -67,9 +81,7 @@ fn permissions(directory: &Path, findings: &mut Findings) {
 
 /// Returns whether a service runs on the log.
 fn lock(path: &Path, findings: &mut Findings) -> bool {
-    // Shared, and only for an instant: nothing is written.
-    let held = File::open(path.with_extension("lock"))
-        .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)));
+    let held = connection::is_served(path);
     let found = if held { "a service runs on this log" } else { "no service runs on this log" };
     findings.ok("service", found);
     held
@@ -125,10 +137,7 @@ fn keys(
     findings: &mut Findings,
 ) -> rusqlite::Result<()> {
     let Some(keys) = &context.keys else { return Ok(()) };
-    let check = "master key";
-    if !is_made_with(connection, keys.fingerprint())? {
-        let found = "the log was made with another master key";
-        findings.bad(Level::Fail, check, found, "give the one that it was made with");
+    if !findings.master_key("log", made_with(connection, &keys.fingerprint())?) {
         return Ok(());
     }
     let sql = "SELECT subject, generation, wrapped FROM subject_keys
@@ -144,6 +153,24 @@ fn keys(
         damaged += usize::from(!opens(&keys.wrapping, &subject, generation, &wrapped));
     }
     findings.subject_keys(seen, damaged);
+    destroyed_keys(connection, findings)
+}
+
+/// Holds the keys that were destroyed last against the events that have to say so.
+fn destroyed_keys(connection: &Connection, findings: &mut Findings) -> rusqlite::Result<()> {
+    // What was destroyed a moment ago may be on its way into the log.
+    let sql = "SELECT count(*), coalesce(sum(NOT EXISTS (
+                   SELECT 1 FROM streams s JOIN events e ON e.stream = s.first
+                   WHERE s.name = k.subject AND (e.type LIKE 'UserErased.%'
+                     OR e.type LIKE 'MailboxReleased.%' OR e.type LIKE 'MailboxForgotten.%'))), 0)
+               FROM (SELECT subject FROM subject_keys WHERE wrapped IS NULL
+                       AND (subject LIKE 'user-%' OR subject LIKE 'mailbox-%'
+                         AND destroyed_at < (SELECT recorded_at FROM events
+                                             ORDER BY position DESC LIMIT 1))
+                     ORDER BY destroyed_at DESC LIMIT ?1) k";
+    let (seen, unsaid) =
+        connection.query_row(sql, [EXAMINED_DESTROYED], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    findings.destroyed_keys(seen, unsaid);
     Ok(())
 }
 

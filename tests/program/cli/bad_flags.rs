@@ -77,13 +77,18 @@ fn addresses_and_urls() {
 
 #[test]
 fn stores_and_mail() {
-    for (store, shown) in [("data", "data"), ("sqlite:", "sqlite")] {
+    for store in ["data", "sqlite:", "host=db password=hunter2", "ada:hunter2@db/whence"] {
         refused_at_once(
             &["--store", store],
-            &format!(
-                "--store {shown}: the ways to write it are sqlite:DIR, postgres://... and \
-                 kurrentdb://..."
-            ),
+            "--store: the ways to write it are sqlite:DIR, postgres://... and kurrentdb://...",
+        );
+    }
+    for store in ["postgres://ada:open@hunter2@db/whence", "postgres://ada:open/hunter2@db/whence"]
+    {
+        refused_at_once(
+            &["--store", store],
+            "--store: a user or password in a Postgres URL is percent-encoded: @ is %40, / is %2F, \
+             ? is %3F and # is %23",
         );
     }
     let postgres = "postgres://ada:hunter2@db.example.com/whence";
@@ -187,6 +192,33 @@ fn cookies_and_logs() {
         &["--cookie-domain", "example.com"],
         "--cookie-domain example.com: browsers take no cookie for it from 127.0.0.1, the host of \
          --public-url",
+    );
+    for suffix in ["co.uk", "uk", "com.de", "test"] {
+        let public = format!("https://login.example.{suffix}");
+        refused_at_once(
+            &["--public-url", &public, "--development", "--cookie-domain", suffix],
+            &format!(
+                "--cookie-domain {suffix}: unrelated hosts share this suffix, so browsers take no \
+                 cookie for it"
+            ),
+        );
+    }
+    refused_at_once(
+        &["--cookie-domain", "127.0.0.1"],
+        "--cookie-domain 127.0.0.1: browsers share no cookie of an address; leave it out",
+    );
+    for origin in ["https://*.example.com", "https://app.*", "http://a..b"] {
+        refused_at_once(
+            &["--allowed-origin", origin],
+            &format!(
+                "--allowed-origin {origin}: no host is called that; each origin is written out, \
+                 without *"
+            ),
+        );
+    }
+    refused_at_once(
+        &["--public-url", "https://*.example.com", "--development"],
+        "--public-url https://*.example.com/: no host is called that",
     );
     refused_at_once(&["--host-cookie-prefix"], "--host-cookie-prefix needs an https --public-url");
     refused_at_once(

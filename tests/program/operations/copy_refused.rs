@@ -127,7 +127,7 @@ fn stores_that_are_not_there() {
     refused(copy("sqlite:one", "sqlite:one"), "--from and --to are the same store");
     refused(
         copy("data", "sqlite:one"),
-        "--from data: the ways to write it are sqlite:DIR, postgres://... and kurrentdb://...",
+        "--from: the ways to write it are sqlite:DIR, postgres://... and kurrentdb://...",
     );
     refused(
         copy("sqlite:one", "kurrentdb://localhost"),

@@ -5,9 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tempfile::TempDir;
-use whence::domain::mailbox::{ForgetMailbox, Mailbox, MailboxCommand, StartLogin, VerifyCode};
+use whence::domain::mailbox::{
+    CountStart, DeviceFacts, ForgetMailbox, Mailbox, MailboxCommand, StartLogin, VerifyCode,
+};
 use whence::domain::name::{Name, ReserveName};
 use whence::domain::touch::stream::TouchStream;
+use whence::domain::user::activity::ActivityPeriod;
+use whence::domain::user::measure::{Act, Measure, Reason};
 use whence::domain::user::{OpenSession, User, UserCommand};
 use whence::domain::{Decider, EventContext};
 use whence::engine::vault::Vault;
@@ -35,6 +39,8 @@ pub(crate) const DOMAIN: &str = "nobody-may-read.example";
 const ADDRESSES: usize = 5;
 const START: Timestamp = Timestamp::from_micros(1_773_500_966_535_897);
 const DOMAINS: [&str; 3] = ["news.example", "google.com", "chatgpt.com"];
+const PERIODS: [ActivityPeriod; 3] =
+    [ActivityPeriod::Day, ActivityPeriod::Week, ActivityPeriod::None];
 const SLUGS: [&str; 6] = ["Alpha", "alpha", "beta-2", "GAMMA3", "gamma3", "d4"];
 
 #[expect(clippy::unwrap_used, reason = "a helper of tests: no history, no test")]
@@ -175,6 +181,7 @@ impl World {
             _ if self.users.is_empty() => {}
             9 | 10 => self.session(user, what),
             11 => self.name(user, what),
+            12 if who % 2 == 0 => self.measure(user, what),
             12 => self.onboard(user, what),
             13 => self.refer(user, what),
             14 => self.profile(user, what),
@@ -219,6 +226,8 @@ impl World {
             self.log.run(mailbox, &MailboxCommand::FailDelivery { request_id, reason });
             return;
         }
+        self.limits(n, what);
+        let (mailbox, requests) = &mut self.mailboxes[n];
         if what.is_multiple_of(5) {
             let forget = ForgetMailbox { now: self.log.now, keep: Duration::from_mins(1) };
             self.log.run(mailbox, &MailboxCommand::Forget(forget));
@@ -229,9 +238,32 @@ impl World {
             email: address(n),
             code_mac: Mac([1; 16]),
             client: client(),
+            devices: vec![known_device(n)],
+            network: Some(Mac([what; 16])),
         };
         self.log.run(mailbox, &MailboxCommand::StartLogin(start));
         requests.push(request_id);
+    }
+
+    fn limits(&mut self, n: usize, what: u8) {
+        let (mailbox, _) = &mut self.mailboxes[n];
+        let (now, request_id) = (self.log.now, new_request_id());
+        match what % 32 {
+            7 => {
+                let count = CountStart { now, request_id, network: None };
+                self.log.run(mailbox, &MailboxCommand::CountStart(count));
+                self.log.run(mailbox, &MailboxCommand::ReturnStart { request_id });
+            }
+            13 => {
+                let forget = MailboxCommand::ForgetDevice { device_id: known_device(n) };
+                self.log.run(mailbox, &forget);
+            }
+            22 => {
+                let reason = format!("a call from {DOMAIN}");
+                self.log.run(mailbox, &MailboxCommand::ClearLock { reason });
+            }
+            _ => {}
+        }
     }
 
     fn verify(&mut self, n: usize, what: u8) {
@@ -243,7 +275,9 @@ impl World {
         let code_mac = if wrong { Mac([2; 16]) } else { Mac([1; 16]) };
         let (now, request_id) = (self.log.now, *request_id);
         let fresh_user = new_user_id();
-        let verify = VerifyCode { now, request_id, code_mac, fresh_user };
+        let device = DeviceFacts { proven: vec![], fresh: known_device(n), class: None };
+        let lock_time = Some(Duration::from_hours(1));
+        let verify = VerifyCode { now, request_id, code_mac, fresh_user, device, lock_time };
         let events = self.log.run(mailbox, &MailboxCommand::VerifyCode(verify));
         let verified = events.iter().any(|event| matches!(event, MailboxEvent::CodeVerified(_)));
         if let Some(owner) = mailbox.state.owner
@@ -289,7 +323,11 @@ impl World {
         let (session_id, now) = (*session_id, self.log.now);
         let command = match what % 4 {
             0 => UserCommand::RevokeSession { session_id, reason: RevokeReason::Logout },
-            _ => UserCommand::ExtendSession { now, session_id },
+            1 => UserCommand::RevokeOtherSessions { now, keep: session_id },
+            _ => {
+                let period = PERIODS[usize::from(what / 4) % PERIODS.len()];
+                UserCommand::ExtendSession { now, session_id, period }
+            }
         };
         let done = self.log.run(&mut user.stream, &command);
         let goes_on = done.iter().any(|event| matches!(event, UserEvent::SessionExtended(_)));
@@ -321,6 +359,26 @@ impl World {
             self.log.run(&mut user.stream, &issue);
             let claim = UserCommand::ClaimHandle { handle: slug.parse().unwrap() };
             self.log.run(&mut user.stream, &claim);
+        }
+    }
+
+    /// What operators do; a suspension is mostly followed by its end.
+    #[expect(clippy::unwrap_used, reason = "a helper of tests: it is a reason")]
+    fn measure(&mut self, n: usize, what: u8) {
+        let user = &mut self.users[n];
+        let current = user.stream.state.codes.first().map(|issued| issued.code.clone());
+        let chosen = current.unwrap_or_else(|| code(SLUGS[usize::from(what) % SLUGS.len()]));
+        let acts = match what % 4 {
+            0 => vec![Act::BlockCode(chosen)],
+            1 => vec![Act::BlockCode(chosen.clone()), Act::UnblockCode(chosen)],
+            2 => vec![Act::RevokeSessions { only: None }],
+            _ if what < 200 => vec![Act::Suspend, Act::Reinstate],
+            _ => vec![Act::Suspend],
+        };
+        for act in acts {
+            let reason = Reason::parse("a reason").unwrap();
+            let measure = Measure { now: self.log.now, act, reason };
+            self.log.run(&mut user.stream, &UserCommand::Measure(measure));
         }
     }
 
@@ -394,6 +452,10 @@ fn snapshot(now: Timestamp) -> AttributionCaptured {
 }
 
 #[expect(clippy::unwrap_used, reason = "a helper of tests: it is an address")]
+fn known_device(n: usize) -> DeviceId {
+    DeviceId(uuid::Uuid::from_u128(n as u128))
+}
+
 fn address(n: usize) -> EmailAddress {
     EmailAddress::parse(&format!("ada{n}@{DOMAIN}")).unwrap()
 }

@@ -1,0 +1,177 @@
+//! What operators do about users and codes, each time for a reason that goes on record.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use serde::Deserialize;
+use whence_events::{EmailAddress, ReferralCode, UserId};
+
+use super::operator::AuthenticatedOperator;
+use super::users::user_id;
+use crate::app::App;
+use crate::app::login_limits::{Unlocking, address_of, clear_lock};
+use crate::app::moderation::{Moderation, ModerationError, code_owner};
+use crate::domain::user::measure::{Act, Reason};
+use crate::http::error::Problem;
+use crate::http::extract::{JsonBody, RequestContext};
+use crate::insight::sessions::{SessionList, sessions_on_record};
+
+/// The body of a measure.
+#[derive(Deserialize)]
+pub(super) struct MeasureBody {
+    /// The reason of the operator.
+    #[serde(default)]
+    reason: Option<String>,
+    /// The session to end; all when there is none.
+    #[serde(default)]
+    session_id: Option<String>,
+}
+
+impl MeasureBody {
+    fn reason(&self) -> Result<Reason, Problem> {
+        reason(self.reason.as_deref())
+    }
+}
+
+fn reason(text: Option<&str>) -> Result<Reason, Problem> {
+    Reason::parse(text.unwrap_or_default()).map_err(|_| {
+        Problem::InvalidParameter("reason is 1 to 500 characters without control characters.")
+    })
+}
+
+/// `GET /v1/admin/users/{id}/sessions`: answers the sessions of a user that are in use.
+pub(super) async fn sessions_of(
+    operator: AuthenticatedOperator,
+    State(app): State<Arc<App>>,
+    request: RequestContext,
+    Path(id): Path<String>,
+) -> Result<Json<SessionList>, Problem> {
+    let context = request.context(operator.actor());
+    Ok(Json(sessions_on_record(&app.engine, user_id(&id)?, request.now, &context).await?))
+}
+
+/// `POST /v1/admin/users/{id}/sessions/revoke`: ends one session of a user, or all.
+pub(super) async fn revoke_sessions(
+    operator: AuthenticatedOperator,
+    State(app): State<Arc<App>>,
+    request: RequestContext,
+    Path(id): Path<String>,
+    JsonBody(body): JsonBody<MeasureBody>,
+) -> Result<Json<Moderation>, Problem> {
+    let only = body.session_id.as_deref().map(str::parse).transpose();
+    let only = only.map_err(|_| Problem::InvalidParameter("The id of a session is a UUID."))?;
+    take(&operator, &app, &request, user_id(&id)?, Act::RevokeSessions { only }, &body).await
+}
+
+/// `POST /v1/admin/users/{id}/suspend`: ends all sessions of a user, who cannot log in from now on.
+pub(super) async fn suspend(
+    operator: AuthenticatedOperator,
+    State(app): State<Arc<App>>,
+    request: RequestContext,
+    Path(id): Path<String>,
+    JsonBody(body): JsonBody<MeasureBody>,
+) -> Result<Json<Moderation>, Problem> {
+    take(&operator, &app, &request, user_id(&id)?, Act::Suspend, &body).await
+}
+
+/// `POST /v1/admin/users/{id}/reinstate`: lets a suspended user log in again.
+pub(super) async fn reinstate(
+    operator: AuthenticatedOperator,
+    State(app): State<Arc<App>>,
+    request: RequestContext,
+    Path(id): Path<String>,
+    JsonBody(body): JsonBody<MeasureBody>,
+) -> Result<Json<Moderation>, Problem> {
+    take(&operator, &app, &request, user_id(&id)?, Act::Reinstate, &body).await
+}
+
+/// The body of an unlocking by address, which travels in a body because URLs are logged.
+#[derive(Deserialize)]
+pub(super) struct UnlockBody {
+    #[serde(default)]
+    email: Option<String>,
+    #[serde(default)]
+    reason: Option<String>,
+}
+
+/// `POST /v1/admin/users/unlock`: lets an address take codes again, also one without a user.
+pub(super) async fn unlock_address(
+    operator: AuthenticatedOperator,
+    State(app): State<Arc<App>>,
+    request: RequestContext,
+    JsonBody(body): JsonBody<UnlockBody>,
+) -> Result<Json<Unlocking>, Problem> {
+    let reason = reason(body.reason.as_deref())?;
+    let email = EmailAddress::parse(body.email.as_deref().unwrap_or_default())
+        .map_err(|_| Problem::InvalidEmail)?;
+    let context = request.context(operator.actor());
+    Ok(Json(clear_lock(&app.engine, &email, &reason, &context).await?))
+}
+
+/// `POST /v1/admin/users/{id}/unlock`: lets the address of a user take codes again.
+pub(super) async fn unlock(
+    operator: AuthenticatedOperator,
+    State(app): State<Arc<App>>,
+    request: RequestContext,
+    Path(id): Path<String>,
+    JsonBody(body): JsonBody<MeasureBody>,
+) -> Result<Json<Unlocking>, Problem> {
+    let reason = body.reason()?;
+    let email = address_of(&app.engine, user_id(&id)?).await?.ok_or(Problem::UserNotFound)?;
+    let context = request.context(operator.actor());
+    Ok(Json(clear_lock(&app.engine, &email, &reason, &context).await?))
+}
+
+/// `POST /v1/admin/codes/{code}/disable`: makes a code attribute nobody from now on.
+pub(super) async fn disable_code(
+    operator: AuthenticatedOperator,
+    State(app): State<Arc<App>>,
+    request: RequestContext,
+    Path(code): Path<String>,
+    JsonBody(body): JsonBody<MeasureBody>,
+) -> Result<Json<Moderation>, Problem> {
+    let (owner, code) = code_of(&app, &code).await?;
+    take(&operator, &app, &request, owner, Act::BlockCode(code), &body).await
+}
+
+/// `POST /v1/admin/codes/{code}/enable`: enables a code again that an operator disabled.
+pub(super) async fn enable_code(
+    operator: AuthenticatedOperator,
+    State(app): State<Arc<App>>,
+    request: RequestContext,
+    Path(code): Path<String>,
+    JsonBody(body): JsonBody<MeasureBody>,
+) -> Result<Json<Moderation>, Problem> {
+    let (owner, code) = code_of(&app, &code).await?;
+    take(&operator, &app, &request, owner, Act::UnblockCode(code), &body).await
+}
+
+async fn take(
+    operator: &AuthenticatedOperator,
+    app: &App,
+    request: &RequestContext,
+    user_id: UserId,
+    act: Act,
+    body: &MeasureBody,
+) -> Result<Json<Moderation>, Problem> {
+    let context = request.context(operator.actor());
+    Ok(Json(app.moderate(user_id, act, body.reason()?, &context).await?))
+}
+
+async fn code_of(app: &App, text: &str) -> Result<(UserId, ReferralCode), Problem> {
+    let code: ReferralCode =
+        text.parse().map_err(|_| Problem::InvalidParameter("This is not a referral code."))?;
+    Ok((code_owner(&app.engine, &code).await?, code))
+}
+
+impl From<ModerationError> for Problem {
+    fn from(error: ModerationError) -> Self {
+        match error {
+            ModerationError::NoSuchUser => Self::UserNotFound,
+            ModerationError::NoSuchSession => Self::NotFound,
+            ModerationError::NoSuchCode => Self::CodeNotFound,
+            ModerationError::Store(error) => error.into(),
+        }
+    }
+}

@@ -1,0 +1,67 @@
+//! The bodies of the fuzz targets: each takes any bytes and fails when a promise is broken.
+//!
+//! `scripts/fuzz` runs them under libFuzzer; `cargo test` runs each over its corpus.
+
+pub mod bundles;
+pub mod checkpoints;
+pub mod cookies;
+pub mod events;
+pub mod forwarded;
+pub mod jwt;
+pub mod queries;
+
+use std::sync::LazyLock;
+
+use whence::infra::keys::{Keys, MasterKey};
+
+/// The keys that signed what the corpora hold.
+static KEYS: LazyLock<Keys> = LazyLock::new(|| {
+    Keys::derive(&MasterKey::parse(&"07".repeat(32)).expect("64 hexadecimal digits"))
+});
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    /// A fuzz target.
+    type Target = fn(&[u8]);
+
+    const TARGETS: [(&str, Target); 7] = [
+        ("bundles", crate::bundles::run),
+        ("checkpoints", crate::checkpoints::run),
+        ("cookies", crate::cookies::run),
+        ("events", crate::events::run),
+        ("forwarded", crate::forwarded::run),
+        ("jwt", crate::jwt::run),
+        ("queries", crate::queries::run),
+    ];
+
+    fn corpus(target: &str) -> Vec<Vec<u8>> {
+        let directory = Path::new(env!("CARGO_MANIFEST_DIR")).join("corpus").join(target);
+        let files = std::fs::read_dir(directory).expect("a corpus");
+        files.map(|file| std::fs::read(file.expect("a file").path()).expect("its bytes")).collect()
+    }
+
+    #[test]
+    fn every_corpus_passes_its_target() {
+        for (name, run) in TARGETS {
+            let corpus = corpus(name);
+            assert!(corpus.len() > 2, "{name} has {} inputs", corpus.len());
+            corpus.iter().for_each(|input| run(input));
+        }
+    }
+
+    #[test]
+    fn the_corpora_hold_what_is_accepted() {
+        let any = |target: &str, accepts: fn(&[u8]) -> bool| {
+            assert!(corpus(target).iter().any(|input| accepts(input)), "{target}");
+        };
+        any("bundles", crate::bundles::accepts);
+        any("checkpoints", crate::checkpoints::accepts);
+        any("cookies", crate::cookies::accepts);
+        any("events", crate::events::accepts);
+        any("forwarded", crate::forwarded::accepts);
+        any("jwt", crate::jwt::accepts);
+        any("queries", crate::queries::accepts);
+    }
+}

@@ -1,0 +1,71 @@
+//! The address of a page: whatever it holds, the cookies of the landing hold what was decided.
+
+use http::HeaderMap;
+use http::header::COOKIE;
+use whence::domain::touch::{
+    LandingRules, Navigation, PageRequest, RefCode, Touch, Visitor, arrive,
+};
+use whence::http::landing::cookies::{
+    FIRST_TOUCH, MAX_FIRST_TOUCH_BYTES, REF_CODE, encode_first_touch, encode_ref_code,
+    read_landing_cookies,
+};
+use whence_events::{Consent, Timestamp, TouchId};
+
+/// Reads a path, a query and a referring page, one on each line.
+pub fn run(data: &[u8]) {
+    let Some(touch) = read(data) else { return };
+    let key = &super::KEYS.cookie;
+    let mut headers = HeaderMap::new();
+    if let Some(first) = &touch.plant_first {
+        let value = encode_first_touch(key, first);
+        assert!(FIRST_TOUCH.len() + 1 + value.len() <= MAX_FIRST_TOUCH_BYTES);
+        let line = format!("{FIRST_TOUCH}={value}");
+        headers.append(COOKIE, line.parse().expect("a cookie is a header"));
+    }
+    if let Some(code) = &touch.plant_code {
+        let line = format!("{REF_CODE}={}", encode_ref_code(key, code));
+        headers.append(COOKIE, line.parse().expect("a cookie is a header"));
+    }
+    let read = read_landing_cookies(key, &headers);
+    assert_eq!(read.ref_code, touch.plant_code.map(RefCode::Signed));
+    let first = touch.plant_first.map(|first| (first.touch_id, first.touched_at, first.consent));
+    assert_eq!(
+        read.first_touch.map(|first| (first.touch_id, first.touched_at, first.consent)),
+        first
+    );
+}
+
+/// Returns whether the input is a landing with a referral code.
+#[must_use]
+pub fn accepts(data: &[u8]) -> bool {
+    read(data).is_some_and(|touch| touch.plant_code.is_some())
+}
+
+fn read(data: &[u8]) -> Option<Touch> {
+    let text = std::str::from_utf8(data).ok()?;
+    let mut lines = text.split('\n');
+    let (path, query) = (lines.next()?, lines.next()?);
+    let request = PageRequest {
+        navigation: Navigation {
+            method: "GET",
+            fetch_mode: None,
+            fetch_dest: None,
+            fetch_site: lines.next(),
+            purposes: [None; 4],
+        },
+        path,
+        query,
+        referrer: lines.next(),
+        host: Some("www.example.com"),
+        ref_code: None,
+        first_touch: None,
+        consent: Consent::Unknown,
+        now: Timestamp::from_micros(1_790_000_000_000_000),
+    };
+    let arrival = arrive(&request, &LandingRules::default()).ok()?;
+    Some(arrival.touch(TouchId(uuid_of_one()), Visitor::default()))
+}
+
+fn uuid_of_one() -> uuid::Uuid {
+    uuid::Uuid::from_u128(1)
+}
