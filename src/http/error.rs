@@ -393,7 +393,9 @@ impl From<StoreError> for Problem {
         match error {
             StoreError::Foreign(_) => Self::HistoryChanged,
             StoreError::TooLarge { .. } => Self::Internal,
-            StoreError::Conflict { .. } | StoreError::Unavailable(_) => Self::Unavailable,
+            StoreError::Conflict { .. }
+            | StoreError::ClockAhead(_)
+            | StoreError::Unavailable(_) => Self::Unavailable,
         }
     }
 }

@@ -86,7 +86,7 @@ pub(super) async fn start(
         code_mac: code.mac(request_id, &app.engine.keys),
         client: facts.client.clone(),
         devices,
-        network: network(facts.client.ip, &app.engine.keys),
+        network: network(facts.address, &app.engine.keys),
     };
     begin(&app, email_key, command, &context).await.inspect_err(|_| app.mail_budget.give_back())?;
     app.recent_logins.insert(request_id, email_key);

@@ -24,6 +24,7 @@ async fn over_http_on_this_machine() {
         [
             "nl_session=<64>; HttpOnly; SameSite=Lax; Path=/; Max-Age=2592000",
             "nl_csrf=<43>; SameSite=Lax; Path=/; Max-Age=2592000",
+            "whence_device=<64>; HttpOnly; SameSite=Lax; Path=/; Max-Age=34560000",
         ]
     );
 }
@@ -35,6 +36,7 @@ async fn over_https() {
         [
             "__Host-nl_session=<64>; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=2592000",
             "__Host-nl_csrf=<43>; SameSite=Lax; Secure; Path=/; Max-Age=2592000",
+            "__Host-whence_device=<64>; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=34560000",
         ]
     );
 }
@@ -48,6 +50,7 @@ async fn over_https_under_the_plain_names() {
         [
             "nl_session=<64>; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=2592000",
             "nl_csrf=<43>; SameSite=Lax; Secure; Path=/; Max-Age=2592000",
+            "whence_device=<64>; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=34560000",
         ]
     );
 }
