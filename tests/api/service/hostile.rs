@@ -275,7 +275,7 @@ async fn headers_full_of_rubbish() {
     let agent = format!("user-agent: {}", "\u{20ac}".repeat(9000));
     assert_eq!(me(agent.as_bytes()).await, 401);
     let twice = format!("cookie: nl_session={session}\r\ncookie: nl_session=x");
-    assert_eq!(me(twice.as_bytes()).await, 200, "the first counts");
+    assert_eq!(me(twice.as_bytes()).await, 200, "the one in use counts");
     // A login with a user agent of broken text is recorded as far as it is text.
     let body = br#"{"email":"bob@example.com"}"#;
     let start = async |odd: &str| {
