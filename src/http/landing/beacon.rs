@@ -172,3 +172,38 @@ fn plant(
         landing.touch(arrival, &client).add_to(headers);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use axum::body::{Body, Bytes};
+    use whence_events::Timestamp;
+
+    use super::*;
+    use crate::domain::touch::LandingRules;
+    use crate::http::landing::cookies::CookieSettings;
+    use crate::http::landing::{LandingClient, LandingSettings, TouchRecorder};
+    use crate::infra::clock::Clock;
+    use crate::infra::keys::MacKey;
+
+    /// The client is at fault, and waits no longer than with any other body.
+    #[tokio::test(start_paused = true)]
+    async fn a_report_that_does_not_arrive_is_not_waited_for() {
+        let settings = LandingSettings {
+            rules: LandingRules::default(),
+            cookies: CookieSettings::default(),
+            landing_url: "https://www.shop.test/".parse().unwrap(),
+            allowed_origins: Vec::new(),
+        };
+        let (recorder, _queue) = TouchRecorder::bounded(1);
+        let clock = Clock::manual(Timestamp::from_micros(0));
+        let resolver = Arc::new(|_: &Parts| LandingClient::default());
+        let landing = Landing::new(settings, MacKey::generate(), clock, recorder, resolver);
+        let body = Body::from_stream(futures::stream::pending::<Result<Bytes, Infallible>>());
+        let request = Request::post("/v1/touch").header(CONTENT_TYPE, "application/json");
+        let begun = tokio::time::Instant::now();
+        let answer = report(State(Arc::new(landing)), request.body(body).unwrap()).await;
+        assert_eq!((answer.status(), begun.elapsed()), (StatusCode::BAD_REQUEST, BODY_TIMEOUT));
+    }
+}
