@@ -49,7 +49,7 @@ use operator_tokens::OperatorTokens;
 use proof_turns::ProofTurns;
 use rate_limits::RateLimits;
 use sessions::Sessions;
-use touches::TouchRecorder;
+use touches::{ErasedVisitors, TouchRecorder};
 use unnamed_proxy::UnnamedProxy;
 
 /// The most touches that may wait to be recorded; those that come past that are counted as lost.
@@ -136,6 +136,7 @@ impl App {
         let checkpointer = Checkpointer::new(signer, read_db.clone(), checkpoints.policy.clone());
         let sessions = Sessions::new(&observer, vault.clone(), store.clone(), progress.clone());
         let (recorder, queue) = TouchRecorder::bounded(MAX_QUEUED_TOUCHES);
+        let recorder = recorder.with_erased(Arc::new(ErasedVisitors::new(store.clone())));
         let app = Arc::new(Self {
             access_tokens: AccessTokens::new(keys, &config.listening.public_url)?,
             rate_limits: RateLimits::new(&config.limits),

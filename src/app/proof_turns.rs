@@ -88,11 +88,7 @@ impl ProofTurns {
         turn
     }
 
-    async fn wait(
-        &self,
-        client: ClientAddress,
-        now: Timestamp,
-    ) -> Result<ProofTurn, ProofRefusal> {
+    async fn wait(&self, client: ClientAddress, now: Timestamp) -> Result<ProofTurn, ProofRefusal> {
         self.limit.count(client, now).map_err(|until| ProofRefusal::TooOften { until })?;
         let client = client.ip().map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), network);
         let _client = ClientPlace::take(&self.clients, client).ok_or(ProofRefusal::TooMany)?;
@@ -134,7 +130,10 @@ mod tests {
     const NOW: Timestamp = Timestamp::from_micros(1_000_000_000);
 
     async fn refusal(turns: &ProofTurns, client: &str) -> Option<ProofRefusal> {
-        turns.take(ClientAddress::Known(client.parse().unwrap()), NOW, &Counters::default()).await.err()
+        turns
+            .take(ClientAddress::Known(client.parse().unwrap()), NOW, &Counters::default())
+            .await
+            .err()
     }
 
     #[tokio::test(start_paused = true)]

@@ -2,24 +2,65 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
+use quick_cache::sync::Cache;
 use tokio::sync::mpsc;
-use whence_events::{CodeStatus, Pii, StreamId, TouchRecorded};
+use whence_events::{CodeStatus, Pii, StreamId, TouchId, TouchRecorded};
 
 use crate::app::App;
 use crate::domain::touch::stream::TouchStream;
 use crate::domain::touch::{RecordedTouch, RefParam, registrable_domain};
 use crate::engine::handler::Context;
 use crate::infra::errors::with_causes;
+use crate::store::EventStore;
 
 /// The touches that are recorded at the same time, so that they share commits.
 const MAX_BATCH: usize = 64;
 
+/// The most erased visitors that are remembered.
+const MAX_ERASED: usize = 10_000;
+
+/// How long a landing waits to be told whether its visitor is erased.
+const MAX_KEY_WAIT: Duration = Duration::from_millis(500);
+
 /// The sending side of the queue of touches to record. Clones share one queue.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct TouchRecorder {
     queue: mpsc::Sender<RecordedTouch>,
     lost: Arc<AtomicU64>,
+    erased: Option<Arc<ErasedVisitors>>,
+}
+
+/// Tells which visitors are erased: those whose first touch has a destroyed key.
+pub(crate) struct ErasedVisitors {
+    store: Arc<dyn EventStore>,
+    /// Those that are known to be. Of others it is not known how long they are not.
+    known: Cache<TouchId, ()>,
+}
+
+impl ErasedVisitors {
+    /// Returns the erased visitors of a log.
+    pub(crate) fn new(store: Arc<dyn EventStore>) -> Self {
+        Self { store, known: Cache::new(MAX_ERASED) }
+    }
+
+    /// Returns whether a touch is of an erased visitor. When the store does not say so in time, it
+    /// counts as one: a landing is not to wait, nor to be recorded under the id of an erased user.
+    pub(crate) async fn holds(&self, touch: TouchId) -> bool {
+        if self.known.get(&touch).is_some() {
+            return true;
+        }
+        let stream = StreamId::Touch(touch);
+        match tokio::time::timeout(MAX_KEY_WAIT, self.store.read_key(&stream)).await {
+            Ok(Ok(Some(key))) if key.wrapped.is_none() => {
+                self.known.insert(touch, ());
+                true
+            }
+            Ok(Ok(_)) => false,
+            Ok(Err(_)) | Err(_) => true,
+        }
+    }
 }
 
 impl TouchRecorder {
@@ -28,7 +69,20 @@ impl TouchRecorder {
     pub fn bounded(capacity: usize) -> (Self, mpsc::Receiver<RecordedTouch>) {
         let (queue, receiver) = mpsc::channel(capacity.max(1));
         let lost = Arc::default();
-        (Self { queue, lost }, receiver)
+        (Self { queue, lost, erased: None }, receiver)
+    }
+
+    /// Returns the recorder with knowledge of the visitors that are erased.
+    pub(crate) fn with_erased(self, erased: Arc<ErasedVisitors>) -> Self {
+        Self { erased: Some(erased), ..self }
+    }
+
+    /// Returns whether a touch is of an erased visitor.
+    pub(crate) async fn is_of_erased(&self, touch: TouchId) -> bool {
+        match &self.erased {
+            Some(erased) => erased.holds(touch).await,
+            None => false,
+        }
     }
 
     /// Returns how many touches were lost: the queue was full or closed, or their client over its

@@ -32,8 +32,8 @@ use crate::engine::handler::HandleError;
 use crate::engine::progress::query_after_log;
 use crate::infra::errors::with_causes;
 use crate::infra::mail::Mail;
-use crate::infra::random::{new_request_id, new_user_id};
-use crate::infra::tokens::{OneTimeCode, SessionToken};
+use crate::infra::random::new_user_id;
+use crate::infra::tokens::{LoginToken, OneTimeCode, SessionToken};
 
 /// The body of a start. A missing field counts as empty.
 #[derive(Deserialize)]
@@ -63,7 +63,8 @@ pub(super) async fn start(
     let now = request.now;
     let limited = app.rate_limits.start(facts.address, now);
     limited.map_err(|until| Problem::rate_limited(now, until))?;
-    let (request_id, code) = (new_request_id(), OneTimeCode::generate());
+    let (login, code) = (LoginToken::generate(), OneTimeCode::generate());
+    let request_id = login.request_id();
     let stream = StreamId::Mailbox(app.engine.keys.email_key(&email));
     let command = MailboxCommand::StartLogin(StartLogin {
         now,
@@ -100,7 +101,7 @@ pub(super) async fn start(
         app.engine.handler.run::<Mailbox>(&stream, &failed, &context).await?;
         return Err(Problem::Internal);
     }
-    Ok(Json(json!({ "request_id": request_id })).into_response())
+    Ok(Json(json!({ "request_id": login.to_text() })).into_response())
 }
 
 /// `POST /v1/auth/email/verify`: checks the code, registers a new user, and opens a session.
@@ -114,8 +115,8 @@ pub(super) async fn verify(
 ) -> Result<Response, Problem> {
     // Login CSRF: another site must not log its visitors in as another user.
     refuse_cross_site(&headers)?;
-    let request_id: RequestId =
-        body.request_id.unwrap_or_default().parse().map_err(|_| Problem::InvalidRequest)?;
+    let login = LoginToken::parse(&body.request_id.unwrap_or_default());
+    let request_id = login.ok_or(Problem::InvalidRequest)?.request_id();
     let code = OneTimeCode::parse(&body.code.unwrap_or_default()).ok_or(Problem::InvalidCode)?;
     let limited = app.rate_limits.verify(facts.address, request.now);
     limited.map_err(|until| Problem::rate_limited(request.now, until))?;

@@ -11,6 +11,7 @@ mod broken;
 mod calls;
 mod clients;
 mod cookies;
+mod erased_visitors;
 mod erasure;
 mod faults;
 mod frame;
