@@ -1,6 +1,7 @@
 //! A whole service in one value: the engine, mail, sessions, limits and background tasks.
 
 pub mod access_tokens;
+pub mod activity;
 pub mod attribution;
 pub mod client_address;
 mod commands;
@@ -8,6 +9,9 @@ pub mod config;
 pub mod counters;
 mod creators;
 pub mod erasure;
+pub(crate) mod known_devices;
+mod login_limits;
+pub mod moderation;
 pub mod onboarding;
 pub(crate) mod operator_tokens;
 pub(crate) mod proof_turns;
@@ -41,6 +45,7 @@ use crate::infra::random::new_correlation_id;
 use crate::infra::security::SecurityLog;
 use crate::store::EventStore;
 use access_tokens::AccessTokens;
+use activity::{SessionActivity, SessionUse};
 use config::Config;
 use counters::Counters;
 use erasure::{EraseError, Erasure, Subject};
@@ -76,6 +81,8 @@ pub struct App {
     pub checkpointer: Arc<Checkpointer>,
     /// Finds the session of a request.
     pub sessions: Sessions,
+    /// Records that sessions are used.
+    pub(crate) activity: SessionActivity,
     /// Sends mails.
     pub mailer: Mailer,
     /// Makes and checks access tokens.
@@ -135,6 +142,7 @@ impl App {
         let signer = Signer::new(keys, &checkpoints.log_origin).context("--log-origin")?;
         let checkpointer = Checkpointer::new(signer, read_db.clone(), checkpoints.policy.clone());
         let sessions = Sessions::new(&observer, vault.clone(), store.clone(), progress.clone());
+        let (activity, uses) = SessionActivity::bounded(config.accounts.session_activity);
         let (recorder, queue) = TouchRecorder::bounded(MAX_QUEUED_TOUCHES);
         let recorder = recorder.with_erased(Arc::new(ErasedVisitors::new(store.clone())));
         let app = Arc::new(Self {
@@ -155,9 +163,10 @@ impl App {
             engine,
             progress,
             sessions,
+            activity,
             mailer,
         });
-        app.start(queue).await?;
+        app.start(queue, uses).await?;
         Ok(app)
     }
 
@@ -179,7 +188,11 @@ impl App {
     }
 
     /// Records the referral rules before the first decision by them, and starts the background tasks.
-    async fn start(self: &Arc<Self>, queue: mpsc::Receiver<RecordedTouch>) -> anyhow::Result<()> {
+    async fn start(
+        self: &Arc<Self>,
+        queue: mpsc::Receiver<RecordedTouch>,
+        uses: mpsc::Receiver<SessionUse>,
+    ) -> anyhow::Result<()> {
         let rules = &self.config.referrals.rules;
         let stream = StreamId::Rules(rules.digest);
         let adopt = AdoptRules(Rules::clone(rules));
@@ -194,6 +207,7 @@ impl App {
         tokio::spawn(retention::work(Arc::downgrade(self), self.progress.clone()));
         tokio::spawn(checkpointer::work(Arc::downgrade(&self.checkpointer), self.progress.clone()));
         tokio::spawn(touches::work(Arc::downgrade(self), queue));
+        tokio::spawn(activity::work(Arc::downgrade(self), uses));
         Ok(())
     }
 }

@@ -10,7 +10,9 @@ use std::process::ExitCode;
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
-use self::commands::{audit, copy, demo, doctor, erase, export, replay, report, serve, verify};
+use self::commands::{
+    audit, code, copy, demo, doctor, erase, export, replay, report, serve, user, verify,
+};
 use self::flags::{ServeArgs, environment};
 use self::terminal::stderr::note;
 use self::terminal::stdout::print_help;
@@ -33,6 +35,8 @@ enum Command {
     Doctor(Box<doctor::DoctorArgs>),
     Replay(replay::ReplayArgs),
     Audit(audit::AuditArgs),
+    User(user::UserArgs),
+    Code(code::CodeArgs),
     Erase(erase::EraseArgs),
     Export(Box<export::ExportArgs>),
     Report(Box<report::ReportArgs>),
@@ -69,6 +73,8 @@ pub fn run() -> anyhow::Result<()> {
             Command::Doctor(args) => doctor::run(*args).await,
             Command::Replay(args) => replay::run(args).await,
             Command::Audit(args) => audit::run(args).await,
+            Command::User(args) => user::run(args).await,
+            Command::Code(args) => code::run(args).await,
             Command::Erase(args) => erase::run(args).await,
             Command::Export(args) => export::run(*args).await,
             Command::Report(args) => report::run(*args).await,

@@ -6,6 +6,8 @@ mod client;
 pub mod cookies;
 mod csrf;
 pub mod device;
+mod device_cookie;
+mod devices;
 mod envelope;
 pub(crate) mod error;
 mod etag;
@@ -20,15 +22,17 @@ mod login;
 pub mod metrics;
 mod query;
 mod referrals;
+mod renewal;
 mod serve;
 mod session;
 mod session_cookies;
+mod session_list;
 mod token;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::{delete, get, post};
 
 use crate::app::App;
 use crate::domain::touch::{LandingRules, Visitor};
@@ -47,8 +51,13 @@ pub fn router(app: Arc<App>) -> Envelope {
         .route("/v1/auth/email/verify", post(login::verify))
         .route("/v1/auth/me", get(session::me))
         .route("/v1/auth/logout", post(session::logout))
+        .route("/v1/auth/devices", get(devices::list))
+        .route("/v1/auth/devices/{id}", delete(devices::forget))
         .route("/v1/auth/attribute", post(attribution::attribute))
         .route("/v1/auth/token", post(token::issue))
+        .route("/v1/auth/sessions", get(session_list::list))
+        .route("/v1/auth/sessions/{id}", delete(session_list::revoke))
+        .route("/v1/auth/sessions/revoke-all", post(session_list::revoke_others))
         .route("/v1/referrals/me", get(referrals::me))
         .route("/v1/referrals/invitees", get(referrals::invitees))
         .route("/v1/referrals/code", post(referrals::slug::choose).delete(referrals::slug::give_up))

@@ -5,4 +5,5 @@ pub mod bundle;
 pub mod charts;
 pub mod export;
 pub mod report;
+pub mod sessions;
 pub mod verify;

@@ -74,6 +74,8 @@ uuid_id! {
     RequestId,
     /// The id of a session.
     SessionId,
+    /// The id of a device that is known to one address.
+    DeviceId,
     /// The id of a touch.
     TouchId,
     /// The id of a stored event (`UUIDv7`).
@@ -184,7 +186,8 @@ impl EmailAddress {
 
     /// Returns the address that identifies a person: without `+tag`, and without dots where the
     /// provider ignores them (gmail.com, and googlemail.com which is the same). It serves the
-    /// self-referral rule only: mail goes to, and accounts belong to, the address as it was typed.
+    /// self-referral rule and the count of mails: mail goes to, and accounts belong to, the address
+    /// as it was typed.
     #[must_use]
     pub fn person(&self) -> String {
         let (local, domain) = self.0.rsplit_once('@').unwrap_or((&self.0, ""));

@@ -25,13 +25,14 @@ mod vocabulary;
 pub use audit::{AuditEvent, AuditRead};
 pub use event::Event;
 pub use ids::{
-    CorrelationId, EmailAddress, EmailKey, EventId, Handle, Hash, InvalidId, Mac, ReferralCode,
-    RequestId, SessionId, TouchId, UserId,
+    CorrelationId, DeviceId, EmailAddress, EmailKey, EventId, Handle, Hash, InvalidId, Mac,
+    ReferralCode, RequestId, SessionId, TouchId, UserId,
 };
 pub use leaf::Leaf;
 pub use mailbox::{
-    CodeDeliveryFailed, CodeRejected, CodeVerified, LoginExpired, LoginLocked, LoginStarted,
-    LoginThrottled, MailboxClaimed, MailboxEvent, MailboxForgotten, MailboxReleased,
+    CodeDeliveryFailed, CodeRejected, CodeVerified, DeviceForgotten, LockCleared, LoginExpired,
+    LoginLocked, LoginStarted, LoginThrottled, MailboxClaimed, MailboxEvent, MailboxForgotten,
+    MailboxReleased, StartCounted, StartReturned,
 };
 pub use name::{NameEvent, NameReserved};
 pub use pii::{Client, Personal, Pii, PiiSlot, Sealed};
@@ -41,10 +42,10 @@ pub use time::Timestamp;
 pub use touch::{ClickIds, TouchEvent, TouchRecorded, TouchRecordedV1, Utm};
 pub use user::{
     AttributionCaptured, AttributionCapturedV1, BillingCustomerLinked, CreatorHandleClaimed,
-    Evidence, ProfileUpdated, ReferralAttributed, ReferralCodeDisabled, ReferralCodeIssued,
-    ReferralRefused, RefreshRotated, SessionExtended, SessionOpened, SessionRevoked,
-    SubscriptionProvisioned, UserErased, UserEvent, UserRegistered, WelcomeEmailFailed,
-    WelcomeEmailSent,
+    Evidence, ProfileUpdated, ReferralAttributed, ReferralCodeBlocked, ReferralCodeDisabled,
+    ReferralCodeIssued, ReferralCodeUnblocked, ReferralRefused, RefreshRotated, SessionExtended,
+    SessionOpened, SessionRevoked, SessionsRevoked, SubscriptionProvisioned, UserErased, UserEvent,
+    UserRegistered, UserReinstated, UserSuspended, WelcomeEmailFailed, WelcomeEmailSent,
 };
 pub use vocabulary::{
     AuditSubject, CodeKind, CodeStatus, Consent, Country, DeliveryFailure, DeviceClass, FetchSite,

@@ -3,7 +3,10 @@
 use serde::{Deserialize, Serialize};
 
 use crate::event::stream_family;
-use crate::{Client, DeliveryFailure, EmailAddress, Mac, Pii, RequestId, Timestamp, UserId};
+use crate::{
+    Client, DeliveryFailure, DeviceClass, DeviceId, EmailAddress, Mac, Pii, RequestId, Timestamp,
+    UserId,
+};
 
 stream_family! {
     /// The events of a mailbox stream.
@@ -18,6 +21,10 @@ stream_family! {
         MailboxClaimed = "MailboxClaimed.v1" [],
         MailboxReleased = "MailboxReleased.v1" [],
         MailboxForgotten = "MailboxForgotten.v1" [],
+        StartCounted = "StartCounted.v1" [],
+        StartReturned = "StartReturned.v1" [],
+        DeviceForgotten = "DeviceForgotten.v1" [],
+        LockCleared = "LockCleared.v1" [reason?],
     }
 }
 
@@ -33,11 +40,16 @@ pub struct LoginStarted {
     pub code_mac: Mac,
     /// The time from which the code is no longer valid.
     pub expires_at: Timestamp,
-    /// Whether the request came from a device that had logged in to this address before; always
-    /// `false`, because no command recognises devices yet.
+    /// Whether the request came from a device that had logged in to this address before.
     pub known_device: bool,
     /// The network client that asked for the code.
     pub client: Pii<Client>,
+    /// The known device that asked for the code.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_id: Option<DeviceId>,
+    /// The MAC of the network that an unknown device asked from; none for this machine itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<Mac>,
 }
 
 /// Codes were requested too often; recorded at most once per window.
@@ -46,6 +58,9 @@ pub struct LoginStarted {
 pub struct LoginThrottled {
     /// The time from which the next code may be requested.
     pub until: Timestamp,
+    /// The known device that asked too often; none: devices that are not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_id: Option<DeviceId>,
 }
 
 /// The mail with the code could not be sent.
@@ -72,7 +87,7 @@ pub struct CodeRejected {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct LoginLocked {
-    /// The login with too many wrong codes; `null`: the whole address, which no command locks yet.
+    /// The login with too many wrong codes; `null`: the address, for all unknown devices.
     pub request_id: Option<RequestId>,
     /// The end of the lock; `null`: it has no end.
     pub until: Option<Timestamp>,
@@ -93,6 +108,12 @@ pub struct LoginExpired {
 pub struct CodeVerified {
     /// The id of the login.
     pub request_id: RequestId,
+    /// The device that entered the code, and that is known to this address from now on.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_id: Option<DeviceId>,
+    /// The class of that device.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub device_class: Option<DeviceClass>,
 }
 
 /// The first login was verified: the address belongs to this user from now on.
@@ -117,4 +138,44 @@ pub struct MailboxReleased {
 pub struct MailboxForgotten {
     /// The time at which a code was last requested.
     pub asked_at: Timestamp,
+}
+
+/// A code for another spelling of this address was counted here: this is the spelling without tags
+/// and without dots that the provider ignores.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct StartCounted {
+    /// The login that the code is for, in the stream of the other spelling.
+    pub request_id: RequestId,
+    /// The MAC of the network that an unknown device asked from; none for this machine itself.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub network: Option<Mac>,
+}
+
+/// A code for another spelling of this address counts no more: it did not go out, or its login
+/// ended well.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct StartReturned {
+    /// The login that the code was for.
+    pub request_id: RequestId,
+}
+
+/// A device is no longer known to this address.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct DeviceForgotten {
+    /// The device.
+    pub device_id: DeviceId,
+}
+
+/// An operator cleared what unknown devices had used up: wrong codes, waits, locks and codes.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct LockCleared {
+    /// The number of wrong codes in a row until then.
+    pub wrong: u16,
+    /// The reason, in the operator's words.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Pii<String>>,
 }

@@ -29,6 +29,11 @@ stream_family! {
         ProfileUpdated = "ProfileUpdated.v1" [display_name?],
         CreatorHandleClaimed = "CreatorHandleClaimed.v1" [],
         BillingCustomerLinked = "BillingCustomerLinked.v1" [],
+        SessionsRevoked = "SessionsRevoked.v1" [reason],
+        UserSuspended = "UserSuspended.v1" [reason],
+        UserReinstated = "UserReinstated.v1" [reason],
+        ReferralCodeBlocked = "ReferralCodeBlocked.v1" [reason],
+        ReferralCodeUnblocked = "ReferralCodeUnblocked.v1" [reason],
         UserErased = "UserErased.v1" [],
     }
 }
@@ -209,7 +214,8 @@ pub struct SessionOpened {
     pub country: Option<Country>,
 }
 
-/// A session in use was extended.
+/// A session was in use, which extends it unless it lasts as long as it can already. It is recorded
+/// at most once for a session in each period that the settings name.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct SessionExtended {
@@ -317,6 +323,55 @@ pub struct CreatorHandleClaimed {
 pub struct BillingCustomerLinked {
     /// The id of the customer in the billing system.
     pub billing_customer_id: String,
+}
+
+/// An operator ended sessions of the user, each of which has a [`SessionRevoked`] of its own after
+/// this.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct SessionsRevoked {
+    /// The number of sessions that were ended.
+    pub count: u64,
+    /// The reason, in the operator's words.
+    pub reason: Pii<String>,
+}
+
+/// An operator suspended the user, who cannot log in or be credited until they are reinstated. A
+/// [`SessionRevoked`] of each of their sessions follows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct UserSuspended {
+    /// The reason, in the operator's words.
+    pub reason: Pii<String>,
+}
+
+/// An operator reinstated a suspended user.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct UserReinstated {
+    /// The reason, in the operator's words.
+    pub reason: Pii<String>,
+}
+
+/// An operator disabled a referral code: it attributes nobody from now on, whenever they picked it
+/// up, and its owner cannot take it up again. Its owner, its credits and its history stay.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ReferralCodeBlocked {
+    /// The code in the spelling in which it was issued.
+    pub code: ReferralCode,
+    /// The reason, in the operator's words.
+    pub reason: Pii<String>,
+}
+
+/// An operator enabled a referral code again that an operator had disabled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ReferralCodeUnblocked {
+    /// The code in the spelling in which it was issued.
+    pub code: ReferralCode,
+    /// The reason, in the operator's words.
+    pub reason: Pii<String>,
 }
 
 /// The user was erased: this is the last event, and the subject key is destroyed.

@@ -77,16 +77,18 @@ vocabulary! {
     RevokeReason {
         /// The user logged out.
         Logout = "logout",
-        /// The user ended it from another session. No command gives this reason yet.
+        /// The user ended it from another session.
         Revoked = "revoked",
-        /// The user ended all sessions at once. No command gives this reason yet.
+        /// The user ended all other sessions at once.
         RevokedAll = "revoked_all",
         /// A rotated refresh token was used again. No command gives this reason yet.
         TokenReuse = "token_reuse",
         /// The user was erased.
         Erased = "erased",
-        /// An operator ended it. No command gives this reason yet.
+        /// An operator ended it.
         Admin = "admin",
+        /// The same browser logged in anew.
+        Replaced = "replaced",
     }
 }
 
@@ -187,14 +189,42 @@ vocabulary! {
         Rejected = "rejected",
         /// The server could not take the message now.
         Deferred = "deferred",
-        /// No connection was made, or it was dropped.
+        /// No connection was made, or it was dropped before the server had the whole message.
         Unreachable = "unreachable",
-        /// The server did not answer in time.
+        /// The server did not answer in time, before it had the whole message.
         TimedOut = "timed_out",
         /// TLS or authentication with the server failed.
         Untrusted = "untrusted",
         /// The message could not be built or written.
         Local = "local",
+        /// The server was given the whole message and did not say whether it took charge of it. Logs of
+        /// version 0.1 call this `unreachable` or `timed_out`.
+        Unconfirmed = "unconfirmed",
+    }
+}
+
+impl DeliveryFailure {
+    /// Returns whether the message certainly did not go out, so that nobody can have received it.
+    #[must_use]
+    pub const fn certainly_not_sent(self) -> bool {
+        match self {
+            Self::Rejected
+            | Self::Deferred
+            | Self::Unreachable
+            | Self::TimedOut
+            | Self::Untrusted
+            | Self::Local => true,
+            Self::Unconfirmed => false,
+        }
+    }
+
+    /// Returns whether the same message may go out later without anybody repairing anything.
+    #[must_use]
+    pub const fn is_temporary(self) -> bool {
+        match self {
+            Self::Deferred | Self::Unreachable | Self::TimedOut | Self::Unconfirmed => true,
+            Self::Rejected | Self::Untrusted | Self::Local => false,
+        }
     }
 }
 

@@ -53,6 +53,8 @@ pub struct ReferralOverview {
     pub primary_code: Option<String>,
     /// The newest code of the user's own choice that is in use.
     pub custom_slug: Option<String>,
+    /// The codes of the user that operators disabled, in the order of their issue.
+    pub blocked_codes: Vec<String>,
     /// How many users were attributed to this one.
     pub invitees: u64,
     /// How often the links of this user were followed.
@@ -110,6 +112,7 @@ static SCHEMA: [TableSchema; 4] = [
             uuid("owner"),
             int("issued_at"),
             int("disabled_at").or_null(),
+            int("blocked_at").or_null(), // by an operator
         ],
         key: &["folded"],
         indexes: &[index("referral_codes_by_owner", &["owner"])],
@@ -158,26 +161,35 @@ static SNAPSHOT: Select<Snapshot> = Select::new(
     },
 );
 
-static OVERVIEW: Select<ReferralOverview> = Select::new(
+static OVERVIEW: Select<(ReferralOverview, bool)> = Select::new(
     "SELECT
        (SELECT code FROM {referral_codes} WHERE owner = {1} AND kind = {2}
-          AND disabled_at IS NULL ORDER BY issued_at DESC, folded LIMIT 1),
+          AND disabled_at IS NULL AND blocked_at IS NULL ORDER BY issued_at DESC, folded LIMIT 1),
        (SELECT code FROM {referral_codes} WHERE owner = {1} AND kind = {3}
-          AND disabled_at IS NULL ORDER BY issued_at DESC, folded LIMIT 1),
+          AND disabled_at IS NULL AND blocked_at IS NULL ORDER BY issued_at DESC, folded LIMIT 1),
        (SELECT count(*) FROM {attributions} WHERE referrer_id = {1}),
        coalesce((SELECT count FROM {clicks} WHERE owner = {1}), 0),
        (SELECT referrer_id FROM {attributions} WHERE user_id = {1}),
-       (SELECT attributed_at FROM {attributions} WHERE user_id = {1})",
+       (SELECT attributed_at FROM {attributions} WHERE user_id = {1}),
+       EXISTS (SELECT 1 FROM {referral_codes} WHERE owner = {1} AND blocked_at IS NOT NULL)",
     |row| {
-        Ok(ReferralOverview {
+        let overview = ReferralOverview {
             primary_code: row.string_or_null(0)?,
             custom_slug: row.string_or_null(1)?,
+            blocked_codes: Vec::new(),
             invitees: row.number(2)?,
             clicks: row.number(3)?,
             inviter: row.uuid_or_null(4)?.map(UserId),
             attributed_at: row.time_or_null(5)?,
-        })
+        };
+        Ok((overview, row.flag(6)?))
     },
+);
+
+static BLOCKED_CODES: Select<String> = Select::new(
+    "SELECT code FROM {referral_codes} WHERE owner = {1} AND blocked_at IS NOT NULL
+     ORDER BY issued_at, folded",
+    |row| row.text(0).map(str::to_owned),
 );
 
 static INVITEES: Select<Invitee> = Select::new(
@@ -221,7 +233,11 @@ impl ReadDb {
     pub async fn referral_overview(&self, user_id: UserId) -> Result<ReferralOverview, QueryError> {
         let kinds = [CodeKind::Primary, CodeKind::Custom].map(|kind| Value::Text(kind.as_str()));
         let found = self.first(&OVERVIEW, &[Value::Uuid(user_id.0), kinds[0], kinds[1]]).await?;
-        Ok(found.unwrap_or_default())
+        let (mut overview, has_blocked_codes) = found.unwrap_or_default();
+        if has_blocked_codes {
+            overview.blocked_codes = self.all(&BLOCKED_CODES, &[Value::Uuid(user_id.0)]).await?;
+        }
+        Ok(overview)
     }
 
     /// Returns the users who were attributed to a user, the newest first.
@@ -271,7 +287,7 @@ impl Projector for Attribution {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn schema(&self) -> &'static [TableSchema] {
@@ -329,6 +345,12 @@ fn user_change(user_id: UserId, event: &UserEvent, at: Timestamp) -> Option<Attr
         UserEvent::ReferralCodeDisabled(disabled) => {
             Some(AttributionChange::CodeDisabled { code: disabled.code.clone(), at })
         }
+        UserEvent::ReferralCodeBlocked(blocked) => {
+            Some(AttributionChange::CodeBlocked { code: blocked.code.clone(), at: Some(at) })
+        }
+        UserEvent::ReferralCodeUnblocked(unblocked) => {
+            Some(AttributionChange::CodeBlocked { code: unblocked.code.clone(), at: None })
+        }
         UserEvent::UserErased(_) => Some(AttributionChange::SnapshotRemoved { user_id }),
         UserEvent::UserRegistered(_)
         | UserEvent::ReferralRefused(_)
@@ -336,6 +358,9 @@ fn user_change(user_id: UserId, event: &UserEvent, at: Timestamp) -> Option<Attr
         | UserEvent::SessionExtended(_)
         | UserEvent::RefreshRotated(_)
         | UserEvent::SessionRevoked(_)
+        | UserEvent::SessionsRevoked(_)
+        | UserEvent::UserSuspended(_)
+        | UserEvent::UserReinstated(_)
         | UserEvent::SubscriptionProvisioned(_)
         | UserEvent::WelcomeEmailSent(_)
         | UserEvent::WelcomeEmailFailed(_)

@@ -51,8 +51,8 @@ pub enum IdentityChange {
     UserRemoved { user_id: UserId },
     /// A session began.
     SessionAdded { session: Box<NewSession> },
-    /// A session lasts longer.
-    SessionExtended { session_id: SessionId, expires_at: Timestamp },
+    /// A session was used, and lasts longer.
+    SessionExtended { session_id: SessionId, expires_at: Timestamp, at: Timestamp },
     /// A session ended.
     SessionRemoved { session_id: SessionId },
     /// Sessions that ended before this moment are forgotten.
@@ -90,6 +90,8 @@ pub enum AttributionChange {
     CodeAdded { code: ReferralCode, kind: CodeKind, owner: UserId, at: Timestamp },
     /// A code no longer attributes anything.
     CodeDisabled { code: ReferralCode, at: Timestamp },
+    /// An operator disabled a code at this time, or enabled it again.
+    CodeBlocked { code: ReferralCode, at: Option<Timestamp> },
     /// A referral link of this user was followed.
     Clicked { owner: UserId },
     /// A visitor who had landed before landed again.

@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use whence_events::{
-    EmailAddress, EmailKey, Event, Hash, MailboxEvent, Pii, PiiSlot, Position, ProfileUpdated,
-    Provider, Recorded, RequestId, Sealed, SessionId, SessionOpened, StreamId, Timestamp,
-    UserEvent, UserId, UserRegistered, Version,
+    Client, Country, DeviceClass, EmailAddress, EmailKey, Event, Hash, MailboxEvent, Pii, PiiSlot,
+    Position, ProfileUpdated, Provider, Recorded, RequestId, Sealed, SessionId, SessionOpened,
+    StreamId, Timestamp, UserEvent, UserId, UserRegistered, Version,
 };
 
 use crate::change::{Change, IdentityChange, NewSession};
@@ -30,12 +30,33 @@ pub struct SessionView {
     pub token_hash: Hash,
     /// When it began.
     pub opened_at: Timestamp,
+    /// When it was used last, as far as that is on record.
+    pub used_at: Timestamp,
     /// When it ends, unless it is extended.
     pub expires_at: Timestamp,
     /// When it ends at the latest.
     pub absolute_expires_at: Timestamp,
     /// The user whose session it is.
     pub user: UserView,
+}
+
+/// A session in the list of the sessions of a user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedSession {
+    /// The id of the session.
+    pub session_id: SessionId,
+    /// When it began.
+    pub opened_at: Timestamp,
+    /// When it was used last, as far as that is on record.
+    pub used_at: Timestamp,
+    /// The client that opened it, sealed.
+    pub device: Pii<Client>,
+    /// The event of the user in which the client is sealed.
+    pub device_version: Version,
+    /// The kind of device.
+    pub device_class: Option<DeviceClass>,
+    /// The country of the client.
+    pub country: Option<Country>,
 }
 
 /// A user.
@@ -95,6 +116,7 @@ static SCHEMA: [TableSchema; 3] = [
             bytes("token_hash"),
             text("kind"),
             int("opened_at"),
+            int("used_at"),
             int("expires_at"),
             int("absolute_expires_at"),
             bytes("device"),       // sealed
@@ -126,15 +148,16 @@ static USER: Select<UserView> = Select::new(
 static SESSION: Select<SessionView> = Select::new(
     "SELECT u.user_id, u.email, u.display_name, u.display_name_version, u.avatar_url,
             u.billing_customer_id, u.provider, u.created_at, u.updated_at,
-            s.session_id, s.token_hash, s.opened_at, s.expires_at, s.absolute_expires_at
+            s.session_id, s.token_hash, s.opened_at, s.used_at, s.expires_at, s.absolute_expires_at
      FROM {sessions} s JOIN {users} u ON u.user_id = s.user_id WHERE s.session_id = {1}",
     |row| {
         Ok(SessionView {
             session_id: SessionId(row.uuid(9)?),
             token_hash: Hash(row.array(10)?),
             opened_at: row.time(11)?,
-            expires_at: row.time(12)?,
-            absolute_expires_at: row.time(13)?,
+            used_at: row.time(12)?,
+            expires_at: row.time(13)?,
+            absolute_expires_at: row.time(14)?,
             user: user_view(row)?,
         })
     },
@@ -143,6 +166,22 @@ static SESSION: Select<SessionView> = Select::new(
 static SESSIONS_OF: Select<SessionId> = Select::new(
     "SELECT session_id FROM {sessions} WHERE user_id = {1} ORDER BY session_id",
     |row| row.uuid(0).map(SessionId),
+);
+
+static LISTED_SESSIONS: Select<ListedSession> = Select::new(
+    "SELECT session_id, opened_at, used_at, device, device_version, device_class, country
+     FROM {sessions} WHERE user_id = {1} AND expires_at > {2} ORDER BY opened_at DESC, session_id",
+    |row| {
+        Ok(ListedSession {
+            session_id: SessionId(row.uuid(0)?),
+            opened_at: row.time(1)?,
+            used_at: row.time(2)?,
+            device: known(row.sealed_or_null(3)?)?,
+            device_version: row.number(4)?,
+            device_class: row.text_or_null(5)?.and_then(DeviceClass::parse),
+            country: row.text_or_null(6)?.and_then(Country::parse),
+        })
+    },
 );
 
 fn user_view(row: &dyn Row) -> Result<UserView, QueryError> {
@@ -175,6 +214,15 @@ impl ReadDb {
         self.all(&SESSIONS_OF, &[Value::Uuid(user_id.0)]).await
     }
 
+    /// Returns the sessions of a user that have not expired, the newest first.
+    pub async fn listed_sessions(
+        &self,
+        user_id: UserId,
+        now: Timestamp,
+    ) -> Result<Vec<ListedSession>, QueryError> {
+        self.all(&LISTED_SESSIONS, &[Value::Uuid(user_id.0), now.into()]).await
+    }
+
     /// Returns a user.
     pub async fn user(&self, user_id: UserId) -> Result<Option<UserView>, QueryError> {
         self.first(&USER, &[Value::Uuid(user_id.0)]).await
@@ -190,7 +238,7 @@ impl Projector for Identity {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn schema(&self) -> &'static [TableSchema] {
@@ -221,7 +269,11 @@ impl Projector for Identity {
                 | MailboxEvent::CodeRejected(_)
                 | MailboxEvent::MailboxClaimed(_)
                 | MailboxEvent::MailboxReleased(_)
-                | MailboxEvent::MailboxForgotten(_) => {}
+                | MailboxEvent::MailboxForgotten(_)
+                | MailboxEvent::StartCounted(_)
+                | MailboxEvent::StartReturned(_)
+                | MailboxEvent::DeviceForgotten(_)
+                | MailboxEvent::LockCleared(_) => {}
             },
             (StreamId::User(user_id), Event::User(event)) => {
                 user_changes(*user_id, event, at, recorded.version, changes);
@@ -274,6 +326,7 @@ fn user_changes(
             IdentityChange::SessionExtended {
                 session_id: extended.session_id,
                 expires_at: extended.expires_at,
+                at,
             },
         ),
         UserEvent::RefreshRotated(rotated) => add(
@@ -281,6 +334,7 @@ fn user_changes(
             IdentityChange::SessionExtended {
                 session_id: rotated.session_id,
                 expires_at: rotated.expires_at,
+                at,
             },
         ),
         UserEvent::SessionRevoked(revoked) => {
@@ -292,6 +346,11 @@ fn user_changes(
         | UserEvent::ReferralRefused(_)
         | UserEvent::ReferralCodeIssued(_)
         | UserEvent::ReferralCodeDisabled(_)
+        | UserEvent::ReferralCodeBlocked(_)
+        | UserEvent::ReferralCodeUnblocked(_)
+        | UserEvent::SessionsRevoked(_)
+        | UserEvent::UserSuspended(_)
+        | UserEvent::UserReinstated(_)
         | UserEvent::SubscriptionProvisioned(_)
         | UserEvent::WelcomeEmailSent(_)
         | UserEvent::WelcomeEmailFailed(_)

@@ -39,7 +39,7 @@ pub use attribution::{Invitee, ReferralOverview, Snapshot};
 pub use change::{
     AttributionChange, Change, IdentityChange, Leaf, NewSession, OnboardingStep, PendingChange,
 };
-pub use identity::{SessionView, UserView};
+pub use identity::{ListedSession, SessionView, UserView};
 pub use inspect::{
     ProjectorState, inspect_covered, inspect_postgres, inspect_sqlite, inspect_writer,
 };
@@ -48,7 +48,7 @@ pub use projector::Projector;
 pub use projectors::projectors;
 pub use read_db::{
     CoveredPosition, Differences, ProjectError, ProjectorPosition, Purpose, QueryError, ReadDb,
-    SqliteError,
+    SqliteError, has_wal, needs_writing, open_sqlite_to_read,
 };
 pub use schema::{ColumnSchema, ColumnType, IndexSchema, RowSize, TableSchema};
 pub use scratch::{Comparison, Held, Scratch};

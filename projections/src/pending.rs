@@ -194,7 +194,11 @@ fn mailbox_change(
         | MailboxEvent::CodeRejected(_)
         | MailboxEvent::LoginLocked(_)
         | MailboxEvent::LoginExpired(_)
-        | MailboxEvent::CodeVerified(_) => None,
+        | MailboxEvent::CodeVerified(_)
+        | MailboxEvent::StartCounted(_)
+        | MailboxEvent::StartReturned(_)
+        | MailboxEvent::DeviceForgotten(_)
+        | MailboxEvent::LockCleared(_) => None,
     }
 }
 
@@ -249,6 +253,11 @@ fn user_changes(user_id: UserId, event: &UserEvent, at: Timestamp, changes: &mut
         | UserEvent::RefreshRotated(_)
         | UserEvent::SessionRevoked(_)
         | UserEvent::ReferralCodeDisabled(_)
+        | UserEvent::ReferralCodeBlocked(_)
+        | UserEvent::ReferralCodeUnblocked(_)
+        | UserEvent::SessionsRevoked(_)
+        | UserEvent::UserSuspended(_)
+        | UserEvent::UserReinstated(_)
         | UserEvent::ProfileUpdated(_)
         | UserEvent::CreatorHandleClaimed(_)
         | UserEvent::BillingCustomerLinked(_) => {}

@@ -33,6 +33,12 @@ impl ReadDb {
         Ok(Self::Sqlite(SqliteReadDb::open_shared(path, &PROJECTORS)?))
     }
 
+    /// Opens the SQLite file at `path` to read it, as [`ReadDb::sqlite_beside`] does, also where nothing
+    /// can be written. Where it is missing there, the read models are empty.
+    pub fn sqlite_to_read(path: &Path) -> Result<Self, ProjectError> {
+        Ok(Self::Sqlite(SqliteReadDb::open_to_read(path, &PROJECTORS)?))
+    }
+
     /// Opens the schema `read` of a Postgres database, or makes it. Tables of a projector whose
     /// version changed stay as they are: see [`ReadDb::outdated`]. The connections of the pool must be
     /// sessions of the server's own: a pooler that hands out transactions would lose the writer's lock.

@@ -27,6 +27,7 @@ use select::{Select, Value};
 pub(crate) use sqlite::SqliteReadDb;
 pub use sqlite::error::SqliteError;
 pub(crate) use sqlite::positions::stored_in_sqlite;
+pub use sqlite::read_only_media::{has_wal, needs_writing, open_sqlite_to_read};
 pub(crate) use sqlite::scratch::{SqliteComparison, SqliteHeld, SqliteScratch};
 
 /// A database of read models: disposable.

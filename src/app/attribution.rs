@@ -184,6 +184,7 @@ impl App {
             owner,
             issued_at: issued.issued_at,
             disabled_at: issued.disabled_at,
+            blocked: user.is_blocked(code),
             owner_eligible: user.is_active(),
             same_person: email.is_some_and(|email| email.person() == candidate.email.person()),
             user_is_ancestor: self.is_ancestor(candidate.user_id, &user).await?,

@@ -24,6 +24,7 @@ pub use self::metrics::{MetricsConfig, MetricsToken};
 pub use self::operators::OperatorConfig;
 use crate::domain::rules::{RULES_VERSION, Rules};
 use crate::domain::touch::{Hosts, Model, Record, Window};
+use crate::domain::user::activity::ActivityPeriod;
 use crate::engine::proof::checkpointer::CheckpointPolicy;
 use crate::engine::proof::directory;
 use crate::infra::clock::Clock;
@@ -145,6 +146,8 @@ pub struct AccountConfig {
     pub plan: String,
     /// How long an address is kept that was never verified; `None` keeps it without end.
     pub keep_unverified: Option<Duration>,
+    /// How often it is recorded that a session is used.
+    pub session_activity: ActivityPeriod,
 }
 
 /// How the log is signed.
@@ -169,6 +172,9 @@ pub struct LimitConfig {
     pub proofs_per_client: u32,
     /// The bounds of connections.
     pub connections: ConnectionLimits,
+    /// How long unknown devices are locked out of an address after 100 wrong codes in a row; `None`:
+    /// until a right code or an operator.
+    pub guess_lock: Option<Duration>,
 }
 
 impl Config {
@@ -298,7 +304,11 @@ impl ReferralConfig {
 
 impl Default for AccountConfig {
     fn default() -> Self {
-        Self { plan: "free".to_owned(), keep_unverified: Some(Duration::from_hours(24 * 30)) }
+        Self {
+            plan: "free".to_owned(),
+            keep_unverified: Some(Duration::from_hours(24 * 30)),
+            session_activity: ActivityPeriod::Week,
+        }
     }
 }
 
@@ -324,6 +334,7 @@ impl Default for LimitConfig {
             verifies_per_client: 600,
             proofs_per_client: 3600,
             connections: ConnectionLimits::default(),
+            guess_lock: Some(Duration::from_hours(24 * 30)),
         }
     }
 }

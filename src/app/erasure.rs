@@ -86,8 +86,10 @@ async fn end_account(
         Err(HandleError::Store(error)) => Err(error.into()),
         Err(HandleError::Rejected(
             UserRejection::NotRegistered
+            | UserRejection::Suspended
             | UserRejection::NoSuchSession
             | UserRejection::NoSuchCode
+            | UserRejection::CodeBlocked
             | UserRejection::TooManyCodes { .. }
             | UserRejection::NotAttributed(_),
         )) => never_registered(engine, subject).await,
@@ -196,6 +198,11 @@ impl ErasureFacts {
             | UserEvent::SessionExtended(_)
             | UserEvent::RefreshRotated(_)
             | UserEvent::ReferralCodeDisabled(_)
+            | UserEvent::ReferralCodeBlocked(_)
+            | UserEvent::ReferralCodeUnblocked(_)
+            | UserEvent::SessionsRevoked(_)
+            | UserEvent::UserSuspended(_)
+            | UserEvent::UserReinstated(_)
             | UserEvent::SubscriptionProvisioned(_)
             | UserEvent::WelcomeEmailSent(_)
             | UserEvent::WelcomeEmailFailed(_)

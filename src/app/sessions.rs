@@ -5,6 +5,7 @@
 //! against the mark.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::time::Duration;
 
 use quick_cache::sync::Cache;
@@ -18,6 +19,7 @@ use whence_events::{
 use whence_projections::{QueryError, ReadDb, SessionView};
 
 use crate::domain::user::EMAIL_VERSION;
+use crate::domain::user::activity::SessionTimes;
 use crate::engine::progress::{Progress, ReadModelsBehind, query_after_log};
 use crate::engine::runner::Observer;
 use crate::engine::vault::{OpenKeys, Vault};
@@ -44,12 +46,41 @@ pub struct Session {
     token_hash: Hash,
     /// When the session began.
     pub opened_at: Timestamp,
-    /// When the session ends unless it is extended.
-    pub expires_at: Timestamp,
     /// When the session ends even if it is extended.
     pub absolute_expires_at: Timestamp,
     /// The user whose session it is.
     pub user: User,
+    /// When the session ends unless it is extended, in microseconds.
+    expires_at: AtomicI64,
+    /// The last use on record, in microseconds.
+    used_at: AtomicI64,
+    /// The time at which this node last gave the browser its cookies, as far as that is known.
+    pub(super) cookies_at: AtomicI64,
+    /// Whether a use waits to be recorded.
+    pub(super) use_is_queued: AtomicBool,
+}
+
+impl Session {
+    /// Returns when the session ends, unless it is extended.
+    #[must_use]
+    pub fn expires_at(&self) -> Timestamp {
+        Timestamp::from_micros(self.expires_at.load(Ordering::Relaxed))
+    }
+
+    /// Returns the times that decide whether a use of the session is recorded.
+    pub(super) fn times(&self) -> SessionTimes {
+        SessionTimes {
+            used_at: Timestamp::from_micros(self.used_at.load(Ordering::Relaxed)),
+            expires_at: self.expires_at(),
+            absolute_expires_at: self.absolute_expires_at,
+        }
+    }
+
+    fn extended(&self, expires_at: Timestamp, used_at: Timestamp) {
+        self.expires_at.store(expires_at.as_micros(), Ordering::Relaxed);
+        self.used_at.store(used_at.as_micros(), Ordering::Relaxed);
+        self.use_is_queued.store(false, Ordering::Relaxed);
+    }
 }
 
 /// The user of a session, with personal data in clear.
@@ -141,7 +172,7 @@ impl Sessions {
             None => self.fill(id).await?,
         };
         match entry {
-            Entry::Live(session) if now < session.expires_at => Ok(Some(session)),
+            Entry::Live(session) if now < session.expires_at() => Ok(Some(session)),
             Entry::Live(_) | Entry::Gone => Ok(None),
         }
     }
@@ -196,7 +227,6 @@ impl Sessions {
             session_id: view.session_id,
             token_hash: view.token_hash,
             opened_at: view.opened_at,
-            expires_at: view.expires_at,
             absolute_expires_at: view.absolute_expires_at,
             user: User {
                 user_id: view.user.user_id,
@@ -208,6 +238,10 @@ impl Sessions {
                 created_at: view.user.created_at,
                 updated_at: view.user.updated_at,
             },
+            expires_at: AtomicI64::new(view.expires_at.as_micros()),
+            used_at: AtomicI64::new(view.used_at.as_micros()),
+            cookies_at: AtomicI64::new(view.opened_at.as_micros()),
+            use_is_queued: AtomicBool::new(false),
         }))
     }
 }
@@ -226,7 +260,7 @@ impl Observer for SessionObserver {
         for recorded in events {
             self.keys.committed(recorded);
         }
-        for (_, event) in user_events(events) {
+        for (_, event, _) in user_events(events) {
             if let UserEvent::SessionRevoked(revoked) = event {
                 self.cache.insert(revoked.session_id, Entry::Gone);
             }
@@ -234,9 +268,16 @@ impl Observer for SessionObserver {
     }
 
     async fn projected(&self, events: &[Recorded]) {
-        for (user_id, event) in user_events(events) {
+        for (user_id, event, at) in user_events(events) {
             match event {
-                UserEvent::SessionExtended(extended) => self.forget(extended.session_id),
+                UserEvent::SessionExtended(extended) => {
+                    match self.cache.get(&extended.session_id) {
+                        Some(Entry::Live(session)) => session.extended(extended.expires_at, at),
+                        Some(Entry::Gone) => {}
+                        // Perhaps it is being looked up, in tables from before.
+                        None => self.forget(extended.session_id),
+                    }
+                }
                 UserEvent::RefreshRotated(rotated) => self.forget(rotated.session_id),
                 UserEvent::ProfileUpdated(_) | UserEvent::BillingCustomerLinked(_) => {
                     match self.read_db.sessions_of(user_id).await {
@@ -258,6 +299,11 @@ impl Observer for SessionObserver {
                 | UserEvent::ReferralRefused(_)
                 | UserEvent::ReferralCodeIssued(_)
                 | UserEvent::ReferralCodeDisabled(_)
+                | UserEvent::ReferralCodeBlocked(_)
+                | UserEvent::ReferralCodeUnblocked(_)
+                | UserEvent::SessionsRevoked(_)
+                | UserEvent::UserSuspended(_)
+                | UserEvent::UserReinstated(_)
                 | UserEvent::SubscriptionProvisioned(_)
                 | UserEvent::WelcomeEmailSent(_)
                 | UserEvent::WelcomeEmailFailed(_)
@@ -290,10 +336,12 @@ impl SessionObserver {
     }
 }
 
-/// Returns the events of users among these events.
-fn user_events(events: &[Recorded]) -> impl Iterator<Item = (UserId, &UserEvent)> {
+/// Returns the events of users among these events, and when each happened.
+fn user_events(events: &[Recorded]) -> impl Iterator<Item = (UserId, &UserEvent, Timestamp)> {
     events.iter().filter_map(|recorded| match (&recorded.stream, &recorded.event) {
-        (StreamId::User(user_id), Event::User(event)) => Some((*user_id, event.as_ref())),
+        (StreamId::User(user_id), Event::User(event)) => {
+            Some((*user_id, event.as_ref(), recorded.metadata.occurred_at))
+        }
         _ => None,
     })
 }

@@ -1,29 +1,48 @@
-//! An e-mail address: how often codes are sent, how often they may be tried, and who owns it.
+//! An e-mail address: how often codes are sent, how often they may be tried, which devices are known
+//! to it, and who owns it.
+//!
+//! What strangers do is counted in one budget for all of them, what a known device does in one of its
+//! own. A code that was sent may be tried once whatever happens to the address meanwhile: it is the
+//! next code that has to wait. So the number of wrong codes is bounded, and nobody voids the code of
+//! another.
 
+mod budget;
+mod command;
+mod logins;
+#[cfg(test)]
+mod month;
 #[cfg(test)]
 mod tests;
 
 use std::time::Duration;
 
 use whence_events::{
-    Client, CodeDeliveryFailed, CodeRejected, CodeVerified, DeliveryFailure, EmailAddress, Event,
-    LoginExpired, LoginLocked, LoginStarted, LoginThrottled, Mac, MailboxClaimed, MailboxEvent,
-    MailboxForgotten, MailboxReleased, Pii, RequestId, Timestamp, UserId, Version,
+    CodeDeliveryFailed, CodeRejected, CodeVerified, DeliveryFailure, DeviceClass, DeviceForgotten,
+    DeviceId, EmailAddress, Event, LockCleared, LoginExpired, LoginLocked, LoginStarted,
+    LoginThrottled, MailboxClaimed, MailboxEvent, MailboxForgotten, MailboxReleased, Pii,
+    RequestId, StartCounted, StartReturned, Timestamp, UserId, Version,
 };
 
 use super::{Decider, EventContext};
+use budget::{Budget, Start};
+pub use budget::{
+    FIRST_WAIT, FREE_GUESSES, LONGEST_WAIT, MAX_GUESSES, MAX_STARTS, MAX_STARTS_OF_NETWORK,
+    START_WINDOW,
+};
+pub use command::{
+    CountStart, DeviceFacts, ForgetMailbox, MailboxCommand, MailboxRejection, StartLogin,
+    VerifyCode,
+};
+use logins::{LoginState, Logins};
 
 /// The time for which a code is valid (NIST SP 800-63B-4, 3.1.3.2: at most 10 minutes).
 pub const CODE_LIFETIME: Duration = Duration::from_mins(10);
 
-/// The number of codes that an address gets within [`START_WINDOW`].
-pub const MAX_STARTS: usize = 5;
-
-/// The window in which codes are counted.
-pub const START_WINDOW: Duration = Duration::from_hours(1);
-
 /// The number of wrong codes that can be tried on one login.
 pub const MAX_ATTEMPTS: u8 = 5;
+
+/// The number of devices that are known to an address.
+pub const MAX_DEVICES: usize = 10;
 
 /// The state of an e-mail address.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -34,105 +53,29 @@ pub struct Mailbox {
     pub released_by: Option<UserId>,
     /// The address itself, sealed, and the version of the event that holds it.
     pub email: Option<(Pii<EmailAddress>, Version)>,
-    /// The times of the last [`MAX_STARTS`] codes.
-    starts: Vec<Timestamp>,
-    /// The end of the throttling that is already recorded.
-    throttled_until: Option<Timestamp>,
-    /// The end of the lock of the whole address.
-    locked_until: Option<Timestamp>,
+    /// The devices that are known to the address, at most [`MAX_DEVICES`].
+    devices: Vec<Device>,
+    /// The budget of all unknown devices.
+    unknown: Budget,
     /// The logins that are live or ended recently.
-    logins: Vec<(RequestId, LoginState)>,
+    logins: Logins,
+    /// The time at which a code was last requested.
+    asked_at: Option<Timestamp>,
 }
 
+/// A device that is known to an address, because the right code was entered on it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum LoginState {
-    Live { code_mac: Mac, expires_at: Timestamp, wrong: u8 },
-    Consumed,
-    Locked,
-    Expired,
-}
-
-/// A command on an address.
-#[derive(Clone, Debug)]
-pub enum MailboxCommand {
-    /// Starts a login with a fresh code.
-    StartLogin(StartLogin),
-    /// Records that the code could not be sent.
-    FailDelivery {
-        /// The id of the login.
-        request_id: RequestId,
-        /// The class of the failure.
-        reason: DeliveryFailure,
-    },
-    /// Tries a code.
-    VerifyCode(VerifyCode),
-    /// Releases the address from its owner.
-    Release {
-        /// The owner of the address until now.
-        user_id: UserId,
-    },
-    /// Forgets an address that has no owner and was not verified in time; its key is destroyed.
-    Forget(ForgetMailbox),
-}
-
-/// The command that starts a login with a fresh code.
-#[derive(Clone, Debug)]
-pub struct StartLogin {
-    /// The current time.
-    pub now: Timestamp,
-    /// A fresh id for the login.
-    pub request_id: RequestId,
-    /// The address that the code is sent to.
-    pub email: EmailAddress,
-    /// The MAC of the fresh code.
-    pub code_mac: Mac,
-    /// The network client that asks for the code.
-    pub client: Client,
-}
-
-/// The command that tries a code.
-#[derive(Clone, Debug)]
-pub struct VerifyCode {
-    /// The current time.
-    pub now: Timestamp,
-    /// The id of the login.
-    pub request_id: RequestId,
-    /// The MAC of the code that was entered.
-    pub code_mac: Mac,
-    /// A fresh user id, which is used when the address has no owner yet.
-    pub fresh_user: UserId,
-}
-
-/// The command that forgets an address which was not verified in time.
-#[derive(Clone, Copy, Debug)]
-pub struct ForgetMailbox {
-    /// The current time.
-    pub now: Timestamp,
-    /// The time for which an address is kept after its last code was requested.
-    pub keep: Duration,
-}
-
-/// The reason why an address rejects a command.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum MailboxRejection {
-    /// Too many codes were requested, and that is already recorded.
-    #[error("too many codes were asked for; the next one at {until}")]
-    Throttled {
-        /// The time from which the next code may be requested.
-        until: Timestamp,
-    },
-    /// The login does not exist, or ended long ago.
-    #[error("there is no such login")]
-    UnknownRequest,
-    /// The login has expired.
-    #[error("the login expired")]
-    Expired,
-    /// The login is locked after too many wrong codes.
-    #[error("the login is locked")]
-    Locked,
-    /// The code was used before.
-    #[error("the code was used already")]
-    AlreadyConsumed,
+pub struct Device {
+    /// The id of the device.
+    pub id: DeviceId,
+    /// The class of the device.
+    pub class: Option<DeviceClass>,
+    /// The time of the first login on it.
+    pub first_login: Timestamp,
+    /// The time of the last login on it.
+    pub last_login: Timestamp,
+    /// Its budget, which nobody else can touch.
+    budget: Budget,
 }
 
 impl Decider for Mailbox {
@@ -145,38 +88,56 @@ impl Decider for Mailbox {
     }
 
     fn evolve(mut self, event: &MailboxEvent, context: EventContext) -> Self {
+        let at = context.at;
         match event {
             MailboxEvent::LoginStarted(started) => {
                 self.email = Some((started.email.clone(), context.version));
-                self.start(started, context.at);
+                self.started(started, at);
             }
-            MailboxEvent::LoginThrottled(throttled) => self.throttled_until = Some(throttled.until),
-            MailboxEvent::CodeDeliveryFailed(_) => {}
-            MailboxEvent::CodeRejected(rejected) => {
-                if let Some(LoginState::Live { wrong, .. }) = self.login_mut(rejected.request_id) {
-                    *wrong = rejected.attempt;
+            MailboxEvent::StartCounted(counted) => {
+                let (request_id, network) = (counted.request_id, counted.network);
+                self.unknown.count(Start { at, request_id, network });
+            }
+            MailboxEvent::StartReturned(returned) => {
+                self.unknown.give_back(returned.request_id);
+            }
+            MailboxEvent::LoginThrottled(throttled) => {
+                if let Some(budget) = self.budget_mut(throttled.device_id) {
+                    budget.throttled_until = Some(throttled.until);
                 }
             }
+            MailboxEvent::CodeDeliveryFailed(failed) => {
+                if failed.reason.certainly_not_sent() {
+                    self.not_sent(failed.request_id);
+                }
+            }
+            MailboxEvent::CodeRejected(rejected) => self.rejected(rejected, at),
             MailboxEvent::LoginLocked(locked) => match locked.request_id {
-                Some(request_id) => self.close(request_id, LoginState::Locked),
+                Some(request_id) => self.logins.close(request_id, LoginState::Locked),
                 None => {
-                    self.locked_until = locked.until.or(Some(Timestamp::from_micros(i64::MAX)));
+                    let no_end = Timestamp::from_micros(i64::MAX);
+                    self.unknown.locked_until = locked.until.or(Some(no_end));
                 }
             },
             MailboxEvent::LoginExpired(expired) => {
-                self.close(expired.request_id, LoginState::Expired);
+                self.logins.close(expired.request_id, LoginState::Expired);
             }
-            MailboxEvent::CodeVerified(verified) => {
-                self.close(verified.request_id, LoginState::Consumed);
-                self.locked_until = None;
+            MailboxEvent::CodeVerified(verified) => self.verified(verified, at),
+            MailboxEvent::DeviceForgotten(forgotten) => {
+                self.devices.retain(|device| device.id != forgotten.device_id);
             }
+            MailboxEvent::LockCleared(_) => self.unknown = Budget::default(),
             MailboxEvent::MailboxClaimed(claimed) => self.owner = Some(claimed.user_id),
             MailboxEvent::MailboxReleased(released) => {
                 self.owner = None;
                 self.released_by = Some(released.user_id);
                 self.email = None;
+                self.devices.clear();
             }
-            MailboxEvent::MailboxForgotten(_) => self.email = None,
+            MailboxEvent::MailboxForgotten(_) => {
+                self.email = None;
+                self.devices.clear();
+            }
         }
         self
     }
@@ -184,10 +145,15 @@ impl Decider for Mailbox {
     fn decide(&self, command: &MailboxCommand) -> Result<Vec<MailboxEvent>, MailboxRejection> {
         match command {
             MailboxCommand::StartLogin(command) => self.start_login(command),
+            MailboxCommand::CountStart(command) => self.count_start(*command),
+            MailboxCommand::ReturnStart { request_id } => Ok(self.return_start(*request_id)),
             MailboxCommand::FailDelivery { request_id, reason } => {
                 Ok(vec![CodeDeliveryFailed { request_id: *request_id, reason: *reason }.into()])
             }
             MailboxCommand::VerifyCode(command) => self.verify_code(command),
+            MailboxCommand::ForgetDevice { device_id } => Ok(self.forget_device(*device_id)),
+            MailboxCommand::ClearLock { .. } if self.unknown.is_untouched() => Ok(vec![]),
+            MailboxCommand::ClearLock { reason } => Ok(vec![self.clear_lock(reason)]),
             // The address has another owner by now, or none: then there is nothing to release.
             MailboxCommand::Release { user_id } if self.owner != Some(*user_id) => Ok(vec![]),
             MailboxCommand::Release { user_id } => {
@@ -201,17 +167,18 @@ impl Decider for Mailbox {
     }
 }
 
+/// The decisions.
 impl Mailbox {
     fn start_login(&self, command: &StartLogin) -> Result<Vec<MailboxEvent>, MailboxRejection> {
         let now = command.now;
-        let mut recent = self.starts.iter().filter(|start| **start + START_WINDOW > now);
-        if recent.clone().count() >= MAX_STARTS {
-            let until = recent.next().map_or(now, |first| *first + START_WINDOW);
-            // Recorded once per window, so that repeated requests cannot fill the log.
-            return match self.throttled_until {
-                Some(recorded) if recorded > now => Err(MailboxRejection::Throttled { until }),
-                _ => Ok(vec![LoginThrottled { until }.into()]),
-            };
+        let device_id = self.known_of(&command.devices).map(|device| device.id);
+        let (budget, network) = match device_id.and_then(|id| self.device(id)) {
+            Some(device) => (&device.budget, None),
+            None => (&self.unknown, command.network),
+        };
+        let untried = self.logins.untried(device_id, None, now);
+        if let Some(until) = budget.closed_until(network, untried, now) {
+            return throttle(budget, until, device_id, now);
         }
         Ok(vec![
             LoginStarted {
@@ -219,43 +186,98 @@ impl Mailbox {
                 email: Pii::Clear(command.email.clone()),
                 code_mac: command.code_mac,
                 expires_at: now + CODE_LIFETIME,
-                known_device: false,
+                known_device: device_id.is_some(),
                 client: Pii::Clear(command.client.clone()),
+                device_id,
+                network,
             }
             .into(),
         ])
     }
 
+    fn count_start(&self, command: CountStart) -> Result<Vec<MailboxEvent>, MailboxRejection> {
+        let CountStart { now, request_id, network } = command;
+        match self.unknown.starts_used_until(network, now) {
+            Some(until) => throttle(&self.unknown, until, None, now),
+            None => Ok(vec![StartCounted { request_id, network }.into()]),
+        }
+    }
+
+    fn return_start(&self, request_id: RequestId) -> Vec<MailboxEvent> {
+        let counted = self.unknown.counts(request_id);
+        counted.then(|| StartReturned { request_id }.into()).into_iter().collect()
+    }
+
     fn verify_code(&self, command: &VerifyCode) -> Result<Vec<MailboxEvent>, MailboxRejection> {
-        let request_id = command.request_id;
-        let (code_mac, expires_at, wrong) = match self.login(request_id) {
-            None => return Err(MailboxRejection::UnknownRequest),
-            Some(LoginState::Consumed) => return Err(MailboxRejection::AlreadyConsumed),
-            Some(LoginState::Locked) => return Err(MailboxRejection::Locked),
-            Some(LoginState::Expired) => return Err(MailboxRejection::Expired),
-            Some(LoginState::Live { code_mac, expires_at, wrong }) => {
-                (code_mac, *expires_at, *wrong)
-            }
+        let (now, request_id) = (command.now, command.request_id);
+        let login = self.logins.get(request_id).ok_or(MailboxRejection::UnknownRequest)?;
+        let (code_mac, expires_at, wrong) = match &login.state {
+            LoginState::Consumed => return Err(MailboxRejection::AlreadyConsumed),
+            LoginState::Locked => return Err(MailboxRejection::Locked),
+            LoginState::Expired => return Err(MailboxRejection::Expired),
+            LoginState::Live { code_mac, expires_at, wrong } => (code_mac, *expires_at, *wrong),
         };
-        if self.locked_until.is_some_and(|until| command.now < until) {
+        // The device was forgotten while its login was under way.
+        let budget = self.budget(login.device_id).ok_or(MailboxRejection::Locked)?;
+        if budget.locked_until.is_some_and(|until| now < until) {
             return Err(MailboxRejection::Locked);
         }
-        if command.now >= expires_at {
+        if now >= expires_at {
             return Ok(vec![LoginExpired { request_id }.into()]);
         }
-        if code_mac.same_as(&command.code_mac) {
-            let mut events = vec![CodeVerified { request_id }.into()];
-            if self.owner.is_none() {
-                events.push(MailboxClaimed { user_id: command.fresh_user }.into());
-            }
-            return Ok(events);
+        let untried = self.logins.untried(login.device_id, Some(request_id), now);
+        if wrong > 0 && !budget.another_guess(untried) {
+            return Err(MailboxRejection::Locked);
         }
-        let attempt = wrong + 1;
+        if code_mac.same_as(&command.code_mac) {
+            return Ok(self.right_code(command));
+        }
+        let (attempt, in_a_row) = (wrong + 1, budget.next_wrong());
         let mut events = vec![CodeRejected { request_id, attempt }.into()];
-        if attempt >= MAX_ATTEMPTS {
+        if attempt >= MAX_ATTEMPTS || in_a_row >= FREE_GUESSES {
             events.push(LoginLocked { request_id: Some(request_id), until: None }.into());
         }
+        if in_a_row >= MAX_GUESSES {
+            events.push(match login.device_id {
+                Some(device_id) => DeviceForgotten { device_id }.into(),
+                None => {
+                    let until = command.lock_time.map(|time| now + time);
+                    LoginLocked { request_id: None, until }.into()
+                }
+            });
+        }
         Ok(events)
+    }
+
+    fn right_code(&self, command: &VerifyCode) -> Vec<MailboxEvent> {
+        let facts = &command.device;
+        let device_id = self.known_of(&facts.proven).map_or(facts.fresh, |device| device.id);
+        let verified = CodeVerified {
+            request_id: command.request_id,
+            device_id: Some(device_id),
+            device_class: facts.class,
+        };
+        let mut events = vec![verified.into()];
+        if self.owner.is_none() {
+            events.push(MailboxClaimed { user_id: command.fresh_user }.into());
+        }
+        events
+    }
+
+    fn forget_device(&self, device_id: DeviceId) -> Vec<MailboxEvent> {
+        if self.device(device_id).is_none() {
+            return vec![];
+        }
+        let live = self.logins.live(|login| login.device_id == Some(device_id));
+        let ended = live.map(|request_id| LoginExpired { request_id }.into());
+        ended.chain([DeviceForgotten { device_id }.into()]).collect()
+    }
+
+    fn clear_lock(&self, reason: &str) -> MailboxEvent {
+        // What is said about nobody's address would be kept under a key that nothing destroys.
+        let kept = self.email.is_some() && !reason.is_empty();
+        let reason = kept.then(|| Pii::Clear(reason.to_owned()));
+        LockCleared { wrong: self.unknown.wrong(), reason }.into()
     }
 
     /// Returns the time at which a code was last requested, if the address is to be forgotten: it
@@ -263,7 +285,7 @@ impl Mailbox {
     #[must_use]
     pub fn forgettable(&self, command: &ForgetMailbox) -> Option<Timestamp> {
         self.email.as_ref().filter(|_| self.owner.is_none())?;
-        self.starts.last().copied().filter(|asked_at| *asked_at + command.keep <= command.now)
+        self.asked_at.filter(|asked_at| *asked_at + command.keep <= command.now)
     }
 
     /// Returns the events that end all live logins, followed by `last`.
@@ -271,44 +293,132 @@ impl Mailbox {
     /// The live logins are sealed under a key that is destroyed: they end, so that their codes are
     /// answered with "start again".
     fn ended_by(&self, last: impl Into<MailboxEvent>) -> Vec<MailboxEvent> {
-        let live = self.logins.iter().filter(|(_, login)| match login {
-            LoginState::Live { .. } => true,
-            LoginState::Consumed | LoginState::Locked | LoginState::Expired => false,
-        });
-        let ended = live.map(|(request_id, _)| LoginExpired { request_id: *request_id }.into());
+        let live = self.logins.live(|_| true);
+        let ended = live.map(|request_id| LoginExpired { request_id }.into());
         ended.chain([last.into()]).collect()
     }
 
-    fn start(&mut self, started: &LoginStarted, at: Timestamp) {
-        // A dropped login and one that ended long ago get the same answer.
-        self.logins.retain(|(_, login)| match login {
-            LoginState::Live { expires_at, .. } => *expires_at + START_WINDOW > at,
-            LoginState::Consumed | LoginState::Locked | LoginState::Expired => true,
-        });
-        // A start is dropped together with its login: the limit bounds both lists.
-        if self.logins.len() > 2 * MAX_STARTS {
-            self.logins.remove(0);
-        }
-        if self.starts.len() >= MAX_STARTS {
-            self.starts.remove(0);
-        }
-        self.starts.push(at);
-        let (code_mac, expires_at) = (started.code_mac, started.expires_at);
-        let live = LoginState::Live { code_mac, expires_at, wrong: 0 };
-        self.logins.push((started.request_id, live));
+    /// Returns the devices that are known to the address, the one that logged in last first.
+    #[must_use]
+    pub fn devices(&self) -> Vec<&Device> {
+        let mut devices: Vec<_> = self.devices.iter().collect();
+        devices.sort_by_key(|device| std::cmp::Reverse(device.last_login));
+        devices
     }
 
-    fn login(&self, id: RequestId) -> Option<&LoginState> {
-        self.logins.iter().find(|(known, _)| *known == id).map(|(_, login)| login)
+    /// Returns whether one of these devices is known to the address.
+    #[must_use]
+    pub fn knows(&self, devices: &[DeviceId]) -> bool {
+        self.known_of(devices).is_some()
     }
 
-    fn login_mut(&mut self, id: RequestId) -> Option<&mut LoginState> {
-        self.logins.iter_mut().find(|(known, _)| *known == id).map(|(_, login)| login)
+    fn known_of(&self, devices: &[DeviceId]) -> Option<&Device> {
+        devices.iter().find_map(|id| self.device(*id))
     }
 
-    fn close(&mut self, id: RequestId, end: LoginState) {
-        if let Some(login) = self.login_mut(id) {
-            *login = end;
+    fn device(&self, id: DeviceId) -> Option<&Device> {
+        self.devices.iter().find(|device| device.id == id)
+    }
+
+    /// Returns the budget of a device, or that of all unknown ones; `None` for a forgotten device.
+    fn budget(&self, device: Option<DeviceId>) -> Option<&Budget> {
+        match device {
+            Some(id) => self.device(id).map(|device| &device.budget),
+            None => Some(&self.unknown),
         }
+    }
+}
+
+/// What events change.
+impl Mailbox {
+    fn started(&mut self, started: &LoginStarted, at: Timestamp) {
+        let (request_id, network) = (started.request_id, started.network);
+        if let Some(budget) = self.budget_mut(started.device_id) {
+            budget.count(Start { at, request_id, network });
+        }
+        self.logins.start(started, at);
+        self.asked_at = Some(at);
+    }
+
+    /// Takes a code out of all counts that certainly did not go out, and ends its login, so that the
+    /// code is not there to be guessed either.
+    fn not_sent(&mut self, request_id: RequestId) {
+        let device = self.logins.get(request_id).and_then(|login| login.device_id);
+        if let Some(budget) = self.budget_mut(device) {
+            budget.give_back(request_id);
+        }
+        self.logins.close(request_id, LoginState::Expired);
+    }
+
+    fn rejected(&mut self, rejected: &CodeRejected, at: Timestamp) {
+        let login = self.logins.count_wrong(rejected.request_id, rejected.attempt);
+        let (device, network) =
+            login.map_or((None, None), |login| (login.device_id, login.network));
+        if let Some(budget) = self.budget_mut(device) {
+            budget.count_wrong(network, at);
+        }
+    }
+
+    /// A right code starts the counts of wrong ones anew, of the unknown devices and of the device
+    /// that asked for it. Its own start is the device's from now on: strangers do not see from what
+    /// is left to them that the owner was here.
+    fn verified(&mut self, verified: &CodeVerified, at: Timestamp) {
+        let asked = self.logins.get(verified.request_id).and_then(|login| login.device_id);
+        self.logins.close(verified.request_id, LoginState::Consumed);
+        self.unknown.reset_guesses();
+        let start = self.unknown.give_back(verified.request_id);
+        if let Some(budget) = self.budget_mut(asked) {
+            budget.reset_guesses();
+        }
+        let Some(id) = verified.device_id else { return };
+        match self.devices.iter_mut().find(|device| device.id == id) {
+            Some(device) => {
+                device.last_login = at;
+                device.class = verified.device_class.or(device.class);
+                start.into_iter().for_each(|start| device.budget.count(start));
+            }
+            None => {
+                let mut budget = Budget::default();
+                start.into_iter().for_each(|start| budget.count(start));
+                let class = verified.device_class;
+                self.remember(Device { id, class, first_login: at, last_login: at, budget });
+            }
+        }
+    }
+
+    /// Adds a device; the one that has not logged in for the longest time makes room.
+    fn remember(&mut self, device: Device) {
+        if self.devices.len() >= MAX_DEVICES {
+            let oldest = self.devices.iter().enumerate().min_by_key(|(_, known)| known.last_login);
+            if let Some((place, _)) = oldest {
+                self.devices.remove(place);
+            }
+        }
+        self.devices.push(device);
+    }
+
+    fn budget_mut(&mut self, device: Option<DeviceId>) -> Option<&mut Budget> {
+        match device {
+            Some(id) => {
+                let known = self.devices.iter_mut().find(|device| device.id == id);
+                known.map(|device| &mut device.budget)
+            }
+            None => Some(&mut self.unknown),
+        }
+    }
+}
+
+/// Refuses a start. It is recorded once, so that repeated requests cannot fill the log.
+fn throttle(
+    budget: &Budget,
+    until: Timestamp,
+    device_id: Option<DeviceId>,
+    now: Timestamp,
+) -> Result<Vec<MailboxEvent>, MailboxRejection> {
+    let on_record = budget.throttled_until.max(budget.locked_until);
+    if on_record.is_some_and(|recorded| recorded > now) {
+        Err(MailboxRejection::Throttled { until, device_id })
+    } else {
+        Ok(vec![LoginThrottled { until, device_id }.into()])
     }
 }

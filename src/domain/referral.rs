@@ -42,6 +42,8 @@ pub struct CodeFacts {
     pub issued_at: Timestamp,
     /// The time at which the code was disabled.
     pub disabled_at: Option<Timestamp>,
+    /// Whether an operator disabled the code.
+    pub blocked: bool,
     /// Whether the owner can be credited, being neither erased nor suspended.
     pub owner_eligible: bool,
     /// Whether owner and user have the same normalised address.
@@ -167,7 +169,10 @@ fn verdict(referee: Referee, attempt: &Attempt) -> Result<&CodeFacts, Refusal> {
     };
     let settings = &attempt.rules.settings;
     let touched_at = attempt.touched_at();
-    if facts.disabled_at.is_some_and(|disabled| disabled <= touched_at.unwrap_or(attempt.now)) {
+    // What an owner gave up still counts for those who had picked it up; what an operator disabled
+    // counts for nobody.
+    let given_up = facts.disabled_at.is_some_and(|at| at <= touched_at.unwrap_or(attempt.now));
+    if given_up || facts.blocked {
         return Err(Refusal::CodeInactive);
     }
     if !facts.owner_eligible {
@@ -274,6 +279,7 @@ pub(super) mod tests {
             owner: user(2),
             issued_at: START,
             disabled_at: None,
+            blocked: false,
             owner_eligible: true,
             same_person: false,
             user_is_ancestor: false,

@@ -4,7 +4,7 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use uuid::Uuid;
-use whence_events::{RequestId, SessionId, Timestamp, TouchId, UserId};
+use whence_events::{DeviceId, RequestId, SessionId, Timestamp, TouchId, UserId};
 
 use super::{Decider, EventContext};
 
@@ -86,6 +86,10 @@ pub(crate) fn request(n: u8) -> RequestId {
 
 pub(crate) fn session(n: u8) -> SessionId {
     SessionId(id(n))
+}
+
+pub(crate) fn device(n: u8) -> DeviceId {
+    DeviceId(id(n))
 }
 
 pub(crate) fn touch(n: u8) -> TouchId {

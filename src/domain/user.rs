@@ -1,6 +1,9 @@
 //! An account: its registration, its attribution snapshot, its sessions and its codes.
 
+pub mod activity;
 mod command;
+pub mod measure;
+mod session;
 #[cfg(test)]
 mod tests;
 
@@ -9,14 +12,15 @@ use std::time::Duration;
 use whence_events::{
     Client, CodeKind, Country, CreatorHandleClaimed, DeliveryFailure, EmailAddress, EmailKey,
     Event, Handle, Pii, Provider, ReferralCode, ReferralCodeDisabled, ReferralCodeIssued, Refusal,
-    RevokeReason, SessionExtended, SessionId, SessionOpened, SessionRevoked,
-    SubscriptionProvisioned, Timestamp, UserErased, UserEvent, UserId, UserRegistered, Version,
-    WelcomeEmailFailed, WelcomeEmailSent,
+    RevokeReason, SessionId, SessionOpened, SessionRevoked, SubscriptionProvisioned, Timestamp,
+    UserErased, UserEvent, UserId, UserRegistered, Version, WelcomeEmailFailed, WelcomeEmailSent,
 };
 
 use super::referral::{self, Attempt, Referee};
 use super::{Decider, EventContext};
+pub use activity::needs_extension;
 pub use command::{OpenSession, UserCommand, UserRejection};
+use session::Session;
 
 /// The time after which an unused session ends.
 pub const SESSION_IDLE: Duration = Duration::from_hours(30 * 24);
@@ -55,6 +59,10 @@ pub struct User {
     pub welcome: Welcome,
     /// Whether the user was erased.
     pub erased: bool,
+    /// The time since when the user is suspended.
+    pub suspended_at: Option<Timestamp>,
+    /// The codes that operators disabled, in lower case.
+    blocked_codes: Vec<ReferralCode>,
     sessions: Vec<Session>,
     refusals: Vec<(Option<ReferralCode>, Refusal)>,
 }
@@ -110,13 +118,6 @@ impl Welcome {
     }
 }
 
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Session {
-    id: SessionId,
-    expires_at: Timestamp,
-    absolute_expires_at: Timestamp,
-}
-
 impl Decider for User {
     type Command = UserCommand;
     type Event = UserEvent;
@@ -147,6 +148,7 @@ impl Decider for User {
                     self.sessions.iter_mut().find(|s| s.id == extended.session_id)
                 {
                     session.expires_at = extended.expires_at;
+                    session.used_at = context.at;
                 }
             }
             UserEvent::SessionRevoked(revoked) => {
@@ -167,6 +169,15 @@ impl Decider for User {
             UserEvent::WelcomeEmailSent(_) => self.welcome.sent = true,
             UserEvent::WelcomeEmailFailed(failed) => self.welcome.failed = failed.attempt,
             UserEvent::CreatorHandleClaimed(claimed) => self.handles.push(claimed.handle.clone()),
+            UserEvent::UserSuspended(_) => self.suspended_at = Some(context.at),
+            UserEvent::UserReinstated(_) => self.suspended_at = None,
+            UserEvent::ReferralCodeBlocked(blocked) => {
+                self.blocked_codes.push(blocked.code.folded());
+            }
+            UserEvent::ReferralCodeUnblocked(unblocked) => {
+                let folded = unblocked.code.folded();
+                self.blocked_codes.retain(|code| *code != folded);
+            }
             UserEvent::UserErased(_) => {
                 self.erased = true;
                 self.sessions.clear();
@@ -174,6 +185,7 @@ impl Decider for User {
             UserEvent::AttributionCapturedV1(_)
             | UserEvent::AttributionCaptured(_)
             | UserEvent::RefreshRotated(_)
+            | UserEvent::SessionsRevoked(_)
             | UserEvent::ProfileUpdated(_)
             | UserEvent::BillingCustomerLinked(_) => {}
         }
@@ -185,7 +197,10 @@ impl Decider for User {
             return Err(UserRejection::Erased);
         }
         if let UserCommand::OpenSession(command) = command {
-            return Ok(self.open_session(command));
+            return match self.suspended_at {
+                Some(_) => Err(UserRejection::Suspended),
+                None => Ok(self.open_session(command)),
+            };
         }
         let account = self.account.as_ref().ok_or(UserRejection::NotRegistered)?;
         match command {
@@ -197,7 +212,14 @@ impl Decider for User {
                 self.session(*session_id)?;
                 Ok(vec![SessionRevoked { session_id: *session_id, reason: *reason }.into()])
             }
-            UserCommand::ExtendSession { now, session_id } => self.extend(*session_id, *now),
+            UserCommand::RevokeOtherSessions { now, keep } => {
+                let others = self.live_sessions(*now).filter(|session| session.id != *keep);
+                Ok(others.map(|session| session.revoked(RevokeReason::RevokedAll)).collect())
+            }
+            UserCommand::ExtendSession { now, session_id, period } => {
+                self.session(*session_id)?.used(*now, *period)
+            }
+            UserCommand::Measure(measure) => self.take_measure(measure),
             UserCommand::IssueReferralCode { now, code, kind } => self.issue(code, *kind, *now),
             UserCommand::DisableReferralCode { code, reason } => self.disable(code, reason),
             UserCommand::ClaimHandle { handle } => {
@@ -217,7 +239,13 @@ impl User {
     /// Returns whether the user can be credited with referrals.
     #[must_use]
     pub fn is_active(&self) -> bool {
-        self.account.is_some() && !self.erased
+        self.account.is_some() && !self.erased && self.suspended_at.is_none()
+    }
+
+    /// Returns whether an operator disabled a code.
+    #[must_use]
+    pub fn is_blocked(&self, code: &ReferralCode) -> bool {
+        self.blocked_codes.contains(&code.folded())
     }
 
     /// Returns the user's code, whatever its case, as it was last issued.
@@ -230,7 +258,9 @@ impl User {
     /// Returns the code of this kind that is in use.
     #[must_use]
     pub fn current_code(&self, kind: CodeKind) -> Option<&IssuedCode> {
-        self.codes.iter().rev().find(|code| code.kind == kind && code.disabled_at.is_none())
+        self.codes.iter().rev().find(|code| {
+            code.kind == kind && code.disabled_at.is_none() && !self.is_blocked(&code.code)
+        })
     }
 
     fn open_session(&self, command: &OpenSession) -> Vec<UserEvent> {
@@ -289,27 +319,15 @@ impl User {
         Ok(vec![event])
     }
 
-    fn extend(
-        &self,
-        session_id: SessionId,
-        now: Timestamp,
-    ) -> Result<Vec<UserEvent>, UserRejection> {
-        let session = self.session(session_id)?;
-        if now >= session.expires_at {
-            return Err(UserRejection::NoSuchSession);
-        }
-        let expires_at = (now + SESSION_IDLE).min(session.absolute_expires_at);
-        let in_second_half = needs_extension(session.expires_at, now);
-        let extended = SessionExtended { session_id, expires_at };
-        Ok(unless(!in_second_half || expires_at <= session.expires_at, extended))
-    }
-
     fn issue(
         &self,
         code: &ReferralCode,
         kind: CodeKind,
         now: Timestamp,
     ) -> Result<Vec<UserEvent>, UserRejection> {
+        if self.is_blocked(code) {
+            return Err(UserRejection::CodeBlocked);
+        }
         let known = match kind {
             // One, permanently.
             CodeKind::Primary => self.codes.iter().any(|known| known.kind == kind),
@@ -354,10 +372,8 @@ impl User {
     }
 
     fn erase(&self, requested_by: &str, mode: &str) -> Vec<UserEvent> {
-        let end = |session: &Session| {
-            SessionRevoked { session_id: session.id, reason: RevokeReason::Erased }.into()
-        };
-        let mut events: Vec<UserEvent> = self.sessions.iter().map(end).collect();
+        let ended = self.sessions.iter().map(|session| session.revoked(RevokeReason::Erased));
+        let mut events: Vec<UserEvent> = ended.collect();
         let (requested_by, mode) = (requested_by.to_owned(), mode.to_owned());
         events.push(UserErased { requested_by, mode }.into());
         events
@@ -373,18 +389,13 @@ impl User {
             id: opened.session_id,
             expires_at: opened.expires_at,
             absolute_expires_at: opened.absolute_expires_at,
+            used_at: context.at,
         });
         if let Some(account) = &mut self.account {
             account.last_device = Some((opened.device.clone(), context.version));
             account.last_country = opened.country;
         }
     }
-}
-
-/// Returns whether a session that ends at `expires_at` is in the second half of its idle time.
-#[must_use]
-pub fn needs_extension(expires_at: Timestamp, now: Timestamp) -> bool {
-    expires_at.since(now) < SESSION_IDLE / 2
 }
 
 fn unless(done: bool, event: impl Into<UserEvent>) -> Vec<UserEvent> {

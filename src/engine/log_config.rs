@@ -45,6 +45,11 @@ impl LogConfig {
         self.store.open_read_db_shared().await
     }
 
+    /// Opens the read models to read them, also where nothing can be written.
+    pub async fn open_read_db_to_read(&self) -> anyhow::Result<ReadDb> {
+        self.store.open_read_db_to_read().await
+    }
+
     /// Returns the signer of this log, under the name that its last checkpoint has.
     pub fn signer(&self) -> anyhow::Result<Signer> {
         let latest = match self.checkpoint_directory() {

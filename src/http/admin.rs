@@ -2,6 +2,7 @@
 
 mod analytics;
 mod audit;
+mod measures;
 mod operator;
 mod projections;
 mod users;
@@ -23,7 +24,13 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/users/{id}/timeline", get(audit::timeline))
         .route("/users/{id}/attribution", get(audit::attribution))
         .route("/users/{id}/bundle", get(audit::user_bundle))
+        .route("/users/{id}/sessions", get(measures::sessions_of))
+        .route("/users/{id}/sessions/revoke", post(measures::revoke_sessions))
+        .route("/users/{id}/suspend", post(measures::suspend))
+        .route("/users/{id}/reinstate", post(measures::reinstate))
         .route("/codes/{code}", get(audit::code))
+        .route("/codes/{code}/disable", post(measures::disable_code))
+        .route("/codes/{code}/enable", post(measures::enable_code))
         .route("/codes/{code}/bundle", get(audit::code_bundle))
         .route("/referrals", get(audit::referrals))
         .route("/events", get(audit::events))

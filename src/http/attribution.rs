@@ -18,7 +18,7 @@ use whence_projections::Snapshot;
 use super::client::ClientFacts;
 use super::error::Problem;
 use super::etag::EntityTag;
-use super::extract::{RequestContext, session_token};
+use super::extract::{RequestContext, SignedIn};
 use super::landing_cookies::clear_ref_code_cookie;
 use super::token::BearerUser;
 use crate::app::App;
@@ -32,17 +32,18 @@ use crate::infra::errors::with_causes;
 /// read.
 pub(super) async fn attribute(
     State(app): State<Arc<App>>,
-    headers: HeaderMap,
+    signed_in: Result<SignedIn, Problem>,
     request: RequestContext,
     facts: ClientFacts,
     landing_cookies: LandingCookies,
 ) -> Result<Response, Problem> {
     // On 401 the cookie stays: a stale session must not destroy a credit.
-    let token = session_token(&headers, &app).ok_or(Problem::Unauthenticated)?;
-    let decided = match app.sessions.get(&token, request.now).await {
-        Ok(Some(session)) => decide(&app, &session, &request, &facts, &landing_cookies).await,
-        Ok(None) => return Err(Problem::Unauthenticated),
-        Err(error) => Err(Unattributed::Failed(with_causes(&error))),
+    let decided = match signed_in {
+        Ok(SignedIn { session, .. }) => {
+            decide(&app, &session, &request, &facts, &landing_cookies).await
+        }
+        Err(Problem::Unauthenticated) => return Err(Problem::Unauthenticated),
+        Err(_) => Err(Unattributed::Failed("the session could not be looked up".to_owned())),
     };
     let (body, keep_cookie) = match decided {
         Ok(()) => (json!({ "attributed": true }), false),

@@ -17,14 +17,18 @@ const MAX_COOKIES: usize = 512;
 /// for that reason, and its reader checks them.
 #[must_use]
 pub fn cookie_value<'a>(headers: &'a HeaderMap, name: &str) -> Option<&'a [u8]> {
+    cookie_values(headers, name).next()
+}
+
+/// Returns the values of all cookies called `name`, as [`cookie_value`] does that of the first.
+pub fn cookie_values<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<Item = &'a [u8]> {
     let lines = headers.get_all(COOKIE).into_iter().take(MAX_LINES);
-    lines.flat_map(|line| line.as_bytes().split(|b| *b == b';').take(MAX_COOKIES)).find_map(
-        |pair| {
-            let equals = pair.iter().position(|b| *b == b'=')?;
-            let (found, value) = pair.split_at(equals);
-            (found.trim_ascii() == name.as_bytes()).then(|| unquoted(value[1..].trim_ascii()))
-        },
-    )
+    let pairs = lines.flat_map(|line| line.as_bytes().split(|b| *b == b';').take(MAX_COOKIES));
+    pairs.filter_map(move |pair| {
+        let equals = pair.iter().position(|b| *b == b'=')?;
+        let (found, value) = pair.split_at(equals);
+        (found.trim_ascii() == name.as_bytes()).then(|| unquoted(value[1..].trim_ascii()))
+    })
 }
 
 /// Returns the value without the quotes around it.

@@ -22,6 +22,7 @@ use super::error::{self, Family, Problem};
 use super::extract::RequestIdentity;
 use super::host::has_valid_host;
 use super::limits::{MAX_QUERY_BYTES, REQUEST_TIMEOUT};
+use super::renewal::RenewedCookies;
 use crate::app::{App, ROUTE_GROUPS};
 use crate::infra::random::new_correlation_id;
 
@@ -57,6 +58,8 @@ impl Envelope {
         if is_of_unnamed_proxy(peer, request.headers(), &self.app.config.listening) {
             self.app.unnamed_proxy.note(self.app.clock.now());
         }
+        let renewed = RenewedCookies::default();
+        request.extensions_mut().insert(renewed.clone());
         let family = Family::of(request.uri().path());
         let group = route_group(request.uri().path());
         let answer = AssertUnwindSafe(route(&mut self.routes, request)).catch_unwind();
@@ -77,6 +80,7 @@ impl Envelope {
         }
         self.app.requests.count(group, response.status().as_u16());
         let mut response = error::render(response, family, id);
+        renewed.set_on(&mut response, &self.app);
         set_headers(response.headers_mut(), id, self.app.config.listening.https());
         response
     }

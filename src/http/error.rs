@@ -35,6 +35,8 @@ pub(crate) enum Problem {
         retry_after_seconds: u64,
     },
     Unauthenticated,
+    /// An operator suspended the user whose address the right code proved.
+    Suspended,
     /// The operators' API is closed, because no token is configured.
     AdminTokenUnset,
     AdminTokenInvalid,
@@ -106,6 +108,9 @@ impl Problem {
                 (S::TOO_MANY_REQUESTS, "rate_limited", "Too often. Try again later.")
             }
             Self::Unauthenticated => (S::UNAUTHORIZED, "unauthenticated", "Log in first."),
+            Self::Suspended => {
+                (S::FORBIDDEN, "account_suspended", "This account is suspended. Ask the site why.")
+            }
             Self::AdminTokenUnset => {
                 (S::UNAUTHORIZED, "admin_token_unset", "Start the service with --admin-token.")
             }
@@ -168,6 +173,7 @@ impl Problem {
             | Self::InvalidRequest
             | Self::InvalidHost
             | Self::Unauthenticated
+            | Self::Suspended
             | Self::AdminTokenUnset
             | Self::AdminTokenInvalid
             | Self::CsrfMissing
@@ -195,6 +201,7 @@ impl Problem {
         match self {
             Self::InvalidRequest => Some(SecurityEvent::LoginNotOpen),
             Self::SessionIssueFailed => Some(SecurityEvent::LoginFailed),
+            Self::Suspended => Some(SecurityEvent::SuspendedLogin),
             Self::CsrfMissing => Some(SecurityEvent::CsrfMissing),
             Self::CsrfInvalid => Some(SecurityEvent::CsrfInvalid),
             Self::AdminTokenInvalid => Some(SecurityEvent::AdminTokenInvalid),
@@ -229,6 +236,7 @@ impl Problem {
             Self::InvalidCredentials | Self::Unauthenticated => {
                 ("AUTH_UNAUTHORIZED", "auth.login.invalid_credentials")
             }
+            Self::Suspended => ("ACCOUNT_SUSPENDED", "auth.login.suspended"),
             Self::UserNotFound => ("NOT_FOUND", "error.user.not_found"),
             Self::HistoryChanged => ("HISTORY_CHANGED", "error.history_changed"),
             Self::NotFound | Self::CodeNotFound => ("NOT_FOUND", "error.not_found"),
@@ -414,6 +422,8 @@ impl From<HandleError<UserRejection>> for Problem {
             HandleError::Rejected(
                 UserRejection::NotRegistered | UserRejection::Erased | UserRejection::NoSuchSession,
             ) => Self::Unauthenticated,
+            HandleError::Rejected(UserRejection::Suspended) => Self::Suspended,
+            HandleError::Rejected(UserRejection::CodeBlocked) => Self::SlugReserved,
             HandleError::Rejected(UserRejection::NoSuchCode) => Self::NotFound,
             HandleError::Rejected(UserRejection::TooManyCodes { .. }) => {
                 Self::RateLimited { retry_after_seconds: SLUG_WINDOW.as_secs() }

@@ -13,6 +13,7 @@ use whence_events::{Actor, CorrelationId, Timestamp};
 use super::cookies::cookie_value;
 use super::error::Problem;
 use super::limits::{BODY_TIMEOUT, MAX_BODY_BYTES};
+use super::renewal::used_by_cookie;
 use super::session_cookies;
 use crate::app::App;
 use crate::app::sessions::Session;
@@ -95,8 +96,10 @@ impl FromRequestParts<Arc<App>> for SignedIn {
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
         let token = session_token(&parts.headers, app).ok_or(Problem::Unauthenticated)?;
-        let session = app.sessions.get(&token, app.clock.now()).await?;
+        let now = app.clock.now();
+        let session = app.sessions.get(&token, now).await?;
         let session = session.ok_or(Problem::Unauthenticated)?;
+        used_by_cookie(parts, app, &session, &token, now);
         Ok(Self { session, token })
     }
 }

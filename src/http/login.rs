@@ -10,29 +10,33 @@ use http::header::SET_COOKIE;
 use serde::Deserialize;
 use serde_json::json;
 use whence_events::{
-    Actor, DeviceClass, EmailAddress, EmailKey, MailboxEvent, RequestId, SessionKind, StreamId,
-    UserEvent, UserId, Via,
+    Actor, DeviceClass, DeviceId, EmailAddress, EmailKey, MailboxEvent, RequestId, SessionKind,
+    StreamId, Timestamp, UserEvent, UserId, Via,
 };
 
 use super::client::ClientFacts;
 use super::csrf::refuse_cross_site;
+use super::device_cookie::KnownBy;
 use super::error::Problem;
 use super::extract::{JsonBody, RequestContext};
 use super::landing_cookies::clear_ref_code_cookie;
-use super::session::UserBody;
+use super::session::{UserBody, end_replaced};
 use super::session_cookies;
 use crate::app::App;
 use crate::app::attribution::{Candidate, LandingCookies};
+use crate::app::known_devices::{DeviceProof, network};
 use crate::app::sessions::SessionError;
 use crate::domain::mailbox::{
-    CODE_LIFETIME, Mailbox, MailboxCommand, MailboxRejection, StartLogin, VerifyCode,
+    CODE_LIFETIME, CountStart, DeviceFacts, Mailbox, MailboxCommand, MailboxRejection,
+    START_WINDOW, StartLogin, VerifyCode,
 };
-use crate::domain::user::{OpenSession, SESSION_IDLE, User, UserCommand};
-use crate::engine::handler::HandleError;
+use crate::domain::user::{OpenSession, SESSION_IDLE, User, UserCommand, UserRejection};
+use crate::engine::handler::{Context, HandleError};
 use crate::engine::progress::query_after_log;
 use crate::infra::errors::with_causes;
 use crate::infra::mail::Mail;
-use crate::infra::random::new_user_id;
+use crate::infra::random::{new_device_id, new_user_id};
+use crate::infra::security::SecurityEvent;
 use crate::infra::tokens::{LoginToken, OneTimeCode, SessionToken};
 
 /// The body of a start. A missing field counts as empty.
@@ -56,38 +60,37 @@ pub(super) async fn start(
     State(app): State<Arc<App>>,
     request: RequestContext,
     facts: ClientFacts,
+    headers: HeaderMap,
     JsonBody(body): JsonBody<StartBody>,
 ) -> Result<Response, Problem> {
     let email = EmailAddress::parse(body.email.as_deref().unwrap_or_default())
         .map_err(|_| Problem::InvalidEmail)?;
     let now = request.now;
-    let limited = app.rate_limits.start(facts.address, now);
-    limited.map_err(|until| Problem::rate_limited(now, until))?;
+    let email_key = app.engine.keys.email_key(&email);
+    let devices = KnownBy::of(&headers, &app).for_address(email_key);
+    // A known device is limited by the address that knows it, and not with all others behind the same
+    // network address.
+    if devices.is_empty() {
+        let limited = app.rate_limits.start(facts.address, now);
+        limited.map_err(|until| {
+            app.engine.security.record(SecurityEvent::ClientStarts, None, Some(request.id));
+            Problem::rate_limited(now, until)
+        })?;
+    }
+    let context = request.context(Actor::Visitor);
     let (login, code) = (LoginToken::generate(), OneTimeCode::generate());
     let request_id = login.request_id();
-    let stream = StreamId::Mailbox(app.engine.keys.email_key(&email));
-    let command = MailboxCommand::StartLogin(StartLogin {
+    let command = StartLogin {
         now,
         request_id,
         email: email.clone(),
         code_mac: code.mac(request_id, &app.engine.keys),
         client: facts.client.clone(),
-    });
-    let context = request.context(Actor::Visitor);
-    let done = match app.engine.handler.run::<Mailbox>(&stream, &command, &context).await {
-        Err(HandleError::Rejected(MailboxRejection::Throttled { until })) => {
-            return Err(Problem::rate_limited(now, until));
-        }
-        done => done?,
+        devices,
+        network: network(facts.client.ip, &app.engine.keys),
     };
-    for event in &done.events {
-        if let MailboxEvent::LoginThrottled(throttled) = event {
-            return Err(Problem::rate_limited(now, throttled.until));
-        }
-    }
-    if let StreamId::Mailbox(email_key) = stream {
-        app.recent_logins.insert(request_id, email_key);
-    }
+    begin(&app, email_key, command, &context).await?;
+    app.recent_logins.insert(request_id, email_key);
     // The login is in the log; without its mail it is useless, and the response says so.
     let mail = Mail::LoginCode {
         site: app.config.mail.site.clone(),
@@ -98,10 +101,71 @@ pub(super) async fn start(
     };
     if let Err(reason) = app.mailer.send(&email, &mail).await {
         let failed = MailboxCommand::FailDelivery { request_id, reason };
+        let stream = StreamId::Mailbox(email_key);
         app.engine.handler.run::<Mailbox>(&stream, &failed, &context).await?;
+        if reason.certainly_not_sent() {
+            app.return_to_person(&email, request_id, &context).await;
+        }
         return Err(Problem::Internal);
     }
     Ok(Json(json!({ "request_id": login.to_text() })).into_response())
+}
+
+/// Starts a login, if the address and the person whose it is may have one more code.
+async fn begin(
+    app: &App,
+    email_key: EmailKey,
+    command: StartLogin,
+    context: &Context,
+) -> Result<(), Problem> {
+    let handler = &app.engine.handler;
+    let stream = StreamId::Mailbox(email_key);
+    let StartLogin { now, request_id, network, .. } = command;
+    // A known device has its own codes, which what others ask for does not use up.
+    let is_known = match &command.devices[..] {
+        [] => false,
+        devices => handler.recent::<Mailbox>(&stream).await?.state.knows(devices),
+    };
+    let email = command.email.clone();
+    let mut counted = false;
+    if !is_known {
+        let start = CountStart { now, request_id, network };
+        let result = app.count_for_person(&email, start, context).await;
+        counted = result.map_err(|error| refusal(error, now))?;
+    }
+    let command = MailboxCommand::StartLogin(command);
+    let done = handler.run::<Mailbox>(&stream, &command, context).await;
+    let refused = match done {
+        Err(error) => Some(refusal(error, now)),
+        Ok(done) => done.events.iter().find_map(|event| {
+            let MailboxEvent::LoginThrottled(throttled) = event else { return None };
+            Some(throttled_until(throttled.until, throttled.device_id, now))
+        }),
+    };
+    let Some(problem) = refused else { return Ok(()) };
+    if counted {
+        app.return_to_person(&email, request_id, context).await;
+    }
+    Err(problem)
+}
+
+/// Returns the answer to a start that is refused.
+fn refusal(error: HandleError<MailboxRejection>, now: Timestamp) -> Problem {
+    match error {
+        HandleError::Rejected(MailboxRejection::Throttled { until, device_id }) => {
+            throttled_until(until, device_id, now)
+        }
+        other => other.into(),
+    }
+}
+
+/// Returns the answer to who asks for too many codes. Only a known device is told when there is
+/// another one: of all others the time would tell one when somebody else has asked.
+fn throttled_until(until: Timestamp, device_id: Option<DeviceId>, now: Timestamp) -> Problem {
+    match device_id {
+        Some(_) => Problem::rate_limited(now, until),
+        None => Problem::RateLimited { retry_after_seconds: START_WINDOW.as_secs() },
+    }
 }
 
 /// `POST /v1/auth/email/verify`: checks the code, registers a new user, and opens a session.
@@ -118,19 +182,41 @@ pub(super) async fn verify(
     let login = LoginToken::parse(&body.request_id.unwrap_or_default());
     let request_id = login.ok_or(Problem::InvalidRequest)?.request_id();
     let code = OneTimeCode::parse(&body.code.unwrap_or_default()).ok_or(Problem::InvalidCode)?;
+    let known_by = KnownBy::of(&headers, &app);
     let limited = app.rate_limits.verify(facts.address, request.now);
-    limited.map_err(|until| Problem::rate_limited(request.now, until))?;
+    let limited = limited.map_err(|until| Problem::rate_limited(request.now, until)).err();
+    let over_limit = |problem| {
+        app.engine.security.record(SecurityEvent::ClientVerifies, None, Some(request.id));
+        Err(problem)
+    };
+    if let Some(problem) = limited.filter(|_| known_by.is_empty()) {
+        return over_limit(problem);
+    }
+    let email_key = find_login(&app, request_id).await?.ok_or(Problem::InvalidRequest)?;
+    let proven = known_by.for_address(email_key);
+    // A known device is not held up by others behind the same network address.
+    if let Some(problem) = limited.filter(|_| proven.is_empty()) {
+        return over_limit(problem);
+    }
+    let device = DeviceFacts { proven, fresh: new_device_id(), class: facts.device_class };
     // 1. The mailbox stream: is the code right, and whose is the address?
-    let verified = verify_code(&app, &request, request_id, &code).await?;
+    let verified = verify_code(&app, &request, request_id, &code, email_key, device).await?;
     // 2. The user's stream: register if new, open the session. A process that dies between the two
     //    leaves an address that belongs to a user who registers at the next login.
     let opened = open_session(&app, &request, facts, &verified, &landing_cookies).await;
-    let (token, mut response) = opened.map_err(|_| Problem::SessionIssueFailed)?;
+    let (token, mut response) = opened.map_err(|problem| match problem {
+        // Only who reads the mail of the address gets here.
+        Problem::Suspended => problem,
+        _ => Problem::SessionIssueFailed,
+    })?;
+    end_replaced(&app, &headers, &request).await;
     let headers = response.headers_mut();
     let expires_at = request.now + SESSION_IDLE;
     for cookie in session_cookies::set(&app, &token, request.now, expires_at) {
         headers.append(SET_COOKIE, cookie);
     }
+    let proof = DeviceProof { email_key, device_id: verified.device_id };
+    headers.append(SET_COOKIE, known_by.and(proof, &app));
     if landing_cookies.ref_code.is_some() {
         headers.append(SET_COOKIE, clear_ref_code_cookie(&app));
     }
@@ -142,6 +228,7 @@ struct Verified {
     user_id: UserId,
     email_key: EmailKey,
     email: EmailAddress,
+    device_id: DeviceId,
 }
 
 /// Checks the code of a login and returns the address that it proves; an address without an owner
@@ -151,14 +238,18 @@ async fn verify_code(
     request: &RequestContext,
     request_id: RequestId,
     code: &OneTimeCode,
+    email_key: EmailKey,
+    device: DeviceFacts,
 ) -> Result<Verified, Problem> {
-    let email_key = find_login(app, request_id).await?.ok_or(Problem::InvalidRequest)?;
+    let mut device_id = device.fresh;
     let stream = StreamId::Mailbox(email_key);
     let command = MailboxCommand::VerifyCode(VerifyCode {
         now: request.now,
         request_id,
         code_mac: code.mac(request_id, &app.engine.keys),
         fresh_user: new_user_id(),
+        device,
+        lock_time: app.config.limits.guess_lock,
     });
     let context = request.context(Actor::Visitor);
     let done = app.engine.handler.run::<Mailbox>(&stream, &command, &context).await?;
@@ -170,20 +261,28 @@ async fn verify_code(
             MailboxEvent::MailboxClaimed(claimed) => {
                 app.engine.handler.expect_empty::<User>(&StreamId::User(claimed.user_id));
             }
-            MailboxEvent::CodeVerified(_)
-            | MailboxEvent::LoginStarted(_)
+            MailboxEvent::CodeVerified(verified) => {
+                device_id = verified.device_id.unwrap_or(device_id);
+            }
+            MailboxEvent::LoginStarted(_)
             | MailboxEvent::LoginThrottled(_)
             | MailboxEvent::CodeDeliveryFailed(_)
             | MailboxEvent::LoginLocked(_)
             | MailboxEvent::MailboxReleased(_)
-            | MailboxEvent::MailboxForgotten(_) => {}
+            | MailboxEvent::MailboxForgotten(_)
+            | MailboxEvent::StartCounted(_)
+            | MailboxEvent::StartReturned(_)
+            | MailboxEvent::DeviceForgotten(_)
+            | MailboxEvent::LockCleared(_) => {}
         }
     }
     let user_id = done.state.owner.ok_or(Problem::Internal)?;
     let (sealed, version) = done.state.email.as_ref().ok_or(Problem::InvalidRequest)?;
     let email = app.engine.vault.open(&stream, *version, "email", sealed).await?;
     // Without an address, its key was destroyed during the login: the next login has another key.
-    Ok(Verified { user_id, email_key, email: email.ok_or(Problem::InvalidRequest)? })
+    let email = email.ok_or(Problem::InvalidRequest)?;
+    app.return_to_person(&email, request_id, &context).await;
+    Ok(Verified { user_id, email_key, email, device_id })
 }
 
 /// Returns the key of the address that a login is for. A login that is not found is looked up again
@@ -241,6 +340,9 @@ async fn open_session(
     let done =
         app.engine.handler.run::<User>(&stream, &command, &request.context(Actor::Owner)).await;
     let done = done.map_err(|error| {
+        if matches!(error, HandleError::Rejected(UserRejection::Suspended)) {
+            return Problem::Suspended;
+        }
         tracing::error!(error = %with_causes(&error), "no session after a verified code");
         Problem::SessionIssueFailed
     })?;

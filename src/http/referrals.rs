@@ -31,6 +31,9 @@ pub(super) async fn me(
         clicks: u64,
         inviter_display: Option<String>,
         attributed_at: Option<Timestamp>,
+        /// The codes that operators disabled; absent when there is none.
+        #[serde(skip_serializing_if = "Vec::is_empty")]
+        disabled_codes: Vec<String>,
     }
     let overview = app.engine.read_db.referral_overview(session.user.user_id).await?;
     let inviter_display = match overview.inviter {
@@ -46,6 +49,7 @@ pub(super) async fn me(
         clicks: overview.clicks,
         inviter_display,
         attributed_at: overview.attributed_at,
+        disabled_codes: overview.blocked_codes,
     })
     .into_response())
 }

@@ -1,7 +1,7 @@
 //! The server: accepts connections within limits, and shuts down gracefully.
 
 mod activity;
-mod answer;
+mod bodies;
 mod connection;
 mod places;
 mod stream;

@@ -17,8 +17,7 @@ use super::extract::{RequestContext, SignedIn, session_token};
 use super::session_cookies;
 use crate::app::App;
 use crate::app::sessions;
-use crate::app::sessions::Session;
-use crate::domain::user::{User, UserCommand, needs_extension};
+use crate::domain::user::{User, UserCommand};
 use crate::engine::handler::HandleError;
 use crate::infra::tokens::SessionToken;
 
@@ -72,45 +71,15 @@ impl IntoResponse for UserBody<'_> {
     }
 }
 
-/// `GET /v1/auth/me`: answers the user who is logged in, and extends a session that is due.
-pub(super) async fn me(
-    State(app): State<Arc<App>>,
-    SignedIn { session, token }: SignedIn,
-    request: RequestContext,
-) -> Response {
+/// `GET /v1/auth/me`: answers the user who is logged in.
+pub(super) async fn me(SignedIn { session, .. }: SignedIn) -> Response {
     #[derive(Serialize)]
     struct Me<'a> {
         user: UserBody<'a>,
         provider: &'static str,
     }
     let provider = session.user.provider.as_str();
-    let mut response = Json(Me { user: UserBody::of(&session.user), provider }).into_response();
-    if needs_extension(session.expires_at, request.now) {
-        extend(&app, &session, &token, &request, &mut response).await;
-    }
-    response
-}
-
-/// Extends the session and sets its cookies again. When this fails, the next call tries again.
-async fn extend(
-    app: &App,
-    session: &Session,
-    token: &SessionToken,
-    request: &RequestContext,
-    response: &mut Response,
-) {
-    let command = UserCommand::ExtendSession { now: request.now, session_id: session.session_id };
-    let stream = StreamId::User(session.user.user_id);
-    let done =
-        app.engine.handler.run::<User>(&stream, &command, &request.context(Actor::Owner)).await;
-    let Some(whence_events::UserEvent::SessionExtended(extended)) =
-        done.ok().and_then(|done| done.events.into_iter().next())
-    else {
-        return;
-    };
-    for cookie in session_cookies::set(app, token, request.now, extended.expires_at) {
-        response.headers_mut().append(SET_COOKIE, cookie);
-    }
+    Json(Me { user: UserBody::of(&session.user), provider }).into_response()
 }
 
 /// `POST /v1/auth/logout`: ends the session and takes its cookies away.
@@ -126,7 +95,9 @@ pub(super) async fn logout(
         // Also for a session that has ended: the CSRF token depends on the session token alone.
         check_csrf(&headers, &app, &token)?;
         // The cookie stays when this fails, so that the client can try again.
-        end(&app, &token, &request).await.map_err(|_| Problem::LogoutFailed)?;
+        end(&app, &token, &request, RevokeReason::Logout)
+            .await
+            .map_err(|_| Problem::LogoutFailed)?;
     }
     let mut response = Json(json!({ "ok": true })).into_response();
     for cookie in session_cookies::clear(&app.config) {
@@ -135,18 +106,33 @@ pub(super) async fn logout(
     Ok(response)
 }
 
+/// Ends the session that a browser brought to a login: its cookie is replaced, so that nobody could
+/// end it later. Only the right secret half of the token names a session here, so that another site
+/// that makes a browser log in ends none but the one whose cookie that login replaces anyway. The
+/// login goes on when this fails.
+pub(super) async fn end_replaced(app: &App, headers: &HeaderMap, request: &RequestContext) {
+    if let Some(token) = session_token(headers, app)
+        && end(app, &token, request, RevokeReason::Replaced).await.is_err()
+    {
+        tracing::warn!("the session that a login replaced goes on");
+    }
+}
+
 /// Ends the session of this token, if it is in use.
-async fn end(app: &App, token: &SessionToken, request: &RequestContext) -> Result<(), Problem> {
+async fn end(
+    app: &App,
+    token: &SessionToken,
+    request: &RequestContext,
+    reason: RevokeReason,
+) -> Result<(), Problem> {
     let Some(session) = app.sessions.get(token, request.now).await? else { return Ok(()) };
-    let command =
-        UserCommand::RevokeSession { session_id: session.session_id, reason: RevokeReason::Logout };
+    let command = UserCommand::RevokeSession { session_id: session.session_id, reason };
     let stream = StreamId::User(session.user.user_id);
     match app.engine.handler.run::<User>(&stream, &command, &request.context(Actor::Owner)).await {
         Ok(done) => {
             // So that the next request, on any connection, finds it ended, also when the read
             // models do not catch up in time.
-            app.sessions.mark_gone(session.session_id);
-            app.progress.wait_for(done.position).await;
+            app.ended(&[session.session_id], done.position).await;
             Ok(())
         }
         // Another call has ended it.

@@ -13,6 +13,7 @@ use serde_json::json;
 use super::csrf::check_csrf;
 use super::error::Problem;
 use super::extract::{RequestContext, SignedIn};
+use super::renewal::used_by_bearer;
 use crate::app::App;
 use crate::app::sessions::Session;
 
@@ -30,7 +31,10 @@ impl FromRequestParts<Arc<App>> for BearerUser {
             app.access_tokens.check(token, now).ok_or(Problem::InvalidCredentials)?;
         let session = app.sessions.find(session_id, now).await?;
         match session.filter(|session| session.user.user_id == user_id) {
-            Some(session) => Ok(Self(session)),
+            Some(session) => {
+                used_by_bearer(parts, app, &session, now);
+                Ok(Self(session))
+            }
             // The token is right: either its session has ended, or its user was erased.
             None if app.engine.read_db.user(user_id).await?.is_some() => {
                 Err(Problem::InvalidCredentials)

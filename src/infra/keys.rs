@@ -76,6 +76,10 @@ pub struct Keys {
     pub(super) code: hmac::Key,
     pub(super) csrf: hmac::Key,
     check: hmac::Key,
+    /// The key that signs the cookie of a known device.
+    pub device: MacKey,
+    /// The key that stands in the log for client networks.
+    pub network: MacKey,
     /// The key that signs the cookies of a landing.
     pub cookie: MacKey,
     /// The key that seals subject keys.
@@ -97,6 +101,8 @@ impl Keys {
             code: hmac("one-time code"),
             csrf: hmac("csrf"),
             check: hmac("check"),
+            device: MacKey(hmac("known device")),
+            network: MacKey(hmac("client network")),
             cookie: MacKey(hmac("landing cookie")),
             wrapping: SealingKey::new(&master.derive("subject key wrapping")),
             bearer_seed: master.derive("bearer token"),

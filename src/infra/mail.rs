@@ -109,9 +109,8 @@ impl Mailer {
     ///
     /// On `Ok` the mail server has taken charge of the mail, or it is in its file or in memory. On
     /// `Err` it was not accepted, with one exception: when the server does not answer or the
-    /// connection breaks after it got the whole mail (`TimedOut`, `Unreachable`), it may be
-    /// delivered all the same. Such a mail is never sent again from here, so one call delivers at
-    /// most once. A call that is dropped closes its connection. The error is the class of the
+    /// connection breaks after it was given the mail (`Unconfirmed`), it may be delivered all the
+    /// same. Such a mail is never sent again from here, so one call delivers at most once. A call that is dropped closes its connection. The error is the class of the
     /// failure; its cause is logged here, once.
     pub async fn send(&self, to: &EmailAddress, mail: &Mail) -> Result<(), DeliveryFailure> {
         match self {

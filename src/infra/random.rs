@@ -1,7 +1,7 @@
 //! The only source of randomness, for keys, codes and ids.
 
 use uuid::Uuid;
-use whence_events::{CorrelationId, EventId, ReferralCode, RequestId, TouchId, UserId};
+use whence_events::{CorrelationId, DeviceId, EventId, ReferralCode, RequestId, TouchId, UserId};
 
 /// Returns a new primary referral code: 8 characters of Crockford base32, 40 random bits.
 #[must_use]
@@ -34,6 +34,13 @@ pub(super) fn new_uuid_v4() -> Uuid {
 #[must_use]
 pub fn new_request_id() -> RequestId {
     RequestId(new_uuid_v4())
+}
+
+/// Returns a new id of a device: 122 random bits.
+#[must_use]
+#[expect(clippy::disallowed_methods, reason = "the one home of randomness")]
+pub fn new_device_id() -> DeviceId {
+    DeviceId(Uuid::new_v4())
 }
 
 /// Returns a new event id.

@@ -45,7 +45,7 @@ pub async fn verify(config: &VerifyConfig, watch: Watch<'_>) -> anyhow::Result<V
     let mut findings = VerifyFindings::default();
     let signed = read_checkpoints(config, &mut findings)?;
     let log = config.log.open_to_read().await?;
-    let read_db = config.log.open_read_db().await?;
+    let read_db = config.log.open_read_db_to_read().await?;
     // Read before the log is: what the tree knows by now is in the log, or was in it.
     let known = read_db.tree_edge().await.context("the tree in the read models")?;
     let head = log.head().await.context("the log cannot be read")?;

@@ -261,6 +261,14 @@ impl Location {
         }
     }
 
+    /// Opens the database of the read models to read it, also where nothing can be written.
+    pub async fn open_read_db_to_read(&self) -> anyhow::Result<ReadDb> {
+        match self.database() {
+            Some(_) => self.open_read_db().await,
+            None => self.open_file(ReadDb::sqlite_to_read),
+        }
+    }
+
     fn open_file(
         &self,
         open: impl FnOnce(&Path) -> Result<ReadDb, ProjectError>,

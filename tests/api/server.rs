@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde_json::Value;
 use tokio::net::TcpListener;
 use whence::app::App;
-use whence::app::config::Config;
+use whence::app::config::{Config, ConnectionLimits};
 use whence::infra::clock::Clock;
 use whence::infra::mail::{Mailer, Sender};
 use whence::store::{EventStore, SqliteOpenError};
@@ -86,6 +86,27 @@ impl Server {
         let own = home.flags(&clock, flags);
         let all = own.iter().map(String::as_str).chain(flags.iter().copied());
         let config = Config::from_flags(all).unwrap();
+        Self::of(home, clock, config, mailer, wrap).await
+    }
+
+    /// In SQLite, with other bounds of connections.
+    pub async fn bounded(flags: &[&str], bound: impl FnOnce(&mut ConnectionLimits)) -> Self {
+        let (home, clock) = (Home::sqlite(), Clock::manual(START));
+        let own = home.flags(&clock, flags);
+        let all = own.iter().map(String::as_str).chain(flags.iter().copied());
+        let mut config = Config::from_flags(all).unwrap();
+        bound(&mut config.limits.connections);
+        let mailer = Mailer::open("memory", &sender()).unwrap();
+        Self::of(home, clock, config, mailer, |store| store).await
+    }
+
+    async fn of(
+        home: Home,
+        clock: Clock,
+        config: Config,
+        mailer: Mailer,
+        wrap: impl FnOnce(Arc<dyn EventStore>) -> Arc<dyn EventStore>,
+    ) -> Self {
         let store = open_log(&config, &clock).await;
         let store = wrap(store);
         let app = App::open_with(config, clock.clone(), mailer, store).await.unwrap();

@@ -10,6 +10,7 @@ mod audit;
 mod broken;
 mod calls;
 mod clients;
+mod connections;
 mod cookies;
 mod erased_visitors;
 mod erasure;

@@ -1,11 +1,21 @@
 //! Bearer tokens: the only one that is accepted is the one that was issued, byte for byte.
 
+use std::sync::LazyLock;
+
 use url::Url;
 use whence::app::access_tokens::AccessTokens;
 use whence_events::Timestamp;
 
+use super::KEYS;
+
 /// A token that was issued under the keys of the corpora.
 const ISSUED: &str = include_str!("corpus/jwt/issued");
+
+/// What issued it.
+static TOKENS: LazyLock<AccessTokens> = LazyLock::new(|| {
+    let public_url = Url::parse("http://id.localhost:18099").expect("a URL");
+    AccessTokens::new(&KEYS, &public_url).expect("a key")
+});
 
 /// Reads a token.
 pub fn run(data: &[u8]) {
@@ -16,7 +26,5 @@ pub fn run(data: &[u8]) {
 #[must_use]
 pub fn accepts(data: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(data) else { return false };
-    let public_url = Url::parse("http://id.localhost:18099").expect("a URL");
-    let tokens = AccessTokens::new(&super::keys(), &public_url).expect("a key");
-    tokens.check(text, Timestamp::from_micros(1_795_882_200_000_000)).is_some()
+    TOKENS.check(text, Timestamp::from_micros(1_795_882_200_000_000)).is_some()
 }

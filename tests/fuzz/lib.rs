@@ -9,12 +9,14 @@ pub mod events;
 pub mod jwt;
 pub mod queries;
 
+use std::sync::LazyLock;
+
 use whence::infra::keys::{Keys, MasterKey};
 
-/// Returns the keys that signed what the corpora hold.
-fn keys() -> Keys {
+/// The keys that signed what the corpora hold.
+static KEYS: LazyLock<Keys> = LazyLock::new(|| {
     Keys::derive(&MasterKey::parse(&"07".repeat(32)).expect("64 hexadecimal digits"))
-}
+});
 
 #[cfg(test)]
 mod tests {

@@ -14,19 +14,19 @@ use whence_events::{Consent, Timestamp, TouchId};
 /// Reads a path, a query and a referring page, one on each line.
 pub fn run(data: &[u8]) {
     let Some(touch) = read(data) else { return };
-    let key = super::keys().cookie;
+    let key = &super::KEYS.cookie;
     let mut headers = HeaderMap::new();
     if let Some(first) = &touch.plant_first {
-        let value = encode_first_touch(&key, first);
+        let value = encode_first_touch(key, first);
         assert!(FIRST_TOUCH.len() + 1 + value.len() <= MAX_FIRST_TOUCH_BYTES);
         let line = format!("{FIRST_TOUCH}={value}");
         headers.append(COOKIE, line.parse().expect("a cookie is a header"));
     }
     if let Some(code) = &touch.plant_code {
-        let line = format!("{REF_CODE}={}", encode_ref_code(&key, code));
+        let line = format!("{REF_CODE}={}", encode_ref_code(key, code));
         headers.append(COOKIE, line.parse().expect("a cookie is a header"));
     }
-    let read = read_landing_cookies(&key, &headers);
+    let read = read_landing_cookies(key, &headers);
     assert_eq!(read.ref_code, touch.plant_code.map(RefCode::Signed));
     let first = touch.plant_first.map(|first| (first.touch_id, first.touched_at, first.consent));
     assert_eq!(

@@ -92,7 +92,12 @@ use contract;
 
 /// An event that says little.
 fn fact() -> Event {
-    MailboxEvent::from(CodeVerified { request_id: new_request_id() }).into()
+    MailboxEvent::from(CodeVerified {
+        request_id: new_request_id(),
+        device_id: None,
+        device_class: None,
+    })
+    .into()
 }
 
 pub(crate) fn new_stream() -> StreamId {

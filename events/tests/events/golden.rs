@@ -32,6 +32,25 @@ fn stored_examples_are_read_and_written_as_the_same_bytes() {
     }
 }
 
+/// Fields that a type was given later: bytes that were stored before that stay readable, and are
+/// written again as they were.
+#[test]
+fn bytes_from_before_a_field_are_read_and_written_as_the_same_bytes() {
+    let later = [
+        ("LoginStarted.v1", &["device_id", "network"][..]),
+        ("LoginThrottled.v1", &["device_id"]),
+        ("CodeVerified.v1", &["device_id", "device_class"]),
+    ];
+    for (event_type, fields) in later {
+        let text = String::from_utf8(golden_bytes(event_type)).unwrap();
+        // The later fields are the last ones.
+        let end = text.find(&format!(",\"{}\"", fields[0])).unwrap();
+        let before = format!("{}}}", &text[..end]);
+        let event = decode(event_type, before.as_bytes()).unwrap();
+        assert_eq!(String::from_utf8(encode(&event).unwrap()).unwrap(), before, "{event_type}");
+    }
+}
+
 /// An example without a field would not pin the spelling of that field.
 #[test]
 fn stored_examples_leave_nothing_out() {

@@ -64,11 +64,13 @@ macro_rules! into_event {
 
 into_event! {
     MailboxEvent: LoginStarted LoginThrottled CodeDeliveryFailed CodeRejected LoginLocked
-        LoginExpired CodeVerified MailboxClaimed MailboxReleased MailboxForgotten;
+        LoginExpired CodeVerified MailboxClaimed MailboxReleased MailboxForgotten
+        StartCounted StartReturned DeviceForgotten LockCleared;
     UserEvent: UserRegistered AttributionCapturedV1 AttributionCaptured ReferralAttributed ReferralRefused SessionOpened
         SessionExtended RefreshRotated SessionRevoked ReferralCodeIssued ReferralCodeDisabled
         SubscriptionProvisioned WelcomeEmailSent WelcomeEmailFailed ProfileUpdated
-        CreatorHandleClaimed BillingCustomerLinked UserErased;
+        CreatorHandleClaimed BillingCustomerLinked SessionsRevoked UserSuspended UserReinstated
+        ReferralCodeBlocked ReferralCodeUnblocked UserErased;
     NameEvent: NameReserved;
     TouchEvent: TouchRecordedV1 TouchRecorded;
     RulesEvent: RulesAdopted;
@@ -84,8 +86,10 @@ fn mailbox() -> Named {
             expires_at: time(),
             known_device: any::<bool>(),
             client: sealed(),
+            device_id: option::of(device()),
+            network: option::of(mac()),
         }
-        LoginThrottled { until: time(), }
+        LoginThrottled { until: time(), device_id: option::of(device()), }
         CodeDeliveryFailed {
             request_id: uuid().prop_map(RequestId),
             reason: select(DeliveryFailure::ALL),
@@ -96,10 +100,21 @@ fn mailbox() -> Named {
             until: option::of(time()),
         }
         LoginExpired { request_id: uuid().prop_map(RequestId), }
-        CodeVerified { request_id: uuid().prop_map(RequestId), }
+        CodeVerified {
+            request_id: uuid().prop_map(RequestId),
+            device_id: option::of(device()),
+            device_class: option::of(select(DeviceClass::ALL)),
+        }
         MailboxClaimed { user_id: user(), }
         MailboxReleased { user_id: user(), }
         MailboxForgotten { asked_at: time(), }
+        StartCounted {
+            request_id: uuid().prop_map(RequestId),
+            network: option::of(mac()),
+        }
+        StartReturned { request_id: uuid().prop_map(RequestId), }
+        DeviceForgotten { device_id: device(), }
+        LockCleared { wrong: any::<u16>(), reason: option::of(sealed()), }
     }
 }
 
@@ -152,6 +167,8 @@ fn account() -> Named {
         }
         CreatorHandleClaimed { handle: handle(), }
         BillingCustomerLinked { billing_customer_id: any::<String>(), }
+        UserSuspended { reason: sealed(), }
+        UserReinstated { reason: sealed(), }
         UserErased { requested_by: any::<String>(), mode: any::<String>(), }
     }
 }
@@ -171,6 +188,7 @@ fn sessions() -> Named {
         SessionExtended { session_id: session(), expires_at: time(), }
         RefreshRotated { session_id: session(), refresh_hash: hash(), expires_at: time(), }
         SessionRevoked { session_id: session(), reason: select(RevokeReason::ALL), }
+        SessionsRevoked { count: any::<u64>(), reason: sealed(), }
     }
 }
 
@@ -198,6 +216,8 @@ fn referrals() -> Named {
         }
         ReferralCodeIssued { code: code(), kind: select(CodeKind::ALL), }
         ReferralCodeDisabled { code: code(), reason: any::<String>(), }
+        ReferralCodeBlocked { code: code(), reason: sealed(), }
+        ReferralCodeUnblocked { code: code(), reason: sealed(), }
     }
 }
 
@@ -269,6 +289,10 @@ fn sealed<T: std::fmt::Debug + 'static>() -> impl Strategy<Value = Pii<T>> {
 
 fn uuid() -> impl Strategy<Value = uuid::Uuid> {
     any::<u128>().prop_map(uuid::Uuid::from_u128)
+}
+
+fn device() -> impl Strategy<Value = DeviceId> {
+    uuid().prop_map(DeviceId)
 }
 
 fn user() -> impl Strategy<Value = UserId> {

@@ -7,11 +7,13 @@ pub(super) mod error;
 mod file;
 pub(super) mod positions;
 mod query;
+pub(super) mod read_only_media;
 mod schema;
 pub(super) mod scratch;
 mod tiles;
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use rusqlite::types::ValueRef;
@@ -80,6 +82,29 @@ impl SqliteReadDb {
         let writer =
             writer.map_err(|error| if error.is_damage() { damaged() } else { error.into() })?;
         Ok(Self::over(path, projectors, writer))
+    }
+
+    /// Opens a file to read it, also where nothing can be written. Where it is missing or of another
+    /// version, the read models are empty ones in memory.
+    pub(crate) fn open_to_read(
+        path: &Path,
+        projectors: &[&'static dyn Projector],
+    ) -> Result<Self, ProjectError> {
+        match Self::open_shared(path, projectors) {
+            Err(ProjectError::Sqlite(error)) if error.needs_writing() => {}
+            opened => return opened,
+        }
+        if let Ok(connection) = connection::read_only(path)
+            && has_all(&connection, projectors).unwrap_or(false)
+        {
+            return Ok(Self::over(path, projectors, connection));
+        }
+        static MADE: AtomicU64 = AtomicU64::new(0);
+        let number = MADE.fetch_add(1, Ordering::Relaxed);
+        let memory = format!("file:whence-read-{number}?mode=memory&cache=shared");
+        let memory = Path::new(&memory);
+        let writer = prepare(memory, projectors)?;
+        Ok(Self::over(memory, projectors, writer))
     }
 
     fn over(path: &Path, projectors: &[&'static dyn Projector], writer: Connection) -> Self {

@@ -171,6 +171,11 @@ impl ReportFold {
             | UserEvent::SessionRevoked(_)
             | UserEvent::ReferralCodeIssued(_)
             | UserEvent::ReferralCodeDisabled(_)
+            | UserEvent::ReferralCodeBlocked(_)
+            | UserEvent::ReferralCodeUnblocked(_)
+            | UserEvent::SessionsRevoked(_)
+            | UserEvent::UserSuspended(_)
+            | UserEvent::UserReinstated(_)
             | UserEvent::SubscriptionProvisioned(_)
             | UserEvent::WelcomeEmailSent(_)
             | UserEvent::WelcomeEmailFailed(_)
@@ -293,7 +298,11 @@ impl ReportFold {
             MailboxEvent::CodeRejected(_) => self.step(Stage::CodeRejected, at),
             MailboxEvent::MailboxClaimed(_)
             | MailboxEvent::MailboxReleased(_)
-            | MailboxEvent::MailboxForgotten(_) => {}
+            | MailboxEvent::MailboxForgotten(_)
+            | MailboxEvent::StartCounted(_)
+            | MailboxEvent::StartReturned(_)
+            | MailboxEvent::DeviceForgotten(_)
+            | MailboxEvent::LockCleared(_) => {}
         }
     }
 

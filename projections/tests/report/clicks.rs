@@ -155,6 +155,10 @@ fn stages(events: &[Recorded], recorded: &Recorded) -> Vec<String> {
             MailboxEvent::LoginLocked(_) => one("address locked"),
             MailboxEvent::LoginExpired(_) => one("login expired"),
             MailboxEvent::CodeVerified(_) => one("verified"),
+            MailboxEvent::StartCounted(_)
+            | MailboxEvent::StartReturned(_)
+            | MailboxEvent::DeviceForgotten(_)
+            | MailboxEvent::LockCleared(_) => vec![],
             _ => vec![],
         },
         _ => vec![],
@@ -171,7 +175,7 @@ fn failed(events: &[Recorded], request_id: RequestId) -> bool {
                 return true;
             }
             Event::Mailbox(
-                MailboxEvent::CodeVerified(CodeVerified { request_id: over })
+                MailboxEvent::CodeVerified(CodeVerified { request_id: over, .. })
                 | MailboxEvent::LoginExpired(LoginExpired { request_id: over }),
             ) if *over == request_id => {
                 return false;

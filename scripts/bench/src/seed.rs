@@ -118,9 +118,11 @@ fn login_events(
             expires_at: now + whence::domain::mailbox::CODE_LIFETIME,
             known_device: false,
             client: Pii::Clear(client.clone()),
+            device_id: None,
+            network: None,
         }
         .into(),
-        CodeVerified { request_id }.into(),
+        CodeVerified { request_id, device_id: None, device_class: None }.into(),
         MailboxClaimed { user_id }.into(),
     ]
 }

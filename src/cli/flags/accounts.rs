@@ -2,9 +2,10 @@
 
 use std::time::Duration;
 
-use clap::{Args, value_parser};
+use clap::{Args, ValueEnum, value_parser};
 
 use crate::app::config::AccountConfig;
+use crate::domain::user::activity::ActivityPeriod;
 
 /// Flags about accounts.
 #[derive(Args, Clone, Debug)]
@@ -22,12 +23,31 @@ pub(crate) struct AccountArgs {
         value_parser = value_parser!(u16).range(0..=3650)
     )]
     pub(super) keep_unverified_days: u16,
+
+    /// How often it is recorded at most that a session is used: once a calendar day or week (UTC), or
+    /// only when that extends the session
+    #[arg(long, env = "WHENCE_SESSION_ACTIVITY", default_value = "week", value_name = "PERIOD")]
+    pub(super) session_activity: ActivityChoice,
+}
+
+/// The values of `--session-activity`.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(super) enum ActivityChoice {
+    Day,
+    Week,
+    None,
 }
 
 impl AccountArgs {
     pub(super) fn into_config(self) -> AccountConfig {
         let days = self.keep_unverified_days;
         let keep = Duration::from_hours(24 * u64::from(days));
-        AccountConfig { plan: self.free_plan, keep_unverified: (days > 0).then_some(keep) }
+        let session_activity = match self.session_activity {
+            ActivityChoice::Day => ActivityPeriod::Day,
+            ActivityChoice::Week => ActivityPeriod::Week,
+            ActivityChoice::None => ActivityPeriod::None,
+        };
+        let keep_unverified = (days > 0).then_some(keep);
+        AccountConfig { plan: self.free_plan, keep_unverified, session_activity }
     }
 }

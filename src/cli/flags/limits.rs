@@ -2,8 +2,7 @@
 
 use std::time::Duration;
 
-use clap::Args;
-use clap::value_parser;
+use clap::{Args, value_parser};
 
 use crate::app::config::{ConnectionLimits, LimitConfig};
 
@@ -40,10 +39,23 @@ pub(crate) struct LimitArgs {
     #[arg(long, env = "WHENCE_KEEP_ALIVE", default_value_t = 75, value_name = "SECONDS",
           value_parser = value_parser!(u64).range(1..=3600))]
     pub(super) keep_alive: u64,
+
+    /// Days for which 100 wrong codes in a row lock unknown devices out of an address; 0: until a
+    /// right code or an operator
+    #[arg(
+        long,
+        env = "WHENCE_GUESS_LOCK_DAYS",
+        default_value_t = 30,
+        value_name = "N",
+        value_parser = value_parser!(u16).range(0..=3650)
+    )]
+    pub(super) guess_lock_days: u16,
 }
 
 impl LimitArgs {
     pub(super) fn into_config(self) -> LimitConfig {
+        let days = self.guess_lock_days;
+        let lock = Duration::from_hours(24 * u64::from(days));
         LimitConfig {
             session_cache: self.session_cache,
             starts_per_client: self.starts_per_client,
@@ -55,6 +67,7 @@ impl LimitArgs {
                 keep_alive: Duration::from_secs(self.keep_alive),
                 ..ConnectionLimits::default()
             },
+            guess_lock: (days > 0).then_some(lock),
         }
     }
 }

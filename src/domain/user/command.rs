@@ -6,6 +6,8 @@ use whence_events::{
     UserId,
 };
 
+use super::activity::ActivityPeriod;
+use super::measure::Measure;
 use crate::referral::Attempt;
 
 /// A command on an account.
@@ -27,13 +29,24 @@ pub enum UserCommand {
         /// The reason for which it is ended.
         reason: RevokeReason,
     },
-    /// Extends a session that is in use.
+    /// Ends all sessions but the one in which the user asks for it.
+    RevokeOtherSessions {
+        /// The current time.
+        now: Timestamp,
+        /// The session that goes on.
+        keep: SessionId,
+    },
+    /// Records that a session is in use, which extends it; once in a period.
     ExtendSession {
         /// The current time.
         now: Timestamp,
         /// The id of the session.
         session_id: SessionId,
+        /// The period in which one use is recorded.
+        period: ActivityPeriod,
     },
+    /// Does what an operator decided about the user.
+    Measure(Measure),
     /// Issues a referral code, whose name was reserved for the user.
     IssueReferralCode {
         /// The current time.
@@ -109,12 +122,18 @@ pub enum UserRejection {
     /// The user was erased.
     #[error("the user was erased")]
     Erased,
+    /// The user is suspended, and cannot log in.
+    #[error("the user is suspended")]
+    Suspended,
     /// The session does not exist, or has ended.
     #[error("there is no such session")]
     NoSuchSession,
     /// The user has no such code, or it is disabled.
     #[error("there is no such code")]
     NoSuchCode,
+    /// An operator disabled the code, so that its owner cannot take it up again.
+    #[error("an operator disabled the code")]
+    CodeBlocked,
     /// The user chose too many codes lately.
     #[error("too many codes were chosen; the next one at {until}")]
     TooManyCodes {

@@ -1,6 +1,6 @@
 use whence_events::{
     AttributionCaptured, Consent, Country, DeviceClass, Hash, ReferralAttributed, ReferralRefused,
-    SessionKind,
+    SessionExtended, SessionKind,
 };
 
 use super::*;
@@ -215,7 +215,8 @@ fn a_session_ends_once() {
 
 #[test]
 fn a_session_is_extended_in_its_second_half_and_never_past_its_end() {
-    let extend = |now| UserCommand::ExtendSession { now, session_id: session(1) };
+    let period = activity::ActivityPeriod::None;
+    let extend = |now| UserCommand::ExtendSession { now, session_id: session(1), period };
     let extended =
         |expires_at| UserEvent::from(SessionExtended { session_id: session(1), expires_at });
     let history = || given::<User>([registered(), opened(1, START)]);
@@ -226,6 +227,41 @@ fn a_session_is_extended_in_its_second_half_and_never_past_its_end() {
     let end = START + SESSION_MAX;
     history().and([extended(after(80 * DAY))]).when(extend(after(79 * DAY))).then([extended(end)]);
     history().and([extended(end)]).when(extend(after(89 * DAY))).then([]);
+}
+
+#[test]
+fn a_use_is_recorded_in_each_week_of_a_session_also_when_it_cannot_be_extended() {
+    let period = activity::ActivityPeriod::Week;
+    let used = |now| UserCommand::ExtendSession { now, session_id: session(1), period };
+    let extended =
+        |expires_at| UserEvent::from(SessionExtended { session_id: session(1), expires_at });
+    // A Thursday, so that the next week begins after four days.
+    let history = || given::<User>([registered(), opened(1, START)]);
+    history().when(used(after(4 * DAY - 1))).then([]);
+    let monday = after(4 * DAY);
+    history().when(used(monday)).then([extended(monday + SESSION_IDLE)]);
+    let mut again = history().at(monday).and([extended(monday + SESSION_IDLE)]);
+    again = again.at(after(75 * DAY)).and([extended(START + SESSION_MAX)]);
+    again.when(used(after(88 * DAY))).then([extended(START + SESSION_MAX)]);
+}
+
+#[test]
+fn a_user_ends_all_their_other_sessions_at_once() {
+    let others = |n| UserCommand::RevokeOtherSessions { now: after(60), keep: session(n) };
+    let history = || given::<User>([registered(), opened(1, START), opened(2, START)]);
+    history()
+        .and([opened(3, START)])
+        .when(others(2))
+        .then([revoked(1, RevokeReason::RevokedAll), revoked(3, RevokeReason::RevokedAll)]);
+    history().and([revoked(1, RevokeReason::Logout)]).when(others(2)).then([]);
+}
+
+#[test]
+fn a_suspended_user_opens_no_session() {
+    let suspended = whence_events::UserSuspended { reason: Pii::Clear("spam".into()) };
+    given::<User>([registered(), suspended.into()])
+        .when(open(1, START, None))
+        .rejected(UserRejection::Suspended);
 }
 
 #[test]

@@ -28,9 +28,13 @@ fn of_mailbox(event: &MailboxEvent) -> Option<SecurityEvent> {
         MailboxEvent::LoginLocked(_) => Some(SecurityEvent::LoginLocked),
         MailboxEvent::MailboxForgotten(_) => Some(SecurityEvent::AddressForgotten),
         MailboxEvent::LoginThrottled(_) => Some(SecurityEvent::AddressStarts),
+        MailboxEvent::LockCleared(_) => Some(SecurityEvent::LockCleared),
+        MailboxEvent::DeviceForgotten(_) => Some(SecurityEvent::DeviceForgotten),
         // Each is followed by another of this list, or by an answer that is one.
         MailboxEvent::LoginExpired(_)
         | MailboxEvent::CodeVerified(_)
+        | MailboxEvent::StartCounted(_)
+        | MailboxEvent::StartReturned(_)
         | MailboxEvent::MailboxClaimed(_)
         | MailboxEvent::MailboxReleased(_) => None,
     }
@@ -45,9 +49,15 @@ fn of_user(event: &UserEvent) -> Option<SecurityEvent> {
             RevokeReason::Revoked => SecurityEvent::SessionRevoked,
             RevokeReason::RevokedAll => SecurityEvent::SessionsRevoked,
             RevokeReason::TokenReuse => SecurityEvent::TokenReused,
+            RevokeReason::Replaced => SecurityEvent::SessionReplaced,
             RevokeReason::Erased => SecurityEvent::SessionErased,
             RevokeReason::Admin => SecurityEvent::SessionEndedByOperator,
         }),
+        UserEvent::SessionsRevoked(_) => Some(SecurityEvent::OperatorEndedSessions),
+        UserEvent::UserSuspended(_) => Some(SecurityEvent::UserSuspended),
+        UserEvent::UserReinstated(_) => Some(SecurityEvent::UserReinstated),
+        UserEvent::ReferralCodeBlocked(_) => Some(SecurityEvent::CodeBlocked),
+        UserEvent::ReferralCodeUnblocked(_) => Some(SecurityEvent::CodeUnblocked),
         UserEvent::UserErased(_) => Some(SecurityEvent::UserErased),
         UserEvent::ReferralCodeDisabled(_) => Some(SecurityEvent::CodeDisabled),
         UserEvent::AttributionCapturedV1(_)

@@ -32,8 +32,8 @@ pub(super) enum Waiting {
     ForRequest,
     /// It waits for its client to read.
     ForReader,
-    /// It waits for the rest of a head.
-    ForHead,
+    /// It waits for the rest of a request.
+    ForRest,
 }
 
 /// The part of an exchange that a connection is in.
@@ -68,6 +68,8 @@ struct State {
     last_read: i64,
     /// Whether the length of the request's body is unknown, and so what is left after it.
     inexact: bool,
+    /// Whether the handler waits for more of the request's body.
+    waits_for_body: bool,
     /// The writing that waits for the client to read.
     stalled: Option<Stalled>,
     /// Why the connection is to close.
@@ -90,6 +92,7 @@ impl Activity {
             unparsed: 0,
             last_read: 0,
             inexact: false,
+            waits_for_body: false,
             stalled: None,
             ending: None,
         };
@@ -126,6 +129,11 @@ impl Activity {
                 (state.unparsed - size.least - size.body).min(state.last_read)
             };
         })
+    }
+
+    /// Notes whether the handler waits for more of the request's body.
+    pub(super) fn waits_for_body(&self, waits: bool) {
+        self.state().waits_for_body = waits;
     }
 
     /// Notes that the whole answer has been made.
@@ -256,7 +264,8 @@ impl State {
         }
         match self.phase {
             Phase::New | Phase::Idle => Some((Waiting::ForRequest, self.since)),
-            Phase::Head => Some((Waiting::ForHead, self.since)),
+            Phase::Head => Some((Waiting::ForRest, self.since)),
+            Phase::Request if self.waits_for_body => Some((Waiting::ForRest, self.since)),
             Phase::Request | Phase::Answered => None,
         }
     }

@@ -15,7 +15,7 @@ use tokio::net::TcpStream;
 use tokio::time::Instant;
 
 use super::activity::Closing;
-use super::answer::NotedBody;
+use super::bodies::{AnswerBody, RequestBody};
 use super::places::Place;
 use super::stream::NotedStream;
 use crate::http::client::Peer;
@@ -42,12 +42,15 @@ impl Connection {
         let service = hyper::service::service_fn(move |request: Request<Incoming>| {
             let (parts, body) = request.into_parts();
             noted.head_parsed(&parts);
-            let mut request = Request::from_parts(parts, axum::body::Body::new(body));
+            let mut request = Request::from_parts(
+                parts,
+                axum::body::Body::new(RequestBody::new(body, noted.clone())),
+            );
             request.extensions_mut().insert(Peer(peer));
             let (answer, place) = (envelope.clone().answer(request), noted.clone());
             async {
                 let answer = answer.await;
-                Ok::<_, Infallible>(answer.map(|body| NotedBody::new(body, place)))
+                Ok::<_, Infallible>(answer.map(|body| AnswerBody::new(body, place)))
             }
         });
         let stream = NotedStream::new(stream, place.clone());

@@ -105,7 +105,7 @@ impl Places {
 
     /// Has those connections of one network, or of all, closed that others miss least, and returns
     /// whether there is one: of the network with the most connections those that wait longest for
-    /// a request, for a reader, for the rest of a head. Proxies come last, since one carries many
+    /// a request, for a reader, for the rest of a request. Proxies come last, since one carries many
     /// clients.
     fn make_room(&self, table: &Table, only: Option<IpAddr>) -> bool {
         let mut waiting = Vec::new();

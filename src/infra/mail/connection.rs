@@ -6,6 +6,7 @@
 //! and is lost with it.
 
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use lettre::address::Envelope;
@@ -89,11 +90,13 @@ impl SmtpConnection {
         self.0.command(Rset).await.is_ok()
     }
 
-    /// Hands one mail over to the server.
+    /// Hands one mail over to the server. `text_begun` is set before the first byte of the text leaves:
+    /// until then the server certainly has not accepted the mail.
     pub(super) async fn deliver(
         &mut self,
         envelope: &Envelope,
         text: &[u8],
+        text_begun: &AtomicBool,
     ) -> Result<(), SmtpFailure> {
         let sender = envelope.from().cloned();
         self.say(Mail::new(sender, vec![]), 250).await?;
@@ -101,6 +104,7 @@ impl SmtpConnection {
             self.say(Rcpt::new(recipient.clone(), vec![]), 25).await?;
         }
         self.say(Data, 354).await?;
+        text_begun.store(true, Ordering::Relaxed);
         let answer = self.0.message(text).await;
         expect(250, answer, Stage::Text)
     }
@@ -118,8 +122,7 @@ fn expect(code: u16, answer: Result<Response, Error>, stage: Stage) -> Result<()
     if got == code || got / 10 == code {
         Ok(())
     } else {
-        let class = DeliveryFailure::Unreachable;
-        Err(SmtpFailure { stage, class, reply: Some(got), cause: None })
+        Err(SmtpFailure { stage, class: silent(stage), reply: Some(got), cause: None })
     }
 }
 
@@ -159,8 +162,16 @@ impl SmtpFailure {
     }
 }
 
+/// Returns the class of a server that went away, or says nothing that fits.
+fn silent(stage: Stage) -> DeliveryFailure {
+    match stage {
+        Stage::Connect | Stage::Login | Stage::Envelope => DeliveryFailure::Unreachable,
+        Stage::Text => DeliveryFailure::Unconfirmed,
+    }
+}
+
 fn class(stage: Stage, error: &Error) -> DeliveryFailure {
-    if error.is_timeout() {
+    if error.is_timeout() && stage != Stage::Text {
         return DeliveryFailure::TimedOut;
     }
     match (error.status().map(u16::from), stage) {
@@ -176,7 +187,7 @@ fn class(stage: Stage, error: &Error) -> DeliveryFailure {
         // The server offers no way of logging in that this client knows.
         (None, Stage::Login) if error.is_client() => DeliveryFailure::Untrusted,
         (None, _) if error.is_client() => DeliveryFailure::Local,
-        (None, _) => DeliveryFailure::Unreachable,
+        (None, stage) => silent(stage),
     }
 }
 

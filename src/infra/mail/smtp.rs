@@ -1,6 +1,7 @@
 //! Sends mails over SMTP: few connections, which are used again, each send bounded in time.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -72,7 +73,8 @@ impl Smtp {
         let message = message::build(mail, &self.0.from, to)?;
         let (envelope, text) = (message.envelope(), message.formatted());
         let limit = self.0.send_timeout;
-        match timeout(limit, self.0.deliver(envelope, &text)).await {
+        let text_begun = AtomicBool::new(false);
+        match timeout(limit, self.0.deliver(envelope, &text, &text_begun)).await {
             Ok(Ok(())) => Ok(()),
             Ok(Err(failed)) => {
                 let SmtpFailure { stage, class, reply, cause } = failed;
@@ -80,8 +82,13 @@ impl Smtp {
                 Err(class)
             }
             Err(_) => {
-                tracing::warn!(?limit, "a mail was not accepted in time");
-                Err(DeliveryFailure::TimedOut)
+                let class = if text_begun.load(Ordering::Relaxed) {
+                    DeliveryFailure::Unconfirmed
+                } else {
+                    DeliveryFailure::TimedOut
+                };
+                tracing::warn!(?limit, %class, "a mail was not accepted in time");
+                Err(class)
             }
         }
     }
@@ -90,18 +97,23 @@ impl Smtp {
 impl SmtpShared {
     /// Delivers a mail, over an unused connection when there is one; when the server has closed that
     /// meanwhile, once more over a new one. A new one that fails is not tried again.
-    async fn deliver(&self, envelope: &Envelope, text: &[u8]) -> Result<(), SmtpFailure> {
+    async fn deliver(
+        &self,
+        envelope: &Envelope,
+        text: &[u8],
+        text_begun: &AtomicBool,
+    ) -> Result<(), SmtpFailure> {
         // The semaphore is never closed, so this cannot fail.
         let _permit = self.permits.acquire().await.ok();
         if let Some(connection) = self.reuse().await {
-            match self.deliver_over(connection, envelope, text).await {
+            match self.deliver_over(connection, envelope, text, text_begun).await {
                 Err(failed) if failed.went_away() => self.idle().clear(),
                 outcome => return outcome,
             }
         }
         // Half the time, so that a second address of the server has a chance.
         let connection = SmtpConnection::open(&self.relay, self.send_timeout / 2).await?;
-        self.deliver_over(connection, envelope, text).await
+        self.deliver_over(connection, envelope, text, text_begun).await
     }
 
     /// Delivers a mail over a connection, and keeps the connection only when all commands on it were
@@ -111,8 +123,9 @@ impl SmtpShared {
         mut connection: SmtpConnection,
         envelope: &Envelope,
         text: &[u8],
+        text_begun: &AtomicBool,
     ) -> Result<(), SmtpFailure> {
-        let outcome = connection.deliver(envelope, text).await;
+        let outcome = connection.deliver(envelope, text, text_begun).await;
         if outcome.as_ref().map_or_else(SmtpFailure::still_connected, |()| true) {
             self.idle().push(Idle { connection, since: Instant::now() });
         }

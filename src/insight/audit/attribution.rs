@@ -124,6 +124,11 @@ fn is_act(recorded: &Recorded) -> bool {
         | UserEvent::ReferralAttributed(_)
         | UserEvent::SessionRevoked(_)
         | UserEvent::ReferralCodeDisabled(_)
+        | UserEvent::ReferralCodeBlocked(_)
+        | UserEvent::ReferralCodeUnblocked(_)
+        | UserEvent::SessionsRevoked(_)
+        | UserEvent::UserSuspended(_)
+        | UserEvent::UserReinstated(_)
         | UserEvent::ProfileUpdated(_)
         | UserEvent::BillingCustomerLinked(_)
         | UserEvent::UserErased(_) => true,
@@ -141,11 +146,14 @@ fn is_act(recorded: &Recorded) -> bool {
     }
 }
 
-/// Returns whether an event of the referrer ended the use of their code.
+/// Returns whether an event of the referrer ended the use of their code, be it for a time.
 fn is_end(recorded: &Recorded, code: &ReferralCode) -> bool {
     let Event::User(event) = &recorded.event else { return false };
     if let UserEvent::ReferralCodeDisabled(disabled) = event.as_ref() {
         return disabled.code.folded() == code.folded();
     }
-    matches!(event.as_ref(), UserEvent::UserErased(_))
+    if let UserEvent::ReferralCodeBlocked(blocked) = event.as_ref() {
+        return blocked.code.folded() == code.folded();
+    }
+    matches!(event.as_ref(), UserEvent::UserErased(_) | UserEvent::UserSuspended(_))
 }

@@ -50,15 +50,19 @@ impl CodeStory {
         now: Timestamp,
         show: Show,
     ) -> Result<Self, AuditError> {
-        let then = CodeThen::of(engine, code, now).await?;
+        let then = CodeThen::of(engine, code, now, now).await?;
         let Some(owner) = then.owner else { return Err(AuditError::NoSuchCode) };
         let mut related = engine.stream(&StreamId::code(code)).await?;
         let mut owner_active = true;
         for recorded in engine.stream(&StreamId::User(owner)).await? {
             let Event::User(event) = &recorded.event else { continue };
-            let erased = matches!(event.as_ref(), UserEvent::UserErased(_));
-            owner_active &= !erased;
-            if erased || is_about(event, code) {
+            let about_owner = match event.as_ref() {
+                UserEvent::UserErased(_) | UserEvent::UserSuspended(_) => Some(false),
+                UserEvent::UserReinstated(_) => Some(true),
+                _ => None,
+            };
+            owner_active = about_owner.unwrap_or(owner_active);
+            if about_owner.is_some() || is_about(event, code) {
                 related.push(recorded);
             }
         }
@@ -73,6 +77,11 @@ fn is_about(event: &UserEvent, code: &ReferralCode) -> bool {
     if let UserEvent::ReferralCodeIssued(issued) = event {
         return issued.code.folded() == code.folded();
     }
-    matches!(event, UserEvent::ReferralCodeDisabled(disabled)
-        if disabled.code.folded() == code.folded())
+    let ended = match event {
+        UserEvent::ReferralCodeDisabled(disabled) => &disabled.code,
+        UserEvent::ReferralCodeBlocked(blocked) => &blocked.code,
+        UserEvent::ReferralCodeUnblocked(unblocked) => &unblocked.code,
+        _ => return false,
+    };
+    ended.folded() == code.folded()
 }

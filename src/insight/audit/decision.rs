@@ -119,7 +119,7 @@ impl Explained {
     ) -> Result<Self, StoreError> {
         let moment = decision.touched_at.unwrap_or(decision.at);
         let code_then = match &decision.code {
-            Some(code) => Some(CodeThen::of(engine, code, moment).await?),
+            Some(code) => Some(CodeThen::of(engine, code, moment, decision.at).await?),
             None => None,
         };
         let rules = rules.iter().find_map(|recorded| match &recorded.event {
@@ -160,15 +160,20 @@ pub struct CodeThen {
     pub issued_at: Option<Timestamp>,
     /// The time at which it was disabled, if it was.
     pub disabled_at: Option<Timestamp>,
+    /// The time since when an operator had it disabled, when the decision was made.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub blocked_at: Option<Timestamp>,
     /// Whether it was in use at that time.
     pub active: bool,
 }
 
 impl CodeThen {
+    /// Returns a code as it was at some moment, for a decision that was made at another.
     pub(super) async fn of(
         engine: &Engine,
         code: &ReferralCode,
         moment: Timestamp,
+        decided_at: Timestamp,
     ) -> Result<Self, StoreError> {
         let mut then = Self {
             code: code.clone(),
@@ -176,6 +181,7 @@ impl CodeThen {
             kind: None,
             issued_at: None,
             disabled_at: None,
+            blocked_at: None,
             active: false,
         };
         let Some(owner) = then.owner else { return Ok(then) };
@@ -195,9 +201,22 @@ impl CodeThen {
             {
                 then.disabled_at = then.disabled_at.or(Some(at));
             }
+            if let UserEvent::ReferralCodeBlocked(blocked) = event.as_ref()
+                && blocked.code.folded() == code.folded()
+                && at <= decided_at
+            {
+                then.blocked_at = Some(at);
+            }
+            if let UserEvent::ReferralCodeUnblocked(unblocked) = event.as_ref()
+                && unblocked.code.folded() == code.folded()
+                && at <= decided_at
+            {
+                then.blocked_at = None;
+            }
         }
         let issued = then.issued_at.is_some_and(|at| at <= moment);
-        then.active = issued && then.disabled_at.is_none_or(|at| at > moment);
+        let given_up = then.disabled_at.is_some_and(|at| at <= moment);
+        then.active = issued && !given_up && then.blocked_at.is_none();
         Ok(then)
     }
 }

@@ -68,7 +68,7 @@ impl Show {
         }
     }
 
-    fn ip(self, ip: IpAddr) -> String {
+    pub(crate) fn ip(self, ip: IpAddr) -> String {
         match (self, ip) {
             (Self::Open, ip) => ip.to_string(),
             (Self::Masked, IpAddr::V4(ip)) => {

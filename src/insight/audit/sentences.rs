@@ -2,8 +2,8 @@
 
 use whence_events::{
     AttributionCaptured, AuditEvent, CodeStatus, DeliveryFailure, DeviceClass, Event, MailboxEvent,
-    NameEvent, ReferralCode, Refusal, RevokeReason, RulesEvent, SessionOpened, Signal, StreamId,
-    TouchRecorded, UserEvent, Utm, Via,
+    NameEvent, Pii, ReferralCode, Refusal, RevokeReason, RulesEvent, SessionOpened, Signal,
+    StreamId, TouchRecorded, UserEvent, Utm, Via,
 };
 
 use super::personal::{Show, plain};
@@ -56,7 +56,12 @@ fn mailbox(event: &MailboxEvent, show: Show) -> String {
             show.client(&started.client)
         ),
         MailboxEvent::LoginThrottled(throttled) => {
-            format!("too many codes were asked for; no more until {}", throttled.until)
+            let device = throttled.device_id.map(|id| format!(" on device {id}"));
+            let until = throttled.until;
+            format!(
+                "too many codes were asked for{}; no more until {until}",
+                device.unwrap_or_default()
+            )
         }
         MailboxEvent::CodeDeliveryFailed(failed) => {
             format!("the mail with the code did not go out: {}", delivery(failed.reason))
@@ -66,11 +71,17 @@ fn mailbox(event: &MailboxEvent, show: Show) -> String {
         }
         MailboxEvent::LoginLocked(locked) => match (locked.request_id, locked.until) {
             (Some(_), _) => "the login was locked after too many wrong codes".into(),
-            (None, Some(until)) => format!("the address takes no codes until {until}"),
-            (None, None) => "the address takes no codes until somebody unlocks it".into(),
+            (None, Some(until)) => format!("devices that are not known get no codes until {until}"),
+            (None, None) => {
+                "devices that are not known get no codes until the lock is cleared".into()
+            }
         },
         MailboxEvent::LoginExpired(_) => "the login was over before its code came".into(),
-        MailboxEvent::CodeVerified(_) => "the right code came: the address is proved".into(),
+        MailboxEvent::CodeVerified(verified) => {
+            let device =
+                verified.device_id.map(|id| format!(" on device {id}")).unwrap_or_default();
+            format!("the right code came{device}: the address is proved")
+        }
         MailboxEvent::MailboxClaimed(claimed) => {
             format!("the address belongs to user {} from now on", claimed.user_id)
         }
@@ -79,6 +90,18 @@ fn mailbox(event: &MailboxEvent, show: Show) -> String {
         }
         MailboxEvent::MailboxForgotten(_) => {
             "nobody proved the address in time: it was forgotten".into()
+        }
+        MailboxEvent::StartCounted(_) => {
+            "a code for another spelling of the address was counted".into()
+        }
+        MailboxEvent::StartReturned(_) => {
+            "a code for another spelling of the address counts no more".into()
+        }
+        MailboxEvent::DeviceForgotten(forgotten) => {
+            format!("device {} is not known to the address any more", forgotten.device_id)
+        }
+        MailboxEvent::LockCleared(cleared) => {
+            format!("{} wrong codes and what followed from them were cleared", cleared.wrong)
         }
     }
 }
@@ -108,7 +131,7 @@ fn user(event: &UserEvent, show: Show) -> String {
         ),
         UserEvent::SessionOpened(opened) => login(opened, show),
         UserEvent::SessionExtended(extended) => {
-            format!("a session in use lasts until {}", extended.expires_at)
+            format!("session {} in use lasts until {}", extended.session_id, extended.expires_at)
         }
         UserEvent::RefreshRotated(_) => "a refresh token was exchanged for its successor".into(),
         UserEvent::SessionRevoked(revoked) => {
@@ -121,6 +144,27 @@ fn user(event: &UserEvent, show: Show) -> String {
             "referral code {} was disabled ({}): it attributes nothing any more",
             disabled.code.as_str(),
             plain(&disabled.reason)
+        ),
+        UserEvent::SessionsRevoked(revoked) => {
+            let sessions = if revoked.count == 1 { "session" } else { "sessions" };
+            let (count, reason) = (revoked.count, reason(&revoked.reason));
+            format!("an operator ended {count} {sessions}: {reason}")
+        }
+        UserEvent::UserSuspended(suspended) => {
+            format!("was suspended by an operator: {}", reason(&suspended.reason))
+        }
+        UserEvent::UserReinstated(reinstated) => {
+            format!("was reinstated by an operator: {}", reason(&reinstated.reason))
+        }
+        UserEvent::ReferralCodeBlocked(blocked) => format!(
+            "referral code {} was disabled by an operator, and attributes nobody: {}",
+            blocked.code.as_str(),
+            reason(&blocked.reason)
+        ),
+        UserEvent::ReferralCodeUnblocked(unblocked) => format!(
+            "referral code {} was enabled again by an operator: {}",
+            unblocked.code.as_str(),
+            reason(&unblocked.reason)
         ),
         UserEvent::SubscriptionProvisioned(given) => format!("got the plan {}", plain(&given.plan)),
         UserEvent::WelcomeEmailSent(_) => "the welcome mail went out".into(),
@@ -143,6 +187,11 @@ fn user(event: &UserEvent, show: Show) -> String {
             format!("was erased, as {} asked", plain(&erased.requested_by))
         }
     }
+}
+
+/// Returns the words of an operator, which every reader of an audit sees until the user is erased.
+fn reason(reason: &Pii<String>) -> String {
+    Show::Open.name(reason)
 }
 
 fn login(opened: &SessionOpened, show: Show) -> String {
@@ -231,8 +280,10 @@ pub(crate) fn refusal(reason: Refusal) -> &'static str {
         Refusal::NoCookie => "there was nothing to decide on",
         Refusal::InvalidCookie => "the cookie was not one that this service had signed",
         Refusal::UnknownCode => "the code was never issued",
-        Refusal::CodeInactive => "the code had been disabled before it was picked up",
-        Refusal::ReferrerIneligible => "the owner of the code was erased",
+        Refusal::CodeInactive => {
+            "the code had been disabled: by its owner before it was picked up, or by an operator"
+        }
+        Refusal::ReferrerIneligible => "the owner of the code was erased or suspended",
         Refusal::WindowExpired => "the code had been picked up longer ago than the window allows",
         Refusal::NotNewUser => {
             "the account was there before the code was picked up, or for too long"
@@ -267,6 +318,7 @@ fn revocation(reason: RevokeReason) -> &'static str {
         RevokeReason::TokenReuse => "a refresh token was used twice",
         RevokeReason::Erased => "the user was erased",
         RevokeReason::Admin => "an operator ended it",
+        RevokeReason::Replaced => "the same browser logged in anew",
     }
 }
 
@@ -278,5 +330,6 @@ fn delivery(reason: DeliveryFailure) -> &'static str {
         DeliveryFailure::TimedOut => "the mail server did not answer in time",
         DeliveryFailure::Untrusted => "TLS or the password of the mail server failed",
         DeliveryFailure::Local => "it could not be written",
+        DeliveryFailure::Unconfirmed => "the mail server did not say whether it took it",
     }
 }

@@ -114,6 +114,9 @@ impl fmt::Display for CodeThen {
             return write!(f, "code {code} was never issued");
         };
         write!(f, "code {code} ({kind}) was issued to user {owner} at {issued}")?;
+        if let Some(at) = self.blocked_at {
+            return write!(f, " and had been disabled at {at} by an operator");
+        }
         match (self.active, self.disabled_at) {
             (true, None) => write!(f, " and was in use"),
             (true, Some(at)) => write!(f, ", was in use then, and was disabled later, at {at}"),

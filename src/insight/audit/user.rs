@@ -27,6 +27,9 @@ pub struct UserStory {
     pub email: Option<String>,
     /// The time at which they were erased.
     pub erased_at: Option<Timestamp>,
+    /// The time since when they are suspended.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub suspended_at: Option<Timestamp>,
     /// What other programs than whence wrote into the streams of the user, or cut from them: one
     /// sentence each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -87,7 +90,16 @@ impl UserStory {
         // Asked last: reading a stream shows what was done to it.
         let cut = streams.iter().filter_map(|stream| engine.store.foreign_in(stream));
         let history_cut = cut.map(|foreign| foreign.to_string()).collect();
-        Ok(Self { user_id, registered_at, email, erased_at, history_cut, attribution, timeline })
+        Ok(Self {
+            user_id,
+            registered_at,
+            email,
+            erased_at,
+            suspended_at: known.suspended_at,
+            history_cut,
+            attribution,
+            timeline,
+        })
     }
 }
 
@@ -98,6 +110,7 @@ struct RelatedStreams {
     touches: BTreeSet<TouchId>,
     codes: Vec<ReferralCode>,
     erased_at: Option<Timestamp>,
+    suspended_at: Option<Timestamp>,
 }
 
 impl RelatedStreams {
@@ -114,6 +127,13 @@ impl RelatedStreams {
             }
             if let UserEvent::UserErased(_) = event.as_ref() {
                 known.erased_at = Some(recorded.metadata.occurred_at);
+            }
+            match event.as_ref() {
+                UserEvent::UserSuspended(_) => {
+                    known.suspended_at = Some(recorded.metadata.occurred_at);
+                }
+                UserEvent::UserReinstated(_) => known.suspended_at = None,
+                _ => {}
             }
         }
         known

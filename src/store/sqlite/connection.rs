@@ -1,21 +1,29 @@
 //! Connections to the SQLite file of a log.
 
+use std::fs::{File, TryLockError};
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::Connection;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
+use whence_projections::open_sqlite_to_read;
 
 /// How long a connection waits for a lock that another one holds.
 const LOCK_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Opens a log that exists, for reading.
+/// Opens a log that exists, for reading, also on read-only media.
 pub(super) fn read_only(path: &Path) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
+    let connection = open_sqlite_to_read(path, || !is_served(path))?;
     connection.busy_timeout(LOCK_TIMEOUT)?;
     keep_plans(&connection)?;
     Ok(connection)
+}
+
+/// Returns whether a service runs on the log.
+pub(super) fn is_served(path: &Path) -> bool {
+    // Shared, and only for an instant: nothing is written.
+    File::open(path.with_extension("lock"))
+        .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)))
 }
 
 /// Sets up the connection of the writer, to a log that was checked.

@@ -1,16 +1,18 @@
 //! Examines a log for `whence doctor`, without changing it.
 
-use std::fs::{File, TryLockError};
+use std::fs::OpenOptions;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use rusqlite::{Connection, OptionalExtension as _};
 use uuid::Uuid;
 use whence_events::{EventId, Position};
-use whence_projections::{ProjectorState, inspect_sqlite};
+use whence_projections::{ProjectorState, has_wal, inspect_sqlite, needs_writing};
 
 use super::connection;
-use super::open::{APPLICATION_ID, MIGRATIONS, OLDEST_SQLITE, is_made_with, latest_time};
+use super::open::{
+    APPLICATION_ID, MIGRATIONS, OLDEST_SQLITE, SqliteOpenError, is_made_with, latest_time,
+};
 use crate::infra::sealing::opens;
 use crate::store::findings::{EXAMINE_INTERVAL, EXAMINE_TRIES, ExamineContext, Findings, Level};
 
@@ -38,8 +40,17 @@ pub(in crate::store) fn examine(
         return;
     }
     permissions(directory, findings);
+    if let Err(error) = OpenOptions::new().write(true).open(&path) {
+        let found = format!("{} can be read and not written: {error}", path.display());
+        findings.bad(Level::Warn, "log", found, "serve needs one that it can write");
+    }
     let is_served = lock(&path, findings);
     if let Err(error) = log(&path, is_served, context, findings) {
+        if needs_writing(&error) && has_wal(&path) {
+            let found = SqliteOpenError::Unclosed(path).to_string();
+            findings.bad(Level::Fail, "log", found, "examine the copy");
+            return;
+        }
         let found = format!("{} cannot be read: {error}", path.display());
         findings.bad(Level::Fail, "log", found, "restore it from a backup when it is damaged");
     }
@@ -67,9 +78,7 @@ fn permissions(directory: &Path, findings: &mut Findings) {
 
 /// Returns whether a service runs on the log.
 fn lock(path: &Path, findings: &mut Findings) -> bool {
-    // Shared, and only for an instant: nothing is written.
-    let held = File::open(path.with_extension("lock"))
-        .is_ok_and(|file| matches!(file.try_lock_shared(), Err(TryLockError::WouldBlock)));
+    let held = connection::is_served(path);
     let found = if held { "a service runs on this log" } else { "no service runs on this log" };
     findings.ok("service", found);
     held

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension as _};
 use whence_events::{Mac, Timestamp};
+use whence_projections::{has_wal, needs_writing};
 
 use super::connection;
 
@@ -54,6 +55,13 @@ pub enum SqliteOpenError {
     /// Another master key made it: nothing in it could be opened or verified with this one.
     #[error("the log {} was made with another master key", .0.display())]
     WrongMasterKey(PathBuf),
+    /// A part of it is in a WAL that can only be read where it can be written.
+    #[error(
+        "the log {} was not closed, and the rest of it in log.db-wal cannot be read where nothing can \
+         be written: copy both files into a directory of your own",
+        .0.display()
+    )]
+    Unclosed(PathBuf),
     /// The SQLite that was compiled in can corrupt a log.
     #[error("SQLite {0} is too old to be safe; 3.51.3 is the oldest that is")]
     OldSqlite(&'static str),
@@ -93,7 +101,10 @@ pub(super) fn writer(path: &Path, fingerprint: Mac) -> Result<Connection, Sqlite
 
 /// Checks that the log at `path` may be read here, and changes nothing.
 pub(super) fn reader(path: &Path, fingerprint: Mac) -> Result<(), SqliteOpenError> {
-    let connection = connection::read_only(path)?;
+    let connection = connection::read_only(path).map_err(|error| {
+        let unclosed = needs_writing(&error) && has_wal(path);
+        if unclosed { SqliteOpenError::Unclosed(path.to_owned()) } else { error.into() }
+    })?;
     match check(&connection, path, fingerprint)? {
         0 => Err(SqliteOpenError::NotALog(path.to_owned())),
         _ => Ok(()),

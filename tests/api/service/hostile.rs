@@ -144,14 +144,66 @@ async fn old_terse_and_absolute_requests_are_understood() {
     let server = Server::start().await;
     let old = exchange(&server, "GET /healthz HTTP/1.0\r\n\r\n").await;
     assert!(old.starts_with("HTTP/1.0 200 OK") && old.ends_with(r#"{"status":"ok"}"#), "{old}");
-    let nameless = "GET /healthz HTTP/1.1\r\nconnection: close\r\n\r\n";
-    assert_eq!(status(&exchange(&server, nameless).await), 200);
     let absolute =
         "GET http://evil.example/v1/auth/me HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
     assert_eq!(status(&exchange(&server, absolute).await), 401);
     let portal =
         "GET http://evil.example/api/v1/x HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n";
     assert!(exchange(&server, portal).await.contains(r#""success":false"#));
+}
+
+#[on_every_store]
+async fn a_request_names_exactly_one_host() {
+    let server = Server::start().await;
+    let ask = async |line: &str, hosts: &str| {
+        let answer = exchange(&server, format!("{line}\r\nconnection: close\r\n{hosts}\r\n")).await;
+        assert_eq!(
+            answer.contains(r#"{"error":"invalid_host","#),
+            status(&answer) == 400,
+            "{answer}"
+        );
+        status(&answer)
+    };
+    let get = "GET /healthz HTTP/1.1";
+    for hosts in ["host: a.example\r\n", "HOST:[::1]:8080\r\n", "host: a.example:443 \r\n"] {
+        assert_eq!(ask(get, hosts).await, 200, "{hosts}");
+    }
+    for hosts in [
+        "",
+        "host:\r\n",
+        "host: a.example\r\nhost: a.example\r\n",
+        "host: a.example\r\nx: y\r\nHost: b.example\r\n",
+        "host: a.example, b.example\r\n",
+        "host: user@a.example\r\n",
+        "host: a.example/path\r\n",
+        "host: a.example:http\r\n",
+        "host: a\u{ff}\r\n",
+    ] {
+        assert_eq!(ask(get, hosts).await, 400, "{hosts}");
+    }
+    // A request of HTTP/1.0 need not name one, and one in absolute form has to do so twice.
+    let old = "GET /healthz HTTP/1.0";
+    assert_eq!(ask(old, "").await, 200);
+    assert_eq!(ask(old, "host: a\r\nhost: b\r\n").await, 400);
+    let absolute = "GET http://a.example/healthz HTTP/1.1";
+    assert_eq!(ask(absolute, "host: b.example\r\n").await, 200);
+    assert_eq!(ask(absolute, "").await, 400);
+    assert_eq!(ask("GET http://u@a.example/healthz HTTP/1.1", "host: a.example\r\n").await, 400);
+    let portal = request("GET", "/api/v1/nope", "host: y\r\n", b"");
+    assert!(exchange(&server, portal).await.contains(r#""code":"BAD_REQUEST""#));
+}
+
+#[on_every_store]
+async fn queries_that_are_too_long() {
+    let server = Server::start().await;
+    let long = |length: usize| "x".repeat(length);
+    let get = async |path: String| status(&exchange(&server, request("GET", &path, "", b"")).await);
+    assert_eq!(get(format!("/v1/auth/me?{}", long(2048))).await, 401);
+    for path in ["/v1/auth/me", "/v1/log/proof", "/v1/log/consistency", "/healthz", "/nope"] {
+        assert_eq!(get(format!("{path}?position=1&from=1&{}", long(2048))).await, 400, "{path}");
+    }
+    let answer = server.browser().get(&format!("/v1/log/proof?{}", long(2049))).await;
+    assert_eq!(answer.error(), "invalid_query");
 }
 
 #[on_every_store]

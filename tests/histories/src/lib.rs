@@ -205,15 +205,17 @@ impl World {
                     expires_at: until,
                     known_device: false,
                     client: sealed(),
+                    device_id: None,
+                    network: None,
                 }
                 .into()
             }
-            8 => LoginThrottled { until }.into(),
+            8 => LoginThrottled { until, device_id: None }.into(),
             9 | 10 => CodeDeliveryFailed { request_id, reason }.into(),
             11 => CodeRejected { request_id, attempt: 1 }.into(),
             12 => LoginLocked { request_id: request, until: None }.into(),
             13 => LoginExpired { request_id }.into(),
-            _ => CodeVerified { request_id }.into(),
+            _ => CodeVerified { request_id, device_id: None, device_class: None }.into(),
         };
         self.push(StreamId::Mailbox(EmailKey([1; 16])), Event::Mailbox(event));
     }

@@ -39,6 +39,8 @@ async fn seed(location: &Location, logins: usize) {
             expires_at: Timestamp::from_micros(1_900_000_000_000_000),
             known_device: false,
             client: Pii::Sealed(Sealed(Box::new([]))),
+            device_id: None,
+            network: None,
         };
         let metadata = Metadata {
             occurred_at: Timestamp::from_micros(1_773_500_966_535_897 + i64::try_from(n).unwrap()),

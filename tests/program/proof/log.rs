@@ -76,7 +76,12 @@ pub(crate) async fn make(location: &Location, checkpoints: &Path) {
 
 fn append(stream: &StreamId, events: usize) -> Append {
     let event = || {
-        let fact: Event = MailboxEvent::from(CodeVerified { request_id: new_request_id() }).into();
+        let fact: Event = MailboxEvent::from(CodeVerified {
+            request_id: new_request_id(),
+            device_id: None,
+            device_class: None,
+        })
+        .into();
         let metadata = Metadata {
             occurred_at: Timestamp::from_micros(1_773_500_966_535_897),
             correlation_id: new_correlation_id(),

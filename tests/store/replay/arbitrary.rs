@@ -139,7 +139,7 @@ fn ended(request_id: RequestId, user_id: UserId, what: u8) -> MailboxEvent {
         0 => MailboxClaimed { user_id }.into(),
         1 => MailboxReleased { user_id }.into(),
         2 => MailboxForgotten { asked_at: Timestamp::from_micros(0) }.into(),
-        _ => CodeVerified { request_id }.into(),
+        _ => CodeVerified { request_id, device_id: None, device_class: None }.into(),
     }
 }
 
@@ -164,6 +164,7 @@ fn user_event(kind: u8, what: u8, expires_at: Timestamp) -> UserEvent {
         9 if what < 100 => erased().into(),
         9 | 10 => opened(session_id, what, expires_at).into(),
         11 if what < 128 => SessionExtended { session_id, expires_at }.into(),
+        11 if what > 250 => UserSuspended { reason: sealed(what) }.into(),
         11 => SessionRevoked { session_id, reason: RevokeReason::ALL[0] }.into(),
         12 => origin(what).into(),
         13 => ReferralAttributed {
@@ -180,6 +181,8 @@ fn user_event(kind: u8, what: u8, expires_at: Timestamp) -> UserEvent {
         .into(),
         14 => refused(code, what).into(),
         15 => ReferralCodeIssued { code, kind: CodeKind::ALL[usize::from(what % 2)] }.into(),
+        16 if what < 32 => ReferralCodeBlocked { code, reason: sealed(what) }.into(),
+        16 if what < 64 => ReferralCodeUnblocked { code, reason: sealed(what) }.into(),
         16 if what < 128 => ReferralCodeDisabled { code, reason: String::new() }.into(),
         16 => SubscriptionProvisioned { plan: "free".into() }.into(),
         _ if what < 128 => WelcomeEmailSent { attempt }.into(),
@@ -199,6 +202,8 @@ fn started(request_id: RequestId, expires_at: Timestamp) -> LoginStarted {
         expires_at,
         known_device: false,
         client: sealed(0),
+        device_id: None,
+        network: None,
     }
 }
 

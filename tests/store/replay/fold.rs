@@ -165,6 +165,8 @@ fn started(request_id: RequestId, expires_at: Timestamp) -> Event {
         expires_at,
         known_device: false,
         client: Pii::<Client>::Sealed(Sealed(Box::new([]))),
+        device_id: None,
+        network: None,
     })
     .into()
 }

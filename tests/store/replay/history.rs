@@ -5,9 +5,13 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tempfile::TempDir;
-use whence::domain::mailbox::{ForgetMailbox, Mailbox, MailboxCommand, StartLogin, VerifyCode};
+use whence::domain::mailbox::{
+    CountStart, DeviceFacts, ForgetMailbox, Mailbox, MailboxCommand, StartLogin, VerifyCode,
+};
 use whence::domain::name::{Name, ReserveName};
 use whence::domain::touch::stream::TouchStream;
+use whence::domain::user::activity::ActivityPeriod;
+use whence::domain::user::measure::{Act, Measure, Reason};
 use whence::domain::user::{OpenSession, User, UserCommand};
 use whence::domain::{Decider, EventContext};
 use whence::engine::vault::Vault;
@@ -35,6 +39,8 @@ pub(crate) const DOMAIN: &str = "nobody-may-read.example";
 const ADDRESSES: usize = 5;
 const START: Timestamp = Timestamp::from_micros(1_773_500_966_535_897);
 const DOMAINS: [&str; 3] = ["news.example", "google.com", "chatgpt.com"];
+const PERIODS: [ActivityPeriod; 3] =
+    [ActivityPeriod::Day, ActivityPeriod::Week, ActivityPeriod::None];
 const SLUGS: [&str; 6] = ["Alpha", "alpha", "beta-2", "GAMMA3", "gamma3", "d4"];
 
 #[expect(clippy::unwrap_used, reason = "a helper of tests: no history, no test")]
@@ -229,6 +235,8 @@ impl World {
             email: address(n),
             code_mac: Mac([1; 16]),
             client: client(),
+            devices: vec![known_device(n)],
+            network: Some(Mac([what; 16])),
         };
         self.log.run(mailbox, &MailboxCommand::StartLogin(start));
         requests.push(request_id);
@@ -243,7 +251,9 @@ impl World {
         let code_mac = if wrong { Mac([2; 16]) } else { Mac([1; 16]) };
         let (now, request_id) = (self.log.now, *request_id);
         let fresh_user = new_user_id();
-        let verify = VerifyCode { now, request_id, code_mac, fresh_user };
+        let device = DeviceFacts { proven: vec![], fresh: known_device(n), class: None };
+        let lock_time = Some(Duration::from_hours(1));
+        let verify = VerifyCode { now, request_id, code_mac, fresh_user, device, lock_time };
         let events = self.log.run(mailbox, &MailboxCommand::VerifyCode(verify));
         let verified = events.iter().any(|event| matches!(event, MailboxEvent::CodeVerified(_)));
         if let Some(owner) = mailbox.state.owner
@@ -289,7 +299,11 @@ impl World {
         let (session_id, now) = (*session_id, self.log.now);
         let command = match what % 4 {
             0 => UserCommand::RevokeSession { session_id, reason: RevokeReason::Logout },
-            _ => UserCommand::ExtendSession { now, session_id },
+            1 => UserCommand::RevokeOtherSessions { now, keep: session_id },
+            _ => {
+                let period = PERIODS[usize::from(what / 4) % PERIODS.len()];
+                UserCommand::ExtendSession { now, session_id, period }
+            }
         };
         let done = self.log.run(&mut user.stream, &command);
         let goes_on = done.iter().any(|event| matches!(event, UserEvent::SessionExtended(_)));
@@ -309,6 +323,17 @@ impl World {
             let reason = "retired".to_owned();
             let disable = UserCommand::DisableReferralCode { code: code(slug), reason };
             self.log.run(&mut user.stream, &disable);
+            return;
+        }
+        if what.is_multiple_of(7) {
+            let act = match what % 3 {
+                0 => Act::BlockCode(code(slug)),
+                1 => Act::UnblockCode(code(slug)),
+                _ => Act::RevokeSessions { only: None },
+            };
+            let reason = Reason::parse("a reason").unwrap();
+            let measure = Measure { now: self.log.now, act, reason };
+            self.log.run(&mut user.stream, &UserCommand::Measure(measure));
             return;
         }
         let id = StreamId::code(&code(slug));

@@ -205,8 +205,12 @@ impl Running {
     /// Appends a new stream.
     async fn append(&self, events: usize) {
         let new_event = |_| {
-            let event: Event =
-                MailboxEvent::from(CodeVerified { request_id: new_request_id() }).into();
+            let event: Event = MailboxEvent::from(CodeVerified {
+                request_id: new_request_id(),
+                device_id: None,
+                device_class: None,
+            })
+            .into();
             let metadata = Metadata {
                 occurred_at: Timestamp::from_micros(1_773_500_966_535_897),
                 correlation_id: new_correlation_id(),

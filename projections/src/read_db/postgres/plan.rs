@@ -172,7 +172,7 @@ mod tests {
                 avatar_url: None,
                 at,
             },
-            "extend" => IdentityChange::SessionExtended { session_id, expires_at: at },
+            "extend" => IdentityChange::SessionExtended { session_id, expires_at: at, at },
             "revoke" => IdentityChange::SessionRemoved { session_id },
             "remove" => IdentityChange::UserRemoved { user_id },
             "click" => return AttributionChange::Clicked { owner: user_id }.into(),

@@ -3,8 +3,10 @@
 use std::path::Path;
 use std::time::Duration;
 
+use rusqlite::Connection;
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags};
+
+use super::read_only_media::open_sqlite_to_read;
 
 /// How long a reader waits for a lock.
 const READ_LOCK_TIMEOUT: Duration = Duration::from_secs(5);
@@ -15,8 +17,7 @@ pub(super) const WRITE_LOCK_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Opens a file that is there, to read it.
 pub(super) fn read_only(path: &Path) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
+    let connection = open_sqlite_to_read(path, || true)?;
     connection.busy_timeout(READ_LOCK_TIMEOUT)?;
     keep_plans(&connection)?;
     Ok(connection)

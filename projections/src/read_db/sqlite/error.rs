@@ -1,5 +1,7 @@
 //! What SQLite answers when it refuses.
 
+use super::read_only_media::needs_writing;
+
 /// An answer of SQLite, or of its driver.
 #[derive(Debug, thiserror::Error)]
 #[error(transparent)]
@@ -12,6 +14,11 @@ impl SqliteError {
         let extended = self.0.sqlite_error().map(|error| error.extended_code);
         let short_read = extended == Some(rusqlite::ffi::SQLITE_IOERR_SHORT_READ);
         short_read || matches!(self.0.sqlite_error_code(), Some(DatabaseCorrupt | NotADatabase))
+    }
+
+    /// Returns whether SQLite failed because it may not write.
+    pub(super) fn needs_writing(&self) -> bool {
+        needs_writing(&self.0)
     }
 }
 

@@ -34,6 +34,7 @@ pub(super) fn attempt(world: &World, user_id: UserId, what: u8, via: Via) -> Att
             owner: owner.user_id,
             issued_at: issued.issued_at,
             disabled_at: issued.disabled_at,
+            blocked: owner.stream.state.is_blocked(&code),
             owner_eligible: owner.stream.state.is_active(),
             same_person: owner.user_id == user_id,
             user_is_ancestor: false,

@@ -1,6 +1,6 @@
 //! Changes to attribution snapshots, referral codes, clicks and later touches, many at a time.
 
-use whence_events::{AttributionCaptured, Country, DeviceClass, Pii};
+use whence_events::{AttributionCaptured, Country, DeviceClass, Pii, Timestamp};
 
 use super::{BulkStatement, OnRepeat, Part, RowKey, bytes, columns, text_or_null};
 use crate::change::AttributionChange;
@@ -17,6 +17,9 @@ pub(super) fn part(change: &AttributionChange) -> Part {
         }
         AttributionChange::CodeDisabled { code, .. } => {
             return Part::of_row(&CODE_DISABLED, RowKey::code(code));
+        }
+        AttributionChange::CodeBlocked { code, .. } => {
+            return Part::of_row(&CODE_BLOCKED, RowKey::code(code));
         }
         AttributionChange::Clicked { owner } => (&CLICKED, owner.0),
         AttributionChange::VisitorReturned { touch_id, .. } => (&VISITOR_RETURNED, touch_id.0),
@@ -122,6 +125,21 @@ static CODE_DISABLED: BulkStatement = BulkStatement {
     columns: columns!(Attribution, AttributionChange::CodeDisabled {
         code => code.folded().as_str().to_owned(),
         at => at.as_micros(),
+    }),
+};
+
+static CODE_BLOCKED: BulkStatement = BulkStatement {
+    table: "referral_codes",
+    on_repeat: OnRepeat::LastWins,
+    sql: Sql::new(
+        "UPDATE {referral_codes} c SET blocked_at = v.at
+        FROM unnest($1::text[], $2::bigint[]) AS v (folded, at)
+        WHERE c.folded = v.folded",
+    ),
+    then: None,
+    columns: columns!(Attribution, AttributionChange::CodeBlocked {
+        code => code.folded().as_str().to_owned(),
+        at => at.map(Timestamp::as_micros),
     }),
 };
 

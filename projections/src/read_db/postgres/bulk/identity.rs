@@ -134,10 +134,11 @@ static SESSION_ADDED: BulkStatement = BulkStatement {
     table: "sessions",
     on_repeat: OnRepeat::Never,
     sql: Sql::new(
-        "INSERT INTO {sessions} (session_id, user_id, token_hash, kind, opened_at,
+        "INSERT INTO {sessions} (session_id, user_id, token_hash, kind, opened_at, used_at,
           expires_at, absolute_expires_at, device, device_version, device_class, country)
         SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::bytea[], $4::text[], $5::bigint[],
-          $6::bigint[], $7::bigint[], $8::bytea[], $9::bigint[], $10::text[], $11::text[])",
+          $6::bigint[], $7::bigint[], $8::bigint[], $9::bytea[], $10::bigint[], $11::text[],
+          $12::text[])",
     ),
     then: None,
     columns: columns!(Identity, IdentityChange::SessionAdded {
@@ -145,6 +146,7 @@ static SESSION_ADDED: BulkStatement = BulkStatement {
         session => session.user_id.0,
         session => &session.token_hash.0[..],
         session => session.kind.as_str(),
+        session => session.opened_at.as_micros(),
         session => session.opened_at.as_micros(),
         session => session.expires_at.as_micros(),
         session => session.absolute_expires_at.as_micros(),
@@ -159,14 +161,15 @@ static SESSION_EXTENDED: BulkStatement = BulkStatement {
     table: "sessions",
     on_repeat: OnRepeat::LastWins,
     sql: Sql::new(
-        "UPDATE {sessions} s SET expires_at = v.expires_at
-        FROM unnest($1::uuid[], $2::bigint[]) AS v (session_id, expires_at)
+        "UPDATE {sessions} s SET expires_at = v.expires_at, used_at = v.at
+        FROM unnest($1::uuid[], $2::bigint[], $3::bigint[]) AS v (session_id, expires_at, at)
         WHERE s.session_id = v.session_id",
     ),
     then: None,
     columns: columns!(Identity, IdentityChange::SessionExtended {
         session_id => session_id.0,
         expires_at => expires_at.as_micros(),
+        at => at.as_micros(),
     }),
 };
 

@@ -38,6 +38,10 @@ pub(super) fn apply(
             "UPDATE referral_codes SET disabled_at = ?2 WHERE folded = ?1 AND disabled_at IS NULL",
             params![code.folded().as_str(), at.as_micros()],
         ),
+        AttributionChange::CodeBlocked { code, at } => run(
+            "UPDATE referral_codes SET blocked_at = ?2 WHERE folded = ?1",
+            params![code.folded().as_str(), at.map(Timestamp::as_micros)],
+        ),
         AttributionChange::Clicked { owner } => run(
             "INSERT INTO clicks (owner, count) VALUES (?1, 1)
              ON CONFLICT (owner) DO UPDATE SET count = count + 1",

@@ -56,9 +56,9 @@ pub(super) fn apply(transaction: &Transaction<'_>, change: IdentityChange) -> ru
             run("DELETE FROM users WHERE user_id = ?1", params![user_id.0])
         }
         IdentityChange::SessionAdded { session } => session_added(transaction, &session),
-        IdentityChange::SessionExtended { session_id, expires_at } => run(
-            "UPDATE sessions SET expires_at = ?2 WHERE session_id = ?1",
-            params![session_id.0, expires_at.as_micros()],
+        IdentityChange::SessionExtended { session_id, expires_at, at } => run(
+            "UPDATE sessions SET expires_at = ?2, used_at = ?3 WHERE session_id = ?1",
+            params![session_id.0, expires_at.as_micros(), at.as_micros()],
         ),
         IdentityChange::SessionRemoved { session_id } => {
             run("DELETE FROM sessions WHERE session_id = ?1", params![session_id.0])
@@ -72,9 +72,9 @@ pub(super) fn apply(transaction: &Transaction<'_>, change: IdentityChange) -> ru
 fn session_added(transaction: &Transaction<'_>, session: &NewSession) -> rusqlite::Result<()> {
     run(
         transaction,
-        "INSERT INTO sessions (session_id, user_id, token_hash, kind, opened_at, expires_at,
-               absolute_expires_at, device, device_version, device_class, country)
-             VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
+        "INSERT INTO sessions (session_id, user_id, token_hash, kind, opened_at, used_at,
+               expires_at, absolute_expires_at, device, device_version, device_class, country)
+             VALUES (?1, ?2, ?3, ?4, ?5, ?5, ?6, ?7, ?8, ?9, ?10, ?11)",
         params![
             session.session_id.0,
             session.user_id.0,

@@ -1,0 +1,139 @@
+//! `whence user`: the sessions of a user, and what operators do about users.
+
+use clap::{Args, Subcommand};
+use serde_json::{Value, json};
+use whence_events::{Actor, SessionId, UserId};
+
+use super::measures::{MeasureArgs, MeasureSubject, take};
+use crate::cli::admin_client::AdminClient;
+use crate::cli::flags::operate::{OperateArgs, Target, UserName};
+use crate::cli::terminal::stdout::print_text_or_json;
+use crate::domain::user::measure::Act;
+use crate::engine::Engine;
+use crate::engine::handler::Context;
+use crate::infra::clock::Clock;
+use crate::infra::random::new_correlation_id;
+use crate::insight::sessions::{SessionList, sessions_on_record};
+
+/// List or end the sessions of a user, suspend or reinstate them; on record with a reason
+#[derive(Args, Clone, Debug)]
+pub(crate) struct UserArgs {
+    #[command(subcommand)]
+    command: UserAction,
+}
+
+/// What is done about a user.
+#[derive(Clone, Debug, Subcommand)]
+enum UserAction {
+    Sessions(UserSessionsArgs),
+    Revoke(UserRevokeArgs),
+    Suspend(UserSuspendArgs),
+    Reinstate(UserReinstateArgs),
+}
+
+/// List the sessions in use
+#[derive(Args, Clone, Debug)]
+struct UserSessionsArgs {
+    /// User id or e-mail address
+    #[arg(value_name = "USER")]
+    user: String,
+
+    /// The log or the service that is asked, and the operator who asks.
+    #[command(flatten)]
+    operate: Box<OperateArgs>,
+}
+
+/// End all sessions, or one
+#[derive(Args, Clone, Debug)]
+struct UserRevokeArgs {
+    /// User id or e-mail address
+    #[arg(value_name = "USER")]
+    user: String,
+
+    /// End this session only
+    #[arg(long, value_name = "ID")]
+    session: Option<SessionId>,
+
+    #[command(flatten)]
+    measure: MeasureArgs,
+}
+
+/// End all sessions, and refuse logins and credits until the user is reinstated
+#[derive(Args, Clone, Debug)]
+struct UserSuspendArgs {
+    /// User id or e-mail address
+    #[arg(value_name = "USER")]
+    user: String,
+
+    #[command(flatten)]
+    measure: MeasureArgs,
+}
+
+/// Let a suspended user log in again
+#[derive(Args, Clone, Debug)]
+struct UserReinstateArgs {
+    /// User id or e-mail address
+    #[arg(value_name = "USER")]
+    user: String,
+
+    #[command(flatten)]
+    measure: MeasureArgs,
+}
+
+/// A measure about a user.
+struct AboutUser {
+    user: UserName,
+    act: Act,
+}
+
+impl MeasureSubject for AboutUser {
+    async fn call(&self, client: &AdminClient) -> anyhow::Result<(String, Value)> {
+        let user_id = self.user.id_at(client).await?;
+        Ok(match &self.act {
+            Act::RevokeSessions { only } => {
+                let body = only.map_or_else(|| json!({}), |id| json!({ "session_id": id }));
+                (format!("users/{user_id}/sessions/revoke"), body)
+            }
+            Act::Reinstate => (format!("users/{user_id}/reinstate"), json!({})),
+            Act::Suspend | Act::BlockCode(_) | Act::UnblockCode(_) => {
+                (format!("users/{user_id}/suspend"), json!({}))
+            }
+        })
+    }
+
+    async fn act(&self, engine: &Engine) -> anyhow::Result<(UserId, Act)> {
+        Ok((self.user.id_in(engine).await?, self.act.clone()))
+    }
+}
+
+/// Lists sessions, or takes a measure.
+pub(crate) async fn run(args: UserArgs) -> anyhow::Result<()> {
+    let (user, act, measure) = match args.command {
+        UserAction::Sessions(args) => return list(args).await,
+        UserAction::Revoke(args) => {
+            (args.user, Act::RevokeSessions { only: args.session }, args.measure)
+        }
+        UserAction::Suspend(args) => (args.user, Act::Suspend, args.measure),
+        UserAction::Reinstate(args) => (args.user, Act::Reinstate, args.measure),
+    };
+    take(&AboutUser { user: UserName::parse(&user)?, act }, measure).await
+}
+
+async fn list(args: UserSessionsArgs) -> anyhow::Result<()> {
+    let user = UserName::parse(&args.user)?;
+    let json = args.operate.json;
+    let sessions: SessionList = match args.operate.into_target()? {
+        Target::Server(client) => {
+            let user_id = user.id_at(&client).await?;
+            client.get(&format!("users/{user_id}/sessions"), &[]).await?
+        }
+        Target::Log(config, operator) => {
+            let engine = Box::pin(Engine::open(&config)).await?;
+            let user_id = user.id_in(&engine).await?;
+            engine.project().await?;
+            let context = Context::of_request(new_correlation_id(), Actor::Operator(operator));
+            sessions_on_record(&engine, user_id, Clock::system().now(), &context).await?
+        }
+    };
+    print_text_or_json(&sessions, json)
+}

@@ -1,0 +1,141 @@
+//! The commands on an address, and why one is rejected.
+
+use std::time::Duration;
+
+use whence_events::{
+    Client, DeliveryFailure, DeviceClass, DeviceId, EmailAddress, Mac, RequestId, Timestamp, UserId,
+};
+
+/// A command on an address.
+#[derive(Clone, Debug)]
+pub enum MailboxCommand {
+    /// Starts a login with a fresh code.
+    StartLogin(StartLogin),
+    /// Counts a code for another spelling of this address.
+    CountStart(CountStart),
+    /// Takes back what [`MailboxCommand::CountStart`] counted.
+    ReturnStart {
+        /// The id of the login.
+        request_id: RequestId,
+    },
+    /// Records that the code could not be sent.
+    FailDelivery {
+        /// The id of the login.
+        request_id: RequestId,
+        /// The class of the failure.
+        reason: DeliveryFailure,
+    },
+    /// Tries a code.
+    VerifyCode(VerifyCode),
+    /// Forgets a known device.
+    ForgetDevice {
+        /// The device.
+        device_id: DeviceId,
+    },
+    /// Clears what unknown devices have used up: wrong codes, waits, locks and codes of the hour.
+    ClearLock {
+        /// The reason that the operator gives; empty: none.
+        reason: String,
+    },
+    /// Releases the address from its owner.
+    Release {
+        /// The owner of the address until now.
+        user_id: UserId,
+    },
+    /// Forgets an address that has no owner and was not verified in time; its key is destroyed.
+    Forget(ForgetMailbox),
+}
+
+/// The command that starts a login with a fresh code.
+#[derive(Clone, Debug)]
+pub struct StartLogin {
+    /// The current time.
+    pub now: Timestamp,
+    /// A fresh id for the login.
+    pub request_id: RequestId,
+    /// The address that the code is sent to.
+    pub email: EmailAddress,
+    /// The MAC of the fresh code.
+    pub code_mac: Mac,
+    /// The network client that asks for the code.
+    pub client: Client,
+    /// The devices that the request proves to be; they may be forgotten by now.
+    pub devices: Vec<DeviceId>,
+    /// The MAC of the network that the request comes from; `None` is not limited as a network.
+    pub network: Option<Mac>,
+}
+
+/// The command that counts a code for another spelling of an address.
+#[derive(Clone, Copy, Debug)]
+pub struct CountStart {
+    /// The current time.
+    pub now: Timestamp,
+    /// The id of the login that is about to start.
+    pub request_id: RequestId,
+    /// The MAC of the network that the request comes from; `None` is not limited as a network.
+    pub network: Option<Mac>,
+}
+
+/// The command that tries a code.
+#[derive(Clone, Debug)]
+pub struct VerifyCode {
+    /// The current time.
+    pub now: Timestamp,
+    /// The id of the login.
+    pub request_id: RequestId,
+    /// The MAC of the code that was entered.
+    pub code_mac: Mac,
+    /// A fresh user id, which is used when the address has no owner yet.
+    pub fresh_user: UserId,
+    /// The device that enters the code.
+    pub device: DeviceFacts,
+    /// The time for which unknown devices are locked out after too many wrong codes; `None`: until
+    /// a right one.
+    pub lock_time: Option<Duration>,
+}
+
+/// The facts about the device that enters a code.
+#[derive(Clone, Debug)]
+pub struct DeviceFacts {
+    /// The devices that the request proves to be; they may be forgotten by now.
+    pub proven: Vec<DeviceId>,
+    /// A fresh id, which the device gets when it is none of these.
+    pub fresh: DeviceId,
+    /// The class of the device.
+    pub class: Option<DeviceClass>,
+}
+
+/// The command that forgets an address which was not verified in time.
+#[derive(Clone, Copy, Debug)]
+pub struct ForgetMailbox {
+    /// The current time.
+    pub now: Timestamp,
+    /// The time for which an address is kept after its last code was requested.
+    pub keep: Duration,
+}
+
+/// The reason why an address rejects a command.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum MailboxRejection {
+    /// No code may be requested now, and that is already recorded.
+    #[error("too many codes were asked for or guessed wrong; the next one at {until}")]
+    Throttled {
+        /// The time from which the next code may be requested.
+        until: Timestamp,
+        /// The known device that asked; `None`: one that is not known, which is not told the time,
+        /// because others may have asked before it.
+        device_id: Option<DeviceId>,
+    },
+    /// The login does not exist, or ended long ago.
+    #[error("there is no such login")]
+    UnknownRequest,
+    /// The login has expired.
+    #[error("the login expired")]
+    Expired,
+    /// The login is locked after too many wrong codes.
+    #[error("the login is locked")]
+    Locked,
+    /// The code was used before.
+    #[error("the code was used already")]
+    AlreadyConsumed,
+}

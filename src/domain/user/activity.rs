@@ -1,0 +1,116 @@
+//! When the use of a session is recorded: often enough for reports and for the idle limit, and seldom
+//! enough for the log.
+
+use std::time::Duration;
+
+use whence_events::Timestamp;
+
+use super::SESSION_IDLE;
+
+const DAY: Duration = Duration::from_hours(24);
+
+/// The period in which one use of a session is recorded at most.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ActivityPeriod {
+    /// A calendar day in UTC.
+    Day,
+    /// A calendar week in UTC, from Monday on.
+    #[default]
+    Week,
+    /// No period: a use is recorded only when it extends a session of which less than half is left.
+    None,
+}
+
+/// The times of a session that decide whether a use of it is recorded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SessionTimes {
+    /// The time of the last use on record.
+    pub used_at: Timestamp,
+    /// The end of the session, unless it is extended.
+    pub expires_at: Timestamp,
+    /// The end of the session beyond which it cannot be extended.
+    pub absolute_expires_at: Timestamp,
+}
+
+impl SessionTimes {
+    /// Returns the end of the session when it is extended by a use.
+    #[must_use]
+    pub fn after_use(self, now: Timestamp) -> Timestamp {
+        (now + SESSION_IDLE).min(self.absolute_expires_at).max(self.expires_at)
+    }
+}
+
+impl ActivityPeriod {
+    /// Returns whether a use of a session is to be recorded.
+    #[must_use]
+    pub fn is_due(self, session: SessionTimes, now: Timestamp) -> bool {
+        let extensible = session.expires_at < session.absolute_expires_at;
+        let extends = extensible && needs_extension(session.expires_at, now);
+        extends || (self != Self::None && session.used_at < self.start(now))
+    }
+
+    /// Returns the beginning of the period that `now` is in. A browser that got its cookies before
+    /// that gets them anew, so that they last as long as the session does.
+    #[must_use]
+    pub fn start(self, now: Timestamp) -> Timestamp {
+        let day = i64::try_from(DAY.as_micros()).unwrap_or(i64::MAX);
+        let days = now.as_micros().div_euclid(day);
+        match self {
+            Self::Day => Timestamp::from_micros(days * day),
+            // The first day of the epoch was a Thursday.
+            Self::Week => Timestamp::from_micros((days - (days + 3).rem_euclid(7)) * day),
+            Self::None => now - SESSION_IDLE / 2,
+        }
+    }
+}
+
+/// Returns whether a session that ends at `expires_at` is in the second half of its idle time.
+#[must_use]
+pub fn needs_extension(expires_at: Timestamp, now: Timestamp) -> bool {
+    expires_at.since(now) < SESSION_IDLE / 2
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(text: &str) -> Timestamp {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn periods_begin_with_days_and_mondays() {
+        let start = |period: ActivityPeriod, text: &str| period.start(at(text));
+        let monday = at("2026-03-02T00:00:00Z");
+        for text in ["2026-03-02T00:00:00Z", "2026-03-05T12:00:00Z", "2026-03-08T23:59:59.999999Z"]
+        {
+            assert_eq!(start(ActivityPeriod::Week, text), monday, "{text}");
+        }
+        assert_eq!(start(ActivityPeriod::Week, "2026-03-09T00:00:00Z"), monday + 7 * DAY);
+        assert_eq!(start(ActivityPeriod::Week, "1970-01-01T00:00:00Z"), at("1969-12-29T00:00:00Z"));
+        let day = start(ActivityPeriod::Day, "2026-03-05T23:59:59Z");
+        assert_eq!(day, at("2026-03-05T00:00:00Z"));
+    }
+
+    #[test]
+    fn a_use_is_recorded_once_in_a_period_and_before_the_session_ends() {
+        let opened = at("2026-03-04T10:00:00Z");
+        let times = SessionTimes {
+            used_at: opened,
+            expires_at: opened + SESSION_IDLE,
+            absolute_expires_at: opened + 3 * SESSION_IDLE,
+        };
+        let due = |period: ActivityPeriod, text: &str| period.is_due(times, at(text));
+        assert!(!due(ActivityPeriod::Week, "2026-03-08T23:59:59Z"));
+        assert!(due(ActivityPeriod::Week, "2026-03-09T00:00:00Z"));
+        assert!(!due(ActivityPeriod::Day, "2026-03-04T23:59:59Z"));
+        assert!(due(ActivityPeriod::Day, "2026-03-05T00:00:00Z"));
+        assert!(!due(ActivityPeriod::None, "2026-03-19T10:00:00Z"));
+        assert!(due(ActivityPeriod::None, "2026-03-19T10:00:01Z"));
+        // At its last end a session is not extended any more, and its use still counts.
+        let last = SessionTimes { expires_at: times.absolute_expires_at, ..times };
+        let late = times.absolute_expires_at - DAY;
+        assert!(!ActivityPeriod::None.is_due(last, late));
+        assert!(ActivityPeriod::Week.is_due(last, late));
+    }
+}

@@ -1,0 +1,83 @@
+//! The sessions of a user: which there are, and the end of one or of all others.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use http::HeaderMap;
+use http::header::SET_COOKIE;
+use serde_json::{Value, json};
+use whence_events::{Actor, RevokeReason, SessionId, StreamId, UserEvent};
+
+use super::csrf::check_csrf;
+use super::error::Problem;
+use super::extract::{RequestContext, SignedIn};
+use super::session_cookies;
+use crate::app::App;
+use crate::domain::user::{User, UserCommand, UserRejection};
+use crate::engine::handler::HandleError;
+use crate::insight::sessions::{SessionList, sessions};
+
+/// `GET /v1/auth/sessions`: answers the sessions of the user that are in use.
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    SignedIn { session, .. }: SignedIn,
+    request: RequestContext,
+) -> Result<Json<SessionList>, Problem> {
+    let (user_id, asking) = (session.user.user_id, Some(session.session_id));
+    Ok(Json(sessions(&app.engine, user_id, asking, request.now).await?))
+}
+
+/// `DELETE /v1/auth/sessions/{id}`: ends a session of the user, be it this one.
+pub(super) async fn revoke(
+    State(app): State<Arc<App>>,
+    SignedIn { session, token }: SignedIn,
+    headers: HeaderMap,
+    request: RequestContext,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    check_csrf(&headers, &app, &token)?;
+    let session_id: SessionId = id.parse().map_err(|_| Problem::NotFound)?;
+    let reason = RevokeReason::Revoked;
+    let command = UserCommand::RevokeSession { session_id, reason };
+    let stream = StreamId::User(session.user.user_id);
+    let context = request.context(Actor::Owner);
+    let done = match app.engine.handler.run::<User>(&stream, &command, &context).await {
+        // Another user's session is as unknown as none at all.
+        Err(HandleError::Rejected(UserRejection::NoSuchSession)) => return Err(Problem::NotFound),
+        done => done?,
+    };
+    app.ended(&[session_id], done.position).await;
+    let mut response = Json(json!({ "ok": true })).into_response();
+    if session_id == session.session_id {
+        for cookie in session_cookies::clear(&app.config) {
+            response.headers_mut().append(SET_COOKIE, cookie);
+        }
+    }
+    Ok(response)
+}
+
+/// `POST /v1/auth/sessions/revoke-all`: ends all sessions of the user but this one.
+pub(super) async fn revoke_others(
+    State(app): State<Arc<App>>,
+    SignedIn { session, token }: SignedIn,
+    headers: HeaderMap,
+    request: RequestContext,
+) -> Result<Json<Value>, Problem> {
+    check_csrf(&headers, &app, &token)?;
+    let command = UserCommand::RevokeOtherSessions { now: request.now, keep: session.session_id };
+    let stream = StreamId::User(session.user.user_id);
+    let context = request.context(Actor::Owner);
+    let done = app.engine.handler.run::<User>(&stream, &command, &context).await?;
+    let ended: Vec<_> = done
+        .events
+        .iter()
+        .filter_map(|event| match event {
+            UserEvent::SessionRevoked(revoked) => Some(revoked.session_id),
+            _ => None,
+        })
+        .collect();
+    app.ended(&ended, done.position).await;
+    Ok(Json(json!({ "ok": true, "revoked": ended.len() })))
+}
