@@ -11,6 +11,7 @@
 //!
 //! Read models and caches follow the events. The bytes of the log stay as they are.
 
+mod address;
 mod outcome;
 
 use std::collections::BTreeSet;
@@ -20,6 +21,7 @@ use whence_events::{
     UserErased, UserEvent, UserId,
 };
 
+pub use address::{AddressErasure, erase_address};
 pub use outcome::{Erasure, Remains, Removed, Run};
 
 use crate::domain::mailbox::{Mailbox, MailboxCommand};

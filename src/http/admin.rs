@@ -20,6 +20,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/projections", get(projections::list))
         .route("/projections/{name}/rebuild", post(projections::rebuild))
         .route("/users/find", post(users::find))
+        .route("/users/erase", post(users::erase_address))
         .route("/users/{id}", get(audit::user))
         .route("/users/{id}/timeline", get(audit::timeline))
         .route("/users/{id}/attribution", get(audit::attribution))

@@ -105,6 +105,7 @@ security_events! {
     ClientStarts = "limit" Refused "client_starts": "One client asked for too many codes.",
     ClientVerifies = "limit" Refused "client_verifies": "One client tried too many codes.",
     ClientTouches = "limit" Refused "client_touches": "A landing of one client was one too many to be recorded.",
-    OtherLimit = "limit" Refused "other": "Any other call was answered with 429.",
+    ClientConnections = "limit" Refused "connections": "A connection was closed as it came, because its network or all had too many.",
+    ClientProofs = "limit" Refused "proofs": "A proof of the log was refused, to one client or to all.",
     MetricsRefused = "metrics" Refused "wrong_token": "The metrics were asked for without the right token.",
 }
