@@ -54,7 +54,7 @@ use operator_tokens::OperatorTokens;
 use proof_turns::ProofTurns;
 use rate_limits::RateLimits;
 use sessions::Sessions;
-use touches::{ErasedVisitors, TouchRecorder};
+use touches::TouchRecorder;
 use unnamed_proxy::UnnamedProxy;
 
 /// The most touches that may wait to be recorded; those that come past that are counted as lost.
@@ -144,7 +144,7 @@ impl App {
         let sessions = Sessions::new(&observer, vault.clone(), store.clone(), progress.clone());
         let (activity, uses) = SessionActivity::bounded(config.accounts.session_activity);
         let (recorder, queue) = TouchRecorder::bounded(MAX_QUEUED_TOUCHES);
-        let recorder = recorder.with_erased(Arc::new(ErasedVisitors::new(store.clone())));
+        let recorder = recorder.of_service(&engine);
         let app = Arc::new(Self {
             access_tokens: AccessTokens::new(keys, &config.listening.public_url)?,
             rate_limits: RateLimits::new(&config.limits),

@@ -11,8 +11,10 @@ use whence_events::{CodeStatus, Pii, StreamId, TouchId, TouchRecorded};
 use crate::app::App;
 use crate::domain::touch::stream::TouchStream;
 use crate::domain::touch::{RecordedTouch, RefParam, registrable_domain};
+use crate::engine::Engine;
 use crate::engine::handler::Context;
 use crate::infra::errors::with_causes;
+use crate::infra::security::{SecurityEvent, SecurityLog};
 use crate::store::EventStore;
 
 /// The touches that are recorded at the same time, so that they share commits.
@@ -30,10 +32,11 @@ pub struct TouchRecorder {
     queue: mpsc::Sender<RecordedTouch>,
     lost: Arc<AtomicU64>,
     erased: Option<Arc<ErasedVisitors>>,
+    security: Option<Arc<SecurityLog>>,
 }
 
 /// Tells which visitors are erased: those whose first touch has a destroyed key.
-pub(crate) struct ErasedVisitors {
+struct ErasedVisitors {
     store: Arc<dyn EventStore>,
     /// Those that are known to be. Of others it is not known how long they are not.
     known: Cache<TouchId, ()>,
@@ -41,13 +44,13 @@ pub(crate) struct ErasedVisitors {
 
 impl ErasedVisitors {
     /// Returns the erased visitors of a log.
-    pub(crate) fn new(store: Arc<dyn EventStore>) -> Self {
+    fn new(store: Arc<dyn EventStore>) -> Self {
         Self { store, known: Cache::new(MAX_ERASED) }
     }
 
     /// Returns whether a touch is of an erased visitor. When the store does not say so in time, it
     /// counts as one: a landing is not to wait, nor to be recorded under the id of an erased user.
-    pub(crate) async fn holds(&self, touch: TouchId) -> bool {
+    async fn holds(&self, touch: TouchId) -> bool {
         if self.known.get(&touch).is_some() {
             return true;
         }
@@ -69,12 +72,21 @@ impl TouchRecorder {
     pub fn bounded(capacity: usize) -> (Self, mpsc::Receiver<RecordedTouch>) {
         let (queue, receiver) = mpsc::channel(capacity.max(1));
         let lost = Arc::default();
-        (Self { queue, lost, erased: None }, receiver)
+        (Self { queue, lost, erased: None, security: None }, receiver)
     }
 
-    /// Returns the recorder with knowledge of the visitors that are erased.
-    pub(crate) fn with_erased(self, erased: Arc<ErasedVisitors>) -> Self {
-        Self { erased: Some(erased), ..self }
+    /// Returns the recorder of a service, which knows the visitors that are erased.
+    pub(crate) fn of_service(self, engine: &Engine) -> Self {
+        let erased = Some(Arc::new(ErasedVisitors::new(engine.store.clone())));
+        Self { erased, security: Some(engine.security.clone()), ..self }
+    }
+
+    /// Counts a touch as lost, because its client is over its limit.
+    pub(crate) fn count_limited(&self) {
+        self.count_lost();
+        if let Some(security) = &self.security {
+            security.record(SecurityEvent::ClientTouches, None, None);
+        }
     }
 
     /// Returns whether a touch is of an erased visitor.
@@ -101,7 +113,7 @@ impl TouchRecorder {
     }
 
     /// Counts a touch as lost.
-    pub(crate) fn count_lost(&self) {
+    fn count_lost(&self) {
         let lost = self.lost.fetch_add(1, Ordering::Relaxed) + 1;
         // At 1, 2, 4, 8, ...: an overload must not become a flood of its own.
         if lost.is_power_of_two() {

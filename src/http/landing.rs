@@ -196,7 +196,7 @@ impl Landing {
             if self.limit.count(client.address, now).is_ok() {
                 self.recorder.record(record);
             } else {
-                self.recorder.count_lost();
+                self.recorder.count_limited();
             }
         }
         cookies

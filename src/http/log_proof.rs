@@ -17,6 +17,7 @@ use super::error::Problem;
 use super::query::number;
 use crate::app::App;
 use crate::app::proof_turns::ProofRefusal;
+use crate::infra::security::SecurityEvent;
 
 /// `GET /v1/log/key`: answers the key that checkpoints are verified by.
 pub(super) async fn key(State(app): State<Arc<App>>) -> Response {
