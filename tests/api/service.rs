@@ -19,6 +19,7 @@ mod frame;
 mod hostile;
 mod login;
 mod metrics;
+mod nobodys_address;
 mod onboarding;
 mod races;
 mod raw;
