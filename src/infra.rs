@@ -5,6 +5,7 @@
 //! from [`random`] alone.
 
 pub mod clock;
+pub mod core_dumps;
 pub mod descriptors;
 pub mod errors;
 pub mod geo;

@@ -8,9 +8,13 @@ use uuid::Uuid;
 use whence_events::{DeviceId, EmailAddress, EmailKey, Mac, StreamId, UserId};
 
 use crate::app::App;
+use crate::app::client_address::ClientAddress;
 use crate::domain::mailbox::{Mailbox, MailboxCommand, MailboxRejection};
 use crate::engine::handler::{Context, HandleError};
 use crate::infra::keys::Keys;
+
+/// The purpose of the signature in the cookie of a known device.
+const DOMAIN: &str = "known device";
 
 /// The size of a proof: the key of the address, the id of the device, and the MAC over both.
 const PROOF_BYTES: usize = 48;
@@ -41,25 +45,33 @@ impl DeviceProof {
             email_key: EmailKey(email_key),
             device_id: DeviceId(Uuid::from_bytes(device_id)),
         };
-        proof.mac(keys).same_as(&Mac(mac)).then_some(proof)
+        keys.device.has_signed(DOMAIN, &proof.text(), &Mac(mac)).then_some(proof)
     }
 
     fn mac(self, keys: &Keys) -> Mac {
-        keys.device.sign("known device", &format!("{} {}", self.email_key, self.device_id))
+        keys.device.sign(DOMAIN, &self.text())
+    }
+
+    /// Returns the text that is signed.
+    fn text(self) -> String {
+        format!("{} {}", self.email_key, self.device_id)
     }
 }
 
 /// Returns what stands for a client's network in the log: of IPv4 an address, of IPv6 a /48, which is
-/// what one site is given. `None` is this machine: the operator, or a proxy for everybody.
-pub(crate) fn network(client: Option<IpAddr>, keys: &Keys) -> Option<Mac> {
-    let text = match client.map(|ip| ip.to_canonical()) {
-        Some(ip) if ip.is_loopback() => return None,
-        Some(IpAddr::V6(v6)) => {
-            let [a, b, c, ..] = v6.segments();
-            format!("{a:x}:{b:x}:{c:x}::/48")
-        }
-        Some(IpAddr::V4(v4)) => v4.to_string(),
-        None => "unknown".to_owned(),
+/// what one site is given; all clients whose address is not known are one. `None` is a program on this
+/// machine, which is not counted.
+pub(crate) fn network(client: ClientAddress, keys: &Keys) -> Option<Mac> {
+    let text = match client {
+        ClientAddress::Local(_) => return None,
+        ClientAddress::Unknown => "unknown".to_owned(),
+        ClientAddress::Known(ip) => match ip.to_canonical() {
+            IpAddr::V4(v4) => v4.to_string(),
+            IpAddr::V6(v6) => {
+                let [a, b, c, ..] = v6.segments();
+                format!("{a:x}:{b:x}:{c:x}::/48")
+            }
+        },
     };
     Some(keys.network.sign("client network", &text))
 }
@@ -130,12 +142,14 @@ mod tests {
     #[test]
     fn a_network_is_an_address_or_a_site_and_this_machine_is_none() {
         let keys = Keys::derive(&MasterKey::generate());
-        let of = |text: &str| network(Some(text.parse().unwrap()), &keys);
+        let of = |text: &str| network(ClientAddress::Known(text.parse().unwrap()), &keys);
         assert_eq!(of("192.0.2.1"), of("::ffff:192.0.2.1"));
         assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
         assert_eq!(of("2001:db8:1:2::3"), of("2001:db8:1:ffff::"));
         assert_ne!(of("2001:db8:1::1"), of("2001:db8:2::1"));
-        assert_eq!((of("127.0.0.1"), of("::1")), (None, None));
-        assert!(network(None, &keys).is_some(), "an unknown client is one of them all");
+        let local = ClientAddress::Local("127.0.0.1".parse().unwrap());
+        assert_eq!(network(local, &keys), None);
+        let unknown = network(ClientAddress::Unknown, &keys);
+        assert!(unknown.is_some() && unknown != of("192.0.2.1"), "all of them are one");
     }
 }

@@ -3,7 +3,7 @@
 mod forwarded;
 
 use std::convert::Infallible;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
@@ -64,18 +64,27 @@ fn address(parts: &Parts, listening: &ListeningConfig) -> (ClientAddress, bool) 
         return (ClientAddress::Unknown, false);
     };
     let peer = peer.ip().to_canonical();
+    (client_address(peer, &parts.headers, listening), listening.trusts(peer))
+}
+
+/// Returns the address that a request counts as, which came from this peer with these headers.
+#[must_use]
+pub fn client_address(
+    peer: IpAddr,
+    headers: &HeaderMap,
+    listening: &ListeningConfig,
+) -> ClientAddress {
     if listening.trusts(peer) {
         let header = listening.client_headers.address.as_ref();
-        let client = forwarded::client(&parts.headers, header, |hop| listening.trusts(hop));
-        return (client.map_or(ClientAddress::Unknown, ClientAddress::Known), true);
+        let client = forwarded::client(headers, header, |hop| listening.trusts(hop));
+        return client.map_or(ClientAddress::Unknown, ClientAddress::Known);
     }
-    let address = match (peer.is_loopback(), forwarded::is_forwarded(&parts.headers)) {
+    match (peer.is_loopback(), forwarded::is_forwarded(headers)) {
         (false, _) => ClientAddress::Known(peer),
         (true, false) => ClientAddress::Local(peer),
         // A proxy on this machine that no setting names: all of its clients are one.
         (true, true) => ClientAddress::Unknown,
-    };
-    (address, false)
+    }
 }
 
 /// Returns whether a request with forwarded headers comes from a peer that is not a trusted proxy.

@@ -24,6 +24,17 @@ pub(super) async fn key(State(app): State<Arc<App>>) -> Response {
     text(format!("{}\n", app.checkpointer.verifier()))
 }
 
+/// `GET /v1/log/keys`: answers the notes by which each earlier key of checkpoints names the one after it.
+pub(super) async fn keys(State(app): State<Arc<App>>) -> Response {
+    #[derive(Serialize)]
+    struct CheckpointKeys {
+        key: String,
+        successions: Vec<String>,
+    }
+    let key = app.checkpointer.verifier().to_string();
+    Json(CheckpointKeys { key, successions: app.checkpointer.successions() }).into_response()
+}
+
 /// `GET /v1/log/checkpoint`: answers a checkpoint, the signed number and root hash of all events.
 pub(super) async fn checkpoint(State(app): State<Arc<App>>) -> Result<Response, Problem> {
     Ok(text(app.checkpointer.checkpoint().await?.note))

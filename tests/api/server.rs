@@ -71,9 +71,14 @@ impl Server {
 
     /// Ends this one and starts another over the same home, whose clock tells `now`.
     pub async fn restarted(self, now: Timestamp) -> Self {
+        self.restarted_with(now, &[]).await
+    }
+
+    /// Ends this one and starts another over the same home with these flags.
+    pub async fn restarted_with(self, now: Timestamp, flags: &[&str]) -> Self {
         let mailer = self.app.mailer.clone();
         let (home, _) = self.stop();
-        Self::open(home, Clock::manual(now), &[], mailer, |store| store).await
+        Self::open(home, Clock::manual(now), flags, mailer, |store| store).await
     }
 
     async fn open(

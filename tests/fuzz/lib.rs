@@ -6,6 +6,7 @@ pub mod bundles;
 pub mod checkpoints;
 pub mod cookies;
 pub mod events;
+pub mod forwarded;
 pub mod jwt;
 pub mod queries;
 
@@ -25,11 +26,12 @@ mod tests {
     /// A fuzz target.
     type Target = fn(&[u8]);
 
-    const TARGETS: [(&str, Target); 6] = [
+    const TARGETS: [(&str, Target); 7] = [
         ("bundles", crate::bundles::run),
         ("checkpoints", crate::checkpoints::run),
         ("cookies", crate::cookies::run),
         ("events", crate::events::run),
+        ("forwarded", crate::forwarded::run),
         ("jwt", crate::jwt::run),
         ("queries", crate::queries::run),
     ];
@@ -58,6 +60,7 @@ mod tests {
         any("checkpoints", crate::checkpoints::accepts);
         any("cookies", crate::cookies::accepts);
         any("events", crate::events::accepts);
+        any("forwarded", crate::forwarded::accepts);
         any("jwt", crate::jwt::accepts);
         any("queries", crate::queries::accepts);
     }

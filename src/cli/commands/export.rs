@@ -227,7 +227,8 @@ async fn put_on_record(log: &LogConfig, operator: String) -> anyhow::Result<()> 
     let clock = Clock::system();
     let store = log.open(clock.clone()).await;
     let store = store.context("an export of personal data is put on record before it begins")?;
-    let vault = Arc::new(Vault::new(store.clone(), log.keys().wrapping));
+    let keys = log.load_keys(&*store, clock.now()).await?;
+    let vault = Arc::new(Vault::new(store.clone(), keys.wrapping));
     let handler = Handler::new(store, vault, clock);
     let subject = AuditSubject::Events;
     let read = AuditRead { subject, user_id: None, code: None, personal_data: true };

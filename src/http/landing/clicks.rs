@@ -59,10 +59,11 @@ impl Clicks {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::app::client_address::ClientAddress;
 
     fn client(ip: &str, user_agent: &str) -> LandingClient {
         LandingClient {
-            ip: ip.parse().ok(),
+            address: ip.parse().map_or(ClientAddress::Unknown, ClientAddress::Known),
             user_agent: Some(user_agent.to_owned()),
             ..LandingClient::default()
         }

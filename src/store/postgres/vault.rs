@@ -2,15 +2,18 @@
 
 use deadpool_postgres::Pool;
 use tokio_postgres::Row;
-use whence_events::{Mac, StreamId};
+use whence_events::StreamId;
 
 use super::open::{self, PostgresOpenError, SETTINGS};
 use super::read::{PostgresReadError, PostgresReaders};
 use crate::infra::clock::Clock;
+use crate::infra::keys::Fingerprints;
 use crate::infra::postgres::PostgresUrl;
 #[cfg(feature = "kurrentdb")]
 use crate::store::{ForeignEvent, clamped};
 use crate::store::{KeyPut, KeyRecord, NewKey, StoreError};
+#[cfg(feature = "kurrentdb")]
+use whence_events::Timestamp;
 
 /// Connections of a vault that has a pool of its own.
 const VAULT_CONNECTIONS: usize = 8;
@@ -26,10 +29,10 @@ impl PostgresVault {
     /// Opens the vault in a database, or makes it there, without a log.
     pub async fn open(
         url: &PostgresUrl,
-        fingerprint: Mac,
+        fingerprint: impl Into<Fingerprints>,
         clock: Clock,
     ) -> Result<Self, PostgresOpenError> {
-        open::vault(url, fingerprint).await?;
+        open::vault(url, &fingerprint.into()).await?;
         Ok(Self::over(url.pool(VAULT_CONNECTIONS, &SETTINGS), clock))
     }
 
@@ -53,6 +56,15 @@ impl PostgresVault {
         let same = |row: &Row| Ok(row.try_get::<_, Option<bool>>(0)?);
         let found = self.readers.query(sql, &[&subject, &generation, &key.wrapped], same).await?;
         Ok(if found == [Some(true)] { KeyPut::Stored } else { KeyPut::Taken })
+    }
+
+    /// Returns what the clock of the server says.
+    #[cfg(feature = "kurrentdb")]
+    pub(in crate::store) async fn server_time(&self) -> Result<Timestamp, StoreError> {
+        let sql = format!("SELECT {}", open::SERVER_TIME);
+        let time = |row: &Row| Ok(Timestamp::from_micros(row.try_get(0)?));
+        let answer = self.readers.query(&sql, &[], time).await?.pop();
+        answer.ok_or_else(|| StoreError::unavailable(NoTime))
     }
 
     /// Returns the latest key of a subject.
@@ -108,3 +120,9 @@ impl PostgresVault {
         Ok(self.readers.query(sql, &[], event).await?.into_iter().flatten().collect())
     }
 }
+
+/// The server answered no row to a question that always has one.
+#[cfg(feature = "kurrentdb")]
+#[derive(Debug, thiserror::Error)]
+#[error("the server does not say what time it is")]
+struct NoTime;

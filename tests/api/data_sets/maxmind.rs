@@ -14,7 +14,7 @@ use whence::infra::geo::Geo;
 use crate::data_sets::data;
 
 fn country(geo: &Geo, ip: IpAddr) -> Option<String> {
-    geo.country(&HeaderMap::new(), false, Some(ip)).map(|country| country.as_str().to_owned())
+    geo.country(&HeaderMap::new(), None, Some(ip)).map(|country| country.as_str().to_owned())
 }
 
 /// The networks of the JSON that the test database was made from, with their country.

@@ -22,7 +22,7 @@ struct Case {
 /// The class of a user agent alone.
 pub(crate) fn classify(user_agent: &str) -> Option<DeviceClass> {
     let value = HeaderValue::from_str(user_agent.trim()).ok()?;
-    device::classify(&HeaderMap::from_iter([(USER_AGENT, value)]), false)
+    device::classify(&HeaderMap::from_iter([(USER_AGENT, value)]), None)
 }
 
 /// The packaged tests of the crate `ua-parser`, where cargo keeps its sources on this machine.

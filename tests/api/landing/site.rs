@@ -11,6 +11,7 @@ use reqwest::header::{HeaderMap, HeaderName, HeaderValue, SET_COOKIE};
 use reqwest::{Client, Method, Response};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
+use whence::app::client_address::ClientAddress;
 use whence::domain::touch::{FirstTouch, Hosts, LandingRules, RecordedTouch, RefCode, Visitor};
 use whence::http::landing::cookies::{CookieSettings, decode_first_touch, decode_ref_code};
 use whence::http::landing::{
@@ -133,7 +134,7 @@ fn app(landing: &Arc<Landing>) -> Router {
 fn client_of(parts: &Parts) -> LandingClient {
     let header = |name| parts.headers.get(name)?.to_str().ok().map(str::to_owned);
     LandingClient {
-        ip: Some(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1))),
+        address: ClientAddress::Known(IpAddr::V4(Ipv4Addr::new(192, 0, 2, 1))),
         user_agent: header("user-agent"),
         visitor: Visitor {
             device_class: Some(DeviceClass::Mobile),

@@ -181,6 +181,7 @@ impl World {
             _ if self.users.is_empty() => {}
             9 | 10 => self.session(user, what),
             11 => self.name(user, what),
+            12 if who % 2 == 0 => self.measure(user, what),
             12 => self.onboard(user, what),
             13 => self.refer(user, what),
             14 => self.profile(user, what),
@@ -225,6 +226,8 @@ impl World {
             self.log.run(mailbox, &MailboxCommand::FailDelivery { request_id, reason });
             return;
         }
+        self.limits(n, what);
+        let (mailbox, requests) = &mut self.mailboxes[n];
         if what.is_multiple_of(5) {
             let forget = ForgetMailbox { now: self.log.now, keep: Duration::from_mins(1) };
             self.log.run(mailbox, &MailboxCommand::Forget(forget));
@@ -240,6 +243,27 @@ impl World {
         };
         self.log.run(mailbox, &MailboxCommand::StartLogin(start));
         requests.push(request_id);
+    }
+
+    fn limits(&mut self, n: usize, what: u8) {
+        let (mailbox, _) = &mut self.mailboxes[n];
+        let (now, request_id) = (self.log.now, new_request_id());
+        match what % 32 {
+            7 => {
+                let count = CountStart { now, request_id, network: None };
+                self.log.run(mailbox, &MailboxCommand::CountStart(count));
+                self.log.run(mailbox, &MailboxCommand::ReturnStart { request_id });
+            }
+            13 => {
+                let forget = MailboxCommand::ForgetDevice { device_id: known_device(n) };
+                self.log.run(mailbox, &forget);
+            }
+            22 => {
+                let reason = format!("a call from {DOMAIN}");
+                self.log.run(mailbox, &MailboxCommand::ClearLock { reason });
+            }
+            _ => {}
+        }
     }
 
     fn verify(&mut self, n: usize, what: u8) {
@@ -325,17 +349,6 @@ impl World {
             self.log.run(&mut user.stream, &disable);
             return;
         }
-        if what.is_multiple_of(7) {
-            let act = match what % 3 {
-                0 => Act::BlockCode(code(slug)),
-                1 => Act::UnblockCode(code(slug)),
-                _ => Act::RevokeSessions { only: None },
-            };
-            let reason = Reason::parse("a reason").unwrap();
-            let measure = Measure { now: self.log.now, act, reason };
-            self.log.run(&mut user.stream, &UserCommand::Measure(measure));
-            return;
-        }
         let id = StreamId::code(&code(slug));
         let name = self.names.entry(id.to_string()).or_insert_with(|| Stream::new(id));
         self.log.run(name, &ReserveName { owner: user.user_id });
@@ -346,6 +359,26 @@ impl World {
             self.log.run(&mut user.stream, &issue);
             let claim = UserCommand::ClaimHandle { handle: slug.parse().unwrap() };
             self.log.run(&mut user.stream, &claim);
+        }
+    }
+
+    /// What operators do; a suspension is mostly followed by its end.
+    #[expect(clippy::unwrap_used, reason = "a helper of tests: it is a reason")]
+    fn measure(&mut self, n: usize, what: u8) {
+        let user = &mut self.users[n];
+        let current = user.stream.state.codes.first().map(|issued| issued.code.clone());
+        let chosen = current.unwrap_or_else(|| code(SLUGS[usize::from(what) % SLUGS.len()]));
+        let acts = match what % 4 {
+            0 => vec![Act::BlockCode(chosen)],
+            1 => vec![Act::BlockCode(chosen.clone()), Act::UnblockCode(chosen)],
+            2 => vec![Act::RevokeSessions { only: None }],
+            _ if what < 200 => vec![Act::Suspend, Act::Reinstate],
+            _ => vec![Act::Suspend],
+        };
+        for act in acts {
+            let reason = Reason::parse("a reason").unwrap();
+            let measure = Measure { now: self.log.now, act, reason };
+            self.log.run(&mut user.stream, &UserCommand::Measure(measure));
         }
     }
 
@@ -419,6 +452,10 @@ fn snapshot(now: Timestamp) -> AttributionCaptured {
 }
 
 #[expect(clippy::unwrap_used, reason = "a helper of tests: it is an address")]
+fn known_device(n: usize) -> DeviceId {
+    DeviceId(uuid::Uuid::from_u128(n as u128))
+}
+
 fn address(n: usize) -> EmailAddress {
     EmailAddress::parse(&format!("ada{n}@{DOMAIN}")).unwrap()
 }
