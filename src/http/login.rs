@@ -80,7 +80,10 @@ pub(super) async fn start(
         })?;
     }
     let taken = app.mail_budget.take(!devices.is_empty(), now);
-    taken.map_err(|until| Problem::mails_used_up(now, until))?;
+    taken.map_err(|until| {
+        app.engine.security.record(SecurityEvent::MailCeiling, None, Some(request.id));
+        Problem::mails_used_up(now, until)
+    })?;
     let context = request.context(Actor::Visitor);
     let (login, code) = (LoginToken::generate(), OneTimeCode::generate());
     let request_id = login.request_id();
