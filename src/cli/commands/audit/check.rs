@@ -58,3 +58,27 @@ fn to_text(path: &Path, report: &bundle::BundleReport) -> String {
     let story = user.or_else(|_| code()).unwrap_or_else(|_| format!("{story:#}"));
     format!("{text}\n{story}")
 }
+
+#[cfg(test)]
+mod tests {
+    use whence_events::Hash;
+
+    use super::*;
+    use crate::engine::proof::{Checkpoint, Verifier};
+
+    #[test]
+    fn what_a_file_says_steers_no_terminal_and_begins_no_line() {
+        let hostile = "x\u{1b}[2J\u{9b}\u{202e}y\nsigned by the key that was given";
+        let report = bundle::BundleReport {
+            key: Verifier::new("log\u{202e}", [0; 32]).unwrap(),
+            key_was_given: false,
+            checkpoint: Checkpoint { origin: hostile.into(), size: 1, root: Hash([0; 32]) },
+            events: 1,
+            story: serde_json::json!({ "text": hostile }),
+        };
+        let text = to_text(Path::new(hostile), &report);
+        let steers = |c: char| (c.is_control() && c != '\n') || c == '\u{202e}';
+        assert!(!text.contains(steers), "{text:?}");
+        assert!(!text.lines().any(|line| line.starts_with("signed by the key that")), "{text}");
+    }
+}
