@@ -44,12 +44,6 @@ const MAILS_REFUSED: Metric = counter(
     "whence_mails_refused_total",
     "Mails that were not sent, or were put off, because those of the hour were used up.",
 );
-const MAILS_USED: Metric =
-    gauge("whence_mails_used", "Mails of the hour that count against --mails-per-hour.");
-const MAILS_REFUSED: Metric = counter(
-    "whence_mails_refused_total",
-    "Mails that were not sent, because those of the hour were used up.",
-);
 const CLOCK_AHEAD: Metric = gauge(
     "whence_clock_ahead_seconds",
     "How far time here is ahead of the clock of the machine, when that is more than a minute; else 0.",
@@ -83,8 +77,6 @@ pub const ALL: &[Metric] = &[
     ACCEPT_ERRORS,
     PROOFS_REFUSED,
     TOUCHES_LOST,
-    MAILS_USED,
-    MAILS_REFUSED,
     CLOCK_AHEAD,
     FOREIGN,
     MAILS,
@@ -158,8 +150,6 @@ async fn page(app: &App) -> Response {
     refusals(&mut page, &app.counters);
     page.value(&TOUCHES_LOST, app.recorder.lost());
     page.value(&MAILS, app.mail_budget.used(app.clock.now()));
-    page.value(&MAILS_REFUSED, app.mail_budget.refused());
-    page.value(&MAILS_USED, app.mail_budget.used(app.clock.now()));
     page.value(&MAILS_REFUSED, app.mail_budget.refused());
     page.value(&CLOCK_AHEAD, app.clock.ahead_of_wall().map_or(0, |ahead| ahead.as_secs()));
     page.value(&FOREIGN, app.engine.store.foreign_events().len());
