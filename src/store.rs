@@ -162,7 +162,8 @@ pub trait EventStore: Send + Sync + 'static {
     /// Returns the latest key of a subject.
     async fn read_key(&self, subject: &StreamId) -> Result<Option<KeyRecord>, StoreError>;
 
-    /// Destroys the key of a subject for good; done when it returns, also when there was none.
+    /// Destroys the key of a subject for good. One that never had a key has a destroyed one from then
+    /// on, so that it can be told that the subject was erased.
     async fn destroy_key(&self, subject: &StreamId) -> Result<(), StoreError>;
 
     /// Returns what the vault says of its master key, and its service keys.

@@ -66,7 +66,7 @@ pub(super) async fn report(State(landing): State<Arc<Landing>>, request: Request
     let mut answer = match read(&landing, &parts, body).await {
         Ok((report, location)) => {
             let mut answer = StatusCode::NO_CONTENT.into_response();
-            plant(&landing, &parts, &report, &location, answer.headers_mut());
+            plant(&landing, &parts, &report, &location, answer.headers_mut()).await;
             answer
         }
         Err(refused) => refused.into_response(),
@@ -152,7 +152,7 @@ fn is_ours(landing: &Landing, parts: &Parts, url: &Url) -> bool {
 }
 
 /// Records the touch that a report is of, if it is one, and adds its cookies to `headers`.
-fn plant(
+async fn plant(
     landing: &Landing,
     parts: &Parts,
     report: &BeaconReport,
@@ -168,6 +168,7 @@ fn plant(
     };
     let document = Navigation { method: "GET", ..Navigation::default() };
     if let Some(arrival) = landing.arrive_at(&page, document, &parts.headers) {
+        let arrival = landing.without_erased(arrival).await;
         let client = landing.client(parts);
         landing.touch(arrival, &client).add_to(headers);
     }

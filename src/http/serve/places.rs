@@ -16,6 +16,7 @@ use crate::app::App;
 use crate::app::config::ConnectionLimits;
 use crate::app::counters::Counters;
 use crate::app::rate_limits::network;
+use crate::infra::security::SecurityEvent;
 
 /// Of this many connections, one more is closed when room is made, so that it is seldom made.
 const ROOM: usize = 32;
@@ -100,6 +101,7 @@ impl Places {
             && has_room(table.open, limits.most, None);
         if !is_free {
             self.counters().connections_refused.add();
+            self.app.engine.security.record(SecurityEvent::ClientConnections, None, None);
             return None;
         }
         let activity = Arc::new(Activity::new(Instant::now()));

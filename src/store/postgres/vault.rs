@@ -81,8 +81,11 @@ impl PostgresVault {
     /// Destroys the key of a subject for good; done when it returns, also when there was none.
     pub async fn destroy_key(&self, subject: &StreamId) -> Result<(), StoreError> {
         // Postgres keeps the old row on its pages until it vacuums them, and in archived WAL.
-        let sql = "UPDATE vault.subject_keys SET wrapped = NULL, destroyed_at = $2
-                   WHERE subject = $1 AND wrapped IS NOT NULL";
+        let sql = "WITH destroyed AS (
+                     UPDATE vault.subject_keys SET wrapped = NULL, destroyed_at = $2
+                      WHERE subject = $1 AND wrapped IS NOT NULL)
+                   INSERT INTO vault.subject_keys (subject, generation, created_at, destroyed_at)
+                   VALUES ($1, 0, $2, $2) ON CONFLICT DO NOTHING";
         let now = self.clock.now().as_micros();
         self.readers.query(sql, &[&subject.to_string(), &now], |_| Ok(())).await?;
         Ok(())
