@@ -99,7 +99,7 @@ impl FromRequestParts<Arc<App>> for SignedIn {
         let now = app.clock.now();
         let session = app.sessions.get(&token, now).await?;
         let session = session.ok_or(Problem::Unauthenticated)?;
-        used_by_cookie(parts, app, &session, &token, now);
+        used_by_cookie(parts, app, correlation_id(parts), (&session, &token), now);
         Ok(Self { session, token })
     }
 }
