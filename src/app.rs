@@ -11,6 +11,7 @@ mod creators;
 pub mod erasure;
 pub(crate) mod known_devices;
 pub mod login_limits;
+pub(crate) mod mail_budget;
 pub mod moderation;
 pub mod onboarding;
 pub(crate) mod operator_tokens;
@@ -49,6 +50,7 @@ use activity::{Queued, SessionActivity};
 use config::Config;
 use counters::Counters;
 use erasure::{EraseError, Erasure, Subject};
+use mail_budget::MailBudget;
 use onboarding::Onboarder;
 use operator_tokens::OperatorTokens;
 use proof_turns::ProofTurns;
@@ -85,6 +87,8 @@ pub struct App {
     pub activity: SessionActivity,
     /// Sends mails.
     pub mailer: Mailer,
+    /// The ceiling of mails an hour.
+    pub(crate) mail_budget: MailBudget,
     /// Makes and checks access tokens.
     pub(crate) access_tokens: AccessTokens,
     /// The queue of touches that are to be recorded.
@@ -150,6 +154,7 @@ impl App {
             unnamed_proxy: UnnamedProxy::default(),
             operator_tokens: OperatorTokens::new(),
             proof_turns: ProofTurns::new(config.limits.proofs_per_client),
+            mail_budget: MailBudget::new(config.mail.per_hour),
             checkpointer: Arc::new(checkpointer),
             recorder,
             recent_logins: Cache::new(MAX_RECENT_LOGINS),

@@ -23,6 +23,7 @@ use tokio::sync::broadcast;
 use whence_events::codec::CodecError;
 use whence_events::{Event, EventId, Metadata, Position, Recorded, StreamId, Timestamp, Version};
 
+use crate::infra::clock::ClockAhead;
 pub use foreign::ForeignEvent;
 #[cfg(feature = "kurrentdb")]
 pub use kurrent::{KurrentOpenError, KurrentStore, KurrentUrl, PrefixError};
@@ -333,6 +334,9 @@ pub enum StoreError {
         /// The most bytes that the store takes.
         limit: usize,
     },
+    /// The clock of this node is far ahead of the store's: nothing was written.
+    #[error(transparent)]
+    ClockAhead(#[from] ClockAhead),
     /// The store did not answer; an append may have been written or not.
     #[error("the event store is unavailable")]
     Unavailable(#[source] Arc<dyn std::error::Error + Send + Sync>),

@@ -42,6 +42,9 @@ struct Claims {
     sid: Uuid,
     iat: i64,
     exp: i64,
+    /// Never in our own tokens: one that has it is not valid before this time (RFC 7519, 4.1.5).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    nbf: Option<i64>,
     jti: Uuid,
 }
 
@@ -87,6 +90,7 @@ impl AccessTokens {
             sid: session.session_id.0,
             iat: now.as_seconds(),
             exp: expires_at.as_seconds(),
+            nbf: None,
             jti: new_correlation_id().0,
         };
         let header = Header { kid: Some(self.key_id.clone()), ..Header::new(Algorithm::EdDSA) };
@@ -115,8 +119,11 @@ impl AccessTokens {
         }
         let data = jsonwebtoken::decode::<Claims>(token, &self.checking, &self.validation).ok()?;
         let ours = data.header.kid.as_deref() == Some(&self.key_id);
+        // No extension is understood here, so none may be critical (RFC 7515, 4.1.11).
+        let ours = ours && data.header.crit.is_none();
         let claims = data.claims;
-        let in_time = now.as_seconds() < claims.exp;
+        let in_time = claims.nbf.is_none_or(|begin| begin <= now.as_seconds())
+            && now.as_seconds() < claims.exp;
         (ours && in_time).then_some((UserId(claims.sub), SessionId(claims.sid)))
     }
 }
@@ -139,6 +146,7 @@ mod tests {
             sid: Uuid::from_u128(2),
             iat: 1_000,
             exp: 1_900,
+            nbf: None,
             jti: Uuid::from_u128(3),
         }
     }
@@ -162,6 +170,10 @@ mod tests {
         assert!(!checked(|header, _| header.kid = Some("other".to_owned())));
         assert!(!checked(|_, claims| claims.iss = "https://id.example.com/".to_owned()));
         assert!(!checked(|_, claims| claims.aud = "https://other.example.com".to_owned()));
+        assert!(!checked(|header, _| header.crit = Some(vec!["b64".to_owned()])));
+        assert!(!checked(|header, _| header.crit = Some(vec![])));
+        assert!(!checked(|_, claims| claims.nbf = Some(1_501)));
+        assert!(checked(|_, claims| claims.nbf = Some(1_500)));
         assert!(checked(|_, claims| claims.exp = 1_501));
         assert!(!checked(|_, claims| claims.exp = 1_500));
     }

@@ -17,10 +17,10 @@ mod tests;
 use std::time::Duration;
 
 use whence_events::{
-    CodeDeliveryFailed, CodeRejected, CodeVerified, DeliveryFailure, DeviceClass, DeviceForgotten,
-    DeviceId, EmailAddress, Event, LockCleared, LoginExpired, LoginLocked, LoginStarted,
-    LoginThrottled, MailboxClaimed, MailboxEvent, MailboxForgotten, MailboxReleased, Pii,
-    RequestId, StartCounted, StartReturned, Timestamp, UserId, Version,
+    CodeDeliveryFailed, CodeRejected, CodeVerified, DeviceClass, DeviceForgotten, DeviceId,
+    EmailAddress, Event, LockCleared, LoginExpired, LoginLocked, LoginStarted, LoginThrottled,
+    MailboxClaimed, MailboxEvent, MailboxForgotten, MailboxReleased, Pii, RequestId, StartCounted,
+    StartReturned, Timestamp, UserId, Version,
 };
 
 use super::{Decider, EventContext};

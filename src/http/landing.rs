@@ -78,6 +78,8 @@ pub struct LandingSettings {
 /// Recognizes landings, records them as touches, and makes their cookies.
 pub struct Landing {
     settings: LandingSettings,
+    /// The origins whose pages may report: the allowed ones, and that of the landing page.
+    origins: Vec<String>,
     key: MacKey,
     clock: Clock,
     recorder: TouchRecorder,
@@ -106,8 +108,11 @@ impl Landing {
                 settings.rules.own_hosts.add(host);
             }
         }
+        let mut origins = settings.allowed_origins.clone();
+        origins.push(settings.landing_url.origin().ascii_serialization());
         Self {
             settings,
+            origins,
             key,
             clock,
             recorder,

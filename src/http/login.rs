@@ -19,7 +19,7 @@ use super::csrf::refuse_cross_site;
 use super::device_cookie::KnownBy;
 use super::error::Problem;
 use super::extract::{JsonBody, RequestContext};
-use super::landing_cookies::clear_ref_code_cookie;
+use super::landing_cookies::clear_landing_cookies;
 use super::session::{UserBody, end_replaced};
 use super::session_cookies;
 use crate::app::App;
@@ -62,6 +62,8 @@ pub(super) async fn start(
     headers: HeaderMap,
     JsonBody(body): JsonBody<StartBody>,
 ) -> Result<Response, Problem> {
+    // No page of another site sends mails by way of its visitors' browsers.
+    refuse_cross_site(&headers, &app)?;
     let email = EmailAddress::parse(body.email.as_deref().unwrap_or_default())
         .map_err(|_| Problem::InvalidEmail)?;
     let now = request.now;
@@ -73,6 +75,8 @@ pub(super) async fn start(
         let limited = app.rate_limits.start(facts.address, now);
         limited.map_err(|until| Problem::rate_limited(now, until))?;
     }
+    let taken = app.mail_budget.take(!devices.is_empty(), now);
+    taken.map_err(|until| Problem::mails_used_up(now, until))?;
     let context = request.context(Actor::Visitor);
     let (request_id, code) = (new_request_id(), OneTimeCode::generate());
     let command = StartLogin {
@@ -84,7 +88,7 @@ pub(super) async fn start(
         devices,
         network: network(facts.address, &app.engine.keys),
     };
-    begin(&app, email_key, command, &context).await?;
+    begin(&app, email_key, command, &context).await.inspect_err(|_| app.mail_budget.give_back())?;
     app.recent_logins.insert(request_id, email_key);
     // The login is in the log; without its mail it is useless, and the response says so.
     let mail = Mail::LoginCode {
@@ -99,9 +103,10 @@ pub(super) async fn start(
         let stream = StreamId::Mailbox(email_key);
         app.engine.handler.run::<Mailbox>(&stream, &failed, &context).await?;
         if reason.certainly_not_sent() {
+            app.mail_budget.give_back();
             app.return_to_person(&email, request_id, &context).await;
         }
-        return Err(Problem::Internal);
+        return Err(Problem::undelivered(reason));
     }
     Ok(Json(json!({ "request_id": request_id })).into_response())
 }
@@ -173,7 +178,7 @@ pub(super) async fn verify(
     JsonBody(body): JsonBody<VerifyBody>,
 ) -> Result<Response, Problem> {
     // Login CSRF: another site must not log its visitors in as another user.
-    refuse_cross_site(&headers)?;
+    refuse_cross_site(&headers, &app)?;
     let request_id: RequestId =
         body.request_id.unwrap_or_default().parse().map_err(|_| Problem::InvalidRequest)?;
     let code = OneTimeCode::parse(&body.code.unwrap_or_default()).ok_or(Problem::InvalidCode)?;
@@ -201,15 +206,17 @@ pub(super) async fn verify(
         _ => Problem::SessionIssueFailed,
     })?;
     end_replaced(&app, &headers, &request).await;
-    let headers = response.headers_mut();
+    let set = response.headers_mut();
     let expires_at = request.now + SESSION_IDLE;
     for cookie in session_cookies::set(&app, &token, request.now, expires_at) {
-        headers.append(SET_COOKIE, cookie);
+        set.append(SET_COOKIE, cookie);
     }
     let proof = DeviceProof { email_key, device_id: verified.device_id };
-    headers.append(SET_COOKIE, known_by.and(proof, &app));
+    set.append(SET_COOKIE, known_by.and(proof, &app));
     if landing_cookies.ref_code.is_some() {
-        headers.append(SET_COOKIE, clear_ref_code_cookie(&app));
+        for line in clear_landing_cookies(&app, &headers, "/v1/auth/email/verify") {
+            set.append(SET_COOKIE, line);
+        }
     }
     Ok(response)
 }

@@ -36,6 +36,14 @@ const TOUCHES_LOST: Metric = counter(
     "whence_touches_lost_total",
     "Landings that were not recorded, because the queue was full or their client over its limit.",
 );
+const MAILS: Metric = gauge(
+    "whence_mails_of_hour",
+    "Mails of the hour under way that count towards --mails-per-hour.",
+);
+const MAILS_REFUSED: Metric = counter(
+    "whence_mails_refused_total",
+    "Mails that were not sent, or were put off, because those of the hour were used up.",
+);
 const LOG_POSITION: Metric = gauge(
     "whence_log_position",
     "Position at which the log ends; missing while it does not answer.",
@@ -63,6 +71,8 @@ pub const ALL: &[Metric] = &[
     ACCEPT_ERRORS,
     PROOFS_REFUSED,
     TOUCHES_LOST,
+    MAILS,
+    MAILS_REFUSED,
     LOG_POSITION,
     PROJECTED,
     LAG,
@@ -131,6 +141,8 @@ async fn page(app: &App) -> Response {
     }
     refusals(&mut page, &app.counters);
     page.value(&TOUCHES_LOST, app.recorder.lost());
+    page.value(&MAILS, app.mail_budget.used(app.clock.now()));
+    page.value(&MAILS_REFUSED, app.mail_budget.refused());
     let projected = app.progress.projected();
     if let Ok(end) = app.engine.store.head().await {
         let last = app.progress.last_event(end);

@@ -122,6 +122,11 @@ impl Service {
         Self { address, started, child, lines }
     }
 
+    /// The id of the process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits for a line of the log with this word.
     pub(crate) fn line_with(&mut self, word: &str) -> String {
         let _watch = Watch::over(&self.child);

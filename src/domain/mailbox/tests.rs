@@ -2,7 +2,7 @@ mod devices;
 mod guesses;
 mod undelivered;
 
-use whence_events::{Client, Mac};
+use whence_events::{Client, DeliveryFailure, Mac};
 
 use super::*;
 use crate::spec::{Given, START, after, device, given, request, user};

@@ -17,13 +17,15 @@ use tokio::sync::broadcast::error::TryRecvError;
 use uuid::Uuid;
 use whence_events::{
     Actor, AttributionCaptured, ClickIds, Client, CodeKind, Consent, CorrelationId,
-    DeliveryFailure, EmailAddress, EmailKey, Hash, Mac, Recorded, RequestId, RevokeReason,
-    SessionId, SessionKind, StreamId, Timestamp, UserId, Version,
+    DeliveryFailure, DeviceId, EmailAddress, EmailKey, Hash, Mac, Recorded, RequestId,
+    RevokeReason, SessionId, SessionKind, StreamId, Timestamp, UserId, Version,
 };
 use whence_test_macros::passes_on;
 
 use super::{Cached, Context, Decided, HandleError, Handler, StreamState};
-use crate::domain::mailbox::{ForgetMailbox, Mailbox, MailboxCommand, StartLogin, VerifyCode};
+use crate::domain::mailbox::{
+    DeviceFacts, ForgetMailbox, Mailbox, MailboxCommand, StartLogin, VerifyCode,
+};
 use crate::domain::name::{Name, ReserveName};
 use crate::domain::user::{OpenSession, User, UserCommand};
 use crate::engine::vault::Vault;
@@ -135,7 +137,9 @@ impl World {
                 self.requests.push((one, request_id));
                 let code_mac = Mac([1; 16]);
                 let (email, client) = (email(one), Client::default());
-                let start = StartLogin { now, request_id, email, code_mac, client };
+                let (devices, network) = (vec![], None);
+                let start =
+                    StartLogin { now, request_id, email, code_mac, client, devices, network };
                 Command::Mailbox(mailbox(one), MailboxCommand::StartLogin(start))
             }
             3..6 => {
@@ -144,7 +148,11 @@ impl World {
                 let (one, request_id) = self.requests.get(at).copied().unwrap_or(unknown);
                 let code_mac = Mac([1 + u8::from(which > 200); 16]);
                 let fresh_user = user_id(which);
-                let verify = VerifyCode { now, request_id, code_mac, fresh_user };
+                let fresh = DeviceId(Uuid::from_u128(u128::from(which)));
+                let device = DeviceFacts { proven: vec![], fresh, class: None };
+                let lock_time = None;
+                let verify =
+                    VerifyCode { now, request_id, code_mac, fresh_user, device, lock_time };
                 Command::Mailbox(mailbox(one), MailboxCommand::VerifyCode(verify))
             }
             6 => {

@@ -15,6 +15,7 @@ use whence_events::Consent;
 use super::Landing;
 use super::visited_page::{VisitedPage, header, request_host};
 use crate::domain::touch::{Navigation, same_host};
+use crate::http::limits::BODY_TIMEOUT;
 
 /// The longest report, in bytes.
 pub const MAX_REPORT_BYTES: usize = 4096;
@@ -82,11 +83,15 @@ async fn read(
     body: axum::body::Body,
 ) -> Result<(BeaconReport, Url), BeaconRefusal> {
     let format = BeaconFormat::of(&parts.headers).ok_or(BeaconRefusal::InvalidJson)?;
-    if !from_our_pages(landing, parts, format) {
+    if !from_our_pages(landing, &parts.headers, format) {
         return Err(BeaconRefusal::CrossSite);
     }
-    let bytes = axum::body::to_bytes(body, MAX_REPORT_BYTES).await;
-    let bytes = bytes.map_err(|_| BeaconRefusal::InvalidJson)?;
+    // A client that does not send what it announced is at fault, not the service: no 500.
+    let whole = tokio::time::timeout(BODY_TIMEOUT, axum::body::to_bytes(body, MAX_REPORT_BYTES));
+    let bytes = match whole.await {
+        Ok(Ok(bytes)) => bytes,
+        Ok(Err(_)) | Err(_) => return Err(BeaconRefusal::InvalidJson),
+    };
     let report: BeaconReport =
         serde_json::from_slice(&bytes).map_err(|_| BeaconRefusal::InvalidJson)?;
     let location = Url::parse(&report.location).map_err(|_| BeaconRefusal::InvalidLocation)?;
@@ -120,17 +125,18 @@ impl BeaconFormat {
 }
 
 /// Returns whether a page of the platform sent the report, by the headers that browsers set and
-/// pages cannot change.
-fn from_our_pages(landing: &Landing, parts: &Parts, format: BeaconFormat) -> bool {
-    let site = header(&parts.headers, "sec-fetch-site");
+/// pages cannot change. A page of another origin has to be of one that is allowed, by scheme, host and
+/// port.
+fn from_our_pages(landing: &Landing, headers: &HeaderMap, format: BeaconFormat) -> bool {
+    let site = header(headers, "sec-fetch-site");
     match site {
         Some("cross-site") => return false,
         // Browsers send it even where the page's referrer policy makes `Origin` null.
         Some("same-origin") => return true,
         Some(_) | None => {}
     }
-    match header(&parts.headers, ORIGIN.as_str()) {
-        Some(origin) => Url::parse(origin).is_ok_and(|origin| is_ours(landing, parts, &origin)),
+    match header(headers, ORIGIN.as_str()) {
+        Some(origin) => landing.origins.iter().any(|allowed| allowed == origin),
         // No browser omits both, at least not where it sends no preflight request.
         None => site.is_some() || format == BeaconFormat::Json,
     }

@@ -77,11 +77,7 @@ fn mailbox(event: &MailboxEvent, show: Show) -> String {
             }
         },
         MailboxEvent::LoginExpired(_) => "the login was over before its code came".into(),
-        MailboxEvent::CodeVerified(verified) => {
-            let device =
-                verified.device_id.map(|id| format!(" on device {id}")).unwrap_or_default();
-            format!("the right code came{device}: the address is proved")
-        }
+        MailboxEvent::CodeVerified(_) => "the right code came: the address is proved".into(),
         MailboxEvent::MailboxClaimed(claimed) => {
             format!("the address belongs to user {} from now on", claimed.user_id)
         }

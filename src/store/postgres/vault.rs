@@ -11,6 +11,8 @@ use crate::infra::postgres::PostgresUrl;
 #[cfg(feature = "kurrentdb")]
 use crate::store::{ForeignEvent, clamped};
 use crate::store::{KeyPut, KeyRecord, NewKey, StoreError};
+#[cfg(feature = "kurrentdb")]
+use whence_events::Timestamp;
 
 /// Connections of a vault that has a pool of its own.
 const VAULT_CONNECTIONS: usize = 8;
@@ -53,6 +55,15 @@ impl PostgresVault {
         let same = |row: &Row| Ok(row.try_get::<_, Option<bool>>(0)?);
         let found = self.readers.query(sql, &[&subject, &generation, &key.wrapped], same).await?;
         Ok(if found == [Some(true)] { KeyPut::Stored } else { KeyPut::Taken })
+    }
+
+    /// Returns what the clock of the server says.
+    #[cfg(feature = "kurrentdb")]
+    pub(in crate::store) async fn server_time(&self) -> Result<Timestamp, StoreError> {
+        let sql = format!("SELECT {}", open::SERVER_TIME);
+        let time = |row: &Row| Ok(Timestamp::from_micros(row.try_get(0)?));
+        let answer = self.readers.query(&sql, &[], time).await?.pop();
+        answer.ok_or_else(|| StoreError::unavailable(NoTime))
     }
 
     /// Returns the latest key of a subject.
@@ -105,3 +116,9 @@ impl PostgresVault {
         Ok(self.readers.query(sql, &[], event).await?.into_iter().flatten().collect())
     }
 }
+
+/// The server answered no row to a question that always has one.
+#[cfg(feature = "kurrentdb")]
+#[derive(Debug, thiserror::Error)]
+#[error("the server does not say what time it is")]
+struct NoTime;

@@ -181,11 +181,10 @@ async fn a_code_that_cannot_be_mailed_is_told_and_recorded() {
         };
         let ids: Vec<_> = log.iter().filter_map(|recorded| of_login(&recorded.event)).collect();
         assert!(ids.len() == 2 && ids[0] == ids[1], "{reason}: {ids:?}");
-        for _ in 0..4 {
+        // Codes that certainly did not go out use up nothing.
+        for _ in 0..6 {
             assert_eq!(browser.post("/v1/auth/email/start", ADA).await.status, 500);
         }
-        // Codes that did not arrive count as well: the limit protects the mail server, too.
-        assert_eq!(browser.post("/v1/auth/email/start", ADA).await.status, 429);
     }
 }
 

@@ -59,6 +59,31 @@ async fn sixty_four_right_codes_on_two_nodes_give_one_session() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn wrong_codes_on_two_nodes_and_three_logins_share_one_budget() {
+    let (cluster, nodes) = two().await;
+    let mut logins = vec![];
+    for node in [0, 1, 0] {
+        let request_id = nodes[node].client.started("ada@example.com").await;
+        logins.push((request_id, nodes[node].mails.code("ada@example.com").unwrap()));
+    }
+    let all = logins.iter().map(|(request_id, right)| {
+        let wrong: Vec<_> = (0..AT_ONCE).map(|n| other_than(right, n)).collect();
+        let nodes = &nodes;
+        async move { verify_all(nodes, request_id, &wrong).await }
+    });
+    let answers = join_all(all).await.concat();
+    let told = |error: &str| answers.iter().filter(|a| a.error() == error).count();
+    assert_eq!((told("invalid_code"), told("invalid_request")), (10, 3 * AT_ONCE - 10));
+    assert_eq!(cluster.count("CodeRejected.v1").await, 10);
+    for node in &nodes {
+        let body = json!({ "email": "ada@example.com" });
+        let none = Cookies::new();
+        let refused = node.client.post("/v1/auth/email/start", &body, &none).await.unwrap();
+        assert_eq!((refused.status, refused.error()), (429, "rate_limited"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_sixty_four_wrong_codes_on_two_nodes_five_are_compared() {
     let (cluster, nodes) = two().await;
     for round in 1..=15 {

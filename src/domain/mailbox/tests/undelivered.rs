@@ -1,5 +1,7 @@
 //! Codes that did not go out, and codes for other spellings of an address.
 
+use whence_events::DeliveryFailure;
+
 use super::*;
 
 fn failed(n: u8, reason: DeliveryFailure) -> MailboxEvent {
