@@ -12,6 +12,7 @@ pub mod erasure;
 mod key_watch;
 pub(crate) mod known_devices;
 pub mod login_limits;
+pub(crate) mod mail_budget;
 pub mod moderation;
 pub mod onboarding;
 pub(crate) mod operator_tokens;
@@ -28,7 +29,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use quick_cache::sync::Cache;
 use tokio::sync::mpsc;
-use whence_events::{Actor, EmailKey, RequestId, StreamId, Timestamp, UserId};
+use whence_events::{Actor, EmailAddress, EmailKey, RequestId, StreamId, Timestamp, UserId};
 
 use crate::domain::rules::{AdoptRules, AdoptedRules, Rules};
 use crate::domain::touch::RecordedTouch;
@@ -49,7 +50,8 @@ use access_tokens::AccessTokens;
 use activity::{Queued, SessionActivity};
 use config::Config;
 use counters::Counters;
-use erasure::{EraseError, Erasure, Subject};
+use erasure::{AddressErasure, EraseError, Erasure, Subject};
+use mail_budget::MailBudget;
 use onboarding::Onboarder;
 use operator_tokens::OperatorTokens;
 use proof_turns::ProofTurns;
@@ -86,6 +88,8 @@ pub struct App {
     pub activity: SessionActivity,
     /// Sends mails.
     pub mailer: Mailer,
+    /// The ceiling of mails an hour.
+    pub(crate) mail_budget: MailBudget,
     /// Makes and checks access tokens.
     pub(crate) access_tokens: AccessTokens,
     /// The queue of touches that are to be recorded.
@@ -148,12 +152,14 @@ impl App {
         let sessions = Sessions::new(&observer, vault.clone(), store.clone(), progress.clone());
         let (activity, uses) = SessionActivity::bounded(config.accounts.session_activity);
         let (recorder, queue) = TouchRecorder::bounded(MAX_QUEUED_TOUCHES);
+        let recorder = recorder.of_service(&engine);
         let app = Arc::new(Self {
             access_tokens: AccessTokens::new(keys, &config.listening.public_url)?,
             rate_limits: RateLimits::new(&config.limits),
             unnamed_proxy: UnnamedProxy::default(),
             operator_tokens: OperatorTokens::new(),
             proof_turns: ProofTurns::new(config.limits.proofs_per_client),
+            mail_budget: MailBudget::new(config.mail.per_hour),
             checkpointer: Arc::new(checkpointer),
             recorder,
             recent_logins: Cache::new(MAX_RECENT_LOGINS),
@@ -180,6 +186,22 @@ impl App {
             self.sessions.mark_gone(*session);
         }
         self.progress.wait_for(erased.position).await;
+        Ok(erased)
+    }
+
+    /// Erases the user of an address, and forgets the address where nobody verified it.
+    pub async fn erase_address(
+        &self,
+        email: &EmailAddress,
+        context: &Context,
+    ) -> Result<AddressErasure, EraseError> {
+        let erased = erasure::erase_address(&self.engine, email, self.clock.now(), context).await?;
+        if let Some(user) = &erased.user {
+            for session in &user.removed.sessions {
+                self.sessions.mark_gone(*session);
+            }
+            self.progress.wait_for(user.position).await;
+        }
         Ok(erased)
     }
 

@@ -18,6 +18,7 @@ use self::terminal::stderr::note;
 use self::terminal::stdout::print_help;
 use crate::infra::core_dumps;
 use crate::infra::errors::sentence;
+use crate::infra::plain::plain;
 
 /// Passwordless login and attribution out of one append-only event log
 #[derive(Debug, Parser)]
@@ -51,7 +52,7 @@ pub fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            note(format_args!("whence: {}", sentence(&error)));
+            note(format_args!("whence: {}", plain(&sentence(&error))));
             ExitCode::FAILURE
         }
     }

@@ -13,6 +13,7 @@ pub mod hash;
 pub mod keys;
 pub mod mail;
 pub mod metrics;
+pub mod plain;
 pub mod postgres;
 pub mod random;
 pub mod sealing;

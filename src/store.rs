@@ -24,6 +24,7 @@ use tokio::sync::broadcast;
 use whence_events::codec::CodecError;
 use whence_events::{Event, EventId, Metadata, Position, Recorded, StreamId, Timestamp, Version};
 
+use crate::infra::clock::ClockAhead;
 pub use crate::infra::keys::VaultState;
 pub use foreign::ForeignEvent;
 pub use keys::{KeyName, Rewrapped, VaultChange};
@@ -161,7 +162,8 @@ pub trait EventStore: Send + Sync + 'static {
     /// Returns the latest key of a subject.
     async fn read_key(&self, subject: &StreamId) -> Result<Option<KeyRecord>, StoreError>;
 
-    /// Destroys the key of a subject for good; done when it returns, also when there was none.
+    /// Destroys the key of a subject for good. One that never had a key has a destroyed one from then
+    /// on, so that it can be told that the subject was erased.
     async fn destroy_key(&self, subject: &StreamId) -> Result<(), StoreError>;
 
     /// Returns what the vault says of its master key, and its service keys.
@@ -350,6 +352,9 @@ pub enum StoreError {
         /// The most bytes that the store takes.
         limit: usize,
     },
+    /// The clock of this node is far ahead of the store's: nothing was written.
+    #[error(transparent)]
+    ClockAhead(#[from] ClockAhead),
     /// The store did not answer; an append may have been written or not.
     #[error("the event store is unavailable")]
     Unavailable(#[source] Arc<dyn std::error::Error + Send + Sync>),

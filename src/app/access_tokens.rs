@@ -56,6 +56,9 @@ struct Claims {
     sid: Uuid,
     iat: i64,
     exp: i64,
+    /// Never in our own tokens: one that has it is not valid before this time (RFC 7519, 4.1.5).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    nbf: Option<i64>,
     jti: Uuid,
 }
 
@@ -104,6 +107,7 @@ impl AccessTokens {
             sid: session.session_id.0,
             iat: now.as_seconds(),
             exp: expires_at.as_seconds(),
+            nbf: None,
             jti: new_correlation_id().0,
         };
         let keys = self.keys();
@@ -131,8 +135,11 @@ impl AccessTokens {
         let key = keys.keys.iter().find(|key| key.id == named)?;
         let data = jsonwebtoken::decode::<Claims>(token, &key.checking, &self.validation).ok()?;
         let claims = data.claims;
-        let in_time = now.as_seconds() < claims.exp;
-        in_time.then_some((UserId(claims.sub), SessionId(claims.sid)))
+        // No extension is understood here, so none may be critical (RFC 7515, 4.1.11).
+        let plain = data.header.crit.is_none();
+        let in_time = claims.nbf.is_none_or(|begin| begin <= now.as_seconds())
+            && now.as_seconds() < claims.exp;
+        (plain && in_time).then_some((UserId(claims.sub), SessionId(claims.sid)))
     }
 }
 
@@ -193,6 +200,7 @@ mod tests {
             sid: Uuid::from_u128(2),
             iat: 1_000,
             exp: 1_900,
+            nbf: None,
             jti: Uuid::from_u128(3),
         }
     }
@@ -217,6 +225,10 @@ mod tests {
         assert!(!checked(|header, _| header.kid = Some("other".to_owned())));
         assert!(!checked(|_, claims| claims.iss = "https://id.example.com/".to_owned()));
         assert!(!checked(|_, claims| claims.aud = "https://other.example.com".to_owned()));
+        assert!(!checked(|header, _| header.crit = Some(vec!["b64".to_owned()])));
+        assert!(!checked(|header, _| header.crit = Some(vec![])));
+        assert!(!checked(|_, claims| claims.nbf = Some(1_501)));
+        assert!(checked(|_, claims| claims.nbf = Some(1_500)));
         assert!(checked(|_, claims| claims.exp = 1_501));
         assert!(!checked(|_, claims| claims.exp = 1_500));
     }

@@ -145,8 +145,10 @@ fn refused(error: StoreError, number: u64) -> anyhow::Error {
         StoreError::Conflict { .. } => anyhow::anyhow!(
             "somebody else writes to the target: event {number} cannot be put where it belongs"
         ),
-        StoreError::Foreign(_) | StoreError::TooLarge { .. } => anyhow::Error::new(error)
-            .context(format!("event {number} cannot be written into the target")),
+        StoreError::Foreign(_) | StoreError::TooLarge { .. } | StoreError::ClockAhead(_) => {
+            anyhow::Error::new(error)
+                .context(format!("event {number} cannot be written into the target"))
+        }
         StoreError::Unavailable(_) => anyhow::Error::new(error).context(format!(
             "event {number} and those behind it could not be written; run it again to go on there"
         )),

@@ -23,6 +23,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/keys", get(keys::list))
         .route("/keys/{purpose}/rotate", post(keys::rotate))
         .route("/users/find", post(users::find))
+        .route("/users/erase", post(users::erase_address))
         .route("/users/{id}", get(audit::user))
         .route("/users/{id}/timeline", get(audit::timeline))
         .route("/users/{id}/attribution", get(audit::attribution))

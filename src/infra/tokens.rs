@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 
 use crate::infra::hash::{mac, sha256};
 use crate::infra::keys::Keys;
-use crate::infra::random::{new_uuid_v7, random_bytes, six_digit_number};
+use crate::infra::random::{new_uuid_v4, new_uuid_v7, random_bytes, six_digit_number};
 
 /// A one-time code of 6 digits.
 #[derive(Clone, PartialEq, Eq)]
@@ -52,6 +52,45 @@ impl OneTimeCode {
 impl fmt::Debug for OneTimeCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("OneTimeCode(..)")
+    }
+}
+
+/// The token of a login under way: whoever has it may try codes. The log and the read models know the
+/// login by an id that is made of its hash, and that opens nothing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct LoginToken(Uuid);
+
+impl LoginToken {
+    /// Returns a token of a new login, of 122 random bits.
+    #[must_use]
+    pub fn generate() -> Self {
+        Self(new_uuid_v4())
+    }
+
+    /// Parses a UUID, as [`LoginToken::to_text`] writes it.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Uuid::try_parse(text).ok().map(Self)
+    }
+
+    /// Returns the token as text, for the response to the client only.
+    #[must_use]
+    pub fn to_text(self) -> String {
+        self.0.to_string()
+    }
+
+    /// Returns the id of the login: the first 122 bits of the token's SHA-256, as a UUID of version 8.
+    #[must_use]
+    pub fn request_id(self) -> RequestId {
+        let mut half = [0; 16];
+        half.copy_from_slice(&sha256(self.0.as_bytes()).0[..16]);
+        RequestId(uuid::Builder::from_custom_bytes(half).into_uuid())
+    }
+}
+
+impl fmt::Debug for LoginToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LoginToken(..)")
     }
 }
 

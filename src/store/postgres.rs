@@ -54,6 +54,7 @@ pub struct PostgresStore {
     publisher: Arc<TailPublisher>,
     readers: PostgresReaders,
     vault: PostgresVault,
+    clock: Clock,
     tasks: [JoinHandle<()>; 2],
 }
 
@@ -65,18 +66,25 @@ impl PostgresStore {
         clock: Clock,
     ) -> Result<Self, PostgresOpenError> {
         let end = open::log(url, &fingerprint.into()).await?;
+        clock.compare(end.server_time);
         clock.raise(end.recorded_at);
         let pool = url.pool(READER_CONNECTIONS, &SETTINGS);
         let readers = PostgresReaders::new(pool.clone());
-        let publisher = Arc::new(TailPublisher::new(readers.clone(), end.position));
+        let publisher = Arc::new(TailPublisher::new(readers.clone(), clock.clone(), end.position));
         let (jobs, queue) = mpsc::channel(QUEUE_CAPACITY);
         let node = crate::infra::random::new_event_id().to_string();
         let listener = Listener::new(url.clone(), node.clone(), publisher.clone());
         let vault = PostgresVault::over(pool, clock.clone());
-        let sequencer =
-            Sequencer::new(url.clone(), node, clock, queue, publisher.clone(), readers.clone());
+        let sequencer = Sequencer::new(
+            url.clone(),
+            node,
+            clock.clone(),
+            queue,
+            publisher.clone(),
+            readers.clone(),
+        );
         let tasks = [tokio::spawn(sequencer.run()), tokio::spawn(listener.run())];
-        Ok(Self { jobs, publisher, readers, vault, tasks })
+        Ok(Self { jobs, publisher, readers, vault, clock, tasks })
     }
 }
 
@@ -102,6 +110,7 @@ struct QueueFull;
 impl EventStore for PostgresStore {
     async fn append(&self, append: Append) -> Result<Appended, StoreError> {
         append.check()?;
+        self.clock.check()?;
         let (answer, result) = oneshot::channel();
         let job = AppendJob { append, answer, since: Instant::now() };
         match timeout(ENQUEUE_TIMEOUT, self.jobs.send(job)).await {

@@ -39,6 +39,10 @@ pub(crate) struct MailArgs {
     /// Put the code into the subject of the login mail, where a locked screen shows it
     #[arg(long, env = "WHENCE_CODE_IN_SUBJECT", value_parser = BoolishValueParser::new())]
     pub(super) code_in_subject: bool,
+
+    /// Mails of all kinds that this process sends in an hour; 0: any number
+    #[arg(long, env = "WHENCE_MAILS_PER_HOUR", default_value_t = MailConfig::PER_HOUR, value_name = "N")]
+    pub(super) mails_per_hour: u32,
 }
 
 impl MailArgs {
@@ -71,6 +75,7 @@ impl MailArgs {
             config.sender.address = address;
         }
         config.code_in_subject = self.code_in_subject;
+        config.per_hour = self.mails_per_hour;
         config
     }
 }

@@ -14,6 +14,7 @@ use crate::http::error::{Problem, ProblemWithDetail};
 use crate::http::extract::{JsonBody, RequestContext};
 use crate::infra::errors::with_causes;
 use crate::infra::keys::Purpose;
+use crate::infra::security::SecurityEvent;
 
 /// The body of a rotation.
 #[derive(Deserialize)]
@@ -45,10 +46,15 @@ pub(super) async fn rotate(
     Path(purpose): Path<String>,
     JsonBody(body): JsonBody<RotateKey>,
 ) -> Result<Response, ProblemWithDetail> {
+    let rotated = || {
+        let actor = operator.actor();
+        app.engine.security.record(SecurityEvent::KeyRotated, Some(&actor), Some(request.id));
+    };
     let (keys, store, now) = (&app.engine.keys, &*app.engine.store, request.now);
     if purpose == "master" {
         let at = service_keys::rotate_master(keys, store, body.master, now).await?;
         if at.done {
+            rotated();
             tracing::warn!(operator = operator.name, "the master key is rotated");
         }
         return Ok(Json(at).into_response());
@@ -57,6 +63,7 @@ pub(super) async fn rotate(
         "A key is one of bearer, cookie, csrf, device, checkpoint and master.",
     ))?;
     let made = service_keys::rotate(keys, store, purpose, body.at_once, now).await?;
+    rotated();
     let (generation, at_once) = (made.generation, body.at_once);
     tracing::warn!(operator = operator.name, %purpose, generation, at_once, "a key is rotated");
     Ok(Json(made).into_response())

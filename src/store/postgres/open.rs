@@ -128,7 +128,12 @@ pub(super) struct LogEnd {
     pub(super) position: Position,
     /// When the last event was recorded: no clock here may show an earlier moment.
     pub(super) recorded_at: Timestamp,
+    /// What the clock of the server says.
+    pub(super) server_time: Timestamp,
 }
+
+/// The time of the server, in microseconds since 1970.
+pub(super) const SERVER_TIME: &str = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
 
 /// Checks a log, brings it up to date, and returns its end.
 pub(super) async fn log(
@@ -137,11 +142,12 @@ pub(super) async fn log(
 ) -> Result<LogEnd, PostgresOpenError> {
     let mut opening = Opening::connect(url).await?;
     opening.prepare(fingerprint, &[("vault", VAULT), ("log", LOG)]).await?;
-    let sql = "SELECT position, recorded_at FROM log.head";
-    let row = opening.client.query_one(sql, &[]).await;
+    let sql = format!("SELECT position, recorded_at, {SERVER_TIME} FROM log.head");
+    let row = opening.client.query_one(&sql, &[]).await;
     let row = row.map_err(|error| failed(&opening.database, error))?;
     let position = u64::try_from(row.get::<_, i64>(0)).unwrap_or(0);
-    Ok(LogEnd { position, recorded_at: Timestamp::from_micros(row.get(1)) })
+    let at = |column| Timestamp::from_micros(row.get(column));
+    Ok(LogEnd { position, recorded_at: at(1), server_time: at(2) })
 }
 
 /// Checks a vault and brings it up to date.

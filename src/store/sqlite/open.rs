@@ -1,6 +1,7 @@
 //! Opens a log: lock, checks, migrations.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions, Permissions, TryLockError};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rusqlite::config::DbConfig;
@@ -82,8 +83,10 @@ pub enum SqliteOpenError {
 pub(super) fn lock(path: &Path) -> Result<File, SqliteOpenError> {
     let failed = |source| SqliteOpenError::Io { path: path.to_owned(), source };
     let mut options = OpenOptions::new();
-    let options = options.create(true).truncate(false).write(true);
+    // Anybody who can open the file can lock it.
+    let options = options.create(true).truncate(false).write(true).mode(0o600);
     let file = options.open(path.with_extension("lock")).map_err(failed)?;
+    keep_private(&file).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(SqliteOpenError::InUse(path.to_owned())),
@@ -125,9 +128,21 @@ pub(super) fn reader(path: &Path, fingerprint: &Fingerprints) -> Result<(), Sqli
     }
 }
 
+/// Takes the rights of others away from a file that an earlier version made. That of another user, which
+/// this one may write, stays as it is.
+fn keep_private(file: &File) -> std::io::Result<()> {
+    let mode = file.metadata()?.permissions().mode();
+    if mode & 0o077 == 0 {
+        return Ok(());
+    }
+    match file.set_permissions(Permissions::from_mode(0o600)) {
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Ok(()),
+        set => set,
+    }
+}
+
 /// Makes the file, unless it exists, readable by this user only; SQLite gives the WAL the same mode.
 fn make_private(path: &Path) -> Result<(), SqliteOpenError> {
-    use std::os::unix::fs::OpenOptionsExt as _;
     let mut options = OpenOptions::new();
     match options.write(true).create_new(true).mode(0o600).open(path) {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
