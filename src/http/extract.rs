@@ -110,11 +110,7 @@ impl SignedIn {
     ///
     /// Of two that are in use one was planted, as by a page of a sibling domain, and nobody can say which
     /// one; then neither counts, and the response takes both away.
-    async fn of(
-        headers: &HeaderMap,
-        app: &App,
-        now: Timestamp,
-    ) -> Result<Self, Problem> {
+    async fn of(headers: &HeaderMap, app: &App, now: Timestamp) -> Result<Self, Problem> {
         let mut proven = None;
         for token in session_tokens(headers, app)? {
             if let Some(session) = app.sessions.get(&token, now).await? {

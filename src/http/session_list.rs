@@ -5,8 +5,8 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use http::{HeaderMap, Uri};
 use http::header::SET_COOKIE;
+use http::{HeaderMap, Uri};
 use serde_json::{Value, json};
 use whence_events::{Actor, RevokeReason, SessionId, StreamId, UserEvent};
 

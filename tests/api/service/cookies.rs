@@ -93,7 +93,8 @@ fn made_up(n: usize) -> String {
 #[on_every_store]
 async fn of_several_session_cookies_the_one_that_proves_itself_wins() {
     let server = Server::start().await;
-    let own = format!("nl_session={}", server.signed_in("ada@example.com").await.cookies["nl_session"]);
+    let own =
+        format!("nl_session={}", server.signed_in("ada@example.com").await.cookies["nl_session"]);
     for line in [
         format!("nl_session=stale; {own}"),
         format!("{own}; nl_session=stale"),

@@ -3,12 +3,8 @@
 use crate::server::{Browser, Server};
 use crate::stores::on_every_store;
 
-const ALLOWED: [&str; 4] = [
-    "--allowed-origin",
-    "https://app.shop.test",
-    "--public-url",
-    "https://login.shop.test",
-];
+const ALLOWED: [&str; 4] =
+    ["--allowed-origin", "https://app.shop.test", "--public-url", "https://login.shop.test"];
 
 async fn server() -> Server {
     let flags = [&ALLOWED[..], &["--development", "--host-cookie-prefix=false"]].concat();
@@ -27,7 +23,9 @@ async fn the_origin_decides_where_fetch_metadata_is_missing() {
     let server = server().await;
     let mut browser = server.browser();
     let start = r#"{"email":"ada@shop.test"}"#;
-    for foreign in ["https://evil.test", "null", "http://login.shop.test", "https://x.app.shop.test"] {
+    for foreign in
+        ["https://evil.test", "null", "http://login.shop.test", "https://x.app.shop.test"]
+    {
         let mut there = on_page(&browser, foreign);
         let refused = there.post("/v1/auth/email/start", start).await;
         assert_eq!((refused.status, refused.error().as_str()), (403, "csrf_invalid"), "{foreign}");

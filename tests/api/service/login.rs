@@ -215,7 +215,11 @@ async fn the_sixth_code_of_an_hour_is_refused() {
     assert_eq!(refused.header("retry-after").unwrap(), "3600");
     server.pass(Duration::from_millis(3_000_500));
     let refused = browser.post("/v1/auth/email/start", body).await;
-    assert_eq!(refused.header("retry-after").unwrap(), "3600", "it does not tell when codes went out");
+    assert_eq!(
+        refused.header("retry-after").unwrap(),
+        "3600",
+        "it does not tell when codes went out"
+    );
     let throttled =
         |types: Vec<String>| types.into_iter().filter(|name| name == "LoginThrottled.v1").count();
     assert_eq!(throttled(server.types().await), 1);

@@ -45,10 +45,8 @@ async fn a_mail_server_that_defers_uses_up_no_codes() {
 
 #[on_every_store]
 async fn a_mail_server_that_is_down_uses_up_no_codes() {
-    let server = mailing(|connection, _, _| {
-        if connection < 8 { Reply::Drop } else { Reply::Usual }
-    })
-    .await;
+    let server =
+        mailing(|connection, _, _| if connection < 8 { Reply::Drop } else { Reply::Usual }).await;
     let mut browser = server.browser();
     for _ in 0..8 {
         assert_unavailable(&browser.post(CODE, ADA).await);
@@ -69,8 +67,7 @@ async fn an_address_that_does_not_exist_is_no_outage() {
 
 #[on_every_store]
 async fn a_code_that_may_have_gone_out_counts() {
-    let server =
-        mailing(|_, _, line| if line == "." { Reply::Drop } else { Reply::Usual }).await;
+    let server = mailing(|_, _, line| if line == "." { Reply::Drop } else { Reply::Usual }).await;
     let mut browser = server.browser();
     let mut sent = 0;
     let last = loop {
