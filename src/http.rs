@@ -69,6 +69,7 @@ pub fn router(app: Arc<App>) -> Envelope {
         .route("/v1/log/proof", get(log_proof::proof))
         .route("/v1/log/consistency", get(log_proof::consistency))
         .route("/v1/log/key", get(log_proof::key))
+        .route("/v1/log/keys", get(log_proof::keys))
         .nest("/v1/admin", admin::routes())
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))

@@ -43,6 +43,7 @@ pub async fn copy(
     // are written before the events that need them: a key without events does no harm, events without
     // their key are lost. A key is in its vault no later than its events are in their log, so all that
     // are needed up to `head` are there by now.
+    keys::copy_service_keys(source, target).await?;
     keys::copy(source, target).await?;
     let events = import_events(source, target, head, common, watch).await?;
     // Once more, for the keys that were destroyed in the meantime.

@@ -2,6 +2,7 @@
 
 mod analytics;
 mod audit;
+mod keys;
 mod measures;
 mod operator;
 mod projections;
@@ -19,7 +20,10 @@ pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/projections", get(projections::list))
         .route("/projections/{name}/rebuild", post(projections::rebuild))
+        .route("/keys", get(keys::list))
+        .route("/keys/{purpose}/rotate", post(keys::rotate))
         .route("/users/find", post(users::find))
+        .route("/users/erase", post(users::erase_address))
         .route("/users/{id}", get(audit::user))
         .route("/users/{id}/timeline", get(audit::timeline))
         .route("/users/{id}/attribution", get(audit::attribution))

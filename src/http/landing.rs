@@ -173,6 +173,16 @@ impl Landing {
             .ok()
     }
 
+    /// Returns the arrival as that of a new visitor, when its cookies are those of an erased one.
+    async fn without_erased(&self, mut arrival: Arrival) -> Arrival {
+        if let Some(first) = arrival.known_visitor()
+            && self.recorder.is_of_erased(first).await
+        {
+            arrival.forget_visitor();
+        }
+        arrival
+    }
+
     /// Records a touch, which neither waits nor fails, and returns its cookies.
     fn touch(&self, arrival: Arrival, client: &LandingClient) -> SetCookies {
         let now = self.clock.now();
@@ -191,7 +201,7 @@ impl Landing {
             if self.limit.count(client.address, now).is_ok() {
                 self.recorder.record(record);
             } else {
-                self.recorder.count_lost();
+                self.recorder.count_limited();
             }
         }
         cookies

@@ -16,12 +16,25 @@ use super::landing::cookies::{FIRST_TOUCH, REF_CODE, clear_ref_code, read_landin
 use super::stray_cookies::places;
 use crate::app::App;
 use crate::app::attribution::LandingCookies;
+use crate::domain::touch::RefCode;
 
 impl FromRequestParts<Arc<App>> for LandingCookies {
     type Rejection = Infallible;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Infallible> {
-        Ok(read_landing_cookies(&app.engine.keys.cookie, &parts.headers))
+        let mut cookies = read_landing_cookies(&app.engine.keys.cookie, &parts.headers);
+        if let Some(first) = &cookies.first_touch
+            && app.recorder.is_of_erased(first.touch_id).await
+        {
+            cookies.first_touch = None;
+        }
+        // The code is still worth its credit; the visit that brought it is not known any more.
+        if let Some(RefCode::Signed(planted)) = &cookies.ref_code
+            && app.recorder.is_of_erased(planted.touch_id).await
+        {
+            cookies.ref_code = Some(RefCode::Bare(planted.code.clone()));
+        }
+        Ok(cookies)
     }
 }
 

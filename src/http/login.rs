@@ -35,8 +35,9 @@ use crate::engine::handler::{Context, HandleError};
 use crate::engine::progress::query_after_log;
 use crate::infra::errors::with_causes;
 use crate::infra::mail::Mail;
-use crate::infra::random::{new_device_id, new_request_id, new_user_id};
-use crate::infra::tokens::{OneTimeCode, SessionToken};
+use crate::infra::random::{new_device_id, new_user_id};
+use crate::infra::security::SecurityEvent;
+use crate::infra::tokens::{LoginToken, OneTimeCode, SessionToken};
 
 /// The body of a start. A missing field counts as empty.
 #[derive(Deserialize)]
@@ -73,12 +74,19 @@ pub(super) async fn start(
     // network address.
     if devices.is_empty() {
         let limited = app.rate_limits.start(facts.address, now);
-        limited.map_err(|until| Problem::rate_limited(now, until))?;
+        limited.map_err(|until| {
+            app.engine.security.record(SecurityEvent::ClientStarts, None, Some(request.id));
+            Problem::rate_limited(now, until)
+        })?;
     }
     let taken = app.mail_budget.take(!devices.is_empty(), now);
-    taken.map_err(|until| Problem::mails_used_up(now, until))?;
+    taken.map_err(|until| {
+        app.engine.security.record(SecurityEvent::MailCeiling, None, Some(request.id));
+        Problem::mails_used_up(now, until)
+    })?;
     let context = request.context(Actor::Visitor);
-    let (request_id, code) = (new_request_id(), OneTimeCode::generate());
+    let (login, code) = (LoginToken::generate(), OneTimeCode::generate());
+    let request_id = login.request_id();
     let command = StartLogin {
         now,
         request_id,
@@ -108,7 +116,7 @@ pub(super) async fn start(
         }
         return Err(Problem::undelivered(reason));
     }
-    Ok(Json(json!({ "request_id": request_id })).into_response())
+    Ok(Json(json!({ "request_id": login.to_text() })).into_response())
 }
 
 /// Starts a login, if the address and the person whose it is may have one more code.
@@ -179,20 +187,24 @@ pub(super) async fn verify(
 ) -> Result<Response, Problem> {
     // Login CSRF: another site must not log its visitors in as another user.
     refuse_cross_site(&headers, &app)?;
-    let request_id: RequestId =
-        body.request_id.unwrap_or_default().parse().map_err(|_| Problem::InvalidRequest)?;
+    let login = LoginToken::parse(&body.request_id.unwrap_or_default());
+    let request_id = login.ok_or(Problem::InvalidRequest)?.request_id();
     let code = OneTimeCode::parse(&body.code.unwrap_or_default()).ok_or(Problem::InvalidCode)?;
     let known_by = KnownBy::of(&headers, &app);
     let limited = app.rate_limits.verify(facts.address, request.now);
     let limited = limited.map_err(|until| Problem::rate_limited(request.now, until)).err();
+    let over_limit = |problem| {
+        app.engine.security.record(SecurityEvent::ClientVerifies, None, Some(request.id));
+        Err(problem)
+    };
     if let Some(problem) = limited.filter(|_| known_by.is_empty()) {
-        return Err(problem);
+        return over_limit(problem);
     }
     let email_key = find_login(&app, request_id).await?.ok_or(Problem::InvalidRequest)?;
     let proven = known_by.for_address(email_key);
     // A known device is not held up by others behind the same network address.
     if let Some(problem) = limited.filter(|_| proven.is_empty()) {
-        return Err(problem);
+        return over_limit(problem);
     }
     let device = DeviceFacts { proven, fresh: new_device_id(), class: facts.device_class };
     // 1. The mailbox stream: is the code right, and whose is the address?

@@ -44,6 +44,12 @@ const MAILS_REFUSED: Metric = counter(
     "whence_mails_refused_total",
     "Mails that were not sent, or were put off, because those of the hour were used up.",
 );
+const CLOCK_AHEAD: Metric = gauge(
+    "whence_clock_ahead_seconds",
+    "How far time here is ahead of the clock of the machine, when that is more than a minute; else 0.",
+);
+const FOREIGN: Metric =
+    gauge("whence_foreign_events", "Streams of the log that another program wrote into or cut.");
 const LOG_POSITION: Metric = gauge(
     "whence_log_position",
     "Position at which the log ends; missing while it does not answer.",
@@ -71,6 +77,8 @@ pub const ALL: &[Metric] = &[
     ACCEPT_ERRORS,
     PROOFS_REFUSED,
     TOUCHES_LOST,
+    CLOCK_AHEAD,
+    FOREIGN,
     MAILS,
     MAILS_REFUSED,
     LOG_POSITION,
@@ -143,6 +151,8 @@ async fn page(app: &App) -> Response {
     page.value(&TOUCHES_LOST, app.recorder.lost());
     page.value(&MAILS, app.mail_budget.used(app.clock.now()));
     page.value(&MAILS_REFUSED, app.mail_budget.refused());
+    page.value(&CLOCK_AHEAD, app.clock.ahead_of_wall().map_or(0, |ahead| ahead.as_secs()));
+    page.value(&FOREIGN, app.engine.store.foreign_events().len());
     let projected = app.progress.projected();
     if let Ok(end) = app.engine.store.head().await {
         let last = app.progress.last_event(end);

@@ -70,9 +70,10 @@ pub(super) async fn issue(
     .into_response())
 }
 
-/// `GET /.well-known/jwks.json`: answers the key that verifies access tokens (RFC 7517, RFC 8037).
+/// `GET /.well-known/jwks.json`: answers the keys that verify access tokens (RFC 7517, RFC 8037).
 pub(super) async fn jwks(State(app): State<Arc<App>>) -> Response {
     let caching = HeaderValue::from_static("public, max-age=3600");
-    ([(CACHE_CONTROL, caching)], Json(json!({ "keys": [app.access_tokens.public_key()] })))
+    // `Purpose::lead` of bearer keys is longer than this.
+    ([(CACHE_CONTROL, caching)], Json(json!({ "keys": app.access_tokens.public_keys() })))
         .into_response()
 }

@@ -164,7 +164,7 @@ pub struct Span(pub Duration);
 
 impl fmt::Display for Span {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let seconds = self.0.as_secs();
+        let seconds = self.0.saturating_add(Duration::from_millis(500)).as_secs();
         let units = [("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)];
         let first = units.iter().position(|(_, size)| seconds >= *size).unwrap_or(3);
         let mut rest = seconds;

@@ -8,7 +8,7 @@ use whence_events::{EventId, Position, Timestamp};
 use whence_projections::ProjectorState;
 
 use crate::infra::clock::{Clock, Span};
-use crate::infra::keys::Keys;
+use crate::infra::keys::{Keys, MadeWith};
 
 /// How often the doctor gives a running service a moment to bring its read models up to the log.
 pub(super) const EXAMINE_TRIES: usize = 20;
@@ -115,6 +115,25 @@ impl Findings {
         }
     }
 
+    /// Adds what is wrong with the master keys that were given, and returns whether nothing is.
+    pub fn master_key(&mut self, whose: &str, made_with: MadeWith) -> bool {
+        let check = "master key";
+        match made_with {
+            MadeWith::Known => return true,
+            MadeWith::Another => {
+                let found = format!("the {whose} was made with another master key");
+                self.bad(Level::Fail, check, found, "give the one that it was made with");
+            }
+            MadeWith::Rotating => {
+                let found = format!("the master key of the {whose} is being rotated");
+                let advice = "give the new key and the old one until whence keys rotate master \
+                              says that it is done";
+                self.bad(Level::Fail, check, found, advice);
+            }
+        }
+        false
+    }
+
     /// Adds how many keys of a sample out of a vault do not open. The fingerprint of the vault is
     /// already known to be that of the master key.
     pub fn subject_keys(&mut self, seen: usize, damaged: usize) {
@@ -126,6 +145,21 @@ impl Findings {
             let found =
                 format!("it is that of the vault, but {damaged} of {seen} keys do not open");
             self.bad(Level::Fail, check, found, "restore the vault from a backup");
+        }
+    }
+
+    /// Adds how many destroyed keys of users and addresses no event speaks of.
+    pub fn destroyed_keys(&mut self, seen: usize, unsaid: usize) {
+        let check = "destroyed keys";
+        if seen == 0 {
+            self.ok(check, "there are none");
+        } else if unsaid == 0 {
+            self.ok(check, format!("the log says why, of {seen} of {seen}"));
+        } else {
+            let found = format!("{unsaid} of {seen} were destroyed, and no event says so");
+            let advice = "somebody changed the vault: restore it from a backup; whence verify names \
+                          the keys";
+            self.bad(Level::Fail, check, found, advice);
         }
     }
 

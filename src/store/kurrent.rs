@@ -35,10 +35,12 @@ use tokio::task::AbortHandle;
 use whence_events::{EventId, Position, Recorded, StreamId, Version};
 
 use super::{
-    Append, Appended, Batch, EventStore, ForeignEvent, KeyRecord, Page, PostgresVault, StoreError,
+    Append, Appended, Batch, EventStore, ForeignEvent, KeyPlace, KeyRecord, Page, PostgresVault,
+    StoreError, StoredKey, VaultChange,
 };
 use crate::infra::clock::Clock;
 use crate::infra::errors::with_causes;
+use crate::infra::keys::VaultState;
 use append::{Appender, InFlight};
 use beginning::Beginning;
 pub use error::KurrentOpenError;
@@ -220,5 +222,21 @@ impl EventStore for KurrentStore {
 
     async fn destroy_key(&self, subject: &StreamId) -> Result<(), StoreError> {
         self.vault.destroy_key(subject).await
+    }
+
+    async fn vault_state(&self) -> Result<VaultState, StoreError> {
+        self.vault.state().await
+    }
+
+    async fn vault_keys(
+        &self,
+        after: Option<&KeyPlace>,
+        limit: usize,
+    ) -> Result<Vec<StoredKey>, StoreError> {
+        self.vault.keys(after, limit).await
+    }
+
+    async fn change_vault(&self, change: VaultChange) -> Result<(), StoreError> {
+        self.vault.change(change).await
     }
 }

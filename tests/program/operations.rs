@@ -11,6 +11,7 @@ mod copy_served;
 mod doctor;
 mod doctor_postgres;
 mod erase;
+mod keys;
 #[cfg(feature = "kurrentdb")]
 mod kurrent_shared;
 #[cfg(feature = "kurrentdb")]

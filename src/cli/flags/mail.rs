@@ -1,9 +1,12 @@
 //! The flags of `whence serve` about mail.
 
+use std::path::PathBuf;
+
 use clap::Args;
 use clap::builder::BoolishValueParser;
 use url::Url;
 
+use super::secrets;
 use crate::app::config::MailConfig;
 use crate::infra::mail::{MailConfigError, Mailer};
 use crate::store::Location;
@@ -20,6 +23,10 @@ pub(crate) struct MailArgs {
                 [default: directory:DIR/mail, DIR being that of the log]"
     )]
     pub(super) mail: Option<String>,
+
+    /// File that holds what --mail is, for a URL with a password
+    #[arg(long, env = "WHENCE_MAIL_FILE", value_name = "FILE")]
+    pub(super) mail_file: Option<PathBuf>,
 
     /// Address mails are from [default: login@ the host of --public-url]
     #[arg(long, env = "WHENCE_MAIL_FROM", value_name = "ADDRESS")]
@@ -39,6 +46,11 @@ pub(crate) struct MailArgs {
 }
 
 impl MailArgs {
+    /// Reads the file that holds `--mail`.
+    pub(super) fn read_file(&mut self) -> anyhow::Result<()> {
+        secrets::fill("mail", &mut self.mail, self.mail_file.as_deref())
+    }
+
     /// Returns whether mails would be kept in memory, which only tests and the demo can read.
     pub(crate) fn is_memory(&self) -> bool {
         self.mail.as_deref() == Some("memory")

@@ -66,7 +66,7 @@ pub(super) async fn report(State(landing): State<Arc<Landing>>, request: Request
     let mut answer = match read(&landing, &parts, body).await {
         Ok((report, location)) => {
             let mut answer = StatusCode::NO_CONTENT.into_response();
-            plant(&landing, &parts, &report, &location, answer.headers_mut());
+            plant(&landing, &parts, &report, &location, answer.headers_mut()).await;
             answer
         }
         Err(refused) => refused.into_response(),
@@ -152,7 +152,7 @@ fn is_ours(landing: &Landing, parts: &Parts, url: &Url) -> bool {
 }
 
 /// Records the touch that a report is of, if it is one, and adds its cookies to `headers`.
-fn plant(
+async fn plant(
     landing: &Landing,
     parts: &Parts,
     report: &BeaconReport,
@@ -168,7 +168,43 @@ fn plant(
     };
     let document = Navigation { method: "GET", ..Navigation::default() };
     if let Some(arrival) = landing.arrive_at(&page, document, &parts.headers) {
+        let arrival = landing.without_erased(arrival).await;
         let client = landing.client(parts);
         landing.touch(arrival, &client).add_to(headers);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use axum::body::{Body, Bytes};
+    use whence_events::Timestamp;
+
+    use super::*;
+    use crate::domain::touch::LandingRules;
+    use crate::http::landing::cookies::CookieSettings;
+    use crate::http::landing::{LandingClient, LandingSettings, TouchRecorder};
+    use crate::infra::clock::Clock;
+    use crate::infra::keys::MacKey;
+
+    /// The client is at fault, and waits no longer than with any other body.
+    #[tokio::test(start_paused = true)]
+    async fn a_report_that_does_not_arrive_is_not_waited_for() {
+        let settings = LandingSettings {
+            rules: LandingRules::default(),
+            cookies: CookieSettings::default(),
+            landing_url: "https://www.shop.test/".parse().unwrap(),
+            allowed_origins: Vec::new(),
+        };
+        let (recorder, _queue) = TouchRecorder::bounded(1);
+        let clock = Clock::manual(Timestamp::from_micros(0));
+        let resolver = Arc::new(|_: &Parts| LandingClient::default());
+        let landing = Landing::new(settings, MacKey::generate(), clock, recorder, resolver);
+        let body = Body::from_stream(futures::stream::pending::<Result<Bytes, Infallible>>());
+        let request = Request::post("/v1/touch").header(CONTENT_TYPE, "application/json");
+        let begun = tokio::time::Instant::now();
+        let answer = report(State(Arc::new(landing)), request.body(body).unwrap()).await;
+        assert_eq!((answer.status(), begun.elapsed()), (StatusCode::BAD_REQUEST, BODY_TIMEOUT));
     }
 }

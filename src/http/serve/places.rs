@@ -16,6 +16,7 @@ use crate::app::App;
 use crate::app::config::ConnectionLimits;
 use crate::app::counters::Counters;
 use crate::app::rate_limits::network;
+use crate::infra::security::SecurityEvent;
 
 /// Of this many connections, one more is closed when room is made, so that it is seldom made.
 const ROOM: usize = 32;
@@ -100,6 +101,7 @@ impl Places {
             && has_room(table.open, limits.most, None);
         if !is_free {
             self.counters().connections_refused.add();
+            self.app.engine.security.record(SecurityEvent::ClientConnections, None, None);
             return None;
         }
         let activity = Arc::new(Activity::new(Instant::now()));
@@ -121,8 +123,8 @@ impl Places {
 
     /// Has those connections of one network, or of all, closed that others miss least, and returns
     /// whether there is one: of the network with the most connections those that wait longest for
-    /// a request, for a reader, for their turn, for the rest of a request. Proxies come last, since one carries many
-    /// clients.
+    /// a request, for a reader, for their turn, for the rest of a request. Proxies come last, since
+    /// one carries many clients.
     fn make_room(&self, table: &Table, only: Option<IpAddr>) -> bool {
         let mut waiting = Vec::new();
         for (address, network) in &table.networks {

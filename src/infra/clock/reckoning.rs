@@ -79,7 +79,7 @@ impl Reckoning {
             return (self.time, self.notice_ahead(lead, monotonic));
         }
         self.noticed = None;
-        let ahead = self.time.saturating_sub(wall);
+        let ahead = gone_on.saturating_sub(wall);
         if ahead <= WAIT {
             self.time = self.time.max(wall);
         } else if leap >= LEAP && ahead > LEAP && self.store.is_none() {

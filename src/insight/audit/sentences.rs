@@ -6,7 +6,8 @@ use whence_events::{
     StreamId, TouchRecorded, UserEvent, Utm, Via,
 };
 
-use super::personal::{Show, plain};
+use super::personal::Show;
+use crate::infra::plain::plain;
 
 /// Returns what happened, with the name that it happened to where the event does not say it.
 pub(super) fn at(stream: &StreamId, event: &Event, show: Show) -> String {

@@ -2,11 +2,12 @@
 
 use deadpool_postgres::Pool;
 use tokio_postgres::Row;
-use whence_events::{Mac, StreamId};
+use whence_events::StreamId;
 
 use super::open::{self, PostgresOpenError, SETTINGS};
 use super::read::{PostgresReadError, PostgresReaders};
 use crate::infra::clock::Clock;
+use crate::infra::keys::Fingerprints;
 use crate::infra::postgres::PostgresUrl;
 #[cfg(feature = "kurrentdb")]
 use crate::store::{ForeignEvent, clamped};
@@ -28,10 +29,10 @@ impl PostgresVault {
     /// Opens the vault in a database, or makes it there, without a log.
     pub async fn open(
         url: &PostgresUrl,
-        fingerprint: Mac,
+        fingerprint: impl Into<Fingerprints>,
         clock: Clock,
     ) -> Result<Self, PostgresOpenError> {
-        open::vault(url, fingerprint).await?;
+        open::vault(url, &fingerprint.into()).await?;
         Ok(Self::over(url.pool(VAULT_CONNECTIONS, &SETTINGS), clock))
     }
 
@@ -80,8 +81,11 @@ impl PostgresVault {
     /// Destroys the key of a subject for good; done when it returns, also when there was none.
     pub async fn destroy_key(&self, subject: &StreamId) -> Result<(), StoreError> {
         // Postgres keeps the old row on its pages until it vacuums them, and in archived WAL.
-        let sql = "UPDATE vault.subject_keys SET wrapped = NULL, destroyed_at = $2
-                   WHERE subject = $1 AND wrapped IS NOT NULL";
+        let sql = "WITH destroyed AS (
+                     UPDATE vault.subject_keys SET wrapped = NULL, destroyed_at = $2
+                      WHERE subject = $1 AND wrapped IS NOT NULL)
+                   INSERT INTO vault.subject_keys (subject, generation, created_at, destroyed_at)
+                   VALUES ($1, 0, $2, $2) ON CONFLICT DO NOTHING";
         let now = self.clock.now().as_micros();
         self.readers.query(sql, &[&subject.to_string(), &now], |_| Ok(())).await?;
         Ok(())

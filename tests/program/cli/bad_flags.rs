@@ -73,6 +73,14 @@ fn addresses_and_urls() {
         &["--trusted-proxy", "10.0.0.0/33"],
         "--trusted-proxy 10.0.0.0/33: not a network: invalid IP address syntax",
     );
+    refused_at_once(
+        &["--trusted-proxy", "10.0.0.0/8", "--client-address-header", "X Y"],
+        "--client-address-header X Y: not a header name",
+    );
+    refused_at_once(
+        &["--country-header", "cloudflare"],
+        "--country-header needs a --trusted-proxy, whose headers alone count",
+    );
 }
 
 #[test]

@@ -61,7 +61,7 @@ fn a_healthy_log_is_well_and_stays_as_it_is() {
     for line in [
         "ok   permissions: ./whence-data is for its owner alone",
         "ok   service: no service runs on this log",
-        "ok   migrations: the log has format 1, the newest",
+        "ok   migrations: the log has format 2, the newest",
         "ok   immutability: 4 triggers refuse every change",
         "ok   positions: the log ends at 1, without a gap",
         "ok   read models: identity is up with the log, at 1",
@@ -250,10 +250,10 @@ fn formats() {
     only(
         directory.path(),
         &[],
-        "FAIL migrations: the log has format 4000, and this whence knows 1: use the newer whence \
+        "FAIL migrations: the log has format 4000, and this whence knows 2: use the newer whence \
          that wrote it",
     );
-    tamper(&directory, "log.db", "PRAGMA user_version = 1; PRAGMA application_id = 0");
+    tamper(&directory, "log.db", "PRAGMA user_version = 2; PRAGMA application_id = 0");
     only(
         directory.path(),
         &[],

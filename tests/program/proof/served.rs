@@ -154,7 +154,7 @@ async fn a_service_over_files_leaves_checkpoints_and_proves_what_it_holds() {
     let latest = directory.path().join("data/checkpoints/latest");
     let first = appears(&latest, 0);
     let key = key(&service).await;
-    assert_eq!(key, *crate::proof::log::signer().verifier());
+    assert_eq!(key, crate::proof::log::signer().verifier());
     let size = Checkpoint::open(&first, &key).unwrap().size;
     let location = Location::Sqlite(directory.path().join("data"));
     everything_is_proved(&service, &location).await;

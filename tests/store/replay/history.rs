@@ -98,7 +98,7 @@ impl Log {
     fn write<D: Decider>(&mut self, stream: &mut Stream<D>, events: Vec<D::Event>) {
         for event in events {
             let mut event: Event = event.into();
-            let key = *stream.key.get_or_insert_with(|| {
+            let key = stream.key.get_or_insert_with(|| {
                 let key = self.vault.key_for_append(&stream.id, 0);
                 futures::executor::block_on(key).unwrap().0
             });
