@@ -36,6 +36,8 @@ async fn over_https() {
         [
             "__Host-nl_session=<64>; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=2592000",
             "__Host-nl_csrf=<43>; SameSite=Lax; Secure; Path=/; Max-Age=2592000",
+            "nl_session=<0>; SameSite=Lax; Secure; Path=/; Max-Age=0",
+            "nl_csrf=<0>; SameSite=Lax; Secure; Path=/; Max-Age=0",
             "__Host-whence_device=<64>; HttpOnly; SameSite=Lax; Secure; Path=/; Max-Age=34560000",
         ]
     );
