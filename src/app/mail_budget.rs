@@ -9,7 +9,7 @@ use whence_events::Timestamp;
 /// The time in which mails are counted.
 const WINDOW: Duration = Duration::from_hours(1);
 
-/// Counts the mails of an hour in this process: login codes and welcome mails, whoever they are to.
+/// Counts the mails of an hour in this process: login codes and welcome mails, to all recipients.
 ///
 /// The last tenth of the ceiling is kept for codes that known devices ask for, so that strangers who use
 /// up the rest do not keep users out who have logged in before.
@@ -24,7 +24,7 @@ pub(crate) struct MailBudget {
 struct Hour {
     since: Option<Timestamp>,
     mails: u32,
-    /// Whether the log was told that most of the mails are used up, and that all are.
+    /// Whether the log has the warning that most of the mails are used up, and that all are.
     warned: [bool; 2],
 }
 

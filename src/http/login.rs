@@ -220,7 +220,8 @@ pub(super) async fn verify(
     end_replaced(&app, &headers, &request).await;
     let set = response.headers_mut();
     let expires_at = request.now + SESSION_IDLE;
-    for cookie in session_cookies::set(&app, &token, request.now, expires_at) {
+    let cookies = session_cookies::set(&app, &token, request.now, expires_at);
+    for cookie in cookies.into_iter().chain(session_cookies::clear_plain(&app.config)) {
         set.append(SET_COOKIE, cookie);
     }
     let proof = DeviceProof { email_key, device_id: verified.device_id };

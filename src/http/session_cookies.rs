@@ -37,6 +37,23 @@ pub(super) fn set(
     pair(&app.config, &token.to_text(), csrf.as_str(), age)
 }
 
+/// Returns the `Set-Cookie` lines by which a login under the prefix takes away what a browser still has
+/// of the plain names.
+pub(super) fn clear_plain(config: &Config) -> Vec<HeaderValue> {
+    if !config.landing.host_prefix {
+        return Vec::new();
+    }
+    let cookies = PLAIN.iter().map(|name| {
+        Cookie::build((*name, ""))
+            .secure(config.listening.https())
+            .same_site(SameSite::Lax)
+            .path("/")
+            .max_age(Duration::ZERO)
+            .build()
+    });
+    cookies.filter_map(|cookie| HeaderValue::from_str(&cookie.to_string()).ok()).collect()
+}
+
 /// Returns the `Set-Cookie` lines that take both cookies away, and what else the request had of them.
 pub(super) fn clear(config: &Config, headers: &HeaderMap, path: &str) -> Vec<HeaderValue> {
     let mut lines = pair(config, "", "", Duration::ZERO).to_vec();
