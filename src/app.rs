@@ -9,8 +9,10 @@ pub mod config;
 pub mod counters;
 mod creators;
 pub mod erasure;
+mod key_watch;
 pub(crate) mod known_devices;
-mod login_limits;
+pub mod login_limits;
+pub(crate) mod mail_budget;
 pub mod moderation;
 pub mod onboarding;
 pub(crate) mod operator_tokens;
@@ -27,7 +29,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use quick_cache::sync::Cache;
 use tokio::sync::mpsc;
-use whence_events::{Actor, EmailKey, RequestId, StreamId, Timestamp, UserId};
+use whence_events::{Actor, EmailAddress, EmailKey, RequestId, StreamId, Timestamp, UserId};
 
 use crate::domain::rules::{AdoptRules, AdoptedRules, Rules};
 use crate::domain::touch::RecordedTouch;
@@ -36,19 +38,20 @@ use crate::engine::handler::Context;
 use crate::engine::progress::Progress;
 use crate::engine::proof::Signer;
 use crate::engine::proof::checkpointer::{self, Checkpointer};
-use crate::engine::runner;
+use crate::engine::{runner, service_keys};
 use crate::infra::clock::Clock;
-use crate::infra::keys::Keys;
+use crate::infra::keys::{Keys, MasterKey};
 use crate::infra::mail::Mailer;
 use crate::infra::metrics::RequestCounts;
 use crate::infra::random::new_correlation_id;
 use crate::infra::security::SecurityLog;
 use crate::store::EventStore;
 use access_tokens::AccessTokens;
-use activity::{SessionActivity, SessionUse};
+use activity::{Queued, SessionActivity};
 use config::Config;
 use counters::Counters;
-use erasure::{EraseError, Erasure, Subject};
+use erasure::{AddressErasure, EraseError, Erasure, Subject};
+use mail_budget::MailBudget;
 use onboarding::Onboarder;
 use operator_tokens::OperatorTokens;
 use proof_turns::ProofTurns;
@@ -82,9 +85,11 @@ pub struct App {
     /// Finds the session of a request.
     pub sessions: Sessions,
     /// Records that sessions are used.
-    pub(crate) activity: SessionActivity,
+    pub activity: SessionActivity,
     /// Sends mails.
     pub mailer: Mailer,
+    /// The ceiling of mails an hour.
+    pub(crate) mail_budget: MailBudget,
     /// Makes and checks access tokens.
     pub(crate) access_tokens: AccessTokens,
     /// The queue of touches that are to be recorded.
@@ -121,13 +126,16 @@ impl App {
 
     /// Opens a service over a log and with a mailer that are open already.
     pub async fn open_with(
-        config: Config,
+        mut config: Config,
         clock: Clock,
         mailer: Mailer,
         store: Arc<dyn EventStore>,
     ) -> anyhow::Result<Arc<Self>> {
         let keys = Keys::derive(&config.storage.master_key);
+        // What derives from it is all that is needed from here on.
+        config.storage.master_key = MasterKey::forgotten();
         let read_db = Arc::new(config.storage.store.open_read_db().await?);
+        service_keys::load(&keys, &*store, clock.now()).await.context("the keys of the log")?;
         let engine = Engine::new(store, read_db, keys, clock.clone());
         let Engine { store, vault, read_db, keys, .. } = &engine;
         let capacity = config.limits.session_cache;
@@ -144,12 +152,14 @@ impl App {
         let sessions = Sessions::new(&observer, vault.clone(), store.clone(), progress.clone());
         let (activity, uses) = SessionActivity::bounded(config.accounts.session_activity);
         let (recorder, queue) = TouchRecorder::bounded(MAX_QUEUED_TOUCHES);
+        let recorder = recorder.of_service(&engine);
         let app = Arc::new(Self {
             access_tokens: AccessTokens::new(keys, &config.listening.public_url)?,
             rate_limits: RateLimits::new(&config.limits),
             unnamed_proxy: UnnamedProxy::default(),
             operator_tokens: OperatorTokens::new(),
             proof_turns: ProofTurns::new(config.limits.proofs_per_client),
+            mail_budget: MailBudget::new(config.mail.per_hour),
             checkpointer: Arc::new(checkpointer),
             recorder,
             recent_logins: Cache::new(MAX_RECENT_LOGINS),
@@ -179,6 +189,22 @@ impl App {
         Ok(erased)
     }
 
+    /// Erases the user of an address, and forgets the address where nobody verified it.
+    pub async fn erase_address(
+        &self,
+        email: &EmailAddress,
+        context: &Context,
+    ) -> Result<AddressErasure, EraseError> {
+        let erased = erasure::erase_address(&self.engine, email, self.clock.now(), context).await?;
+        if let Some(user) = &erased.user {
+            for session in &user.removed.sessions {
+                self.sessions.mark_gone(*session);
+            }
+            self.progress.wait_for(user.position).await;
+        }
+        Ok(erased)
+    }
+
     /// Erases a user on behalf of an operator.
     pub async fn erase_user(&self, user_id: UserId, operator: &str) -> Result<Erasure, EraseError> {
         let actor = Actor::Operator(operator.to_owned());
@@ -190,7 +216,7 @@ impl App {
     async fn start(
         self: &Arc<Self>,
         queue: mpsc::Receiver<RecordedTouch>,
-        uses: mpsc::Receiver<SessionUse>,
+        uses: mpsc::Receiver<Queued>,
     ) -> anyhow::Result<()> {
         let rules = &self.config.referrals.rules;
         let stream = StreamId::Rules(rules.digest);
@@ -206,6 +232,7 @@ impl App {
         tokio::spawn(retention::work(Arc::downgrade(self), self.progress.clone()));
         tokio::spawn(checkpointer::work(Arc::downgrade(&self.checkpointer), self.progress.clone()));
         tokio::spawn(touches::work(Arc::downgrade(self), queue));
+        tokio::spawn(key_watch::work(Arc::downgrade(self)));
         tokio::spawn(activity::work(Arc::downgrade(self), uses));
         Ok(())
     }

@@ -11,12 +11,14 @@ use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
 use self::commands::{
-    audit, code, copy, demo, doctor, erase, export, replay, report, serve, user, verify,
+    audit, code, copy, demo, doctor, erase, export, keys, replay, report, serve, user, verify,
 };
 use self::flags::{ServeArgs, environment};
 use self::terminal::stderr::note;
 use self::terminal::stdout::print_help;
+use crate::infra::core_dumps;
 use crate::infra::errors::sentence;
+use crate::infra::plain::plain;
 
 /// Passwordless login and attribution out of one append-only event log
 #[derive(Debug, Parser)]
@@ -39,6 +41,7 @@ enum Command {
     Code(code::CodeArgs),
     Erase(erase::EraseArgs),
     Export(Box<export::ExportArgs>),
+    Keys(keys::KeysArgs),
     Report(Box<report::ReportArgs>),
     Verify(verify::VerifyArgs),
 }
@@ -49,7 +52,7 @@ pub fn main() -> ExitCode {
     match run() {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            note(format_args!("whence: {}", sentence(&error)));
+            note(format_args!("whence: {}", plain(&sentence(&error))));
             ExitCode::FAILURE
         }
     }
@@ -62,6 +65,7 @@ pub fn run() -> anyhow::Result<()> {
         Err(error) if shows_help(&error) => return show_help(&error),
         Err(error) => anyhow::bail!("{}", one_line(&error)),
     };
+    core_dumps::forbid();
     // The KurrentDB client compiles a second provider in, so one has to be chosen here.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     let runtime = tokio::runtime::Runtime::new().context("cannot start the runtime")?;
@@ -77,6 +81,7 @@ pub fn run() -> anyhow::Result<()> {
             Command::Code(args) => code::run(args).await,
             Command::Erase(args) => erase::run(args).await,
             Command::Export(args) => export::run(*args).await,
+            Command::Keys(args) => keys::run(args).await,
             Command::Report(args) => report::run(*args).await,
             Command::Verify(args) => verify::run(args).await,
         }

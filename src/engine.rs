@@ -11,6 +11,7 @@ pub mod progress;
 pub mod proof;
 pub mod rebuild;
 pub mod runner;
+pub mod service_keys;
 pub mod vault;
 
 use std::collections::BTreeSet;
@@ -74,7 +75,8 @@ impl Engine {
             opened => opened?,
         };
         let read_db = Arc::new(config.open_read_db().await?);
-        Ok(Self::new(store, read_db, config.keys(), clock))
+        let keys = config.load_keys(&*store, clock.now()).await?;
+        Ok(Self::new(store, read_db, keys, clock))
     }
 
     /// Brings the read models up to the end of the log, unless a service does that already.

@@ -27,6 +27,7 @@ mod serve;
 mod session;
 mod session_cookies;
 mod session_list;
+mod stray_cookies;
 mod token;
 
 use std::sync::Arc;
@@ -68,6 +69,7 @@ pub fn router(app: Arc<App>) -> Envelope {
         .route("/v1/log/proof", get(log_proof::proof))
         .route("/v1/log/consistency", get(log_proof::consistency))
         .route("/v1/log/key", get(log_proof::key))
+        .route("/v1/log/keys", get(log_proof::keys))
         .nest("/v1/admin", admin::routes())
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
@@ -93,6 +95,7 @@ pub fn metrics_router(app: Arc<App>) -> Envelope {
 #[must_use]
 pub fn landing(app: &App) -> Landing {
     let config = &app.config;
+    let own = config.listening.public_url.origin().ascii_serialization();
     let origins = config.listening.allowed_origins.iter().map(|origin| origin.as_str().to_owned());
     let mut rules = LandingRules {
         model: config.referrals.model,
@@ -108,7 +111,7 @@ pub fn landing(app: &App) -> Landing {
         rules,
         cookies: config.landing_cookies(),
         landing_url: config.landing.landing_url.clone(),
-        allowed_origins: origins.collect(),
+        allowed_origins: origins.chain([own]).collect(),
     };
     let (config, geo) = (config.clone(), app.config.landing.geo.clone());
     let identify_client = move |parts: &http::request::Parts| {

@@ -5,6 +5,7 @@
 //! from [`random`] alone.
 
 pub mod clock;
+pub mod core_dumps;
 pub mod descriptors;
 pub mod errors;
 pub mod geo;
@@ -12,6 +13,7 @@ pub mod hash;
 pub mod keys;
 pub mod mail;
 pub mod metrics;
+pub mod plain;
 pub mod postgres;
 pub mod random;
 pub mod sealing;

@@ -6,6 +6,7 @@
 
 pub mod findings;
 mod foreign;
+mod keys;
 #[cfg(feature = "kurrentdb")]
 mod kurrent;
 mod leaves;
@@ -23,7 +24,10 @@ use tokio::sync::broadcast;
 use whence_events::codec::CodecError;
 use whence_events::{Event, EventId, Metadata, Position, Recorded, StreamId, Timestamp, Version};
 
+use crate::infra::clock::ClockAhead;
+pub use crate::infra::keys::VaultState;
 pub use foreign::ForeignEvent;
+pub use keys::{KeyName, Rewrapped, VaultChange};
 #[cfg(feature = "kurrentdb")]
 pub use kurrent::{KurrentOpenError, KurrentStore, KurrentUrl, PrefixError};
 pub use leaves::Leaves;
@@ -158,8 +162,23 @@ pub trait EventStore: Send + Sync + 'static {
     /// Returns the latest key of a subject.
     async fn read_key(&self, subject: &StreamId) -> Result<Option<KeyRecord>, StoreError>;
 
-    /// Destroys the key of a subject for good; done when it returns, also when there was none.
+    /// Destroys the key of a subject for good. One that never had a key has a destroyed one from then
+    /// on, so that it can be told that the subject was erased.
     async fn destroy_key(&self, subject: &StreamId) -> Result<(), StoreError>;
+
+    /// Returns what the vault says of its master key, and its service keys.
+    async fn vault_state(&self) -> Result<VaultState, StoreError>;
+
+    /// Returns up to `limit` subject keys after the one at `after`, in the order of their places: all
+    /// generations, including those that were destroyed.
+    async fn vault_keys(
+        &self,
+        after: Option<&KeyPlace>,
+        limit: usize,
+    ) -> Result<Vec<StoredKey>, StoreError>;
+
+    /// Changes the keys of the vault as a whole; durable on `Ok`. It may be repeated.
+    async fn change_vault(&self, change: VaultChange) -> Result<(), StoreError>;
 }
 
 /// The outcome of putting a key into a vault.
@@ -333,6 +352,9 @@ pub enum StoreError {
         /// The most bytes that the store takes.
         limit: usize,
     },
+    /// The clock of this node is far ahead of the store's: nothing was written.
+    #[error(transparent)]
+    ClockAhead(#[from] ClockAhead),
     /// The store did not answer; an append may have been written or not.
     #[error("the event store is unavailable")]
     Unavailable(#[source] Arc<dyn std::error::Error + Send + Sync>),

@@ -1,5 +1,6 @@
 //! Access tokens of the portal family: JWT, signed with Ed25519 and nothing else.
 
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context as _;
@@ -14,7 +15,7 @@ use whence_events::{SessionId, Timestamp, UserId};
 
 use crate::app::sessions::Session;
 use crate::infra::hash::sha256;
-use crate::infra::keys::Keys;
+use crate::infra::keys::{Generations, Keys, Secret, Shared};
 use crate::infra::random::new_correlation_id;
 
 /// How long an access token is valid.
@@ -25,12 +26,25 @@ const MAX_TOKEN_LENGTH: usize = 4096;
 
 /// Makes and checks access tokens.
 pub struct AccessTokens {
-    key_id: String,
+    seeds: Shared<Generations<Secret>>,
+    /// What was made of the seeds when they were last looked at.
+    made: Mutex<Arc<TokenKeys>>,
+    validation: Validation,
+    issuer: String,
+}
+
+/// The keys of access tokens, the one that signs first, and the seeds that they were made of.
+struct TokenKeys {
+    seeds: Arc<Generations<Secret>>,
+    keys: Vec<TokenKey>,
+}
+
+/// A key of access tokens, in the forms in which it is used.
+struct TokenKey {
+    id: String,
     public: String,
     signing: EncodingKey,
     checking: DecodingKey,
-    validation: Validation,
-    issuer: String,
 }
 
 /// The claims of a token (RFC 7519).
@@ -42,6 +56,9 @@ struct Claims {
     sid: Uuid,
     iat: i64,
     exp: i64,
+    /// Never in our own tokens: one that has it is not valid before this time (RFC 7519, 4.1.5).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    nbf: Option<i64>,
     jti: Uuid,
 }
 
@@ -49,9 +66,7 @@ impl AccessTokens {
     /// Returns what makes and checks tokens whose issuer and audience is `public_url`. It does not
     /// fail for a key that was derived.
     pub fn new(keys: &Keys, public_url: &Url) -> anyhow::Result<Self> {
-        let pair = Ed25519KeyPair::from_seed_unchecked(&keys.bearer_seed).context("bearer key")?;
-        let document = pair.to_pkcs8v1().context("bearer key")?;
-        let public = URL_SAFE_NO_PAD.encode(pair.public_key().as_ref());
+        let made = TokenKeys::of(&keys.bearer)?;
         let issuer = public_url.as_str().trim_end_matches('/').to_owned();
         // One algorithm, whatever the token's header asks for.
         let mut validation = Validation::new(Algorithm::EdDSA);
@@ -60,16 +75,21 @@ impl AccessTokens {
         validation.set_required_spec_claims(&["exp", "aud", "iss", "sub"]);
         // By our clock, below.
         validation.validate_exp = false;
-        // RFC 7638: members in this order, no white space.
-        let thumbprint = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{public}"}}"#);
-        Ok(Self {
-            key_id: URL_SAFE_NO_PAD.encode(sha256(thumbprint.as_bytes()).0),
-            signing: EncodingKey::from_ed_der(document.as_ref()),
-            checking: DecodingKey::from_ed_der(pair.public_key().as_ref()),
-            public,
-            validation,
-            issuer,
-        })
+        let made = Mutex::new(Arc::new(made));
+        Ok(Self { seeds: keys.bearer.clone(), made, validation, issuer })
+    }
+
+    /// Returns the keys as they are now.
+    fn keys(&self) -> Arc<TokenKeys> {
+        let mut made = self.made.lock().unwrap_or_else(PoisonError::into_inner);
+        // The seeds are replaced as a whole when a key becomes known or is over.
+        if !Arc::ptr_eq(&made.seeds, &self.seeds.get()) {
+            match TokenKeys::of(&self.seeds) {
+                Ok(new) => *made = Arc::new(new),
+                Err(error) => tracing::error!(error = format!("{error:#}"), "no new bearer key"),
+            }
+        }
+        made.clone()
     }
 
     /// Returns a token for a session, and for how many seconds it is valid: no longer than the
@@ -87,24 +107,21 @@ impl AccessTokens {
             sid: session.session_id.0,
             iat: now.as_seconds(),
             exp: expires_at.as_seconds(),
+            nbf: None,
             jti: new_correlation_id().0,
         };
-        let header = Header { kid: Some(self.key_id.clone()), ..Header::new(Algorithm::EdDSA) };
-        let token = jsonwebtoken::encode(&header, &claims, &self.signing)?;
+        let keys = self.keys();
+        let key = keys.signing();
+        let header = Header { kid: Some(key.id.clone()), ..Header::new(Algorithm::EdDSA) };
+        let token = jsonwebtoken::encode(&header, &claims, &key.signing)?;
         Ok((token, claims.exp - claims.iat))
     }
 
-    /// Returns the public key as a JSON Web Key (RFC 7517, RFC 8037).
+    /// Returns the public keys as JSON Web Keys (RFC 7517, RFC 8037): that which signs, those that
+    /// signed what is still valid, and one that signs soon.
     #[must_use]
-    pub fn public_key(&self) -> serde_json::Value {
-        serde_json::json!({
-            "kty": "OKP",
-            "crv": "Ed25519",
-            "x": self.public,
-            "kid": self.key_id,
-            "alg": "EdDSA",
-            "use": "sig",
-        })
+    pub fn public_keys(&self) -> Vec<serde_json::Value> {
+        self.keys().keys.iter().map(TokenKey::to_json).collect()
     }
 
     /// Returns the user and the session of a token, if the token is one of ours and has not expired.
@@ -113,11 +130,55 @@ impl AccessTokens {
         if token.len() > MAX_TOKEN_LENGTH {
             return None;
         }
-        let data = jsonwebtoken::decode::<Claims>(token, &self.checking, &self.validation).ok()?;
-        let ours = data.header.kid.as_deref() == Some(&self.key_id);
+        let named = jsonwebtoken::decode_header(token).ok()?.kid?;
+        let keys = self.keys();
+        let key = keys.keys.iter().find(|key| key.id == named)?;
+        let data = jsonwebtoken::decode::<Claims>(token, &key.checking, &self.validation).ok()?;
         let claims = data.claims;
-        let in_time = now.as_seconds() < claims.exp;
-        (ours && in_time).then_some((UserId(claims.sub), SessionId(claims.sid)))
+        // No extension is understood here, so none may be critical (RFC 7515, 4.1.11).
+        let plain = data.header.crit.is_none();
+        let in_time = claims.nbf.is_none_or(|begin| begin <= now.as_seconds())
+            && now.as_seconds() < claims.exp;
+        (plain && in_time).then_some((UserId(claims.sub), SessionId(claims.sid)))
+    }
+}
+
+impl TokenKeys {
+    fn of(seeds: &Shared<Generations<Secret>>) -> anyhow::Result<Self> {
+        let seeds = seeds.get();
+        let keys = seeds.read().map(|one| TokenKey::of(&one.key));
+        Ok(Self { keys: keys.collect::<anyhow::Result<_>>()?, seeds })
+    }
+
+    fn signing(&self) -> &TokenKey {
+        &self.keys[0]
+    }
+}
+
+impl TokenKey {
+    fn of(seed: &Secret) -> anyhow::Result<Self> {
+        let pair = Ed25519KeyPair::from_seed_unchecked(&seed[..]).context("bearer key")?;
+        let document = pair.to_pkcs8v1().context("bearer key")?;
+        let public = URL_SAFE_NO_PAD.encode(pair.public_key().as_ref());
+        // RFC 7638: members in this order, no white space.
+        let thumbprint = format!(r#"{{"crv":"Ed25519","kty":"OKP","x":"{public}"}}"#);
+        Ok(Self {
+            id: URL_SAFE_NO_PAD.encode(sha256(thumbprint.as_bytes()).0),
+            signing: EncodingKey::from_ed_der(document.as_ref()),
+            checking: DecodingKey::from_ed_der(pair.public_key().as_ref()),
+            public,
+        })
+    }
+
+    fn to_json(&self) -> serde_json::Value {
+        serde_json::json!({
+            "kty": "OKP",
+            "crv": "Ed25519",
+            "x": self.public,
+            "kid": self.id,
+            "alg": "EdDSA",
+            "use": "sig",
+        })
     }
 }
 
@@ -139,6 +200,7 @@ mod tests {
             sid: Uuid::from_u128(2),
             iat: 1_000,
             exp: 1_900,
+            nbf: None,
             jti: Uuid::from_u128(3),
         }
     }
@@ -146,11 +208,12 @@ mod tests {
     /// Returns whether a token with the right signature and these changes is accepted.
     fn checked(change: impl FnOnce(&mut Header, &mut Claims)) -> bool {
         let bearer = bearer();
-        let kid = Some(bearer.key_id.clone());
+        let kid = Some(bearer.keys().signing().id.clone());
         let mut header = Header { kid, ..Header::new(Algorithm::EdDSA) };
         let mut claims = claims(&bearer);
         change(&mut header, &mut claims);
-        let token = jsonwebtoken::encode(&header, &claims, &bearer.signing).unwrap();
+        let token =
+            jsonwebtoken::encode(&header, &claims, &bearer.keys().signing().signing).unwrap();
         let now = Timestamp::from_micros(1_500_000_000);
         bearer.check(&token, now) == Some((UserId(claims.sub), SessionId(claims.sid)))
     }
@@ -162,6 +225,10 @@ mod tests {
         assert!(!checked(|header, _| header.kid = Some("other".to_owned())));
         assert!(!checked(|_, claims| claims.iss = "https://id.example.com/".to_owned()));
         assert!(!checked(|_, claims| claims.aud = "https://other.example.com".to_owned()));
+        assert!(!checked(|header, _| header.crit = Some(vec!["b64".to_owned()])));
+        assert!(!checked(|header, _| header.crit = Some(vec![])));
+        assert!(!checked(|_, claims| claims.nbf = Some(1_501)));
+        assert!(checked(|_, claims| claims.nbf = Some(1_500)));
         assert!(checked(|_, claims| claims.exp = 1_501));
         assert!(!checked(|_, claims| claims.exp = 1_500));
     }

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, oneshot};
 use whence_events::{Actor, CorrelationId, StreamId, Timestamp};
 
 use crate::app::App;
@@ -24,10 +24,21 @@ const MAX_BATCH: usize = 64;
 /// How long recording pauses when the store does not answer: every request would queue a use again.
 const PAUSE: Duration = Duration::from_secs(1);
 
+/// How long a service that stops waits for the uses that are queued.
+const FLUSH_TIMEOUT: Duration = Duration::from_secs(2);
+
 /// Notices which sessions are used, and queues what has to be recorded.
 pub struct SessionActivity {
     period: ActivityPeriod,
-    queue: mpsc::Sender<SessionUse>,
+    queue: mpsc::Sender<Queued>,
+}
+
+/// What waits in the queue.
+pub(super) enum Queued {
+    /// A use to record.
+    Use(SessionUse),
+    /// Somebody who waits until all that was queued before is recorded.
+    Flush(oneshot::Sender<()>),
 }
 
 /// A use of a session that is to be recorded.
@@ -39,7 +50,7 @@ pub(super) struct SessionUse {
 
 impl SessionActivity {
     /// Returns what notices uses, and the receiving side of its queue.
-    pub(super) fn bounded(period: ActivityPeriod) -> (Self, mpsc::Receiver<SessionUse>) {
+    pub(super) fn bounded(period: ActivityPeriod) -> (Self, mpsc::Receiver<Queued>) {
         let (queue, receiver) = mpsc::channel(MAX_QUEUED);
         (Self { period, queue }, receiver)
     }
@@ -52,9 +63,22 @@ impl SessionActivity {
             return;
         }
         let noted = SessionUse { session: session.clone(), at: now, request_id };
-        if self.queue.try_send(noted).is_err() {
-            session.use_is_queued.store(false, Ordering::Relaxed);
+        match self.queue.try_send(Queued::Use(noted)) {
+            // It was used, so it goes on from here, also while that is not on record yet.
+            Ok(()) => session.goes_on_until(session.times().after_use(now)),
+            Err(_) => session.use_is_queued.store(false, Ordering::Relaxed),
         }
+    }
+
+    /// Waits until the uses that are queued are recorded, though not for long.
+    pub async fn flush(&self) {
+        let (done, flushed) = oneshot::channel();
+        let flush = async {
+            if self.queue.send(Queued::Flush(done)).await.is_ok() {
+                let _ = flushed.await;
+            }
+        };
+        let _ = tokio::time::timeout(FLUSH_TIMEOUT, flush).await;
     }
 
     /// Returns until when the cookies of a browser that uses a session are to last, when it has to get
@@ -70,13 +94,23 @@ impl SessionActivity {
 }
 
 /// Records the uses of the queue, until the service is dropped.
-pub(super) async fn work(app: Weak<App>, mut queue: mpsc::Receiver<SessionUse>) {
+pub(super) async fn work(app: Weak<App>, mut queue: mpsc::Receiver<Queued>) {
     let mut waiting = Vec::with_capacity(MAX_BATCH);
     while queue.recv_many(&mut waiting, MAX_BATCH).await > 0 {
         let Some(app) = app.upgrade() else { return };
-        let recorded = waiting.drain(..).map(|noted| record(&app, noted));
+        let (mut uses, mut flushes) = (Vec::new(), Vec::new());
+        for queued in waiting.drain(..) {
+            match queued {
+                Queued::Use(noted) => uses.push(noted),
+                Queued::Flush(done) => flushes.push(done),
+            }
+        }
+        let recorded = uses.into_iter().map(|noted| record(&app, noted));
         let failed = futures::future::join_all(recorded).await.into_iter().any(|done| !done);
         drop(app);
+        for done in flushes {
+            let _ = done.send(());
+        }
         if failed {
             tokio::time::sleep(PAUSE).await;
         }
@@ -92,8 +126,13 @@ async fn record(app: &App, SessionUse { session, at, request_id }: SessionUse) -
     match app.engine.handler.run::<User>(&stream, &command, &context).await {
         // The cache is told of the event when the read models have it.
         Ok(done) if !done.events.is_empty() => true,
-        // Another node was faster, or the session ended meanwhile.
-        Ok(_) | Err(HandleError::Rejected(_)) => {
+        // By the log, which decides, the session has ended.
+        Err(HandleError::Rejected(_)) => {
+            app.sessions.mark_gone(session_id);
+            true
+        }
+        // Another node was faster.
+        Ok(_) => {
             session.use_is_queued.store(false, Ordering::Relaxed);
             true
         }

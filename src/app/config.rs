@@ -4,6 +4,7 @@
 mod client_headers;
 mod connections;
 mod cookies;
+mod hosts;
 mod metrics;
 pub(crate) mod operators;
 
@@ -20,6 +21,8 @@ use whence_events::{Country, Mac, RuleSettings};
 pub use self::client_headers::{AddressHeader, Cdn, ClientHeaders};
 pub use self::connections::ConnectionLimits;
 pub use self::cookies::{CookieDomain, CookieSettings};
+pub use self::hosts::has_real_host;
+pub(crate) use self::hosts::{is_public_suffix, shared_domains};
 pub use self::metrics::{MetricsConfig, MetricsToken};
 pub use self::operators::OperatorConfig;
 use crate::domain::rules::{RULES_VERSION, Rules};
@@ -107,6 +110,8 @@ pub struct MailConfig {
     pub site: String,
     /// Whether the subject of a login mail holds the code.
     pub code_in_subject: bool,
+    /// How many mails leave this process in an hour, over all recipients; 0 is any number.
+    pub per_hour: u32,
 }
 
 /// How landings are picked up, and how cookies are set.
@@ -234,6 +239,13 @@ impl ListeningConfig {
         self.public_url.scheme() == "https"
     }
 
+    /// Returns whether pages of this origin may call: it is that of the service, or an allowed one.
+    #[must_use]
+    pub fn allows(&self, origin: &[u8]) -> bool {
+        self.allowed_origins.iter().any(|allowed| allowed.0.as_bytes() == origin)
+            || self.public_url.origin().ascii_serialization().as_bytes() == origin
+    }
+
     /// Returns whether forwarded headers of this peer count.
     #[must_use]
     pub fn trusts(&self, peer: IpAddr) -> bool {
@@ -242,6 +254,9 @@ impl ListeningConfig {
 }
 
 impl MailConfig {
+    /// The mails an hour that `whence serve` sends without further flags.
+    pub const PER_HOUR: u32 = 10_000;
+
     /// Returns the settings that write mails into a directory next to the log, for a service at one
     /// host and a site at another.
     #[must_use]
@@ -255,6 +270,7 @@ impl MailConfig {
             sender: Sender { name: site.clone(), address: format!("login@{host}") },
             site,
             code_in_subject: false,
+            per_hour: Self::PER_HOUR,
         }
     }
 }
@@ -351,6 +367,10 @@ impl AllowedOrigin {
         let url = Url::parse(text).with_context(wrong)?;
         let origin = url.origin().ascii_serialization();
         ensure!(matches!(url.scheme(), "http" | "https") && origin == text, wrong());
+        ensure!(
+            has_real_host(&url),
+            "--allowed-origin {text}: no host is called that; each origin is written out, without *"
+        );
         Ok(Self(HeaderValue::from_str(&origin).with_context(wrong)?))
     }
 

@@ -6,10 +6,12 @@
 //! 3. The key of the address, while it still belongs to the user; then the address is released. In
 //!    this order, because a released address may belong to another user a moment later, with another
 //!    key.
-//! 4. The keys of the touches of the user: the pages that they came from.
+//! 4. The keys of the touches of the user: the pages that they came from. A touch without a key gets a
+//!    destroyed one, by which a later visit with the same cookies is known to be of nobody.
 //!
 //! Read models and caches follow the events. The bytes of the log stay as they are.
 
+mod address;
 mod outcome;
 
 use std::collections::BTreeSet;
@@ -19,6 +21,7 @@ use whence_events::{
     UserErased, UserEvent, UserId,
 };
 
+pub use address::{AddressErasure, erase_address};
 pub use outcome::{Erasure, Remains, Removed, Run};
 
 use crate::domain::mailbox::{Mailbox, MailboxCommand};
@@ -62,7 +65,7 @@ pub async fn erase(
     }
     let touches = engine.touches_of_visitor(&facts.touches).await?;
     for touch in &touches {
-        destroyed |= destroy(engine, &StreamId::Touch(*touch)).await?;
+        destroyed |= forget_touch(engine, *touch).await?;
     }
     if run == Run::Already && destroyed {
         run = Run::Completed;
@@ -130,6 +133,14 @@ async fn destroy(engine: &Engine, subject: &StreamId) -> Result<bool, StoreError
     let Some(key) = engine.store.read_key(subject).await? else { return Ok(false) };
     engine.vault.destroy(subject).await?;
     Ok(key.wrapped.is_some())
+}
+
+/// Destroys the key of a touch, also where there is none, and returns whether it was there.
+async fn forget_touch(engine: &Engine, touch: TouchId) -> Result<bool, StoreError> {
+    let stream = StreamId::Touch(touch);
+    let key = engine.store.read_key(&stream).await?;
+    engine.vault.destroy(&stream).await?;
+    Ok(key.is_some_and(|key| key.wrapped.is_some()))
 }
 
 /// Returns the name under which an erasure records who asked for it.

@@ -13,6 +13,9 @@ use crate::domain::mailbox::{Mailbox, MailboxCommand, MailboxRejection};
 use crate::engine::handler::{Context, HandleError};
 use crate::infra::keys::Keys;
 
+/// The purpose of the signature in the cookie of a known device.
+const DOMAIN: &str = "known device";
+
 /// The size of a proof: the key of the address, the id of the device, and the MAC over both.
 const PROOF_BYTES: usize = 48;
 
@@ -42,11 +45,16 @@ impl DeviceProof {
             email_key: EmailKey(email_key),
             device_id: DeviceId(Uuid::from_bytes(device_id)),
         };
-        proof.mac(keys).same_as(&Mac(mac)).then_some(proof)
+        keys.device.has_signed(DOMAIN, &proof.text(), &Mac(mac)).then_some(proof)
     }
 
     fn mac(self, keys: &Keys) -> Mac {
-        keys.device.sign("known device", &format!("{} {}", self.email_key, self.device_id))
+        keys.device.sign(DOMAIN, &self.text())
+    }
+
+    /// Returns the text that is signed.
+    fn text(self) -> String {
+        format!("{} {}", self.email_key, self.device_id)
     }
 }
 

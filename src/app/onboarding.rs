@@ -207,12 +207,20 @@ async fn welcome(
     let Some(email) = opened.map_err(HandleError::Store)? else { return Ok(()) };
     let sent = match code {
         Some(code) => {
+            // Beyond the mails of the hour it waits: a sweep finds it again.
+            if app.mail_budget.take(false, app.clock.now()).is_err() {
+                return Ok(());
+            }
             let mail = Mail::Welcome {
                 site: app.config.mail.site.clone(),
                 link: app.link(&code),
                 reference: user_id.to_string(),
             };
-            app.mailer.send(&email, &mail).await
+            let sent = app.mailer.send(&email, &mail).await;
+            if sent.is_err_and(DeliveryFailure::certainly_not_sent) {
+                app.mail_budget.give_back();
+            }
+            sent
         }
         None => Err(DeliveryFailure::Local),
     };

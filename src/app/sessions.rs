@@ -76,6 +76,11 @@ impl Session {
         }
     }
 
+    /// Takes note that the session was used, which extends it.
+    pub(super) fn goes_on_until(&self, expires_at: Timestamp) {
+        self.expires_at.store(expires_at.as_micros(), Ordering::Relaxed);
+    }
+
     fn extended(&self, expires_at: Timestamp, used_at: Timestamp) {
         self.expires_at.store(expires_at.as_micros(), Ordering::Relaxed);
         self.used_at.store(used_at.as_micros(), Ordering::Relaxed);

@@ -2,24 +2,68 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Weak};
+use std::time::Duration;
 
+use quick_cache::sync::Cache;
 use tokio::sync::mpsc;
-use whence_events::{CodeStatus, Pii, StreamId, TouchRecorded};
+use whence_events::{CodeStatus, Pii, StreamId, TouchId, TouchRecorded};
 
 use crate::app::App;
 use crate::domain::touch::stream::TouchStream;
 use crate::domain::touch::{RecordedTouch, RefParam, registrable_domain};
+use crate::engine::Engine;
 use crate::engine::handler::Context;
 use crate::infra::errors::with_causes;
+use crate::infra::security::{SecurityEvent, SecurityLog};
+use crate::store::EventStore;
 
 /// The touches that are recorded at the same time, so that they share commits.
 const MAX_BATCH: usize = 64;
 
+/// The most erased visitors that are remembered.
+const MAX_ERASED: usize = 10_000;
+
+/// How long a landing waits to be told whether its visitor is erased.
+const MAX_KEY_WAIT: Duration = Duration::from_millis(500);
+
 /// The sending side of the queue of touches to record. Clones share one queue.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct TouchRecorder {
     queue: mpsc::Sender<RecordedTouch>,
     lost: Arc<AtomicU64>,
+    erased: Option<Arc<ErasedVisitors>>,
+    security: Option<Arc<SecurityLog>>,
+}
+
+/// Tells which visitors are erased: those whose first touch has a destroyed key.
+struct ErasedVisitors {
+    store: Arc<dyn EventStore>,
+    /// Those that are known to be. Of others it is not known how long they are not.
+    known: Cache<TouchId, ()>,
+}
+
+impl ErasedVisitors {
+    /// Returns the erased visitors of a log.
+    fn new(store: Arc<dyn EventStore>) -> Self {
+        Self { store, known: Cache::new(MAX_ERASED) }
+    }
+
+    /// Returns whether a touch is of an erased visitor. When the store does not say so in time, it
+    /// counts as one: a landing is not to wait, nor to be recorded under the id of an erased user.
+    async fn holds(&self, touch: TouchId) -> bool {
+        if self.known.get(&touch).is_some() {
+            return true;
+        }
+        let stream = StreamId::Touch(touch);
+        match tokio::time::timeout(MAX_KEY_WAIT, self.store.read_key(&stream)).await {
+            Ok(Ok(Some(key))) if key.wrapped.is_none() => {
+                self.known.insert(touch, ());
+                true
+            }
+            Ok(Ok(_)) => false,
+            Ok(Err(_)) | Err(_) => true,
+        }
+    }
 }
 
 impl TouchRecorder {
@@ -28,7 +72,29 @@ impl TouchRecorder {
     pub fn bounded(capacity: usize) -> (Self, mpsc::Receiver<RecordedTouch>) {
         let (queue, receiver) = mpsc::channel(capacity.max(1));
         let lost = Arc::default();
-        (Self { queue, lost }, receiver)
+        (Self { queue, lost, erased: None, security: None }, receiver)
+    }
+
+    /// Returns the recorder of a service, which knows the visitors that are erased.
+    pub(crate) fn of_service(self, engine: &Engine) -> Self {
+        let erased = Some(Arc::new(ErasedVisitors::new(engine.store.clone())));
+        Self { erased, security: Some(engine.security.clone()), ..self }
+    }
+
+    /// Counts a touch as lost, because its client is over its limit.
+    pub(crate) fn count_limited(&self) {
+        self.count_lost();
+        if let Some(security) = &self.security {
+            security.record(SecurityEvent::ClientTouches, None, None);
+        }
+    }
+
+    /// Returns whether a touch is of an erased visitor.
+    pub(crate) async fn is_of_erased(&self, touch: TouchId) -> bool {
+        match &self.erased {
+            Some(erased) => erased.holds(touch).await,
+            None => false,
+        }
     }
 
     /// Returns how many touches were lost: the queue was full or closed, or their client over its
@@ -47,7 +113,7 @@ impl TouchRecorder {
     }
 
     /// Counts a touch as lost.
-    pub(crate) fn count_lost(&self) {
+    fn count_lost(&self) {
         let lost = self.lost.fetch_add(1, Ordering::Relaxed) + 1;
         // At 1, 2, 4, 8, ...: an overload must not become a flood of its own.
         if lost.is_power_of_two() {

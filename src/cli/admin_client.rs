@@ -1,5 +1,6 @@
 //! A client of the operators' API of a running service, for commands with `--server`.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -21,6 +22,9 @@ use crate::infra::postgres::tls::Trust;
 
 /// The time for a whole answer: longer than a service takes over any.
 const ANSWER_TIMEOUT: Duration = Duration::from_mins(1);
+
+/// The time for an answer to the question whether a service is ready, which waits two seconds itself.
+const READINESS_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// The size of an answer at most: far more than any story has.
 const MAX_ANSWER_BYTES: usize = 256 * 1024 * 1024;
@@ -144,6 +148,17 @@ impl AdminClient {
         let name = ServerName::try_from(address.0.to_owned())?;
         send(connector.connect(name, stream).await?, request).await
     }
+}
+
+/// Returns what the service at an address answers to `GET /readyz`; `None` when there is none.
+pub(crate) async fn readiness(address: SocketAddr) -> Option<Value> {
+    let ask = async {
+        let request = Request::builder().uri("/readyz").header(header::HOST, address.to_string());
+        let stream = TcpStream::connect(address).await?;
+        send(stream, request.body(Body::empty())?).await
+    };
+    let (status, body) = tokio::time::timeout(READINESS_TIMEOUT, ask).await.ok()?.ok()?;
+    if status.is_success() { serde_json::from_slice(&body).ok() } else { None }
 }
 
 /// Sends one request over a new connection, and returns the status and the whole body of its

@@ -7,6 +7,7 @@ pub(super) mod demo;
 pub(super) mod doctor;
 pub(super) mod erase;
 pub(super) mod export;
+pub(super) mod keys;
 mod measures;
 pub(super) mod replay;
 pub(super) mod report;

@@ -14,6 +14,7 @@ mod metrics;
 pub(crate) mod operate;
 mod operators;
 mod referrals;
+pub(crate) mod secrets;
 mod serve;
 mod urls;
 pub(crate) mod view;

@@ -409,6 +409,17 @@ impl Arrival {
         self.found.referral.code()
     }
 
+    /// Returns the first touch of the visitor, when they were here before.
+    #[must_use]
+    pub fn known_visitor(&self) -> Option<TouchId> {
+        self.known
+    }
+
+    /// Takes the visitor for somebody who was never here, because what was known of them is erased.
+    pub fn forget_visitor(&mut self) {
+        self.known = None;
+    }
+
     /// Returns the cookies to set and the touch to record. A bot gets the same cookies: a person
     /// misjudged as a bot must not cost the referrer the credit.
     #[must_use]

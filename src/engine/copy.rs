@@ -43,6 +43,7 @@ pub async fn copy(
     // are written before the events that need them: a key without events does no harm, events without
     // their key are lost. A key is in its vault no later than its events are in their log, so all that
     // are needed up to `head` are there by now.
+    keys::copy_service_keys(source, target).await?;
     keys::copy(source, target).await?;
     let events = import_events(source, target, head, common, watch).await?;
     // Once more, for the keys that were destroyed in the meantime.
@@ -144,8 +145,10 @@ fn refused(error: StoreError, number: u64) -> anyhow::Error {
         StoreError::Conflict { .. } => anyhow::anyhow!(
             "somebody else writes to the target: event {number} cannot be put where it belongs"
         ),
-        StoreError::Foreign(_) | StoreError::TooLarge { .. } => anyhow::Error::new(error)
-            .context(format!("event {number} cannot be written into the target")),
+        StoreError::Foreign(_) | StoreError::TooLarge { .. } | StoreError::ClockAhead(_) => {
+            anyhow::Error::new(error)
+                .context(format!("event {number} cannot be written into the target"))
+        }
         StoreError::Unavailable(_) => anyhow::Error::new(error).context(format!(
             "event {number} and those behind it could not be written; run it again to go on there"
         )),

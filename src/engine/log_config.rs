@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context as _;
+use whence_events::Timestamp;
 use whence_projections::ReadDb;
 
 use crate::engine::proof::checkpointer::{CheckpointPolicy, Checkpointer};
 use crate::engine::proof::{Checkpoint, Signer, directory};
+use crate::engine::service_keys;
 use crate::infra::clock::Clock;
 use crate::infra::keys::{Keys, MasterKey};
 use crate::store::{EventStore, Location};
@@ -27,6 +29,14 @@ impl LogConfig {
     #[must_use]
     pub fn keys(&self) -> Keys {
         Keys::derive(&self.master_key)
+    }
+
+    /// Returns the keys of an open log: those that derive from the master key, and those that its vault
+    /// has.
+    pub async fn load_keys(&self, store: &dyn EventStore, now: Timestamp) -> anyhow::Result<Keys> {
+        let keys = self.keys();
+        service_keys::load(&keys, store, now).await.context("the keys of the log")?;
+        Ok(keys)
     }
 
     /// Opens the log for reading, also while a service runs on it.
@@ -51,7 +61,7 @@ impl LogConfig {
     }
 
     /// Returns the signer of this log, under the name that its last checkpoint has.
-    pub fn signer(&self) -> anyhow::Result<Signer> {
+    pub fn signer(&self, keys: &Keys) -> anyhow::Result<Signer> {
         let latest = match self.checkpoint_directory() {
             Some(path) => directory::latest(&path)
                 .with_context(|| format!("checkpoints in {}", path.display()))?,
@@ -59,18 +69,18 @@ impl LogConfig {
         };
         let origin =
             latest.as_deref().and_then(Checkpoint::origin_of).unwrap_or("localhost/whence");
-        Ok(Signer::new(&self.keys(), origin)?)
+        Ok(Signer::new(keys, origin)?)
     }
 
     /// Returns a checkpointer for this log, which contradicts none of the checkpoints in its
     /// directory.
-    pub fn checkpointer(&self, read_db: Arc<ReadDb>) -> anyhow::Result<Checkpointer> {
+    pub fn checkpointer(&self, keys: &Keys, read_db: Arc<ReadDb>) -> anyhow::Result<Checkpointer> {
         let policy = self.checkpoint_directory().map(|directory| CheckpointPolicy {
             directory,
             events: 1,
             time: Duration::ZERO,
         });
-        Ok(Checkpointer::new(self.signer()?, read_db, policy))
+        Ok(Checkpointer::new(self.signer(keys)?, read_db, policy))
     }
 
     /// Returns the directory in which a service stores checkpoints unless it is set up otherwise,

@@ -11,8 +11,9 @@ use whence_events::{
     Event, MailboxEvent, Personal, Pii, PiiSlot, Recorded, StreamId, UserEvent, Version,
 };
 
-use crate::infra::sealing::{SealingKey, SubjectKey};
-use crate::store::{EventStore, NewKey, StoreError};
+use crate::infra::keys::{DoesNotOpen, WrappingKeys};
+use crate::infra::sealing::SubjectKey;
+use crate::store::{EventStore, KeyRecord, NewKey, StoreError};
 
 /// The most keys that are kept in memory, at some 100 bytes each.
 const MAX_OPEN_KEYS: usize = 20_000;
@@ -26,7 +27,7 @@ const MAX_ERASED: usize = 10_000;
 /// Seals and opens personal fields, with the keys that the store keeps.
 pub struct Vault {
     store: Arc<dyn EventStore>,
-    wrapping: SealingKey,
+    wrapping: WrappingKeys,
     open: Arc<OpenKeys>,
     /// Streams that another node was seen to append to: their keys are read before any is made.
     contended: Cache<StreamId, ()>,
@@ -42,7 +43,7 @@ pub struct OpenKeys {
 impl Vault {
     /// Returns the vault of a log.
     #[must_use]
-    pub fn new(store: Arc<dyn EventStore>, wrapping: SealingKey) -> Self {
+    pub fn new(store: Arc<dyn EventStore>, wrapping: WrappingKeys) -> Self {
         let open = OpenKeys { keys: Cache::new(MAX_OPEN_KEYS), erased: Cache::new(MAX_ERASED) };
         Self { store, wrapping, open: Arc::new(open), contended: Cache::new(MAX_CONTENDED) }
     }
@@ -63,10 +64,12 @@ impl Vault {
         }
         Ok(match self.store.read_key(subject).await? {
             None => self.make(subject, 0),
-            Some(record) => match self.unwrap(subject, record.generation, record.wrapped) {
-                Some(key) => (key, None),
-                None => self.make(subject, record.generation + 1),
-            },
+            Some(KeyRecord { generation, wrapped: None }) => self.make(subject, generation + 1),
+            Some(KeyRecord { generation, wrapped }) => {
+                // A new key would hide that the old one is there, and lose what it sealed.
+                let key = self.unwrap(subject, generation, wrapped);
+                (key.ok_or_else(|| StoreError::unavailable(DoesNotOpen))?, None)
+            }
         })
     }
 
@@ -130,7 +133,7 @@ impl Vault {
         let key = self.key(subject).await?;
         event.visit_pii(&mut |field, slot| {
             let Some(sealed) = slot.sealed() else { return };
-            match key.and_then(|key| key.open(subject, version, field, sealed)) {
+            match key.as_ref().and_then(|key| key.open(subject, version, field, sealed)) {
                 Some(bytes) => slot.set_clear(&bytes),
                 None => slot.set_erased(),
             }
@@ -147,8 +150,8 @@ impl Vault {
             return Ok(None);
         };
         let key = self.unwrap(subject, record.generation, record.wrapped);
-        if let Some(key) = key {
-            self.cache(subject, key);
+        if let Some(key) = &key {
+            self.cache(subject, key.clone());
         }
         Ok(key)
     }

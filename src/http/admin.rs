@@ -2,6 +2,7 @@
 
 mod analytics;
 mod audit;
+mod keys;
 mod measures;
 mod operator;
 mod projections;
@@ -19,7 +20,10 @@ pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
         .route("/projections", get(projections::list))
         .route("/projections/{name}/rebuild", post(projections::rebuild))
+        .route("/keys", get(keys::list))
+        .route("/keys/{purpose}/rotate", post(keys::rotate))
         .route("/users/find", post(users::find))
+        .route("/users/erase", post(users::erase_address))
         .route("/users/{id}", get(audit::user))
         .route("/users/{id}/timeline", get(audit::timeline))
         .route("/users/{id}/attribution", get(audit::attribution))
@@ -28,6 +32,8 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/users/{id}/sessions/revoke", post(measures::revoke_sessions))
         .route("/users/{id}/suspend", post(measures::suspend))
         .route("/users/{id}/reinstate", post(measures::reinstate))
+        .route("/users/{id}/unlock", post(measures::unlock))
+        .route("/users/unlock", post(measures::unlock_address))
         .route("/codes/{code}", get(audit::code))
         .route("/codes/{code}/disable", post(measures::disable_code))
         .route("/codes/{code}/enable", post(measures::enable_code))

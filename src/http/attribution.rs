@@ -16,10 +16,11 @@ use whence_events::{
 use whence_projections::Snapshot;
 
 use super::client::ClientFacts;
+use super::csrf::refuse_cross_site;
 use super::error::Problem;
 use super::etag::EntityTag;
 use super::extract::{RequestContext, SignedIn};
-use super::landing_cookies::clear_ref_code_cookie;
+use super::landing_cookies::clear_landing_cookies;
 use super::token::BearerUser;
 use crate::app::App;
 use crate::app::attribution::{Candidate, LandingCookies};
@@ -33,16 +34,21 @@ use crate::infra::errors::with_causes;
 pub(super) async fn attribute(
     State(app): State<Arc<App>>,
     signed_in: Result<SignedIn, Problem>,
+    headers: HeaderMap,
     request: RequestContext,
     facts: ClientFacts,
     landing_cookies: LandingCookies,
 ) -> Result<Response, Problem> {
-    // On 401 the cookie stays: a stale session must not destroy a credit.
+    // On 401 the cookie stays: a stale session must not destroy a credit. A page of another site is
+    // answered as if its browser had kept the cookies to itself, as SameSite=Lax has it.
+    refuse_cross_site(&headers, &app).map_err(|_| Problem::Unauthenticated)?;
     let decided = match signed_in {
         Ok(SignedIn { session, .. }) => {
             decide(&app, &session, &request, &facts, &landing_cookies).await
         }
-        Err(Problem::Unauthenticated) => return Err(Problem::Unauthenticated),
+        Err(problem @ (Problem::Unauthenticated | Problem::SeveralSessions)) => {
+            return Err(problem);
+        }
         Err(_) => Err(Unattributed::Failed("the session could not be looked up".to_owned())),
     };
     let (body, keep_cookie) = match decided {
@@ -56,7 +62,9 @@ pub(super) async fn attribute(
     };
     let mut response = Json(body).into_response();
     if !keep_cookie {
-        response.headers_mut().append(SET_COOKIE, clear_ref_code_cookie(&app));
+        for line in clear_landing_cookies(&app, &headers, "/v1/auth/attribute") {
+            response.headers_mut().append(SET_COOKIE, line);
+        }
     }
     Ok(response)
 }

@@ -7,6 +7,9 @@ use http::header::COOKIE;
 /// (RFC 9113, section 8.2.3), and browsers keep about 180 cookies a site.
 const MAX_LINES: usize = 256;
 
+/// The number of different cookies of one name that are tried.
+pub(super) const MAX_SAME_NAME: usize = 4;
+
 /// The number of cookies of one line that are read.
 const MAX_COOKIES: usize = 512;
 
@@ -29,6 +32,61 @@ pub fn cookie_values<'a>(headers: &'a HeaderMap, name: &str) -> impl Iterator<It
         let (found, value) = pair.split_at(equals);
         (found.trim_ascii() == name.as_bytes()).then(|| unquoted(value[1..].trim_ascii()))
     })
+}
+
+/// Returns the one value among all cookies called `name` that proves itself.
+///
+/// A browser sends several cookies of one name when they are of different domains or paths, and a page of
+/// a sibling domain may have set some of them. No value but the one that only this service can have made is
+/// of any meaning, so the others do no harm. Of two that both prove themselves nobody can say which one
+/// is the browser's own, and among more than [`MAX_SAME_NAME`] candidates nobody looks.
+///
+/// `read` returns `None` for a value that can prove nothing, which costs nothing and is not counted.
+pub(super) fn sole_proof<T: PartialEq>(
+    headers: &HeaderMap,
+    name: &str,
+    read: impl Fn(&[u8]) -> Option<T>,
+) -> Proof<T> {
+    let mut candidates = candidates(headers, name, read);
+    match candidates.pop() {
+        Some(proof) if candidates.is_empty() => Proof::One(proof),
+        Some(_) => Proof::Several,
+        None => Proof::None,
+    }
+}
+
+/// Returns what `read` makes of the cookies called `name`, each value once, in the order in which the
+/// browser sent them, and no more than one beyond [`MAX_SAME_NAME`].
+pub(super) fn candidates<T: PartialEq>(
+    headers: &HeaderMap,
+    name: &str,
+    read: impl Fn(&[u8]) -> Option<T>,
+) -> Vec<T> {
+    let mut found = Vec::new();
+    for candidate in cookie_values(headers, name).filter_map(read) {
+        if !found.contains(&candidate) {
+            found.push(candidate);
+        }
+        if found.len() > MAX_SAME_NAME {
+            break;
+        }
+    }
+    found
+}
+
+/// Which of the cookies of one name proves itself.
+pub(super) enum Proof<T> {
+    /// None does.
+    None,
+    /// This one does, and no other.
+    One(T),
+    /// Several do.
+    Several,
+}
+
+/// Returns whether a request has more than one cookie called `name`.
+pub(super) fn is_repeated(headers: &HeaderMap, name: &str) -> bool {
+    cookie_values(headers, name).nth(1).is_some()
 }
 
 /// Returns the value without the quotes around it.
@@ -83,6 +141,16 @@ mod tests {
         found(b"a=1; a=2", Some("1"));
         let headers = headers(&["b=1", "a=2", "a=3"]);
         assert_eq!(cookie_value(&headers, "a"), Some(&b"2"[..]));
+    }
+
+    #[test]
+    fn each_value_of_a_name_is_a_candidate_once() {
+        let number = |value: &[u8]| std::str::from_utf8(value).ok()?.parse::<u8>().ok();
+        let found = |line: &str| candidates(&headers(&[line]), "a", number);
+        assert_eq!(found("a=x; a=2; b=3; a=2; a=1"), [2, 1]);
+        assert_eq!(found("a=1; a=2; a=3; a=4; a=5; a=6").len(), MAX_SAME_NAME + 1);
+        assert!(is_repeated(&headers(&["a=1", "a=1"]), "a"));
+        assert!(!is_repeated(&headers(&["a=1", "b=1"]), "a"));
     }
 
     #[test]

@@ -9,10 +9,11 @@ use axum::extract::Request;
 use axum::response::{IntoResponse, Response};
 use futures::FutureExt as _;
 use http::header::{
-    CACHE_CONTROL, CONTENT_SECURITY_POLICY, Entry, HeaderName, REFERRER_POLICY,
+    CACHE_CONTROL, CONTENT_SECURITY_POLICY, Entry, HeaderName, REFERRER_POLICY, SET_COOKIE,
     STRICT_TRANSPORT_SECURITY, X_CONTENT_TYPE_OPTIONS, X_FRAME_OPTIONS,
 };
 use http::{HeaderMap, HeaderValue, Method};
+use quick_cache::sync::Cache;
 use tower::Service as _;
 use tower_http::cors::CorsLayer;
 use whence_events::CorrelationId;
@@ -23,11 +24,14 @@ use super::extract::RequestIdentity;
 use super::host::has_valid_host;
 use super::limits::{MAX_QUERY_BYTES, REQUEST_TIMEOUT};
 use super::renewal::RenewedCookies;
+use super::session_cookies;
 use crate::app::{App, ROUTE_GROUPS};
 use crate::infra::random::new_correlation_id;
 
 /// The header that carries the id of a request, in both directions.
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The most ids of callers that are remembered, at some 50 bytes each.
+const MAX_TAKEN_IDS: usize = 10_000;
 /// The header that a page repeats the CSRF token of its session in.
 const CSRF_TOKEN: HeaderName = HeaderName::from_static("x-csrf-token");
 
@@ -37,12 +41,15 @@ const CSRF_TOKEN: HeaderName = HeaderName::from_static("x-csrf-token");
 pub struct Envelope {
     routes: Router,
     app: Arc<App>,
+    /// The ids that callers gave to their requests.
+    taken: Arc<Cache<CorrelationId, ()>>,
 }
 
 impl Envelope {
     /// Returns the envelope around these routes, with CORS for the allowed origins.
     pub(super) fn new(routes: Router, app: Arc<App>) -> Self {
-        Self { routes: with_cors(routes, &app), app }
+        let taken = Arc::new(Cache::new(MAX_TAKEN_IDS));
+        Self { routes: with_cors(routes, &app), app, taken }
     }
 
     /// Returns the service behind the routes.
@@ -52,7 +59,7 @@ impl Envelope {
 
     /// Answers one request, also when its handler panics or takes longer than [`REQUEST_TIMEOUT`].
     pub(super) async fn answer(mut self, mut request: Request) -> Response {
-        let id = request_id(request.headers());
+        let id = self.request_id(request.method(), request.headers());
         request.extensions_mut().insert(RequestIdentity(id));
         let peer = request.extensions().get::<Peer>();
         if is_of_unnamed_proxy(peer, request.headers(), &self.app.config.listening) {
@@ -61,6 +68,7 @@ impl Envelope {
         let renewed = RenewedCookies::default();
         request.extensions_mut().insert(renewed.clone());
         let family = Family::of(request.uri().path());
+        let path = request.uri().path().to_owned();
         let group = route_group(request.uri().path());
         let answer = AssertUnwindSafe(route(&mut self.routes, request)).catch_unwind();
         // A command that is cut short is either in the log or not; another request finds out.
@@ -79,10 +87,38 @@ impl Envelope {
             self.app.engine.security.record(event, None, Some(id));
         }
         self.app.requests.count(group, response.status().as_u16());
+        let several = response.extensions().get() == Some(&Problem::SeveralSessions);
         let mut response = error::render(response, family, id);
         renewed.set_on(&mut response, &self.app);
+        if several {
+            for line in session_cookies::clear_everywhere(&self.app.config, &path) {
+                response.headers_mut().append(SET_COOKIE, line);
+            }
+        }
         set_headers(response.headers_mut(), id, self.app.config.listening.https());
         response
+    }
+
+    /// Returns the id that the caller sent, or else a new one.
+    ///
+    /// The id ties events together, so the caller's has to be one UUID, and of one request that changes
+    /// something: what two requests did is not on record as the doing of one.
+    fn request_id(&self, method: &Method, headers: &HeaderMap) -> CorrelationId {
+        let mut lines = headers.get_all(&REQUEST_ID).iter();
+        let (Some(line), None) = (lines.next(), lines.next()) else { return new_correlation_id() };
+        let Some(id) = line.to_str().ok().and_then(|text| text.parse().ok()) else {
+            return new_correlation_id();
+        };
+        if method.is_safe() {
+            return if self.taken.get(&id).is_some() { new_correlation_id() } else { id };
+        }
+        let mut is_first = false;
+        let mark = || {
+            is_first = true;
+            Ok::<_, std::convert::Infallible>(())
+        };
+        let Ok(()) = self.taken.get_or_insert_with(&id, mark);
+        if is_first { id } else { new_correlation_id() }
     }
 }
 
@@ -133,12 +169,6 @@ fn route_group(path: &str) -> usize {
         _ => "other",
     };
     ROUTE_GROUPS.iter().position(|name| *name == group).unwrap_or(ROUTE_GROUPS.len() - 1)
-}
-
-/// Returns the id that the caller sent when it is a UUID, or else a new one.
-fn request_id(headers: &HeaderMap) -> CorrelationId {
-    let sent = headers.get(&REQUEST_ID).and_then(|value| value.to_str().ok());
-    sent.and_then(|text| text.parse().ok()).unwrap_or_else(new_correlation_id)
 }
 
 /// Sets OWASP's headers for an API, and the request's id; headers that a handler set itself are

@@ -5,11 +5,13 @@
 //! writes the body at the very end, when the path says which family it is for. Causes are logged
 //! once, here, and never sent.
 
+mod waits;
+
 use axum::response::{IntoResponse, Response};
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
 use http::{HeaderValue, StatusCode};
 use serde_json::json;
-use whence_events::{CorrelationId, Timestamp};
+use whence_events::CorrelationId;
 
 use crate::app::sessions::SessionError;
 use crate::domain::mailbox::MailboxRejection;
@@ -35,6 +37,9 @@ pub(crate) enum Problem {
         retry_after_seconds: u64,
     },
     Unauthenticated,
+    /// Several session cookies of the request are of sessions in use. The response takes all of them
+    /// away.
+    SeveralSessions,
     /// An operator suspended the user whose address the right code proved.
     Suspended,
     /// The operators' API is closed, because no token is configured.
@@ -42,6 +47,8 @@ pub(crate) enum Problem {
     AdminTokenInvalid,
     CsrfMissing,
     CsrfInvalid,
+    /// A page of another site makes the call.
+    CrossSite,
     /// Something in the path or the query of an operator's call is invalid; the sentence says what.
     InvalidParameter(&'static str),
     NotFound,
@@ -61,6 +68,10 @@ pub(crate) enum Problem {
     LogoutFailed,
     /// The store, or the read models, do not answer now. No change is known to have been made.
     Unavailable,
+    /// No mail goes out now: the mail server defers or is down, or the mails of the hour are used up.
+    MailUnavailable {
+        retry_after_seconds: u64,
+    },
     Internal,
     /// Portal family: the bearer token is missing or wrong, or its session has ended.
     InvalidCredentials,
@@ -73,17 +84,16 @@ pub(crate) enum Problem {
 const HISTORY_CHANGED: &str =
     "Another program changed what is on record here. An operator has to look at it.";
 
+const SEVERAL_SESSIONS: &str =
+    "There are several session cookies, and none of them counts. Log in again.";
+
+const SUSPENDED: &str = "This account is suspended. Ask the site why.";
+
+const LOGOUT_FAILED: &str = "The session may go on. Try again.";
+
 const UNKNOWN_EVENT: &str = "The log holds an event that this version does not know.";
 
 impl Problem {
-    /// Returns the problem of a caller over its limit, whose next call is allowed at `until`.
-    #[must_use]
-    pub(crate) fn rate_limited(now: Timestamp, until: Timestamp) -> Self {
-        let wait = until.since(now);
-        let whole = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-        Self::RateLimited { retry_after_seconds: whole.max(1) }
-    }
-
     /// Returns the status, the code, and a sentence for developers.
     fn parts(self) -> (StatusCode, &'static str, &'static str) {
         use StatusCode as S;
@@ -108,9 +118,8 @@ impl Problem {
                 (S::TOO_MANY_REQUESTS, "rate_limited", "Too often. Try again later.")
             }
             Self::Unauthenticated => (S::UNAUTHORIZED, "unauthenticated", "Log in first."),
-            Self::Suspended => {
-                (S::FORBIDDEN, "account_suspended", "This account is suspended. Ask the site why.")
-            }
+            Self::SeveralSessions => (S::UNAUTHORIZED, "unauthenticated", SEVERAL_SESSIONS),
+            Self::Suspended => (S::FORBIDDEN, "account_suspended", SUSPENDED),
             Self::AdminTokenUnset => {
                 (S::UNAUTHORIZED, "admin_token_unset", "Start the service with --admin-token.")
             }
@@ -122,6 +131,9 @@ impl Problem {
             }
             Self::CsrfInvalid => {
                 (S::FORBIDDEN, "csrf_invalid", "The CSRF token is not that of this session.")
+            }
+            Self::CrossSite => {
+                (S::FORBIDDEN, "csrf_invalid", "A page of another site may not do this.")
             }
             Self::InvalidParameter(message) => (S::BAD_REQUEST, "invalid_parameter", message),
             Self::NotFound => (S::NOT_FOUND, "not_found", "There is nothing here."),
@@ -144,12 +156,15 @@ impl Problem {
                 "session_issue_failed",
                 "The code was right, but no session could be opened. Start again.",
             ),
-            Self::LogoutFailed => {
-                (S::INTERNAL_SERVER_ERROR, "logout_failed", "The session may go on. Try again.")
-            }
+            Self::LogoutFailed => (S::INTERNAL_SERVER_ERROR, "logout_failed", LOGOUT_FAILED),
             Self::Unavailable => {
                 (S::SERVICE_UNAVAILABLE, "unavailable", "Not right now. Try again in a moment.")
             }
+            Self::MailUnavailable { .. } => (
+                S::SERVICE_UNAVAILABLE,
+                "unavailable",
+                "No mail goes out right now. Try again later.",
+            ),
             Self::Internal => {
                 (S::INTERNAL_SERVER_ERROR, "internal", "This went wrong on our side.")
             }
@@ -162,7 +177,8 @@ impl Problem {
     /// Returns the `Retry-After` in seconds, where another try helps.
     fn retry_after_seconds(self) -> Option<u64> {
         match self {
-            Self::RateLimited { retry_after_seconds } => Some(retry_after_seconds),
+            Self::RateLimited { retry_after_seconds }
+            | Self::MailUnavailable { retry_after_seconds } => Some(retry_after_seconds),
             // The last two are 500 in the API that this one replaces.
             Self::Unavailable | Self::SessionIssueFailed | Self::LogoutFailed => {
                 Some(RETRY_AFTER_SECONDS)
@@ -173,11 +189,13 @@ impl Problem {
             | Self::InvalidRequest
             | Self::InvalidHost
             | Self::Unauthenticated
+            | Self::SeveralSessions
             | Self::Suspended
             | Self::AdminTokenUnset
             | Self::AdminTokenInvalid
             | Self::CsrfMissing
             | Self::CsrfInvalid
+            | Self::CrossSite
             | Self::InvalidParameter(_)
             | Self::InvalidQuery
             | Self::NotFound
@@ -203,7 +221,7 @@ impl Problem {
             Self::SessionIssueFailed => Some(SecurityEvent::LoginFailed),
             Self::Suspended => Some(SecurityEvent::SuspendedLogin),
             Self::CsrfMissing => Some(SecurityEvent::CsrfMissing),
-            Self::CsrfInvalid => Some(SecurityEvent::CsrfInvalid),
+            Self::CsrfInvalid | Self::CrossSite => Some(SecurityEvent::CsrfInvalid),
             Self::AdminTokenInvalid => Some(SecurityEvent::AdminTokenInvalid),
             Self::AdminTokenUnset => Some(SecurityEvent::AdminTokenUnset),
             Self::InvalidCredentials | Self::UserNotFound => Some(SecurityEvent::BearerRefused),
@@ -213,6 +231,8 @@ impl Problem {
             | Self::InvalidEmail
             | Self::InvalidCode
             | Self::Unauthenticated
+            | Self::SeveralSessions
+            | Self::MailUnavailable { .. }
             | Self::InvalidParameter(_)
             | Self::InvalidQuery
             | Self::NotFound
@@ -233,7 +253,7 @@ impl Problem {
     /// Returns the code and the i18n key of the portal family.
     fn portal(self) -> (&'static str, &'static str) {
         match self {
-            Self::InvalidCredentials | Self::Unauthenticated => {
+            Self::InvalidCredentials | Self::Unauthenticated | Self::SeveralSessions => {
                 ("AUTH_UNAUTHORIZED", "auth.login.invalid_credentials")
             }
             Self::Suspended => ("ACCOUNT_SUSPENDED", "auth.login.suspended"),
@@ -242,7 +262,9 @@ impl Problem {
             Self::NotFound | Self::CodeNotFound => ("NOT_FOUND", "error.not_found"),
             Self::MethodNotAllowed => ("METHOD_NOT_ALLOWED", "error.method_not_allowed"),
             Self::RateLimited { .. } => ("RATE_LIMITED", "error.rate_limited"),
-            Self::Unavailable => ("UNAVAILABLE", "error.unavailable"),
+            Self::Unavailable | Self::MailUnavailable { .. } => {
+                ("UNAVAILABLE", "error.unavailable")
+            }
             Self::InvalidJson
             | Self::InvalidEmail
             | Self::InvalidCode
@@ -252,6 +274,7 @@ impl Problem {
             | Self::AdminTokenInvalid
             | Self::CsrfMissing
             | Self::CsrfInvalid
+            | Self::CrossSite
             | Self::InvalidParameter(_)
             | Self::InvalidQuery
             | Self::SlugInvalid
@@ -369,7 +392,9 @@ impl From<StoreError> for Problem {
         match error {
             StoreError::Foreign(_) => Self::HistoryChanged,
             StoreError::TooLarge { .. } => Self::Internal,
-            StoreError::Conflict { .. } | StoreError::Unavailable(_) => Self::Unavailable,
+            StoreError::Conflict { .. }
+            | StoreError::ClockAhead(_)
+            | StoreError::Unavailable(_) => Self::Unavailable,
         }
     }
 }

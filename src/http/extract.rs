@@ -10,7 +10,7 @@ use http::request::Parts;
 use serde::de::DeserializeOwned;
 use whence_events::{Actor, CorrelationId, Timestamp};
 
-use super::cookies::cookie_value;
+use super::cookies::{MAX_SAME_NAME, candidates};
 use super::error::Problem;
 use super::limits::{BODY_TIMEOUT, MAX_BODY_BYTES};
 use super::renewal::used_by_cookie;
@@ -79,10 +79,13 @@ fn object<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
     if text.trim_ascii_start().starts_with('{') { serde_json::from_str(text).ok() } else { None }
 }
 
-/// Returns the session token that a request carries; it may be of no session in use.
-pub(super) fn session_token(headers: &HeaderMap, app: &App) -> Option<SessionToken> {
+/// Returns the session tokens that a request carries, each once; they may be of no session in use. The
+/// problem is that there are more than anybody tries.
+pub(super) fn session_tokens(headers: &HeaderMap, app: &App) -> Result<Vec<SessionToken>, Problem> {
     let name = session_cookies::session_name(&app.config);
-    SessionToken::parse(std::str::from_utf8(cookie_value(headers, name)?).ok()?)
+    let parse = |value: &[u8]| SessionToken::parse(std::str::from_utf8(value).ok()?);
+    let tokens = candidates(headers, name, parse);
+    if tokens.len() > MAX_SAME_NAME { Err(Problem::SeveralSessions) } else { Ok(tokens) }
 }
 
 /// The session of a request, which is in use, and the token that proves it.
@@ -95,11 +98,29 @@ impl FromRequestParts<Arc<App>> for SignedIn {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
-        let token = session_token(&parts.headers, app).ok_or(Problem::Unauthenticated)?;
         let now = app.clock.now();
-        let session = app.sessions.get(&token, now).await?;
-        let session = session.ok_or(Problem::Unauthenticated)?;
-        used_by_cookie(parts, app, &session, &token, now);
-        Ok(Self { session, token })
+        let signed_in = Self::of(&parts.headers, app, now).await?;
+        let proven = (&signed_in.session, &signed_in.token);
+        used_by_cookie(parts, app, correlation_id(parts), proven, now);
+        Ok(signed_in)
+    }
+}
+
+impl SignedIn {
+    /// Returns the session that the cookies of a request prove: the only one of them that is in use.
+    ///
+    /// Of two that are in use one was planted, as by a page of a sibling domain, and nobody can say which
+    /// one; then neither counts, and the response takes both away.
+    async fn of(headers: &HeaderMap, app: &App, now: Timestamp) -> Result<Self, Problem> {
+        let mut proven = None;
+        for token in session_tokens(headers, app)? {
+            if let Some(session) = app.sessions.get(&token, now).await? {
+                if proven.is_some() {
+                    return Err(Problem::SeveralSessions);
+                }
+                proven = Some(Self { session, token });
+            }
+        }
+        proven.ok_or(Problem::Unauthenticated)
     }
 }

@@ -16,7 +16,8 @@ pub(super) async fn alive() -> Response {
 }
 
 /// `GET /readyz`: answers 200 when the store answers and the read models have caught up with the
-/// log, or else 503 with the reason.
+/// log, or else 503 with the reason. Says how far time here is ahead of the clock of the machine, when
+/// that is more than a minute.
 pub(super) async fn ready(State(app): State<Arc<App>>) -> Response {
     let unavailable = |reason: String| {
         let body = json!({ "status": "unavailable", "reason": reason });
@@ -30,6 +31,9 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> Response {
         let how_far = how_far.map(|it| format!(", at {} of {}", it.position, it.head));
         let how_far = how_far.unwrap_or_default();
         return unavailable(format!("the read models do not move on: {stopped}{how_far}"));
+    }
+    if let Err(ahead) = app.clock.check() {
+        return unavailable(format!("{ahead}: nothing is appended"));
     }
     if !app.engine.store.is_current() {
         return unavailable("this node has lost touch with the log".to_owned());
@@ -45,6 +49,9 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> Response {
     let mut body = json!({ "status": "ok", "head": head, "projected": projected });
     if app.unnamed_proxy.seen_lately(app.clock.now()) {
         body["unnamed_proxy"] = json!(true);
+    }
+    if let Some(ahead) = app.clock.ahead_of_wall() {
+        body["clock_ahead_seconds"] = ahead.as_secs().into();
     }
     Json(body).into_response()
 }

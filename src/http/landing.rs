@@ -78,6 +78,8 @@ pub struct LandingSettings {
 /// Recognizes landings, records them as touches, and makes their cookies.
 pub struct Landing {
     settings: LandingSettings,
+    /// The origins whose pages may report: the allowed ones, and that of the landing page.
+    origins: Vec<String>,
     key: MacKey,
     clock: Clock,
     recorder: TouchRecorder,
@@ -106,8 +108,11 @@ impl Landing {
                 settings.rules.own_hosts.add(host);
             }
         }
+        let mut origins = settings.allowed_origins.clone();
+        origins.push(settings.landing_url.origin().ascii_serialization());
         Self {
             settings,
+            origins,
             key,
             clock,
             recorder,
@@ -168,6 +173,16 @@ impl Landing {
             .ok()
     }
 
+    /// Returns the arrival as that of a new visitor, when its cookies are those of an erased one.
+    async fn without_erased(&self, mut arrival: Arrival) -> Arrival {
+        if let Some(first) = arrival.known_visitor()
+            && self.recorder.is_of_erased(first).await
+        {
+            arrival.forget_visitor();
+        }
+        arrival
+    }
+
     /// Records a touch, which neither waits nor fails, and returns its cookies.
     fn touch(&self, arrival: Arrival, client: &LandingClient) -> SetCookies {
         let now = self.clock.now();
@@ -186,7 +201,7 @@ impl Landing {
             if self.limit.count(client.address, now).is_ok() {
                 self.recorder.record(record);
             } else {
-                self.recorder.count_lost();
+                self.recorder.count_limited();
             }
         }
         cookies

@@ -49,3 +49,6 @@ pub const REPORT_QUEUE_TIMEOUT: Duration = Duration::from_secs(10);
 /// The `Retry-After` of a response after the store did not answer, in seconds: about the time that
 /// a failover of the store takes.
 pub const RETRY_AFTER_SECONDS: u64 = 2;
+
+/// The `Retry-After` of a response while the mail server is down or defers, in seconds.
+pub const MAIL_RETRY_AFTER_SECONDS: u64 = 60;

@@ -17,10 +17,22 @@ use super::error::Problem;
 use super::query::number;
 use crate::app::App;
 use crate::app::proof_turns::ProofRefusal;
+use crate::infra::security::SecurityEvent;
 
 /// `GET /v1/log/key`: answers the key that checkpoints are verified by.
 pub(super) async fn key(State(app): State<Arc<App>>) -> Response {
     text(format!("{}\n", app.checkpointer.verifier()))
+}
+
+/// `GET /v1/log/keys`: answers the notes by which each earlier key of checkpoints names the one after it.
+pub(super) async fn keys(State(app): State<Arc<App>>) -> Response {
+    #[derive(Serialize)]
+    struct CheckpointKeys {
+        key: String,
+        successions: Vec<String>,
+    }
+    let key = app.checkpointer.verifier().to_string();
+    Json(CheckpointKeys { key, successions: app.checkpointer.successions() }).into_response()
 }
 
 /// `GET /v1/log/checkpoint`: answers a checkpoint, the signed number and root hash of all events.
@@ -118,10 +130,13 @@ async fn in_turn(
 ) -> Result<Response, Problem> {
     let now = app.clock.now();
     let turn = app.proof_turns.take(facts.address, now, &app.counters).await;
-    let turn = turn.map_err(|refusal| match refusal {
-        ProofRefusal::TooOften { until } => Problem::rate_limited(now, until),
-        ProofRefusal::TooMany => Problem::RateLimited { retry_after_seconds: 1 },
-        ProofRefusal::Busy => Problem::Unavailable,
+    let turn = turn.map_err(|refusal| {
+        app.engine.security.record(SecurityEvent::ClientProofs, None, None);
+        match refusal {
+            ProofRefusal::TooOften { until } => Problem::rate_limited(now, until),
+            ProofRefusal::TooMany => Problem::RateLimited { retry_after_seconds: 1 },
+            ProofRefusal::Busy => Problem::Unavailable,
+        }
     })?;
     let (app, runtime) = (app.clone(), tokio::runtime::Handle::current());
     let answer = tokio::task::spawn_blocking(move || {

@@ -19,7 +19,7 @@ use super::csrf::refuse_cross_site;
 use super::device_cookie::KnownBy;
 use super::error::Problem;
 use super::extract::{JsonBody, RequestContext};
-use super::landing_cookies::clear_ref_code_cookie;
+use super::landing_cookies::clear_landing_cookies;
 use super::session::{UserBody, end_replaced};
 use super::session_cookies;
 use crate::app::App;
@@ -35,8 +35,9 @@ use crate::engine::handler::{Context, HandleError};
 use crate::engine::progress::query_after_log;
 use crate::infra::errors::with_causes;
 use crate::infra::mail::Mail;
-use crate::infra::random::{new_device_id, new_request_id, new_user_id};
-use crate::infra::tokens::{OneTimeCode, SessionToken};
+use crate::infra::random::{new_device_id, new_user_id};
+use crate::infra::security::SecurityEvent;
+use crate::infra::tokens::{LoginToken, OneTimeCode, SessionToken};
 
 /// The body of a start. A missing field counts as empty.
 #[derive(Deserialize)]
@@ -62,6 +63,8 @@ pub(super) async fn start(
     headers: HeaderMap,
     JsonBody(body): JsonBody<StartBody>,
 ) -> Result<Response, Problem> {
+    // No page of another site sends mails by way of its visitors' browsers.
+    refuse_cross_site(&headers, &app)?;
     let email = EmailAddress::parse(body.email.as_deref().unwrap_or_default())
         .map_err(|_| Problem::InvalidEmail)?;
     let now = request.now;
@@ -71,10 +74,19 @@ pub(super) async fn start(
     // network address.
     if devices.is_empty() {
         let limited = app.rate_limits.start(facts.address, now);
-        limited.map_err(|until| Problem::rate_limited(now, until))?;
+        limited.map_err(|until| {
+            app.engine.security.record(SecurityEvent::ClientStarts, None, Some(request.id));
+            Problem::rate_limited(now, until)
+        })?;
     }
+    let taken = app.mail_budget.take(!devices.is_empty(), now);
+    taken.map_err(|until| {
+        app.engine.security.record(SecurityEvent::MailCeiling, None, Some(request.id));
+        Problem::mails_used_up(now, until)
+    })?;
     let context = request.context(Actor::Visitor);
-    let (request_id, code) = (new_request_id(), OneTimeCode::generate());
+    let (login, code) = (LoginToken::generate(), OneTimeCode::generate());
+    let request_id = login.request_id();
     let command = StartLogin {
         now,
         request_id,
@@ -84,7 +96,7 @@ pub(super) async fn start(
         devices,
         network: network(facts.address, &app.engine.keys),
     };
-    begin(&app, email_key, command, &context).await?;
+    begin(&app, email_key, command, &context).await.inspect_err(|_| app.mail_budget.give_back())?;
     app.recent_logins.insert(request_id, email_key);
     // The login is in the log; without its mail it is useless, and the response says so.
     let mail = Mail::LoginCode {
@@ -99,11 +111,12 @@ pub(super) async fn start(
         let stream = StreamId::Mailbox(email_key);
         app.engine.handler.run::<Mailbox>(&stream, &failed, &context).await?;
         if reason.certainly_not_sent() {
+            app.mail_budget.give_back();
             app.return_to_person(&email, request_id, &context).await;
         }
-        return Err(Problem::Internal);
+        return Err(Problem::undelivered(reason));
     }
-    Ok(Json(json!({ "request_id": request_id })).into_response())
+    Ok(Json(json!({ "request_id": login.to_text() })).into_response())
 }
 
 /// Starts a login, if the address and the person whose it is may have one more code.
@@ -173,21 +186,25 @@ pub(super) async fn verify(
     JsonBody(body): JsonBody<VerifyBody>,
 ) -> Result<Response, Problem> {
     // Login CSRF: another site must not log its visitors in as another user.
-    refuse_cross_site(&headers)?;
-    let request_id: RequestId =
-        body.request_id.unwrap_or_default().parse().map_err(|_| Problem::InvalidRequest)?;
+    refuse_cross_site(&headers, &app)?;
+    let login = LoginToken::parse(&body.request_id.unwrap_or_default());
+    let request_id = login.ok_or(Problem::InvalidRequest)?.request_id();
     let code = OneTimeCode::parse(&body.code.unwrap_or_default()).ok_or(Problem::InvalidCode)?;
     let known_by = KnownBy::of(&headers, &app);
     let limited = app.rate_limits.verify(facts.address, request.now);
     let limited = limited.map_err(|until| Problem::rate_limited(request.now, until)).err();
+    let over_limit = |problem| {
+        app.engine.security.record(SecurityEvent::ClientVerifies, None, Some(request.id));
+        Err(problem)
+    };
     if let Some(problem) = limited.filter(|_| known_by.is_empty()) {
-        return Err(problem);
+        return over_limit(problem);
     }
     let email_key = find_login(&app, request_id).await?.ok_or(Problem::InvalidRequest)?;
     let proven = known_by.for_address(email_key);
     // A known device is not held up by others behind the same network address.
     if let Some(problem) = limited.filter(|_| proven.is_empty()) {
-        return Err(problem);
+        return over_limit(problem);
     }
     let device = DeviceFacts { proven, fresh: new_device_id(), class: facts.device_class };
     // 1. The mailbox stream: is the code right, and whose is the address?
@@ -201,15 +218,17 @@ pub(super) async fn verify(
         _ => Problem::SessionIssueFailed,
     })?;
     end_replaced(&app, &headers, &request).await;
-    let headers = response.headers_mut();
+    let set = response.headers_mut();
     let expires_at = request.now + SESSION_IDLE;
     for cookie in session_cookies::set(&app, &token, request.now, expires_at) {
-        headers.append(SET_COOKIE, cookie);
+        set.append(SET_COOKIE, cookie);
     }
     let proof = DeviceProof { email_key, device_id: verified.device_id };
-    headers.append(SET_COOKIE, known_by.and(proof, &app));
+    set.append(SET_COOKIE, known_by.and(proof, &app));
     if landing_cookies.ref_code.is_some() {
-        headers.append(SET_COOKIE, clear_ref_code_cookie(&app));
+        for line in clear_landing_cookies(&app, &headers, "/v1/auth/email/verify") {
+            set.append(SET_COOKIE, line);
+        }
     }
     Ok(response)
 }

@@ -36,6 +36,20 @@ const TOUCHES_LOST: Metric = counter(
     "whence_touches_lost_total",
     "Landings that were not recorded, because the queue was full or their client over its limit.",
 );
+const MAILS: Metric = gauge(
+    "whence_mails_of_hour",
+    "Mails of the hour under way that count towards --mails-per-hour.",
+);
+const MAILS_REFUSED: Metric = counter(
+    "whence_mails_refused_total",
+    "Mails that were not sent, or were put off, because those of the hour were used up.",
+);
+const CLOCK_AHEAD: Metric = gauge(
+    "whence_clock_ahead_seconds",
+    "How far time here is ahead of the clock of the machine, when that is more than a minute; else 0.",
+);
+const FOREIGN: Metric =
+    gauge("whence_foreign_events", "Streams of the log that another program wrote into or cut.");
 const LOG_POSITION: Metric = gauge(
     "whence_log_position",
     "Position at which the log ends; missing while it does not answer.",
@@ -63,6 +77,10 @@ pub const ALL: &[Metric] = &[
     ACCEPT_ERRORS,
     PROOFS_REFUSED,
     TOUCHES_LOST,
+    CLOCK_AHEAD,
+    FOREIGN,
+    MAILS,
+    MAILS_REFUSED,
     LOG_POSITION,
     PROJECTED,
     LAG,
@@ -131,6 +149,10 @@ async fn page(app: &App) -> Response {
     }
     refusals(&mut page, &app.counters);
     page.value(&TOUCHES_LOST, app.recorder.lost());
+    page.value(&MAILS, app.mail_budget.used(app.clock.now()));
+    page.value(&MAILS_REFUSED, app.mail_budget.refused());
+    page.value(&CLOCK_AHEAD, app.clock.ahead_of_wall().map_or(0, |ahead| ahead.as_secs()));
+    page.value(&FOREIGN, app.engine.store.foreign_events().len());
     let projected = app.progress.projected();
     if let Ok(end) = app.engine.store.head().await {
         let last = app.progress.last_event(end);

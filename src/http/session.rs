@@ -5,15 +5,15 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::HeaderMap;
 use http::header::SET_COOKIE;
+use http::{HeaderMap, Uri};
 use serde::Serialize;
 use serde_json::json;
 use whence_events::{Actor, EmailAddress, RevokeReason, StreamId, Timestamp, UserId};
 
-use super::csrf::{check_csrf, refuse_cross_site};
+use super::csrf::{check_csrf_of_any, refuse_cross_site};
 use super::error::Problem;
-use super::extract::{RequestContext, SignedIn, session_token};
+use super::extract::{RequestContext, SignedIn, session_tokens};
 use super::session_cookies;
 use crate::app::App;
 use crate::app::sessions;
@@ -85,22 +85,27 @@ pub(super) async fn me(SignedIn { session, .. }: SignedIn) -> Response {
 /// `POST /v1/auth/logout`: ends the session and takes its cookies away.
 pub(super) async fn logout(
     State(app): State<Arc<App>>,
+    uri: Uri,
     headers: HeaderMap,
     request: RequestContext,
 ) -> Result<Response, Problem> {
     // First of all: a form that another site posts carries no Lax cookie, but browsers keep the
     // cookies of the response, and clearing them would log that site's visitors out.
-    refuse_cross_site(&headers)?;
-    if let Some(token) = session_token(&headers, &app) {
-        // Also for a session that has ended: the CSRF token depends on the session token alone.
-        check_csrf(&headers, &app, &token)?;
+    refuse_cross_site(&headers, &app)?;
+    let tokens = session_tokens(&headers, &app)?;
+    if !tokens.is_empty() {
+        // Also for a session that has ended: the CSRF token depends on the session token alone. A page
+        // that reads one of several CSRF cookies logs the browser out of all its sessions.
+        check_csrf_of_any(&headers, &app, &tokens)?;
+    }
+    for token in &tokens {
         // The cookie stays when this fails, so that the client can try again.
-        end(&app, &token, &request, RevokeReason::Logout)
+        end(&app, token, &request, RevokeReason::Logout)
             .await
             .map_err(|_| Problem::LogoutFailed)?;
     }
     let mut response = Json(json!({ "ok": true })).into_response();
-    for cookie in session_cookies::clear(&app.config) {
+    for cookie in session_cookies::clear(&app.config, &headers, uri.path()) {
         response.headers_mut().append(SET_COOKIE, cookie);
     }
     Ok(response)
@@ -111,10 +116,10 @@ pub(super) async fn logout(
 /// that makes a browser log in ends none but the one whose cookie that login replaces anyway. The
 /// login goes on when this fails.
 pub(super) async fn end_replaced(app: &App, headers: &HeaderMap, request: &RequestContext) {
-    if let Some(token) = session_token(headers, app)
-        && end(app, &token, request, RevokeReason::Replaced).await.is_err()
-    {
-        tracing::warn!("the session that a login replaced goes on");
+    for token in session_tokens(headers, app).unwrap_or_default() {
+        if end(app, &token, request, RevokeReason::Replaced).await.is_err() {
+            tracing::warn!("the session that a login replaced goes on");
+        }
     }
 }
 

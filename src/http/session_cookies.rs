@@ -2,12 +2,17 @@
 
 use cookie::time::Duration;
 use cookie::{Cookie, SameSite};
-use http::HeaderValue;
+use http::{HeaderMap, HeaderValue};
 use whence_events::Timestamp;
 
+use super::cookies::{cookie_value, is_repeated};
+use super::stray_cookies::{places, places_at};
 use crate::app::App;
 use crate::app::config::Config;
 use crate::infra::tokens::SessionToken;
+
+/// The names without the prefix `__Host-`.
+const PLAIN: [&str; 2] = ["nl_session", "nl_csrf"];
 
 /// Returns the name of the session cookie.
 pub(super) fn session_name(config: &Config) -> &'static str {
@@ -32,9 +37,39 @@ pub(super) fn set(
     pair(&app.config, &token.to_text(), csrf.as_str(), age)
 }
 
-/// Returns the `Set-Cookie` lines that take both cookies away.
-pub(super) fn clear(config: &Config) -> [HeaderValue; 2] {
-    pair(config, "", "", Duration::ZERO)
+/// Returns the `Set-Cookie` lines that take both cookies away, and what else the request had of them.
+pub(super) fn clear(config: &Config, headers: &HeaderMap, path: &str) -> Vec<HeaderValue> {
+    let mut lines = pair(config, "", "", Duration::ZERO).to_vec();
+    let plain = config.landing.host_prefix
+        && PLAIN.iter().any(|name| cookie_value(headers, name).is_some());
+    let repeated =
+        [session_name(config), csrf_name(config)].iter().any(|n| is_repeated(headers, n));
+    if plain || repeated {
+        lines.extend(clear_elsewhere(config, path));
+    }
+    lines
+}
+
+/// Returns the `Set-Cookie` lines that take both cookies away wherever a page of this site can have set
+/// them: for this host and for the domains above it, and the session cookie for each path that the
+/// request is under. A response cannot name cookies of other paths.
+pub(super) fn clear_everywhere(config: &Config, path: &str) -> Vec<HeaderValue> {
+    let mut lines = pair(config, "", "", Duration::ZERO).to_vec();
+    lines.extend(clear_elsewhere(config, path));
+    lines
+}
+
+/// Returns the lines of [`clear_everywhere`] but those of the cookies that this service sets. Cookies
+/// with the prefix `__Host-` are nowhere else, so these are of the plain names.
+fn clear_elsewhere(config: &Config, path: &str) -> Vec<HeaderValue> {
+    let [session, csrf] = PLAIN;
+    let mut places = places(config, session, path);
+    places.extend(places_at(config, csrf, "/"));
+    if !config.landing.host_prefix {
+        // The first place of each is that of the service's own cookie.
+        places.retain(|cookie| cookie.domain().is_some() || cookie.path() != Some("/"));
+    }
+    places.iter().filter_map(|cookie| HeaderValue::from_str(&cookie.to_string()).ok()).collect()
 }
 
 fn pair(config: &Config, session: &str, csrf: &str, age: Duration) -> [HeaderValue; 2] {

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use http::HeaderMap;
 use http::header::SET_COOKIE;
+use http::{HeaderMap, Uri};
 use serde_json::{Value, json};
 use whence_events::{Actor, RevokeReason, SessionId, StreamId, UserEvent};
 
@@ -33,6 +33,7 @@ pub(super) async fn list(
 pub(super) async fn revoke(
     State(app): State<Arc<App>>,
     SignedIn { session, token }: SignedIn,
+    uri: Uri,
     headers: HeaderMap,
     request: RequestContext,
     Path(id): Path<String>,
@@ -51,7 +52,7 @@ pub(super) async fn revoke(
     app.ended(&[session_id], done.position).await;
     let mut response = Json(json!({ "ok": true })).into_response();
     if session_id == session.session_id {
-        for cookie in session_cookies::clear(&app.config) {
+        for cookie in session_cookies::clear(&app.config, &headers, uri.path()) {
             response.headers_mut().append(SET_COOKIE, cookie);
         }
     }

@@ -24,11 +24,16 @@ pub fn new_user_id() -> UserId {
     UserId(new_uuid_v7())
 }
 
-/// Returns a new request id: 122 random bits, because it is a capability.
-#[must_use]
+/// Returns a UUID of 122 random bits.
 #[expect(clippy::disallowed_methods, reason = "the one home of randomness")]
+pub(super) fn new_uuid_v4() -> Uuid {
+    Uuid::new_v4()
+}
+
+/// Returns an id of a login that no client knows.
+#[must_use]
 pub fn new_request_id() -> RequestId {
-    RequestId(Uuid::new_v4())
+    RequestId(new_uuid_v4())
 }
 
 /// Returns a new id of a device: 122 random bits.

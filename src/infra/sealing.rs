@@ -5,23 +5,25 @@
 //! are authenticated with it, so that it opens nowhere else.
 
 use std::fmt;
+use std::sync::Arc;
 
 use aws_lc_rs::aead::{AES_256_GCM, Aad, LessSafeKey, Nonce, UnboundKey};
 use whence_events::{Event, Sealed, StreamId, Version};
 
+use crate::infra::keys::{Secret, WrappingKeys};
 use crate::infra::random::random_bytes;
 
 /// An AES-256-GCM key. Nonces are random (96 bits), so one key seals at most 2^32 values
 /// (NIST SP 800-38D, 8.3); a subject has a few thousand, the wrapping key one for each subject.
 #[derive(Clone)]
-pub struct SealingKey(std::sync::Arc<LessSafeKey>);
+pub struct SealingKey(Arc<LessSafeKey>);
 
 impl SealingKey {
     /// Returns the key with these 32 bytes.
     #[must_use]
     pub fn new(bytes: &[u8; 32]) -> Self {
         let key = UnboundKey::new(&AES_256_GCM, bytes).expect("32 bytes are an AES-256 key");
-        Self(std::sync::Arc::new(LessSafeKey::new(key)))
+        Self(Arc::new(LessSafeKey::new(key)))
     }
 
     /// Returns nonce, ciphertext and tag, 28 bytes more than `clear` has.
@@ -62,36 +64,37 @@ impl fmt::Debug for SealingKey {
 }
 
 /// The key of one subject, which is a stream: every personal field in it is sealed under this key.
-#[derive(Clone, Copy)]
+#[derive(Clone)]
 pub struct SubjectKey {
     generation: u32,
-    bytes: [u8; 32],
+    /// Clones share the bytes, which are overwritten when the last of them is dropped.
+    bytes: Arc<Secret>,
 }
 
 impl SubjectKey {
     /// Returns a new random key. `generation` counts the keys that the subject had before.
     #[must_use]
     pub fn generate(generation: u32) -> Self {
-        Self { generation, bytes: random_bytes() }
+        Self { generation, bytes: Arc::new(Secret::new(random_bytes())) }
     }
 
     /// Returns this key sealed under the wrapping key, as the vault stores it.
     #[must_use]
-    pub fn wrap(&self, wrapping: &SealingKey, subject: &StreamId) -> Vec<u8> {
-        wrapping.seal(&place(subject, self.generation.into(), "key"), &self.bytes)
+    pub fn wrap(&self, wrapping: &WrappingKeys, subject: &StreamId) -> Vec<u8> {
+        wrapping.seal(&key_place(subject, self.generation), &self.bytes)
     }
 
     /// Returns the key out of its wrapping, or `None` when another master key wrapped it or it is
     /// damaged.
     #[must_use]
     pub fn unwrap(
-        wrapping: &SealingKey,
+        wrapping: &WrappingKeys,
         subject: &StreamId,
         generation: u32,
         wrapped: &[u8],
     ) -> Option<Self> {
-        let bytes = wrapping.open(&place(subject, generation.into(), "key"), wrapped)?;
-        Some(Self { generation, bytes: bytes.try_into().ok()? })
+        let bytes = wrapping.open(&key_place(subject, generation), wrapped)?;
+        Some(Self { generation, bytes: Arc::new(bytes) })
     }
 
     /// Seals every clear field of an event for its place in the log.
@@ -127,10 +130,15 @@ impl SubjectKey {
 
 /// Returns whether the key of a subject, as the vault stores it, opens with a wrapping key.
 #[must_use]
-pub fn opens(wrapping: &SealingKey, subject: &str, generation: u32, wrapped: &[u8]) -> bool {
+pub fn opens(wrapping: &WrappingKeys, subject: &str, generation: u32, wrapped: &[u8]) -> bool {
     subject
         .parse()
         .is_ok_and(|subject| SubjectKey::unwrap(wrapping, &subject, generation, wrapped).is_some())
+}
+
+/// Returns what is authenticated with the stored key of a subject.
+pub(crate) fn key_place(subject: &StreamId, generation: u32) -> Vec<u8> {
+    place(subject, generation.into(), "key")
 }
 
 /// Returns what is authenticated with a field, so that it opens nowhere else.

@@ -7,10 +7,11 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use uuid::Uuid;
 use whence_events::{Hash, Mac, RequestId, SessionId};
+use zeroize::Zeroizing;
 
 use crate::infra::hash::{mac, sha256};
 use crate::infra::keys::Keys;
-use crate::infra::random::{new_uuid_v7, random_bytes, six_digit_number};
+use crate::infra::random::{new_uuid_v4, new_uuid_v7, random_bytes, six_digit_number};
 
 /// A one-time code of 6 digits.
 #[derive(Clone, PartialEq, Eq)]
@@ -44,13 +45,52 @@ impl OneTimeCode {
     /// Returns what the log keeps of this code: a MAC over it and the request that it belongs to.
     #[must_use]
     pub fn mac(&self, request: RequestId, keys: &Keys) -> Mac {
-        mac(&keys.code, &[request.0.as_bytes(), self.as_str().as_bytes()])
+        mac(&keys.code.get(), &[request.0.as_bytes(), self.as_str().as_bytes()])
     }
 }
 
 impl fmt::Debug for OneTimeCode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("OneTimeCode(..)")
+    }
+}
+
+/// The token of a login under way: whoever has it may try codes. The log and the read models know the
+/// login by an id that is made of its hash, and that opens nothing.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct LoginToken(Uuid);
+
+impl LoginToken {
+    /// Returns a token of a new login, of 122 random bits.
+    #[must_use]
+    pub fn generate() -> Self {
+        Self(new_uuid_v4())
+    }
+
+    /// Parses a UUID, as [`LoginToken::to_text`] writes it.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        Uuid::try_parse(text).ok().map(Self)
+    }
+
+    /// Returns the token as text, for the response to the client only.
+    #[must_use]
+    pub fn to_text(self) -> String {
+        self.0.to_string()
+    }
+
+    /// Returns the id of the login: the first 122 bits of the token's SHA-256, as a UUID of version 8.
+    #[must_use]
+    pub fn request_id(self) -> RequestId {
+        let mut half = [0; 16];
+        half.copy_from_slice(&sha256(self.0.as_bytes()).0[..16]);
+        RequestId(uuid::Builder::from_custom_bytes(half).into_uuid())
+    }
+}
+
+impl fmt::Debug for LoginToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("LoginToken(..)")
     }
 }
 
@@ -99,8 +139,9 @@ impl SessionToken {
     /// Returns the CSRF token of this session. It can be checked even for a session that is gone.
     #[must_use]
     pub fn csrf_token(&self, keys: &Keys) -> CsrfToken {
-        let tag = hmac::sign(&keys.csrf, &self.to_bytes());
-        CsrfToken(URL_SAFE_NO_PAD.encode(tag))
+        let bytes = Zeroizing::new(self.to_bytes());
+        let token = |key| URL_SAFE_NO_PAD.encode(hmac::sign(key, &bytes[..]));
+        CsrfToken(keys.csrf.get().read().map(|one| token(&one.key)).collect())
     }
 
     fn to_bytes(&self) -> [u8; 48] {
@@ -118,20 +159,27 @@ impl fmt::Debug for SessionToken {
 }
 
 /// The double-submit token of a session (OWASP: signed, bound to the session).
-pub struct CsrfToken(String);
+pub struct CsrfToken(
+    /// The current one first, then those of older keys that still count.
+    Vec<String>,
+);
 
 impl CsrfToken {
     /// Returns the token as text, for the cookie that scripts can read.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.first().map_or("", String::as_str)
     }
 
-    /// Returns whether `text` is this token, in constant time.
+    /// Returns whether `text` is this token, or was before its key was rotated, in constant time for
+    /// each key.
     #[must_use]
     pub fn matches(&self, text: &str) -> bool {
-        aws_lc_rs::constant_time::verify_slices_are_equal(self.0.as_bytes(), text.as_bytes())
-            .is_ok()
+        let same = |token: &String| {
+            aws_lc_rs::constant_time::verify_slices_are_equal(token.as_bytes(), text.as_bytes())
+                .is_ok()
+        };
+        self.0.iter().any(same)
     }
 }
 

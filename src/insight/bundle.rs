@@ -35,6 +35,9 @@ const SEAL: &str = ",\n  \"seal\": ";
 struct BundleBody {
     whence_bundle: u32,
     key: String,
+    /// The notes by which earlier keys name this one, when the key was ever rotated.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    successions: Vec<String>,
     checkpoint: String,
     events: Vec<ProvenEvent>,
     story: Value,
@@ -113,13 +116,14 @@ pub async fn write(
     let body = BundleBody {
         whence_bundle: FORMAT,
         key: signer.verifier().to_string(),
+        successions: signer.successions(),
         checkpoint: checkpoint.sign(signer),
         events: evidence,
         story,
     };
     let text = serde_json::to_string_pretty(&body)?;
     let text = text.strip_suffix("\n}").context("a bundle is an object")?;
-    let seal = signer.sign(&sealed(signer.verifier(), text));
+    let seal = signer.sign(&sealed(&signer.verifier(), text));
     Ok(format!("{text}{SEAL}{}\n}}\n", serde_json::to_string(&seal)?))
 }
 
@@ -161,7 +165,8 @@ pub fn check_bytes(bytes: &[u8], key: Option<&Verifier>) -> anyhow::Result<Bundl
     ensure!(body.whence_bundle == FORMAT, "its format is {}, unknown here", body.whence_bundle);
     let found: Verifier = body.key.parse().context("its key")?;
     if let Some(key) = key {
-        ensure!(*key == found, "it is of the key {found}, not of {key}");
+        let follows = key.with_successors(&body.successions).contains(&found);
+        ensure!(follows, "it is of the key {found}, not of {key}");
     }
     let stated = found.open(&seal).context("it was changed, or its seal was")?;
     ensure!(stated == sealed(&found, text), "it was changed: its seal is over other bytes");

@@ -15,7 +15,7 @@ mod schema;
 mod sink;
 mod view;
 
-pub(crate) use self::csv::quoted;
+pub(crate) use self::csv::{defused, quoted};
 pub use self::encoder::ExportFormat;
 pub use self::event_row::EVENT_FIELDS;
 pub(crate) use self::events::UNREADABLE;

@@ -7,12 +7,19 @@ use serde::Serialize;
 use whence_events::{EventId, Position, Timestamp};
 use whence_projections::ProjectorState;
 
-use crate::infra::clock::Clock;
-use crate::infra::keys::Keys;
+use crate::infra::clock::{Clock, Span};
+use crate::infra::keys::{Keys, MadeWith};
 
 /// How often the doctor gives a running service a moment to bring its read models up to the log.
 pub(super) const EXAMINE_TRIES: usize = 20;
 pub(super) const EXAMINE_INTERVAL: Duration = Duration::from_millis(100);
+
+/// How far the last event may be ahead of the clock of this machine without a word of advice.
+const HARMLESS_LEAD: Duration = Duration::from_mins(1);
+
+/// What to do when the log is ahead of the clock.
+const LOG_AHEAD: &str = "a clock was wrong once: the service goes on from there, and all that \
+                         expires still does; let this machine follow a time server";
 
 /// What the doctor knows before it examines a store.
 pub struct ExamineContext {
@@ -96,10 +103,35 @@ impl Findings {
     /// Compares the time of the last event with the clock of this machine. Adds a finding only when the
     /// event is from the future: an old one says nothing about clocks.
     pub fn last_event(&mut self, recorded_at: Timestamp, now: Timestamp) {
-        let ahead = recorded_at.as_micros() - now.as_micros();
-        if ahead > 0 {
-            self.clock("the last event of the log", ahead);
+        let ahead = recorded_at.since(now);
+        if ahead.is_zero() {
+            return;
         }
+        let found = format!("the last event of the log is {} ahead of the clock here", Span(ahead));
+        if ahead < HARMLESS_LEAD {
+            self.ok("clock", found);
+        } else {
+            self.bad(Level::Warn, "clock", found, LOG_AHEAD);
+        }
+    }
+
+    /// Adds what is wrong with the master keys that were given, and returns whether nothing is.
+    pub fn master_key(&mut self, whose: &str, made_with: MadeWith) -> bool {
+        let check = "master key";
+        match made_with {
+            MadeWith::Known => return true,
+            MadeWith::Another => {
+                let found = format!("the {whose} was made with another master key");
+                self.bad(Level::Fail, check, found, "give the one that it was made with");
+            }
+            MadeWith::Rotating => {
+                let found = format!("the master key of the {whose} is being rotated");
+                let advice = "give the new key and the old one until whence keys rotate master \
+                              says that it is done";
+                self.bad(Level::Fail, check, found, advice);
+            }
+        }
+        false
     }
 
     /// Adds how many keys of a sample out of a vault do not open. The fingerprint of the vault is
@@ -113,6 +145,21 @@ impl Findings {
             let found =
                 format!("it is that of the vault, but {damaged} of {seen} keys do not open");
             self.bad(Level::Fail, check, found, "restore the vault from a backup");
+        }
+    }
+
+    /// Adds how many destroyed keys of users and addresses no event speaks of.
+    pub fn destroyed_keys(&mut self, seen: usize, unsaid: usize) {
+        let check = "destroyed keys";
+        if seen == 0 {
+            self.ok(check, "there are none");
+        } else if unsaid == 0 {
+            self.ok(check, format!("the log says why, of {seen} of {seen}"));
+        } else {
+            let found = format!("{unsaid} of {seen} were destroyed, and no event says so");
+            let advice = "somebody changed the vault: restore it from a backup; whence verify names \
+                          the keys";
+            self.bad(Level::Fail, check, found, advice);
         }
     }
 
@@ -190,8 +237,11 @@ mod tests {
     #[test]
     fn a_log_from_the_future_is_told_and_an_old_one_is_not() {
         let at = Timestamp::from_micros;
-        let told = one(|findings| findings.last_event(at(90_000_000), at(20_000_000)));
-        assert_eq!(told.0, Level::Fail);
+        let (level, told) = one(|findings| findings.last_event(at(90_000_000), at(20_000_000)));
+        assert_eq!(level, Level::Warn);
+        assert_eq!(told, "the last event of the log is 1 min 10 s ahead of the clock here");
+        let (level, _) = one(|findings| findings.last_event(at(90_000_000), at(80_000_000)));
+        assert_eq!(level, Level::Ok);
         let mut findings = Findings::default();
         findings.last_event(at(1), at(90_000_000));
         assert!(findings.0.is_empty());

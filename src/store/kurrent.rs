@@ -35,10 +35,12 @@ use tokio::task::AbortHandle;
 use whence_events::{EventId, Position, Recorded, StreamId, Version};
 
 use super::{
-    Append, Appended, Batch, EventStore, ForeignEvent, KeyRecord, Page, PostgresVault, StoreError,
+    Append, Appended, Batch, EventStore, ForeignEvent, KeyPlace, KeyRecord, Page, PostgresVault,
+    StoreError, StoredKey, VaultChange,
 };
 use crate::infra::clock::Clock;
 use crate::infra::errors::with_causes;
+use crate::infra::keys::VaultState;
 use append::{Appender, InFlight};
 use beginning::Beginning;
 pub use error::KurrentOpenError;
@@ -54,11 +56,16 @@ pub(super) use transfer::KurrentTransfer;
 /// The pause before another attempt to store what was found of others.
 const SAVE_PAUSE: Duration = Duration::from_secs(1);
 
+/// How often the clock of the vault's server is asked: it stands in for one of KurrentDB, which only
+/// tells the time when an event is appended.
+const TIME_INTERVAL: Duration = Duration::from_secs(5);
+
 /// A log in KurrentDB, and its vault in Postgres.
 pub struct KurrentStore {
     log: Arc<Log>,
     vault: PostgresVault,
     in_flight: InFlight,
+    clock: Clock,
     tasks: Vec<AbortHandle>,
 }
 
@@ -73,9 +80,9 @@ struct Log {
 
 impl Log {
     /// Returns a log of which nothing is known but where the server's log ends.
-    fn ending_at(link: Link, names: Names, end: Position) -> Self {
+    fn ending_at(link: Link, names: Names, end: Position, clock: Clock) -> Self {
         let (beginning, foreign) = (Beginning::default(), ForeignEvents::default());
-        Self { link, names, beginning, foreign, tail: Tail::new(end) }
+        Self { link, names, beginning, foreign, tail: Tail::new(end, clock) }
     }
 }
 
@@ -90,6 +97,7 @@ impl KurrentStore {
         let mut store = Self::open_to_read(url, vault, clock).await?;
         let saving = tokio::spawn(save(store.log.clone(), store.vault.clone()));
         store.tasks.push(saving.abort_handle());
+        store.compare_clocks().await.map_err(KurrentOpenError::Vault)?;
         Ok(store)
     }
 
@@ -114,14 +122,31 @@ impl KurrentStore {
             clock.raise(record::created(last.get_original_event()));
         }
         let end = last.as_ref().and_then(record::position).unwrap_or(0);
-        let log = Arc::new(Log::ending_at(link, names, end));
+        let log = Arc::new(Log::ending_at(link, names, end, clock.clone()));
         log.foreign.remember(vault.foreign_events().await.map_err(KurrentOpenError::Vault)?);
         let supervisor = tokio::spawn({
             let log = log.clone();
             async move { log.link.supervise(first, &log).await }
         });
         let tasks = vec![supervisor.abort_handle()];
-        Ok(Self { log, vault, in_flight: InFlight::default(), tasks })
+        Ok(Self { log, vault, in_flight: InFlight::default(), clock: clock.clone(), tasks })
+    }
+
+    /// Asks the server of the vault for its time, now and from now on.
+    async fn compare_clocks(&mut self) -> Result<(), StoreError> {
+        self.clock.compare(self.vault.server_time().await?);
+        let (vault, clock) = (self.vault.clone(), self.clock.clone());
+        let comparing = tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(TIME_INTERVAL).await;
+                // Without an answer the last one goes on by the monotonic clock.
+                if let Ok(time) = vault.server_time().await {
+                    clock.compare(time);
+                }
+            }
+        });
+        self.tasks.push(comparing.abort_handle());
+        Ok(())
     }
 }
 
@@ -145,6 +170,7 @@ impl Drop for KurrentStore {
 #[async_trait]
 impl EventStore for KurrentStore {
     async fn append(&self, append: Append) -> Result<Appended, StoreError> {
+        self.clock.check()?;
         let Self { log, vault, in_flight, .. } = self;
         Appender { log, vault, in_flight }.append(append).await
     }
@@ -196,5 +222,21 @@ impl EventStore for KurrentStore {
 
     async fn destroy_key(&self, subject: &StreamId) -> Result<(), StoreError> {
         self.vault.destroy_key(subject).await
+    }
+
+    async fn vault_state(&self) -> Result<VaultState, StoreError> {
+        self.vault.state().await
+    }
+
+    async fn vault_keys(
+        &self,
+        after: Option<&KeyPlace>,
+        limit: usize,
+    ) -> Result<Vec<StoredKey>, StoreError> {
+        self.vault.keys(after, limit).await
+    }
+
+    async fn change_vault(&self, change: VaultChange) -> Result<(), StoreError> {
+        self.vault.change(change).await
     }
 }

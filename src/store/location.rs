@@ -6,7 +6,6 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::{Context as _, bail, ensure};
-use whence_events::Mac;
 use whence_projections::{ProjectError, ReadDb};
 
 #[cfg(feature = "kurrentdb")]
@@ -17,6 +16,7 @@ use super::{EventStore, PostgresStore, SqliteStore, Transfer};
 #[cfg(feature = "kurrentdb")]
 use super::{KurrentStore, KurrentUrl, PostgresVault, kurrent::KurrentTransfer};
 use crate::infra::clock::Clock;
+use crate::infra::keys::Fingerprints;
 use crate::infra::postgres::PostgresUrl;
 use crate::store::findings::{ExamineContext, Findings};
 
@@ -135,7 +135,7 @@ impl Location {
     /// Opens the log, or makes it. `fingerprint` is that of the master key.
     pub async fn open(
         &self,
-        fingerprint: Mac,
+        fingerprint: Fingerprints,
         clock: Clock,
     ) -> anyhow::Result<Arc<dyn EventStore>> {
         Ok(match self {
@@ -155,7 +155,7 @@ impl Location {
     /// files does not deliver what other processes append: ask for its head instead.
     pub async fn open_to_read(
         &self,
-        fingerprint: Mac,
+        fingerprint: Fingerprints,
         clock: Clock,
     ) -> anyhow::Result<Arc<dyn EventStore>> {
         self.ensure_log_exists().await?;
@@ -195,7 +195,7 @@ impl Location {
     pub async fn open_for_copy(
         &self,
         side: Side,
-        fingerprint: Mac,
+        fingerprint: Fingerprints,
         clock: Clock,
     ) -> anyhow::Result<Arc<dyn Transfer>> {
         Ok(match self {

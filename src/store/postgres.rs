@@ -7,6 +7,7 @@
 
 mod columns;
 mod examine;
+mod keys;
 mod listen;
 mod open;
 mod read;
@@ -21,10 +22,14 @@ use async_trait::async_trait;
 use tokio::sync::{broadcast, mpsc, oneshot};
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
-use whence_events::{Mac, Position, Recorded, StreamId, Version};
+use whence_events::{Position, Recorded, StreamId, Version};
 
-use super::{Append, Appended, Batch, EventStore, KeyRecord, Leaves, QUEUE_CAPACITY, StoreError};
+use super::{
+    Append, Appended, Batch, EventStore, KeyPlace, KeyRecord, Leaves, QUEUE_CAPACITY, StoreError,
+    StoredKey, VaultChange,
+};
 use crate::infra::clock::Clock;
+use crate::infra::keys::{Fingerprints, VaultState};
 use crate::infra::postgres::PostgresUrl;
 #[cfg(feature = "kurrentdb")]
 pub(super) use examine::inspect_projectors;
@@ -49,6 +54,7 @@ pub struct PostgresStore {
     publisher: Arc<TailPublisher>,
     readers: PostgresReaders,
     vault: PostgresVault,
+    clock: Clock,
     tasks: [JoinHandle<()>; 2],
 }
 
@@ -56,22 +62,29 @@ impl PostgresStore {
     /// Opens the log in a database, or makes it there. `fingerprint` is that of the master key.
     pub async fn open(
         url: &PostgresUrl,
-        fingerprint: Mac,
+        fingerprint: impl Into<Fingerprints>,
         clock: Clock,
     ) -> Result<Self, PostgresOpenError> {
-        let end = open::log(url, fingerprint).await?;
+        let end = open::log(url, &fingerprint.into()).await?;
+        clock.compare(end.server_time);
         clock.raise(end.recorded_at);
         let pool = url.pool(READER_CONNECTIONS, &SETTINGS);
         let readers = PostgresReaders::new(pool.clone());
-        let publisher = Arc::new(TailPublisher::new(readers.clone(), end.position));
+        let publisher = Arc::new(TailPublisher::new(readers.clone(), clock.clone(), end.position));
         let (jobs, queue) = mpsc::channel(QUEUE_CAPACITY);
         let node = crate::infra::random::new_event_id().to_string();
         let listener = Listener::new(url.clone(), node.clone(), publisher.clone());
         let vault = PostgresVault::over(pool, clock.clone());
-        let sequencer =
-            Sequencer::new(url.clone(), node, clock, queue, publisher.clone(), readers.clone());
+        let sequencer = Sequencer::new(
+            url.clone(),
+            node,
+            clock.clone(),
+            queue,
+            publisher.clone(),
+            readers.clone(),
+        );
         let tasks = [tokio::spawn(sequencer.run()), tokio::spawn(listener.run())];
-        Ok(Self { jobs, publisher, readers, vault, tasks })
+        Ok(Self { jobs, publisher, readers, vault, clock, tasks })
     }
 }
 
@@ -97,6 +110,7 @@ struct QueueFull;
 impl EventStore for PostgresStore {
     async fn append(&self, append: Append) -> Result<Appended, StoreError> {
         append.check()?;
+        self.clock.check()?;
         let (answer, result) = oneshot::channel();
         let job = AppendJob { append, answer, since: Instant::now() };
         match timeout(ENQUEUE_TIMEOUT, self.jobs.send(job)).await {
@@ -141,5 +155,21 @@ impl EventStore for PostgresStore {
 
     async fn destroy_key(&self, subject: &StreamId) -> Result<(), StoreError> {
         self.vault.destroy_key(subject).await
+    }
+
+    async fn vault_state(&self) -> Result<VaultState, StoreError> {
+        self.vault.state().await
+    }
+
+    async fn vault_keys(
+        &self,
+        after: Option<&KeyPlace>,
+        limit: usize,
+    ) -> Result<Vec<StoredKey>, StoreError> {
+        self.vault.keys(after, limit).await
+    }
+
+    async fn change_vault(&self, change: VaultChange) -> Result<(), StoreError> {
+        self.vault.change(change).await
     }
 }

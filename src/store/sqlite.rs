@@ -6,6 +6,7 @@
 
 mod connection;
 mod examine;
+mod keys;
 mod open;
 mod read;
 mod rows;
@@ -18,13 +19,14 @@ use std::thread::JoinHandle;
 
 use async_trait::async_trait;
 use tokio::sync::{broadcast, mpsc, oneshot};
-use whence_events::{Mac, Position, Recorded, StreamId, Version};
+use whence_events::{Position, Recorded, StreamId, Version};
 
 use super::{
-    Append, Appended, Batch, EventStore, KeyRecord, Leaves, QUEUE_CAPACITY, StoreError,
-    TAIL_CAPACITY,
+    Append, Appended, Batch, EventStore, KeyPlace, KeyRecord, Leaves, QUEUE_CAPACITY, StoreError,
+    StoredKey, TAIL_CAPACITY, VaultChange,
 };
 use crate::infra::clock::Clock;
+use crate::infra::keys::{Fingerprints, VaultState};
 pub(super) use examine::examine;
 pub use open::SqliteOpenError;
 use read::SqliteReaders;
@@ -43,9 +45,13 @@ pub struct SqliteStore {
 
 impl SqliteStore {
     /// Opens the log at `path`, or makes it. `fingerprint` is that of the master key.
-    pub fn open(path: &Path, fingerprint: Mac, clock: Clock) -> Result<Self, SqliteOpenError> {
+    pub fn open(
+        path: &Path,
+        fingerprint: impl Into<Fingerprints>,
+        clock: Clock,
+    ) -> Result<Self, SqliteOpenError> {
         let lock = open::lock(path)?;
-        let connection = open::writer(path, fingerprint)?;
+        let connection = open::writer(path, &fingerprint.into())?;
         if let Some(latest) = open::latest_time(&connection)? {
             clock.raise(latest);
         }
@@ -62,8 +68,11 @@ impl SqliteStore {
 
     /// Opens the log at `path`, which has to exist, while another process may append to it. The store
     /// takes no appends, and its tail is silent.
-    pub fn open_to_read(path: &Path, fingerprint: Mac) -> Result<Self, SqliteOpenError> {
-        open::reader(path, fingerprint)?;
+    pub fn open_to_read(
+        path: &Path,
+        fingerprint: impl Into<Fingerprints>,
+    ) -> Result<Self, SqliteOpenError> {
+        open::reader(path, &fingerprint.into())?;
         let (tail, _) = broadcast::channel(1);
         let jobs = mpsc::channel(1).0;
         Ok(Self { jobs, tail, readers: SqliteReaders::new(path), writer: None, _lock: None })
@@ -149,5 +158,21 @@ impl EventStore for SqliteStore {
 
     async fn destroy_key(&self, subject: &StreamId) -> Result<(), StoreError> {
         self.submit(Work::DestroyKey(subject.clone())).await.map(drop)
+    }
+
+    async fn vault_state(&self) -> Result<VaultState, StoreError> {
+        self.readers.vault_state()
+    }
+
+    async fn vault_keys(
+        &self,
+        after: Option<&KeyPlace>,
+        limit: usize,
+    ) -> Result<Vec<StoredKey>, StoreError> {
+        self.readers.keys(after, limit)
+    }
+
+    async fn change_vault(&self, change: VaultChange) -> Result<(), StoreError> {
+        self.submit(Work::ChangeVault(change)).await.map(drop)
     }
 }

@@ -4,6 +4,7 @@
 use std::fmt;
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 use whence_events::{Position, Recorded, StreamId, Timestamp};
 
 use super::{EventStore, StoreError};
@@ -38,7 +39,7 @@ pub trait Transfer: Send + Sync {
 }
 
 /// The place of a key in a vault, ordered by the bytes of the subject's name, then by generation.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct KeyPlace {
     /// The name of the stream whose personal fields it seals.
     pub subject: String,

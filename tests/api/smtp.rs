@@ -7,7 +7,7 @@ use std::time::Duration;
 use whence::infra::mail::{Limits, Mail, Mailer, Sender};
 use whence_events::EmailAddress;
 
-mod misbehaving;
+pub(crate) mod misbehaving;
 mod nagle;
 mod real;
 

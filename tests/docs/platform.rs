@@ -199,6 +199,8 @@ async fn fill(directory: &Path) {
         "https://www.example.com",
         "--trusted-proxy",
         "127.0.0.1/32",
+        "--country-header",
+        "cloudflare",
         "--starts-per-client",
         "0",
         "--verifies-per-client",

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![expect(clippy::wildcard_enum_match_arm, reason = "a test looks for its own events")]
 
+mod connections;
 mod copy;
 mod copy_broken_off;
 mod copy_refused;
@@ -10,10 +11,15 @@ mod copy_served;
 mod doctor;
 mod doctor_postgres;
 mod erase;
+mod keys;
 #[cfg(feature = "kurrentdb")]
 mod kurrent_shared;
 #[cfg(feature = "kurrentdb")]
 mod kurrent_trouble;
 mod logs;
+mod measures;
+mod pgbouncer;
+mod proxies;
+mod read_only;
 mod replay;
 mod report;

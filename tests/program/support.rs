@@ -122,6 +122,11 @@ impl Service {
         Self { address, started, child, lines }
     }
 
+    /// The id of the process.
+    pub(crate) fn id(&self) -> u32 {
+        self.child.id()
+    }
+
     /// Waits for a line of the log with this word.
     pub(crate) fn line_with(&mut self, word: &str) -> String {
         let _watch = Watch::over(&self.child);
@@ -149,6 +154,12 @@ impl Service {
         tokio::time::timeout(Duration::from_mins(1), ready).await.unwrap();
     }
 
+    /// Ends it as a crash would.
+    pub(crate) fn kill(mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+
     /// SIGTERM: its exit code, and what it said after its start.
     pub(crate) fn stop(mut self) -> (Option<i32>, String) {
         send_signal(self.child.id(), "TERM");
@@ -163,6 +174,30 @@ impl Drop for Service {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A port on which nothing listens.
+pub(crate) fn free_port() -> u16 {
+    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
+}
+
+/// Waits until a server listens on a port.
+pub(crate) async fn until_listening(port: u16) {
+    let listens = async {
+        while tokio::net::TcpStream::connect(("127.0.0.1", port)).await.is_err() {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, listens).await.expect("a server that listens");
+}
+
+/// The block of `docs/operating.md` that has this line first.
+#[track_caller]
+pub(crate) fn settings_of(line: &str) -> String {
+    let document = include_str!("../../docs/operating.md");
+    let begin = document.find(&format!("```text\n{line}")).expect(line) + "```text\n".len();
+    let block = &document[begin..];
+    block[..block.find("```").expect(line)].to_owned()
 }
 
 /// A directory in which `whence serve` has been.

@@ -75,7 +75,7 @@ macro_rules! contract {
             keys: a_key_comes_with_its_append,
             keys: a_key_of_a_refused_append_is_not_stored,
             keys: a_destroyed_key_is_gone_for_good_and_the_next_has_the_next_generation,
-            keys: destroying_what_is_not_there_does_nothing,
+            keys: destroying_what_is_not_there_leaves_a_mark_and_no_event,
             keys: a_sealed_field_opens_in_its_place_only,
             keys: a_subject_key_of_another_master_key_opens_nothing,
             keys: what_was_sealed_before_the_key_was_destroyed_never_opens_again,

@@ -5,6 +5,7 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "tests pick the events they are about")]
 
 mod client;
+mod clocks;
 mod cluster;
 mod coherence;
 mod duties;

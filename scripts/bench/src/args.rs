@@ -58,6 +58,10 @@ pub(crate) struct Args {
     #[arg(long, default_values_t = [64, 256], value_delimiter = ',', value_name = "N")]
     pub(crate) in_flight: Vec<usize>,
 
+    /// Addresses of each kind whose answers are timed
+    #[arg(long, default_value_t = 5_000, value_name = "N")]
+    pub(crate) timings: usize,
+
     /// Threads of the load generator
     #[arg(long, default_value_t = 2, value_name = "N")]
     pub(crate) load_threads: usize,
@@ -85,6 +89,8 @@ pub(crate) enum Measure {
     Login,
     /// Logins with mails to a mail server, against mails to a directory
     Mail,
+    /// The time of answers, known addresses against unknown ones
+    Timing,
     /// Appends, against SQLite itself
     Append,
     /// Calls, copies and logins with KurrentDB, against its client as it is; needs that store
@@ -115,6 +121,7 @@ impl Args {
             memory: vec![500, 1_000],
             connections: 8,
             in_flight: vec![4, 8],
+            timings: 40,
             ..self
         }
     }

@@ -19,6 +19,7 @@ mod mail;
 mod me;
 mod numbers;
 mod outcome;
+mod rank_test;
 mod raw;
 mod relay;
 mod replay;
@@ -28,6 +29,7 @@ mod service;
 mod size;
 mod start;
 mod stores;
+mod timing;
 
 use clap::Parser as _;
 
@@ -64,6 +66,11 @@ fn main() -> anyhow::Result<()> {
     }
     if args.wants(Measure::Mail) {
         print!("{}", mail::measure(&args, &stores)?);
+    }
+    if args.wants(Measure::Timing) {
+        for comparisons in timing::measure(&args, &stores)? {
+            print!("{comparisons}");
+        }
     }
     if args.wants(Measure::Memory) {
         print!("{}", derive::memory(&args, &stores)?);

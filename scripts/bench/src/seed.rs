@@ -42,6 +42,11 @@ pub(crate) async fn seed(log: &Log, users: usize, logins: usize) -> anyhow::Resu
     futures::stream::iter(0..users).map(one).buffer_unordered(IN_FLIGHT).try_collect().await
 }
 
+/// Returns the address of a user.
+pub(crate) fn address(number: usize) -> String {
+    format!("seed{number:0>6}@users.example.com")
+}
+
 struct Seeder<'a> {
     log: &'a Log,
     store: Arc<dyn EventStore>,
@@ -50,7 +55,7 @@ struct Seeder<'a> {
 
 impl Seeder<'_> {
     async fn user(&self, number: usize, login: bool) -> anyhow::Result<TokenText> {
-        let email = EmailAddress::parse(&format!("seed{number}@users.example.com"))?;
+        let email = EmailAddress::parse(&address(number))?;
         let client = Client {
             ip: Some(std::net::Ipv4Addr::LOCALHOST.into()),
             user_agent: Some(USER_AGENT.to_owned()),

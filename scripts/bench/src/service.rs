@@ -65,6 +65,7 @@ impl Log {
     ) -> anyhow::Result<(Arc<App>, SocketAddr)> {
         let mut config = self.config.clone();
         config.limits.session_cache = session_cache;
+        config.mail.per_hour = 0;
         self.runtime.block_on(async {
             let app =
                 App::open_with(config, self.clock.clone(), mailer, self.store.clone()).await?;

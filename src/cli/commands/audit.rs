@@ -4,6 +4,7 @@ mod check;
 mod referrals;
 mod source;
 
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
@@ -99,9 +100,11 @@ async fn code(args: AuditCodeArgs) -> anyhow::Result<()> {
     print_text_or_json(&source.code(&code).await?, json)
 }
 
-/// Writes a bundle to a file that does not exist yet: evidence replaces no evidence.
+/// Writes a bundle to a file that does not exist yet, which is this user's alone: evidence replaces no
+/// evidence, and may hold personal data.
 fn write_bundle(path: &Path, text: &str) -> anyhow::Result<()> {
-    let file = std::fs::File::create_new(path);
+    let mut options = std::fs::OpenOptions::new();
+    let file = options.write(true).create_new(true).mode(0o600).open(path);
     let written = file.and_then(|mut file| std::io::Write::write_all(&mut file, text.as_bytes()));
     written.with_context(|| format!("--bundle {}", path.display()))?;
     print(format_args!("{} holds the story and the evidence\n", path.display()))

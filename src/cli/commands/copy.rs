@@ -1,13 +1,15 @@
 //! `whence copy`: moves a log and its vault into another store.
 
 use std::fmt::Write as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::ensure;
 use clap::Args;
 
 use crate::cli::flags::files;
-use crate::cli::flags::log::master_key_of;
+use crate::cli::flags::log::{master_key_of, take_master_key};
+use crate::cli::flags::secrets;
 use crate::cli::terminal::progress::ShownPass;
 use crate::cli::terminal::stdout::print;
 use crate::cli::terminal::stop::{RESUMABLE, unless_stopped};
@@ -34,6 +36,14 @@ pub(crate) struct CopyArgs {
     /// Master key of both, 64 hexadecimal digits [default: the file master.key of a sqlite source]
     #[arg(long, env = "WHENCE_MASTER_KEY", value_name = "HEX", hide_env_values = true)]
     pub(crate) master_key: Option<String>,
+
+    /// File that holds the master key
+    #[arg(long, env = "WHENCE_MASTER_KEY_FILE", value_name = "FILE")]
+    pub(crate) master_key_file: Option<PathBuf>,
+
+    /// File that holds what --read-db is
+    #[arg(long, env = "WHENCE_READ_DB_FILE", value_name = "FILE")]
+    pub(crate) read_db_file: Option<PathBuf>,
 }
 
 /// The stores of a copy, and their key.
@@ -49,7 +59,8 @@ struct CopyConfig {
 
 impl CopyArgs {
     /// Returns what the flags mean, and touches nothing.
-    fn into_config(self) -> anyhow::Result<CopyConfig> {
+    fn into_config(mut self) -> anyhow::Result<CopyConfig> {
+        secrets::fill("read-db", &mut self.read_db, self.read_db_file.as_deref())?;
         ensure!(self.from != self.to, "--from and --to are the same store");
         let read_db = self.read_db.as_deref();
         let sides = [&self.from, &self.to];
@@ -59,7 +70,8 @@ impl CopyArgs {
             Location::named(flag, store, read_db.filter(|_| Location::is_kurrentdb(store)))
         };
         let (from, to) = (side("--from", &self.from)?, side("--to", &self.to)?);
-        let master_key = master_key_of(&from, self.master_key.as_deref())?;
+        let given = take_master_key(&mut self.master_key, self.master_key_file.as_deref())?;
+        let master_key = master_key_of(&from, given)?;
         Ok(CopyConfig { from, to, master_key })
     }
 }
@@ -124,11 +136,11 @@ async fn copy_stores(config: CopyConfig) -> anyhow::Result<()> {
 }
 
 async fn open(config: &CopyConfig) -> anyhow::Result<(Arc<dyn Transfer>, Arc<dyn Transfer>)> {
-    let fingerprint = Keys::derive(&config.master_key).fingerprint();
+    let fingerprint = &Keys::derive(&config.master_key).fingerprint();
     let open = async |location: &Location, side| {
         // Each store has its own clock: what the source says of the time means nothing to the
         // target.
-        location.open_for_copy(side, fingerprint, Clock::system()).await
+        location.open_for_copy(side, fingerprint.clone(), Clock::system()).await
     };
     let source = open(&config.from, Side::Source).await?;
     config.make_target()?;

@@ -1,11 +1,14 @@
 //! `whence doctor`: examines everything that `whence serve` with the same flags would use, says
 //! what is wrong and what to do about it, and changes nothing.
 
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
+
 use anyhow::ensure;
 use clap::Args;
 use clap::builder::BoolishValueParser;
 
-use crate::app::config::Config;
+use crate::app::config::{Config, ListeningConfig};
+use crate::cli::admin_client::readiness;
 use crate::cli::flags::ServeArgs;
 use crate::cli::terminal::stdout::{print, print_json};
 use crate::infra::clock::Clock;
@@ -68,6 +71,7 @@ async fn examine(args: DoctorArgs) -> Findings {
         }
     };
     configuration(&config, key.as_ref(), &mut findings);
+    proxies(&config.listening, &mut findings).await;
     let context = ExamineContext { keys: key.as_ref().map(Keys::derive), clock: Clock::system() };
     config.storage.store.examine(&context, &mut findings).await;
     match Mailer::examine(&config.mail.way, &config.mail.sender).await {
@@ -78,6 +82,32 @@ async fn examine(args: DoctorArgs) -> Findings {
         }
     }
     findings
+}
+
+/// Examines who is believed about clients, by the settings and by what a running service has seen.
+async fn proxies(listening: &ListeningConfig, findings: &mut Findings) {
+    let check = "proxy";
+    if listening.https() && listening.trusted_proxies.is_empty() {
+        let found = "--public-url is https, and no --trusted-proxy names what speaks TLS in front";
+        let advice = "name it: until then all clients count as one";
+        findings.bad(Level::Warn, check, found, advice);
+    }
+    let mut address = listening.listen;
+    if address.ip().is_unspecified() {
+        address.set_ip(match address {
+            SocketAddr::V4(_) => Ipv4Addr::LOCALHOST.into(),
+            SocketAddr::V6(_) => Ipv6Addr::LOCALHOST.into(),
+        });
+    }
+    let seen = readiness(address).await.is_some_and(|said| said["unnamed_proxy"] == true);
+    if seen {
+        let found = format!(
+            "the service at {address} gets requests with forwarded headers from a peer that no \
+             --trusted-proxy names"
+        );
+        let advice = "if it is a proxy of yours, name it: until then all of its clients are one";
+        findings.bad(Level::Warn, check, found, advice);
+    }
 }
 
 fn configuration(config: &Config, key: Option<&MasterKey>, findings: &mut Findings) {

@@ -2,9 +2,9 @@
 
 use clap::Args;
 use serde_json::json;
-use whence_events::{Actor, StreamId};
+use whence_events::Actor;
 
-use crate::app::erasure::{Erasure, Subject, erase};
+use crate::app::erasure::{AddressErasure, Subject, erase, erase_address};
 use crate::cli::admin_client::AdminClient;
 use crate::cli::flags::operate::{OperateArgs, Target, UserName};
 use crate::cli::terminal::stderr::note;
@@ -12,6 +12,7 @@ use crate::cli::terminal::stdout::print_text_or_json;
 use crate::engine::Engine;
 use crate::engine::handler::Context;
 use crate::engine::log_config::LogConfig;
+use crate::infra::clock::Clock;
 use crate::infra::random::new_correlation_id;
 
 /// Forget who a user was: keys destroyed, sessions ended, address released; cannot be undone
@@ -37,26 +38,37 @@ pub(crate) async fn run(args: EraseArgs) -> anyhow::Result<()> {
     print_text_or_json(&erasure, json)
 }
 
-async fn at_service(client: &AdminClient, user: &UserName) -> anyhow::Result<Erasure> {
-    let user_id = user.id_at(client).await?;
-    client.post(&format!("users/{user_id}/erase"), &json!({})).await
+async fn at_service(client: &AdminClient, user: &UserName) -> anyhow::Result<AddressErasure> {
+    match user {
+        UserName::Id(user_id) => {
+            let user = client.post(&format!("users/{user_id}/erase"), &json!({})).await?;
+            Ok(AddressErasure { user: Some(user), address_forgotten: false })
+        }
+        UserName::Email(email) => {
+            client.post("users/erase", &json!({ "email": email.as_str() })).await
+        }
+    }
 }
 
-async fn here(config: &LogConfig, operator: String, user: &UserName) -> anyhow::Result<Erasure> {
+async fn here(
+    config: &LogConfig,
+    operator: String,
+    user: &UserName,
+) -> anyhow::Result<AddressErasure> {
     let engine = Engine::open(config).await?;
-    let user_id = user.id_in(&engine).await?;
-    let email_key = match user {
-        UserName::Id(_) => None,
-        UserName::Email(email) => Some(engine.keys.email_key(email)),
-    };
-    let subject = Subject { user_id, email_key };
     let context = Context::of_request(new_correlation_id(), Actor::Operator(operator));
-    let erasure = erase(&engine, subject, &context).await?;
+    let erasure = match user {
+        UserName::Id(user_id) => {
+            let subject = Subject { user_id: *user_id, email_key: None };
+            let user = Some(erase(&engine, subject, &context).await?);
+            AddressErasure { user, address_forgotten: false }
+        }
+        UserName::Email(email) => {
+            erase_address(&engine, email, Clock::system().now(), &context).await?
+        }
+    };
     if let Err(error) = engine.project().await {
-        let stream = StreamId::User(subject.user_id);
-        note(format_args!(
-            "whence: {stream} is erased, and the read models follow later: {error:#}"
-        ));
+        note(format_args!("whence: it is erased, and the read models follow later: {error:#}"));
     }
     Ok(erasure)
 }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use anyhow::{Context as _, ensure};
-use clap::Args;
+use clap::{ArgAction, Args};
 use whence_events::{Actor, AuditRead, AuditSubject, Position};
 use whence_projections::report::{AsOf, Query, View};
 
@@ -52,6 +52,18 @@ pub(crate) struct ExportArgs {
     #[arg(long, default_value = "-", value_name = "FILE")]
     pub(crate) out: String,
 
+    #[arg(
+        long,
+        value_name = "BOOL",
+        default_value_t = false,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        action = ArgAction::Set,
+        help = "Put ' before texts of a CSV that a spreadsheet would take for formulas"
+    )]
+    pub(crate) csv_safe: bool,
+
     /// Add the personal data of events in clear, as far as it was not erased
     #[arg(long)]
     pub(crate) open_personal_data: bool,
@@ -73,6 +85,8 @@ struct ExportConfig {
     what: What,
     /// The format of the file.
     format: ExportFormat,
+    /// Whether texts of a CSV are defused that a spreadsheet would take for formulas.
+    csv_safe: bool,
     /// The name of a file, or `-`.
     out: String,
     /// The log that is read.
@@ -84,7 +98,8 @@ impl ExportArgs {
     fn into_config(self) -> anyhow::Result<ExportConfig> {
         ensure!(self.format.is_there(), "--format parquet: this whence was built without Parquet");
         let what = if self.what == "events" { self.events()? } else { self.view()? };
-        Ok(ExportConfig { what, format: self.format, out: self.out, log: self.log.into_config()? })
+        let Self { format, csv_safe, out, log, .. } = self;
+        Ok(ExportConfig { what, format, csv_safe, out, log: log.into_config()? })
     }
 
     fn events(&self) -> anyhow::Result<What> {
@@ -162,10 +177,10 @@ pub(crate) async fn run(args: ExportArgs) -> anyhow::Result<()> {
 }
 
 async fn export(config: ExportConfig) -> anyhow::Result<()> {
-    let ExportConfig { what, format, out, log } = config;
+    let ExportConfig { what, format, csv_safe, out, log } = config;
     match what {
         What::Events { range, opened_by } => {
-            match events(&log, range, opened_by, format, &out).await {
+            match events(&log, range, opened_by, (format, csv_safe), &out).await {
                 Err(error) if is_gone(&error) => Ok(()),
                 done => done,
             }
@@ -174,7 +189,7 @@ async fn export(config: ExportConfig) -> anyhow::Result<()> {
             let store = log.open_to_read().await?;
             let table = answer(&*store, view, query, as_of).await?;
             let output = OutputFile::create(&out, false)?;
-            let written = export_table(&table, format, output.writer()?);
+            let written = export_table(&table, format, csv_safe, output.writer()?);
             output.finish(written)
         }
     }
@@ -185,7 +200,7 @@ async fn events(
     log: &LogConfig,
     range: AskedRange,
     opened_by: Option<String>,
-    format: ExportFormat,
+    (format, csv_safe): (ExportFormat, bool),
     out: &str,
 ) -> anyhow::Result<()> {
     let store = log.open_to_read().await?;
@@ -200,7 +215,7 @@ async fn events(
             Some(Vault::new(store.clone(), log.keys().wrapping))
         }
     };
-    let done = export_events(store, vault, range, format, output.writer()?).await;
+    let done = export_events(store, vault, range, (format, csv_safe), output.writer()?).await;
     let done = done.with_context(|| output.cannot_write())?;
     output.complete()?;
     note(format_args!("whence: {}", summary(done, range)));
@@ -212,7 +227,8 @@ async fn put_on_record(log: &LogConfig, operator: String) -> anyhow::Result<()> 
     let clock = Clock::system();
     let store = log.open(clock.clone()).await;
     let store = store.context("an export of personal data is put on record before it begins")?;
-    let vault = Arc::new(Vault::new(store.clone(), log.keys().wrapping));
+    let keys = log.load_keys(&*store, clock.now()).await?;
+    let vault = Arc::new(Vault::new(store.clone(), keys.wrapping));
     let handler = Handler::new(store, vault, clock);
     let subject = AuditSubject::Events;
     let read = AuditRead { subject, user_id: None, code: None, personal_data: true };

@@ -2,14 +2,15 @@
 //! environment variables.
 
 use anyhow::{Context as _, bail, ensure};
-use clap::{Args, ValueEnum};
+use clap::{ArgAction, Args, ValueEnum};
 use whence_projections::report::{Dimension, Query, QueryText, View};
 
 use crate::cli::flags::log::LogArgs;
 use crate::cli::flags::view::ViewArgs;
 use crate::cli::terminal::canvas::canvas_of_stdout;
 use crate::cli::terminal::output_file::OutputFile;
-use crate::cli::terminal::stdout::print;
+use crate::cli::terminal::stdout::{print, print_exact};
+use crate::infra::plain::{plain, plain_json};
 use crate::insight::charts::{self, Chart, page, sections};
 use crate::insight::report::{answer, as_csv, as_text, fold};
 
@@ -38,6 +39,18 @@ pub(crate) struct ReportArgs {
     /// How to print it
     #[arg(long, value_enum, default_value_t = ReportFormat::Table)]
     pub(crate) format: ReportFormat,
+
+    #[arg(
+        long,
+        value_name = "BOOL",
+        default_value_t = true,
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
+        action = ArgAction::Set,
+        help = "Put ' before texts of a CSV that a spreadsheet would take for formulas"
+    )]
+    pub(crate) csv_safe: bool,
 
     /// Draw it instead
     #[arg(long, conflicts_with_all = ["format", "html"])]
@@ -99,13 +112,13 @@ pub(crate) async fn run(args: ReportArgs) -> anyhow::Result<()> {
     let table = answer(&*log, view, query, as_of).await?;
     if args.chart {
         let chart = Chart::of(view, &table, CHARTED);
-        return print(charts::draw(&table, &chart, canvas_of_stdout()));
+        return print_exact(charts::draw(&table, &chart, canvas_of_stdout()));
     }
-    print(match args.format {
-        ReportFormat::Table => as_text(&table),
-        ReportFormat::Csv => as_csv(&table),
-        ReportFormat::Json => format!("{}\n", table.to_json()),
-    })
+    match args.format {
+        ReportFormat::Table => print(as_text(&table)),
+        ReportFormat::Csv => print_exact(as_csv(&table, args.csv_safe)),
+        ReportFormat::Json => print_exact(plain_json(&format!("{}\n", table.to_json()))),
+    }
 }
 
 /// Writes the page into a file, which appears when it is complete.
@@ -138,7 +151,7 @@ fn scope(args: &ReportArgs) -> String {
     parts.extend(args.from.as_ref().map(|from| format!("counted from {from} on")));
     parts.extend(args.to.as_ref().map(|to| format!("counted up to {to}")));
     parts.extend(asked.filters.iter().map(|filter| format!("only {filter}")));
-    format!("{}.", parts.join(", "))
+    plain(&format!("{}.", parts.join(", ")))
 }
 
 fn list() -> String {

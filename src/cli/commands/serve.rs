@@ -14,7 +14,7 @@ use crate::cli::terminal::logging::init_tracing;
 use crate::cli::terminal::stderr::note;
 use crate::cli::terminal::stop::shutdown_signal;
 use crate::http;
-use crate::infra::clock::Clock;
+use crate::infra::clock::{Clock, Span};
 use crate::infra::descriptors;
 
 /// Runs the service until a signal stops it.
@@ -44,10 +44,20 @@ pub(crate) async fn run(mut args: ServeArgs) -> anyhow::Result<()> {
     limit_connections(&mut config, descriptors::raise_limit());
     let app = App::open(config, Clock::system()).await?;
     log_start(&app);
+    if let Some(ahead) = app.clock.ahead_of_wall() {
+        let ahead = Span(ahead);
+        tracing::warn!(
+            "the log is {ahead} ahead of the clock of this machine: time goes on from there"
+        );
+    }
     let stop = stop.shared();
     let metrics = metrics_listener
         .map(|listener| http::serve(listener, http::metrics_router(app.clone()), stop.clone()));
-    futures::join!(OptionFuture::from(metrics), http::serve(listener, http::router(app), stop));
+    futures::join!(
+        OptionFuture::from(metrics),
+        http::serve(listener, http::router(app.clone()), stop)
+    );
+    app.activity.flush().await;
     tracing::info!("whence stops");
     Ok(())
 }

@@ -1,14 +1,16 @@
 //! `whence user`: the sessions of a user, and what operators do about users.
 
+use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
 use whence_events::{Actor, SessionId, UserId};
 
 use super::measures::{MeasureArgs, MeasureSubject, take};
+use crate::app::login_limits::{Unlocking, address_of, clear_lock};
 use crate::cli::admin_client::AdminClient;
 use crate::cli::flags::operate::{OperateArgs, Target, UserName};
 use crate::cli::terminal::stdout::print_text_or_json;
-use crate::domain::user::measure::Act;
+use crate::domain::user::measure::{Act, Reason};
 use crate::engine::Engine;
 use crate::engine::handler::Context;
 use crate::infra::clock::Clock;
@@ -29,6 +31,7 @@ enum UserAction {
     Revoke(UserRevokeArgs),
     Suspend(UserSuspendArgs),
     Reinstate(UserReinstateArgs),
+    Unlock(UserUnlockArgs),
 }
 
 /// List the sessions in use
@@ -80,6 +83,17 @@ struct UserReinstateArgs {
     measure: MeasureArgs,
 }
 
+/// Let an address take codes again that wrong codes or too many requests have locked
+#[derive(Args, Clone, Debug)]
+struct UserUnlockArgs {
+    /// User id, or e-mail address, also one without a user
+    #[arg(value_name = "USER")]
+    user: String,
+
+    #[command(flatten)]
+    measure: MeasureArgs,
+}
+
 /// A measure about a user.
 struct AboutUser {
     user: UserName,
@@ -110,6 +124,7 @@ impl MeasureSubject for AboutUser {
 pub(crate) async fn run(args: UserArgs) -> anyhow::Result<()> {
     let (user, act, measure) = match args.command {
         UserAction::Sessions(args) => return list(args).await,
+        UserAction::Unlock(args) => return unlock(args).await,
         UserAction::Revoke(args) => {
             (args.user, Act::RevokeSessions { only: args.session }, args.measure)
         }
@@ -117,6 +132,39 @@ pub(crate) async fn run(args: UserArgs) -> anyhow::Result<()> {
         UserAction::Reinstate(args) => (args.user, Act::Reinstate, args.measure),
     };
     take(&AboutUser { user: UserName::parse(&user)?, act }, measure).await
+}
+
+async fn unlock(args: UserUnlockArgs) -> anyhow::Result<()> {
+    let user = UserName::parse(&args.user)?;
+    let reason = Reason::parse(&args.measure.reason)?;
+    let json = args.measure.operate.json;
+    let done: Unlocking = match args.measure.operate.into_target()? {
+        Target::Server(client) => {
+            let reason = reason.as_str();
+            let (path, body) = match &user {
+                UserName::Id(id) => (format!("users/{id}/unlock"), json!({ "reason": reason })),
+                UserName::Email(email) => {
+                    let body = json!({ "email": email.as_str(), "reason": reason });
+                    ("users/unlock".to_owned(), body)
+                }
+            };
+            client.post(&path, &body).await?
+        }
+        Target::Log(config, operator) => {
+            let engine = Box::pin(Engine::open(&config)).await?;
+            let email = match user {
+                UserName::Email(email) => email,
+                UserName::Id(id) => {
+                    address_of(&engine, id).await?.context("there is no such user")?
+                }
+            };
+            let context = Context::of_request(new_correlation_id(), Actor::Operator(operator));
+            let done = clear_lock(&engine, &email, &reason, &context).await?;
+            engine.project().await?;
+            done
+        }
+    };
+    print_text_or_json(&done, json)
 }
 
 async fn list(args: UserSessionsArgs) -> anyhow::Result<()> {

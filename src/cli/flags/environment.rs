@@ -21,6 +21,13 @@ fn is_set_to_nothing(arg: &clap::Arg) -> bool {
     arg.get_env().and_then(std::env::var_os).is_some_and(|value| value.is_empty())
 }
 
+/// Returns the directory in which systemd passes credentials on
+/// (<https://systemd.io/CREDENTIALS>).
+#[expect(clippy::disallowed_methods, reason = "this file reads the environment")]
+pub(crate) fn credentials_directory() -> Option<std::path::PathBuf> {
+    std::env::var_os("CREDENTIALS_DIRECTORY").filter(|path| !path.is_empty()).map(Into::into)
+}
+
 /// Returns whether the user wants no colours (<https://no-color.org>).
 #[expect(clippy::disallowed_methods, reason = "this file reads the environment")]
 pub(crate) fn no_color() -> bool {

@@ -1,12 +1,16 @@
 //! The files that settings name: the data directory, the master key in it, lists.
 
-use std::fs::{DirBuilder, File, OpenOptions};
+use std::fs::{DirBuilder, File, OpenOptions, Permissions};
 use std::io::{ErrorKind, Write as _};
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _};
+use std::os::unix::fs::{
+    DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
+};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
+use zeroize::Zeroizing;
 
+use crate::cli::terminal::stderr::note;
 use crate::infra::keys::MasterKey;
 
 /// Makes a directory that only this user can look into; an existing one stays as it is.
@@ -22,6 +26,7 @@ pub(crate) fn make_private(directory: &Path) -> anyhow::Result<()> {
 /// Returns the key in the data directory, or a new one that is stored there.
 pub(crate) fn stored_master_key(data: &Path) -> anyhow::Result<MasterKey> {
     if let Some(key) = existing_master_key(data)? {
+        close_key_file(data);
         return Ok(key);
     }
     // A log without its key cannot be opened; a new key would only hide that.
@@ -33,10 +38,26 @@ pub(crate) fn stored_master_key(data: &Path) -> anyhow::Result<MasterKey> {
     Ok(key)
 }
 
+/// Takes the rights that others have on the key in the data directory away, and says so.
+fn close_key_file(data: &Path) {
+    let path = key_file(data);
+    let Ok(about) = std::fs::metadata(&path) else { return };
+    if about.mode() & 0o077 == 0 {
+        return;
+    }
+    let closed = std::fs::set_permissions(&path, Permissions::from_mode(0o600)).is_ok();
+    let done = if closed { "from now on it is 0600" } else { "chmod 600 it" };
+    note(format_args!(
+        "whence: others than its owner could read the master key {}: {done}; if one of them may have, \
+         rotate it (whence keys rotate master)",
+        path.display()
+    ));
+}
+
 /// Returns the key in the data directory, when there is one.
 pub(crate) fn existing_master_key(data: &Path) -> anyhow::Result<Option<MasterKey>> {
     let path = key_file(data);
-    match std::fs::read_to_string(&path) {
+    match std::fs::read_to_string(&path).map(Zeroizing::new) {
         Ok(text) => MasterKey::parse(&text)
             .with_context(|| format!("{} does not hold a master key", path.display()))
             .map(Some),
@@ -50,7 +71,7 @@ pub(crate) fn existing_master_key(data: &Path) -> anyhow::Result<Option<MasterKe
 /// Stores a key where there is none.
 pub(crate) fn store_master_key(data: &Path, key: &MasterKey) -> anyhow::Result<()> {
     let path = key_file(data);
-    write_private(&path, &key.to_hex())
+    write_private(&path, &Zeroizing::new(key.to_hex()))
         .with_context(|| format!("cannot write the master key {}", path.display()))
 }
 

@@ -1,5 +1,6 @@
 //! The flags of `whence serve` about landings and cookies.
 
+use std::net::IpAddr;
 use std::path::PathBuf;
 
 use anyhow::{Context as _, ensure};
@@ -8,7 +9,7 @@ use clap::{Args, ValueEnum};
 use url::Url;
 
 use super::urls::base_url;
-use crate::app::config::{CookieDomain, LandingConfig};
+use crate::app::config::{CookieDomain, LandingConfig, is_public_suffix};
 use crate::domain::touch::{Hosts, Record};
 use crate::infra::geo::Geo;
 
@@ -34,10 +35,15 @@ pub(crate) struct LandingArgs {
     #[arg(
         long,
         env = "WHENCE_HOST_COOKIE_PREFIX",
+        value_name = "BOOL",
+        num_args = 0..=1,
+        require_equals = true,
+        default_missing_value = "true",
         value_parser = BoolishValueParser::new(),
-        help = "Call the session cookies __Host-nl_session and __Host-nl_csrf; needs https"
+        help = "Whether session cookies are called __Host-nl_session and so on, which needs https \
+                [default: true with an https --public-url]"
     )]
-    pub(super) host_cookie_prefix: bool,
+    pub(super) host_cookie_prefix: Option<bool>,
 
     /// Country database in MaxMind's format (.mmdb)
     #[arg(long, env = "WHENCE_GEOIP", value_name = "FILE")]
@@ -76,7 +82,7 @@ impl LandingArgs {
 
     /// Refuses names of cookies that browsers would not take.
     pub(super) fn check_prefix(&self, public_url: &Url) -> anyhow::Result<()> {
-        let needs_https = self.host_cookie_prefix && public_url.scheme() != "https";
+        let needs_https = self.host_cookie_prefix == Some(true) && public_url.scheme() != "https";
         ensure!(!needs_https, "--host-cookie-prefix needs an https --public-url");
         Ok(())
     }
@@ -93,7 +99,7 @@ impl LandingArgs {
             record_touches: self.record_touches.into(),
             excluded_hosts: Hosts::new(self.excluded_referrer.iter().map(String::as_str)),
             cookie_domain,
-            host_prefix: self.host_cookie_prefix,
+            host_prefix: self.host_cookie_prefix.unwrap_or(public_url.scheme() == "https"),
             geo,
         })
     }
@@ -111,6 +117,15 @@ impl LandingArgs {
             covers,
             "--cookie-domain {text}: browsers take no cookie for it from {host}, the host of \
              --public-url"
+        );
+        ensure!(
+            host.parse::<IpAddr>().is_err(),
+            "--cookie-domain {text}: browsers share no cookie of an address; leave it out"
+        );
+        ensure!(
+            !is_public_suffix(&name),
+            "--cookie-domain {text}: unrelated hosts share this suffix, so browsers take no cookie for \
+             it"
         );
         Ok(Some(domain))
     }

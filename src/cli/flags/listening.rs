@@ -54,7 +54,7 @@ pub(crate) struct ListeningArgs {
         env = "WHENCE_COUNTRY_HEADER",
         value_name = "NAME",
         help = "Header in which trusted proxies name the client's country: cloudflare, vercel, \
-                cloudfront, or the name of one [default: none]"
+                cloudfront, or the name of one"
     )]
     pub(super) country_header: Option<String>,
 }

@@ -1,9 +1,12 @@
 //! The flags of `whence serve` about mail.
 
+use std::path::PathBuf;
+
 use clap::Args;
 use clap::builder::BoolishValueParser;
 use url::Url;
 
+use super::secrets;
 use crate::app::config::MailConfig;
 use crate::infra::mail::{MailConfigError, Mailer};
 use crate::store::Location;
@@ -21,6 +24,10 @@ pub(crate) struct MailArgs {
     )]
     pub(super) mail: Option<String>,
 
+    /// File that holds what --mail is, for a URL with a password
+    #[arg(long, env = "WHENCE_MAIL_FILE", value_name = "FILE")]
+    pub(super) mail_file: Option<PathBuf>,
+
     /// Address mails are from [default: login@ the host of --public-url]
     #[arg(long, env = "WHENCE_MAIL_FROM", value_name = "ADDRESS")]
     pub(super) mail_from: Option<String>,
@@ -32,9 +39,18 @@ pub(crate) struct MailArgs {
     /// Put the code into the subject of the login mail, where a locked screen shows it
     #[arg(long, env = "WHENCE_CODE_IN_SUBJECT", value_parser = BoolishValueParser::new())]
     pub(super) code_in_subject: bool,
+
+    /// Mails of all kinds that this process sends in an hour; 0: any number
+    #[arg(long, env = "WHENCE_MAILS_PER_HOUR", default_value_t = MailConfig::PER_HOUR, value_name = "N")]
+    pub(super) mails_per_hour: u32,
 }
 
 impl MailArgs {
+    /// Reads the file that holds `--mail`.
+    pub(super) fn read_file(&mut self) -> anyhow::Result<()> {
+        secrets::fill("mail", &mut self.mail, self.mail_file.as_deref())
+    }
+
     /// Returns whether mails would be kept in memory, which only tests and the demo can read.
     pub(crate) fn is_memory(&self) -> bool {
         self.mail.as_deref() == Some("memory")
@@ -59,6 +75,7 @@ impl MailArgs {
             config.sender.address = address;
         }
         config.code_in_subject = self.code_in_subject;
+        config.per_hour = self.mails_per_hour;
         config
     }
 }

@@ -1,5 +1,7 @@
 //! The flags of commands that operators run on a log, or have a running service run.
 
+use std::path::PathBuf;
+
 use anyhow::{Context as _, bail, ensure};
 use clap::Args;
 use clap::builder::BoolishValueParser;
@@ -8,6 +10,7 @@ use whence_events::{EmailAddress, UserId};
 
 use super::environment::name_on_this_machine;
 use super::log::LogArgs;
+use super::secrets;
 use super::urls::is_this_machine;
 use crate::app::config::operators;
 use crate::cli::admin_client::AdminClient;
@@ -33,6 +36,10 @@ pub(crate) struct OperateArgs {
     /// Token of yours for that service
     #[arg(long, env = "WHENCE_ADMIN_TOKEN", value_name = "TOKEN", hide_env_values = true)]
     pub(crate) admin_token: Option<String>,
+
+    /// File that holds that token
+    #[arg(long, env = "WHENCE_ADMIN_TOKEN_FILE", value_name = "FILE")]
+    pub(crate) admin_token_file: Option<PathBuf>,
 
     /// Who you are, for the record of a log that is opened here [default: your name on this machine]
     #[arg(long, env = "WHENCE_OPERATOR", value_name = "NAME")]
@@ -63,7 +70,7 @@ pub(crate) enum UserName {
 
 impl OperateArgs {
     /// Returns the place that the flags name, and touches nothing.
-    pub(crate) fn into_target(self) -> anyhow::Result<Target> {
+    pub(crate) fn into_target(mut self) -> anyhow::Result<Target> {
         let Some(server) = self.server else {
             return Ok(Target::Log(self.log.into_config()?, operator(self.operator)?));
         };
@@ -79,6 +86,7 @@ impl OperateArgs {
                 "whence: --server {server} is not https: the token travels in clear"
             ));
         }
+        secrets::fill("admin-token", &mut self.admin_token, self.admin_token_file.as_deref())?;
         let token = self.admin_token.context("--server needs --admin-token")?;
         Ok(Target::Server(AdminClient::new(server, operators::token_of(&token)?.to_owned())))
     }

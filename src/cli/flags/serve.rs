@@ -13,7 +13,7 @@ use super::development::DevelopmentArgs;
 use super::landing::LandingArgs;
 use super::limits::LimitArgs;
 use super::listening::{ListeningArgs, refuse_development_choices};
-use super::log::{LogArgs, given_master_key};
+use super::log::LogArgs;
 use super::mail::MailArgs;
 use super::metrics::MetricsArgs;
 use super::operators::OperatorArgs;
@@ -89,9 +89,12 @@ impl ServeArgs {
     /// Returns the settings, given a way to find the master key out of the one that was given and of the
     /// directory of the log, and whether the key was given.
     fn with_key(
-        self,
+        mut self,
         find: impl FnOnce(Option<MasterKey>, Option<&Path>) -> anyhow::Result<Option<MasterKey>>,
     ) -> anyhow::Result<(Config, bool)> {
+        self.storage.read_files()?;
+        self.mail.read_file()?;
+        self.operators.read_file()?;
         let store = Location::parse(&self.storage.store, self.storage.read_db.as_deref())?;
         let listening = self.listening.into_config()?;
         let public_url = &listening.public_url;
@@ -106,8 +109,8 @@ impl ServeArgs {
         let operators = self.operators.into_config()?;
         let landing = self.landing.into_config(public_url, landing_url)?;
         let checkpoints = self.checkpoints.into_config(public_url, &store)?;
+        let given_key = self.storage.take_master_key()?;
         let metrics = self.metrics.into_config()?;
-        let given_key = self.storage.master_key.as_deref().map(given_master_key).transpose()?;
         let is_given = given_key.is_some();
         let master_key = find(given_key, store.directory())?.context(
             "--master-key has to be given for a store that several nodes share: 64 hexadecimal \

@@ -3,12 +3,15 @@
 use anyhow::ensure;
 use url::Url;
 
+use crate::app::config::has_real_host;
+
 /// Returns a URL that everybody may see, or a sentence about what is wrong with it.
 pub(super) fn base_url(url: &Url, flag: &str) -> anyhow::Result<Url> {
     let open = url.username().is_empty() && url.password().is_none();
     ensure!(open, "{flag} holds a user name or a password, and everybody will see it");
     let usable = matches!(url.scheme(), "http" | "https") && url.host().is_some();
     ensure!(usable, "{flag} {url}: not an http or https URL");
+    ensure!(has_real_host(url), "{flag} {url}: no host is called that");
     Ok(url.clone())
 }
 

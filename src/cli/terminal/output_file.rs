@@ -1,6 +1,6 @@
 //! The output of an export: a file that appears when it is complete, or a stream.
 
-use std::fs::{File, OpenOptions};
+use std::fs::OpenOptions;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
@@ -12,8 +12,6 @@ use tempfile::NamedTempFile;
 pub(crate) enum OutputFile {
     /// Standard output, which is named `-`.
     Stdout,
-    /// A pipe or a device, which cannot be replaced by a file.
-    Special { name: PathBuf, file: File },
     /// A file that has another name until it is complete.
     File { name: PathBuf, unfinished: NamedTempFile },
 }
@@ -24,17 +22,17 @@ impl OutputFile {
         if name == "-" {
             return Ok(Self::Stdout);
         }
-        // A link is followed, so that it stays a link.
-        let path = std::fs::canonicalize(name).unwrap_or_else(|_| name.into());
-        Self::open(path, private).with_context(|| format!("cannot write {name}"))
+        Self::open(name.into(), private).with_context(|| format!("cannot write {name}"))
     }
 
     fn open(name: PathBuf, private: bool) -> io::Result<Self> {
-        match name.metadata() {
+        // What is there may be of somebody else, who would read a pipe, or have another file replaced
+        // by a link to it. Only a plain file is replaced, and what has its name by then is not opened.
+        match name.symlink_metadata() {
             Ok(there) if there.is_dir() => return Err(io::ErrorKind::IsADirectory.into()),
             Ok(there) if !there.is_file() => {
-                let file = OpenOptions::new().write(true).open(&name)?;
-                return Ok(Self::Special { name, file });
+                let sentence = "it is a link, a pipe or a device, not a file (-: standard output)";
+                return Err(io::Error::other(sentence));
             }
             Ok(_) | Err(_) => {}
         }
@@ -53,7 +51,6 @@ impl OutputFile {
     pub(crate) fn writer(&self) -> anyhow::Result<Box<dyn Write + Send>> {
         let file = match self {
             Self::Stdout => return Ok(Box::new(io::stdout())),
-            Self::Special { file, .. } => file.try_clone(),
             Self::File { unfinished, .. } => unfinished.as_file().try_clone(),
         };
         Ok(Box::new(file.with_context(|| self.cannot_write())?))
@@ -83,9 +80,7 @@ impl OutputFile {
     pub(crate) fn cannot_write(&self) -> String {
         match self {
             Self::Stdout => "cannot write the export".to_owned(),
-            Self::Special { name, .. } | Self::File { name, .. } => {
-                format!("cannot write {}", name.display())
-            }
+            Self::File { name, .. } => format!("cannot write {}", name.display()),
         }
     }
 }

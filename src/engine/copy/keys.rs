@@ -6,7 +6,7 @@ use anyhow::{Context as _, bail, ensure};
 
 use super::summary::{Bytes, VaultSummary};
 use super::{ELSE, SOURCE, TARGET};
-use crate::store::{KeyPlace, StoredKey, Transfer};
+use crate::store::{KeyPlace, StoredKey, Transfer, VaultChange};
 
 /// The keys of each side that are in memory at a time.
 const PAGE: usize = 1000;
@@ -43,6 +43,28 @@ pub(super) async fn compare(source: &dyn Transfer, target: &dyn Transfer) -> any
 /// there, too.
 pub(super) async fn copy(source: &dyn Transfer, target: &dyn Transfer) -> anyhow::Result<()> {
     step_through(source, target, true).await
+}
+
+/// Brings the service keys of the target up to date. Both vaults have to be under one master key.
+pub(super) async fn copy_service_keys(
+    source: &dyn Transfer,
+    target: &dyn Transfer,
+) -> anyhow::Result<()> {
+    let ours = source.log().vault_state().await.context(SOURCE)?;
+    let theirs = target.log().vault_state().await.context(TARGET)?;
+    ensure!(
+        ours.next.is_none() && theirs.next.is_none(),
+        "a master key is being rotated: run whence keys rotate master to its end, then copy"
+    );
+    ensure!(
+        ours.master == theirs.master,
+        "the source and the target are under different master keys: give the one of the source alone"
+    );
+    if let Some(other) = theirs.keys.iter().find(|key| !ours.keys.contains(key)) {
+        bail!("{ELSE}: {other:?}, which is not in the source");
+    }
+    let change = VaultChange::AddServiceKeys(ours.keys);
+    target.log().change_vault(change).await.context("the service keys could not be written")
 }
 
 /// Compares both vaults page by page and, when `write` is set, imports what the target lacks.

@@ -24,7 +24,7 @@ impl Checkpoint {
     /// Returns the signed note with this statement.
     #[must_use]
     pub fn sign(&self, signer: &Signer) -> String {
-        signer.sign(&self.to_string())
+        signer.sign_with_all(&self.to_string())
     }
 
     /// Returns what a note states, if this key signed it.

@@ -105,8 +105,14 @@ impl Checkpointer {
 
     /// Returns the public key of its checkpoints.
     #[must_use]
-    pub fn verifier(&self) -> &Verifier {
+    pub fn verifier(&self) -> Verifier {
         self.signer.verifier()
+    }
+
+    /// Returns the notes by which each earlier key names the one after it, oldest first.
+    #[must_use]
+    pub fn successions(&self) -> Vec<String> {
+        self.signer.successions()
     }
 
     /// Returns a checkpoint over all that the tree holds now.
@@ -128,7 +134,7 @@ impl Checkpointer {
         if let Some(last) = &state.last {
             // Under the name that the log has now; it may have had another.
             let same = Checkpoint { origin: self.verifier().name().to_owned(), size, root };
-            if last.checkpoint == same {
+            if last.checkpoint == same && self.verifier().open(&last.note).is_ok() {
                 return Ok(last.clone());
             }
             self.follows(&last.checkpoint, size, root).await?;
@@ -168,7 +174,8 @@ impl Checkpointer {
             Err(source) => return Err(CheckpointError::File { path, source }),
         };
         let origin = Checkpoint::origin_of(&note).unwrap_or_default();
-        let opened = self.verifier().named(origin).and_then(|key| Checkpoint::open(&note, &key));
+        let keys = self.signer.verifiers();
+        let opened = open_with_any(&note, keys.iter().map(|key| key.named(origin)));
         let path = path.join(directory::LATEST);
         let checkpoint = opened.map_err(|source| CheckpointError::NotOurs { path, source })?;
         Ok(Some(SignedCheckpoint { checkpoint, note }))
@@ -209,7 +216,11 @@ impl Checkpointer {
         }
         let signed = self.sign(state).await?;
         let (path, size) = (policy.directory.clone(), signed.checkpoint.size);
-        let store = move || directory::store(&path, &signed.checkpoint, &signed.note);
+        let successions = self.successions();
+        let store = move || {
+            directory::store_successions(&path, &successions)?;
+            directory::store(&path, &signed.checkpoint, &signed.note)
+        };
         let stored = match tokio::task::spawn_blocking(store).await {
             // The service ends; the next one stores what is due.
             Err(stopped) if stopped.is_cancelled() => return Ok(()),
@@ -220,6 +231,22 @@ impl Checkpointer {
         state.stored = Some((size, Instant::now()));
         Ok(())
     }
+}
+
+/// Opens a checkpoint that one of several keys signed; the error is that of the last one.
+pub fn open_with_any(
+    note: &str,
+    keys: impl Iterator<Item = Result<Verifier, NoteError>>,
+) -> Result<Checkpoint, NoteError> {
+    let mut opened = Err(NoteError::Key);
+    for key in keys {
+        opened = key.and_then(|key| Checkpoint::open(note, &key));
+        // A wrong signature of a key that signed is not made good by another key.
+        if matches!(opened, Ok(_) | Err(NoteError::Malformed | NoteError::Signature)) {
+            break;
+        }
+    }
+    opened
 }
 
 /// Stores checkpoints while this node is the writer, until its checkpointer is dropped.

@@ -11,6 +11,9 @@ use crate::store::Location;
 /// The beginning of a file's name; the size follows in twelve digits, so that names sort as sizes do.
 const PREFIX: &str = "checkpoint-";
 
+/// The beginning of the name of a file in which a key names the one after it.
+const SUCCESSION: &str = "key-";
+
 /// The name of the file that holds the newest checkpoint once more.
 pub(super) const LATEST: &str = "latest";
 
@@ -36,6 +39,29 @@ pub fn store(directory: &Path, checkpoint: &Checkpoint, note: &str) -> std::io::
     write(directory, LATEST, note)
 }
 
+/// Writes the notes by which keys of checkpoints name those after them, where they are missing.
+pub fn store_successions(directory: &Path, notes: &[String]) -> std::io::Result<()> {
+    for (number, note) in (1..).zip(notes) {
+        let name = format!("{SUCCESSION}{number:06}");
+        if std::fs::read_to_string(directory.join(&name)).is_ok_and(|there| there == *note) {
+            continue;
+        }
+        DirBuilder::new().recursive(true).mode(0o700).create(directory)?;
+        write(directory, &name, note)?;
+    }
+    Ok(())
+}
+
+/// Returns the notes in a directory by which keys of checkpoints name those after them; none for a path
+/// that is no directory.
+pub fn successions(path: &Path) -> std::io::Result<Vec<String>> {
+    if !path.is_dir() {
+        return Ok(Vec::new());
+    }
+    files(path, |name| name.starts_with(SUCCESSION))
+        .map(|files| files.into_iter().map(|file| file.note).collect())
+}
+
 /// Writes a file that is there under its name as a whole, or not at all.
 fn write(directory: &Path, name: &str, note: &str) -> std::io::Result<()> {
     let unfinished = directory.join(format!(".{name}"));
@@ -57,17 +83,20 @@ pub fn latest(directory: &Path) -> std::io::Result<Option<String>> {
 
 /// Returns all checkpoints in a directory in the order of their names; or the one in a file.
 pub fn read(path: &Path) -> std::io::Result<Vec<NoteFile>> {
-    let mut paths = vec![path.to_owned()];
     if path.is_dir() {
-        let ours = |path: &PathBuf| {
-            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
-            name.starts_with(PREFIX) || name == LATEST
-        };
-        let entries = std::fs::read_dir(path)?.map(|entry| Ok(entry?.path()));
-        paths = entries.collect::<std::io::Result<Vec<_>>>()?;
-        paths.retain(ours);
-        paths.sort();
+        return files(path, |name| name.starts_with(PREFIX) || name == LATEST);
     }
+    Ok(vec![NoteFile { note: std::fs::read_to_string(path)?, path: path.to_owned() }])
+}
+
+/// Returns the files in a directory that have such names, in the order of their names.
+fn files(path: &Path, is_ours: impl Fn(&str) -> bool) -> std::io::Result<Vec<NoteFile>> {
+    let ours =
+        |path: &PathBuf| path.file_name().and_then(|name| name.to_str()).is_some_and(&is_ours);
+    let entries = std::fs::read_dir(path)?.map(|entry| Ok(entry?.path()));
+    let mut paths = entries.collect::<std::io::Result<Vec<_>>>()?;
+    paths.retain(ours);
+    paths.sort();
     let file = |path: PathBuf| Ok(NoteFile { note: std::fs::read_to_string(&path)?, path });
     paths.into_iter().map(file).collect()
 }

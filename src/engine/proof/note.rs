@@ -8,7 +8,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::infra::hash::sha256;
-use crate::infra::keys::Keys;
+use crate::infra::keys::{Generation, Generations, Keys, Secret, Shared};
 
 /// The byte that stands for Ed25519 in a key.
 const ED25519_KEY: u8 = 1;
@@ -20,41 +20,96 @@ const MAX_NOTE_LENGTH: usize = 64 * 1024;
 /// The beginning of a signature line: an em dash.
 const SIGNED_BY: &str = "\u{2014} ";
 
+/// The second line of a note by which a key names the one after it.
+const SUCCESSION: &str = "whence checkpoint key";
+
 /// A private key that signs notes.
+///
+/// The key is the one that signs when it is asked: it may have been rotated meanwhile.
 pub struct Signer {
-    pair: Ed25519KeyPair,
-    verifier: Verifier,
+    seeds: Shared<Generations<Secret>>,
+    name: String,
 }
 
 impl Signer {
     /// Returns the signer of the log that these keys belong to. The name of its key is the origin
     /// of the log.
     pub fn new(keys: &Keys, origin: &str) -> Result<Self, NoteError> {
-        let pair = Ed25519KeyPair::from_seed_unchecked(&keys.log_seed);
-        let pair = pair.expect("any 32 bytes are a seed of an Ed25519 key");
-        let mut key = [0; 32];
-        key.copy_from_slice(pair.public_key().as_ref());
-        Ok(Self { pair, verifier: Verifier::new(origin, key)? })
+        Verifier::new(origin, [0; 32])?;
+        Ok(Self { seeds: keys.checkpoint.clone(), name: origin.to_owned() })
     }
 
     /// Returns the note with this text, which ends in a newline, and one signature.
     #[must_use]
     pub fn sign(&self, text: &str) -> String {
-        let mut signature = self.verifier.id().to_vec();
-        signature.extend_from_slice(self.pair.sign(text.as_bytes()).as_ref());
-        format!("{text}\n{SIGNED_BY}{} {}\n", self.verifier.name, STANDARD.encode(signature))
+        let line = self.line(&self.seeds.get().signing().key, text);
+        format!("{text}\n{line}")
+    }
+
+    /// Returns the note with this text and a signature of each key that still counts, the newest
+    /// first: who knows an older key only can open it, too.
+    #[must_use]
+    pub fn sign_with_all(&self, text: &str) -> String {
+        let seeds = self.seeds.get();
+        let signing = seeds.signing().number;
+        let counts = seeds.read().filter(|one| one.number <= signing);
+        let lines: String = counts.map(|one| self.line(&one.key, text)).collect();
+        format!("{text}\n{lines}")
     }
 
     /// Returns the public key that opens what this one signs.
     #[must_use]
-    pub fn verifier(&self) -> &Verifier {
-        &self.verifier
+    pub fn verifier(&self) -> Verifier {
+        self.verifier_of(&self.seeds.get().signing().key)
     }
+
+    /// Returns the public keys of all that ever signed, oldest first.
+    #[must_use]
+    pub fn verifiers(&self) -> Vec<Verifier> {
+        self.seeds.get().until_now().iter().map(|one| self.verifier_of(&one.key)).collect()
+    }
+
+    /// Returns the notes by which each key but the last names the one after it.
+    #[must_use]
+    pub fn successions(&self) -> Vec<String> {
+        let seeds = self.seeds.get();
+        let pairs = seeds.until_now().windows(2);
+        let succession = |pair: &[Generation<Secret>]| {
+            let next = self.verifier_of(&pair[1].key);
+            let text = succession_text(&next);
+            let line = self.line(&pair[0].key, &text);
+            format!("{text}\n{line}")
+        };
+        pairs.map(succession).collect()
+    }
+
+    fn line(&self, seed: &Secret, text: &str) -> String {
+        let mut signature = self.verifier_of(seed).id().to_vec();
+        signature.extend_from_slice(pair(seed).sign(text.as_bytes()).as_ref());
+        format!("{SIGNED_BY}{} {}\n", self.name, STANDARD.encode(signature))
+    }
+
+    fn verifier_of(&self, seed: &Secret) -> Verifier {
+        let mut key = [0; 32];
+        key.copy_from_slice(pair(seed).public_key().as_ref());
+        Verifier { name: self.name.clone(), key }
+    }
+}
+
+fn pair(seed: &Secret) -> Ed25519KeyPair {
+    let pair = Ed25519KeyPair::from_seed_unchecked(&seed[..]);
+    pair.expect("any 32 bytes are a seed of an Ed25519 key")
+}
+
+/// Returns the text by which a key names the one after it. Its second line is not a number, so that it
+/// cannot be taken for a checkpoint.
+fn succession_text(next: &Verifier) -> String {
+    format!("{}\n{SUCCESSION}\n{next}\n", next.name)
 }
 
 impl fmt::Debug for Signer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Signer({}, ..)", self.verifier)
+        write!(f, "Signer({}, ..)", self.verifier())
     }
 }
 
@@ -84,6 +139,27 @@ impl Verifier {
     /// Returns the same key by another name; an error when it is not a name.
     pub fn named(&self, name: &str) -> Result<Self, NoteError> {
         Self::new(name, self.key)
+    }
+
+    /// Returns this key and those that took its place, as far as notes show it in which each key names
+    /// the one after it. Notes of other keys are left alone.
+    #[must_use]
+    pub fn with_successors(&self, notes: &[String]) -> Vec<Self> {
+        let mut known = vec![self.clone()];
+        let mut at = 0;
+        while let Some(key) = known.get(at).cloned() {
+            for note in notes {
+                let next = key.open(note).ok().and_then(|text| {
+                    let next: Self = text.lines().nth(2)?.parse().ok()?;
+                    (text == succession_text(&next) && next.name == key.name).then_some(next)
+                });
+                if let Some(next) = next.filter(|next| !known.contains(next)) {
+                    known.push(next);
+                }
+            }
+            at += 1;
+        }
+        known
     }
 
     /// Returns the text of a note that this key signed. Signatures of other keys are not checked.

@@ -26,6 +26,8 @@ struct ReportRequest {
     query: QueryText,
     as_of: Option<String>,
     csv: bool,
+    /// Whether texts that a spreadsheet takes for formulas are left as they are.
+    raw: bool,
 }
 
 /// `GET /v1/admin/analytics/{view}`: answers the report of a view, as JSON or CSV.
@@ -67,6 +69,7 @@ impl ReportRequest {
                 "timezone" => request.query.timezone = given,
                 "as_of" => request.as_of = given,
                 "format" => request.csv = is_csv(&value)?,
+                "csv_safe" => request.raw = is_raw(&value)?,
                 _ => return Err(InvalidQuery(unknown_parameter(&name))),
             }
         }
@@ -76,7 +79,7 @@ impl ReportRequest {
     /// Returns the report in the format that was requested.
     fn answer(&self, table: &Table) -> Response {
         if self.csv {
-            ([(CONTENT_TYPE, "text/csv; charset=utf-8")], as_csv(table)).into_response()
+            ([(CONTENT_TYPE, "text/csv; charset=utf-8")], as_csv(table, !self.raw)).into_response()
         } else {
             Json(table.to_json()).into_response()
         }
@@ -92,9 +95,19 @@ fn is_csv(format: &str) -> Result<bool, InvalidQuery> {
     }
 }
 
+/// Returns whether `csv_safe` is off; it is on by default.
+fn is_raw(csv_safe: &str) -> Result<bool, InvalidQuery> {
+    match csv_safe {
+        "" | "true" => Ok(false),
+        "false" => Ok(true),
+        _ => Err(InvalidQuery(format!("csv_safe is true or false, not {csv_safe:?}"))),
+    }
+}
+
 fn unknown_parameter(name: &str) -> String {
     format!(
-        "there is no parameter {name:?}; there are from, to, by, where, as_of, timezone, format"
+        "there is no parameter {name:?}; there are from, to, by, where, as_of, timezone, format, \
+         csv_safe"
     )
 }
 

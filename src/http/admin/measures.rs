@@ -5,11 +5,12 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use serde::Deserialize;
-use whence_events::{ReferralCode, UserId};
+use whence_events::{EmailAddress, ReferralCode, UserId};
 
 use super::operator::AuthenticatedOperator;
 use super::users::user_id;
 use crate::app::App;
+use crate::app::login_limits::{Unlocking, address_of, clear_lock};
 use crate::app::moderation::{Moderation, ModerationError, code_owner};
 use crate::domain::user::measure::{Act, Reason};
 use crate::http::error::Problem;
@@ -29,10 +30,14 @@ pub(super) struct MeasureBody {
 
 impl MeasureBody {
     fn reason(&self) -> Result<Reason, Problem> {
-        Reason::parse(self.reason.as_deref().unwrap_or_default()).map_err(|_| {
-            Problem::InvalidParameter("reason is 1 to 500 characters without control characters.")
-        })
+        reason(self.reason.as_deref())
     }
+}
+
+fn reason(text: Option<&str>) -> Result<Reason, Problem> {
+    Reason::parse(text.unwrap_or_default()).map_err(|_| {
+        Problem::InvalidParameter("reason is 1 to 500 characters without control characters.")
+    })
 }
 
 /// `GET /v1/admin/users/{id}/sessions`: answers the sessions of a user that are in use.
@@ -79,6 +84,43 @@ pub(super) async fn reinstate(
     JsonBody(body): JsonBody<MeasureBody>,
 ) -> Result<Json<Moderation>, Problem> {
     take(&operator, &app, &request, user_id(&id)?, Act::Reinstate, &body).await
+}
+
+/// The body of an unlocking by address, which travels in a body because URLs are logged.
+#[derive(Deserialize)]
+pub(super) struct UnlockBody {
+    #[serde(default)]
+    email: Option<String>,
+    #[serde(default)]
+    reason: Option<String>,
+}
+
+/// `POST /v1/admin/users/unlock`: lets an address take codes again, also one without a user.
+pub(super) async fn unlock_address(
+    operator: AuthenticatedOperator,
+    State(app): State<Arc<App>>,
+    request: RequestContext,
+    JsonBody(body): JsonBody<UnlockBody>,
+) -> Result<Json<Unlocking>, Problem> {
+    let reason = reason(body.reason.as_deref())?;
+    let email = EmailAddress::parse(body.email.as_deref().unwrap_or_default())
+        .map_err(|_| Problem::InvalidEmail)?;
+    let context = request.context(operator.actor());
+    Ok(Json(clear_lock(&app.engine, &email, &reason, &context).await?))
+}
+
+/// `POST /v1/admin/users/{id}/unlock`: lets the address of a user take codes again.
+pub(super) async fn unlock(
+    operator: AuthenticatedOperator,
+    State(app): State<Arc<App>>,
+    request: RequestContext,
+    Path(id): Path<String>,
+    JsonBody(body): JsonBody<MeasureBody>,
+) -> Result<Json<Unlocking>, Problem> {
+    let reason = body.reason()?;
+    let email = address_of(&app.engine, user_id(&id)?).await?.ok_or(Problem::UserNotFound)?;
+    let context = request.context(operator.actor());
+    Ok(Json(clear_lock(&app.engine, &email, &reason, &context).await?))
 }
 
 /// `POST /v1/admin/codes/{code}/disable`: makes a code attribute nobody from now on.

@@ -10,7 +10,7 @@ use whence_events::{EmailAddress, UserId};
 
 use super::operator::AuthenticatedOperator;
 use crate::app::App;
-use crate::app::erasure::{EraseError, Erasure, Subject};
+use crate::app::erasure::{AddressErasure, EraseError, Erasure, Subject};
 use crate::http::error::Problem;
 use crate::http::extract::{JsonBody, RequestContext};
 
@@ -31,6 +31,22 @@ pub(super) async fn find(
     let context = request.context(operator.actor());
     let user_id = crate::insight::audit::find(&app.engine, &email, &context).await?;
     Ok(Json(json!({ "user_id": user_id })))
+}
+
+/// `POST /v1/admin/users/erase`: erases the user of an address, and forgets an address that nobody
+/// verified.
+pub(super) async fn erase_address(
+    operator: AuthenticatedOperator,
+    State(app): State<Arc<App>>,
+    request: RequestContext,
+    JsonBody(body): JsonBody<FindUser>,
+) -> Result<Json<AddressErasure>, Problem> {
+    let email = EmailAddress::parse(&body.email).map_err(|_| Problem::InvalidEmail)?;
+    match app.erase_address(&email, &request.context(operator.actor())).await {
+        Ok(erasure) => Ok(Json(erasure)),
+        Err(EraseError::NoSuchUser) => Err(Problem::UserNotFound),
+        Err(EraseError::Interrupted(error)) => Err(error.into()),
+    }
 }
 
 /// `POST /v1/admin/users/{id}/erase`: erases a user.

@@ -15,6 +15,7 @@ use whence_events::Consent;
 use super::Landing;
 use super::visited_page::{VisitedPage, header, request_host};
 use crate::domain::touch::{Navigation, same_host};
+use crate::http::limits::BODY_TIMEOUT;
 
 /// The longest report, in bytes.
 pub const MAX_REPORT_BYTES: usize = 4096;
@@ -65,7 +66,7 @@ pub(super) async fn report(State(landing): State<Arc<Landing>>, request: Request
     let mut answer = match read(&landing, &parts, body).await {
         Ok((report, location)) => {
             let mut answer = StatusCode::NO_CONTENT.into_response();
-            plant(&landing, &parts, &report, &location, answer.headers_mut());
+            plant(&landing, &parts, &report, &location, answer.headers_mut()).await;
             answer
         }
         Err(refused) => refused.into_response(),
@@ -82,11 +83,15 @@ async fn read(
     body: axum::body::Body,
 ) -> Result<(BeaconReport, Url), BeaconRefusal> {
     let format = BeaconFormat::of(&parts.headers).ok_or(BeaconRefusal::InvalidJson)?;
-    if !from_our_pages(landing, parts, format) {
+    if !from_our_pages(landing, &parts.headers, format) {
         return Err(BeaconRefusal::CrossSite);
     }
-    let bytes = axum::body::to_bytes(body, MAX_REPORT_BYTES).await;
-    let bytes = bytes.map_err(|_| BeaconRefusal::InvalidJson)?;
+    // A client that does not send what it announced is at fault, not the service: no 500.
+    let whole = tokio::time::timeout(BODY_TIMEOUT, axum::body::to_bytes(body, MAX_REPORT_BYTES));
+    let bytes = match whole.await {
+        Ok(Ok(bytes)) => bytes,
+        Ok(Err(_)) | Err(_) => return Err(BeaconRefusal::InvalidJson),
+    };
     let report: BeaconReport =
         serde_json::from_slice(&bytes).map_err(|_| BeaconRefusal::InvalidJson)?;
     let location = Url::parse(&report.location).map_err(|_| BeaconRefusal::InvalidLocation)?;
@@ -120,17 +125,18 @@ impl BeaconFormat {
 }
 
 /// Returns whether a page of the platform sent the report, by the headers that browsers set and
-/// pages cannot change.
-fn from_our_pages(landing: &Landing, parts: &Parts, format: BeaconFormat) -> bool {
-    let site = header(&parts.headers, "sec-fetch-site");
+/// pages cannot change. A page of another origin has to be of one that is allowed, by scheme, host and
+/// port.
+fn from_our_pages(landing: &Landing, headers: &HeaderMap, format: BeaconFormat) -> bool {
+    let site = header(headers, "sec-fetch-site");
     match site {
         Some("cross-site") => return false,
         // Browsers send it even where the page's referrer policy makes `Origin` null.
         Some("same-origin") => return true,
         Some(_) | None => {}
     }
-    match header(&parts.headers, ORIGIN.as_str()) {
-        Some(origin) => Url::parse(origin).is_ok_and(|origin| is_ours(landing, parts, &origin)),
+    match header(headers, ORIGIN.as_str()) {
+        Some(origin) => landing.origins.iter().any(|allowed| allowed == origin),
         // No browser omits both, at least not where it sends no preflight request.
         None => site.is_some() || format == BeaconFormat::Json,
     }
@@ -146,7 +152,7 @@ fn is_ours(landing: &Landing, parts: &Parts, url: &Url) -> bool {
 }
 
 /// Records the touch that a report is of, if it is one, and adds its cookies to `headers`.
-fn plant(
+async fn plant(
     landing: &Landing,
     parts: &Parts,
     report: &BeaconReport,
@@ -162,7 +168,43 @@ fn plant(
     };
     let document = Navigation { method: "GET", ..Navigation::default() };
     if let Some(arrival) = landing.arrive_at(&page, document, &parts.headers) {
+        let arrival = landing.without_erased(arrival).await;
         let client = landing.client(parts);
         landing.touch(arrival, &client).add_to(headers);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use axum::body::{Body, Bytes};
+    use whence_events::Timestamp;
+
+    use super::*;
+    use crate::domain::touch::LandingRules;
+    use crate::http::landing::cookies::CookieSettings;
+    use crate::http::landing::{LandingClient, LandingSettings, TouchRecorder};
+    use crate::infra::clock::Clock;
+    use crate::infra::keys::MacKey;
+
+    /// The client is at fault, and waits no longer than with any other body.
+    #[tokio::test(start_paused = true)]
+    async fn a_report_that_does_not_arrive_is_not_waited_for() {
+        let settings = LandingSettings {
+            rules: LandingRules::default(),
+            cookies: CookieSettings::default(),
+            landing_url: "https://www.shop.test/".parse().unwrap(),
+            allowed_origins: Vec::new(),
+        };
+        let (recorder, _queue) = TouchRecorder::bounded(1);
+        let clock = Clock::manual(Timestamp::from_micros(0));
+        let resolver = Arc::new(|_: &Parts| LandingClient::default());
+        let landing = Landing::new(settings, MacKey::generate(), clock, recorder, resolver);
+        let body = Body::from_stream(futures::stream::pending::<Result<Bytes, Infallible>>());
+        let request = Request::post("/v1/touch").header(CONTENT_TYPE, "application/json");
+        let begun = tokio::time::Instant::now();
+        let answer = report(State(Arc::new(landing)), request.body(body).unwrap()).await;
+        assert_eq!((answer.status(), begun.elapsed()), (StatusCode::BAD_REQUEST, BODY_TIMEOUT));
     }
 }

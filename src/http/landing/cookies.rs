@@ -14,7 +14,7 @@ use whence_events::{Mac, Timestamp};
 use crate::app::attribution::LandingCookies;
 pub use crate::app::config::{CookieDomain, CookieSettings};
 use crate::domain::touch::{FirstTouch, PlantedCode, RefCode};
-use crate::http::cookies::cookie_value;
+use crate::http::cookies::{Proof, cookie_value, sole_proof};
 use crate::infra::keys::MacKey;
 
 /// The name of the cookie that carries a referral code.
@@ -41,17 +41,30 @@ pub fn read_landing_cookies(key: &MacKey, headers: &HeaderMap) -> LandingCookies
     }
 }
 
-/// Reads `ref_code` of a request; `None` when the request has no such cookie.
+/// Reads `ref_code` of a request; `None` when the request has no such cookie. One that whence signed
+/// counts before any other, and of several that it signed none does.
 #[must_use]
 pub fn read_ref_code(key: &MacKey, headers: &HeaderMap) -> Option<RefCode> {
-    cookie_value(headers, REF_CODE).map(|value| decode_ref_code(key, value))
+    let first = cookie_value(headers, REF_CODE)?;
+    let signed = |value: &[u8]| match decode_ref_code(key, value) {
+        RefCode::Signed(planted) => Some(planted),
+        RefCode::Bare(_) | RefCode::Invalid => None,
+    };
+    Some(match sole_proof(headers, REF_CODE, signed) {
+        Proof::One(planted) => RefCode::Signed(planted),
+        Proof::Several => RefCode::Invalid,
+        Proof::None => decode_ref_code(key, first),
+    })
 }
 
-/// Reads `whence_touch` of a request; `None` when the request has no such cookie, or whence did not
-/// sign it.
+/// Reads `whence_touch` of a request; `None` when the request has no such cookie that whence signed, or
+/// several of them.
 #[must_use]
 pub fn read_first_touch(key: &MacKey, headers: &HeaderMap) -> Option<FirstTouch> {
-    cookie_value(headers, FIRST_TOUCH).and_then(|value| decode_first_touch(key, value))
+    match sole_proof(headers, FIRST_TOUCH, |value| decode_first_touch(key, value)) {
+        Proof::One(touch) => Some(touch),
+        Proof::Several | Proof::None => None,
+    }
 }
 
 /// Returns `v1.{code}.{touched_at}.{touch_id}.{mac}`. The time is in microseconds since 1970: as
@@ -119,7 +132,7 @@ fn signed(key: &MacKey, name: &str, text: String) -> String {
 fn verified<'a>(key: &MacKey, name: &str, text: &'a str) -> Option<&'a str> {
     let (text, mac) = text.rsplit_once('.')?;
     let mac: Mac = mac.parse().ok()?;
-    if !key.sign(name, text).same_as(&mac) {
+    if !key.has_signed(name, text, &mac) {
         return None;
     }
     text.strip_prefix(VERSION)?.strip_prefix('.')

@@ -51,6 +51,7 @@ pub(super) async fn follow(
         ..VisitedPage::of(&parts)
     };
     if let Some(arrival) = landing.arrive_at(&page, navigation(&parts), &parts.headers) {
+        let arrival = landing.without_erased(arrival).await;
         let client = landing.client(&parts);
         landing.touch(arrival, &client).add_to(headers);
     }

@@ -32,6 +32,8 @@ pub(super) enum Waiting {
     ForRequest,
     /// It waits for its client to read.
     ForReader,
+    /// It waits for its turn among the requests of its network.
+    ForTurn,
     /// It waits for the rest of a request.
     ForRest,
 }
@@ -68,8 +70,8 @@ struct State {
     last_read: i64,
     /// Whether the length of the request's body is unknown, and so what is left after it.
     inexact: bool,
-    /// Whether the handler waits for more of the request's body.
-    waits_for_body: bool,
+    /// What a request waits for that is not at work.
+    request_waits: Option<Waiting>,
     /// The writing that waits for the client to read.
     stalled: Option<Stalled>,
     /// Why the connection is to close.
@@ -92,7 +94,7 @@ impl Activity {
             unparsed: 0,
             last_read: 0,
             inexact: false,
-            waits_for_body: false,
+            request_waits: None,
             stalled: None,
             ending: None,
         };
@@ -131,9 +133,9 @@ impl Activity {
         })
     }
 
-    /// Notes whether the handler waits for more of the request's body.
-    pub(super) fn waits_for_body(&self, waits: bool) {
-        self.state().waits_for_body = waits;
+    /// Notes what a request waits for, or that it is at work.
+    pub(super) fn request_waits(&self, what: Option<Waiting>) {
+        self.state().request_waits = what;
     }
 
     /// Notes that the whole answer has been made.
@@ -265,8 +267,8 @@ impl State {
         match self.phase {
             Phase::New | Phase::Idle => Some((Waiting::ForRequest, self.since)),
             Phase::Head => Some((Waiting::ForRest, self.since)),
-            Phase::Request if self.waits_for_body => Some((Waiting::ForRest, self.since)),
-            Phase::Request | Phase::Answered => None,
+            Phase::Request => self.request_waits.map(|what| (what, self.since)),
+            Phase::Answered => None,
         }
     }
 }

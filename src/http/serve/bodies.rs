@@ -7,6 +7,7 @@ use std::task::{Context, Poll};
 use axum::body::{Body, Bytes};
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 
+use super::activity::Waiting;
 use super::places::Place;
 
 /// The body of a request, which notes at the place of its connection that it waits for the client.
@@ -30,7 +31,8 @@ impl HttpBody for RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let frame = Pin::new(&mut self.body).poll_frame(cx);
-        self.place.activity.waits_for_body(frame.is_pending());
+        let waits = frame.is_pending().then_some(Waiting::ForRest);
+        self.place.activity.request_waits(waits);
         frame
     }
 
@@ -45,7 +47,7 @@ impl HttpBody for RequestBody {
 
 impl Drop for RequestBody {
     fn drop(&mut self) {
-        self.place.activity.waits_for_body(false);
+        self.place.activity.request_waits(None);
     }
 }
 

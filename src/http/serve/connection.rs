@@ -48,7 +48,8 @@ impl Connection {
             );
             request.extensions_mut().insert(Peer(peer));
             let (answer, place) = (envelope.clone().answer(request), noted.clone());
-            async {
+            async move {
+                place.turn().await;
                 let answer = answer.await;
                 Ok::<_, Infallible>(answer.map(|body| AnswerBody::new(body, place)))
             }

@@ -4,20 +4,22 @@
 use std::cmp::Reverse;
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::atomic::{AtomicIsize, Ordering};
+use std::sync::atomic::{AtomicIsize, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use http::request::Parts;
+use tokio::sync::Semaphore;
 use tokio::time::Instant;
 
-use super::activity::{Activity, Closing};
+use super::activity::{Activity, Closing, Waiting};
 use crate::app::App;
 use crate::app::config::ConnectionLimits;
 use crate::app::counters::Counters;
 use crate::app::rate_limits::network;
+use crate::infra::security::SecurityEvent;
 
 /// Of this many connections, one more is closed when room is made, so that it is seldom made.
-const ROOM: usize = 128;
+const ROOM: usize = 32;
 
 /// The connections beyond the bound that may be there while those that have to leave do so.
 const LEAVING: usize = 64;
@@ -37,9 +39,21 @@ struct Table {
     next: u64,
 }
 
+/// The requests of a network with many connections that are begun at a time.
+const TURNS: usize = 4;
+
+/// The connections of a network from which on its requests are begun in turn.
+const MANY: usize = 16;
+
+/// What the connections of one client network share.
+struct Share {
+    open: AtomicUsize,
+    turns: Semaphore,
+}
+
 /// The connections of one client network.
-#[derive(Default)]
 struct Network {
+    share: Arc<Share>,
     is_proxy: bool,
     connections: HashMap<u64, Arc<Activity>>,
 }
@@ -49,6 +63,8 @@ pub(super) struct Place {
     places: Arc<Places>,
     network: IpAddr,
     id: u64,
+    share: Arc<Share>,
+    is_proxy: bool,
     pub(super) activity: Arc<Activity>,
 }
 
@@ -85,17 +101,19 @@ impl Places {
             && has_room(table.open, limits.most, None);
         if !is_free {
             self.counters().connections_refused.add();
+            self.app.engine.security.record(SecurityEvent::ClientConnections, None, None);
             return None;
         }
         let activity = Arc::new(Activity::new(Instant::now()));
         let id = table.next;
         table.next += 1;
         table.open += 1;
-        let connections = table.networks.entry(network).or_default();
-        connections.is_proxy = is_proxy;
+        let connections = table.networks.entry(network).or_insert_with(|| Network::new(is_proxy));
         connections.connections.insert(id, activity.clone());
+        let share = connections.share.clone();
+        share.open.fetch_add(1, Ordering::Relaxed);
         self.counters().open_connections.add();
-        Some(Arc::new(Place { places: self.clone(), network, id, activity }))
+        Some(Arc::new(Place { places: self.clone(), network, id, share, is_proxy, activity }))
     }
 
     /// Has some connections closed, when no more can be opened for lack of descriptors.
@@ -105,8 +123,8 @@ impl Places {
 
     /// Has those connections of one network, or of all, closed that others miss least, and returns
     /// whether there is one: of the network with the most connections those that wait longest for
-    /// a request, for a reader, for the rest of a request. Proxies come last, since one carries many
-    /// clients.
+    /// a request, for a reader, for their turn, for the rest of a request. Proxies come last, since
+    /// one carries many clients.
     fn make_room(&self, table: &Table, only: Option<IpAddr>) -> bool {
         let mut waiting = Vec::new();
         for (address, network) in &table.networks {
@@ -156,7 +174,28 @@ impl Places {
     }
 }
 
+impl Network {
+    fn new(is_proxy: bool) -> Self {
+        let share = Share { open: AtomicUsize::new(0), turns: Semaphore::new(TURNS) };
+        Self { share: Arc::new(share), is_proxy, connections: HashMap::new() }
+    }
+}
+
 impl Place {
+    /// Waits until it is this connection's turn among those of its network, when they are many: all
+    /// of them together then take no more of the service than a few connections do.
+    pub(super) async fn turn(&self) {
+        if self.is_proxy || self.share.open.load(Ordering::Relaxed) <= MANY {
+            return;
+        }
+        self.activity.request_waits(Some(Waiting::ForTurn));
+        let turn = self.share.turns.acquire().await;
+        // The next one has its turn once this one has come to run behind those of all others.
+        tokio::task::yield_now().await;
+        drop(turn);
+        self.activity.request_waits(None);
+    }
+
     /// Notes that bytes were read.
     pub(super) fn read(&self, bytes: usize) {
         if self.places.count_heads(self.activity.read(bytes)) {
@@ -197,6 +236,7 @@ impl Drop for Place {
         self.places.count_heads(-self.activity.charge().cast_signed());
         let mut table = self.places.table();
         table.open -= 1;
+        self.share.open.fetch_sub(1, Ordering::Relaxed);
         if let Some(network) = table.networks.get_mut(&self.network) {
             network.connections.remove(&self.id);
             if network.connections.is_empty() {

@@ -98,6 +98,7 @@ security_events! {
     OperatorCall = "operator" Ok "call": "A call of the operators' API came with a right token.",
     RecordRead = "audit_read" Ok "masked": "Records were read with personal data masked.",
     RecordOpened = "audit_read" Ok "opened": "Records were read with personal data in clear.",
+    KeyRotated = "key" Ok "rotated": "An operator began to use a new key.",
     UserErased = "erasure" Ok "user": "A user was erased.",
     AddressForgotten = "erasure" Ok "address": "An address without an owner was forgotten.",
     CodeDisabled = "code_disabled" Ok "referral": "A referral code was disabled.",
@@ -105,6 +106,8 @@ security_events! {
     ClientStarts = "limit" Refused "client_starts": "One client asked for too many codes.",
     ClientVerifies = "limit" Refused "client_verifies": "One client tried too many codes.",
     ClientTouches = "limit" Refused "client_touches": "A landing of one client was one too many to be recorded.",
-    OtherLimit = "limit" Refused "other": "Any other call was answered with 429.",
+    ClientConnections = "limit" Refused "connections": "A connection was closed as it came, because its network or all had too many.",
+    ClientProofs = "limit" Refused "proofs": "A proof of the log was refused, to one client or to all.",
+    MailCeiling = "limit" Refused "mails": "A code was not made, because the mails of the hour are used up.",
     MetricsRefused = "metrics" Refused "wrong_token": "The metrics were asked for without the right token.",
 }

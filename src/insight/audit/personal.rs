@@ -4,6 +4,8 @@ use std::net::IpAddr;
 
 use whence_events::{Client, EmailAddress, Pii};
 
+use crate::infra::plain::plain;
+
 /// The text for data whose key is destroyed.
 const ERASED: &str = "(erased)";
 
@@ -81,11 +83,6 @@ impl Show {
             }
         }
     }
-}
-
-/// Returns a text that clients sent, without what would move the cursor of a terminal.
-pub(super) fn plain(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 #[cfg(test)]

@@ -11,6 +11,8 @@ use super::line::EventLine;
 use super::sentences;
 use super::touch::TouchStory;
 use super::user::UserStory;
+use crate::infra::plain::plain;
+use crate::insight::export::quoted;
 
 impl fmt::Display for UserStory {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -131,7 +133,7 @@ impl fmt::Display for TouchStory {
         let mark = if self.decided_on { '*' } else { ' ' };
         let code = self.code.as_ref().map_or("no code", |code| code.as_str());
         let from = self.referrer_domain.as_deref().map(|site| format!(" from {site}"));
-        let (from, page) = (from.unwrap_or_default(), super::personal::plain(&self.landing_page));
+        let (from, page) = (from.unwrap_or_default(), plain(&self.landing_page));
         writeln!(f, "{mark} {} {code} on {page}{from}{}", self.at, self.campaign)?;
         writeln!(f, "    {}", self.why)?;
         writeln!(f, "    touch {}, event {}", self.touch_id, self.position)
@@ -156,7 +158,7 @@ impl fmt::Display for CodeStory {
 /// Returns a decision in one line.
 pub(crate) fn decision(decision: &Decision) -> String {
     let user = decision.user_id;
-    format!("{} {:>8} user {user}: {}\n", decision.at, decision.position, decision.text)
+    format!("{} {:>8} user {user}: {}\n", decision.at, decision.position, plain(&decision.text))
 }
 
 /// The columns of [`csv`].
@@ -180,7 +182,7 @@ pub(crate) fn csv(decision: &Decision) -> String {
         signals.join(" "),
         decision.rules_version.to_string(),
         decision.rules_digest.to_string(),
-        decision.actor.clone(),
+        quoted(&plain(&decision.actor)).into_owned(),
     ];
     fields.join(",") + "\n"
 }

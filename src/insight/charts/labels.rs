@@ -2,6 +2,7 @@
 
 use whence_projections::report::{Cell, Kind};
 
+use crate::infra::plain::plain;
 use crate::insight::report::UNKNOWN;
 
 /// Returns a number of a kind, such as `12 345`, `12.3 %` or `3 d 4 h`.
@@ -21,7 +22,7 @@ pub(super) fn cell(cell: &Cell) -> String {
         Cell::Count(count) => grouped(&count.to_string()),
         Cell::Ratio(ratio) => number(Kind::Ratio, *ratio),
         Cell::Seconds(length) => seconds(*length),
-        Cell::Text(text) => text.replace(char::is_control, "\u{fffd}"),
+        Cell::Text(text) => plain(text),
         Cell::Day(_) => cell.to_text().unwrap_or_default(),
     }
 }

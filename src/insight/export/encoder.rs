@@ -47,12 +47,13 @@ impl Encoder {
     pub(super) fn new(
         format: ExportFormat,
         fields: &[Field],
+        csv_safe: bool,
         out: Box<dyn Write + Send>,
     ) -> io::Result<Self> {
         let out = BufWriter::with_capacity(BUFFER_BYTES, out);
         match format {
             ExportFormat::Jsonl => Ok(Self::JsonLines(JsonLinesWriter::new(fields, out))),
-            ExportFormat::Csv => CsvWriter::new(fields, out).map(Self::Csv),
+            ExportFormat::Csv => CsvWriter::new(fields, csv_safe, out).map(Self::Csv),
             #[cfg(feature = "parquet")]
             ExportFormat::Parquet => {
                 ParquetWriter::new(fields, out).map(Box::new).map(Self::Parquet)

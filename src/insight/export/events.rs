@@ -42,7 +42,8 @@ pub struct Exported {
     pub last: Option<Position>,
 }
 
-/// Writes the events of a range to `out`. With a vault, personal fields are opened.
+/// Writes the events of a range to `out`. With a vault, personal fields are opened. The second part of
+/// the format says whether texts of a CSV are defused that a spreadsheet would take for formulas.
 ///
 /// Reading and encoding run at the same time, some pages apart: the memory this takes does not
 /// depend on how many events there are. When `out` cannot be written, the cause of the error is an
@@ -51,14 +52,14 @@ pub async fn export_events(
     store: Arc<dyn EventStore>,
     vault: Option<Vault>,
     range: PositionRange,
-    format: ExportFormat,
+    (format, csv_safe): (ExportFormat, bool),
     out: Box<dyn Write + Send>,
 ) -> anyhow::Result<Exported> {
     let (pages, incoming) = mpsc::channel(PAGES_AHEAD);
     let (done, encoded) = oneshot::channel();
     // The encoder has its own thread, which is not waited for when the export is stopped: it may be
     // stuck in a pipe that nobody reads from.
-    std::thread::spawn(move || done.send(encode(incoming, format, out)));
+    std::thread::spawn(move || done.send(encode(incoming, format, csv_safe, out)));
     let read = read(&*store, vault.as_ref(), range, pages).await;
     let encoded = encoded.await.context("the export broke off")?;
     let exported = read?;
@@ -120,9 +121,10 @@ async fn personal(vault: &Vault, recorded: &Recorded) -> anyhow::Result<Option<S
 fn encode(
     mut pages: mpsc::Receiver<RowMessage>,
     format: ExportFormat,
+    csv_safe: bool,
     out: Box<dyn Write + Send>,
 ) -> anyhow::Result<()> {
-    let mut encoder = Encoder::new(format, &EVENT_FIELDS, out)?;
+    let mut encoder = Encoder::new(format, &EVENT_FIELDS, csv_safe, out)?;
     loop {
         match pages.blocking_recv() {
             Some(RowMessage::Rows(rows)) => {

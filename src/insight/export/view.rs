@@ -19,13 +19,15 @@ pub fn fields_of(columns: &[Column]) -> Vec<Field> {
     columns.iter().map(field).collect()
 }
 
-/// Writes the answer of a view to `out`.
+/// Writes the answer of a view to `out`. `csv_safe` defuses texts that a spreadsheet would take for
+/// formulas.
 pub fn export_table(
     table: &Table,
     format: ExportFormat,
+    csv_safe: bool,
     out: Box<dyn Write + Send>,
 ) -> io::Result<()> {
-    let mut encoder = Encoder::new(format, &fields_of(&table.columns), out)?;
+    let mut encoder = Encoder::new(format, &fields_of(&table.columns), csv_safe, out)?;
     let cell = |row: usize, column: usize| value(&table.rows[row][column]);
     encoder.write(&Rows { number: table.rows.len(), value: &cell })?;
     encoder.finish()

@@ -2,7 +2,8 @@
 
 use whence_projections::report::{Cell, Column, Kind, Table};
 
-use crate::insight::export::quoted;
+use crate::infra::plain::plain;
+use crate::insight::export::{defused, quoted};
 
 /// The text where nothing is known.
 pub(crate) const UNKNOWN: &str = "(unknown)";
@@ -46,18 +47,22 @@ fn shown((cell, column): (&Cell, &Column)) -> String {
         Kind::Ratio | Kind::Seconds => NOTHING,
     };
     let text = cell.to_text().unwrap_or_else(|| unknown.to_owned());
-    text.replace(char::is_control, "\u{fffd}")
+    plain(&text)
 }
 
 /// Returns a table as CSV by RFC 4180, with a header. An empty field is unknown, and `""` an empty
-/// text.
+/// text. `safe` defuses texts that a spreadsheet would take for formulas.
 #[must_use]
-pub fn as_csv(table: &Table) -> String {
+pub fn as_csv(table: &Table, safe: bool) -> String {
     let header: Vec<_> = table.columns.iter().map(|column| column.name).collect();
     let mut text = format!("{}\r\n", header.join(","));
     for row in &table.rows {
-        let field = |text: String| quoted(&text).into_owned();
-        let fields = row.iter().map(|cell| cell.to_text().map_or_else(String::new, field));
+        let field = |cell: &Cell| match (cell, cell.to_text()) {
+            (_, None) => String::new(),
+            (Cell::Text(_), Some(text)) if safe => quoted(&defused(&text)).into_owned(),
+            (_, Some(text)) => quoted(&text).into_owned(),
+        };
+        let fields = row.iter().map(field);
         let fields: Vec<_> = fields.collect();
         text += &fields.join(",");
         text += "\r\n";
@@ -87,7 +92,11 @@ mod tests {
     #[test]
     fn csv_keeps_every_value_apart() {
         let expected = "source,signups\r\n\"a,\"\"b\"\"\n\",10\r\n\"\",2\r\n,1\r\n";
-        assert_eq!(as_csv(&table()), expected);
+        assert_eq!(as_csv(&table(), false), expected);
+        let mut formula = table();
+        formula.rows = vec![vec![Cell::Text("=1+1".into()), Cell::Count(3)]];
+        assert_eq!(as_csv(&formula, true), "source,signups\r\n'=1+1,3\r\n");
+        assert_eq!(as_csv(&formula, false), "source,signups\r\n=1+1,3\r\n");
     }
 
     #[test]

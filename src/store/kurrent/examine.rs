@@ -47,7 +47,7 @@ pub(in crate::store) async fn examine(
         findings.last_event(created, context.clock.now());
         findings.ok("positions", format!("the log of the server ends at {end}"));
     }
-    let log = Log::ending_at(link, names, end);
+    let log = Log::ending_at(link, names, end, context.clock.clone());
     match read::all(&log, 0, 1).await {
         Ok(first) if first.is_empty() => {
             let found = format!("there is no event of whence at {url} yet");

@@ -14,6 +14,7 @@ use whence_events::{Position, Recorded};
 
 use super::Log;
 use super::record;
+use crate::infra::clock::Clock;
 use crate::store::{Batch, TAIL_CAPACITY};
 use subscription::{Arriving, SubscriptionEnd};
 
@@ -34,6 +35,8 @@ pub(super) struct Tail {
     caught_up: watch::Sender<bool>,
     /// The number of messages that have arrived.
     heard: AtomicU64,
+    /// No clock here may show an earlier moment than one at which the log took an event.
+    clock: Clock,
 }
 
 /// What was not published yet of the messages of a subscription.
@@ -47,13 +50,14 @@ struct Unpublished {
 
 impl Tail {
     /// Returns a tail that begins after `end`, where the server's log ends.
-    pub(super) fn new(end: Position) -> Self {
+    pub(super) fn new(end: Position, clock: Clock) -> Self {
         Self {
             batches: broadcast::channel(TAIL_CAPACITY).0,
             covered: watch::Sender::new(end),
             last: AtomicU64::new(end),
             caught_up: watch::Sender::new(false),
             heard: AtomicU64::new(0),
+            clock,
         }
     }
 
@@ -184,6 +188,7 @@ impl Tail {
         }
         if let Some(last) = events.last() {
             self.last.store(last.position, Ordering::Relaxed);
+            self.clock.raise(last.recorded_at);
         }
         let _ = self.batches.send(Batch { after, upto, events: events.into() });
         // Only now: a caller that waited for this position finds the batch in the tail.

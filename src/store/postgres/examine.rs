@@ -8,7 +8,7 @@ use uuid::Uuid;
 use whence_events::{EventId, Position, Timestamp};
 use whence_projections::{ProjectorState, inspect_postgres, inspect_writer};
 
-use super::open::{LOG, OLDEST_SERVER, VAULT};
+use super::open::{LOG, MASTER_KEYS, OLDEST_SERVER, VAULT};
 use crate::infra::postgres::{Pooler, PostgresUrl, message};
 use crate::infra::sealing::opens;
 use crate::store::clamped;
@@ -17,6 +17,9 @@ use crate::store::findings::{EXAMINE_INTERVAL, EXAMINE_TRIES, ExamineContext, Fi
 /// How many events at the end of the log, and how many keys, are examined.
 const EXAMINED_EVENTS: i64 = 1000;
 const EXAMINED_KEYS: i64 = 50;
+
+/// The number of destroyed keys that are held against the log.
+const EXAMINED_DESTROYED: i64 = 1000;
 
 /// The parts that a database has to have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -213,13 +216,9 @@ impl Examination<'_> {
 
     async fn keys(&mut self, context: &ExamineContext) -> Result<(), Error> {
         let Some(keys) = &context.keys else { return Ok(()) };
-        let sql = "SELECT value FROM vault.about WHERE name = 'master_key'";
-        let row = self.client.query_opt(sql, &[]).await?;
-        let made_with = row.map(|row| row.try_get::<_, Vec<u8>>(0)).transpose()?;
-        if made_with.as_deref() != Some(&keys.fingerprint().0[..]) {
-            let found = "the database was made with another master key";
-            let advice = "give the one that it was made with";
-            self.findings.bad(Level::Fail, "master key", found, advice);
+        let row = self.client.query_one(MASTER_KEYS, &[]).await?;
+        let made_with = keys.fingerprint().hold(row.try_get(0)?, row.try_get(1)?);
+        if !self.findings.master_key("database", made_with) {
             return Ok(());
         }
         let sql = "SELECT subject, generation, wrapped FROM vault.subject_keys
@@ -232,6 +231,23 @@ impl Examination<'_> {
             damaged += usize::from(!opens(&keys.wrapping, subject, generation, wrapped));
         }
         self.findings.subject_keys(rows.len(), damaged);
+        if self.parts == Parts::All { self.destroyed_keys().await } else { Ok(()) }
+    }
+
+    /// Holds the keys that were destroyed last against the events that have to say so.
+    async fn destroyed_keys(&mut self) -> Result<(), Error> {
+        // What was destroyed a moment ago may be on its way into the log.
+        let sql = "SELECT count(*), count(*) FILTER (WHERE NOT EXISTS (
+                       SELECT 1 FROM log.streams s JOIN log.events e ON e.stream = s.first
+                       WHERE s.name = k.subject AND (e.type LIKE 'UserErased.%'
+                         OR e.type LIKE 'MailboxReleased.%' OR e.type LIKE 'MailboxForgotten.%')))
+                   FROM (SELECT subject FROM vault.subject_keys WHERE wrapped IS NULL
+                           AND (subject LIKE 'user-%' OR subject LIKE 'mailbox-%'
+                             AND destroyed_at < (SELECT recorded_at FROM log.head))
+                         ORDER BY destroyed_at DESC LIMIT $1) k";
+        let row = self.client.query_one(sql, &[&EXAMINED_DESTROYED]).await?;
+        let number = |n: i64| usize::try_from(n).unwrap_or(usize::MAX);
+        self.findings.destroyed_keys(number(row.try_get(0)?), number(row.try_get(1)?));
         Ok(())
     }
 

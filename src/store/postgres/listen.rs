@@ -6,9 +6,11 @@ use std::time::Duration;
 use tokio::sync::{Mutex, MutexGuard, broadcast, watch};
 use tokio::time::{Instant, sleep, timeout};
 use tokio_postgres::AsyncMessage;
-use whence_events::{Position, Recorded};
+use whence_events::{Position, Recorded, Timestamp};
 
+use super::open::SERVER_TIME;
 use super::read::PostgresReaders;
+use crate::infra::clock::Clock;
 use crate::infra::errors::with_causes;
 use crate::infra::postgres::PostgresUrl;
 use crate::store::{Batch, MAX_TAIL_SILENCE, StoreError, TAIL_CAPACITY};
@@ -33,14 +35,17 @@ pub(super) struct TailPublisher {
     published: Mutex<Position>,
     tail: broadcast::Sender<Batch>,
     readers: PostgresReaders,
+    /// No clock here may show an earlier moment than one that another node has recorded.
+    clock: Clock,
     /// When the log was last asked where it ends, and everything up to that end was then published.
     checked_at: Lock<Instant>,
 }
 
 impl TailPublisher {
-    pub(super) fn new(readers: PostgresReaders, head: Position) -> Self {
+    pub(super) fn new(readers: PostgresReaders, clock: Clock, head: Position) -> Self {
+        let (published, checked_at) = (Mutex::new(head), Lock::new(Instant::now()));
         let (tail, _) = broadcast::channel(TAIL_CAPACITY);
-        Self { published: Mutex::new(head), tail, readers, checked_at: Lock::new(Instant::now()) }
+        Self { published, tail, readers, clock, checked_at }
     }
 
     pub(super) fn subscribe(&self) -> broadcast::Receiver<Batch> {
@@ -100,6 +105,7 @@ impl TailPublisher {
     fn send(&self, published: &mut MutexGuard<'_, Position>, events: Vec<Recorded>) {
         if let Some(last) = events.last() {
             let upto = last.position;
+            self.clock.raise(last.recorded_at);
             let after = std::mem::replace(&mut **published, upto);
             let _ = self.tail.send(Batch { after, upto, events: events.into() });
         }
@@ -149,12 +155,13 @@ impl Listener {
         let (client, _driver) = self.url.connect_with_messages(&[], on_message).await?;
         let late = |_| ListenError::TimedOut;
         timeout(QUERY_TIMEOUT, client.batch_execute("LISTEN whence_log")).await.map_err(late)??;
-        let sql = "SELECT position FROM log.head";
-        let end = timeout(QUERY_TIMEOUT, client.prepare(sql)).await.map_err(late)??;
+        let sql = format!("SELECT position, {SERVER_TIME} FROM log.head");
+        let end = timeout(QUERY_TIMEOUT, client.prepare(&sql)).await.map_err(late)??;
         loop {
             let at = Instant::now();
             let row = timeout(QUERY_TIMEOUT, client.query_one(&end, &[])).await.map_err(late)??;
             let latest = u64::try_from(row.get::<_, i64>(0)).unwrap_or(0);
+            self.publisher.clock.compare(Timestamp::from_micros(row.get(1)));
             self.publisher.publish_up_to(latest).await?;
             self.publisher.set_checked(at);
             // Goes round also when no notification says that the log grew.

@@ -2,8 +2,9 @@
 
 use tokio_postgres::error::SqlState;
 use tokio_postgres::{Client, Transaction};
-use whence_events::{Mac, Position, Timestamp};
+use whence_events::{Position, Timestamp};
 
+use crate::infra::keys::{Fingerprints, MadeWith};
 use crate::infra::postgres::{
     ConnectError, ConnectionTask, PostgresUrl, TRANSACTION_POOLING, message,
 };
@@ -34,8 +35,14 @@ const OPEN_LOCK: i64 = 0x7768_6e63;
 pub(super) const VAULT: &[&str] = &[
     include_str!("../../../migrations/postgres/vault_0001.sql"),
     include_str!("../../../migrations/postgres/vault_0002.sql"),
+    include_str!("../../../migrations/postgres/vault_0003.sql"),
 ];
 pub(super) const LOG: &[&str] = &[include_str!("../../../migrations/postgres/log_0001.sql")];
+
+/// Asks for the fingerprint of the master key, and of the one that is to take its place.
+pub(super) const MASTER_KEYS: &str =
+    "SELECT (SELECT value FROM vault.about WHERE name = 'master_key'),
+            (SELECT value FROM vault.about WHERE name = 'master_key_next')";
 
 /// Why a log or a vault cannot be opened. `database` names hosts and database, without the password.
 #[derive(Debug, thiserror::Error)]
@@ -108,6 +115,12 @@ pub enum PostgresOpenError {
     /// Another master key made it: nothing in it could be opened or verified with this one.
     #[error("the database {0} was made with another master key")]
     WrongMasterKey(String),
+    /// The master key is being rotated, and one of the two was not given.
+    #[error(
+        "the master key of the database {0} is being rotated: give the new key and the old one, in \
+         this order, until whence keys rotate master says that it is done"
+    )]
+    Rotating(String),
 }
 
 /// The end of a log.
@@ -115,21 +128,33 @@ pub(super) struct LogEnd {
     pub(super) position: Position,
     /// When the last event was recorded: no clock here may show an earlier moment.
     pub(super) recorded_at: Timestamp,
+    /// What the clock of the server says.
+    pub(super) server_time: Timestamp,
 }
 
+/// The time of the server, in microseconds since 1970.
+pub(super) const SERVER_TIME: &str = "(extract(epoch FROM clock_timestamp()) * 1000000)::bigint";
+
 /// Checks a log, brings it up to date, and returns its end.
-pub(super) async fn log(url: &PostgresUrl, fingerprint: Mac) -> Result<LogEnd, PostgresOpenError> {
+pub(super) async fn log(
+    url: &PostgresUrl,
+    fingerprint: &Fingerprints,
+) -> Result<LogEnd, PostgresOpenError> {
     let mut opening = Opening::connect(url).await?;
     opening.prepare(fingerprint, &[("vault", VAULT), ("log", LOG)]).await?;
-    let sql = "SELECT position, recorded_at FROM log.head";
-    let row = opening.client.query_one(sql, &[]).await;
+    let sql = format!("SELECT position, recorded_at, {SERVER_TIME} FROM log.head");
+    let row = opening.client.query_one(&sql, &[]).await;
     let row = row.map_err(|error| failed(&opening.database, error))?;
     let position = u64::try_from(row.get::<_, i64>(0)).unwrap_or(0);
-    Ok(LogEnd { position, recorded_at: Timestamp::from_micros(row.get(1)) })
+    let at = |column| Timestamp::from_micros(row.get(column));
+    Ok(LogEnd { position, recorded_at: at(1), server_time: at(2) })
 }
 
 /// Checks a vault and brings it up to date.
-pub(super) async fn vault(url: &PostgresUrl, fingerprint: Mac) -> Result<(), PostgresOpenError> {
+pub(super) async fn vault(
+    url: &PostgresUrl,
+    fingerprint: &Fingerprints,
+) -> Result<(), PostgresOpenError> {
     Opening::connect(url).await?.prepare(fingerprint, &[("vault", VAULT)]).await
 }
 
@@ -162,7 +187,7 @@ impl Opening {
     /// Checks the database and runs the migrations that have not run, all or none.
     async fn prepare(
         &mut self,
-        fingerprint: Mac,
+        fingerprint: &Fingerprints,
         parts: &[(&'static str, &[&str])],
     ) -> Result<(), PostgresOpenError> {
         self.check_server().await?;
@@ -179,7 +204,7 @@ impl Opening {
         }
         let sql = "INSERT INTO vault.about (name, value) VALUES ('master_key', $1)";
         if !ours {
-            transaction.execute(sql, &[&&fingerprint.0[..]]).await.map_err(failed)?;
+            transaction.execute(sql, &[&&fingerprint.current().0[..]]).await.map_err(failed)?;
         }
         transaction.commit().await.map_err(failed)
     }
@@ -210,7 +235,7 @@ impl Opening {
 async fn check_ours(
     transaction: &Transaction<'_>,
     database: &str,
-    fingerprint: Mac,
+    fingerprint: &Fingerprints,
 ) -> Result<bool, PostgresOpenError> {
     let failed = |error| failed(database, error);
     let sql = "SELECT to_regclass('vault.migrations') IS NOT NULL
@@ -222,11 +247,11 @@ async fn check_ours(
         (false, true) => return Err(PostgresOpenError::NotOurs(database.to_owned())),
         (true, _) => {}
     }
-    let sql = "SELECT value FROM vault.about WHERE name = 'master_key'";
-    let row = transaction.query_opt(sql, &[]).await.map_err(failed)?;
-    match row.map(|row| row.get::<_, Vec<u8>>(0)) {
-        Some(made_with) if made_with == fingerprint.0 => Ok(true),
-        Some(_) | None => Err(PostgresOpenError::WrongMasterKey(database.to_owned())),
+    let row = transaction.query_one(MASTER_KEYS, &[]).await.map_err(failed)?;
+    match fingerprint.hold(row.get(0), row.get(1)) {
+        MadeWith::Known => Ok(true),
+        MadeWith::Rotating => Err(PostgresOpenError::Rotating(database.to_owned())),
+        MadeWith::Another => Err(PostgresOpenError::WrongMasterKey(database.to_owned())),
     }
 }
 

@@ -2,15 +2,18 @@
 
 use deadpool_postgres::Pool;
 use tokio_postgres::Row;
-use whence_events::{Mac, StreamId};
+use whence_events::StreamId;
 
 use super::open::{self, PostgresOpenError, SETTINGS};
 use super::read::{PostgresReadError, PostgresReaders};
 use crate::infra::clock::Clock;
+use crate::infra::keys::Fingerprints;
 use crate::infra::postgres::PostgresUrl;
 #[cfg(feature = "kurrentdb")]
 use crate::store::{ForeignEvent, clamped};
 use crate::store::{KeyPut, KeyRecord, NewKey, StoreError};
+#[cfg(feature = "kurrentdb")]
+use whence_events::Timestamp;
 
 /// Connections of a vault that has a pool of its own.
 const VAULT_CONNECTIONS: usize = 8;
@@ -26,10 +29,10 @@ impl PostgresVault {
     /// Opens the vault in a database, or makes it there, without a log.
     pub async fn open(
         url: &PostgresUrl,
-        fingerprint: Mac,
+        fingerprint: impl Into<Fingerprints>,
         clock: Clock,
     ) -> Result<Self, PostgresOpenError> {
-        open::vault(url, fingerprint).await?;
+        open::vault(url, &fingerprint.into()).await?;
         Ok(Self::over(url.pool(VAULT_CONNECTIONS, &SETTINGS), clock))
     }
 
@@ -55,6 +58,15 @@ impl PostgresVault {
         Ok(if found == [Some(true)] { KeyPut::Stored } else { KeyPut::Taken })
     }
 
+    /// Returns what the clock of the server says.
+    #[cfg(feature = "kurrentdb")]
+    pub(in crate::store) async fn server_time(&self) -> Result<Timestamp, StoreError> {
+        let sql = format!("SELECT {}", open::SERVER_TIME);
+        let time = |row: &Row| Ok(Timestamp::from_micros(row.try_get(0)?));
+        let answer = self.readers.query(&sql, &[], time).await?.pop();
+        answer.ok_or_else(|| StoreError::unavailable(NoTime))
+    }
+
     /// Returns the latest key of a subject.
     pub async fn read_key(&self, subject: &StreamId) -> Result<Option<KeyRecord>, StoreError> {
         let sql = "SELECT generation, wrapped FROM vault.subject_keys
@@ -69,8 +81,11 @@ impl PostgresVault {
     /// Destroys the key of a subject for good; done when it returns, also when there was none.
     pub async fn destroy_key(&self, subject: &StreamId) -> Result<(), StoreError> {
         // Postgres keeps the old row on its pages until it vacuums them, and in archived WAL.
-        let sql = "UPDATE vault.subject_keys SET wrapped = NULL, destroyed_at = $2
-                   WHERE subject = $1 AND wrapped IS NOT NULL";
+        let sql = "WITH destroyed AS (
+                     UPDATE vault.subject_keys SET wrapped = NULL, destroyed_at = $2
+                      WHERE subject = $1 AND wrapped IS NOT NULL)
+                   INSERT INTO vault.subject_keys (subject, generation, created_at, destroyed_at)
+                   VALUES ($1, 0, $2, $2) ON CONFLICT DO NOTHING";
         let now = self.clock.now().as_micros();
         self.readers.query(sql, &[&subject.to_string(), &now], |_| Ok(())).await?;
         Ok(())
@@ -105,3 +120,9 @@ impl PostgresVault {
         Ok(self.readers.query(sql, &[], event).await?.into_iter().flatten().collect())
     }
 }
+
+/// The server answered no row to a question that always has one.
+#[cfg(feature = "kurrentdb")]
+#[derive(Debug, thiserror::Error)]
+#[error("the server does not say what time it is")]
+struct NoTime;

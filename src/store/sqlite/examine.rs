@@ -11,7 +11,7 @@ use whence_projections::{ProjectorState, has_wal, inspect_sqlite, needs_writing}
 
 use super::connection;
 use super::open::{
-    APPLICATION_ID, MIGRATIONS, OLDEST_SQLITE, SqliteOpenError, is_made_with, latest_time,
+    APPLICATION_ID, MIGRATIONS, OLDEST_SQLITE, SqliteOpenError, latest_time, made_with,
 };
 use crate::infra::sealing::opens;
 use crate::store::findings::{EXAMINE_INTERVAL, EXAMINE_TRIES, ExamineContext, Findings, Level};
@@ -19,6 +19,9 @@ use crate::store::findings::{EXAMINE_INTERVAL, EXAMINE_TRIES, ExamineContext, Fi
 /// How many events at the end of the log, and how many keys, are examined.
 const EXAMINED_EVENTS: u64 = 1000;
 const EXAMINED_KEYS: u64 = 50;
+
+/// The number of destroyed keys that are held against the log.
+const EXAMINED_DESTROYED: u64 = 1000;
 
 /// Examines the log and the read models in a directory.
 pub(in crate::store) fn examine(
@@ -134,10 +137,7 @@ fn keys(
     findings: &mut Findings,
 ) -> rusqlite::Result<()> {
     let Some(keys) = &context.keys else { return Ok(()) };
-    let check = "master key";
-    if !is_made_with(connection, keys.fingerprint())? {
-        let found = "the log was made with another master key";
-        findings.bad(Level::Fail, check, found, "give the one that it was made with");
+    if !findings.master_key("log", made_with(connection, &keys.fingerprint())?) {
         return Ok(());
     }
     let sql = "SELECT subject, generation, wrapped FROM subject_keys
@@ -153,6 +153,24 @@ fn keys(
         damaged += usize::from(!opens(&keys.wrapping, &subject, generation, &wrapped));
     }
     findings.subject_keys(seen, damaged);
+    destroyed_keys(connection, findings)
+}
+
+/// Holds the keys that were destroyed last against the events that have to say so.
+fn destroyed_keys(connection: &Connection, findings: &mut Findings) -> rusqlite::Result<()> {
+    // What was destroyed a moment ago may be on its way into the log.
+    let sql = "SELECT count(*), coalesce(sum(NOT EXISTS (
+                   SELECT 1 FROM streams s JOIN events e ON e.stream = s.first
+                   WHERE s.name = k.subject AND (e.type LIKE 'UserErased.%'
+                     OR e.type LIKE 'MailboxReleased.%' OR e.type LIKE 'MailboxForgotten.%'))), 0)
+               FROM (SELECT subject FROM subject_keys WHERE wrapped IS NULL
+                       AND (subject LIKE 'user-%' OR subject LIKE 'mailbox-%'
+                         AND destroyed_at < (SELECT recorded_at FROM events
+                                             ORDER BY position DESC LIMIT 1))
+                     ORDER BY destroyed_at DESC LIMIT ?1) k";
+    let (seen, unsaid) =
+        connection.query_row(sql, [EXAMINED_DESTROYED], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    findings.destroyed_keys(seen, unsaid);
     Ok(())
 }
 

@@ -1,14 +1,16 @@
 //! Opens a log: lock, checks, migrations.
 
-use std::fs::{File, OpenOptions, TryLockError};
+use std::fs::{File, OpenOptions, Permissions, TryLockError};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OptionalExtension as _};
-use whence_events::{Mac, Timestamp};
+use whence_events::Timestamp;
 use whence_projections::{has_wal, needs_writing};
 
 use super::connection;
+use crate::infra::keys::{Fingerprints, MadeWith};
 
 /// Marks the file as a log of ours (`PRAGMA application_id`): "whnc".
 pub(super) const APPLICATION_ID: i32 = 0x7768_6e63;
@@ -17,7 +19,10 @@ pub(super) const APPLICATION_ID: i32 = 0x7768_6e63;
 pub(super) const OLDEST_SQLITE: i32 = 3_051_003;
 
 /// The migrations, which only go forward; the number of those that ran is the file's `user_version`.
-pub(super) const MIGRATIONS: &[&str] = &[include_str!("../../../migrations/sqlite/0001_log.sql")];
+pub(super) const MIGRATIONS: &[&str] = &[
+    include_str!("../../../migrations/sqlite/0001_log.sql"),
+    include_str!("../../../migrations/sqlite/0002_service_keys.sql"),
+];
 
 /// Why a log cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -55,6 +60,13 @@ pub enum SqliteOpenError {
     /// Another master key made it: nothing in it could be opened or verified with this one.
     #[error("the log {} was made with another master key", .0.display())]
     WrongMasterKey(PathBuf),
+    /// The master key is being rotated, and one of the two was not given.
+    #[error(
+        "the master key of the log {} is being rotated: give the new key and the old one, in this \
+         order, until whence keys rotate master says that it is done",
+        .0.display()
+    )]
+    Rotating(PathBuf),
     /// A part of it is in a WAL that can only be read where it can be written.
     #[error(
         "the log {} was not closed, and the rest of it in log.db-wal cannot be read where nothing can \
@@ -71,8 +83,10 @@ pub enum SqliteOpenError {
 pub(super) fn lock(path: &Path) -> Result<File, SqliteOpenError> {
     let failed = |source| SqliteOpenError::Io { path: path.to_owned(), source };
     let mut options = OpenOptions::new();
-    let options = options.create(true).truncate(false).write(true);
+    // Anybody who can open the file can lock it.
+    let options = options.create(true).truncate(false).write(true).mode(0o600);
     let file = options.open(path.with_extension("lock")).map_err(failed)?;
+    keep_private(&file).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(SqliteOpenError::InUse(path.to_owned())),
@@ -81,7 +95,10 @@ pub(super) fn lock(path: &Path) -> Result<File, SqliteOpenError> {
 }
 
 /// Checks a log, brings it up to date, and returns the connection of its writer.
-pub(super) fn writer(path: &Path, fingerprint: Mac) -> Result<Connection, SqliteOpenError> {
+pub(super) fn writer(
+    path: &Path,
+    fingerprint: &Fingerprints,
+) -> Result<Connection, SqliteOpenError> {
     if rusqlite::version_number() < OLDEST_SQLITE {
         return Err(SqliteOpenError::OldSqlite(rusqlite::version()));
     }
@@ -100,7 +117,7 @@ pub(super) fn writer(path: &Path, fingerprint: Mac) -> Result<Connection, Sqlite
 }
 
 /// Checks that the log at `path` may be read here, and changes nothing.
-pub(super) fn reader(path: &Path, fingerprint: Mac) -> Result<(), SqliteOpenError> {
+pub(super) fn reader(path: &Path, fingerprint: &Fingerprints) -> Result<(), SqliteOpenError> {
     let connection = connection::read_only(path).map_err(|error| {
         let unclosed = needs_writing(&error) && has_wal(path);
         if unclosed { SqliteOpenError::Unclosed(path.to_owned()) } else { error.into() }
@@ -111,9 +128,21 @@ pub(super) fn reader(path: &Path, fingerprint: Mac) -> Result<(), SqliteOpenErro
     }
 }
 
+/// Takes the rights of others away from a file that an earlier version made. That of another user, which
+/// this one may write, stays as it is.
+fn keep_private(file: &File) -> std::io::Result<()> {
+    let mode = file.metadata()?.permissions().mode();
+    if mode & 0o077 == 0 {
+        return Ok(());
+    }
+    match file.set_permissions(Permissions::from_mode(0o600)) {
+        Err(error) if error.kind() == std::io::ErrorKind::PermissionDenied => Ok(()),
+        set => set,
+    }
+}
+
 /// Makes the file, unless it exists, readable by this user only; SQLite gives the WAL the same mode.
 fn make_private(path: &Path) -> Result<(), SqliteOpenError> {
-    use std::os::unix::fs::OpenOptionsExt as _;
     let mut options = OpenOptions::new();
     match options.write(true).create_new(true).mode(0o600).open(path) {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => Ok(()),
@@ -131,7 +160,11 @@ pub(super) fn latest_time(connection: &Connection) -> rusqlite::Result<Option<Ti
 
 /// Checks that the file is a log that this version and this key may open, and returns its format; 0
 /// for a new file. Changes nothing.
-fn check(connection: &Connection, path: &Path, fingerprint: Mac) -> Result<usize, SqliteOpenError> {
+fn check(
+    connection: &Connection,
+    path: &Path,
+    fingerprint: &Fingerprints,
+) -> Result<usize, SqliteOpenError> {
     let pragma = |name| connection.query_row(name, [], |row| row.get::<_, i64>(0));
     let id = pragma("PRAGMA application_id").map_err(|error| match error.sqlite_error_code() {
         Some(rusqlite::ErrorCode::NotADatabase) => SqliteOpenError::NotALog(path.to_owned()),
@@ -149,21 +182,37 @@ fn check(connection: &Connection, path: &Path, fingerprint: Mac) -> Result<usize
     if format > known {
         return Err(SqliteOpenError::Newer { path: path.to_owned(), found: format, known });
     }
-    if !is_made_with(connection, fingerprint)? {
-        return Err(SqliteOpenError::WrongMasterKey(path.to_owned()));
+    match made_with(connection, fingerprint)? {
+        MadeWith::Known => Ok(format),
+        MadeWith::Rotating => Err(SqliteOpenError::Rotating(path.to_owned())),
+        MadeWith::Another => Err(SqliteOpenError::WrongMasterKey(path.to_owned())),
     }
-    Ok(format)
 }
 
-/// Returns whether a log was made with the master key that has this fingerprint.
-pub(super) fn is_made_with(connection: &Connection, fingerprint: Mac) -> rusqlite::Result<bool> {
-    let sql = "SELECT value FROM about WHERE name = 'master_key'";
-    let made_with: Option<Vec<u8>> = connection.query_row(sql, [], |row| row.get(0)).optional()?;
-    Ok(made_with.as_deref() == Some(&fingerprint.0[..]))
+/// Returns whether a log was made with the master keys that have these fingerprints.
+pub(super) fn made_with(
+    connection: &Connection,
+    fingerprint: &Fingerprints,
+) -> rusqlite::Result<MadeWith> {
+    let (master, next) = master_keys(connection)?;
+    Ok(fingerprint.hold(master.as_deref(), next.as_deref()))
+}
+
+/// Returns the fingerprint of the master key, and of the one that is to take its place.
+pub(super) fn master_keys(
+    connection: &Connection,
+) -> rusqlite::Result<(Option<Vec<u8>>, Option<Vec<u8>>)> {
+    let sql = "SELECT (SELECT value FROM about WHERE name = 'master_key'),
+                      (SELECT value FROM about WHERE name = 'master_key_next')";
+    connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))
 }
 
 /// Runs the migrations that have not run, all or none.
-fn migrate(connection: &mut Connection, done: usize, fingerprint: Mac) -> rusqlite::Result<()> {
+fn migrate(
+    connection: &mut Connection,
+    done: usize,
+    fingerprint: &Fingerprints,
+) -> rusqlite::Result<()> {
     if done == MIGRATIONS.len() {
         return Ok(());
     }
@@ -173,7 +222,7 @@ fn migrate(connection: &mut Connection, done: usize, fingerprint: Mac) -> rusqli
     }
     if done == 0 {
         let sql = "INSERT INTO about (name, value) VALUES ('master_key', ?1)";
-        transaction.execute(sql, [&fingerprint.0[..]])?;
+        transaction.execute(sql, [&fingerprint.current().0[..]])?;
     }
     transaction.pragma_update(None, "application_id", APPLICATION_ID)?;
     transaction.pragma_update(None, "user_version", MIGRATIONS.len())?;

@@ -83,7 +83,7 @@ pub(super) fn write_key(
     Ok(())
 }
 
-/// Destroys the key of a subject, when it has a live one.
+/// Destroys the key of a subject; one that never had a key has a destroyed one from then on.
 pub(super) fn write_destroyed(
     transaction: &Transaction<'_>,
     subject: &StreamId,
@@ -91,6 +91,9 @@ pub(super) fn write_destroyed(
 ) -> rusqlite::Result<()> {
     let sql = "UPDATE subject_keys SET wrapped = NULL, destroyed_at = ?2
                WHERE subject = ?1 AND wrapped IS NOT NULL";
+    transaction.prepare_cached(sql)?.execute(params![subject.to_string(), at.as_micros()])?;
+    let sql = "INSERT INTO subject_keys (subject, generation, created_at, destroyed_at)
+               VALUES (?1, 0, ?2, ?2) ON CONFLICT DO NOTHING";
     transaction.prepare_cached(sql)?.execute(params![subject.to_string(), at.as_micros()])?;
     Ok(())
 }

@@ -34,7 +34,11 @@ impl Transfer for SqliteStore {
 }
 
 impl SqliteReaders {
-    fn keys(&self, after: Option<&KeyPlace>, limit: usize) -> Result<Vec<StoredKey>, StoreError> {
+    pub(super) fn keys(
+        &self,
+        after: Option<&KeyPlace>,
+        limit: usize,
+    ) -> Result<Vec<StoredKey>, StoreError> {
         // No subject has an empty name.
         let (subject, generation) = after.map_or(("", 0), |at| (&at.subject, at.generation));
         let sql = "SELECT subject, generation, wrapped, created_at, destroyed_at FROM subject_keys

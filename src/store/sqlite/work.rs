@@ -3,7 +3,7 @@
 use tokio::sync::oneshot;
 use whence_events::{Position, Recorded, StreamId};
 
-use crate::store::{Append, Appended, StoreError, StoredKey};
+use crate::store::{Append, Appended, StoreError, StoredKey, VaultChange};
 
 /// A piece of work for the writer, and the caller that waits for its outcome.
 pub(super) struct Job {
@@ -17,6 +17,7 @@ pub(super) enum Work {
     DestroyKey(StreamId),
     Import(Import),
     ImportKeys(Vec<StoredKey>),
+    ChangeVault(VaultChange),
 }
 
 impl Work {
@@ -25,6 +26,8 @@ impl Work {
         match self {
             Self::Append(_) | Self::Import(_) => false,
             Self::DestroyKey(_) => true,
+            // What the old master key sealed is not to outlive it in the WAL.
+            Self::ChangeVault(change) => matches!(change, VaultChange::EndMaster { .. }),
             Self::ImportKeys(keys) => keys.iter().any(|key| key.wrapped.is_none()),
         }
     }

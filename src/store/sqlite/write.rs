@@ -4,8 +4,8 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use tokio::sync::{broadcast, mpsc};
 use whence_events::{Position, Recorded, Timestamp, Version};
 
-use super::rows;
 use super::work::{Import, Job, Work};
+use super::{keys, rows};
 use crate::infra::clock::Clock;
 use crate::store::{Append, Appended, Batch, StoreError};
 
@@ -116,6 +116,10 @@ impl Writer {
                 }
                 Work::ImportKeys(keys) => {
                     rows::write_imported_keys(&transaction, &keys)?;
+                    Ok(Appended::Now { last: self.head + recorded.len() as u64 })
+                }
+                Work::ChangeVault(change) => {
+                    keys::write_change(&transaction, &change)?;
                     Ok(Appended::Now { last: self.head + recorded.len() as u64 })
                 }
             });

@@ -89,7 +89,7 @@ async fn the_referrer_is_judged_by_the_page() {
             "location": format!("{page}/?ref=abc"),
             "referrer": format!("{page}/other"),
         });
-        let headers = call("origin", Some(page));
+        let headers = [("content-type", "application/json"), ("sec-fetch-site", "same-origin")];
         let answer = site.report(&headers, report.to_string()).await;
         assert_eq!(answer.status(), 204);
         assert_eq!(site.recorded().referrer_kind, ReferrerKind::Own);
@@ -143,10 +143,14 @@ async fn a_page_of_somebody_else_is_an_invalid_location() {
 async fn another_site_cannot_stuff_cookies_by_a_report() {
     let mut site = Site::start().await;
     let foreign = call("origin", Some("https://evil.test"));
+    // An allowed origin is one scheme, one host and one port.
+    let below = call("origin", Some("https://x.blog.shop-news.test"));
+    let insecure = call("origin", Some("http://blog.shop-news.test"));
+    let elsewhere = call("origin", Some("https://www.shop.test:8443"));
     let cross_site = call("sec-fetch-site", Some("cross-site"));
     let opaque = call("origin", Some("null"));
     let hidden = [("content-type", "text/plain")];
-    for headers in [&foreign[..], &cross_site, &opaque, &hidden] {
+    for headers in [&foreign[..], &below, &insecure, &elsewhere, &cross_site, &opaque, &hidden] {
         let answer = site.report(headers, REPORT).await;
         assert_eq!(answer.status(), 403, "{headers:?}");
         assert_eq!(jar(&answer), "");

@@ -78,3 +78,18 @@ async fn the_landing_page_behind_it_counts_no_second_click() {
     assert!(!site.recorded().deduplicated);
     assert!(site.recorded().deduplicated);
 }
+
+#[tokio::test]
+async fn a_long_link_lands_with_its_first_parameters() {
+    let mut site = Site::start().await;
+    let long = format!("utm_source=qr&x={}&utm_medium=print&ref=other", "x".repeat(3000));
+    let answer = site.visit(&format!("/r/AbC?{long}"), &[]).await;
+    let expected = "https://www.shop.test/welcome?utm_source=qr&lang=en&ref=AbC";
+    assert_eq!(answer.headers()["location"], expected);
+    assert_eq!(site.planted(&answer).as_deref(), Some("AbC"));
+    let first = site.first_touch(&answer).unwrap();
+    assert_eq!((first.utm.source.as_deref(), first.utm.medium), (Some("qr"), None));
+    assert!(site.recorded().other_codes.is_empty());
+    let answer = site.visit(&format!("/r/AbC?{}", "&".repeat(28_000)), &[]).await;
+    assert_eq!(answer.status(), 302);
+}

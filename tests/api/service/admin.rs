@@ -34,6 +34,7 @@ async fn only_a_right_token_opens_it() {
         let body: serde_json::Value = answer.json().await.unwrap();
         assert_eq!(body["error"], "admin_token_invalid");
     }
+    assert_eq!(server.app.counters.admin_tokens_wrong.get(), 4, "none at all is no wrong one");
     let answer = client.get(&url).header("x-admin-token", TOKEN).send().await.unwrap();
     assert_eq!(answer.status(), 200);
     let body: serde_json::Value = answer.json().await.unwrap();

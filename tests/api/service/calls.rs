@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
-use whence::store::{Append, Appended, EventStore, KeyRecord, StoreError};
+use whence::store::{Append, Appended, EventStore, KeyRecord, Leaves, StoreError};
 use whence_events::{EventId, Position, Recorded, StreamId, Version};
 use whence_test_macros::passes_on;
 
@@ -74,6 +74,11 @@ impl EventStore for Counting {
         let events = self.inner.read_all(after, limit).await?;
         self.calls.at_end.store(events.is_empty(), Ordering::SeqCst);
         Ok(events)
+    }
+
+    async fn read_leaves(&self, after: Position, limit: usize) -> Result<Leaves, StoreError> {
+        self.calls.add(format!("read {limit} leaves"));
+        self.inner.read_leaves(after, limit).await
     }
 
     async fn head(&self) -> Result<Position, StoreError> {
@@ -175,4 +180,17 @@ async fn a_touch_with_a_known_code_only_appends() {
     assert_eq!(server.browser().get(&format!("/r/{code}")).await.status, 302);
     until("the touch is recorded", async || calls.has("append TouchRecorded.v2")).await;
     assert_eq!(calls.take(), ["append TouchRecorded.v2"]);
+}
+
+#[on_every_store(flavor = "multi_thread", worker_threads = 2)]
+async fn a_proof_reads_one_event() {
+    let Logins { server, calls, .. } = Logins::first().await;
+    server.settle().await;
+    let log = server.log().await;
+    calls.take();
+    for event in &log[..3] {
+        let path = format!("/v1/log/proof?position={}&size={}", event.position, log.len());
+        assert_eq!(server.browser().get(&path).await.status, 200);
+        assert_eq!(calls.take(), ["read 1 leaves"]);
+    }
 }

@@ -66,18 +66,66 @@ async fn what_a_client_puts_before_the_proxys_word_does_not_count() {
 
 #[on_every_store]
 async fn nobody_who_is_no_proxy_of_ours_says_who_asks() {
+    // A proxy on this machine that nobody named: all of its clients are one, and nobody knows who.
     let server = Server::with(&LIMITS).await;
     for n in 0..4 {
-        // It would be one client, were it believed; this machine itself is not counted.
-        let answer = start_from(&server, "203.0.113.9", &format!("u{n}@example.com")).await;
-        assert_eq!(answer.status, 200);
+        let ip = format!("203.0.113.{n}");
+        let status = start_from(&server, &ip, &format!("u{n}@example.com")).await.status;
+        assert_eq!(status, if n < 2 { 200 } else { 429 });
     }
     for client in clients(&server).await {
-        assert_eq!(client.ip.unwrap().to_string(), "127.0.0.1");
+        assert_eq!(client.ip, None);
     }
     let server = Server::with(&behind_a_proxy()).await;
     start_from(&server, "203.0.113.9", "ada@example.com").await;
     assert_eq!(clients(&server).await[0].ip.unwrap().to_string(), "203.0.113.9");
+}
+
+#[on_every_store]
+async fn a_program_on_this_machine_is_not_counted() {
+    let server = Server::with(&LIMITS).await;
+    for n in 0..4 {
+        assert_ne!(server.browser().start(&format!("u{n}@example.com")).await, "");
+    }
+    for client in clients(&server).await {
+        assert_eq!(client.ip.unwrap().to_string(), "127.0.0.1");
+    }
+}
+
+#[on_every_store]
+async fn a_proxy_whose_client_is_unknown_has_one_client() {
+    let server = Server::with(&behind_a_proxy()).await;
+    let said = ["unknown", "9.9.9.9, _hidden", "9.9.9.9,", "127.0.0.1, x"];
+    for (n, said) in said.iter().enumerate() {
+        let status = start_from(&server, said, &format!("u{n}@example.com")).await.status;
+        assert_eq!(status, if n < 2 { 200 } else { 429 }, "{said}");
+    }
+    let mut browser = server.browser();
+    let answer = browser.post("/v1/auth/email/start", r#"{"email":"a@example.com"}"#).await;
+    assert_eq!(answer.status, 429, "nothing said at all");
+    assert_eq!(start_from(&server, "203.0.113.9", "b@example.com").await.status, 200);
+    for client in &clients(&server).await[..2] {
+        assert_eq!(client.ip, None);
+    }
+}
+
+#[on_every_store]
+async fn a_peer_that_forwards_and_is_not_named_is_told() {
+    let server = Server::with(&behind_a_proxy()).await;
+    start_from(&server, "203.0.113.9", "a@example.com").await;
+    let named = server.browser().get("/readyz").await.json();
+    assert_eq!(named["unnamed_proxy"], serde_json::Value::Null);
+    let server = Server::with(&LIMITS).await;
+    let mut browser = server.browser();
+    let quiet = browser.get("/readyz").await.json();
+    assert_eq!(quiet["unnamed_proxy"], serde_json::Value::Null);
+    browser.headers.push(("x-real-ip", "203.0.113.9".to_owned()));
+    browser.get("/healthz").await;
+    browser.headers.clear();
+    assert_eq!(browser.get("/readyz").await.json()["unnamed_proxy"], true);
+    server.pass(Duration::from_hours(24));
+    let later = browser.get("/readyz").await.json();
+    assert_eq!(later["unnamed_proxy"], serde_json::Value::Null);
 }
 
 /// Who asked for each code, as recorded.

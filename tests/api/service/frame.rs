@@ -78,6 +78,19 @@ async fn a_callers_request_id_is_kept_when_it_is_one() {
     browser.start("ada@example.com").await;
     let last = server.log().await.pop().unwrap();
     assert_eq!(last.metadata.correlation_id.0.to_string(), id, "it ties the events to the request");
+    browser.start("bob@example.com").await;
+    let last = server.log().await.pop().unwrap();
+    assert_ne!(last.metadata.correlation_id.0.to_string(), id, "of one request, and of no other");
+}
+
+#[on_every_store]
+async fn two_ids_of_one_request_are_none() {
+    let server = Server::start().await;
+    let mut browser = server.browser();
+    let ids = ["5f0c8d0e-6f3a-4d2c-9a51-1b8f6f1c7a10", "5f0c8d0e-6f3a-4d2c-9a51-1b8f6f1c7a11"];
+    browser.headers = ids.map(|id| ("x-request-id", id.to_owned())).to_vec();
+    let got = browser.get("/healthz").await.header("x-request-id").unwrap();
+    assert!(!ids.contains(&got.as_str()), "{got}");
 }
 
 #[track_caller]

@@ -309,7 +309,7 @@ async fn another_site_logs_nobody_in() {
     let mut elsewhere: Browser = browser.clone();
     elsewhere.headers.push(("sec-fetch-site", "cross-site".into()));
     let refused = elsewhere.verify(&request_id, &code).await;
-    assert_snapshot!(refused.shown(), @r#"403 {"error":"csrf_invalid","message":"The CSRF token is not that of this session.","request_id":"<uuid>"}"#);
+    assert_snapshot!(refused.shown(), @r#"403 {"error":"csrf_invalid","message":"A page of another site may not do this.","request_id":"<uuid>"}"#);
     assert!(refused.all("set-cookie").is_empty());
     browser.headers.push(("sec-fetch-site", "same-site".into()));
     assert_eq!(browser.verify(&request_id, &code).await.status, 200);

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use insta::assert_snapshot;
 
-use crate::server::{Browser, START, Server, all_alike};
+use crate::server::{Browser, START, Server, all_alike, until};
 use crate::stores::on_every_store;
 
 const DAY: Duration = Duration::from_hours(24);
@@ -56,27 +56,96 @@ async fn of_several_session_cookies_the_first_counts() {
 }
 
 #[on_every_store]
-async fn a_session_is_renewed_once_under_half_of_it_is_left() {
+async fn a_browser_gets_its_cookies_anew_once_a_week_by_whatever_it_calls() {
     let server = Server::start().await;
-    let mut browser = server.signed_in("ada@example.com").await;
+    let mut browser = server.signed_in("ada@example.com").await.with_csrf();
     let token = browser.cookies["nl_session"].clone();
+    let csrf = browser.cookies["nl_csrf"].clone();
+    // The tests begin on a Thursday, and weeks on Monday.
+    server.clock.set(START + 4 * DAY - Duration::from_micros(1));
+    assert!(browser.get("/v1/auth/me").await.all("set-cookie").is_empty(), "the same week");
+    for (week, (method, path)) in [
+        ("GET", "/v1/auth/me"),
+        ("POST", "/v1/auth/token"),
+        ("GET", "/v1/referrals/me"),
+        ("POST", "/v1/auth/attribute"),
+        ("GET", "/v1/auth/sessions"),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        server.clock.set(START + 4 * DAY + u32::try_from(week).unwrap() * 7 * DAY);
+        let renewed = browser.send(browser.request(method, path)).await;
+        assert_eq!(renewed.status, 200, "{path}: {}", renewed.text);
+        let lines = renewed.all("set-cookie");
+        let lines: Vec<_> = lines.iter().filter(|line| line.starts_with("nl_")).collect();
+        let expected = [
+            format!("nl_session={token}; HttpOnly; SameSite=Lax; Path=/; Max-Age=2592000"),
+            format!("nl_csrf={csrf}; SameSite=Lax; Path=/; Max-Age=2592000"),
+        ];
+        assert_eq!(lines, expected.iter().collect::<Vec<_>>(), "{path}");
+        recorded(&server, week + 1).await;
+        assert!(browser.get("/v1/auth/me").await.all("set-cookie").is_empty(), "once");
+    }
+    let end = server.clock.now() + 30 * DAY;
+    server.clock.set(end - Duration::from_micros(1));
+    assert_eq!(browser.get("/v1/auth/me").await.status, 200, "the last use counts");
+}
+
+/// Waits until as many uses of sessions are on record and in the read models.
+async fn recorded(server: &Server, uses: usize) {
+    until("the use is on record", async || {
+        let types = server.types().await;
+        types.iter().filter(|name| *name == "SessionExtended.v1").count() >= uses
+    })
+    .await;
+    server.settle().await;
+    let types = server.types().await;
+    assert_eq!(types.iter().filter(|name| *name == "SessionExtended.v1").count(), uses);
+}
+
+#[on_every_store]
+async fn a_session_that_is_used_by_bearers_alone_goes_on() {
+    let server = Server::start().await;
+    let mut browser = server.signed_in("ada@example.com").await.with_csrf();
+    // Each bearer is issued in one week and used in the next, so that the use counts by itself.
+    for week in 1..6 {
+        let monday = START + 4 * DAY + (week - 1) * 7 * DAY;
+        server.clock.set(monday - Duration::from_mins(5));
+        let token = browser.post("/v1/auth/token", "").await.json();
+        let token = token["access_token"].as_str().unwrap().to_owned();
+        server.clock.set(monday + Duration::from_mins(5));
+        assert_eq!(attribution(&server, &token).await.0, 200, "week {week}");
+        recorded(&server, usize::try_from(week).unwrap()).await;
+    }
+}
+
+#[on_every_store]
+async fn without_a_period_a_session_is_extended_in_its_second_half() {
+    let server = Server::with(&["--session-activity", "none"]).await;
+    let mut browser = server.signed_in("ada@example.com").await;
     server.pass(15 * DAY);
     assert!(browser.get("/v1/auth/me").await.all("set-cookie").is_empty(), "half is left");
     server.pass(Duration::from_secs(1));
-    let renewed = browser.get("/v1/auth/me").await;
-    assert_eq!(renewed.status, 200);
-    let csrf = browser.cookies["nl_csrf"].clone();
-    assert_eq!(
-        renewed.all("set-cookie"),
-        [
-            format!("nl_session={token}; HttpOnly; SameSite=Lax; Path=/; Max-Age=2592000"),
-            format!("nl_csrf={csrf}; SameSite=Lax; Path=/; Max-Age=2592000"),
-        ]
-    );
-    assert!(browser.get("/v1/auth/me").await.all("set-cookie").is_empty(), "once");
-    server.settle().await;
+    assert_eq!(browser.get("/v1/auth/me").await.all("set-cookie").len(), 2);
+    recorded(&server, 1).await;
     server.pass((30 * DAY).checked_sub(Duration::from_micros(1)).unwrap());
-    assert_eq!(browser.get("/v1/auth/me").await.status, 200, "the new end counts");
+    assert_eq!(browser.get("/v1/auth/me").await.status, 200);
+}
+
+#[on_every_store]
+async fn by_days_a_use_is_recorded_each_day_and_many_at_once_are_one() {
+    let server = Server::with(&["--session-activity", "day"]).await;
+    let browser = server.signed_in("ada@example.com").await;
+    for day in 1..4 {
+        server.clock.set(START + day * DAY);
+        let calls = (0..20).map(|_| {
+            let mut browser = browser.clone();
+            async move { browser.get("/v1/auth/me").await.status }
+        });
+        assert_eq!(futures::future::join_all(calls).await, [200; 20]);
+        recorded(&server, usize::try_from(day).unwrap()).await;
+    }
 }
 
 #[on_every_store]
@@ -99,16 +168,18 @@ async fn a_session_ends_after_ninety_days_however_much_it_is_used() {
         server.clock.set(START + day * DAY);
         let answer = browser.get("/v1/auth/me").await;
         assert_eq!(answer.status, 200, "day {day}");
+        // Mondays, of which the first one is day 4.
+        recorded(&server, usize::try_from((day + 3) / 7).unwrap()).await;
         if let Some(line) = answer.all("set-cookie").first() {
             line.rsplit("Max-Age=").next().unwrap().clone_into(&mut last_age);
         }
     }
-    // Renewed for the last time on day 64, for what is left of the 90.
-    assert_eq!(last_age, (26 * DAY).as_secs().to_string());
+    // Renewed for the last time on day 88, a Monday, for what is left of the 90.
+    assert_eq!(last_age, (2 * DAY).as_secs().to_string());
     server.clock.set(START + 90 * DAY);
     assert_eq!(browser.get("/v1/auth/me").await.shown(), UNAUTHENTICATED);
     let extended = server.types().await.into_iter().filter(|name| name == "SessionExtended.v1");
-    assert_eq!(extended.count(), 4, "not at each call");
+    assert_eq!(extended.count(), 13, "once a week, not at each call");
 }
 
 #[on_every_store]

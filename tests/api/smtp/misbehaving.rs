@@ -12,7 +12,7 @@ use whence_events::DeliveryFailure::{
 
 use crate::smtp::{address, limits, login_code, mailer, mailer_to};
 
-enum Reply {
+pub(crate) enum Reply {
     /// What a plain, agreeable server says.
     Usual,
     /// This line.
@@ -31,11 +31,11 @@ enum Reply {
 
 /// What to do at which connection (from 0) and which of its lines: `""` is the greeting, `.` the
 /// end of a text. The text itself passes unasked.
-type Script = fn(connection: usize, mail: usize, line: &str) -> Reply;
+pub(crate) type Script = fn(connection: usize, mail: usize, line: &str) -> Reply;
 
 /// All lines of each connection.
 #[derive(Clone, Default)]
-struct Heard(Arc<Mutex<Vec<Vec<String>>>>);
+pub(crate) struct Heard(Arc<Mutex<Vec<Vec<String>>>>);
 
 impl Heard {
     fn lines(&self, connection: usize) -> Vec<String> {
@@ -51,7 +51,7 @@ impl Heard {
     }
 }
 
-async fn start(script: Script) -> (u16, Heard) {
+pub(crate) async fn start(script: Script) -> (u16, Heard) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let heard = Heard::default();

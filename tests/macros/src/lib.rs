@@ -41,7 +41,7 @@ fn name_of(function: TokenStream) -> Option<Ident> {
 
 /// The methods of a store, with the path of its types in the place of `STORE`. Those that the trait
 /// makes out of these are left to it, so that a store that changes one of these changes them, too.
-const METHODS: [(&str, &str); 9] = [
+const METHODS: [(&str, &str); 12] = [
     (
         "append",
         "async fn append(&self, append: STORE::Append) -> Result<STORE::Appended, STORE::StoreError> {
@@ -105,6 +105,28 @@ const METHODS: [(&str, &str); 9] = [
             subject: &::whence_events::StreamId,
         ) -> Result<(), STORE::StoreError> {
             self.inner.destroy_key(subject).await
+        }",
+    ),
+    (
+        "vault_state",
+        "async fn vault_state(&self) -> Result<STORE::VaultState, STORE::StoreError> {
+            self.inner.vault_state().await
+        }",
+    ),
+    (
+        "vault_keys",
+        "async fn vault_keys(
+            &self,
+            after: Option<&STORE::KeyPlace>,
+            limit: usize,
+        ) -> Result<Vec<STORE::StoredKey>, STORE::StoreError> {
+            self.inner.vault_keys(after, limit).await
+        }",
+    ),
+    (
+        "change_vault",
+        "async fn change_vault(&self, change: STORE::VaultChange) -> Result<(), STORE::StoreError> {
+            self.inner.change_vault(change).await
         }",
     ),
 ];

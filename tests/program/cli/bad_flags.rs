@@ -73,6 +73,14 @@ fn addresses_and_urls() {
         &["--trusted-proxy", "10.0.0.0/33"],
         "--trusted-proxy 10.0.0.0/33: not a network: invalid IP address syntax",
     );
+    refused_at_once(
+        &["--trusted-proxy", "10.0.0.0/8", "--client-address-header", "X Y"],
+        "--client-address-header X Y: not a header name",
+    );
+    refused_at_once(
+        &["--country-header", "cloudflare"],
+        "--country-header needs a --trusted-proxy, whose headers alone count",
+    );
 }
 
 #[test]
@@ -192,6 +200,33 @@ fn cookies_and_logs() {
         &["--cookie-domain", "example.com"],
         "--cookie-domain example.com: browsers take no cookie for it from 127.0.0.1, the host of \
          --public-url",
+    );
+    for suffix in ["co.uk", "uk", "com.de", "test"] {
+        let public = format!("https://login.example.{suffix}");
+        refused_at_once(
+            &["--public-url", &public, "--development", "--cookie-domain", suffix],
+            &format!(
+                "--cookie-domain {suffix}: unrelated hosts share this suffix, so browsers take no \
+                 cookie for it"
+            ),
+        );
+    }
+    refused_at_once(
+        &["--cookie-domain", "127.0.0.1"],
+        "--cookie-domain 127.0.0.1: browsers share no cookie of an address; leave it out",
+    );
+    for origin in ["https://*.example.com", "https://app.*", "http://a..b"] {
+        refused_at_once(
+            &["--allowed-origin", origin],
+            &format!(
+                "--allowed-origin {origin}: no host is called that; each origin is written out, \
+                 without *"
+            ),
+        );
+    }
+    refused_at_once(
+        &["--public-url", "https://*.example.com", "--development"],
+        "--public-url https://*.example.com/: no host is called that",
     );
     refused_at_once(&["--host-cookie-prefix"], "--host-cookie-prefix needs an https --public-url");
     refused_at_once(

@@ -34,7 +34,7 @@ const COMMANDS: &[&str] = &[
     "audit user ada@example.com --bundle BUNDLE",
     "audit code CODE",
     "audit code CODE --bundle BUNDLE",
-    "audit check story.json",
+    "audit check story.json --key KEY",
     "export events --format jsonl",
     "export signups --format csv",
     "report --list",
@@ -51,6 +51,7 @@ const COMMANDS: &[&str] = &[
 struct Used {
     directory: TempDir,
     code: String,
+    key: String,
 }
 
 impl Used {
@@ -60,9 +61,12 @@ impl Used {
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let code = runtime.block_on(log_in(&service, directory.path()));
         assert_eq!(service.stop().0, Some(0));
-        let used = Self { directory, code };
+        let mut used = Self { directory, code, key: String::new() };
         let mut bundle = used.command("audit user ada@example.com --bundle story.json", "");
         assert!(bundle.output().unwrap().status.success());
+        let story = std::fs::read_to_string(used.directory.path().join("story.json")).unwrap();
+        let story: Value = serde_json::from_str(&story).unwrap();
+        used.key = story["key"].as_str().unwrap().to_owned();
         used
     }
 
@@ -73,6 +77,7 @@ impl Used {
         command.stdin(Stdio::null()).env("USER", "grace").env("TMPDIR", self.directory.path());
         command.args(arguments.split(' ').map(|argument| match argument {
             "CODE" => &self.code,
+            "KEY" => &self.key,
             "BUNDLE" => &bundle,
             argument => argument,
         }));

@@ -40,7 +40,7 @@ fn table() -> Table {
 fn exported(table: &Table, format: ExportFormat, name: &str) -> crate::export::reader::Read {
     let directory = TempDir::new().unwrap();
     let file = directory.path().join(name);
-    export_table(table, format, Box::new(std::fs::File::create(&file).unwrap())).unwrap();
+    export_table(table, format, false, Box::new(std::fs::File::create(&file).unwrap())).unwrap();
     read(&file)
 }
 
@@ -79,8 +79,13 @@ fn every_kind_of_cell_has_a_type_and_nothing_is_rounded() {
 fn csv_tells_an_empty_text_from_nothing() {
     let directory = TempDir::new().unwrap();
     let file = directory.path().join("view.csv");
-    export_table(&table(), ExportFormat::Csv, Box::new(std::fs::File::create(&file).unwrap()))
-        .unwrap();
+    export_table(
+        &table(),
+        ExportFormat::Csv,
+        false,
+        Box::new(std::fs::File::create(&file).unwrap()),
+    )
+    .unwrap();
     let expected = "source,day,users,k,took\r\n\
                     \"a,\"\"b\"\"\r\n\",2026-03-02,1152921504606846976,0.3333333333333333,0.1\r\n\
                     \"\",1969-12-31,0,1,1000000000000\r\n\

@@ -61,7 +61,7 @@ fn a_healthy_log_is_well_and_stays_as_it_is() {
     for line in [
         "ok   permissions: ./whence-data is for its owner alone",
         "ok   service: no service runs on this log",
-        "ok   migrations: the log has format 1, the newest",
+        "ok   migrations: the log has format 2, the newest",
         "ok   immutability: 4 triggers refuse every change",
         "ok   positions: the log ends at 1, without a gap",
         "ok   read models: identity is up with the log, at 1",
@@ -110,6 +110,49 @@ fn settings_that_cannot_work() {
         &secret,
         "FAIL configuration: --master-key is not 64 hexadecimal digits: serve would stop here, too",
     );
+}
+
+#[test]
+fn a_proxy_that_no_setting_names() {
+    let directory = used_directory();
+    let flags = ["--public-url", "https://login.example.com", "--development"];
+    only(
+        directory.path(),
+        &flags,
+        "warn proxy: --public-url is https, and no --trusted-proxy names what speaks TLS in front: \
+         name it: until then all clients count as one",
+    );
+    let (_, lines) =
+        doctor(directory.path(), &[&flags[..], &["--trusted-proxy", "10.0.0.1"]].concat());
+    assert!(bad(&lines).is_empty(), "{lines:#?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_running_service_tells_of_a_proxy_that_no_setting_names() {
+    let directory = TempDir::new().unwrap();
+    let mut service = Service::start(directory.path(), &["--log", "whence=info"]);
+    service.until_ready().await;
+    let address = service.address.to_string();
+    let flags = ["--listen", &address];
+    let (_, lines) = doctor(directory.path(), &flags);
+    assert!(bad(&lines).is_empty(), "{lines:#?}");
+    for _ in 0..2 {
+        let request = reqwest::Client::new().get(format!("http://{address}/healthz"));
+        request.header("x-forwarded-for", "203.0.113.7").send().await.unwrap();
+    }
+    only(
+        directory.path(),
+        &flags,
+        &format!(
+            "warn proxy: the service at {address} gets requests with forwarded headers from a peer \
+             that no --trusted-proxy names: if it is a proxy of yours, name it: until then all of its \
+             clients are one"
+        ),
+    );
+    let warning = service.line_with("forwarded headers");
+    assert!(warning.contains("WARN") && !warning.contains("203.0.113.7"), "{warning}");
+    let (_, rest) = service.stop();
+    assert!(!rest.contains("forwarded headers"), "once an hour: {rest}");
 }
 
 #[test]
@@ -196,7 +239,8 @@ BEGIN SELECT RAISE(ABORT, 'the log is immutable'); END;",
     );
     let (well, lines) = doctor(directory.path(), &[]);
     let [line] = bad(&lines)[..] else { panic!("{lines:#?}") };
-    assert!(!well && line.starts_with("FAIL clock: the last event of the log is +35"), "{line}");
+    let said = "warn clock: the last event of the log is 59 min ";
+    assert!(well && line.starts_with(said), "{line}");
 }
 
 #[test]
@@ -206,10 +250,10 @@ fn formats() {
     only(
         directory.path(),
         &[],
-        "FAIL migrations: the log has format 4000, and this whence knows 1: use the newer whence \
+        "FAIL migrations: the log has format 4000, and this whence knows 2: use the newer whence \
          that wrote it",
     );
-    tamper(&directory, "log.db", "PRAGMA user_version = 1; PRAGMA application_id = 0");
+    tamper(&directory, "log.db", "PRAGMA user_version = 2; PRAGMA application_id = 0");
     only(
         directory.path(),
         &[],

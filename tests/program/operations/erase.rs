@@ -1,5 +1,6 @@
 //! `whence erase` and `whence audit` as the real program, beside a service and without one.
 
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
@@ -226,7 +227,7 @@ fn what_makes_no_sense_is_told_in_a_sentence_and_changes_nothing() {
     assert_eq!(crate::support::contents(path), before);
     // The log is opened to find out.
     refused(path, &["erase", unknown], "there is no such user");
-    refused(path, &["erase", "bob@example.com"], "there is no user with this address");
+    refused(path, &["erase", "bob@example.com"], "there is no such user");
     refused(path, &["audit", "user", unknown], "there is no such user");
     refused(path, &["audit", "code", "nobodys"], "there is no such code");
     refused(
@@ -251,6 +252,10 @@ async fn a_story_can_be_taken_along_with_what_proves_it() {
     assert_eq!(service.stop().0, Some(0));
     let made = run(path, &["audit", "user", "bob@example.com", "--bundle", "made.json"]);
     assert_eq!(made.out, "made.json holds the story and the evidence\n", "{}", made.wrong);
+    for name in ["made.json", "whence-data/read.db", "whence-data/log.lock"] {
+        let mode = std::fs::metadata(path.join(name)).unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{name}");
+    }
     let again = run(path, &["audit", "user", &user, "--bundle", "made.json"]);
     assert_eq!(again.wrong, "whence: --bundle made.json: File exists (os error 17)\n");
 
@@ -260,7 +265,8 @@ async fn a_story_can_be_taken_along_with_what_proves_it() {
         let file = elsewhere.path().join(name);
         std::fs::copy(path.join(name), &file).unwrap();
         let checked = run(elsewhere.path(), &["audit", "check", name]);
-        assert_eq!(checked.code, Some(0), "{}", checked.wrong);
+        assert_eq!(checked.code, Some(1), "the key may be the forger's");
+        assert!(checked.wrong.contains("give the key of the log with --key"), "{}", checked.wrong);
         assert!(
             checked.out.contains("each shown to be in the log localhost/whence")
                 || checked.out.contains("each shown to be in the log 127.0.0.1/whence"),
@@ -274,6 +280,7 @@ async fn a_story_can_be_taken_along_with_what_proves_it() {
         let key = key.lines().next().unwrap();
         let with_key = run(elsewhere.path(), &["audit", "check", name, "--key", key]);
         assert!(with_key.out.contains("signed by the key that was given"), "{}", with_key.wrong);
+        assert_eq!(with_key.code, Some(0), "{}", with_key.wrong);
         let text = std::fs::read_to_string(&file).unwrap();
         let altered = text.replacen("b***@example.com", "c***@example.com", 1);
         std::fs::write(&file, altered).unwrap();

@@ -35,7 +35,7 @@ async fn a_bundle_is_believed_by_whoever_has_the_key() {
     let (log, text) = written(some).await.unwrap();
     let path = log.path().join("evidence.json");
     std::fs::write(&path, &text).unwrap();
-    let key = signer().verifier().clone();
+    let key = signer().verifier();
     let report = bundle::check(&path, Some(&key)).unwrap();
     assert_eq!((report.events, report.checkpoint.size, report.key_was_given), (3, 300, true));
     assert_eq!(report.story["what"], "Ada came by \u{201c}a link\u{201d}");
@@ -70,7 +70,7 @@ async fn a_bundle_of_somebody_elses_is_not_believed_with_the_key() {
     let (_log, text) = written(|events| vec![events[41].clone()]).await.unwrap();
     let stranger = Keys::derive(&MasterKey::generate());
     let stranger = Signer::new(&stranger, ORIGIN).unwrap();
-    let no = check_bytes(text.as_bytes(), Some(stranger.verifier())).unwrap_err();
+    let no = check_bytes(text.as_bytes(), Some(&stranger.verifier())).unwrap_err();
     assert!(no.to_string().starts_with("it is of the key log.example.com/whence+"), "{no}");
     let renamed: Verifier = signer().verifier().named("other.example.com").unwrap();
     assert!(check_bytes(text.as_bytes(), Some(&renamed)).is_err());
@@ -88,11 +88,11 @@ async fn a_bundle_of_a_log_is_by_the_name_of_its_checkpoints_and_follows_from_th
         (config.open_to_read().await.unwrap(), config.open_read_db().await.unwrap());
     let (reads, events) = (Arc::new(reads), store.read_all(40, 3).await.unwrap());
     let made = async || {
-        let now = config.checkpointer(reads.clone())?.checkpoint().await?;
-        bundle::write(&events, &reads, &now.checkpoint, &config.signer()?, json!({})).await
+        let now = config.checkpointer(&keys(), reads.clone())?.checkpoint().await?;
+        bundle::write(&events, &reads, &now.checkpoint, &config.signer(&keys())?, json!({})).await
     };
     let report = check_bytes(made().await.unwrap().as_bytes(), None).unwrap();
-    assert_eq!((&report.key, report.events), (signer().verifier(), 3));
+    assert_eq!((&report.key, report.events), (&signer().verifier(), 3));
     let said = report.to_string();
     assert!(
         said.starts_with("unaltered: 3 events, each proved to be in the log of 300, by "),

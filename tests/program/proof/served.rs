@@ -90,6 +90,8 @@ async fn everything_is_proved(service: &Service, location: &Location) {
     let query = format!("/v1/log/consistency?from={}", old.size);
     let answer: Value = serde_json::from_str(&told(service, &query).await).unwrap();
     assert!(continues(&new, &old, &path_of(&answer)), "{answer}");
+    let same = told(service, &format!("/v1/log/consistency?from={0}&to={0}", new.size)).await;
+    assert!(same.contains(r#""hashes":[]"#), "a log is its own beginning: {same}");
     let query = format!("{query}&to={}", new.size);
     let answer: Value = serde_json::from_str(&told(service, &query).await).unwrap();
     assert!(continues(&new, &old, &path_of(&answer)), "{answer}");
@@ -112,6 +114,11 @@ async fn nonsense_is_refused(service: &Service) {
         ("consistency?from=2&to=1".to_owned(), 400),
         ("consistency?from=1&to=x".to_owned(), 400),
         (format!("consistency?from={}", size + 1), 404),
+        (format!("consistency?from={0}&to={0}", size + 1), 404),
+        (format!("consistency?from={0}&to={0}", u64::MAX), 404),
+        (format!("proof?position=1&size={}", size + 1), 404),
+        (format!("proof?position=1&size={}", u64::MAX), 404),
+        ("proof?position=1&size=0".to_owned(), 404),
         (format!("consistency?from=1&to={}", size + 1), 404),
         (format!("consistency?from=1&to={}", u64::MAX), 404),
     ] {
@@ -147,7 +154,7 @@ async fn a_service_over_files_leaves_checkpoints_and_proves_what_it_holds() {
     let latest = directory.path().join("data/checkpoints/latest");
     let first = appears(&latest, 0);
     let key = key(&service).await;
-    assert_eq!(key, *crate::proof::log::signer().verifier());
+    assert_eq!(key, crate::proof::log::signer().verifier());
     let size = Checkpoint::open(&first, &key).unwrap().size;
     let location = Location::Sqlite(directory.path().join("data"));
     everything_is_proved(&service, &location).await;

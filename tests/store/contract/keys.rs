@@ -75,10 +75,15 @@ pub(crate) async fn a_destroyed_key_is_gone_for_good_and_the_next_has_the_next_g
     assert_eq!(store.read_key(&stream).await.unwrap(), destroyed(1));
 }
 
-pub(crate) async fn destroying_what_is_not_there_does_nothing(backend: &dyn Backend) {
+pub(crate) async fn destroying_what_is_not_there_leaves_a_mark_and_no_event(backend: &dyn Backend) {
     let store = backend.open().await;
     let mut tail = store.tail();
-    store.destroy_key(&new_stream()).await.unwrap();
+    let stream = new_stream();
+    for _ in 0..2 {
+        store.destroy_key(&stream).await.unwrap();
+        let destroyed = KeyRecord { generation: 0, wrapped: None };
+        assert_eq!(store.read_key(&stream).await.unwrap(), Some(destroyed));
+    }
     assert_eq!(store.head().await.unwrap(), backend.start());
     assert!(tail.try_recv().is_err(), "no event, so no batch");
 }

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use serde_json::json;
 use whence::app::App;
+use whence::domain::user::measure::{Act, Reason};
+use whence::engine::handler::Context;
 use whence::infra::clock::Clock;
 use whence_events::{Event, StreamId, UserEvent};
 
@@ -35,6 +37,45 @@ async fn a_logout_on_one_node_is_a_401_on_the_other() {
     }
     delays.sort();
     eprintln!("a log-out on the other node: median {:?}, worst {:?}", delays[20], delays[39]);
+}
+
+/// A stolen session ends everywhere when its owner ends all others, or an operator suspends them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_other_sessions_and_a_suspension_end_sessions_on_every_node() {
+    let cluster = Cluster::new().await;
+    let nodes = [cluster.node().await, cluster.node().await];
+    let inside = App::open(cluster.config(), Clock::system()).await.unwrap();
+    for round in 0..6 {
+        let (here, there) = (&nodes[round % 2], &nodes[(round + 1) % 2]);
+        let email = format!("v{round}@example.com");
+        let thief = there.log_in(&email, &Cookies::new()).await;
+        let owner = here.log_in(&email, &Cookies::new()).await;
+        for user in [&thief, &owner] {
+            for node in &nodes {
+                assert_eq!(node.client.me(user).await.unwrap().status, 200);
+            }
+        }
+        let all = here.client.post("/v1/auth/sessions/revoke-all", json!({}), &owner).await;
+        assert_eq!(all.unwrap().body["revoked"], 1);
+        assert_eq!(here.client.me(&thief).await.unwrap().status, 401);
+        let gone = async || there.client.me(&thief).await.unwrap().status == 401;
+        within(SOON, "a 401 of the thief", gone).await;
+        let me = there.client.me(&owner).await.unwrap();
+        assert_eq!(me.status, 200);
+        let user_id = me.body["user"]["id"].as_str().unwrap().parse().unwrap();
+        let reason = Reason::parse("a test").unwrap();
+        let context = Context::of_system(None);
+        inside.moderate(user_id, Act::Suspend, reason, &context).await.unwrap();
+        for node in &nodes {
+            let gone = async || node.client.me(&owner).await.unwrap().status == 401;
+            within(SOON, "a 401 of a suspended user", gone).await;
+        }
+        let request_id = there.client.started(&email).await;
+        let code = there.mails.code(&email).unwrap();
+        let told = there.client.verify(&request_id, &code, &Cookies::new()).await.unwrap();
+        assert_eq!((told.status, told.error()), (403, "account_suspended"));
+    }
+    cluster.check_tables(&nodes[0]).await;
 }
 
 /// Whoever writes the tables may have to wait for a lock. Its caches do not.

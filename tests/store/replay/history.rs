@@ -98,7 +98,7 @@ impl Log {
     fn write<D: Decider>(&mut self, stream: &mut Stream<D>, events: Vec<D::Event>) {
         for event in events {
             let mut event: Event = event.into();
-            let key = *stream.key.get_or_insert_with(|| {
+            let key = stream.key.get_or_insert_with(|| {
                 let key = self.vault.key_for_append(&stream.id, 0);
                 futures::executor::block_on(key).unwrap().0
             });
@@ -181,6 +181,7 @@ impl World {
             _ if self.users.is_empty() => {}
             9 | 10 => self.session(user, what),
             11 => self.name(user, what),
+            12 if who % 2 == 0 => self.measure(user, what),
             12 => self.onboard(user, what),
             13 => self.refer(user, what),
             14 => self.profile(user, what),
@@ -348,17 +349,6 @@ impl World {
             self.log.run(&mut user.stream, &disable);
             return;
         }
-        if what.is_multiple_of(7) {
-            let act = match what % 3 {
-                0 => Act::BlockCode(code(slug)),
-                1 => Act::UnblockCode(code(slug)),
-                _ => Act::RevokeSessions { only: None },
-            };
-            let reason = Reason::parse("a reason").unwrap();
-            let measure = Measure { now: self.log.now, act, reason };
-            self.log.run(&mut user.stream, &UserCommand::Measure(measure));
-            return;
-        }
         let id = StreamId::code(&code(slug));
         let name = self.names.entry(id.to_string()).or_insert_with(|| Stream::new(id));
         self.log.run(name, &ReserveName { owner: user.user_id });
@@ -369,6 +359,26 @@ impl World {
             self.log.run(&mut user.stream, &issue);
             let claim = UserCommand::ClaimHandle { handle: slug.parse().unwrap() };
             self.log.run(&mut user.stream, &claim);
+        }
+    }
+
+    /// What operators do; a suspension is mostly followed by its end.
+    #[expect(clippy::unwrap_used, reason = "a helper of tests: it is a reason")]
+    fn measure(&mut self, n: usize, what: u8) {
+        let user = &mut self.users[n];
+        let current = user.stream.state.codes.first().map(|issued| issued.code.clone());
+        let chosen = current.unwrap_or_else(|| code(SLUGS[usize::from(what) % SLUGS.len()]));
+        let acts = match what % 4 {
+            0 => vec![Act::BlockCode(chosen)],
+            1 => vec![Act::BlockCode(chosen.clone()), Act::UnblockCode(chosen)],
+            2 => vec![Act::RevokeSessions { only: None }],
+            _ if what < 200 => vec![Act::Suspend, Act::Reinstate],
+            _ => vec![Act::Suspend],
+        };
+        for act in acts {
+            let reason = Reason::parse("a reason").unwrap();
+            let measure = Measure { now: self.log.now, act, reason };
+            self.log.run(&mut user.stream, &UserCommand::Measure(measure));
         }
     }
 

@@ -4,7 +4,10 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use tokio::sync::broadcast;
-use whence::store::{Append, Appended, Batch, EventStore, KeyRecord, StoreError};
+use whence::store::{
+    Append, Appended, Batch, EventStore, KeyPlace, KeyRecord, StoreError, StoredKey, VaultChange,
+    VaultState,
+};
 use whence_events::{EventId, Position, Recorded, StreamId, Version};
 
 /// As many of the events as are appended by now.
@@ -89,6 +92,22 @@ impl EventStore for Log {
     }
 
     async fn destroy_key(&self, _: &StreamId) -> Result<(), StoreError> {
+        unreachable!("nobody asks")
+    }
+
+    async fn vault_state(&self) -> Result<VaultState, StoreError> {
+        unreachable!("nobody asks")
+    }
+
+    async fn vault_keys(
+        &self,
+        _: Option<&KeyPlace>,
+        _: usize,
+    ) -> Result<Vec<StoredKey>, StoreError> {
+        unreachable!("nobody asks")
+    }
+
+    async fn change_vault(&self, _: VaultChange) -> Result<(), StoreError> {
         unreachable!("nobody asks")
     }
 }

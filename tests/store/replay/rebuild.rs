@@ -202,7 +202,7 @@ const UNREADABLE: [&str; 5] = [
      WHERE user_id = (SELECT ID FROM users)",
     "UPDATE referral_codes SET disabled_at = 5
      WHERE folded = (SELECT min(folded) FROM referral_codes WHERE disabled_at IS NULL)",
-    "INSERT INTO referral_codes VALUES (ESCAPE || '[31m', TEXT, '', SEVEN, 1, NULL)",
+    "INSERT INTO referral_codes VALUES (ESCAPE || '[31m', TEXT, '', SEVEN, 1, NULL, NULL)",
     "INSERT INTO mailboxes VALUES (SEVEN_AS_BYTES, 1, 0)",
 ];
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use rusqlite::Connection;
 use rusqlite::config::DbConfig;
 
+use super::file::keep_private;
 use super::read_only_media::open_sqlite_to_read;
 
 /// How long a reader waits for a lock.
@@ -25,6 +26,7 @@ pub(super) fn read_only(path: &Path) -> rusqlite::Result<Connection> {
 
 /// Opens a file to write it, or makes it.
 pub(super) fn writer(path: &Path) -> rusqlite::Result<Connection> {
+    keep_private(path);
     let connection = Connection::open(path)?;
     connection.busy_timeout(WRITE_LOCK_TIMEOUT)?;
     connection.set_prepared_statement_cache_capacity(64);
@@ -34,7 +36,8 @@ pub(super) fn writer(path: &Path) -> rusqlite::Result<Connection> {
          PRAGMA synchronous = NORMAL;       -- what a crash takes, the log brings back
          PRAGMA cache_size = -16384;
          PRAGMA wal_autocheckpoint = 4000;
-         PRAGMA temp_store = MEMORY;",
+         PRAGMA temp_store = MEMORY;
+         PRAGMA secure_delete = ON;         -- rows of an erased user leave no bytes behind",
     )?;
     Ok(connection)
 }

@@ -1,7 +1,39 @@
 //! The SQLite file itself: whether it is whole, and its removal.
 
-use std::io::Read as _;
+use std::fs::{File, OpenOptions, Permissions};
+use std::io::{self, Read as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
+
+/// Makes a file unless it is there, and takes the rights of others away from it and from those that
+/// SQLite keeps next to it, whatever the umask and whichever version made them. Where this cannot be
+/// done, SQLite itself says what is wrong with the file.
+pub(super) fn keep_private(path: &Path) {
+    let made = private(path);
+    if made.is_err() {
+        return;
+    }
+    for suffix in ["-wal", "-shm"] {
+        let mut file = path.as_os_str().to_owned();
+        file.push(suffix);
+        if let Ok(there) = OpenOptions::new().write(true).open(file) {
+            let _ = take_rights_of_others(&there);
+        }
+    }
+}
+
+/// Opens a file to write it, or makes it, as one that only this user can read or lock.
+pub(super) fn private(path: &Path) -> io::Result<File> {
+    let mut options = OpenOptions::new();
+    let file = options.create(true).truncate(false).write(true).mode(0o600).open(path)?;
+    let _ = take_rights_of_others(&file);
+    Ok(file)
+}
+
+fn take_rights_of_others(file: &File) -> io::Result<()> {
+    let mode = file.metadata()?.permissions().mode();
+    if mode & 0o077 == 0 { Ok(()) } else { file.set_permissions(Permissions::from_mode(0o600)) }
+}
 
 /// Removes a file and those that SQLite keeps next to it.
 pub(super) fn remove(path: &Path) {

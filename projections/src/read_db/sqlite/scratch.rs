@@ -64,7 +64,7 @@ const FOLDING: &str = "PRAGMA cache_size = -65536; PRAGMA wal_autocheckpoint = 1
 
 fn lock(path: &Path) -> Result<File, ProjectError> {
     let wrong = |source| ProjectError::Lock { path: path.to_owned(), source };
-    let file = File::create(path).map_err(wrong)?;
+    let file = file::private(path).map_err(wrong)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(ProjectError::RebuildUnderWay),

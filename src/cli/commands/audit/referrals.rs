@@ -8,7 +8,7 @@ use whence_events::Refusal;
 
 use super::source::AuditSource;
 use crate::cli::flags::operate::OperateArgs;
-use crate::cli::terminal::stdout::{print, print_json};
+use crate::cli::terminal::stdout::{print, print_exact, print_json};
 use crate::insight::audit::{Decisions, TimeRange, refusal, text, time_range};
 
 /// Every referral decision of a time, one line each, and totals
@@ -64,7 +64,7 @@ async fn print_pages(
     let mut all = vec![];
     let mut after = Some(0);
     if format == ListFormat::Csv {
-        print(text::CSV_HEADER)?;
+        print_exact(text::CSV_HEADER)?;
     }
     while let Some(position) = after {
         let page = source.decisions(range, &times, position).await?;
@@ -72,7 +72,7 @@ async fn print_pages(
         totals.add(&page);
         match format {
             ListFormat::Text => print(page.items.iter().map(text::decision).collect::<String>())?,
-            ListFormat::Csv => print(page.items.iter().map(text::csv).collect::<String>())?,
+            ListFormat::Csv => print_exact(page.items.iter().map(text::csv).collect::<String>())?,
             ListFormat::Json => all.extend(page.items),
         }
     }

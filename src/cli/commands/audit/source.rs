@@ -116,8 +116,9 @@ impl AuditSource {
             Self::Here(log) => {
                 // The tree of the log is in the read models.
                 log.engine.project().await?;
-                let checkpointer = log.config.checkpointer(log.engine.read_db.clone())?;
-                let signer = log.config.signer()?;
+                let keys = &log.engine.keys;
+                let checkpointer = log.config.checkpointer(keys, log.engine.read_db.clone())?;
+                let signer = log.config.signer(keys)?;
                 audit::bundle(&log.engine, &checkpointer, &signer, places, story).await
             }
         }

@@ -7,7 +7,7 @@ use whence_events::Recorded;
 
 use super::client::{DemoAnswer, DemoRequest};
 use crate::cli::flags::environment::no_color;
-use crate::cli::terminal::stdout::print;
+use crate::cli::terminal::stdout::print_exact;
 
 /// How many columns a line has.
 const WIDTH: usize = 100;
@@ -111,7 +111,7 @@ impl Screen {
         };
         let coloured = self.colours && code != 0;
         let line = if coloured { format!("\u{1b}[{code}m{text}\u{1b}[0m") } else { text };
-        print(format!("{line}\n"))
+        print_exact(format!("{line}\n"))
     }
 }
 

@@ -225,3 +225,26 @@ proptest! {
         prop_assert!(decode_first_touch(&key, text.as_bytes()).is_some());
     }
 }
+
+fn sent(values: &[&str]) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    for value in values {
+        let line = HeaderValue::from_str(&format!("{REF_CODE}={value}")).unwrap();
+        headers.append(http::header::COOKIE, line);
+    }
+    headers
+}
+
+#[test]
+fn of_several_codes_the_signed_one_counts_and_of_two_signed_ones_none() {
+    let key = MacKey::generate();
+    let [own, other] = ["own", "other"].map(|code| encode_ref_code(&key, &planted(code)));
+    let read = |values: &[&str]| read_ref_code(&key, &sent(values));
+    let signed = Some(RefCode::Signed(planted("own")));
+    assert_eq!(read(&["bare", &own]), signed);
+    assert_eq!(read(&[&own, "v1.forged"]), signed);
+    assert_eq!(read(&[&own, &own]), signed);
+    assert_eq!(read(&[&own, &other]), Some(RefCode::Invalid));
+    assert_eq!(read(&["bare", "other"]), Some(RefCode::Bare("bare".parse().unwrap())));
+    assert_eq!(read(&[]), None);
+}

@@ -8,7 +8,7 @@ use super::{Referrer, attribute, decisions, landed, referrer, user_id};
 use crate::server::{Browser, Server};
 use crate::stores::on_every_store;
 
-const PROXY: [&str; 2] = ["--trusted-proxy", "127.0.0.1"];
+const PROXY: [&str; 4] = ["--trusted-proxy", "127.0.0.1", "--country-header", "cloudflare"];
 
 /// A browser whose requests come through the trusted proxy.
 fn from(server: &Server, ip: &str, country: &str, agent: &str) -> Browser {

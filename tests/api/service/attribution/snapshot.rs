@@ -38,7 +38,8 @@ async fn visit(browser: &mut Browser, page: &str, referrer: &str) {
 
 #[on_every_store]
 async fn every_field_is_filled_by_a_landing() {
-    let server = Server::with(&["--trusted-proxy", "127.0.0.1"]).await;
+    let flags = ["--trusted-proxy", "127.0.0.1", "--country-header", "cloudflare"];
+    let server = Server::with(&flags).await;
     let ada = referrer(&server, "ada@example.com").await;
     let alice = user_id(&server.log_in(&mut server.browser(), "alice@example.com").await);
     server.app.claim_handle(alice, "alice".parse().unwrap()).await.unwrap();
