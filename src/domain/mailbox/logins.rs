@@ -14,11 +14,11 @@ const KEEP_EXPIRED: Duration = Duration::from_hours(1);
 
 /// The logins of an address, the oldest first.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Logins(Vec<Login>);
+pub(super) struct Logins(Vec<TrackedLogin>);
 
 /// A login.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Login {
+pub(super) struct TrackedLogin {
     pub(super) request_id: RequestId,
     /// The known device that asked for the code.
     pub(super) device_id: Option<DeviceId>,
@@ -35,7 +35,7 @@ pub(super) enum LoginState {
     Expired,
 }
 
-impl Login {
+impl TrackedLogin {
     fn is_live(&self) -> bool {
         match self.state {
             LoginState::Live { .. } => true,
@@ -60,7 +60,7 @@ impl Logins {
             !drop
         });
         let (code_mac, expires_at) = (started.code_mac, started.expires_at);
-        self.0.push(Login {
+        self.0.push(TrackedLogin {
             request_id: started.request_id,
             device_id: started.device_id,
             network: started.network,
@@ -68,12 +68,12 @@ impl Logins {
         });
     }
 
-    pub(super) fn get(&self, id: RequestId) -> Option<&Login> {
+    pub(super) fn get(&self, id: RequestId) -> Option<&TrackedLogin> {
         self.0.iter().find(|login| login.request_id == id)
     }
 
     /// Counts a wrong code, and returns its login.
-    pub(super) fn count_wrong(&mut self, id: RequestId, attempt: u8) -> Option<&Login> {
+    pub(super) fn count_wrong(&mut self, id: RequestId, attempt: u8) -> Option<&TrackedLogin> {
         let login = self.0.iter_mut().find(|login| login.request_id == id)?;
         if let LoginState::Live { wrong, .. } = &mut login.state {
             *wrong = attempt;
@@ -88,7 +88,10 @@ impl Logins {
     }
 
     /// Returns the ids of the live logins that a test holds for.
-    pub(super) fn live(&self, of: impl Fn(&Login) -> bool) -> impl Iterator<Item = RequestId> {
+    pub(super) fn live(
+        &self,
+        of: impl Fn(&TrackedLogin) -> bool,
+    ) -> impl Iterator<Item = RequestId> {
         let live = self.0.iter().filter(move |login| login.is_live() && of(login));
         live.map(|login| login.request_id)
     }
