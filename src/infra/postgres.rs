@@ -187,7 +187,7 @@ impl fmt::Debug for PostgresUrl {
 /// of the two is not percent-encoded, and would be taken for another part.
 pub(crate) fn has_stray_at(url: &str) -> bool {
     let rest = url.split_once("://").map_or(url, |(_, rest)| rest);
-    let authority = rest.split(['/', '?', '#']).next().unwrap_or("");
+    let authority = rest.split(['/', '?']).next().unwrap_or("");
     let all = |text: &str| text.bytes().filter(|byte| *byte == b'@').count();
     all(rest) > 1 || all(rest) != all(authority)
 }

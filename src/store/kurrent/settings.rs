@@ -87,7 +87,7 @@ pub(super) fn hosts(settings: &ClientSettings) -> String {
 }
 
 fn parsed(url: &str) -> Result<ClientSettings, KurrentOpenError> {
-    if has_stray_at(url) {
+    if has_stray_at(url) || url.contains('#') {
         return Err(KurrentOpenError::ConnectionString);
     }
     url.parse().map_err(|_| KurrentOpenError::ConnectionString)
