@@ -57,6 +57,17 @@ impl App {
             tracing::warn!(%error, "a code that does not count any more is still counted");
         }
     }
+
+    /// Clears what devices that are not known have used up at an address. Returns whether there was
+    /// anything to clear.
+    pub async fn clear_lock(
+        &self,
+        email: &EmailAddress,
+        reason: &Reason,
+        context: &Context,
+    ) -> Result<bool, StoreError> {
+        Ok(clear_lock(&self.engine, email, reason, context).await?.changed)
+    }
 }
 
 /// Returns the name of the address by which a person is known, when `email` is another spelling of it.

@@ -361,7 +361,7 @@ impl fmt::Display for KeyList {
         let Self { master, next_master, stored, under_old_master, destroyed, keys } = self;
         writeln!(
             f,
-            "{:<11} {:<4} {:<6} {:<25} read until",
+            "{:<11} {:<4} {:<6} {:<27} read until",
             "purpose", "key", "state", "signs from"
         )?;
         let time = |at: &Option<Timestamp>, none: &str| {
@@ -376,7 +376,7 @@ impl fmt::Display for KeyList {
             };
             writeln!(
                 f,
-                "{:<11} {:<4} {state:<6} {:<25} {}",
+                "{:<11} {:<4} {state:<6} {:<27} {}",
                 key.purpose.name(),
                 key.generation,
                 time(&key.active_from, "the beginning"),

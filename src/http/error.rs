@@ -84,6 +84,13 @@ pub(crate) enum Problem {
 const HISTORY_CHANGED: &str =
     "Another program changed what is on record here. An operator has to look at it.";
 
+const SEVERAL_SESSIONS: &str =
+    "There are several session cookies, and none of them counts. Log in again.";
+
+const SUSPENDED: &str = "This account is suspended. Ask the site why.";
+
+const LOGOUT_FAILED: &str = "The session may go on. Try again.";
+
 const UNKNOWN_EVENT: &str = "The log holds an event that this version does not know.";
 
 impl Problem {
@@ -111,14 +118,8 @@ impl Problem {
                 (S::TOO_MANY_REQUESTS, "rate_limited", "Too often. Try again later.")
             }
             Self::Unauthenticated => (S::UNAUTHORIZED, "unauthenticated", "Log in first."),
-            Self::SeveralSessions => (
-                S::UNAUTHORIZED,
-                "unauthenticated",
-                "There are several session cookies, and none of them counts. Log in again.",
-            ),
-            Self::Suspended => {
-                (S::FORBIDDEN, "account_suspended", "This account is suspended. Ask the site why.")
-            }
+            Self::SeveralSessions => (S::UNAUTHORIZED, "unauthenticated", SEVERAL_SESSIONS),
+            Self::Suspended => (S::FORBIDDEN, "account_suspended", SUSPENDED),
             Self::AdminTokenUnset => {
                 (S::UNAUTHORIZED, "admin_token_unset", "Start the service with --admin-token.")
             }
@@ -155,9 +156,7 @@ impl Problem {
                 "session_issue_failed",
                 "The code was right, but no session could be opened. Start again.",
             ),
-            Self::LogoutFailed => {
-                (S::INTERNAL_SERVER_ERROR, "logout_failed", "The session may go on. Try again.")
-            }
+            Self::LogoutFailed => (S::INTERNAL_SERVER_ERROR, "logout_failed", LOGOUT_FAILED),
             Self::Unavailable => {
                 (S::SERVICE_UNAVAILABLE, "unavailable", "Not right now. Try again in a moment.")
             }

@@ -100,7 +100,8 @@ impl FromRequestParts<Arc<App>> for SignedIn {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
         let now = app.clock.now();
         let signed_in = Self::of(&parts.headers, app, now).await?;
-        used_by_cookie(parts, app, &signed_in.session, &signed_in.token, now);
+        let proven = (&signed_in.session, &signed_in.token);
+        used_by_cookie(parts, app, correlation_id(parts), proven, now);
         Ok(signed_in)
     }
 }

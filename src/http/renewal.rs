@@ -7,9 +7,8 @@ use axum::response::Response;
 use http::HeaderValue;
 use http::header::SET_COOKIE;
 use http::request::Parts;
-use whence_events::Timestamp;
+use whence_events::{CorrelationId, Timestamp};
 
-use super::extract::correlation_id;
 use super::session_cookies;
 use crate::app::App;
 use crate::app::sessions::Session;
@@ -37,19 +36,14 @@ impl RenewedCookies {
 pub(super) fn used_by_cookie(
     parts: &Parts,
     app: &App,
-    session: &Arc<Session>,
-    token: &SessionToken,
+    request_id: CorrelationId,
+    (session, token): (&Arc<Session>, &SessionToken),
     now: Timestamp,
 ) {
-    app.activity.used(session, now, correlation_id(parts));
+    app.activity.used(session, now, request_id);
     if let Some(place) = parts.extensions.get::<RenewedCookies>()
         && let Some(until) = app.activity.renewed_cookies(session, now)
     {
         let _ = place.0.set(session_cookies::set(app, token, now, until));
     }
-}
-
-/// Takes note that a request used a session by an access token.
-pub(super) fn used_by_bearer(parts: &Parts, app: &App, session: &Arc<Session>, now: Timestamp) {
-    app.activity.used(session, now, correlation_id(parts));
 }

@@ -12,8 +12,7 @@ use serde_json::json;
 
 use super::csrf::check_csrf;
 use super::error::Problem;
-use super::extract::{RequestContext, SignedIn};
-use super::renewal::used_by_bearer;
+use super::extract::{RequestContext, SignedIn, correlation_id};
 use crate::app::App;
 use crate::app::sessions::Session;
 
@@ -32,7 +31,7 @@ impl FromRequestParts<Arc<App>> for BearerUser {
         let session = app.sessions.find(session_id, now).await?;
         match session.filter(|session| session.user.user_id == user_id) {
             Some(session) => {
-                used_by_bearer(parts, app, &session, now);
+                app.activity.used(&session, now, correlation_id(parts));
                 Ok(Self(session))
             }
             // The token is right: either its session has ended, or its user was erased.

@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 use whence_events::Timestamp;
 
-use reckoning::{Notice, Reading, Reckoning};
+use reckoning::{ClockReading, Notice, Reckoning};
 
 /// How far time may be ahead of the wall clock before that is reported.
 const REPORTED_LEAD: Duration = Duration::from_mins(1);
@@ -46,15 +46,15 @@ enum Source {
 }
 
 impl Source {
-    fn read(&self) -> Reading {
+    fn read(&self) -> ClockReading {
         match self {
             // The wall clock is read first: a pause between the two can only make time go on less.
             Self::System { begin, shift } => {
                 let wall = system_now().as_micros().saturating_add(shift.load(Ordering::SeqCst));
                 let monotonic = i64::try_from(begin.elapsed().as_micros()).unwrap_or(i64::MAX);
-                Reading { wall, monotonic }
+                ClockReading { wall, monotonic }
             }
-            Self::Manual { wall, monotonic } => Reading {
+            Self::Manual { wall, monotonic } => ClockReading {
                 wall: wall.load(Ordering::SeqCst),
                 monotonic: monotonic.load(Ordering::SeqCst),
             },
@@ -144,7 +144,7 @@ impl Clock {
     }
 
     /// Runs `work` on the state and a reading that is no earlier than the last one.
-    fn with<T>(&self, work: impl FnOnce(&mut Reckoning, Reading) -> T) -> T {
+    fn with<T>(&self, work: impl FnOnce(&mut Reckoning, ClockReading) -> T) -> T {
         let mut reckoning = self.0.reckoning.lock().unwrap_or_else(PoisonError::into_inner);
         work(&mut reckoning, self.0.source.read())
     }

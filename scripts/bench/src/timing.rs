@@ -91,7 +91,7 @@ fn compare(args: &Args, stores: &Stores, store: StoreKind) -> anyhow::Result<Com
         .context("the read models do not catch up")?;
     let client = tokio::runtime::Builder::new_current_thread().enable_io().build()?;
     let connection = client.block_on(Connection::open(address))?;
-    let mut asker = Asker { client, connection };
+    let mut asker = TimedClient { client, connection };
     for number in 0..WARM_UP {
         asker.start(&format!("warm{number:0>6}@users.example.com"))?;
     }
@@ -138,12 +138,12 @@ fn lines_of(name: &str, times: &Times) -> [String; 3] {
 }
 
 /// A client that asks for one thing at a time.
-struct Asker {
+struct TimedClient {
     client: Runtime,
     connection: Connection,
 }
 
-impl Asker {
+impl TimedClient {
     /// Asks for a code; returns the id of the request and the microseconds until the answer.
     fn start(&mut self, email: &str) -> anyhow::Result<(String, f64)> {
         let request = post("/v1/auth/email/start", &format!(r#"{{"email":"{email}"}}"#));

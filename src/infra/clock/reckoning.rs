@@ -18,7 +18,7 @@ const NOTICE_INTERVAL: i64 = 60_000_000;
 
 /// A reading of the two clocks of a machine.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Reading {
+pub(super) struct ClockReading {
     /// The time of day, which can be set.
     pub(super) wall: i64,
     /// The time since the clock was made, which cannot be set, and may stand still in a suspend.
@@ -33,7 +33,7 @@ struct Line {
 }
 
 impl Line {
-    fn at(self, reading: Reading) -> i64 {
+    fn at(self, reading: ClockReading) -> i64 {
         self.time.saturating_add(reading.monotonic.saturating_sub(self.since))
     }
 }
@@ -43,7 +43,7 @@ impl Line {
 pub(super) struct Reckoning {
     /// The latest moment that was returned.
     time: i64,
-    last: Reading,
+    last: ClockReading,
     /// The time of the store, once it is known.
     store: Option<Line>,
     /// The latest moment in the log, once it is known.
@@ -61,13 +61,13 @@ pub(super) enum Notice {
 }
 
 impl Reckoning {
-    pub(super) fn new(first: Reading) -> Self {
+    pub(super) fn new(first: ClockReading) -> Self {
         Self { time: i64::MIN, last: first, store: None, log: None, noticed: None }
     }
 
     /// Returns the time, and what there is to say about the wall clock.
-    pub(super) fn now(&mut self, reading: Reading) -> (i64, Option<Notice>) {
-        let Reading { wall, monotonic } = reading;
+    pub(super) fn now(&mut self, reading: ClockReading) -> (i64, Option<Notice>) {
+        let ClockReading { wall, monotonic } = reading;
         let passed = monotonic.saturating_sub(self.last.monotonic).max(0);
         let moved = wall.saturating_sub(self.last.wall);
         let leap = moved.saturating_sub(passed);
@@ -100,7 +100,7 @@ impl Reckoning {
     }
 
     /// Takes note of a moment that the log holds; returns what there is to say about the wall clock.
-    pub(super) fn raise(&mut self, floor: i64, reading: Reading) -> Option<Notice> {
+    pub(super) fn raise(&mut self, floor: i64, reading: ClockReading) -> Option<Notice> {
         // What passed until now was before that moment was known.
         let notice = if self.time == i64::MIN { None } else { self.now(reading).1 };
         self.last = reading;
@@ -112,17 +112,17 @@ impl Reckoning {
     }
 
     /// Takes note of the time of the store.
-    pub(super) fn compare(&mut self, store: i64, reading: Reading) {
+    pub(super) fn compare(&mut self, store: i64, reading: ClockReading) {
         self.store = Some(Line { time: store, since: reading.monotonic });
     }
 
     /// Returns how far the latest time that was returned is ahead of the wall clock.
-    pub(super) fn ahead(&self, reading: Reading) -> i64 {
+    pub(super) fn ahead(&self, reading: ClockReading) -> i64 {
         self.time.saturating_sub(reading.wall)
     }
 
     /// Returns how far the wall clock is ahead of the store's, when that is too far.
-    pub(super) fn lead(&self, reading: Reading) -> Option<i64> {
+    pub(super) fn lead(&self, reading: ClockReading) -> Option<i64> {
         self.store?;
         let lead = reading.wall.saturating_sub(self.reference(reading)?);
         Some(lead).filter(|lead| *lead > MAX_LEAD)
@@ -130,7 +130,7 @@ impl Reckoning {
 
     /// Returns the time by the store and the log together: a store whose clock was set back alone does
     /// not stop the nodes that append to it.
-    fn reference(&self, reading: Reading) -> Option<i64> {
+    fn reference(&self, reading: ClockReading) -> Option<i64> {
         self.store.into_iter().chain(self.log).map(|line| line.at(reading)).max()
     }
 

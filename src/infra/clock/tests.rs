@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use whence_events::Timestamp;
 
-use super::reckoning::{MAX_LEAD, Notice, Reading, Reckoning};
+use super::reckoning::{ClockReading, MAX_LEAD, Notice, Reckoning};
 use super::{Clock, Span};
 
 const SECOND: i64 = 1_000_000;
@@ -20,12 +20,12 @@ struct Machine {
 
 impl Machine {
     fn at(wall: i64) -> Self {
-        let reckoning = Reckoning::new(Reading { wall, monotonic: 0 });
+        let reckoning = Reckoning::new(ClockReading { wall, monotonic: 0 });
         Self { wall, monotonic: 0, reckoning }
     }
 
-    fn reading(&self) -> Reading {
-        Reading { wall: self.wall, monotonic: self.monotonic }
+    fn reading(&self) -> ClockReading {
+        ClockReading { wall: self.wall, monotonic: self.monotonic }
     }
 
     fn now(&mut self) -> i64 {

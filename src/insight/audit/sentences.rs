@@ -142,27 +142,11 @@ fn user(event: &UserEvent, show: Show) -> String {
             disabled.code.as_str(),
             plain(&disabled.reason)
         ),
-        UserEvent::SessionsRevoked(revoked) => {
-            let sessions = if revoked.count == 1 { "session" } else { "sessions" };
-            let (count, reason) = (revoked.count, reason(&revoked.reason));
-            format!("an operator ended {count} {sessions}: {reason}")
-        }
-        UserEvent::UserSuspended(suspended) => {
-            format!("was suspended by an operator: {}", reason(&suspended.reason))
-        }
-        UserEvent::UserReinstated(reinstated) => {
-            format!("was reinstated by an operator: {}", reason(&reinstated.reason))
-        }
-        UserEvent::ReferralCodeBlocked(blocked) => format!(
-            "referral code {} was disabled by an operator, and attributes nobody: {}",
-            blocked.code.as_str(),
-            reason(&blocked.reason)
-        ),
-        UserEvent::ReferralCodeUnblocked(unblocked) => format!(
-            "referral code {} was enabled again by an operator: {}",
-            unblocked.code.as_str(),
-            reason(&unblocked.reason)
-        ),
+        UserEvent::SessionsRevoked(_)
+        | UserEvent::UserSuspended(_)
+        | UserEvent::UserReinstated(_)
+        | UserEvent::ReferralCodeBlocked(_)
+        | UserEvent::ReferralCodeUnblocked(_) => measure(event).unwrap_or_default(),
         UserEvent::SubscriptionProvisioned(given) => format!("got the plan {}", plain(&given.plan)),
         UserEvent::WelcomeEmailSent(_) => "the welcome mail went out".into(),
         UserEvent::WelcomeEmailFailed(failed) => {
@@ -184,6 +168,34 @@ fn user(event: &UserEvent, show: Show) -> String {
             format!("was erased, as {} asked", plain(&erased.requested_by))
         }
     }
+}
+
+/// Returns what an operator did; `None` for other events.
+fn measure(event: &UserEvent) -> Option<String> {
+    Some(match event {
+        UserEvent::SessionsRevoked(revoked) => {
+            let sessions = if revoked.count == 1 { "session" } else { "sessions" };
+            let (count, reason) = (revoked.count, reason(&revoked.reason));
+            format!("an operator ended {count} {sessions}: {reason}")
+        }
+        UserEvent::UserSuspended(suspended) => {
+            format!("was suspended by an operator: {}", reason(&suspended.reason))
+        }
+        UserEvent::UserReinstated(reinstated) => {
+            format!("was reinstated by an operator: {}", reason(&reinstated.reason))
+        }
+        UserEvent::ReferralCodeBlocked(blocked) => format!(
+            "referral code {} was disabled by an operator, and attributes nobody: {}",
+            blocked.code.as_str(),
+            reason(&blocked.reason)
+        ),
+        UserEvent::ReferralCodeUnblocked(unblocked) => format!(
+            "referral code {} was enabled again by an operator: {}",
+            unblocked.code.as_str(),
+            reason(&unblocked.reason)
+        ),
+        _ => return None,
+    })
 }
 
 /// Returns the words of an operator, which every reader of an audit sees until the user is erased.

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use whence::domain::user::measure::Reason;
 use whence::engine::handler::Context;
 use whence_events::{Actor, EmailAddress};
 
@@ -141,11 +142,12 @@ async fn an_operator_clears_a_lock_and_a_right_code_does() {
     let server = Server::with(&BEHIND_A_PROXY).await;
     let email = EmailAddress::parse(ADA).unwrap();
     let operator = Context { actor: Actor::Operator("root".into()), ..Context::of_system(None) };
-    assert!(!server.app.clear_lock(&email, "", &operator).await.unwrap(), "nothing to clear");
+    let reason = Reason::parse("they called").unwrap();
+    assert!(!server.app.clear_lock(&email, &reason, &operator).await.unwrap(), "nothing to clear");
     Stranger::with_networks(&server, 50).attack().await;
     let mut owner = from_network(&server, 20_000);
     assert_eq!(start(&mut owner, ADA).await.status, 429);
-    assert!(server.app.clear_lock(&email, "they called", &operator).await.unwrap());
+    assert!(server.app.clear_lock(&email, &reason, &operator).await.unwrap());
     server.log_in(&mut owner, ADA).await;
     assert!(server.types().await.contains(&"LockCleared.v1".to_owned()));
     Stranger::with_networks(&server, 50).attack().await;
