@@ -126,8 +126,8 @@ fn an_operator_clears_a_lock() {
         let reason = Some(Pii::Clear("a call".to_owned()));
         MailboxEvent::from(LockCleared { wrong, reason })
     };
-    let no_end = LoginLocked { request_id: None, until: None }.into();
-    let locked_out = || guessed(100).and([no_end]);
+    let no_end = || LoginLocked { request_id: None, until: None }.into();
+    let locked_out = || guessed(100).and([no_end()]);
     locked_out().when(clear()).then([cleared(100)]);
     locked_out().and([cleared(100)]).when(start(200, after(9))).then([started(200, after(9))]);
     given::<Mailbox>([]).when(clear()).then([]);
