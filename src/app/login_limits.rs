@@ -86,9 +86,10 @@ pub struct Unlocking {
 /// Writes what was done in words.
 impl fmt::Display for Unlocking {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.changed {
-            true => writeln!(f, "The address is unlocked: codes and wrong codes count from zero."),
-            false => writeln!(f, "There was nothing to unlock."),
+        if self.changed {
+            writeln!(f, "The address is unlocked: codes and wrong codes count from zero.")
+        } else {
+            writeln!(f, "There was nothing to unlock.")
         }
     }
 }

@@ -86,9 +86,8 @@ pub async fn moderate(
     let command = UserCommand::Measure(Measure { now, act, reason });
     let done = engine.handler.run::<User>(&stream, &command, context).await?;
     let code = code.map(|code| done.state.code(&code).map_or(code, |issued| issued.code.clone()));
-    let ended = done.events.iter().filter_map(|event| match event {
-        UserEvent::SessionRevoked(revoked) => Some(revoked.session_id),
-        _ => None,
+    let ended = done.events.iter().filter_map(|event| {
+        if let UserEvent::SessionRevoked(revoked) = event { Some(revoked.session_id) } else { None }
     });
     Ok(Moderation {
         user_id,

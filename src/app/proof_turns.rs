@@ -91,11 +91,11 @@ impl ProofTurns {
     async fn wait(&self, client: ClientAddress, now: Timestamp) -> Result<ProofTurn, ProofRefusal> {
         self.limit.count(client, now).map_err(|until| ProofRefusal::TooOften { until })?;
         let client = client.ip().map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), network);
-        let _client = ClientPlace::take(&self.clients, client).ok_or(ProofRefusal::TooMany)?;
-        let _place = self.all.clone().try_acquire_owned().map_err(|_| ProofRefusal::Busy)?;
-        let turn = tokio::time::timeout(TURN_TIMEOUT, self.turns.clone().acquire_owned()).await;
-        let _turn = turn.ok().and_then(Result::ok).ok_or(ProofRefusal::Busy)?;
-        Ok(ProofTurn { _turn, _place, _client })
+        let client = ClientPlace::take(&self.clients, client).ok_or(ProofRefusal::TooMany)?;
+        let place = self.all.clone().try_acquire_owned().map_err(|_| ProofRefusal::Busy)?;
+        let waited = tokio::time::timeout(TURN_TIMEOUT, self.turns.clone().acquire_owned()).await;
+        let turn = waited.ok().and_then(Result::ok).ok_or(ProofRefusal::Busy)?;
+        Ok(ProofTurn { _turn: turn, _place: place, _client: client })
     }
 }
 

@@ -112,13 +112,14 @@ impl Decider for Mailbox {
                 }
             }
             MailboxEvent::CodeRejected(rejected) => self.rejected(rejected, at),
-            MailboxEvent::LoginLocked(locked) => match locked.request_id {
-                Some(request_id) => self.logins.close(request_id, LoginState::Locked),
-                None => {
+            MailboxEvent::LoginLocked(locked) => {
+                if let Some(request_id) = locked.request_id {
+                    self.logins.close(request_id, LoginState::Locked);
+                } else {
                     let no_end = Timestamp::from_micros(i64::MAX);
                     self.unknown.locked_until = locked.until.or(Some(no_end));
                 }
-            },
+            }
             MailboxEvent::LoginExpired(expired) => {
                 self.logins.close(expired.request_id, LoginState::Expired);
             }
@@ -238,12 +239,11 @@ impl Mailbox {
             events.push(LoginLocked { request_id: Some(request_id), until: None }.into());
         }
         if in_a_row >= MAX_GUESSES {
-            events.push(match login.device_id {
-                Some(device_id) => DeviceForgotten { device_id }.into(),
-                None => {
-                    let until = command.lock_time.map(|time| now + time);
-                    LoginLocked { request_id: None, until }.into()
-                }
+            events.push(if let Some(device_id) = login.device_id {
+                DeviceForgotten { device_id }.into()
+            } else {
+                let until = command.lock_time.map(|time| now + time);
+                LoginLocked { request_id: None, until }.into()
             });
         }
         Ok(events)
@@ -371,18 +371,19 @@ impl Mailbox {
             budget.reset_guesses();
         }
         let Some(id) = verified.device_id else { return };
-        match self.devices.iter_mut().find(|device| device.id == id) {
-            Some(device) => {
-                device.last_login = at;
-                device.class = verified.device_class.or(device.class);
-                start.into_iter().for_each(|start| device.budget.count(start));
+        if let Some(device) = self.devices.iter_mut().find(|device| device.id == id) {
+            device.last_login = at;
+            device.class = verified.device_class.or(device.class);
+            if let Some(start) = start {
+                device.budget.count(start);
             }
-            None => {
-                let mut budget = Budget::default();
-                start.into_iter().for_each(|start| budget.count(start));
-                let class = verified.device_class;
-                self.remember(Device { id, class, first_login: at, last_login: at, budget });
+        } else {
+            let mut budget = Budget::default();
+            if let Some(start) = start {
+                budget.count(start);
             }
+            let class = verified.device_class;
+            self.remember(Device { id, class, first_login: at, last_login: at, budget });
         }
     }
 

@@ -66,7 +66,7 @@ pub async fn rotate(
     let overlap = purpose.overlap().ok_or(ServiceKeysError::Fixed(purpose, why_fixed(purpose)))?;
     loop {
         let state = load(keys, store, now).await?;
-        let last = state.keys.iter().filter(|key| key.purpose == purpose.name()).next_back();
+        let last = state.keys.iter().rfind(|key| key.purpose == purpose.name());
         let generation = last.map_or(1, |last| last.generation + 1);
         let lead = if at_once { SHORTEST_LEAD } else { purpose.lead() };
         let active_from = (now + lead).max(last.map_or(now, |last| last.active_from));

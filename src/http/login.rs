@@ -159,11 +159,10 @@ async fn begin(
 
 /// Returns the answer to a start that is refused.
 fn refusal(error: HandleError<MailboxRejection>, now: Timestamp) -> Problem {
-    match error {
-        HandleError::Rejected(MailboxRejection::Throttled { until, device_id }) => {
-            throttled_until(until, device_id, now)
-        }
-        other => other.into(),
+    if let HandleError::Rejected(MailboxRejection::Throttled { until, device_id }) = error {
+        throttled_until(until, device_id, now)
+    } else {
+        error.into()
     }
 }
 
@@ -212,11 +211,10 @@ pub(super) async fn verify(
     // 2. The user's stream: register if new, open the session. A process that dies between the two
     //    leaves an address that belongs to a user who registers at the next login.
     let opened = open_session(&app, &request, facts, &verified, &landing_cookies).await;
-    let (token, mut response) = opened.map_err(|problem| match problem {
-        // Only who reads the mail of the address gets here.
-        Problem::Suspended => problem,
-        _ => Problem::SessionIssueFailed,
-    })?;
+    // Only who reads the mail of the address gets here, and may know of a suspension.
+    let is_told = |problem: &Problem| matches!(problem, Problem::Suspended);
+    let (token, mut response) = opened
+        .map_err(|problem| if is_told(&problem) { problem } else { Problem::SessionIssueFailed })?;
     end_replaced(&app, &headers, &request).await;
     let set = response.headers_mut();
     let expires_at = request.now + SESSION_IDLE;

@@ -74,9 +74,12 @@ pub(super) async fn revoke_others(
     let ended: Vec<_> = done
         .events
         .iter()
-        .filter_map(|event| match event {
-            UserEvent::SessionRevoked(revoked) => Some(revoked.session_id),
-            _ => None,
+        .filter_map(|event| {
+            if let UserEvent::SessionRevoked(revoked) = event {
+                Some(revoked.session_id)
+            } else {
+                None
+            }
         })
         .collect();
     app.ended(&ended, done.position).await;

@@ -139,7 +139,9 @@ impl Keys {
             }
             if stored.active_from.as_micros().saturating_add(stored.overlap) <= now.as_micros() {
                 // What came before it is over, whatever an older rotation promised.
-                all.iter_mut().for_each(|older: &mut Generation<_>| older.is_read = false);
+                for older in &mut all {
+                    older.is_read = false;
+                }
             }
             all.push(Generation { number, key, is_read: true });
         }

@@ -1,5 +1,7 @@
 //! Text that others wrote, made harmless for a terminal: one place decides what that takes.
 
+use std::fmt::Write as _;
+
 /// Returns a text in one line in which nothing steers a terminal or changes the order of what is read.
 #[must_use]
 pub fn plain(text: &str) -> String {
@@ -20,7 +22,7 @@ pub fn plain_json(json: &str) -> String {
     for c in json.chars() {
         // Outside of strings JSON has no such characters but line breaks.
         if c != '\n' && steers(c) {
-            text += &format!("\\u{:04x}", u32::from(c));
+            let _ = write!(text, "\\u{:04x}", u32::from(c));
         } else {
             text.push(c);
         }

@@ -39,6 +39,9 @@ impl From<rusqlite::Error> for QueryError {
     }
 }
 
+/// The number of empty read models that were made in memory.
+static MADE: AtomicU64 = AtomicU64::new(0);
+
 /// A SQLite file of read models, with one writer and any number of readers.
 pub struct SqliteReadDb {
     path: PathBuf,
@@ -99,7 +102,6 @@ impl SqliteReadDb {
         {
             return Ok(Self::over(path, projectors, connection));
         }
-        static MADE: AtomicU64 = AtomicU64::new(0);
         let number = MADE.fetch_add(1, Ordering::Relaxed);
         let memory = format!("file:whence-read-{number}?mode=memory&cache=shared");
         let memory = Path::new(&memory);

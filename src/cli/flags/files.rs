@@ -42,7 +42,7 @@ pub(crate) fn stored_master_key(data: &Path) -> anyhow::Result<MasterKey> {
 fn close_key_file(data: &Path) {
     let path = key_file(data);
     let Ok(about) = std::fs::metadata(&path) else { return };
-    if about.mode() & 0o077 == 0 {
+    if about.mode().trailing_zeros() >= 6 {
         return;
     }
     let closed = std::fs::set_permissions(&path, Permissions::from_mode(0o600)).is_ok();

@@ -55,7 +55,7 @@ impl LogArgs {
     pub(crate) fn read_files(&mut self) -> anyhow::Result<()> {
         let is_given = self.store != DEFAULT_STORE;
         if let Some(store) = secrets::from_file("store", is_given, self.store_file.as_deref())? {
-            self.store = String::clone(&store);
+            self.store.clone_from(&store);
         }
         secrets::fill("read-db", &mut self.read_db, self.read_db_file.as_deref())
     }

@@ -88,10 +88,7 @@ async fn read(
     }
     // A client that does not send what it announced is at fault, not the service: no 500.
     let whole = tokio::time::timeout(BODY_TIMEOUT, axum::body::to_bytes(body, MAX_REPORT_BYTES));
-    let bytes = match whole.await {
-        Ok(Ok(bytes)) => bytes,
-        Ok(Err(_)) | Err(_) => return Err(BeaconRefusal::InvalidJson),
-    };
+    let Ok(Ok(bytes)) = whole.await else { return Err(BeaconRefusal::InvalidJson) };
     let report: BeaconReport =
         serde_json::from_slice(&bytes).map_err(|_| BeaconRefusal::InvalidJson)?;
     let location = Url::parse(&report.location).map_err(|_| BeaconRefusal::InvalidLocation)?;

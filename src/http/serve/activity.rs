@@ -29,13 +29,13 @@ pub(super) enum Closing {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Waiting {
     /// It waits for the first byte of a request.
-    ForRequest,
+    NextRequest,
     /// It waits for its client to read.
-    ForReader,
+    Reader,
     /// It waits for its turn among the requests of its network.
-    ForTurn,
+    Turn,
     /// It waits for the rest of a request.
-    ForRest,
+    Rest,
 }
 
 /// The part of an exchange that a connection is in.
@@ -262,11 +262,11 @@ impl State {
 
     fn waiting(&self) -> Option<(Waiting, Instant)> {
         if let Some(stalled) = self.stalled {
-            return Some((Waiting::ForReader, stalled.last_progress));
+            return Some((Waiting::Reader, stalled.last_progress));
         }
         match self.phase {
-            Phase::New | Phase::Idle => Some((Waiting::ForRequest, self.since)),
-            Phase::Head => Some((Waiting::ForRest, self.since)),
+            Phase::New | Phase::Idle => Some((Waiting::NextRequest, self.since)),
+            Phase::Head => Some((Waiting::Rest, self.since)),
             Phase::Request => self.request_waits.map(|what| (what, self.since)),
             Phase::Answered => None,
         }

@@ -31,7 +31,7 @@ impl HttpBody for RequestBody {
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, hyper::Error>>> {
         let frame = Pin::new(&mut self.body).poll_frame(cx);
-        let waits = frame.is_pending().then_some(Waiting::ForRest);
+        let waits = frame.is_pending().then_some(Waiting::Rest);
         self.place.activity.request_waits(waits);
         frame
     }

@@ -188,7 +188,7 @@ impl Place {
         if self.is_proxy || self.share.open.load(Ordering::Relaxed) <= MANY {
             return;
         }
-        self.activity.request_waits(Some(Waiting::ForTurn));
+        self.activity.request_waits(Some(Waiting::Turn));
         let turn = self.share.turns.acquire().await;
         // The next one has its turn once this one has come to run behind those of all others.
         tokio::task::yield_now().await;

@@ -83,12 +83,12 @@ impl Purpose {
         let days = |days: u64| Duration::from_hours(24 * days);
         match self {
             Self::Index | Self::Code | Self::Network => None,
-            // The longest life of a session, of the cookies, of an access token.
-            Self::Csrf => Some(days(90)),
+            // The longest life of a session; both checkpoint keys sign for this long, so that an auditor
+            // has the time to follow.
+            Self::Csrf | Self::Checkpoint => Some(days(90)),
+            // The longest life of the cookies, of an access token.
             Self::Cookie | Self::Device => Some(days(400)),
             Self::Bearer => Some(Duration::from_mins(20)),
-            // Both keys sign for this long, so that an auditor has the time to follow.
-            Self::Checkpoint => Some(days(90)),
         }
     }
 

@@ -113,8 +113,8 @@ async fn backend(session: &Client) -> Result<String, ConnectError> {
 /// pooler.
 async fn answer(session: &Client, sql: &str) -> Result<Option<String>, ConnectError> {
     let rows = session.simple_query(sql).await?;
-    Ok(rows.iter().find_map(|message| match message {
-        SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
-        _ => None,
+    Ok(rows.iter().find_map(|message| {
+        let SimpleQueryMessage::Row(row) = message else { return None };
+        row.get(0).map(str::to_owned)
     }))
 }

@@ -56,11 +56,10 @@ impl CodeStory {
         let mut owner_active = true;
         for recorded in engine.stream(&StreamId::User(owner)).await? {
             let Event::User(event) = &recorded.event else { continue };
-            let about_owner = match event.as_ref() {
-                UserEvent::UserErased(_) | UserEvent::UserSuspended(_) => Some(false),
-                UserEvent::UserReinstated(_) => Some(true),
-                _ => None,
-            };
+            let ends =
+                matches!(event.as_ref(), UserEvent::UserErased(_) | UserEvent::UserSuspended(_));
+            let begins = matches!(event.as_ref(), UserEvent::UserReinstated(_));
+            let about_owner = (ends || begins).then_some(begins);
             owner_active = about_owner.unwrap_or(owner_active);
             if about_owner.is_some() || is_about(event, code) {
                 related.push(recorded);
@@ -74,14 +73,16 @@ impl CodeStory {
 }
 
 fn is_about(event: &UserEvent, code: &ReferralCode) -> bool {
+    let is_it = |of: &ReferralCode| of.folded() == code.folded();
     if let UserEvent::ReferralCodeIssued(issued) = event {
-        return issued.code.folded() == code.folded();
+        is_it(&issued.code)
+    } else if let UserEvent::ReferralCodeDisabled(disabled) = event {
+        is_it(&disabled.code)
+    } else if let UserEvent::ReferralCodeBlocked(blocked) = event {
+        is_it(&blocked.code)
+    } else if let UserEvent::ReferralCodeUnblocked(unblocked) = event {
+        is_it(&unblocked.code)
+    } else {
+        false
     }
-    let ended = match event {
-        UserEvent::ReferralCodeDisabled(disabled) => &disabled.code,
-        UserEvent::ReferralCodeBlocked(blocked) => &blocked.code,
-        UserEvent::ReferralCodeUnblocked(unblocked) => &unblocked.code,
-        _ => return false,
-    };
-    ended.folded() == code.folded()
 }

@@ -172,30 +172,28 @@ fn user(event: &UserEvent, show: Show) -> String {
 
 /// Returns what an operator did; `None` for other events.
 fn measure(event: &UserEvent) -> Option<String> {
-    Some(match event {
-        UserEvent::SessionsRevoked(revoked) => {
-            let sessions = if revoked.count == 1 { "session" } else { "sessions" };
-            let (count, reason) = (revoked.count, reason(&revoked.reason));
-            format!("an operator ended {count} {sessions}: {reason}")
-        }
-        UserEvent::UserSuspended(suspended) => {
-            format!("was suspended by an operator: {}", reason(&suspended.reason))
-        }
-        UserEvent::UserReinstated(reinstated) => {
-            format!("was reinstated by an operator: {}", reason(&reinstated.reason))
-        }
-        UserEvent::ReferralCodeBlocked(blocked) => format!(
-            "referral code {} was disabled by an operator, and attributes nobody: {}",
-            blocked.code.as_str(),
-            reason(&blocked.reason)
-        ),
-        UserEvent::ReferralCodeUnblocked(unblocked) => format!(
-            "referral code {} was enabled again by an operator: {}",
-            unblocked.code.as_str(),
-            reason(&unblocked.reason)
-        ),
-        _ => return None,
-    })
+    if let UserEvent::SessionsRevoked(revoked) = event {
+        let sessions = if revoked.count == 1 { "session" } else { "sessions" };
+        let (count, reason) = (revoked.count, reason(&revoked.reason));
+        return Some(format!("an operator ended {count} {sessions}: {reason}"));
+    }
+    if let UserEvent::UserSuspended(suspended) = event {
+        return Some(format!("was suspended by an operator: {}", reason(&suspended.reason)));
+    }
+    if let UserEvent::UserReinstated(reinstated) = event {
+        return Some(format!("was reinstated by an operator: {}", reason(&reinstated.reason)));
+    }
+    if let UserEvent::ReferralCodeBlocked(blocked) = event {
+        let (code, reason) = (blocked.code.as_str(), reason(&blocked.reason));
+        return Some(format!(
+            "referral code {code} was disabled by an operator, and attributes nobody: {reason}"
+        ));
+    }
+    if let UserEvent::ReferralCodeUnblocked(unblocked) = event {
+        let (code, reason) = (unblocked.code.as_str(), reason(&unblocked.reason));
+        return Some(format!("referral code {code} was enabled again by an operator: {reason}"));
+    }
+    None
 }
 
 /// Returns the words of an operator, which every reader of an audit sees until the user is erased.

@@ -128,12 +128,11 @@ impl RelatedStreams {
             if let UserEvent::UserErased(_) = event.as_ref() {
                 known.erased_at = Some(recorded.metadata.occurred_at);
             }
-            match event.as_ref() {
-                UserEvent::UserSuspended(_) => {
-                    known.suspended_at = Some(recorded.metadata.occurred_at);
-                }
-                UserEvent::UserReinstated(_) => known.suspended_at = None,
-                _ => {}
+            if let UserEvent::UserSuspended(_) = event.as_ref() {
+                known.suspended_at = Some(recorded.metadata.occurred_at);
+            }
+            if let UserEvent::UserReinstated(_) = event.as_ref() {
+                known.suspended_at = None;
             }
         }
         known

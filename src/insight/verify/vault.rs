@@ -84,17 +84,19 @@ impl VaultCheck {
     }
 
     fn note_user_event(&mut self, user: UserId, event: &UserEvent) {
-        let named: Vec<TouchId> = match event {
-            UserEvent::UserErased(_) => {
-                self.erased.insert(user);
-                return;
-            }
-            UserEvent::ReferralAttributed(referral) => referral.touch_id.into_iter().collect(),
-            UserEvent::ReferralRefused(refused) => refused.evidence.touch_id.into_iter().collect(),
-            event => event.snapshot().and_then(|snapshot| snapshot.touch_id).into_iter().collect(),
+        if let UserEvent::UserErased(_) = event {
+            self.erased.insert(user);
+            return;
+        }
+        let named = if let UserEvent::ReferralAttributed(referral) = event {
+            referral.touch_id
+        } else if let UserEvent::ReferralRefused(refused) = event {
+            refused.evidence.touch_id
+        } else {
+            event.snapshot().and_then(|snapshot| snapshot.touch_id)
         };
-        if !named.is_empty() {
-            self.touches_of.entry(user).or_default().extend(named);
+        if let Some(touch) = named {
+            self.touches_of.entry(user).or_default().insert(touch);
         }
     }
 
@@ -174,7 +176,9 @@ impl VaultCheck {
         let more = lost.len().saturating_sub(MAX_DESCRIBED);
         lost.sort_unstable();
         lost.truncate(MAX_DESCRIBED);
-        lost.into_iter().for_each(|finding| findings.add(finding));
+        for finding in lost {
+            findings.add(finding);
+        }
         if more > 0 {
             findings.add(format!("and {more} more keys like these"));
         }
@@ -194,16 +198,19 @@ async fn has_said_since(
     loop {
         let page = log.read_stream(subject, from, PAGE).await.context("the log cannot be read")?;
         for recorded in &page {
-            match &recorded.event {
-                Event::User(event) if matches!(**event, UserEvent::UserErased(_)) => {
-                    return Ok(true);
-                }
-                Event::Mailbox(
-                    MailboxEvent::MailboxReleased(_) | MailboxEvent::MailboxForgotten(_),
-                ) => said += 1,
-                // Of a newer version, and it may say so.
-                Event::Unknown { .. } => return Ok(true),
-                _ => {}
+            let is_erased = matches!(
+                &recorded.event,
+                Event::User(event) if matches!(**event, UserEvent::UserErased(_))
+            );
+            // One of a newer version may say so.
+            if is_erased || matches!(recorded.event, Event::Unknown { .. }) {
+                return Ok(true);
+            }
+            if let Event::Mailbox(
+                MailboxEvent::MailboxReleased(_) | MailboxEvent::MailboxForgotten(_),
+            ) = &recorded.event
+            {
+                said += 1;
             }
         }
         if page.len() < PAGE {

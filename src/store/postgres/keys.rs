@@ -14,9 +14,8 @@ use crate::store::{KeyName, Rewrapped, StoreError, VaultChange};
 impl PostgresVault {
     /// Returns what the vault says of its master key, and its service keys.
     pub(in crate::store) async fn state(&self) -> Result<VaultState, StoreError> {
-        let fingerprints = |row: &Row| -> Result<(Option<Vec<u8>>, Option<Vec<u8>>), _> {
-            Ok::<_, PostgresReadError>((row.try_get(0)?, row.try_get(1)?))
-        };
+        let fingerprints =
+            |row: &Row| Ok::<_, PostgresReadError>((row.try_get(0)?, row.try_get(1)?));
         let found = self.readers.query(MASTER_KEYS, &[], fingerprints).await?.pop();
         let (master, next) = found.unwrap_or_default();
         let sql = "SELECT purpose, generation, wrapped, created_at, active_from, overlap

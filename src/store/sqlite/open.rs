@@ -132,7 +132,7 @@ pub(super) fn reader(path: &Path, fingerprint: &Fingerprints) -> Result<(), Sqli
 /// this one may write, stays as it is.
 fn keep_private(file: &File) -> std::io::Result<()> {
     let mode = file.metadata()?.permissions().mode();
-    if mode & 0o077 == 0 {
+    if mode.trailing_zeros() >= 6 {
         return Ok(());
     }
     match file.set_permissions(Permissions::from_mode(0o600)) {
@@ -198,10 +198,11 @@ pub(super) fn made_with(
     Ok(fingerprint.hold(master.as_deref(), next.as_deref()))
 }
 
+/// The fingerprint of the master key, and of the one that is to take its place.
+type MasterKeyColumns = (Option<Vec<u8>>, Option<Vec<u8>>);
+
 /// Returns the fingerprint of the master key, and of the one that is to take its place.
-pub(super) fn master_keys(
-    connection: &Connection,
-) -> rusqlite::Result<(Option<Vec<u8>>, Option<Vec<u8>>)> {
+pub(super) fn master_keys(connection: &Connection) -> rusqlite::Result<MasterKeyColumns> {
     let sql = "SELECT (SELECT value FROM about WHERE name = 'master_key'),
                       (SELECT value FROM about WHERE name = 'master_key_next')";
     connection.query_row(sql, [], |row| Ok((row.get(0)?, row.get(1)?)))

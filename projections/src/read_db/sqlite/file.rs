@@ -32,7 +32,11 @@ pub(super) fn private(path: &Path) -> io::Result<File> {
 
 fn take_rights_of_others(file: &File) -> io::Result<()> {
     let mode = file.metadata()?.permissions().mode();
-    if mode & 0o077 == 0 { Ok(()) } else { file.set_permissions(Permissions::from_mode(0o600)) }
+    if mode.trailing_zeros() >= 6 {
+        Ok(())
+    } else {
+        file.set_permissions(Permissions::from_mode(0o600))
+    }
 }
 
 /// Removes a file and those that SQLite keeps next to it.
