@@ -155,10 +155,6 @@ fn stages(events: &[Recorded], recorded: &Recorded) -> Vec<String> {
             MailboxEvent::LoginLocked(_) => one("address locked"),
             MailboxEvent::LoginExpired(_) => one("login expired"),
             MailboxEvent::CodeVerified(_) => one("verified"),
-            MailboxEvent::StartCounted(_)
-            | MailboxEvent::StartReturned(_)
-            | MailboxEvent::DeviceForgotten(_)
-            | MailboxEvent::LockCleared(_) => vec![],
             _ => vec![],
         },
         _ => vec![],

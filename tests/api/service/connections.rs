@@ -14,7 +14,7 @@ use crate::server::{Server, until};
 const SHORT: Duration = Duration::from_millis(200);
 
 /// Longer than any test.
-const LONG: Duration = Duration::from_secs(600);
+const LONG: Duration = Duration::from_mins(10);
 
 const GET: &[u8] = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
 

@@ -78,13 +78,13 @@ async fn what_happens_is_counted_and_shown_to_whoever_has_the_token() {
         let name = format!(
             "whence_security_events_total{{event=\"{event}\",outcome=\"{outcome}\",reason=\"{reason}\"}}"
         );
-        assert_eq!(samples[&name], f64::from(number), "{name}");
+        assert!(is(samples[&name], f64::from(number)), "{name}: {}", samples[&name]);
     }
-    assert_eq!(samples["whence_requests_total{route=\"login\",status=\"200\"}"], 2.0);
-    assert_eq!(samples["whence_requests_total{route=\"login\",status=\"400\"}"], 2.0);
-    assert_eq!(samples["whence_requests_total{route=\"admin\",status=\"401\"}"], 1.0);
-    assert_eq!(samples["whence_read_models_lag"], 0.0);
-    assert_eq!(samples["whence_read_models_stopped"], 0.0);
+    assert!(is(samples["whence_requests_total{route=\"login\",status=\"200\"}"], 2.0));
+    assert!(is(samples["whence_requests_total{route=\"login\",status=\"400\"}"], 2.0));
+    assert!(is(samples["whence_requests_total{route=\"admin\",status=\"401\"}"], 1.0));
+    assert!(is(samples["whence_read_models_lag"], 0.0));
+    assert!(is(samples["whence_read_models_stopped"], 0.0));
     assert!(samples["whence_log_position"] > 0.0);
     for metric in metrics::ALL {
         let head = format!("# HELP {} {}\n# TYPE {}", metric.name, metric.help, metric.name);
@@ -121,4 +121,9 @@ async fn a_session_that_ends_is_counted_by_its_reason() {
     assert_eq!(counted(&server, SecurityEvent::AdminTokenUnset), 0);
     assert_eq!(server.browser().get("/v1/admin/projections").await.status, 401);
     assert_eq!(counted(&server, SecurityEvent::AdminTokenUnset), 1);
+}
+
+/// Returns whether a sample is this count, which a float holds exactly.
+fn is(sample: f64, count: f64) -> bool {
+    (sample - count).abs() < 0.5
 }

@@ -105,12 +105,12 @@ async fn a_login_ends_the_session_that_the_browser_brought_and_no_other() {
     let code = server.code("bob@example.com");
     let wrong = if code == "000000" { "000001" } else { "000000" };
     assert_eq!(browser.verify(&request_id, wrong).await.error(), "invalid_code");
-    let mut forger = server.browser();
+    let mut thief = server.browser();
     let token = before.cookies["nl_session"].clone();
     let last = if token.ends_with('A') { 'B' } else { 'A' };
     let forged = format!("{}{last}", &token[..token.len() - 1]);
-    forger.cookies.insert("nl_session".into(), forged);
-    server.log_in(&mut forger, "eve@example.com").await;
+    thief.cookies.insert("nl_session".into(), forged);
+    server.log_in(&mut thief, "eve@example.com").await;
     assert_eq!(before.get("/v1/auth/me").await.status, 200);
     // Another site's page cannot have it ended: its login is refused.
     let mut from_elsewhere = browser.clone();

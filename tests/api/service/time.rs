@@ -40,17 +40,17 @@ async fn everything_lives_as_long_as_it_should(server: &Server, name: &str) {
         statuses.push(browser.post("/v1/auth/email/start", &body).await.status);
     }
     assert_eq!(statuses, [200, 200, 200, 200, 200, 429]);
-    server.clock.advance(10 * Duration::from_mins(1) - SECOND);
+    server.clock.advance(Duration::from_secs(10 * 60 - 1));
     assert_eq!(browser.verify(&in_time, &early_code).await.status, 200);
     server.clock.advance(SECOND);
     assert_eq!(browser.verify(&too_late, &late_code).await.error(), "invalid_request");
-    server.clock.advance(5 * Duration::from_mins(1) - SECOND);
+    server.clock.advance(Duration::from_secs(5 * 60 - 1));
     assert_eq!(bearer.status().await, 200);
     server.clock.advance(SECOND);
     assert_eq!(bearer.status().await, 401);
     server.clock.advance(Duration::from_mins(45));
     assert_eq!(server.browser().post("/v1/auth/email/start", &body).await.status, 200);
-    server.clock.advance(30 * DAY - Duration::from_hours(1) - SECOND);
+    server.clock.advance(Duration::from_secs((30 * 24 - 1) * 3600 - 1));
     let mut other = user.clone();
     assert_eq!(other.get("/v1/auth/me").await.status, 200, "a second is left");
     // The call above has renewed it.

@@ -114,7 +114,9 @@ async fn over_two_nodes_nothing_revives_and_everything_expires_after_a_jump() {
         if back {
             let gone = here.client.verify(&over, &over_code, &Cookies::new()).await.unwrap();
             assert_eq!(gone.error(), "invalid_request");
-            [&here, &there].map(|node| node.clock.set(BEGIN - 30 * DAY));
+            for node in [&here, &there] {
+                node.clock.set(BEGIN - 30 * DAY);
+            }
         } else {
             there.clock.set(BEGIN + 30 * DAY);
             there.client.started("glitch@example.com").await;

@@ -451,11 +451,11 @@ fn snapshot(now: Timestamp) -> AttributionCaptured {
     }
 }
 
-#[expect(clippy::unwrap_used, reason = "a helper of tests: it is an address")]
 fn known_device(n: usize) -> DeviceId {
     DeviceId(uuid::Uuid::from_u128(n as u128))
 }
 
+#[expect(clippy::unwrap_used, reason = "a helper of tests: it is an address")]
 fn address(n: usize) -> EmailAddress {
     EmailAddress::parse(&format!("ada{n}@{DOMAIN}")).unwrap()
 }
