@@ -138,6 +138,14 @@ pub trait EventStore: Send + Sync + 'static {
         Ok(there.map(|event| event.event_id))
     }
 
+    /// Returns the event at a position; `None` when there is none. The default is for logs whose
+    /// positions are dense.
+    async fn read_at(&self, position: Position) -> Result<Option<Recorded>, StoreError> {
+        let Some(after) = position.checked_sub(1) else { return Ok(None) };
+        let next = self.read_all(after, 1).await?.pop();
+        Ok(next.filter(|event| event.position == position))
+    }
+
     /// Returns every batch that is committed from now on, in log order. A receiver that falls behind
     /// learns how much it missed and reads that from the log.
     fn tail(&self) -> broadcast::Receiver<Batch>;

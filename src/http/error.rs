@@ -87,6 +87,14 @@ const HISTORY_CHANGED: &str =
 const SEVERAL_SESSIONS: &str =
     "There are several session cookies, and none of them counts. Log in again.";
 
+const INVALID_JSON: &str = "The body is not the JSON that is expected.";
+
+const INVALID_EMAIL: &str = "This is not an e-mail address.";
+
+const INVALID_REQUEST: &str = "There is no such login to verify. Start again.";
+
+const INVALID_HOST: &str = "Name one host, in one header Host.";
+
 const SUSPENDED: &str = "This account is suspended. Ask the site why.";
 
 const LOGOUT_FAILED: &str = "The session may go on. Try again.";
@@ -98,22 +106,12 @@ impl Problem {
     fn parts(self) -> (StatusCode, &'static str, &'static str) {
         use StatusCode as S;
         match self {
-            Self::InvalidJson => {
-                (S::BAD_REQUEST, "invalid_json", "The body is not the JSON that is expected.")
-            }
-            Self::InvalidEmail => {
-                (S::BAD_REQUEST, "invalid_email", "This is not an e-mail address.")
-            }
+            Self::InvalidJson => (S::BAD_REQUEST, "invalid_json", INVALID_JSON),
+            Self::InvalidEmail => (S::BAD_REQUEST, "invalid_email", INVALID_EMAIL),
             Self::InvalidCode => (S::BAD_REQUEST, "invalid_code", "The code is not right."),
             // One answer for unknown, expired, locked and used: which it is helps only a guesser.
-            Self::InvalidRequest => (
-                S::BAD_REQUEST,
-                "invalid_request",
-                "There is no such login to verify. Start again.",
-            ),
-            Self::InvalidHost => {
-                (S::BAD_REQUEST, "invalid_host", "Name one host, in one header Host.")
-            }
+            Self::InvalidRequest => (S::BAD_REQUEST, "invalid_request", INVALID_REQUEST),
+            Self::InvalidHost => (S::BAD_REQUEST, "invalid_host", INVALID_HOST),
             Self::RateLimited { .. } => {
                 (S::TOO_MANY_REQUESTS, "rate_limited", "Too often. Try again later.")
             }

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use super::envelope::Envelope;
 use super::limits::{MAX_HEAD_BYTES, MAX_HEADERS, SHUTDOWN_TIMEOUT};
 use connection::Connection;
-use places::{Place, Places};
+use places::{ConnectionPlace, ConnectionPlaces};
 
 /// The pause after a connection could not be accepted.
 const ACCEPT_RETRY_INTERVAL: Duration = Duration::from_millis(50);
@@ -35,7 +35,8 @@ pub async fn serve(listener: TcpListener, envelope: Envelope, shutdown: impl Fut
         .header_read_timeout(None::<Duration>)
         .max_headers(MAX_HEADERS)
         .max_buf_size(MAX_HEAD_BYTES);
-    let mut acceptor = Acceptor { listener, places: Places::new(envelope.app()), logged: None };
+    let mut acceptor =
+        Acceptor { listener, places: ConnectionPlaces::new(envelope.app()), logged: None };
     let graceful = GracefulShutdown::new();
     tokio::pin!(shutdown);
     loop {
@@ -56,14 +57,14 @@ pub async fn serve(listener: TcpListener, envelope: Envelope, shutdown: impl Fut
 /// Accepts connections that there is a place for.
 struct Acceptor {
     listener: TcpListener,
-    places: Arc<Places>,
+    places: Arc<ConnectionPlaces>,
     /// When an error of accepting was last logged.
     logged: Option<Instant>,
 }
 
 impl Acceptor {
     /// Waits for a connection; `None` when it failed or there is no place for it.
-    async fn accept(&mut self) -> Option<(TcpStream, std::net::SocketAddr, Arc<Place>)> {
+    async fn accept(&mut self) -> Option<(TcpStream, std::net::SocketAddr, Arc<ConnectionPlace>)> {
         match self.listener.accept().await {
             Ok((stream, peer)) => {
                 let Some(place) = self.places.take(peer.ip()) else {

@@ -15,7 +15,7 @@ use whence_events::{EmailAddress, EmailKey, Mac, Timestamp};
 
 use crate::infra::hash::mac;
 use crate::infra::random::random_bytes;
-use crate::infra::sealing::SealingKey;
+use crate::infra::sealing_key::SealingKey;
 pub(crate) use generations::{Generation, Generations, Shared};
 pub(crate) use master::Secret;
 pub use master::{Fingerprints, MadeWith, MasterKey};

@@ -200,6 +200,10 @@ impl EventStore for KurrentStore {
         read::event_at(&self.log.link, position).await.map_err(StoreError::unavailable)
     }
 
+    async fn read_at(&self, position: Position) -> Result<Option<Recorded>, StoreError> {
+        read::read_at(&self.log, position).await.map_err(StoreError::unavailable)
+    }
+
     fn is_current(&self) -> bool {
         self.log.link.is_current()
     }

@@ -11,10 +11,13 @@ use whence_tidy::source::none;
 const NAMED_BY_THEIR_CHILDREN: &[(&str, &str)] = &[
     ("events/src/lib.rs", "the list of all names, by which the macro of the families finds them"),
     ("src/app.rs", "its children are parts of `impl App`"),
+    ("src/app/erasure.rs", "the erasure of a user, which that by address ends in"),
     ("src/cli/flags.rs", "`ServeArgs`, of which `environment.rs` makes settings"),
     ("src/domain/touch.rs", "the types of a touch, whose page and referrer the children read"),
+    ("src/domain/user.rs", "the user, of whose decisions the children are parts"),
     ("src/engine/rebuild.rs", "its error"),
     ("src/http/landing.rs", "`Landing`, which each way in hands a page to"),
+    ("src/infra/postgres.rs", "its error, and the URL that a pooler is looked for at"),
     ("src/store.rs", "the contract, which every store implements"),
     ("src/store/kurrent.rs", "the store, whose parts the children are"),
     ("src/store/postgres.rs", "the store, whose parts the children are"),

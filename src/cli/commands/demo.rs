@@ -49,6 +49,7 @@ pub(crate) async fn run(_: DemoArgs) -> anyhow::Result<()> {
     let listen = address.to_string();
     // For the server, the demo is a proxy on this machine, so that its headers may name a country.
     let flags = ["--store", &store, "--listen", &listen, "--trusted-proxy", "127.0.0.1"];
+    let flags = flags.into_iter().chain(["--country-header", "cloudflare"]);
     let config = Config::from_flags(flags)?;
     let clock = Clock::system();
     let log = config.open_log(clock.clone()).await?;

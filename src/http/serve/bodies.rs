@@ -8,16 +8,16 @@ use axum::body::{Body, Bytes};
 use hyper::body::{Body as HttpBody, Frame, Incoming, SizeHint};
 
 use super::activity::Waiting;
-use super::places::Place;
+use super::places::ConnectionPlace;
 
 /// The body of a request, which notes at the place of its connection that it waits for the client.
 pub(super) struct RequestBody {
     body: Incoming,
-    place: Arc<Place>,
+    place: Arc<ConnectionPlace>,
 }
 
 impl RequestBody {
-    pub(super) fn new(body: Incoming, place: Arc<Place>) -> Self {
+    pub(super) fn new(body: Incoming, place: Arc<ConnectionPlace>) -> Self {
         Self { body, place }
     }
 }
@@ -54,11 +54,11 @@ impl Drop for RequestBody {
 /// The body of an answer, which notes at the place of its connection when hyper has all of it.
 pub(super) struct AnswerBody {
     body: Body,
-    place: Arc<Place>,
+    place: Arc<ConnectionPlace>,
 }
 
 impl AnswerBody {
-    pub(super) fn new(body: Body, place: Arc<Place>) -> Self {
+    pub(super) fn new(body: Body, place: Arc<ConnectionPlace>) -> Self {
         Self { body, place }
     }
 }

@@ -16,7 +16,7 @@ use tokio::time::Instant;
 
 use super::activity::Closing;
 use super::bodies::{AnswerBody, RequestBody};
-use super::places::Place;
+use super::places::ConnectionPlace;
 use super::stream::NotedStream;
 use crate::http::client::Peer;
 use crate::http::envelope::Envelope;
@@ -25,7 +25,7 @@ use crate::http::envelope::Envelope;
 pub(super) struct Connection {
     pub(super) stream: TcpStream,
     pub(super) peer: SocketAddr,
-    pub(super) place: Arc<Place>,
+    pub(super) place: Arc<ConnectionPlace>,
 }
 
 impl Connection {
@@ -65,7 +65,7 @@ impl Connection {
 }
 
 /// Waits for the end of a connection; when it breaks a bound before that, says which.
-async fn within_bounds(place: &Place, served: impl Future) -> Option<Closing> {
+async fn within_bounds(place: &ConnectionPlace, served: impl Future) -> Option<Closing> {
     let activity = &place.activity;
     let limits = place.limits();
     let mut served = pin!(served);

@@ -25,7 +25,7 @@ const ROOM: usize = 32;
 const LEAVING: usize = 64;
 
 /// The places of open connections.
-pub(super) struct Places {
+pub(super) struct ConnectionPlaces {
     app: Arc<App>,
     table: Mutex<Table>,
     /// The bytes of unfinished heads.
@@ -59,8 +59,8 @@ struct Network {
 }
 
 /// The place of one connection, which is free again when this is dropped.
-pub(super) struct Place {
-    places: Arc<Places>,
+pub(super) struct ConnectionPlace {
+    places: Arc<ConnectionPlaces>,
     network: IpAddr,
     id: u64,
     share: Arc<Share>,
@@ -68,7 +68,7 @@ pub(super) struct Place {
     pub(super) activity: Arc<Activity>,
 }
 
-impl Places {
+impl ConnectionPlaces {
     pub(super) fn new(app: Arc<App>) -> Arc<Self> {
         Arc::new(Self { app, table: Mutex::default(), head_bytes: AtomicIsize::new(0) })
     }
@@ -87,7 +87,7 @@ impl Places {
 
     /// Returns a place for a connection of this peer; others have to leave for it. `None` when no
     /// place is free and all the others are at work.
-    pub(super) fn take(self: &Arc<Self>, peer: IpAddr) -> Option<Arc<Place>> {
+    pub(super) fn take(self: &Arc<Self>, peer: IpAddr) -> Option<Arc<ConnectionPlace>> {
         let peer = peer.to_canonical();
         let is_proxy = self.app.config.listening.trusts(peer);
         let network = if is_proxy { peer } else { network(peer) };
@@ -113,7 +113,14 @@ impl Places {
         let share = connections.share.clone();
         share.open.fetch_add(1, Ordering::Relaxed);
         self.counters().open_connections.add();
-        Some(Arc::new(Place { places: self.clone(), network, id, share, is_proxy, activity }))
+        Some(Arc::new(ConnectionPlace {
+            places: self.clone(),
+            network,
+            id,
+            share,
+            is_proxy,
+            activity,
+        }))
     }
 
     /// Has some connections closed, when no more can be opened for lack of descriptors.
@@ -181,7 +188,7 @@ impl Network {
     }
 }
 
-impl Place {
+impl ConnectionPlace {
     /// Waits until it is this connection's turn among those of its network, when they are many: all
     /// of them together then take no more of the service than a few connections do.
     pub(super) async fn turn(&self) {
@@ -231,7 +238,7 @@ impl Place {
     }
 }
 
-impl Drop for Place {
+impl Drop for ConnectionPlace {
     fn drop(&mut self) {
         self.places.count_heads(-self.activity.charge().cast_signed());
         let mut table = self.places.table();

@@ -8,16 +8,16 @@ use std::task::{Context, Poll};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
-use super::places::Place;
+use super::places::ConnectionPlace;
 
 /// A stream that notes reads and writes at the place of its connection.
 pub(super) struct NotedStream {
     stream: TcpStream,
-    place: Arc<Place>,
+    place: Arc<ConnectionPlace>,
 }
 
 impl NotedStream {
-    pub(super) fn new(stream: TcpStream, place: Arc<Place>) -> Self {
+    pub(super) fn new(stream: TcpStream, place: Arc<ConnectionPlace>) -> Self {
         Self { stream, place }
     }
 

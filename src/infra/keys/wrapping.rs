@@ -4,7 +4,7 @@ use whence_events::Mac;
 
 use super::generations::Shared;
 use super::master::Secret;
-use crate::infra::sealing::SealingKey;
+use crate::infra::sealing_key::SealingKey;
 
 /// Seals keys under the master key that the vault names, and opens what any of the given ones sealed.
 /// Clones share what it knows.

@@ -218,6 +218,17 @@ pub(super) async fn event_at(
     link: &Link,
     position: Position,
 ) -> Result<Option<EventId>, CallError> {
+    let there = resolved_at(link, position).await?;
+    Ok(there.map(|event| EventId(event.get_original_event().id)))
+}
+
+/// Returns the event of whence at a position.
+pub(super) async fn read_at(log: &Log, position: Position) -> Result<Option<Recorded>, CallError> {
+    let there = resolved_at(&log.link, position).await?;
+    Ok(there.and_then(|event| record::recorded(&log.names, &event).ok().flatten()))
+}
+
+async fn resolved_at(link: &Link, position: Position) -> Result<Option<ResolvedEvent>, CallError> {
     if record::known(position).is_none() || position > end(link).await? {
         return Ok(None);
     }
@@ -225,8 +236,7 @@ pub(super) async fn event_at(
     let options = &options.position(at(position));
     let ask = |client: Arc<Client>| async move { page_from(&client, options).await };
     let there = link.call(ask).await?.unwrap_or_default();
-    let there = there.first().filter(|event| record::position(event) == Some(position));
-    Ok(there.map(|event| EventId(event.get_original_event().id)))
+    Ok(there.into_iter().next().filter(|event| record::position(event) == Some(position)))
 }
 
 async fn answered(answer: Result<ReadStream, Error>) -> Result<StreamPage, Error> {

@@ -353,11 +353,12 @@ async fn slow_clients_are_not_waited_for() {
         let mut stream = connect(&server).await;
         stream.write_all(sent.as_bytes()).await.unwrap();
         let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
+        // What is not finished is given up, with a reset.
+        let _ = stream.read_to_string(&mut answer).await;
         assert!([0, 200, 408].contains(&status(&answer)), "{sent}: {answer}");
     }
     let waited = begun.elapsed();
-    assert!(waited <= Duration::from_secs(3 * 15 + 1), "{waited:?}");
+    assert!(waited <= Duration::from_secs(2 * 75 + 15 + 1), "{waited:?}");
     let mut stream = connect(&server).await;
     let begun = tokio::time::Instant::now();
     let head =

@@ -84,6 +84,15 @@ const METHODS: [(&str, &str); 12] = [
             self.inner.event_at(position).await
         }",
     ),
+    (
+        "read_at",
+        "async fn read_at(
+            &self,
+            position: ::whence_events::Position,
+        ) -> Result<Option<::whence_events::Recorded>, STORE::StoreError> {
+            self.inner.read_at(position).await
+        }",
+    ),
     ("is_current", "fn is_current(&self) -> bool { self.inner.is_current() }"),
     (
         "tail",

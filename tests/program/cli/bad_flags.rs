@@ -22,7 +22,7 @@ fn unknown_flags_and_commands() {
     let output = whence(directory.path()).arg("docter").output().unwrap();
     assert_eq!(
         String::from_utf8_lossy(&output.stderr),
-        "whence: unrecognized subcommand 'docter'; tip: a similar subcommand exists: 'doctor' \
+        "whence: unrecognized subcommand 'docter'; tip: some similar subcommands exist: 'code', 'doctor' \
          (see --help)\n"
     );
     assert_eq!(output.status.code(), Some(1));

@@ -1,6 +1,8 @@
 //! Ports and directories that cannot be used: one sentence, exit code 1, nothing damaged.
 
+use std::fs::Permissions;
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
 use tempfile::TempDir;
@@ -122,6 +124,7 @@ fn a_missing_or_damaged_master_key() {
     std::fs::write(&file, &key[1..]).unwrap();
     refused(directory.path(), &[], "./whence-data/master.key does not hold a master key");
     std::fs::write(&file, &key).unwrap();
+    std::fs::set_permissions(&file, Permissions::from_mode(0o600)).unwrap();
     is_sound(&directory);
 }
 

@@ -21,7 +21,7 @@ fn flags(help: &str) -> Vec<(&str, &str)> {
     *last = last.split("\n  -h, --help").next().unwrap();
     sections
         .into_iter()
-        .map(|section| (section.split([' ', '\n']).next().unwrap(), section))
+        .map(|section| (section.split([' ', '\n', '[']).next().unwrap(), section))
         .collect()
 }
 

@@ -44,6 +44,15 @@ const COMMANDS: &[&str] = &[
     "report --html -",
     "verify",
     "copy --from sqlite:whence-data --to sqlite:copy",
+    "keys list",
+    "keys rotate csrf",
+    "code disable CODE --reason cheating",
+    "code enable CODE --reason mistaken",
+    "user sessions ada@example.com",
+    "user revoke ada@example.com --reason stolen",
+    "user suspend ada@example.com --reason stolen",
+    "user reinstate ada@example.com --reason found",
+    "user unlock ada@example.com --reason guessed",
     "erase ada@example.com",
 ];
 

@@ -48,11 +48,10 @@ async fn a_reader_that_goes_away_is_no_mistake() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_full_disk_is_told_and_leaves_nothing() {
     let log = Log::sqlite().await;
-    let full = "No space left on device (os error 28)";
     for format in ["jsonl", "csv", "parquet"] {
         log.refused(
             &["--format", format, "--out", "/dev/full"],
-            &format!("cannot write /dev/full: {full}"),
+            "cannot write /dev/full: it is a link, a pipe or a device, not a file (-: standard output)",
         );
     }
     // A limit to the size of files is as good as a small disk.
