@@ -17,6 +17,6 @@ pub mod plain;
 pub mod postgres;
 pub mod random;
 pub mod sealing;
-mod sealing_key;
+pub mod sealing_key;
 pub mod security;
 pub mod tokens;

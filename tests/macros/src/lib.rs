@@ -41,7 +41,7 @@ fn name_of(function: TokenStream) -> Option<Ident> {
 
 /// The methods of a store, with the path of its types in the place of `STORE`. Those that the trait
 /// makes out of these are left to it, so that a store that changes one of these changes them, too.
-const METHODS: [(&str, &str); 12] = [
+const METHODS: [(&str, &str); 13] = [
     (
         "append",
         "async fn append(&self, append: STORE::Append) -> Result<STORE::Appended, STORE::StoreError> {

@@ -129,7 +129,7 @@ async fn measures_are_taken_by_a_service_and_on_a_log_that_nobody_has_open() {
     {
         assert!(story.contains(line), "{story}");
     }
-    assert!(story.contains("operator:lin") && story.contains("operator:grace"), "{story}");
+    assert!(story.contains("operator lin") && story.contains("operator grace"), "{story}");
     let checked = run(path, &["replay", "--check"]);
     assert!(checked.is_ok(), "{checked:?}");
 
