@@ -27,7 +27,7 @@ async fn a_log_of_a_newer_version_is_refused() {
     log.raw().pragma_update(None, "user_version", 99).unwrap();
     let refused = refused(&log, FINGERPRINT);
     assert!(matches!(refused, SqliteOpenError::Newer { found: 99, .. }));
-    let newest: u32 = 1;
+    let newest: u32 = 2;
     assert_eq!(
         said(&log, &refused),
         format!("the log LOG was written by a newer version of whence (format 99, here {newest})")
