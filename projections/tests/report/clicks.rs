@@ -107,7 +107,7 @@ proptest! {
         }
         let table = table(View::Funnel, &events, &ask.asked());
         // Every stage has its row, also where nothing happened.
-        prop_assert_eq!(table.rows.len(), 6 + Refusal::ALL.len() + 3 + 6 + 4);
+        prop_assert_eq!(table.rows.len(), 6 + Refusal::ALL.len() + 3 + DeliveryFailure::ALL.len() + 4);
         let way = ["landing", "code_requested", "delivered", "verified", "registered", "attributed"];
         for (row, at) in table.rows.iter().zip(0..) {
             let stage = row[0].to_text().unwrap();
