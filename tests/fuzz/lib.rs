@@ -47,7 +47,9 @@ mod tests {
         for (name, run) in TARGETS {
             let corpus = corpus(name);
             assert!(corpus.len() > 2, "{name} has {} inputs", corpus.len());
-            corpus.iter().for_each(|input| run(input));
+            for input in corpus {
+                run(&input);
+            }
         }
     }
 

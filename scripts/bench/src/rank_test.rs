@@ -21,7 +21,7 @@ impl RankTest {
         for equal in all.chunk_by(|(a, _), (b, _)| a.total_cmp(b).is_eq()) {
             let size = float(equal.len());
             // The middle of the ranks that the equal values share, counted from 1.
-            let rank = float(before) + (size + 1.0) / 2.0;
+            let rank = float(before) + size.midpoint(1.0);
             rank_sum += rank * float(equal.iter().filter(|(_, first)| *first).count());
             ties += size * size * size - size;
             before += equal.len();

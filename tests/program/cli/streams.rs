@@ -75,7 +75,7 @@ impl Used {
         assert!(bundle.output().unwrap().status.success());
         let story = std::fs::read_to_string(used.directory.path().join("story.json")).unwrap();
         let story: Value = serde_json::from_str(&story).unwrap();
-        used.key = story["key"].as_str().unwrap().to_owned();
+        story["key"].as_str().unwrap().clone_into(&mut used.key);
         used
     }
 

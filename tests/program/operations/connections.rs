@@ -50,6 +50,7 @@ fn memory(id: u32) -> usize {
 
 /// Opens all connections, each of which sends these bytes, and looks how the service is meanwhile.
 async fn attack(service: &Service, what: &str, networks: u8, bytes: &[u8]) {
+    #[expect(clippy::disallowed_methods, reason = "how a person asks the test for more")]
     let asked = std::env::var("WHENCE_TEST_CONNECTIONS").ok();
     let connections = asked.map_or(CONNECTIONS, |text| text.parse().unwrap());
     let mut streams = Vec::with_capacity(connections);

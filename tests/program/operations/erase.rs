@@ -253,8 +253,8 @@ async fn a_story_can_be_taken_along_with_what_proves_it() {
     let made = run(path, &["audit", "user", "bob@example.com", "--bundle", "made.json"]);
     assert_eq!(made.out, "made.json holds the story and the evidence\n", "{}", made.wrong);
     for name in ["made.json", "whence-data/read.db", "whence-data/log.lock"] {
-        let mode = std::fs::metadata(path.join(name)).unwrap().permissions().mode();
-        assert_eq!(mode & 0o777, 0o600, "{name}");
+        let about = std::fs::metadata(path.join(name)).unwrap();
+        assert_eq!(about.permissions().mode() & 0o777, 0o600, "{name}");
     }
     let again = run(path, &["audit", "user", &user, "--bundle", "made.json"]);
     assert_eq!(again.wrong, "whence: --bundle made.json: File exists (os error 17)\n");
