@@ -51,14 +51,19 @@ pub(super) async fn sessions_of(
     Ok(Json(sessions_on_record(&app.engine, user_id(&id)?, request.now, &context).await?))
 }
 
-/// `POST /v1/admin/users/{id}/sessions/revoke`: ends one session of a user, or all.
+/// The reason on record of sessions that were ended without one.
+const NO_REASON: &str = "no reason given";
+
+/// `POST /v1/admin/users/{id}/sessions/revoke`: ends one session of a user, or all. It is urgent and does
+/// no lasting harm, so it alone is not refused for want of a reason.
 pub(super) async fn revoke_sessions(
     operator: AuthenticatedOperator,
     State(app): State<Arc<App>>,
     request: RequestContext,
     Path(id): Path<String>,
-    JsonBody(body): JsonBody<MeasureBody>,
+    JsonBody(mut body): JsonBody<MeasureBody>,
 ) -> Result<Json<Moderation>, Problem> {
+    body.reason.get_or_insert_with(|| NO_REASON.to_owned());
     let only = body.session_id.as_deref().map(str::parse).transpose();
     let only = only.map_err(|_| Problem::InvalidParameter("The id of a session is a UUID."))?;
     take(&operator, &app, &request, user_id(&id)?, Act::RevokeSessions { only }, &body).await

@@ -182,6 +182,18 @@ async fn landed(server: &Server, code: &str) -> Browser {
 }
 
 #[on_every_store]
+async fn sessions_end_without_a_reason_too() {
+    let server = operated().await;
+    let mut ada = server.signed_in("ada@example.com").await;
+    let user = user_id(&mut ada).await;
+    let done = take(&server, &format!("users/{user}/sessions/revoke"), json!({})).await;
+    assert_eq!((done.status, done.json()["sessions_ended"].as_u64()), (200, Some(1)));
+    assert_eq!(ada.get("/v1/auth/me").await.status, 401);
+    let timeline = ask(&server, &format!("users/{user}/timeline")).await;
+    assert!(timeline.text.contains(": no reason given"), "{}", timeline.text);
+}
+
+#[on_every_store]
 async fn a_measure_without_a_reason_or_a_subject_changes_nothing() {
     let server = operated().await;
     let mut ada = server.signed_in("ada@example.com").await;
@@ -196,7 +208,10 @@ async fn a_measure_without_a_reason_or_a_subject_changes_nothing() {
         format!("codes/{code}/disable"),
         format!("codes/{code}/enable"),
     ] {
-        for body in [json!({}), json!({ "reason": " " }), json!({ "reason": "x".repeat(501) })] {
+        // That sessions end is urgent: without a word, "no reason given" goes on record.
+        let urgent = path.ends_with("/sessions/revoke");
+        let bodies = [json!({ "reason": " " }), json!({ "reason": "x".repeat(501) }), json!({})];
+        for body in bodies.into_iter().take(if urgent { 2 } else { 3 }) {
             let answer = take(&server, &path, body).await;
             assert_eq!(
                 (answer.status, answer.error().as_str()),

@@ -140,9 +140,9 @@ const WRONG: [(&str, &str, &str); 13] = [
         "the head is said to be 7, and the last event is 1",
     ),
     (
-        "UPDATE log.head SET recorded_at = recorded_at + 3600000000",
+        "UPDATE log.head SET recorded_at = recorded_at + 9000000000",
         "warn clock",
-        "the last event of the log is 59 min ",
+        "the last event of the log is 2 h ",
     ),
     (
         "DO $$ BEGIN EXECUTE format('ALTER DATABASE %I SET default_transaction_read_only = on',
