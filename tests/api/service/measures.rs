@@ -187,7 +187,8 @@ async fn sessions_end_without_a_reason_too() {
     let mut ada = server.signed_in("ada@example.com").await;
     let user = user_id(&mut ada).await;
     let done = take(&server, &format!("users/{user}/sessions/revoke"), json!({})).await;
-    assert_eq!((done.status, done.json()["sessions_ended"].as_u64()), (200, Some(1)));
+    let ended = done.json()["sessions_ended"].as_array().map(Vec::len);
+    assert_eq!((done.status, ended), (200, Some(1)));
     assert_eq!(ada.get("/v1/auth/me").await.status, 401);
     let timeline = ask(&server, &format!("users/{user}/timeline")).await;
     assert!(timeline.text.contains(": no reason given"), "{}", timeline.text);
