@@ -1,20 +1,18 @@
 //! What operators do about users and codes, each time for a reason that goes on record.
 
-use std::sync::Arc;
-
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use serde::Deserialize;
 use whence_events::{EmailAddress, ReferralCode, UserId};
 
-use super::operator::AuthenticatedOperator;
+use super::operator::OperatorCall;
 use super::users::user_id;
 use crate::app::App;
 use crate::app::login_limits::{Unlocking, address_of, clear_lock};
 use crate::app::moderation::{Moderation, ModerationError, code_owner};
 use crate::domain::user::measure::{Act, Reason};
 use crate::http::error::Problem;
-use crate::http::extract::{JsonBody, RequestContext};
+use crate::http::extract::JsonBody;
 use crate::insight::sessions::{SessionList, sessions_on_record};
 
 /// The body of a measure.
@@ -42,13 +40,10 @@ fn reason(text: Option<&str>) -> Result<Reason, Problem> {
 
 /// `GET /v1/admin/users/{id}/sessions`: answers the sessions of a user that are in use.
 pub(super) async fn sessions_of(
-    operator: AuthenticatedOperator,
-    State(app): State<Arc<App>>,
-    request: RequestContext,
+    call: OperatorCall,
     Path(id): Path<String>,
 ) -> Result<Json<SessionList>, Problem> {
-    let context = request.context(operator.actor());
-    Ok(Json(sessions_on_record(&app.engine, user_id(&id)?, request.now, &context).await?))
+    Ok(Json(sessions_on_record(&call.app.engine, user_id(&id)?, call.now, &call.context).await?))
 }
 
 /// The reason on record of sessions that were ended without one.
@@ -57,38 +52,32 @@ const NO_REASON: &str = "no reason given";
 /// `POST /v1/admin/users/{id}/sessions/revoke`: ends one session of a user, or all. It is urgent and does
 /// no lasting harm, so it alone is not refused for want of a reason.
 pub(super) async fn revoke_sessions(
-    operator: AuthenticatedOperator,
-    State(app): State<Arc<App>>,
-    request: RequestContext,
+    call: OperatorCall,
     Path(id): Path<String>,
     JsonBody(mut body): JsonBody<MeasureBody>,
 ) -> Result<Json<Moderation>, Problem> {
     body.reason.get_or_insert_with(|| NO_REASON.to_owned());
     let only = body.session_id.as_deref().map(str::parse).transpose();
     let only = only.map_err(|_| Problem::InvalidParameter("The id of a session is a UUID."))?;
-    take(&operator, &app, &request, user_id(&id)?, Act::RevokeSessions { only }, &body).await
+    take(&call, user_id(&id)?, Act::RevokeSessions { only }, &body).await
 }
 
 /// `POST /v1/admin/users/{id}/suspend`: ends all sessions of a user, who cannot log in from now on.
 pub(super) async fn suspend(
-    operator: AuthenticatedOperator,
-    State(app): State<Arc<App>>,
-    request: RequestContext,
+    call: OperatorCall,
     Path(id): Path<String>,
     JsonBody(body): JsonBody<MeasureBody>,
 ) -> Result<Json<Moderation>, Problem> {
-    take(&operator, &app, &request, user_id(&id)?, Act::Suspend, &body).await
+    take(&call, user_id(&id)?, Act::Suspend, &body).await
 }
 
 /// `POST /v1/admin/users/{id}/reinstate`: lets a suspended user log in again.
 pub(super) async fn reinstate(
-    operator: AuthenticatedOperator,
-    State(app): State<Arc<App>>,
-    request: RequestContext,
+    call: OperatorCall,
     Path(id): Path<String>,
     JsonBody(body): JsonBody<MeasureBody>,
 ) -> Result<Json<Moderation>, Problem> {
-    take(&operator, &app, &request, user_id(&id)?, Act::Reinstate, &body).await
+    take(&call, user_id(&id)?, Act::Reinstate, &body).await
 }
 
 /// The body of an unlocking by address, which travels in a body because URLs are logged.
@@ -102,66 +91,53 @@ pub(super) struct UnlockBody {
 
 /// `POST /v1/admin/users/unlock`: lets an address take codes again, also one without a user.
 pub(super) async fn unlock_address(
-    operator: AuthenticatedOperator,
-    State(app): State<Arc<App>>,
-    request: RequestContext,
+    call: OperatorCall,
     JsonBody(body): JsonBody<UnlockBody>,
 ) -> Result<Json<Unlocking>, Problem> {
     let reason = reason(body.reason.as_deref())?;
     let email = EmailAddress::parse(body.email.as_deref().unwrap_or_default())
         .map_err(|_| Problem::InvalidEmail)?;
-    let context = request.context(operator.actor());
-    Ok(Json(clear_lock(&app.engine, &email, &reason, &context).await?))
+    Ok(Json(clear_lock(&call.app.engine, &email, &reason, &call.context).await?))
 }
 
 /// `POST /v1/admin/users/{id}/unlock`: lets the address of a user take codes again.
 pub(super) async fn unlock(
-    operator: AuthenticatedOperator,
-    State(app): State<Arc<App>>,
-    request: RequestContext,
+    call: OperatorCall,
     Path(id): Path<String>,
     JsonBody(body): JsonBody<MeasureBody>,
 ) -> Result<Json<Unlocking>, Problem> {
     let reason = body.reason()?;
-    let email = address_of(&app.engine, user_id(&id)?).await?.ok_or(Problem::UserNotFound)?;
-    let context = request.context(operator.actor());
-    Ok(Json(clear_lock(&app.engine, &email, &reason, &context).await?))
+    let email = address_of(&call.app.engine, user_id(&id)?).await?.ok_or(Problem::UserNotFound)?;
+    Ok(Json(clear_lock(&call.app.engine, &email, &reason, &call.context).await?))
 }
 
 /// `POST /v1/admin/codes/{code}/disable`: makes a code attribute nobody from now on.
 pub(super) async fn disable_code(
-    operator: AuthenticatedOperator,
-    State(app): State<Arc<App>>,
-    request: RequestContext,
+    call: OperatorCall,
     Path(code): Path<String>,
     JsonBody(body): JsonBody<MeasureBody>,
 ) -> Result<Json<Moderation>, Problem> {
-    let (owner, code) = code_of(&app, &code).await?;
-    take(&operator, &app, &request, owner, Act::BlockCode(code), &body).await
+    let (owner, code) = code_of(&call.app, &code).await?;
+    take(&call, owner, Act::BlockCode(code), &body).await
 }
 
 /// `POST /v1/admin/codes/{code}/enable`: enables a code again that an operator disabled.
 pub(super) async fn enable_code(
-    operator: AuthenticatedOperator,
-    State(app): State<Arc<App>>,
-    request: RequestContext,
+    call: OperatorCall,
     Path(code): Path<String>,
     JsonBody(body): JsonBody<MeasureBody>,
 ) -> Result<Json<Moderation>, Problem> {
-    let (owner, code) = code_of(&app, &code).await?;
-    take(&operator, &app, &request, owner, Act::UnblockCode(code), &body).await
+    let (owner, code) = code_of(&call.app, &code).await?;
+    take(&call, owner, Act::UnblockCode(code), &body).await
 }
 
 async fn take(
-    operator: &AuthenticatedOperator,
-    app: &App,
-    request: &RequestContext,
+    call: &OperatorCall,
     user_id: UserId,
     act: Act,
     body: &MeasureBody,
 ) -> Result<Json<Moderation>, Problem> {
-    let context = request.context(operator.actor());
-    Ok(Json(app.moderate(user_id, act, body.reason()?, &context).await?))
+    Ok(Json(call.app.moderate(user_id, act, body.reason()?, &call.context).await?))
 }
 
 async fn code_of(app: &App, text: &str) -> Result<(UserId, ReferralCode), Problem> {

@@ -4,13 +4,14 @@ use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
 use http::request::Parts;
-use whence_events::Actor;
+use whence_events::{Actor, Timestamp};
 
 use crate::app::App;
 use crate::app::operator_tokens::TokenRefusal;
+use crate::engine::handler::Context;
 use crate::http::client::ClientFacts;
 use crate::http::error::Problem;
-use crate::http::extract::correlation_id;
+use crate::http::extract::{RequestContext, correlation_id};
 use crate::infra::security::SecurityEvent;
 
 /// An operator who sent their token (`X-Admin-Token`) with the request.
@@ -51,5 +52,23 @@ impl FromRequestParts<Arc<App>> for AuthenticatedOperator {
                 Err(Problem::RateLimited { retry_after_seconds: delay.as_secs().max(1) })
             }
         }
+    }
+}
+
+/// A call of an operator: the service, and the context that what they do is recorded with.
+pub(super) struct OperatorCall {
+    pub(super) app: Arc<App>,
+    pub(super) now: Timestamp,
+    pub(super) context: Context,
+}
+
+impl FromRequestParts<Arc<App>> for OperatorCall {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        let operator = AuthenticatedOperator::from_request_parts(parts, app).await?;
+        let Ok(request) = RequestContext::from_request_parts(parts, app).await;
+        let context = request.context(operator.actor());
+        Ok(Self { app: app.clone(), now: request.now, context })
     }
 }

@@ -1,18 +1,15 @@
 //! Users, as operators find and erase them.
 
-use std::sync::Arc;
-
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::Path;
 use serde::Deserialize;
 use serde_json::{Value, json};
 use whence_events::{EmailAddress, UserId};
 
-use super::operator::AuthenticatedOperator;
-use crate::app::App;
+use super::operator::OperatorCall;
 use crate::app::erasure::{AddressErasure, EraseError, Erasure, Subject};
 use crate::http::error::Problem;
-use crate::http::extract::{JsonBody, RequestContext};
+use crate::http::extract::JsonBody;
 
 /// The body of a search.
 #[derive(Deserialize)]
@@ -22,27 +19,22 @@ pub(super) struct FindUser {
 
 /// `POST /v1/admin/users/find`: answers the user of an address, also one who was erased.
 pub(super) async fn find(
-    operator: AuthenticatedOperator,
-    State(app): State<Arc<App>>,
-    request: RequestContext,
+    call: OperatorCall,
     JsonBody(body): JsonBody<FindUser>,
 ) -> Result<Json<Value>, Problem> {
     let email = EmailAddress::parse(&body.email).map_err(|_| Problem::InvalidEmail)?;
-    let context = request.context(operator.actor());
-    let user_id = crate::insight::audit::find(&app.engine, &email, &context).await?;
+    let user_id = crate::insight::audit::find(&call.app.engine, &email, &call.context).await?;
     Ok(Json(json!({ "user_id": user_id })))
 }
 
 /// `POST /v1/admin/users/erase`: erases the user of an address, and forgets an address that nobody
 /// verified.
 pub(super) async fn erase_address(
-    operator: AuthenticatedOperator,
-    State(app): State<Arc<App>>,
-    request: RequestContext,
+    call: OperatorCall,
     JsonBody(body): JsonBody<FindUser>,
 ) -> Result<Json<AddressErasure>, Problem> {
     let email = EmailAddress::parse(&body.email).map_err(|_| Problem::InvalidEmail)?;
-    match app.erase_address(&email, &request.context(operator.actor())).await {
+    match call.app.erase_address(&email, &call.context).await {
         Ok(erasure) => Ok(Json(erasure)),
         Err(EraseError::NoSuchUser) => Err(Problem::UserNotFound),
         Err(EraseError::Interrupted(error)) => Err(error.into()),
@@ -51,13 +43,11 @@ pub(super) async fn erase_address(
 
 /// `POST /v1/admin/users/{id}/erase`: erases a user.
 pub(super) async fn erase(
-    operator: AuthenticatedOperator,
-    State(app): State<Arc<App>>,
-    request: RequestContext,
+    call: OperatorCall,
     Path(id): Path<String>,
 ) -> Result<Json<Erasure>, Problem> {
     let subject = Subject { user_id: user_id(&id)?, email_key: None };
-    match app.erase(subject, &request.context(operator.actor())).await {
+    match call.app.erase(subject, &call.context).await {
         Ok(erasure) => Ok(Json(erasure)),
         Err(EraseError::NoSuchUser) => Err(Problem::UserNotFound),
         Err(EraseError::Interrupted(error)) => Err(error.into()),
