@@ -125,6 +125,8 @@ impl Mails {
     fn texts(&self) -> Vec<String> {
         let entries = std::fs::read_dir(self.path()).unwrap();
         let mut paths: Vec<_> = entries.map(|entry| entry.unwrap().path()).collect();
+        // A mail that is being written has another name.
+        paths.retain(|path| path.extension().is_some_and(|extension| extension == "eml"));
         paths.sort();
         paths.iter().map(|path| body(&std::fs::read(path).unwrap())).collect()
     }
