@@ -1,6 +1,6 @@
 //! The address that a request counts as.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 /// The address of a client, as far as it is known. All limits count by it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -23,5 +23,22 @@ impl ClientAddress {
             Self::Known(ip) | Self::Local(ip) => Some(ip),
             Self::Unknown => None,
         }
+    }
+
+    /// Returns the network that the client is counted in. All clients whose address is not known are
+    /// in one, which is nobody's address.
+    pub(crate) fn network(self) -> IpAddr {
+        self.ip().map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), network)
+    }
+}
+
+/// Returns the network of an address that is counted as one client: one subscriber has a whole /64.
+pub(crate) fn network(ip: IpAddr) -> IpAddr {
+    match ip.to_canonical() {
+        IpAddr::V6(v6) => {
+            let [a, b, c, d, ..] = v6.segments();
+            IpAddr::from([a, b, c, d, 0, 0, 0, 0])
+        }
+        v4 @ IpAddr::V4(_) => v4,
     }
 }

@@ -61,7 +61,7 @@ impl DeviceProof {
 /// Returns what stands for a client's network in the log: of IPv4 an address, of IPv6 a /48, which is
 /// what one site is given; all clients whose address is not known are one. `None` is a program on this
 /// machine, which is not counted.
-pub(crate) fn network(client: ClientAddress, keys: &Keys) -> Option<Mac> {
+pub(crate) fn network_mac(client: ClientAddress, keys: &Keys) -> Option<Mac> {
     let text = match client {
         ClientAddress::Local(_) => return None,
         ClientAddress::Unknown => "unknown".to_owned(),
@@ -142,14 +142,14 @@ mod tests {
     #[test]
     fn a_network_is_an_address_or_a_site_and_this_machine_is_none() {
         let keys = Keys::derive(&MasterKey::generate());
-        let of = |text: &str| network(ClientAddress::Known(text.parse().unwrap()), &keys);
+        let of = |text: &str| network_mac(ClientAddress::Known(text.parse().unwrap()), &keys);
         assert_eq!(of("192.0.2.1"), of("::ffff:192.0.2.1"));
         assert_ne!(of("192.0.2.1"), of("192.0.2.2"));
         assert_eq!(of("2001:db8:1:2::3"), of("2001:db8:1:ffff::"));
         assert_ne!(of("2001:db8:1::1"), of("2001:db8:2::1"));
         let local = ClientAddress::Local("127.0.0.1".parse().unwrap());
-        assert_eq!(network(local, &keys), None);
-        let unknown = network(ClientAddress::Unknown, &keys);
+        assert_eq!(network_mac(local, &keys), None);
+        let unknown = network_mac(ClientAddress::Unknown, &keys);
         assert!(unknown.is_some() && unknown != of("192.0.2.1"), "all of them are one");
     }
 }

@@ -1,6 +1,6 @@
 //! Makes wrong operators' tokens cost time, without keeping out a right one.
 
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
@@ -8,9 +8,9 @@ use std::time::Duration;
 use quick_cache::sync::Cache;
 use tokio::time::Instant;
 
+use super::client_address::ClientAddress;
 use super::config::OperatorConfig;
 use super::counters::Counters;
-use super::rate_limits::network;
 
 /// The most client networks whose wrong tokens are remembered at a time.
 const MAX_CLIENTS: usize = 50_000;
@@ -71,14 +71,14 @@ impl OperatorTokens {
         &self,
         token: &[u8],
         operators: &'a [OperatorConfig],
-        client: Option<IpAddr>,
+        client: ClientAddress,
         counters: &Counters,
     ) -> Result<&'a OperatorConfig, TokenRefusal> {
         if let Some(operator) = operators.iter().find(|operator| operator.has(token)) {
             return Ok(operator);
         }
         counters.admin_tokens_wrong.add();
-        let client = client.map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), network);
+        let client = client.network();
         let fresh = || {
             let wrong = Mutex::new((0, Instant::now()));
             let tokens = ClientTokens { wrong, waiting: AtomicU32::new(0) };
@@ -143,7 +143,7 @@ mod tests {
         let operators = [OperatorConfig::parse(RIGHT).unwrap()];
         let began = Instant::now();
         let counters = Counters::default();
-        let client = client.parse().ok();
+        let client = client.parse().map_or(ClientAddress::Unknown, ClientAddress::Known);
         let found = tokens.find(token.as_bytes(), &operators, client, &counters).await;
         let waited = u64::try_from(began.elapsed().as_millis()).unwrap();
         assert_eq!(counters.admin_tokens_wrong.get(), u64::from(found.is_err()));

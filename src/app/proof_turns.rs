@@ -1,7 +1,7 @@
 //! Bounds how many proofs about the log are made, for one client and at a time.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use whence_events::Timestamp;
 
 use super::client_address::ClientAddress;
 use super::counters::Counters;
-use super::rate_limits::{Limit, network};
+use super::rate_limits::Limit;
 
 /// The proofs that are made at a time.
 const AT_A_TIME: usize = 1;
@@ -90,7 +90,7 @@ impl ProofTurns {
 
     async fn wait(&self, client: ClientAddress, now: Timestamp) -> Result<ProofTurn, ProofRefusal> {
         self.limit.count(client, now).map_err(|until| ProofRefusal::TooOften { until })?;
-        let client = client.ip().map_or(IpAddr::V6(Ipv6Addr::UNSPECIFIED), network);
+        let client = client.network();
         let client = ClientPlace::take(&self.clients, client).ok_or(ProofRefusal::TooMany)?;
         let place = self.all.clone().try_acquire_owned().map_err(|_| ProofRefusal::Busy)?;
         let waited = tokio::time::timeout(TURN_TIMEOUT, self.turns.clone().acquire_owned()).await;

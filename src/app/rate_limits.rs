@@ -7,7 +7,7 @@ use std::time::Duration;
 use quick_cache::sync::Cache;
 use whence_events::Timestamp;
 
-use crate::app::client_address::ClientAddress;
+use crate::app::client_address::{ClientAddress, network};
 use crate::app::config::LimitConfig;
 
 /// The most client networks whose requests are counted at a time.
@@ -86,17 +86,6 @@ fn one_more(count: &Mutex<Count>, most: u32, now: Timestamp) -> Result<(), Times
     }
     count.requests += 1;
     Ok(())
-}
-
-/// Returns the network of an address that is counted as one client: one subscriber has a whole /64.
-pub(crate) fn network(ip: IpAddr) -> IpAddr {
-    match ip.to_canonical() {
-        IpAddr::V6(v6) => {
-            let [a, b, c, d, ..] = v6.segments();
-            IpAddr::from([a, b, c, d, 0, 0, 0, 0])
-        }
-        v4 @ IpAddr::V4(_) => v4,
-    }
 }
 
 #[cfg(test)]

@@ -24,7 +24,7 @@ use super::session::{UserBody, end_replaced};
 use super::session_cookies;
 use crate::app::App;
 use crate::app::attribution::{Candidate, LandingCookies};
-use crate::app::known_devices::{DeviceProof, network};
+use crate::app::known_devices::{DeviceProof, network_mac};
 use crate::app::sessions::SessionError;
 use crate::domain::mailbox::{
     CODE_LIFETIME, CountStart, DeviceFacts, Mailbox, MailboxCommand, MailboxRejection,
@@ -94,7 +94,7 @@ pub(super) async fn start(
         code_mac: code.mac(request_id, &app.engine.keys),
         client: facts.client.clone(),
         devices,
-        network: network(facts.address, &app.engine.keys),
+        network: network_mac(facts.address, &app.engine.keys),
     };
     begin(&app, email_key, command, &context).await.inspect_err(|_| app.mail_budget.give_back())?;
     app.recent_logins.insert(request_id, email_key);

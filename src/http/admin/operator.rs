@@ -38,7 +38,7 @@ impl FromRequestParts<Arc<App>> for AuthenticatedOperator {
         let id = correlation_id(parts);
         let token = token.as_bytes().to_owned();
         let Ok(facts) = ClientFacts::from_request_parts(parts, app).await;
-        let found = app.operator_tokens.find(&token, operators, facts.client.ip, &app.counters);
+        let found = app.operator_tokens.find(&token, operators, facts.address, &app.counters);
         match found.await {
             Ok(operator) => {
                 let name = operator.name.clone();

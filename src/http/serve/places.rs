@@ -13,9 +13,9 @@ use tokio::time::Instant;
 
 use super::activity::{Activity, Closing, Waiting};
 use crate::app::App;
+use crate::app::client_address::network;
 use crate::app::config::ConnectionLimits;
 use crate::app::counters::Counters;
-use crate::app::rate_limits::network;
 use crate::infra::security::SecurityEvent;
 
 /// Of this many connections, one more is closed when room is made, so that it is seldom made.
