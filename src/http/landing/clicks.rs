@@ -30,7 +30,11 @@ impl Clicks {
 
     /// Returns whether this client clicked on this code within the hour; if not, its hour begins
     /// now. Later clicks do not extend the hour, so that a steady visitor counts once an hour.
+    /// A bot repeats nothing, and nobody repeats a bot.
     pub(super) fn seen(&self, code: &ReferralCode, client: &LandingClient, now: Timestamp) -> bool {
+        if client.visitor.bot {
+            return false;
+        }
         // Without an address all clients of one browser version would be one.
         let Some(ip) = client.address.ip() else {
             return false;
