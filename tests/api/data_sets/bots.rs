@@ -25,7 +25,8 @@ impl List {
             .collect();
         let (all, missed) = (self.agents.len(), wrong.len());
         let share = 100.0 * missed as f64 / all as f64;
-        let what = if self.bots { "bots are taken for people" } else { "people are taken for bots" };
+        let what =
+            if self.bots { "bots are taken for people" } else { "people are taken for bots" };
         println!("{}: {missed} of {all} {what}, {share:.3} %", self.name);
         for agent in wrong.iter().take(40) {
             println!("    {agent}");
