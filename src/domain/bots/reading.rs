@@ -15,7 +15,7 @@ pub(super) struct Signs {
 }
 
 /// The phrases of both, by where they have to stand.
-struct Rules {
+struct Words {
     /// Those that stand at the beginning of an agent.
     program_begins: Phrases,
     /// Those that stand anywhere.
@@ -34,7 +34,7 @@ struct Rules {
     after_gecko: Phrases,
 }
 
-static RULES: LazyLock<Rules> = LazyLock::new(|| Rules {
+static WORDS: LazyLock<Words> = LazyLock::new(|| Words {
     program_begins: Phrases::of(&[programs::BEGINNINGS]),
     program: Phrases::of(&[
         programs::TASKS,
@@ -59,12 +59,12 @@ static RULES: LazyLock<Rules> = LazyLock::new(|| Rules {
 
 /// Reads an agent in lower case. It stops at the first sign of a program, which decides.
 pub(super) fn read(agent: &[u8]) -> Signs {
-    let rules = &*RULES;
+    let words = &*WORDS;
     let is_one_of = |whole: &[&str]| whole.iter().any(|whole| whole.as_bytes() == agent);
     if is_one_of(people::WHOLE) {
         return Signs { program: false, person: true };
     }
-    if is_one_of(programs::WHOLE) || rules.program_begins.starts(agent).is_some() {
+    if is_one_of(programs::WHOLE) || words.program_begins.starts(agent).is_some() {
         return Signs { program: true, person: false };
     }
     let mut signs = Signs::default();
@@ -75,22 +75,22 @@ pub(super) fn read(agent: &[u8]) -> Signs {
         let in_word = rest[0].is_ascii_alphanumeric();
         let begins = in_word && !after_word;
         after_word = in_word;
-        if let Some(length) = rules.innocent.starts(rest) {
+        if let Some(length) = words.innocent.starts(rest) {
             signs.person = true;
             at += length;
             continue;
         }
-        if rules.says_program(agent, at, begins) {
+        if words.says_program(agent, at, begins) {
             return Signs { program: true, ..signs };
         }
-        signs.person |= rules.person.starts(rest).is_some()
-            || (begins && rules.person_word_begins.starts(rest).is_some());
+        signs.person |= words.person.starts(rest).is_some()
+            || (begins && words.person_word_begins.starts(rest).is_some());
         at += 1;
     }
     signs
 }
 
-impl Rules {
+impl Words {
     /// Returns whether a phrase of programs stands at this place.
     fn says_program(&self, agent: &[u8], at: usize, begins: bool) -> bool {
         let rest = &agent[at..];
