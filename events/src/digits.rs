@@ -77,9 +77,16 @@ mod tests {
 
     #[test]
     fn other_than_six_digits_are_no_code() {
-        for text in
-            ["", "90417", "9041755", "90417x", "9041 7 5 in 10 minutes", "90417²", "⑨⓪④①⑦⑤", "90417Ⅵ"]
-        {
+        for text in [
+            "",
+            "90417",
+            "9041755",
+            "90417x",
+            "9041 7 5 in 10 minutes",
+            "90417²",
+            "⑨⓪④①⑦⑤",
+            "90417Ⅵ",
+        ] {
             assert_eq!(six_digits(text), None, "{text:?}");
         }
     }

@@ -29,8 +29,8 @@ pub use digits::six_digits;
 pub use email::EmailAddress;
 pub use event::Event;
 pub use ids::{
-    CorrelationId, DeviceId, EmailKey, EventId, Handle, Hash, InvalidId, Mac,
-    ReferralCode, RequestId, SessionId, TouchId, UserId,
+    CorrelationId, DeviceId, EmailKey, EventId, Handle, Hash, InvalidId, Mac, ReferralCode,
+    RequestId, SessionId, TouchId, UserId,
 };
 pub use leaf::Leaf;
 pub use mailbox::{

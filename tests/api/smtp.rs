@@ -35,6 +35,7 @@ fn login_code(code: &str) -> Mail {
     Mail::LoginCode {
         site: "Exämple & Co".into(),
         code: code.into(),
+        page_host: Some("login.example.com".into()),
         minutes: 10,
         asked_from: Some("a phone in Germany".into()),
         code_in_subject: false,

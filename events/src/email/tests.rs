@@ -224,9 +224,8 @@ fn addresses() -> impl Strategy<Value = String> {
         ".{0,8}",
     ];
     let around = prop_oneof![Just(("", "")), Just((" <", ">")), Just(("mailto:", ""))];
-    (name, domain, around).prop_map(|(name, domain, (before, after))| {
-        format!("{before}{name}@{domain}{after}")
-    })
+    (name, domain, around)
+        .prop_map(|(name, domain, (before, after))| format!("{before}{name}@{domain}{after}"))
 }
 
 proptest! {

@@ -17,6 +17,7 @@ use crate::engine::handler::HandleError;
 use crate::http::csrf::check_csrf;
 use crate::http::error::Problem;
 use crate::http::extract::{JsonBody, RequestContext, SignedIn};
+use crate::http::typed_text::optional_text;
 
 /// Words that no user may choose, because readers could take them for the service's own, in order.
 const RESERVED: &[&str] = &[
@@ -72,7 +73,7 @@ const RESERVED: &[&str] = &[
 /// The body of a choice. A missing field counts as empty.
 #[derive(Deserialize)]
 pub(crate) struct SlugBody {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "optional_text")]
     slug: Option<String>,
 }
 
