@@ -36,3 +36,4 @@ mod session;
 mod session_list;
 mod slug;
 mod time;
+mod typed;

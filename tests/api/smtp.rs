@@ -10,6 +10,7 @@ use whence_events::EmailAddress;
 pub(crate) mod misbehaving;
 mod nagle;
 mod real;
+pub(crate) mod utf8;
 
 /// A mailer to a server on this machine. `user` is `""` or `name:password@`, `tls` is `""` or `?…`.
 fn mailer(user: &str, port: u16, tls: &str, limits: &Limits) -> Mailer {
