@@ -211,16 +211,67 @@ fn cookies_and_logs() {
             ),
         );
     }
+    // The same with a dot in front and in capitals; a suffix of a company that rents out names.
+    for (host, suffix) in [("a.b.co.jp", ".CO.JP"), ("a.github.io", "github.io")] {
+        let public = format!("https://{host}");
+        refused_at_once(
+            &["--public-url", &public, "--development", "--cookie-domain", suffix],
+            &format!(
+                "--cookie-domain {suffix}: unrelated hosts share this suffix, so browsers take no \
+                 cookie for it"
+            ),
+        );
+    }
+    refused_at_once(
+        &["--public-url", "http://localhost:8080", "--cookie-domain", "localhost"],
+        "--cookie-domain localhost: unrelated hosts share this suffix, so browsers take no cookie \
+         for it",
+    );
     refused_at_once(
         &["--cookie-domain", "127.0.0.1"],
         "--cookie-domain 127.0.0.1: browsers share no cookie of an address; leave it out",
     );
+    refused_at_once(
+        &["--allowed-origin", "null"],
+        "--allowed-origin null: not an origin like https://www.example.com: relative URL without a \
+         base",
+    );
+    for origin in [
+        "https://example.com/app",
+        "https://example.com?x",
+        "https://ada@example.com",
+        "https://EXAMPLE.com",
+        "https://example.com:443",
+        "file:///",
+    ] {
+        refused_at_once(
+            &["--allowed-origin", origin],
+            &format!("--allowed-origin {origin}: not an origin like https://www.example.com"),
+        );
+    }
     for origin in ["https://*.example.com", "https://app.*", "http://a..b"] {
         refused_at_once(
             &["--allowed-origin", origin],
             &format!(
                 "--allowed-origin {origin}: no host is called that; each origin is written out, \
                  without *"
+            ),
+        );
+    }
+    for host in [
+        "*.example.com",
+        "https://pay.example.com",
+        "pay.example.com/",
+        "pay.example.com/return",
+        "ada@pay.example.com",
+        "pay example.com",
+        "..",
+    ] {
+        refused_at_once(
+            &["--excluded-referrer", host],
+            &format!(
+                "--excluded-referrer {host}: not a host like pay.example.com, which stands for all \
+                 hosts below it as well"
             ),
         );
     }
