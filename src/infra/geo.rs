@@ -1,14 +1,18 @@
 //! The country of a request: from a header of the proxy in front of the service, or from an mmdb file.
 
-use std::fs::File;
-use std::io::{self, Read};
+mod database;
+
+use std::io;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName};
-use maxminddb::{MaxMindDbError, PathElement, Reader};
+use maxminddb::{LookupResult, MaxMindDbError, PathElement};
 use whence_events::Country;
+
+pub use self::database::Reread;
+use self::database::{DATABASE_MAX_BYTES, Database};
 
 /// The paths to the code in a record: as MaxMind and DB-IP lay it out, and flat as IPinfo does.
 const LAYOUTS: [&[PathElement<'static>]; 2] = [
@@ -16,14 +20,10 @@ const LAYOUTS: [&[PathElement<'static>]; 2] = [
     &[PathElement::Key("country_code")],
 ];
 
-/// The largest file that is read, in bytes. Country databases are 5 to 40 MB. The file is held in
-/// memory, so a wrong path (a device, a disk image) must not be read to its end.
-const DATABASE_MAX_BYTES: u64 = 128 * 1024 * 1024;
-
 /// Looks up countries. Cheap to clone: the database is shared.
 #[derive(Clone, Debug, Default)]
 pub struct Geo {
-    database: Option<Arc<Reader<Vec<u8>>>>,
+    database: Option<Arc<Database>>,
 }
 
 /// Why a database could not be opened.
@@ -55,6 +55,12 @@ pub enum GeoError {
         /// What is wrong with it.
         source: MaxMindDbError,
     },
+    /// The file is a database of something else.
+    #[error("the country database {} has no country in it", path.display())]
+    NoCountry {
+        /// The path as it was given.
+        path: PathBuf,
+    },
 }
 
 impl Geo {
@@ -64,24 +70,33 @@ impl Geo {
         Self::default()
     }
 
-    /// Reads an mmdb file into memory; later changes of the file are not seen.
+    /// Reads an mmdb file into memory.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, GeoError> {
-        let path = path.as_ref();
-        let unreadable = |source| GeoError::Unreadable { path: path.into(), source };
-        let mut bytes = Vec::new();
-        File::open(path)
-            .and_then(|file| file.take(DATABASE_MAX_BYTES + 1).read_to_end(&mut bytes))
-            .map_err(unreadable)?;
-        if bytes.len() as u64 > DATABASE_MAX_BYTES {
-            return Err(GeoError::TooLarge { path: path.into() });
-        }
-        bytes.shrink_to_fit();
-        Self::from_bytes(bytes).map_err(|source| GeoError::Invalid { path: path.into(), source })
+        Ok(Self { database: Some(Arc::new(Database::open(path.as_ref())?)) })
     }
 
+    #[cfg(test)]
     fn from_bytes(bytes: Vec<u8>) -> Result<Self, MaxMindDbError> {
-        let reader = Reader::from_source(bytes)?;
-        Ok(Self { database: Some(Arc::new(reader)) })
+        Ok(Self { database: Some(Arc::new(Database::from_bytes(bytes)?)) })
+    }
+
+    /// Returns whether there is a database.
+    #[must_use]
+    pub fn has_database(&self) -> bool {
+        self.database.is_some()
+    }
+
+    /// Reads the file again when it is another one than the one that was read last, or `anyway`. All
+    /// clones have the new database from then on. One that cannot be used changes nothing.
+    #[must_use]
+    pub fn reread(&self, anyway: bool) -> Reread {
+        self.database.as_ref().map_or(Reread::Unchanged, |database| database.reread(anyway))
+    }
+
+    /// Returns whether the file was replaced by one that cannot be used.
+    #[must_use]
+    pub fn is_outdated(&self) -> bool {
+        self.database.as_ref().is_some_and(|database| database.is_unusable())
     }
 
     /// Returns the country of a request. `header` is the one that a trusted proxy overwrites; without
@@ -106,12 +121,29 @@ impl Geo {
     fn look_up(&self, ip: IpAddr) -> Option<Country> {
         // A dual-stack listener sees IPv4 peers as ::ffff:a.b.c.d, which an IPv4-only database
         // refuses.
-        let record = self.database.as_ref()?.lookup(ip.to_canonical()).ok()?;
-        LAYOUTS
-            .into_iter()
-            .filter_map(|path| record.decode_path::<&str>(path).ok().flatten())
-            .find_map(Country::parse)
+        let database = self.database.as_ref()?.current();
+        let record = database.lookup(ip.to_canonical()).ok()?;
+        country_in(&record).ok().flatten()
     }
+}
+
+/// Returns the country of a record, in the first layout that has one; the error when there is none and a
+/// layout could not be read.
+fn country_in<S: AsRef<[u8]>>(
+    record: &LookupResult<'_, S>,
+) -> Result<Option<Country>, MaxMindDbError> {
+    let mut damage = None;
+    for path in LAYOUTS {
+        match record.decode_path::<&str>(path) {
+            Ok(code) => {
+                if let Some(country) = code.and_then(Country::parse) {
+                    return Ok(Some(country));
+                }
+            }
+            Err(error) => damage = Some(error),
+        }
+    }
+    damage.map_or(Ok(None), Err)
 }
 
 /// Returns the country in a header of which there is one line.
