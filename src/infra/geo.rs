@@ -2,65 +2,20 @@
 
 mod database;
 
-use std::io;
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName};
-use maxminddb::{LookupResult, MaxMindDbError, PathElement};
 use whence_events::Country;
 
-pub use self::database::Reread;
-use self::database::{DATABASE_MAX_BYTES, Database};
-
-/// The paths to the code in a record: as MaxMind and DB-IP lay it out, and flat as IPinfo does.
-const LAYOUTS: [&[PathElement<'static>]; 2] = [
-    &[PathElement::Key("country"), PathElement::Key("iso_code")],
-    &[PathElement::Key("country_code")],
-];
+use self::database::{Database, country_in};
+pub use self::database::{GeoError, Reread};
 
 /// Looks up countries. Cheap to clone: the database is shared.
 #[derive(Clone, Debug, Default)]
 pub struct Geo {
     database: Option<Arc<Database>>,
-}
-
-/// Why a database could not be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum GeoError {
-    /// The file is missing or could not be read.
-    #[error("the country database {} cannot be read: {source}", path.display())]
-    Unreadable {
-        /// The path as it was given.
-        path: PathBuf,
-        /// What the operating system reported.
-        source: io::Error,
-    },
-    /// The file is larger than any country database.
-    #[error(
-        "the country database {} is larger than {} MiB",
-        path.display(),
-        DATABASE_MAX_BYTES / (1024 * 1024)
-    )]
-    TooLarge {
-        /// The path as it was given.
-        path: PathBuf,
-    },
-    /// The file is no mmdb, or a damaged one.
-    #[error("the country database {} is not a usable mmdb file: {source}", path.display())]
-    Invalid {
-        /// The path as it was given.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: MaxMindDbError,
-    },
-    /// The file is a database of something else.
-    #[error("the country database {} has no country in it", path.display())]
-    NoCountry {
-        /// The path as it was given.
-        path: PathBuf,
-    },
 }
 
 impl Geo {
@@ -76,7 +31,7 @@ impl Geo {
     }
 
     #[cfg(test)]
-    fn from_bytes(bytes: Vec<u8>) -> Result<Self, MaxMindDbError> {
+    fn from_bytes(bytes: Vec<u8>) -> Result<Self, maxminddb::MaxMindDbError> {
         Ok(Self { database: Some(Arc::new(Database::from_bytes(bytes)?)) })
     }
 
@@ -127,25 +82,6 @@ impl Geo {
     }
 }
 
-/// Returns the country of a record, in the first layout that has one; the error when there is none and a
-/// layout could not be read.
-fn country_in<S: AsRef<[u8]>>(
-    record: &LookupResult<'_, S>,
-) -> Result<Option<Country>, MaxMindDbError> {
-    let mut damage = None;
-    for path in LAYOUTS {
-        match record.decode_path::<&str>(path) {
-            Ok(code) => {
-                if let Some(country) = code.and_then(Country::parse) {
-                    return Ok(Some(country));
-                }
-            }
-            Err(error) => damage = Some(error),
-        }
-    }
-    damage.map_or(Ok(None), Err)
-}
-
 /// Returns the country in a header of which there is one line.
 fn said(headers: &HeaderMap, name: &HeaderName) -> Option<Country> {
     let mut lines = headers.get_all(name).iter();
@@ -153,6 +89,8 @@ fn said(headers: &HeaderMap, name: &HeaderName) -> Option<Country> {
     Country::parse(line.to_str().ok()?.trim())
 }
 
+#[cfg(test)]
+mod rereading;
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;

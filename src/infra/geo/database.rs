@@ -7,13 +7,18 @@ use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 
-use maxminddb::{MaxMindDbError, Reader, WithinOptions};
+use maxminddb::{LookupResult, MaxMindDbError, PathElement, Reader, WithinOptions};
+use whence_events::Country;
 
-use super::{GeoError, country_in};
+/// The paths to the code in a record: as MaxMind and DB-IP lay it out, and flat as IPinfo does.
+const LAYOUTS: [&[PathElement<'static>]; 2] = [
+    &[PathElement::Key("country"), PathElement::Key("iso_code")],
+    &[PathElement::Key("country_code")],
+];
 
 /// The largest file that is read, in bytes. Country databases are 5 to 40 MB. The file is held in
 /// memory, so a wrong path (a device, a disk image) must not be read to its end.
-pub(super) const DATABASE_MAX_BYTES: u64 = 128 * 1024 * 1024;
+const DATABASE_MAX_BYTES: u64 = 128 * 1024 * 1024;
 
 /// What is searched: replaced as a whole, so a request sees one database or the other.
 type Current = Arc<Reader<Vec<u8>>>;
@@ -47,6 +52,43 @@ impl Stamp {
             changed: (file.ctime(), file.ctime_nsec()),
         }
     }
+}
+
+/// Why a database could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum GeoError {
+    /// The file is missing or could not be read.
+    #[error("the country database {} cannot be read: {source}", path.display())]
+    Unreadable {
+        /// The path as it was given.
+        path: PathBuf,
+        /// What the operating system reported.
+        source: io::Error,
+    },
+    /// The file is larger than any country database.
+    #[error(
+        "the country database {} is larger than {} MiB",
+        path.display(),
+        DATABASE_MAX_BYTES / (1024 * 1024)
+    )]
+    TooLarge {
+        /// The path as it was given.
+        path: PathBuf,
+    },
+    /// The file is no mmdb, or a damaged one.
+    #[error("the country database {} is not a usable mmdb file: {source}", path.display())]
+    Invalid {
+        /// The path as it was given.
+        path: PathBuf,
+        /// What is wrong with it.
+        source: MaxMindDbError,
+    },
+    /// The file is a database of something else.
+    #[error("the country database {} has no country in it", path.display())]
+    NoCountry {
+        /// The path as it was given.
+        path: PathBuf,
+    },
 }
 
 /// What became of an attempt to read a database again.
@@ -156,6 +198,25 @@ fn has_countries(reader: &Reader<Vec<u8>>) -> Result<bool, MaxMindDbError> {
     Ok(found)
 }
 
+/// Returns the country of a record, in the first layout that has one; the error when there is none and a
+/// layout could not be read.
+pub(super) fn country_in<S: AsRef<[u8]>>(
+    record: &LookupResult<'_, S>,
+) -> Result<Option<Country>, MaxMindDbError> {
+    let mut damage = None;
+    for path in LAYOUTS {
+        match record.decode_path::<&str>(path) {
+            Ok(code) => {
+                if let Some(country) = code.and_then(Country::parse) {
+                    return Ok(Some(country));
+                }
+            }
+            Err(error) => damage = Some(error),
+        }
+    }
+    damage.map_or(Ok(None), Err)
+}
+
 /// Returns the content of a file, and its stamp unless it changed while it was read.
 fn read(path: &Path) -> Result<(Vec<u8>, Option<Stamp>), GeoError> {
     let unreadable = |source| GeoError::Unreadable { path: path.into(), source };
@@ -174,6 +235,3 @@ fn read(path: &Path) -> Result<(Vec<u8>, Option<Stamp>), GeoError> {
     bytes.shrink_to_fit();
     Ok((bytes, stamp))
 }
-
-#[cfg(test)]
-mod tests;

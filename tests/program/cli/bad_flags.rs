@@ -191,7 +191,7 @@ fn rules() {
 }
 
 #[test]
-fn cookies_and_logs() {
+fn domains_of_cookies() {
     refused_at_once(
         &["--cookie-domain", "under_score"],
         "--cookie-domain under_score: not a host name",
@@ -231,6 +231,10 @@ fn cookies_and_logs() {
         &["--cookie-domain", "127.0.0.1"],
         "--cookie-domain 127.0.0.1: browsers share no cookie of an address; leave it out",
     );
+}
+
+#[test]
+fn origins_and_hosts() {
     refused_at_once(
         &["--allowed-origin", "null"],
         "--allowed-origin null: not an origin like https://www.example.com: relative URL without a \
@@ -279,6 +283,10 @@ fn cookies_and_logs() {
         &["--public-url", "https://*.example.com", "--development"],
         "--public-url https://*.example.com/: no host is called that",
     );
+}
+
+#[test]
+fn names_of_cookies_and_filters_of_the_log() {
     refused_at_once(&["--host-cookie-prefix"], "--host-cookie-prefix needs an https --public-url");
     refused_at_once(
         &["--log", "whence=loud"],

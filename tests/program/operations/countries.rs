@@ -1,7 +1,6 @@
 //! The country database is replaced under a running service, as its updaters do it.
 
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use reqwest::{Client, RequestBuilder};
 use serde_json::{Value, json};

@@ -124,9 +124,9 @@ impl Sources {
 
     fn of_entry(&self, entry: &str) -> Option<Site> {
         let listed = self.entries.get(entry).copied();
-        listed.or_else(|| match self.entries.get(entry.strip_prefix("*.")?)? {
-            Site::Search => Some(Site::Referral),
-            site => Some(*site),
+        listed.or_else(|| {
+            let site = *self.entries.get(entry.strip_prefix("*.")?)?;
+            Some(if site == Site::Search { Site::Referral } else { site })
         })
     }
 
@@ -187,8 +187,8 @@ impl Sources {
             let (below, name) = (host[..at].trim_end_matches('.'), &host[at..]);
             let brand = name.strip_suffix(suffix).filter(|name| name.ends_with('.'));
             let brand = brand.filter(|_| kind == Some(Type::Icann)).map(|name| format!("{name}*"));
-            let named = self.below(name.to_owned(), below);
-            named.or_else(|| self.below(brand?, below))
+            let listed = self.below(name.to_owned(), below);
+            listed.or_else(|| self.below(brand?, below))
         })
     }
 

@@ -1,11 +1,13 @@
+//! A country database follows its file.
+
+use std::fs;
 use std::net::IpAddr;
 
 use tempfile::TempDir;
 
-use super::*;
-use crate::infra::geo::Geo;
+use super::{Geo, Reread};
 
-const SOUND: &[u8] = include_bytes!("../../../../tests/data/maxmind/GeoLite2-Country-Test.mmdb");
+const SOUND: &[u8] = include_bytes!("../../../tests/data/maxmind/GeoLite2-Country-Test.mmdb");
 
 /// A database in a directory of its own, and a service's view of it.
 struct Installed {
