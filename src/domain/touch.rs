@@ -5,10 +5,12 @@
 //! cookies, and [`Arrival::touch`] adds what had to be looked up or generated.
 
 mod page;
+pub mod planting;
 mod referrer;
 pub mod stream;
 #[cfg(test)]
 mod tests;
+mod written_code;
 
 use std::time::Duration;
 
@@ -18,7 +20,14 @@ use whence_events::{
 };
 
 pub use page::MAX_OTHER_CODES;
+use planting::{CodeRecord, Contest, HeldCode};
 pub use referrer::{Hosts, registrable_domain, same_host};
+
+/// Returns the codes that the text of a short link can mean, the most literal one first.
+#[must_use]
+pub fn codes_of_link(text: &str) -> Vec<ReferralCode> {
+    written_code::readings(text, written_code::Place::ShortLink)
+}
 
 /// The parts of a request that tell for what purpose it was made.
 #[derive(Clone, Copy, Debug, Default)]
@@ -342,7 +351,11 @@ pub struct Arrival {
     fetch_site: Option<FetchSite>,
     consent: Consent,
     now: Timestamp,
-    plants_code: bool,
+    model: Model,
+    /// The code that the visitor carries, while it is live.
+    held: Option<HeldCode>,
+    /// Whether the new code is planted, once that was decided by what is on record.
+    settled: Option<bool>,
     /// The visitor's first touch, while it is live.
     known: Option<TouchId>,
     recorded: bool,
@@ -364,7 +377,9 @@ pub fn arrive(request: &PageRequest<'_>, rules: &LandingRules) -> Result<Arrival
         return Err(Ignored::PageView);
     }
     Ok(Arrival {
-        plants_code: plants_code(found.referral.code(), request, rules),
+        model: rules.model,
+        held: held_code(request, rules),
+        settled: None,
         known: known.map(|first| first.touch_id),
         recorded: match rules.record {
             Record::All => true,
@@ -380,27 +395,16 @@ pub fn arrive(request: &PageRequest<'_>, rules: &LandingRules) -> Result<Arrival
     })
 }
 
-/// Returns whether the code is planted: unless it would replace another one that is still live.
-fn plants_code(
-    code: Option<&ReferralCode>,
-    request: &PageRequest<'_>,
-    rules: &LandingRules,
-) -> bool {
-    let Some(code) = code else {
-        return false;
-    };
-    let held = match &request.ref_code {
-        Some(RefCode::Signed(held)) => {
+/// Returns the code that the visitor carries, when its window is open.
+fn held_code(request: &PageRequest<'_>, rules: &LandingRules) -> Option<HeldCode> {
+    match request.ref_code.as_ref()? {
+        RefCode::Signed(held) => {
             let live = rules.window.holds(held.touched_at, request.now);
-            live.then_some(&held.code)
+            live.then(|| HeldCode { code: held.code.clone(), touched_at: held.touched_at })
         }
         // It does not say when it was planted; the browser drops it when its window is over.
-        Some(RefCode::Bare(held)) => Some(held),
-        Some(RefCode::Invalid) | None => None,
-    };
-    match rules.model {
-        Model::Last => true,
-        Model::First => held.is_none_or(|held| held.folded() == code.folded()),
+        RefCode::Bare(code) => Some(HeldCode { code: code.clone(), touched_at: request.now }),
+        RefCode::Invalid => None,
     }
 }
 
@@ -409,6 +413,39 @@ impl Arrival {
     #[must_use]
     pub fn code(&self) -> Option<&ReferralCode> {
         self.found.referral.code()
+    }
+
+    /// Returns the codes that the link can mean, the most literal one first.
+    pub fn readings(&self) -> impl Iterator<Item = &ReferralCode> {
+        self.code().into_iter().chain(&self.found.other_readings)
+    }
+
+    /// Takes the link for one with this code, which is one of its readings.
+    pub fn read_as(&mut self, code: ReferralCode) {
+        self.found.referral = RefParam::Code(code);
+        self.found.other_readings.clear();
+    }
+
+    /// Returns the two codes of which one has to give way; `None` when the link has none, or the visitor
+    /// carries no other.
+    #[must_use]
+    pub fn contest(&self) -> Option<Contest<'_>> {
+        let (held, brought) = (self.held.as_ref()?, self.code()?);
+        (held.code.folded() != brought.folded()).then_some(Contest { held, brought })
+    }
+
+    /// Decides a contest by what is on record of both codes.
+    pub fn settle(&mut self, held: CodeRecord, brought: CodeRecord) {
+        let plants =
+            self.contest().map(|contest| contest.brought_wins(self.model, self.now, held, brought));
+        self.settled = plants;
+    }
+
+    /// Returns whether the code is planted: unless it would replace another one that counts.
+    fn plants_code(&self) -> bool {
+        // What is not on record, as in a program without a log, counts as somebody's.
+        let by_model = || self.contest().is_none() || self.model == Model::Last;
+        self.settled.unwrap_or_else(by_model)
     }
 
     /// Returns the first touch of the visitor, when they were here before.
@@ -426,7 +463,8 @@ impl Arrival {
     /// misjudged as a bot must not cost the referrer the credit.
     #[must_use]
     pub fn touch(self, touch_id: TouchId, visitor: Visitor) -> Touch {
-        let code = self.found.referral.code().filter(|_| self.plants_code);
+        let plants_code = self.plants_code();
+        let code = self.found.referral.code().filter(|_| plants_code);
         let plant_code =
             code.map(|code| PlantedCode { code: code.clone(), touched_at: self.now, touch_id });
         let plant_first = self.known.is_none().then(|| FirstTouch {

@@ -4,6 +4,7 @@ use url::form_urlencoded;
 use whence_events::{ClickIds, Handle, ReferralCode, Utm};
 
 use super::RefParam;
+use super::written_code::{Place, readings};
 
 /// The number of further codes of one query that are kept as evidence.
 pub const MAX_OTHER_CODES: usize = 4;
@@ -48,6 +49,8 @@ const CLICK_IDS: [&str; 19] = [
 #[derive(Clone, Debug)]
 pub(super) struct PageFacts {
     pub(super) referral: RefParam,
+    /// What else the parameter can mean, when its text is not clearly one code.
+    pub(super) other_readings: Vec<ReferralCode>,
     pub(super) other_codes: Vec<ReferralCode>,
     pub(super) utm: Utm,
     pub(super) click_ids: ClickIds,
@@ -67,6 +70,7 @@ impl PageFacts {
 pub(super) fn find(path: &str, query: &str) -> PageFacts {
     let mut found = PageFacts {
         referral: RefParam::Absent,
+        other_readings: Vec::new(),
         other_codes: Vec::new(),
         utm: Utm::default(),
         click_ids: ClickIds::new(),
@@ -89,10 +93,12 @@ pub(super) fn find(path: &str, query: &str) -> PageFacts {
 
 impl PageFacts {
     fn add_ref(&mut self, value: &str) {
-        let code = value.trim().parse::<ReferralCode>();
+        let mut codes = readings(value, Place::Parameter).into_iter();
+        let code = codes.next();
         if self.referral == RefParam::Absent {
             self.referral = code.map_or(RefParam::Malformed, RefParam::Code);
-        } else if let Ok(code) = code {
+            self.other_readings = codes.collect();
+        } else if let Some(code) = code {
             // Only codes: a malformed one may be anything, an e-mail address for instance.
             if self.other_codes.len() < MAX_OTHER_CODES {
                 self.other_codes.push(code);
