@@ -235,13 +235,13 @@ vocabulary! {
         None = "none",
         /// The code is well-formed and was issued.
         Known = "known",
-        /// The code was issued, and credited nobody any more: its owner had given it up, an operator had
-        /// disabled it, or its owner was erased.
-        Inactive = "inactive",
         /// The code is well-formed but was never issued.
         Unknown = "unknown",
         /// The parameter is not a well-formed code.
         Malformed = "malformed",
+        /// The code was issued, and credited nobody any more: its owner had given it up, an operator had
+        /// disabled it, or its owner was erased.
+        Inactive = "inactive",
     }
 }
 
