@@ -10,6 +10,7 @@ mod device_cookie;
 mod devices;
 mod envelope;
 pub(crate) mod error;
+mod error_page;
 mod etag;
 mod extract;
 mod health;
@@ -76,6 +77,7 @@ pub fn router(app: Arc<App>) -> Envelope {
         .route("/metrics", get(metrics::public))
         .fallback(async || Problem::NotFound)
         .with_state(app.clone())
+        .merge(landing::creator_routes(landing.clone()))
         .merge(landing::routes(landing));
     Envelope::new(routes, app)
 }

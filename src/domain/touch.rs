@@ -29,6 +29,12 @@ pub fn codes_of_link(text: &str) -> Vec<ReferralCode> {
     written_code::readings(text, written_code::Place::ShortLink)
 }
 
+/// Returns the handle of a path `/creators/{handle}`; `None` for pages below it and all others.
+#[must_use]
+pub fn creator_of_path(path: &str) -> Option<Handle> {
+    page::creator_of(path)
+}
+
 /// The parts of a request that tell for what purpose it was made.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Navigation<'a> {

@@ -9,9 +9,10 @@ mod beacon;
 mod clicks;
 pub mod cookies;
 mod layer;
+mod link_text;
 mod script;
 mod set_cookies;
-mod short_link;
+pub(super) mod short_link;
 mod visited_page;
 
 use std::sync::Arc;
@@ -242,10 +243,17 @@ impl Landing {
     }
 }
 
+/// Returns the route `GET /creators/{handle}`, for a service that shows no page of creators itself.
+pub(super) fn creator_routes(landing: Arc<Landing>) -> Router {
+    Router::new().route("/creators/{handle}", get(short_link::follow_creator)).with_state(landing)
+}
+
 /// Returns the routes `GET /r/{code}`, `POST /v1/touch` and `GET /touch.js`.
 pub fn routes(landing: Arc<Landing>) -> Router {
     Router::new()
-        .route("/r/{code}", get(short_link::follow))
+        .route("/r", get(short_link::follow))
+        .route("/r/", get(short_link::follow))
+        .route("/r/{*code}", get(short_link::follow))
         .route("/v1/touch", post(beacon::report))
         .route("/touch.js", get(script::serve))
         .with_state(landing)

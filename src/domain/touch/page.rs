@@ -124,7 +124,7 @@ fn keep_first(slot: &mut Option<String>, value: &str) {
 }
 
 /// Returns the handle of a path `/creators/{handle}`; `None` for pages below it and all others.
-fn creator_of(path: &str) -> Option<Handle> {
+pub(super) fn creator_of(path: &str) -> Option<Handle> {
     let rest = path.strip_prefix("/creators/")?;
     rest.strip_suffix('/').unwrap_or(rest).parse().ok()
 }

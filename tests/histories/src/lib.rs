@@ -154,7 +154,9 @@ impl World {
         let new = TouchRecorded {
             code: (code_status != CodeStatus::None).then(|| "abc".parse().unwrap()),
             code_status,
-            owner: self.any_user(who).filter(|_| matches!(code_status, CodeStatus::Known | CodeStatus::Inactive)),
+            owner: self
+                .any_user(who)
+                .filter(|_| matches!(code_status, CodeStatus::Known | CodeStatus::Inactive)),
             other_codes: vec![],
             landing_page: page.to_owned(),
             referrer_url: domain.map(|_| sealed()),
