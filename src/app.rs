@@ -7,7 +7,7 @@ pub mod client_address;
 mod commands;
 pub mod config;
 pub mod counters;
-mod creators;
+pub mod creators;
 pub mod erasure;
 mod key_watch;
 pub(crate) mod known_devices;

@@ -173,7 +173,7 @@ fn route_group(path: &str) -> usize {
         "/v1/touch" | "/touch.js" => "landing",
         _ if path.starts_with("/v1/auth/email/") => "login",
         _ if path.starts_with("/v1/auth/") => "session",
-        _ if path.starts_with("/v1/referrals/") => "referrals",
+        _ if path.starts_with("/v1/referrals/") || path.starts_with("/v1/creators/") => "referrals",
         _ if path.starts_with("/api/") => "portal",
         _ if path.starts_with("/v1/admin/") => "admin",
         _ if path.starts_with("/v1/log/") || path.starts_with("/.well-known/") => "log",
