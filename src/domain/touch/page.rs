@@ -84,7 +84,7 @@ pub(super) fn find(path: &str, query: &str) -> PageFacts {
             "utm_campaign" => keep_first(&mut found.utm.campaign, &value),
             "utm_term" => keep_first(&mut found.utm.term, &value),
             "utm_content" => keep_first(&mut found.utm.content, &value),
-            "creator" if found.creator.is_none() => found.creator = value.trim().parse().ok(),
+            "creator" if found.creator.is_none() => found.creator = handle_of(&value),
             _ => found.add_click_id(&name, &value),
         }
     }
@@ -126,7 +126,13 @@ fn keep_first(slot: &mut Option<String>, value: &str) {
 /// Returns the handle of a path `/creators/{handle}`; `None` for pages below it and all others.
 pub(super) fn creator_of(path: &str) -> Option<Handle> {
     let rest = path.strip_prefix("/creators/")?;
-    rest.strip_suffix('/').unwrap_or(rest).parse().ok()
+    handle_of(rest)
+}
+
+/// Returns the handle in a text, without what ends a sentence or a path behind it, which ends no handle.
+fn handle_of(text: &str) -> Option<Handle> {
+    let end = |c: char| c.is_ascii_punctuation() || c.is_whitespace();
+    text.trim_start().trim_end_matches(end).parse().ok()
 }
 
 /// Returns the value without control characters, trimmed, and cut to 255 characters.

@@ -383,6 +383,9 @@ fn a_creator_is_named_by_the_path_or_the_query() {
         ("/creators/%2e%2e", "", None),
         ("/x", "creator=%20Bob&creator=eve", Some("bob")),
         ("/x", "creator=!", None),
+        ("/creators/alice.", "", Some("alice")),
+        ("/creators/alice),", "", Some("alice")),
+        ("/x", "creator=bob,", Some("bob")),
     ] {
         let mut request = opens(query);
         request.path = path;
