@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 use whence_events::{Actor, Handle};
 
 use super::csrf::check_csrf;
-use super::error::Problem;
+use super::error::{HandleProblem, Problem};
 use super::extract::{JsonBody, RequestContext, SignedIn};
 use crate::app::App;
 use crate::app::creators::{ClaimError, CreatorHandles, handles_of};
@@ -64,8 +64,8 @@ fn body(app: &App, first: Option<&Handle>, mine: &CreatorHandles) -> Response {
 impl From<HandleRefusal> for Problem {
     fn from(refusal: HandleRefusal) -> Self {
         match refusal {
-            HandleRefusal::Invalid => Self::HandleInvalid,
-            HandleRefusal::Reserved => Self::HandleReserved,
+            HandleRefusal::Invalid => Self::Handle(HandleProblem::Invalid),
+            HandleRefusal::Reserved => Self::Handle(HandleProblem::Reserved),
         }
     }
 }
@@ -73,9 +73,9 @@ impl From<HandleRefusal> for Problem {
 impl From<ClaimError> for Problem {
     fn from(error: ClaimError) -> Self {
         match error {
-            ClaimError::Taken => Self::HandleTaken,
-            ClaimError::LooksTaken => Self::HandleConfusable,
-            ClaimError::TooMany => Self::HandleLimit,
+            ClaimError::Taken => Self::Handle(HandleProblem::Taken),
+            ClaimError::LooksTaken => Self::Handle(HandleProblem::Confusable),
+            ClaimError::TooMany => Self::Handle(HandleProblem::Limit),
             ClaimError::NoSuchUser => Self::UserNotFound,
             ClaimError::Store(error) => error.into(),
         }

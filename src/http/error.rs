@@ -5,6 +5,7 @@
 //! writes the body at the very end, when the path says which family it is for. Causes are logged
 //! once, here, and never sent.
 
+mod handles;
 mod waits;
 
 use axum::response::{IntoResponse, Response};
@@ -23,6 +24,7 @@ use crate::infra::errors::with_causes;
 use crate::infra::security::SecurityEvent;
 use crate::insight::audit::AuditError;
 use crate::store::StoreError;
+pub(crate) use handles::HandleProblem;
 
 /// Every error that a response can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -62,14 +64,8 @@ pub(crate) enum Problem {
     SlugInvalid,
     SlugReserved,
     SlugTaken,
-    HandleInvalid,
-    /// Readers could take the handle for the service's own.
-    HandleReserved,
-    HandleTaken,
-    /// Another user has a handle that looks like this one.
-    HandleConfusable,
-    /// The user has as many handles as one may have.
-    HandleLimit,
+    /// A handle cannot be claimed.
+    Handle(HandleProblem),
     /// Read models are rebuilt, or checked, one at a time.
     RebuildUnderWay,
     SessionIssueFailed,
@@ -100,12 +96,6 @@ const INVALID_JSON: &str = "The body is not the JSON that is expected.";
 const INVALID_EMAIL: &str = "This is not an e-mail address.";
 
 const INVALID_REQUEST: &str = "There is no such login to verify. Start again.";
-
-const HANDLE_INVALID: &str = "2 to 32 of a-z and 0-9, with single _ . and - between them; letters of other scripts look like others.";
-
-const HANDLE_CONFUSABLE: &str = "It looks like a handle of another user.";
-
-const HANDLE_LIMIT: &str = "There are 5 handles already, and one keeps them all.";
 
 const INVALID_HOST: &str = "Name one host, in one header Host.";
 
@@ -159,11 +149,7 @@ impl Problem {
                 (S::BAD_REQUEST, "slug_invalid", "3 to 32 of a-z, 0-9 and -, not at the ends.")
             }
             Self::SlugReserved => (S::CONFLICT, "slug_reserved", "This one cannot be had."),
-            Self::HandleInvalid => (S::BAD_REQUEST, "handle_invalid", HANDLE_INVALID),
-            Self::HandleReserved => (S::CONFLICT, "handle_reserved", "This one cannot be had."),
-            Self::HandleTaken => (S::CONFLICT, "handle_taken", "Another user has this one."),
-            Self::HandleConfusable => (S::CONFLICT, "handle_confusable", HANDLE_CONFUSABLE),
-            Self::HandleLimit => (S::CONFLICT, "handle_limit", HANDLE_LIMIT),
+            Self::Handle(problem) => problem.parts(),
             Self::SlugTaken => (S::CONFLICT, "slug_taken", "Somebody has this one."),
             Self::RebuildUnderWay => {
                 (S::CONFLICT, "rebuild_under_way", "One at a time: wait for the one under way.")
@@ -222,11 +208,7 @@ impl Problem {
             | Self::SlugInvalid
             | Self::SlugReserved
             | Self::SlugTaken
-            | Self::HandleInvalid
-            | Self::HandleReserved
-            | Self::HandleTaken
-            | Self::HandleConfusable
-            | Self::HandleLimit
+            | Self::Handle(_)
             | Self::RebuildUnderWay
             | Self::Internal
             | Self::InvalidCredentials
@@ -264,11 +246,7 @@ impl Problem {
             | Self::SlugInvalid
             | Self::SlugReserved
             | Self::SlugTaken
-            | Self::HandleInvalid
-            | Self::HandleReserved
-            | Self::HandleTaken
-            | Self::HandleConfusable
-            | Self::HandleLimit
+            | Self::Handle(_)
             | Self::RebuildUnderWay
             | Self::LogoutFailed
             | Self::Unavailable
@@ -307,11 +285,7 @@ impl Problem {
             | Self::SlugInvalid
             | Self::SlugReserved
             | Self::SlugTaken
-            | Self::HandleInvalid
-            | Self::HandleReserved
-            | Self::HandleTaken
-            | Self::HandleConfusable
-            | Self::HandleLimit
+            | Self::Handle(_)
             | Self::RebuildUnderWay => ("BAD_REQUEST", "error.bad_request"),
             Self::SessionIssueFailed | Self::LogoutFailed | Self::UnknownEvent | Self::Internal => {
                 ("INTERNAL", "error.internal")
@@ -482,7 +456,9 @@ impl From<HandleError<UserRejection>> for Problem {
             HandleError::Rejected(UserRejection::Suspended) => Self::Suspended,
             HandleError::Rejected(UserRejection::CodeBlocked) => Self::SlugReserved,
             HandleError::Rejected(UserRejection::NoSuchCode) => Self::NotFound,
-            HandleError::Rejected(UserRejection::TooManyHandles) => Self::HandleLimit,
+            HandleError::Rejected(UserRejection::TooManyHandles) => {
+                Self::Handle(HandleProblem::Limit)
+            }
             HandleError::Rejected(UserRejection::TooManyCodes { .. }) => {
                 Self::RateLimited { retry_after_seconds: SLUG_WINDOW.as_secs() }
             }

@@ -3,7 +3,7 @@
 
 use whence_events::{CodeStatus, ReferralCode, Timestamp};
 
-use super::Model;
+use super::{Arrival, LandingRules, Model, PageRequest, RefCode, RefParam};
 
 /// A code that a visitor carries.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,6 +78,54 @@ impl Contest<'_> {
             Model::First => !held && brought,
             Model::Last => brought || !held,
         }
+    }
+}
+
+impl Arrival {
+    /// Returns the codes that the link can mean, the most literal one first.
+    pub fn readings(&self) -> impl Iterator<Item = &ReferralCode> {
+        self.code().into_iter().chain(&self.found.other_readings)
+    }
+
+    /// Takes the link for one with this code, which is one of its readings.
+    pub fn read_as(&mut self, code: ReferralCode) {
+        self.found.referral = RefParam::Code(code);
+        self.found.other_readings.clear();
+    }
+
+    /// Returns the two codes of which one has to give way; `None` when the link has none, or the visitor
+    /// carries no other.
+    #[must_use]
+    pub fn contest(&self) -> Option<Contest<'_>> {
+        let (held, brought) = (self.held.as_ref()?, self.code()?);
+        (held.code.folded() != brought.folded()).then_some(Contest { held, brought })
+    }
+
+    /// Decides a contest by what is on record of both codes.
+    pub fn settle(&mut self, held: CodeRecord, brought: CodeRecord) {
+        let plants =
+            self.contest().map(|contest| contest.brought_wins(self.model, self.now, held, brought));
+        self.settled = plants;
+    }
+
+    /// Returns whether the code is planted: unless it would replace another one that counts.
+    pub(super) fn plants_code(&self) -> bool {
+        // What is not on record, as in a program without a log, counts as somebody's.
+        let by_model = || self.contest().is_none() || self.model == Model::Last;
+        self.settled.unwrap_or_else(by_model)
+    }
+}
+
+/// Returns the code that the visitor carries, when its window is open.
+pub(super) fn held_code(request: &PageRequest<'_>, rules: &LandingRules) -> Option<HeldCode> {
+    match request.ref_code.as_ref()? {
+        RefCode::Signed(held) => {
+            let live = rules.window.holds(held.touched_at, request.now);
+            live.then(|| HeldCode { code: held.code.clone(), touched_at: held.touched_at })
+        }
+        // It does not say when it was planted; the browser drops it when its window is over.
+        RefCode::Bare(code) => Some(HeldCode { code: code.clone(), touched_at: request.now }),
+        RefCode::Invalid => None,
     }
 }
 

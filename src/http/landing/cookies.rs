@@ -62,18 +62,18 @@ pub fn read_ref_code(key: &MacKey, headers: &HeaderMap) -> Option<RefCode> {
 }
 
 /// Reads the bare codes of a request, each once, in the order in which the browser sent them.
-pub(in crate::http) fn read_bare_codes(headers: &HeaderMap) -> Vec<ReferralCode> {
+pub(crate) fn read_bare_codes(headers: &HeaderMap) -> Vec<ReferralCode> {
     candidates(headers, REF_CODE, bare_code)
 }
 
 /// Reads a bare code.
-pub(in crate::http) fn bare_code(value: &[u8]) -> Option<ReferralCode> {
+pub(crate) fn bare_code(value: &[u8]) -> Option<ReferralCode> {
     std::str::from_utf8(value).ok()?.parse().ok()
 }
 
 /// Returns whether a value of `ref_code` has the form of those that whence signs, whoever made it and
 /// whenever. What other applications keep under this name has another.
-pub(in crate::http) fn is_of_own_form(value: &[u8]) -> bool {
+pub(crate) fn is_of_own_form(value: &[u8]) -> bool {
     let signed = || {
         let (text, mac) = std::str::from_utf8(value).ok()?.rsplit_once('.')?;
         let _: Mac = mac.parse().ok()?;

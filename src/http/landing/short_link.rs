@@ -30,12 +30,12 @@ pub(super) async fn follow(State(landing): State<Arc<Landing>>, request: Request
     let query = cut(&query);
     let parameter = if text.code.trim().is_empty() {
         // Without a code it is only a way to the landing page, and the query may have one.
-        Named { parameter: None, name: "" }
+        LinkParameter { parameter: None, name: "" }
     } else {
         let code = landing.choose(codes_of_link(&text.code)).await;
         // What is no code is recorded as such; the visitor is redirected all the same.
         let name = "ref";
-        Named { parameter: code.map(|code| (name, code.to_string())), name }
+        LinkParameter { parameter: code.map(|code| (name, code.to_string())), name }
     };
     let target = target(&landing.settings.landing_url, query, &parameter);
     let own = landing.settings.landing_url.query().unwrap_or("");
@@ -56,7 +56,7 @@ pub(super) async fn follow_creator(
     let path = parts.uri.path();
     let query = cut(parts.uri.query().unwrap_or(""));
     let handle = touch::creator_of_path(path).map(|handle| ("creator", handle.to_string()));
-    let parameter = Named { parameter: handle, name: "creator" };
+    let parameter = LinkParameter { parameter: handle, name: "creator" };
     let target = target(&landing.settings.landing_url, query, &parameter);
     let visited = joined(query, landing.settings.landing_url.query().unwrap_or(""));
     let page = VisitedPage { path, query: &visited, ..VisitedPage::of(&parts) };
@@ -86,13 +86,13 @@ async fn lead_on(
 }
 
 /// Returns whether a path is that of a short link.
-pub(in crate::http) fn is_short_link(path: &str) -> bool {
+pub(crate) fn is_short_link(path: &str) -> bool {
     path == "/r" || path.starts_with("/r/")
 }
 
 /// Returns the address of a short link in its own spelling, when it is one in another: with more slashes
 /// before it, or in capitals, as the codes of printed pages have it.
-pub(in crate::http) fn in_own_spelling(uri: &Uri) -> Option<Uri> {
+pub(crate) fn in_own_spelling(uri: &Uri) -> Option<Uri> {
     let path = uri.path();
     if is_short_link(path) {
         return None;
@@ -109,14 +109,14 @@ pub(in crate::http) fn in_own_spelling(uri: &Uri) -> Option<Uri> {
 }
 
 /// The parameter of the landing page that a link is for.
-struct Named {
+struct LinkParameter {
     /// Its name and value; `None` when the link has no readable one.
     parameter: Option<(&'static str, String)>,
     /// The name of parameters that it takes the place of; empty: it takes that of none.
     name: &'static str,
 }
 
-impl Named {
+impl LinkParameter {
     /// Returns the parameter as it is written in a query, with another value when it has none; an empty
     /// text when it is for no parameter.
     fn written_or(&self, value: &str) -> String {
@@ -146,7 +146,7 @@ fn cut(query: &str) -> &str {
 
 /// Returns the landing page with the visitor's parameters, then its own, then that of the link exactly
 /// once, or not at all when there is none. Parameters keep the spelling in which they came.
-fn target(landing_url: &Url, query: &str, of_link: &Named) -> Url {
+fn target(landing_url: &Url, query: &str, of_link: &LinkParameter) -> Url {
     let own = landing_url.query().unwrap_or("");
     let mut parameters: Vec<&str> = query.split('&').chain(own.split('&')).collect();
     parameters.retain(|parameter| !parameter.is_empty() && !is_called(parameter, of_link.name));
@@ -167,8 +167,8 @@ fn is_called(parameter: &str, name: &str) -> bool {
 mod tests {
     use super::*;
 
-    fn reference(code: Option<&str>) -> Named {
-        Named { parameter: code.map(|code| ("ref", code.to_owned())), name: "ref" }
+    fn reference(code: Option<&str>) -> LinkParameter {
+        LinkParameter { parameter: code.map(|code| ("ref", code.to_owned())), name: "ref" }
     }
 
     #[test]
