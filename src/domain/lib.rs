@@ -6,9 +6,11 @@
 
 pub mod audit;
 pub mod bots;
+pub mod handle;
 pub mod mailbox;
 pub mod name;
 pub mod referral;
+pub mod reserved;
 pub mod rules;
 #[cfg(test)]
 mod spec;

@@ -221,6 +221,7 @@ impl ReportFold {
             medium: user.medium,
             campaign: user.campaign,
             domain: user.referrer_domain,
+            site: texts.of_maybe(origin.referrer_site.as_deref()),
             known,
         };
         user.channel = self.channels.of(visit, origin.click_ids.keys(), texts);
@@ -251,6 +252,7 @@ impl ReportFold {
                 medium: texts.of_maybe(touch.utm.medium.as_deref()),
                 campaign: texts.of_maybe(touch.utm.campaign.as_deref()),
                 domain: referrer_domain,
+                site: texts.of_maybe(touch.referrer_site.as_deref()),
                 known: true,
             };
             channel = if touch.code_status == CodeStatus::Known {
@@ -265,7 +267,8 @@ impl ReportFold {
             first,
             referrer_domain,
             with_code: touch.code_status != CodeStatus::None,
-            owner: users.of_maybe(touch.owner),
+            // What a code that is not in use any more brings is nobody's.
+            owner: users.of_maybe(touch.owner.filter(|_| touch.code_status == CodeStatus::Known)),
             on_creator_page: is_creator_page(Some(&touch.landing_page)),
             creator: users.of_maybe(touch.creator_id),
             channel,
@@ -351,6 +354,7 @@ struct VisitKey {
     medium: Atom,
     campaign: Atom,
     domain: Atom,
+    site: Atom,
     known: bool,
 }
 
@@ -376,6 +380,7 @@ impl Channels {
                 campaign: texts.maybe(visit.campaign),
                 click_ids: &click_ids,
                 referrer_domain: texts.maybe(visit.domain),
+                referrer_site: texts.maybe(visit.site),
             })
         };
         if click_ids.is_empty() {
