@@ -31,6 +31,7 @@ mod session_cookies;
 mod session_list;
 mod stray_cookies;
 mod token;
+mod typed_text;
 
 use std::sync::Arc;
 

@@ -31,6 +31,8 @@ pub(crate) use handles::HandleProblem;
 pub(crate) enum Problem {
     InvalidJson,
     InvalidEmail,
+    /// The name of the mailbox has letters outside of ASCII, and the mail server does not take it.
+    EmailUnsupported,
     InvalidCode,
     InvalidRequest,
     /// The request names no host, several, or one that is none (RFC 9112, section 3.2).
@@ -95,6 +97,8 @@ const INVALID_JSON: &str = "The body is not the JSON that is expected.";
 
 const INVALID_EMAIL: &str = "This is not an e-mail address.";
 
+const EMAIL_UNSUPPORTED: &str = "This site cannot send mail to a mailbox whose name has letters other than a to z. Use another address.";
+
 const INVALID_REQUEST: &str = "There is no such login to verify. Start again.";
 
 const INVALID_HOST: &str = "Name one host, in one header Host.";
@@ -112,6 +116,7 @@ impl Problem {
         match self {
             Self::InvalidJson => (S::BAD_REQUEST, "invalid_json", INVALID_JSON),
             Self::InvalidEmail => (S::BAD_REQUEST, "invalid_email", INVALID_EMAIL),
+            Self::EmailUnsupported => (S::BAD_REQUEST, "email_unsupported", EMAIL_UNSUPPORTED),
             Self::InvalidCode => (S::BAD_REQUEST, "invalid_code", "The code is not right."),
             // One answer for unknown, expired, locked and used: which it is helps only a guesser.
             Self::InvalidRequest => (S::BAD_REQUEST, "invalid_request", INVALID_REQUEST),
@@ -188,6 +193,7 @@ impl Problem {
             }
             Self::InvalidJson
             | Self::InvalidEmail
+            | Self::EmailUnsupported
             | Self::InvalidCode
             | Self::InvalidRequest
             | Self::InvalidHost
@@ -233,6 +239,7 @@ impl Problem {
             | Self::InvalidHost
             | Self::InvalidJson
             | Self::InvalidEmail
+            | Self::EmailUnsupported
             | Self::InvalidCode
             | Self::Unauthenticated
             | Self::SeveralSessions
@@ -272,6 +279,7 @@ impl Problem {
             }
             Self::InvalidJson
             | Self::InvalidEmail
+            | Self::EmailUnsupported
             | Self::InvalidCode
             | Self::InvalidRequest
             | Self::InvalidHost

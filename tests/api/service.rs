@@ -38,3 +38,4 @@ mod session_list;
 mod short_links;
 mod slug;
 mod time;
+mod typed;

@@ -18,11 +18,12 @@ use crate::engine::handler::HandleError;
 use crate::http::csrf::check_csrf;
 use crate::http::error::Problem;
 use crate::http::extract::{JsonBody, RequestContext, SignedIn};
+use crate::http::typed_text::optional_text;
 
 /// The body of a choice. A missing field counts as empty.
 #[derive(Deserialize)]
 pub(crate) struct SlugBody {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "optional_text")]
     slug: Option<String>,
 }
 

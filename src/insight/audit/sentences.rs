@@ -341,5 +341,8 @@ fn delivery(reason: DeliveryFailure) -> &'static str {
         DeliveryFailure::Untrusted => "TLS or the password of the mail server failed",
         DeliveryFailure::Local => "it could not be written",
         DeliveryFailure::Unconfirmed => "the mail server did not say whether it took it",
+        DeliveryFailure::Unsupported => {
+            "the mail server takes no mailboxes with letters outside of ASCII"
+        }
     }
 }
