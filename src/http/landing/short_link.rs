@@ -165,7 +165,29 @@ fn is_called(parameter: &str, name: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn any_path_leads_to_the_landing_page(path in ".{0,80}", raw in "[ -~]{0,80}") {
+            let landing = Url::parse("https://x.test/a?own=1").unwrap();
+            for path in [path, raw] {
+                let text = LinkText::of(&path);
+                let code = codes_of_link(&text.code).into_iter().next().map(|code| code.to_string());
+                let target = target(&landing, &text.query, &reference(code.as_deref()));
+                prop_assert_eq!((target.host_str(), target.path()), (Some("x.test"), "/a"));
+                prop_assert!(HeaderValue::from_str(target.as_str()).is_ok());
+                if let Some(code) = code {
+                    let all = target.query_pairs().filter(|(name, _)| name == "ref").count();
+                    prop_assert_eq!(all, 1);
+                    // Each character of a code stands in the text, in some form of it.
+                    prop_assert!(code.len() <= text.code.chars().count() * 3);
+                }
+            }
+        }
+    }
 
     fn reference(code: Option<&str>) -> LinkParameter {
         LinkParameter { parameter: code.map(|code| ("ref", code.to_owned())), name: "ref" }
