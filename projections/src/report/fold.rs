@@ -272,6 +272,7 @@ impl ReportFold {
             on_creator_page: is_creator_page(Some(&touch.landing_page)),
             creator: users.of_maybe(touch.creator_id),
             channel,
+            bot: touch.bot,
             counts: !touch.bot && !touch.deduplicated,
         });
     }
