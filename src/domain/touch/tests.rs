@@ -1,5 +1,6 @@
 //! One test per row of the landing table, and tests of the values.
 
+use super::planting::CodeRecord;
 use super::*;
 
 const DAY: Duration = Duration::from_hours(24);
