@@ -7,6 +7,7 @@ pub mod client_address;
 mod commands;
 pub mod config;
 pub mod counters;
+mod country_watch;
 mod creators;
 pub mod erasure;
 mod key_watch;
@@ -233,6 +234,9 @@ impl App {
         tokio::spawn(checkpointer::work(Arc::downgrade(&self.checkpointer), self.progress.clone()));
         tokio::spawn(touches::work(Arc::downgrade(self), queue));
         tokio::spawn(key_watch::work(Arc::downgrade(self)));
+        if self.config.landing.geo.has_database() {
+            tokio::spawn(country_watch::work(Arc::downgrade(self)));
+        }
         tokio::spawn(activity::work(Arc::downgrade(self), uses));
         Ok(())
     }

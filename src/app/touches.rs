@@ -7,6 +7,7 @@ use std::time::Duration;
 use quick_cache::sync::Cache;
 use tokio::sync::mpsc;
 use whence_events::{CodeStatus, Pii, StreamId, TouchId, TouchRecorded};
+use whence_projections::report::source_entry;
 
 use crate::app::App;
 use crate::domain::touch::stream::TouchStream;
@@ -155,6 +156,7 @@ async fn record(app: &Arc<App>, touch: RecordedTouch) {
         other_codes: touch.other_codes,
         landing_page: touch.landing_page,
         referrer_domain: touch.referrer_url.as_deref().and_then(registrable_domain),
+        referrer_site: touch.referrer_url.as_deref().and_then(source_entry),
         referrer_url: touch.referrer_url.map(Pii::Clear),
         referrer_kind: touch.referrer_kind,
         first_touch_id: Some(touch.first_touch_id),
@@ -168,7 +170,6 @@ async fn record(app: &Arc<App>, touch: RecordedTouch) {
         consent: touch.consent,
         deduplicated: touch.deduplicated,
         fetch_site: touch.fetch_site,
-        referrer_site: None,
         agent: touch.agent.map(Pii::Clear),
     };
     let context = Context::of_system(None);

@@ -214,6 +214,7 @@ impl ReportFold {
             medium: user.medium,
             campaign: user.campaign,
             domain: user.referrer_domain,
+            site: texts.of_maybe(origin.referrer_site.as_deref()),
             known,
         };
         user.channel = self.channels.of(visit, origin.click_ids.keys(), texts);
@@ -244,6 +245,7 @@ impl ReportFold {
                 medium: texts.of_maybe(touch.utm.medium.as_deref()),
                 campaign: texts.of_maybe(touch.utm.campaign.as_deref()),
                 domain: referrer_domain,
+                site: texts.of_maybe(touch.referrer_site.as_deref()),
                 known: true,
             };
             channel = if touch.code_status == CodeStatus::Known {
@@ -344,6 +346,7 @@ struct VisitKey {
     medium: Atom,
     campaign: Atom,
     domain: Atom,
+    site: Atom,
     known: bool,
 }
 
@@ -369,6 +372,7 @@ impl Channels {
                 campaign: texts.maybe(visit.campaign),
                 click_ids: &click_ids,
                 referrer_domain: texts.maybe(visit.domain),
+                referrer_site: texts.maybe(visit.site),
             })
         };
         if click_ids.is_empty() {

@@ -270,6 +270,7 @@ fn a_referrer_of_our_own_or_an_excluded_host_is_dropped_and_flagged() {
         ("https://badexample.com/", Foreign),
         ("https://example.com.evil.example/", Foreign),
         ("android-app://com.google.android.gm/", Foreign),
+        ("ios-app://429047995/", Foreign),
         ("about:client", Malformed),
         ("javascript:alert(1)", Malformed),
         ("data:text/html,x", Malformed),
@@ -433,6 +434,7 @@ fn referrers_are_counted_under_what_somebody_registered() {
         ("http://[2001:db8::1]/", Some("[2001:db8::1]")),
         ("http://intranet/", Some("intranet")),
         ("android-app://com.google.android.gm/", Some("com.google.android.gm")),
+        ("ios-app://429047995/x", Some("429047995")),
         ("not a url", None),
     ] {
         assert_eq!(registrable_domain(referrer).as_deref(), domain, "{referrer}");
