@@ -8,7 +8,7 @@ mod commands;
 pub mod config;
 pub mod counters;
 mod country_watch;
-mod creators;
+pub mod creators;
 pub mod erasure;
 mod key_watch;
 pub(crate) mod known_devices;

@@ -243,6 +243,9 @@ vocabulary! {
         Unknown = "unknown",
         /// The parameter is not a well-formed code.
         Malformed = "malformed",
+        /// The code was issued, and credited nobody any more: its owner had given it up, an operator had
+        /// disabled it, or its owner was erased.
+        Inactive = "inactive",
     }
 }
 

@@ -5,6 +5,7 @@
 //! writes the body at the very end, when the path says which family it is for. Causes are logged
 //! once, here, and never sent.
 
+mod handles;
 mod waits;
 
 use axum::response::{IntoResponse, Response};
@@ -23,6 +24,7 @@ use crate::infra::errors::with_causes;
 use crate::infra::security::SecurityEvent;
 use crate::insight::audit::AuditError;
 use crate::store::StoreError;
+pub(crate) use handles::HandleProblem;
 
 /// Every error that a response can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +66,8 @@ pub(crate) enum Problem {
     SlugInvalid,
     SlugReserved,
     SlugTaken,
+    /// A handle cannot be claimed.
+    Handle(HandleProblem),
     /// Read models are rebuilt, or checked, one at a time.
     RebuildUnderWay,
     SessionIssueFailed,
@@ -150,6 +154,7 @@ impl Problem {
                 (S::BAD_REQUEST, "slug_invalid", "3 to 32 of a-z, 0-9 and -, not at the ends.")
             }
             Self::SlugReserved => (S::CONFLICT, "slug_reserved", "This one cannot be had."),
+            Self::Handle(problem) => problem.parts(),
             Self::SlugTaken => (S::CONFLICT, "slug_taken", "Somebody has this one."),
             Self::RebuildUnderWay => {
                 (S::CONFLICT, "rebuild_under_way", "One at a time: wait for the one under way.")
@@ -209,6 +214,7 @@ impl Problem {
             | Self::SlugInvalid
             | Self::SlugReserved
             | Self::SlugTaken
+            | Self::Handle(_)
             | Self::RebuildUnderWay
             | Self::Internal
             | Self::InvalidCredentials
@@ -247,6 +253,7 @@ impl Problem {
             | Self::SlugInvalid
             | Self::SlugReserved
             | Self::SlugTaken
+            | Self::Handle(_)
             | Self::RebuildUnderWay
             | Self::LogoutFailed
             | Self::Unavailable
@@ -286,6 +293,7 @@ impl Problem {
             | Self::SlugInvalid
             | Self::SlugReserved
             | Self::SlugTaken
+            | Self::Handle(_)
             | Self::RebuildUnderWay => ("BAD_REQUEST", "error.bad_request"),
             Self::SessionIssueFailed | Self::LogoutFailed | Self::UnknownEvent | Self::Internal => {
                 ("INTERNAL", "error.internal")
@@ -456,6 +464,9 @@ impl From<HandleError<UserRejection>> for Problem {
             HandleError::Rejected(UserRejection::Suspended) => Self::Suspended,
             HandleError::Rejected(UserRejection::CodeBlocked) => Self::SlugReserved,
             HandleError::Rejected(UserRejection::NoSuchCode) => Self::NotFound,
+            HandleError::Rejected(UserRejection::TooManyHandles) => {
+                Self::Handle(HandleProblem::Limit)
+            }
             HandleError::Rejected(UserRejection::TooManyCodes { .. }) => {
                 Self::RateLimited { retry_after_seconds: SLUG_WINDOW.as_secs() }
             }

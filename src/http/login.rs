@@ -228,7 +228,7 @@ pub(super) async fn verify(
     let proof = DeviceProof { email_key, device_id: verified.device_id };
     set.append(SET_COOKIE, known_by.and(proof, &app));
     if landing_cookies.ref_code.is_some() {
-        for line in clear_landing_cookies(&app, &headers, "/v1/auth/email/verify") {
+        for line in clear_landing_cookies(&app, &headers, "/v1/auth/email/verify").await {
             set.append(SET_COOKIE, line);
         }
     }

@@ -260,7 +260,8 @@ impl ReportFold {
             first,
             referrer_domain,
             with_code: touch.code_status != CodeStatus::None,
-            owner: users.of_maybe(touch.owner),
+            // What a code that is not in use any more brings is nobody's.
+            owner: users.of_maybe(touch.owner.filter(|_| touch.code_status == CodeStatus::Known)),
             on_creator_page: is_creator_page(Some(&touch.landing_page)),
             creator: users.of_maybe(touch.creator_id),
             channel,

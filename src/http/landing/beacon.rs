@@ -166,7 +166,7 @@ async fn plant(
     };
     let document = Navigation { method: "GET", ..Navigation::default() };
     if let Some(arrival) = landing.arrive_at(&page, document, &parts.headers) {
-        let arrival = landing.without_erased(arrival).await;
+        let arrival = landing.look_up(arrival).await;
         let client = landing.client(parts);
         landing.touch(arrival, &client).add_to(headers);
     }

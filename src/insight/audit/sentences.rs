@@ -239,6 +239,9 @@ fn touch(touch: &TouchRecorded, show: Show) -> String {
     let code = match touch.code_status {
         CodeStatus::None => ", without a referral code".to_owned(),
         CodeStatus::Known => format!(" with {}", self::code(touch.code.as_ref())),
+        CodeStatus::Inactive => {
+            format!(" with {}, which was not in use any more", self::code(touch.code.as_ref()))
+        }
         CodeStatus::Unknown => format!(" with {}, never issued", self::code(touch.code.as_ref())),
         CodeStatus::Malformed => " with something that is no referral code".to_owned(),
     };
