@@ -19,7 +19,7 @@ mod view;
 mod views;
 mod zone;
 
-pub use channel::{Channel, Traffic, classify};
+pub use channel::{Channel, Traffic, classify, is_paid_click, telling_parameters};
 pub use dimension::Dimension;
 pub use error::InvalidQuery;
 pub use fold::{ReportFold, Stopped};

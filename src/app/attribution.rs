@@ -6,9 +6,10 @@
 use std::time::Duration;
 
 use whence_events::{
-    AttributionCaptured, ClickIds, Client, Consent, Country, DeviceClass, EmailAddress,
+    AttributionCaptured, Client, Consent, Country, DeviceClass, EmailAddress,
     ReferralCode, StreamId, Timestamp, UserId, Via,
 };
+use whence_projections::report::is_paid_click;
 use whence_projections::{QueryError, UndecidedReferral};
 
 use crate::app::App;
@@ -70,6 +71,9 @@ impl App {
     ) -> AttributionCaptured {
         let window = self.config.referrals.window.length();
         let touch = first_touch.filter(|touch| now.since(touch.touched_at) <= window);
+        let detail = self.config.landing.referrer_detail;
+        let touch = touch.map(|touch| touch.clone().cleaned(detail));
+        let touch = touch.as_ref();
         let creator = match touch.and_then(|touch| touch.creator.as_ref()) {
             Some(handle) => self.creator(handle).await,
             None => None,
@@ -124,7 +128,8 @@ impl App {
             lookup,
             country: candidate.country,
             touch_country: touch.and_then(|touch| touch.country),
-            paid_click: touch.is_some_and(|touch| !ClickIds::is_empty(&touch.click_ids)),
+            paid_click: touch
+                .is_some_and(|touch| touch.click_ids.keys().any(|name| is_paid_click(name))),
             bot_touch: false,
             disposable_email: self.is_disposable(candidate.email),
         }

@@ -11,6 +11,7 @@ pub mod referral;
 pub mod rules;
 #[cfg(test)]
 mod spec;
+pub mod text;
 pub mod touch;
 pub mod user;
 

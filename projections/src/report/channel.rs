@@ -7,12 +7,17 @@
 //! as Google Analytics does it: an advertiser's click id, else the site it came from, else nothing
 //! (`(direct)` and `(none)`).
 
+mod click_ids;
+
 use std::collections::HashMap;
 use std::sync::LazyLock;
 
 use Channel as C;
 use Is::{CampaignContains, CampaignShops, Direct, Medium, MediumContains, MediumEnds, MediumPaid};
 use Is::{Source, SourceIn};
+use click_ids::ClickId;
+
+pub use click_ids::{is_paid_click, telling_parameters};
 
 /// A kind of traffic: where a visit came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -167,31 +172,6 @@ const RULES: &[(Channel, &[Is])] = &[
     (C::MobilePush, &[Source(&["firebase"])]),
 ];
 
-/// For each click id of an advertiser: its name, the source and the medium that it means, and whether
-/// it overrides the campaign parameters, as Google's auto-tagging does. Meta puts its id on every link,
-/// paid or not, so that one gives the site alone.
-const CLICK_IDS: &[(&str, &str, &str, bool)] = &[
-    ("gclid", "google", "cpc", true),
-    ("gbraid", "google", "cpc", true),
-    ("wbraid", "google", "cpc", true),
-    ("dclid", "dfa", "cpm", true),
-    ("msclkid", "bing", "cpc", false),
-    ("yclid", "yandex", "cpc", false),
-    ("ttclid", "tiktok", "cpc", false),
-    ("twclid", "twitter", "cpc", false),
-    ("li_fat_id", "linkedin", "cpc", false),
-    ("epik", "pinterest", "cpc", false),
-    ("rdt_cid", "reddit", "cpc", false),
-    ("sccid", "snapchat", "cpc", false),
-    ("qclid", "quora", "cpc", false),
-    ("tblci", "taboola", "cpc", false),
-    ("dicbo", "outbrain", "cpc", false),
-    ("irclickid", "impact", "affiliate", false),
-    ("cjevent", "cj", "affiliate", false),
-    ("awc", "awin", "affiliate", false),
-    ("fbclid", "facebook", "referral", false),
-];
-
 /// The referrer domain of a visit that is known to have come from no other site.
 pub(super) const NO_REFERRER: &str = "(none)";
 
@@ -234,13 +214,16 @@ impl Visit {
         if !traffic.known {
             return None;
         }
-        let clicked = CLICK_IDS.iter().find(|(name, ..)| traffic.click_ids.contains(name));
+        let clicked = ClickId::of(traffic.click_ids);
         let tagged = [traffic.source, traffic.medium, traffic.campaign];
         let tagged = tagged.into_iter().flatten().any(|text| !text.trim().is_empty());
         let (source, medium) = match (clicked, traffic.referrer_domain) {
-            (Some((_, source, medium, true)), _) => (*source, *medium),
+            (Some(id), _) if id.overrides => (id.source, id.medium),
             _ if tagged => (traffic.source.unwrap_or(""), traffic.medium.unwrap_or("")),
-            (Some((_, source, medium, false)), _) => (*source, *medium),
+            (Some(id), site) if id.source.is_empty() => {
+                (site.filter(|site| *site != NO_REFERRER).unwrap_or(""), id.medium)
+            }
+            (Some(id), _) => (id.source, id.medium),
             (None, Some(NO_REFERRER)) => ("(direct)", "(none)"),
             (None, Some(domain)) => (domain, medium_of(domain)),
             (None, None) => return None,
@@ -248,7 +231,8 @@ impl Visit {
         let lower = |text: &str| text.trim().to_lowercase();
         let source = lower(source);
         let site = site(&source);
-        let campaign = lower(traffic.campaign.unwrap_or(""));
+        let of_id = clicked.filter(|_| !tagged).map(|id| id.campaign);
+        let campaign = lower(traffic.campaign.or(of_id).unwrap_or(""));
         Some(Self { source, medium: lower(medium), campaign, site })
     }
 

@@ -13,6 +13,7 @@ use whence_events::ReferralCode;
 use super::Landing;
 use super::layer::Handled;
 use super::visited_page::{VisitedPage, navigation};
+use crate::domain::touch::{is_ref, segments};
 use crate::http::limits::MAX_LINK_QUERY_BYTES;
 
 /// The longest text, in characters, that is recorded as a code: a longer one is never a code.
@@ -73,19 +74,14 @@ fn cut(query: &str) -> &str {
 /// or not at all when there is no code. Parameters keep the spelling in which they came.
 fn target(landing_url: &Url, query: &str, code: Option<&ReferralCode>) -> Url {
     let own = landing_url.query().unwrap_or("");
-    let mut parameters: Vec<&str> = query.split('&').chain(own.split('&')).collect();
-    parameters.retain(|parameter| !parameter.is_empty() && !is_ref(parameter));
+    let mut parameters: Vec<&str> = segments(query).chain(segments(own)).collect();
+    parameters.retain(|parameter| !is_ref(parameter));
     let reference = code.map(|code| format!("ref={code}"));
     parameters.extend(reference.as_deref());
     let query = parameters.join("&");
     let mut target = landing_url.clone();
     target.set_query((!query.is_empty()).then_some(&query));
     target
-}
-
-/// Returns whether a parameter of a query is `ref`, however its name is encoded.
-fn is_ref(parameter: &str) -> bool {
-    form_urlencoded::parse(parameter.as_bytes()).any(|(name, _)| name == "ref")
 }
 
 #[cfg(test)]
@@ -99,6 +95,7 @@ mod tests {
             ("https://x.test/", "", "https://x.test/?ref=AbC"),
             ("https://x.test/a#top", "", "https://x.test/a?ref=AbC#top"),
             ("https://x.test/?ref=own", "ref=b&r%65f=c&ref", "https://x.test/?ref=AbC"),
+            ("https://x.test/?REF=own", "a=1&amp;Ref=b&amp;b=2;ref=c", "https://x.test/?a=1&b=2&ref=AbC"),
             (
                 "https://x.test/?utm_source=link",
                 "utm_term=a%20b+c&&flag",
