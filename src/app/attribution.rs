@@ -255,3 +255,17 @@ fn same_network(a: &Client, b: &Client) -> bool {
         _ => false,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use whence_projections::report::telling_parameters;
+
+    use crate::domain::touch::KEPT;
+
+    #[test]
+    fn every_parameter_that_tells_a_source_is_kept() {
+        for name in telling_parameters() {
+            assert!(KEPT.contains(&name), "{name}");
+        }
+    }
+}
