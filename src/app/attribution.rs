@@ -6,10 +6,10 @@
 use std::time::Duration;
 
 use whence_events::{
-    AttributionCaptured, Client, Consent, Country, DeviceClass, EmailAddress,
-    ReferralCode, StreamId, Timestamp, UserId, Via,
+    AttributionCaptured, Client, Consent, Country, DeviceClass, EmailAddress, ReferralCode,
+    StreamId, Timestamp, UserId, Via,
 };
-use whence_projections::report::is_paid_click;
+use whence_projections::report::{is_paid_click, source_entry};
 use whence_projections::{QueryError, UndecidedReferral};
 
 use crate::app::App;
@@ -86,6 +86,9 @@ impl App {
             referrer_domain: touch
                 .and_then(|touch| touch.referrer_url.as_deref())
                 .and_then(registrable_domain),
+            referrer_site: touch
+                .and_then(|touch| touch.referrer_url.as_deref())
+                .and_then(source_entry),
             first_landing_page: touch.map(|touch| touch.landing_page.clone()),
             utm_source: utm.source,
             utm_medium: utm.medium,
@@ -100,7 +103,6 @@ impl App {
             touched_at: touch.map(|touch| touch.touched_at),
             consent: touch.map_or(Consent::Unknown, |touch| touch.consent),
             rules_version: RULES_VERSION,
-            referrer_site: None,
         }
     }
 

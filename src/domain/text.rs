@@ -113,10 +113,23 @@ mod tests {
     fn what_is_invisible_makes_no_other_label() {
         one(
             &[
-                "spring", "\u{feff}spring", "spr\u{ad}ing", "sp\u{200c}r\u{200d}ing", "spring\u{2060}",
-                "\u{202e}spring\u{202c}", "\u{2067}spring\u{2069}", "spring\u{fe0f}", "spring\u{e0041}",
-                "spring\u{3164}", "spring\u{34f}", "sp\0ring\u{7f}\u{9d}", "spring\u{fffe}",
-                "\u{fff9}spring\u{fffb}", "\u{61c}spring", "spring\u{180e}", "spring\u{1d173}",
+                "spring",
+                "\u{feff}spring",
+                "spr\u{ad}ing",
+                "sp\u{200c}r\u{200d}ing",
+                "spring\u{2060}",
+                "\u{202e}spring\u{202c}",
+                "\u{2067}spring\u{2069}",
+                "spring\u{fe0f}",
+                "spring\u{e0041}",
+                "spring\u{3164}",
+                "spring\u{34f}",
+                "sp\0ring\u{7f}\u{9d}",
+                "spring\u{fffe}",
+                "\u{fff9}spring\u{fffb}",
+                "\u{61c}spring",
+                "spring\u{180e}",
+                "spring\u{1d173}",
             ],
             "spring",
         );
@@ -125,8 +138,15 @@ mod tests {
     #[test]
     fn any_whitespace_is_one_space_and_none_at_the_ends() {
         one(
-            &["summer sale", " summer\u{a0}sale\u{3000}", "summer\t\r\nsale", "summer\u{2003} \u{202f}sale",
-              "summer\u{2028}sale", "\u{2800}summer\u{2800}sale", "summer \u{200b} sale\u{85}"],
+            &[
+                "summer sale",
+                " summer\u{a0}sale\u{3000}",
+                "summer\t\r\nsale",
+                "summer\u{2003} \u{202f}sale",
+                "summer\u{2028}sale",
+                "\u{2800}summer\u{2800}sale",
+                "summer \u{200b} sale\u{85}",
+            ],
             "summer sale",
         );
         for nothing in ["", "  ", "\u{200b}", "\u{a0}\u{feff}\u{2800}"] {

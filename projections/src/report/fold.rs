@@ -214,6 +214,7 @@ impl ReportFold {
             medium: user.medium,
             campaign: user.campaign,
             domain: user.referrer_domain,
+            site: texts.of_maybe(origin.referrer_site.as_deref()),
             known,
         };
         user.channel = self.channels.of(visit, origin.click_ids.keys(), texts);
@@ -244,6 +245,7 @@ impl ReportFold {
                 medium: texts.of_maybe(touch.utm.medium.as_deref()),
                 campaign: texts.of_maybe(touch.utm.campaign.as_deref()),
                 domain: referrer_domain,
+                site: texts.of_maybe(touch.referrer_site.as_deref()),
                 known: true,
             };
             channel = if touch.code_status == CodeStatus::Known {
@@ -258,7 +260,8 @@ impl ReportFold {
             first,
             referrer_domain,
             with_code: touch.code_status != CodeStatus::None,
-            owner: users.of_maybe(touch.owner),
+            // What a code that is not in use any more brings is nobody's.
+            owner: users.of_maybe(touch.owner.filter(|_| touch.code_status == CodeStatus::Known)),
             on_creator_page: is_creator_page(Some(&touch.landing_page)),
             creator: users.of_maybe(touch.creator_id),
             channel,
@@ -344,6 +347,7 @@ struct VisitKey {
     medium: Atom,
     campaign: Atom,
     domain: Atom,
+    site: Atom,
     known: bool,
 }
 
@@ -369,6 +373,7 @@ impl Channels {
                 campaign: texts.maybe(visit.campaign),
                 click_ids: &click_ids,
                 referrer_domain: texts.maybe(visit.domain),
+                referrer_site: texts.maybe(visit.site),
             })
         };
         if click_ids.is_empty() {

@@ -59,7 +59,8 @@ proptest! {
         let mut counts = Counts::new();
         for touch in landings(&events, ask) {
             if touch.code_status != CodeStatus::None {
-                counts.entry(touch.owner.map(|id| id.to_string())).or_default()[0] += 1;
+                let owner = touch.owner.filter(|_| touch.code_status == CodeStatus::Known);
+                counts.entry(owner.map(|id| id.to_string())).or_default()[0] += 1;
             }
         }
         for account in signups(&events, ask) {

@@ -7,6 +7,7 @@
 
 mod clicks;
 mod edges;
+mod google;
 mod plain;
 mod properties;
 mod shape;

@@ -7,10 +7,11 @@ use whence_events::{ClickIds, Handle, ReferralCode, Utm};
 
 use self::address::{ReferrerDetail, landing_path, referring_page};
 use self::parameters::{ParameterName, UtmField, query_of_fragment};
+use super::written_code::{Place, readings};
 use super::{FirstTouch, RefParam};
 use crate::text::{is_invisible, label};
 
-pub use self::parameters::{KEPT, is_ref, segments};
+pub use self::parameters::{KEPT, is_called, segments};
 
 /// The number of further codes of one query that are kept as evidence.
 pub const MAX_OTHER_CODES: usize = 4;
@@ -25,6 +26,8 @@ const MAX_VALUE: usize = 255;
 #[derive(Clone, Debug)]
 pub(super) struct PageFacts {
     pub(super) referral: RefParam,
+    /// What else the parameter can mean, when its text is not clearly one code.
+    pub(super) other_readings: Vec<ReferralCode>,
     pub(super) other_codes: Vec<ReferralCode>,
     pub(super) utm: Utm,
     pub(super) click_ids: ClickIds,
@@ -46,6 +49,7 @@ impl PageFacts {
 pub(super) fn find(path: &str, query: &str, fragment: &str) -> PageFacts {
     let mut found = PageFacts {
         referral: RefParam::Absent,
+        other_readings: Vec::new(),
         other_codes: Vec::new(),
         utm: Utm::default(),
         click_ids: ClickIds::new(),
@@ -58,7 +62,7 @@ pub(super) fn find(path: &str, query: &str, fragment: &str) -> PageFacts {
             match name {
                 ParameterName::Ref => empty_ref |= !found.add_ref(&value),
                 ParameterName::Creator if found.creator.is_none() => {
-                    found.creator = label(&value, MAX_VALUE).and_then(|handle| handle.parse().ok());
+                    found.creator = label(&value, MAX_VALUE).and_then(|text| handle_of(&text));
                 }
                 ParameterName::Creator => {}
                 ParameterName::Utm(field) => keep_first(&mut found.utm, field, &value),
@@ -80,14 +84,15 @@ pub(super) fn find(path: &str, query: &str, fragment: &str) -> PageFacts {
 impl PageFacts {
     /// Adds a `ref`; returns whether there was anything in it.
     fn add_ref(&mut self, value: &str) -> bool {
-        let visible: String = value.chars().filter(|c| !is_invisible(*c)).collect();
-        if visible.trim().is_empty() {
+        if value.chars().all(|c| c.is_whitespace() || is_invisible(c)) {
             return false;
         }
-        let code = visible.trim().parse::<ReferralCode>();
+        let mut codes = readings(value, Place::Parameter).into_iter();
+        let code = codes.next();
         if self.referral == RefParam::Absent {
             self.referral = code.map_or(RefParam::Malformed, RefParam::Code);
-        } else if let Ok(code) = code {
+            self.other_readings = codes.collect();
+        } else if let Some(code) = code {
             // Only codes: a malformed one may be anything, an e-mail address for instance.
             if self.other_codes.len() < MAX_OTHER_CODES {
                 self.other_codes.push(code);
@@ -119,9 +124,15 @@ fn keep_first(utm: &mut Utm, field: UtmField, value: &str) {
 }
 
 /// Returns the handle of a path `/creators/{handle}`; `None` for pages below it and all others.
-fn creator_of(path: &str) -> Option<Handle> {
+pub(super) fn creator_of(path: &str) -> Option<Handle> {
     let rest = path.strip_prefix("/creators/")?;
-    rest.strip_suffix('/').unwrap_or(rest).parse().ok()
+    handle_of(rest)
+}
+
+/// Returns the handle in a text, without what ends a sentence or a path behind it, which ends no handle.
+fn handle_of(text: &str) -> Option<Handle> {
+    let end = |c: char| c.is_ascii_punctuation() || c.is_whitespace();
+    text.trim_start().trim_end_matches(end).parse().ok()
 }
 
 impl FirstTouch {

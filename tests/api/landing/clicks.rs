@@ -61,7 +61,9 @@ async fn landings_without_a_code_are_clicks_of_their_campaign_or_of_their_site()
 async fn a_bot_repeats_nothing_and_nobody_repeats_a_bot() {
     let mut site = Site::start().await;
     let bot = [("x-is-bot", "yes")];
-    for (headers, again) in [(&bot[..], false), (&bot, false), (&[], false), (&bot, false), (&[], true)] {
+    for (headers, again) in
+        [(&bot[..], false), (&bot, false), (&[], false), (&bot, false), (&[], true)]
+    {
         site.visit("/?ref=abc", headers).await;
         let touch = site.recorded();
         assert_eq!((touch.deduplicated, touch.visitor.bot), (again, !headers.is_empty()));

@@ -42,7 +42,9 @@ async fn each_way_in_finds_the_campaign_however_it_is_spelled() {
 #[tokio::test]
 async fn a_short_link_names_the_code_once_however_it_was_spelled_before() {
     let site = Site::start().await;
-    for query in ["Ref=x&a=1", "a=1&amp;REF=x", "a=1;ref=x", "%E2%80%8Bref=x&a=1", "ref=x&amp%3Bref=y&a=1"] {
+    for query in
+        ["Ref=x&a=1", "a=1&amp;REF=x", "a=1;ref=x", "%E2%80%8Bref=x&a=1", "ref=x&amp%3Bref=y&a=1"]
+    {
         let answer = site.visit(&format!("/r/abc?{query}"), &[]).await;
         let expected = "https://www.shop.test/welcome?a=1&lang=en&ref=abc";
         assert_eq!(answer.headers()["location"], expected, "{query}");
@@ -97,7 +99,11 @@ async fn what_is_no_text_and_ten_thousand_parameters_are_recorded_all_the_same()
         let answer = site.visit(&format!("/%FF?{query}"), &[]).await;
         assert!(answer.status().as_u16() < 500, "{query}");
         let touch = site.recorded();
-        assert_eq!((touch.utm.source.as_deref(), &*touch.landing_page), (source, "/%FF"), "{query}");
+        assert_eq!(
+            (touch.utm.source.as_deref(), &*touch.landing_page),
+            (source, "/%FF"),
+            "{query}"
+        );
     }
     let many = "p=1&".repeat(10_000);
     for query in [format!("utm_source=a&{many}"), format!("{many}utm_source=a")] {

@@ -60,8 +60,16 @@ pub(in crate::touch) fn clean_url(value: &str) -> Option<String> {
 
 /// Characters that are escaped in a path that is kept: all that an address may not hold. Letters
 /// beyond ASCII are escaped in any case.
-const ESCAPED: &AsciiSet =
-    &CONTROLS.add(b' ').add(b'"').add(b'<').add(b'>').add(b'?').add(b'#').add(b'`').add(b'{').add(b'}');
+const ESCAPED: &AsciiSet = &CONTROLS
+    .add(b' ')
+    .add(b'"')
+    .add(b'<')
+    .add(b'>')
+    .add(b'?')
+    .add(b'#')
+    .add(b'`')
+    .add(b'{')
+    .add(b'}');
 
 /// Returns a path with letters beyond ASCII escaped, in NFC and without what is invisible. Escapes
 /// of ASCII stay, in capitals; so do bytes that are not UTF-8.
@@ -161,7 +169,8 @@ mod tests {
     #[test]
     fn of_a_referring_page_what_may_be_secret_is_left_out() {
         use ReferrerDetail::{Origin, Path, Whole};
-        let whole = "https://ann:pw@Crm.example.org:8443/a;jsessionid=1A/b?key=K&mail=a%40b.example#top";
+        let whole =
+            "https://ann:pw@Crm.example.org:8443/a;jsessionid=1A/b?key=K&mail=a%40b.example#top";
         for (detail, kept) in [
             (Origin, "https://crm.example.org:8443/"),
             (Path, "https://crm.example.org:8443/a/b"),
@@ -173,7 +182,10 @@ mod tests {
             ("https://news.example", Some("https://news.example/")),
             ("https://news.example/%e2%80%8bx?", Some("https://news.example/x")),
             ("android-app://com.example.reader/", Some("android-app://com.example.reader/")),
-            ("android-app://com.example.reader/http/h?q=1", Some("android-app://com.example.reader/http/h")),
+            (
+                "android-app://com.example.reader/http/h?q=1",
+                Some("android-app://com.example.reader/http/h"),
+            ),
             ("https://BÜCHER.example/", Some("https://xn--bcher-kva.example/")),
             ("https://news.exa\u{200b}mple/", Some("https://news.example/")),
             ("data:text/plain,secret", None),

@@ -202,19 +202,26 @@ pub fn segments(query: &str) -> impl Iterator<Item = &str> {
             let text = rest?;
             // A path that is a value (`next=/page?ref=a`) has parameters of its own.
             let at = further(text, &[';', '?']).filter(|at| !text[..*at].contains('/'));
-            let (segment, tail) = at.map_or((text, None), |at| (&text[..at], Some(&text[at + 1..])));
+            let (segment, tail) =
+                at.map_or((text, None), |at| (&text[..at], Some(&text[at + 1..])));
             rest = tail;
-            Some(segment)
+            Some(without_leftover(segment))
         })
     });
     let escaped = |part: &str| ["amp", "#38", "#038", "38", "038", "#x26"].contains(&part);
     parts.filter(move |part| !part.is_empty() && !escaped(part))
 }
 
-/// Returns whether a parameter, as it is spelled, is a referral code: `ref`, in any spelling.
+/// Returns whether a parameter, as it is spelled, is `ref` or `creator`, whichever `name` is.
 #[must_use]
-pub fn is_ref(segment: &str) -> bool {
-    read(segment).is_some_and(|(name, _)| name == ParameterName::Ref)
+pub fn is_called(segment: &str, name: &str) -> bool {
+    let called = match read(segment) {
+        Some((ParameterName::Ref, _)) => "ref",
+        Some((ParameterName::Creator, _)) => "creator",
+        Some((ParameterName::Utm(_) | ParameterName::Matomo(_) | ParameterName::Kept(_), _))
+        | None => "",
+    };
+    !name.is_empty() && called == name
 }
 
 /// Returns name and decoded value of a parameter, when its name means something.
@@ -239,6 +246,21 @@ fn further(text: &str, marks: &[char]) -> Option<usize> {
         end.is_some_and(|end| known_encoded(&rest[..end]).is_some())
     };
     text.match_indices(marks).map(|(at, _)| at).find(|at| begins(*at))
+}
+
+/// Returns a parameter without what an escaped `&` left in front of it.
+fn without_leftover(segment: &str) -> &str {
+    const LEFT: [&str; 7] = ["amp;", "amp%3b", "#38;", "#038;", "38;", "038;", "#x26;"];
+    let mut segment = segment;
+    while let Some(length) =
+        LEFT.iter().map(|left| left.len()).zip(LEFT).find_map(|(length, left)| {
+            let begins = segment.get(..length).is_some_and(|text| text.eq_ignore_ascii_case(left));
+            begins.then_some(length)
+        })
+    {
+        segment = &segment[length..];
+    }
+    segment
 }
 
 /// Returns a value without the beginning of an escaped `&` at its end.
@@ -339,7 +361,10 @@ mod tests {
 
     #[test]
     fn a_value_that_only_resembles_parameters_stays_whole() {
-        all(&["utm_source=a%26b&utm_term=x;y=z&utm_content=R%26D%3F"], "Source=a&b | Term=x;y=z | Content=R&D?");
+        all(
+            &["utm_source=a%26b&utm_term=x;y=z&utm_content=R%26D%3F"],
+            "Source=a&b | Term=x;y=z | Content=R&D?",
+        );
         // Addresses inside of other parameters have parameters of their own.
         all(
             &[
@@ -375,13 +400,18 @@ mod tests {
 
     #[test]
     fn a_code_is_recognised_as_it_is_spelled() {
-        for (segment, is) in
-            [("ref=a", true), ("Ref", true), ("r%65f=a", true), ("%E2%80%8Bref=a", true), ("prefer=a", false)]
-        {
-            assert_eq!(is_ref(segment), is, "{segment}");
+        for (segment, is) in [
+            ("ref=a", true),
+            ("Ref", true),
+            ("r%65f=a", true),
+            ("%E2%80%8Bref=a", true),
+            ("prefer=a", false),
+        ] {
+            assert_eq!(is_called(segment, "ref"), is, "{segment}");
+            assert!(!is_called(segment, "creator") && !is_called(segment, ""));
         }
-        let kept: Vec<&str> = segments("a=1&amp;ref=x&&b=2;ref=y&c;d").collect();
-        assert_eq!(kept, ["a=1", "ref=x", "b=2", "ref=y", "c;d"]);
+        let kept: Vec<&str> = segments("a=1&amp;ref=x&&AMP%3Bamp;b=2;ref=y&c;d&#038;e").collect();
+        assert_eq!(kept, ["a=1", "ref=x", "b=2", "ref=y", "c;d", "e"]);
     }
 
     #[test]

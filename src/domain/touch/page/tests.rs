@@ -26,9 +26,12 @@ fn an_empty_value_does_not_hide_the_next() {
 
 #[test]
 fn campaigns_that_look_alike_are_one() {
-    for spelling in
-        ["sum%CC%81er+sale", "s%C3%BAmer%20%20sale", "%EF%BB%BFs%FAmer%A0sale", "s%C2%ADu%CC%81mer%E2%80%8D+sale+"]
-    {
+    for spelling in [
+        "sum%CC%81er+sale",
+        "s%C3%BAmer%20%20sale",
+        "%EF%BB%BFs%FAmer%A0sale",
+        "s%C2%ADu%CC%81mer%E2%80%8D+sale+",
+    ] {
         let found = of(&format!("utm_campaign={}", spelling.replace("sum%CC%81", "su%CC%81m")));
         assert_eq!(found.utm.campaign.as_deref(), Some("súmer sale"), "{spelling}");
     }
@@ -38,9 +41,12 @@ fn campaigns_that_look_alike_are_one() {
 
 #[test]
 fn the_query_counts_before_the_fragment() {
-    for fragment in
-        ["utm_source=b&utm_medium=c", "?utm_source=b&utm_medium=c", "/go?utm_source=b&utm_medium=c", "!/go?utm_source=b&utm_medium=c"]
-    {
+    for fragment in [
+        "utm_source=b&utm_medium=c",
+        "?utm_source=b&utm_medium=c",
+        "/go?utm_source=b&utm_medium=c",
+        "!/go?utm_source=b&utm_medium=c",
+    ] {
         assert_eq!(source_medium(&find("/", "", fragment)), (Some("b"), Some("c")), "{fragment}");
         assert_eq!(source_medium(&find("/", "utm_source=a", fragment)), (Some("a"), Some("c")));
     }
@@ -60,7 +66,13 @@ fn nothing_else_of_a_fragment_is_kept() {
 #[test]
 fn matomos_names_count_where_googles_are_absent() {
     let found = of("mtm_source=a&pk_medium=b&MTM_Campaign=c&piwik_kwd=d&mtm_content=e&mtm_cid=7");
-    let all = [&found.utm.source, &found.utm.medium, &found.utm.campaign, &found.utm.term, &found.utm.content];
+    let all = [
+        &found.utm.source,
+        &found.utm.medium,
+        &found.utm.campaign,
+        &found.utm.term,
+        &found.utm.content,
+    ];
     assert_eq!(all.map(|value| value.clone().unwrap()), ["a", "b", "c", "d", "e"]);
     assert_eq!(found.click_ids["mtm_cid"], "7");
     let both = of("mtm_source=a&mtm_medium=b&utm_source=x");
@@ -71,7 +83,10 @@ fn matomos_names_count_where_googles_are_absent() {
 fn ids_of_campaigns_are_kept_and_those_of_persons_are_not() {
     let found = of("utm_id=11&GAD_CampaignId=7&gad_source=1&srsltid=Af&ScCid=s&mc_cid=m&hsa_cam=9");
     let names: Vec<&str> = found.click_ids.keys().map(String::as_str).collect();
-    assert_eq!(names, ["gad_campaignid", "gad_source", "hsa_cam", "mc_cid", "sccid", "srsltid", "utm_id"]);
+    assert_eq!(
+        names,
+        ["gad_campaignid", "gad_source", "hsa_cam", "mc_cid", "sccid", "srsltid", "utm_id"]
+    );
     assert!(of("utm_id=11").says_something());
     let persons = "mc_eid=1&_hsenc=1&__hssc=1&__hstc=1&vero_id=1&oly_enc_id=1&oly_anon_id=1&_kx=1\
                    &mkt_tok=1&__s=1&ml_subscriber=1&igshid=1&igsh=1&si=1&dm_i=1&_ke=1&_gl=1";

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use insta::assert_snapshot;
 use serde_json::Value;
+use whence::engine::handler::Context;
 use whence::http::landing::cookies::{FIRST_TOUCH, decode_first_touch, encode_first_touch};
+use whence::infra::random::new_correlation_id;
+use whence_events::{Actor, UserId};
 
 use super::bearer::with_bearer;
 use super::{attribute, landed, referrer, register_first, user_id};
@@ -37,13 +40,18 @@ async fn visit(browser: &mut Browser, page: &str, referrer: &str) {
     assert_eq!(browser.post("/v1/touch", report.to_string()).await.status, 204);
 }
 
+async fn claim(server: &Server, user_id: UserId, handle: &str) {
+    let context = Context::of_request(new_correlation_id(), Actor::System);
+    server.app.claim_handle(user_id, handle.parse().unwrap(), &context).await.unwrap();
+}
+
 #[on_every_store]
 async fn every_field_is_filled_by_a_landing() {
     let flags = ["--trusted-proxy", "127.0.0.1", "--country-header", "cloudflare"];
     let server = Server::with(&flags).await;
     let ada = referrer(&server, "ada@example.com").await;
     let alice = user_id(&server.log_in(&mut server.browser(), "alice@example.com").await);
-    server.app.claim_handle(alice, "alice".parse().unwrap()).await.unwrap();
+    claim(&server, alice, "alice").await;
     let mut bob = server.browser();
     bob.headers = vec![("user-agent", IPHONE.to_owned()), ("cf-ipcountry", "TR".to_owned())];
     let page = format!(
@@ -95,7 +103,8 @@ async fn a_short_link_fills_campaign_referrer_and_code() {
 async fn referring_page(flags: &[&str]) -> Value {
     let server = Server::with(flags).await;
     let mut bob = server.browser();
-    let request = bob.request("GET", "/r/nobodys").header("referer", "https://crm.test/a?key=SECRET");
+    let request =
+        bob.request("GET", "/r/nobodys").header("referer", "https://crm.test/a?key=SECRET");
     bob.send(request).await;
     server.log_in(&mut bob, "bob@example.com").await;
     data(&bob).await["firstReferrerUrl"].clone()
@@ -132,7 +141,7 @@ async fn the_first_touch_is_frozen_with_its_gaps() {
     let server = Server::start().await;
     let ada = referrer(&server, "ada@example.com").await;
     let alice = user_id(&server.log_in(&mut server.browser(), "alice@example.com").await);
-    server.app.claim_handle(alice, "alice".parse().unwrap()).await.unwrap();
+    claim(&server, alice, "alice").await;
     let mut bob = server.browser();
     visit(&mut bob, "/pricing?utm_source=first", "").await;
     server.pass(Duration::from_mins(1));
