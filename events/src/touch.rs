@@ -70,9 +70,9 @@ pub struct TouchRecorded {
     pub device_class: Option<DeviceClass>,
     /// The country of the IP address.
     pub country: Option<Country>,
-    /// Whether the visitor was a bot; always `false`, because bots are not detected yet.
+    /// Whether the visitor was a bot, by the rules of that day.
     pub bot: bool,
-    /// The version of the bot rules; 0: none were in force.
+    /// The version of these rules; 0: there were none.
     pub bot_rules_version: u16,
     /// The consent of the visitor.
     pub consent: Consent,
@@ -119,9 +119,9 @@ pub struct TouchRecordedV1 {
     pub device_class: Option<DeviceClass>,
     /// The country of the IP address.
     pub country: Option<Country>,
-    /// Whether the visitor was a bot; always `false`, because bots are not detected yet.
+    /// Whether the visitor was a bot; always `false`, because there were no rules about bots.
     pub bot: bool,
-    /// The version of the bot rules; 0: none were in force.
+    /// The version of the bot rules; always 0.
     pub bot_rules_version: u16,
     /// The consent of the visitor.
     pub consent: Consent,

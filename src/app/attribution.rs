@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use whence_events::{
     AttributionCaptured, Client, Consent, Country, DeviceClass, EmailAddress, ReferralCode,
-    StreamId, Timestamp, UserId, Via,
+    StreamId, Timestamp, TouchId, UserId, Via,
 };
 use whence_projections::report::{is_paid_click, source_entry};
 use whence_projections::{QueryError, UndecidedReferral};
@@ -16,6 +16,7 @@ use crate::app::App;
 use crate::app::referral_codes::CodeOwner;
 use crate::domain::referral::{Attempt, CodeFacts, CodeLookup};
 use crate::domain::rules::RULES_VERSION;
+use crate::domain::touch::stream::TouchStream;
 use crate::domain::touch::{FirstTouch, PlantedCode, RefCode, registrable_domain};
 use crate::domain::user::{Account, EMAIL_VERSION, User, UserCommand};
 use crate::engine::handler::{Context, HandleError};
@@ -121,6 +122,11 @@ impl App {
                 CodeLookup::Failed
             }),
         };
+        let planted = cookies.ref_code.as_ref().and_then(RefCode::planted);
+        let bot_touch = match planted {
+            Some(planted) => self.is_of_bot(planted.touch_id).await,
+            None => false,
+        };
         let touch = cookies.first_touch.as_ref();
         Attempt {
             now,
@@ -132,7 +138,7 @@ impl App {
             touch_country: touch.and_then(|touch| touch.country),
             paid_click: touch
                 .is_some_and(|touch| touch.click_ids.keys().any(|name| is_paid_click(name))),
-            bot_touch: false,
+            bot_touch,
             disposable_email: self.is_disposable(candidate.email),
         }
     }
@@ -164,6 +170,18 @@ impl App {
         match self.run_user(user_id, &command, &Context::of_system(None)).await {
             Err(HandleError::Store(error)) => Err(error),
             Ok(_) | Err(HandleError::Rejected(_)) => Ok(()),
+        }
+    }
+
+    /// Returns whether a bot made a touch. One that is not on record is nobody's: it is a signal, and
+    /// no decision waits or fails for it.
+    async fn is_of_bot(&self, touch: TouchId) -> bool {
+        match self.engine.handler.load::<TouchStream>(&StreamId::Touch(touch)).await {
+            Ok(stream) => stream.state.bot,
+            Err(error) => {
+                tracing::warn!(error = %with_causes(&error), "a touch could not be looked up");
+                false
+            }
         }
     }
 

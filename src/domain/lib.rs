@@ -5,6 +5,7 @@
 //! ids, facts looked up elsewhere) is part of the command. Each module is about one noun.
 
 pub mod audit;
+pub mod bots;
 pub mod handle;
 pub mod mailbox;
 pub mod name;

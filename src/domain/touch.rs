@@ -280,7 +280,7 @@ pub struct Visitor {
     pub country: Option<Country>,
     /// Whether the visitor is a bot.
     pub bot: bool,
-    /// The version of the bot rules; 0: none were in force.
+    /// The version of the rules that say so; 0: there were none.
     pub bot_rules_version: u16,
 }
 
