@@ -69,7 +69,6 @@ fn read(text: &str) -> Vec<ReferralCode> {
     let (mut written, mut shorter) = (String::new(), Vec::new());
     let complete = loop {
         match signs.next() {
-            None => break true,
             Some((_, Sign::Invisible)) => {}
             Some((_, Sign::Code(c))) => written.push(c),
             Some((_, Sign::Dash)) => {
@@ -83,7 +82,7 @@ fn read(text: &str) -> Vec<ReferralCode> {
             Some(('@', Sign::End)) if signs.next_is_word() => return Vec::new(),
             // It joins words, as the hyphen does in a code.
             Some(('_', Sign::End)) if signs.next_is_word() => break false,
-            Some((_, Sign::End)) => break true,
+            None | Some((_, Sign::End)) => break true,
         }
     };
     let mut found: Vec<ReferralCode> = Vec::new();
