@@ -437,8 +437,8 @@ impl Arrival {
     /// misjudged as a bot must not cost the referrer the credit.
     #[must_use]
     pub fn touch(self, touch_id: TouchId, visitor: Visitor) -> Touch {
-        let plants_code = self.plants_code();
-        let code = self.found.referral.code().filter(|_| plants_code);
+        let wins = self.plants_code();
+        let code = self.found.referral.code().filter(|_| wins);
         let plant_code =
             code.map(|code| PlantedCode { code: code.clone(), touched_at: self.now, touch_id });
         let plant_first = self.known.is_none().then(|| FirstTouch {
