@@ -6,10 +6,10 @@
 use std::time::Duration;
 
 use whence_events::{
-    AttributionCaptured, ClickIds, Client, Consent, Country, DeviceClass, EmailAddress,
-    ReferralCode, StreamId, Timestamp, TouchId, UserId, Via,
+    AttributionCaptured, Client, Consent, Country, DeviceClass, EmailAddress, ReferralCode,
+    StreamId, Timestamp, TouchId, UserId, Via,
 };
-use whence_projections::report::source_entry;
+use whence_projections::report::{is_paid_click, source_entry};
 use whence_projections::{QueryError, UndecidedReferral};
 
 use crate::app::App;
@@ -72,6 +72,9 @@ impl App {
     ) -> AttributionCaptured {
         let window = self.config.referrals.window.length();
         let touch = first_touch.filter(|touch| now.since(touch.touched_at) <= window);
+        let detail = self.config.landing.referrer_detail;
+        let touch = touch.map(|touch| touch.clone().cleaned(detail));
+        let touch = touch.as_ref();
         let creator = match touch.and_then(|touch| touch.creator.as_ref()) {
             Some(handle) => self.creator(handle).await,
             None => None,
@@ -133,7 +136,8 @@ impl App {
             lookup,
             country: candidate.country,
             touch_country: touch.and_then(|touch| touch.country),
-            paid_click: touch.is_some_and(|touch| !ClickIds::is_empty(&touch.click_ids)),
+            paid_click: touch
+                .is_some_and(|touch| touch.click_ids.keys().any(|name| is_paid_click(name))),
             bot_touch,
             disposable_email: self.is_disposable(candidate.email),
         }
@@ -269,5 +273,19 @@ fn same_network(a: &Client, b: &Client) -> bool {
         (Some(V4(a)), Some(V4(b))) => a.octets()[..3] == b.octets()[..3],
         (Some(V6(a)), Some(V6(b))) => a.segments()[..3] == b.segments()[..3],
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use whence_projections::report::telling_parameters;
+
+    use crate::domain::touch::KEPT;
+
+    #[test]
+    fn every_parameter_that_tells_a_source_is_kept() {
+        for name in telling_parameters() {
+            assert!(KEPT.contains(&name), "{name}");
+        }
     }
 }

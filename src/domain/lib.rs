@@ -14,6 +14,7 @@ pub mod reserved;
 pub mod rules;
 #[cfg(test)]
 mod spec;
+pub mod text;
 pub mod touch;
 pub mod user;
 

@@ -43,7 +43,7 @@ use crate::infra::random::new_touch_id;
 
 pub use crate::app::touches::TouchRecorder;
 pub use beacon::MAX_REPORT_BYTES;
-use clicks::Clicks;
+use clicks::{Clicker, Clicks};
 pub use layer::{TouchLayer, TouchService};
 use set_cookies::SetCookies;
 use visited_page::{VisitedPage, navigation};
@@ -161,6 +161,7 @@ impl Landing {
                 navigation,
                 path: page.path,
                 query: page.query,
+                fragment: page.fragment,
                 referrer: page.referrer,
                 host: page.host,
                 ref_code,
@@ -218,8 +219,12 @@ impl Landing {
     /// Records a touch, which neither waits nor fails, and returns its cookies.
     fn touch(&self, arrival: Arrival, client: &LandingClient) -> SetCookies {
         let now = self.clock.now();
-        let again = arrival.code().is_some_and(|code| self.clicks.seen(code, client, now));
-        let touch = arrival.touch(new_touch_id(), client.visitor);
+        let touch_id = new_touch_id();
+        let again = arrival.is_recorded() && {
+            let by = Clicker { client, first: arrival.known_visitor(), touch_id };
+            self.clicks.seen(&arrival.brought_by(), by, now)
+        };
+        let touch = arrival.touch(touch_id, client.visitor);
         let (key, settings) = (&self.key, &self.settings.cookies);
         let code = touch.plant_code.as_ref();
         let first = touch.plant_first.as_ref();

@@ -64,6 +64,9 @@ async fn networks_devices_clicks_and_countries_are_noticed_and_refuse_nothing() 
     let far = || from(&server, "198.51.100.7", "TR", "Browser/1");
     let paid = format!("{link}?gclid=abc");
     assert_eq!(noticed(&server, far(), &paid, "d@x.test").await, [Signal::PaidClickId]);
+    // Nobody paid for the link of a post, a free listing or a campaign with a number.
+    let free = format!("{link}?fbclid=a&srsltid=b&utm_id=c");
+    assert_eq!(noticed(&server, far(), &free, "free@x.test").await, []);
 
     let mut fast = far();
     fast.get(&link).await;
