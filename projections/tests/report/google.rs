@@ -85,3 +85,9 @@ fn every_source_of_google_is_of_its_kind() {
     assert_eq!(sources, 819, "Google's list was read whole");
     assert_eq!((named.right, paid.right, from.right), (3 * sources, sources, 2 * hosts));
 }
+
+#[test]
+fn the_documents_name_the_date_of_the_source_list() {
+    let document = include_str!("../../../docs/analysts.md");
+    assert!(document.contains(&format!("is of {SOURCE_LIST_DATE}.")), "{SOURCE_LIST_DATE}");
+}

@@ -87,8 +87,8 @@ struct Sources {
     entries: HashMap<String, Site>,
     /// The labels that hosts of a search engine may have.
     labels: HashSet<&'static str>,
-    /// The labels that make a search of whatever is around them.
-    words: HashSet<&'static str>,
+    /// What a label begins or ends with that makes a search of whatever is around it.
+    words: Vec<&'static str>,
 }
 
 impl Sources {
@@ -209,8 +209,11 @@ impl Sources {
     }
 
     fn searches(&self, labels: &str) -> bool {
-        labels.split('.').any(|label| self.words.contains(label))
-            || labels.split('.').all(|label| self.labels.contains(label))
+        let results = |label: &str| {
+            let named = |word: &&str| label.starts_with(*word) || label.ends_with(*word);
+            !label.ends_with("research") && self.words.iter().any(named)
+        };
+        labels.split('.').any(results) || labels.split('.').all(|label| self.labels.contains(label))
     }
 }
 

@@ -78,6 +78,9 @@ fn mail_sign_in_documents_and_news_of_a_search_engine_are_no_search() {
         ("baike.baidu.com", "*.baidu.com"),
         ("community.brave.com", "*.brave.com"),
         ("g1.globo.com", "*.globo.com"),
+        ("research.google.com", "*.google.*"),
+        ("id.rambler.ru", "*.rambler.ru"),
+        ("my.yahoo.com", "*.yahoo.*"),
     ] {
         falls_under(&format!("https://{host}/"), entry, Site::Referral);
     }
@@ -102,6 +105,11 @@ fn pages_of_results_are_searches() {
         "search.brave.com",
         "lite.qwant.com",
         "isearch.avg.com",
+        "imagesearch.naver.com",
+        "search3.incredimail.com",
+        "fr.ask.com",
+        "clck.yandex.ru",
+        "scholar.google.com",
     ] {
         let found = SOURCES.of_referrer(&format!("https://{host}/"));
         assert_eq!(found.map(|(_, site)| site), Some(Site::Search), "{host}");
