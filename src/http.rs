@@ -107,6 +107,7 @@ pub fn landing(app: &App) -> Landing {
         window: config.referrals.window,
         record: config.landing.record_touches,
         excluded_hosts: config.landing.excluded_hosts.clone(),
+        referrer_detail: config.landing.referrer_detail,
         ..LandingRules::default()
     };
     if let Some(host) = config.listening.public_url.host_str() {

@@ -14,7 +14,7 @@ pub fn six_digits(text: &str) -> Option<[u8; 6]> {
     let mut code = [0; 6];
     let mut found = 0;
     for c in text.chars() {
-        if let Some(value) = digit(c) {
+        if let Some(value) = decimal_digit(c) {
             *code.get_mut(found)? = b'0' + value;
             found += 1;
         } else if c.is_numeric() {
@@ -26,7 +26,8 @@ pub fn six_digits(text: &str) -> Option<[u8; 6]> {
 
 /// Returns the value of a decimal digit of any script. Each script has its ten digits in a row, from
 /// zero on, and the styles of mathematics are several such rows, one after the other.
-fn digit(c: char) -> Option<u8> {
+#[must_use]
+pub fn decimal_digit(c: char) -> Option<u8> {
     if c.is_ascii() {
         return c.to_digit(10).and_then(|value| u8::try_from(value).ok());
     }
@@ -98,11 +99,11 @@ mod tests {
         for c in (0..=u32::from(char::MAX)).filter_map(char::from_u32) {
             // A release of Unicode may add a script to one table before the other.
             if other.is_match(c.encode_utf8(&mut [0; 4])) {
-                let value = digit(c).unwrap_or_else(|| panic!("{c:?}"));
+                let value = decimal_digit(c).unwrap_or_else(|| panic!("{c:?}"));
                 rows += usize::from(value == 0);
                 let zero = char::from_u32(u32::from(c) - u32::from(value)).unwrap();
-                assert_eq!(digit(zero), Some(0), "{c:?}");
-            } else if let Some(value) = digit(c) {
+                assert_eq!(decimal_digit(zero), Some(0), "{c:?}");
+            } else if let Some(value) = decimal_digit(c) {
                 assert!(value < 10 && c.is_numeric(), "{c:?}");
             }
         }

@@ -25,7 +25,7 @@ mod user;
 mod vocabulary;
 
 pub use audit::{AuditEvent, AuditRead};
-pub use digits::six_digits;
+pub use digits::{decimal_digit, six_digits};
 pub use email::EmailAddress;
 pub use event::Event;
 pub use ids::{

@@ -34,7 +34,8 @@ pub struct Utm {
     pub content: Option<String>,
 }
 
-/// The click ids of advertisers by parameter name (`gclid`, `fbclid`, ...).
+/// The ids of clicks and campaigns of advertisers, by parameter name in lower case (`gclid`,
+/// `utm_id`, ...).
 pub type ClickIds = BTreeMap<String, String>;
 
 /// A touch was recorded: a visitor landed on a page.
@@ -51,7 +52,7 @@ pub struct TouchRecorded {
     pub other_codes: Vec<ReferralCode>,
     /// The path of the page.
     pub landing_page: String,
-    /// The `Referer` header, when it names another site.
+    /// The referring page, when it is of another site: without its query, unless a setting keeps it.
     pub referrer_url: Option<Pii<String>>,
     /// The registrable domain of the referrer, by the public suffix list; the name of an app.
     pub referrer_domain: Option<String>,
@@ -61,7 +62,7 @@ pub struct TouchRecorded {
     pub first_touch_id: Option<TouchId>,
     /// The campaign parameters.
     pub utm: Utm,
-    /// The click ids of advertisers.
+    /// The ids of clicks and campaigns of advertisers.
     pub click_ids: ClickIds,
     /// The creator whose page it was, when the handle is claimed.
     pub creator_id: Option<UserId>,
@@ -69,14 +70,15 @@ pub struct TouchRecorded {
     pub device_class: Option<DeviceClass>,
     /// The country of the IP address.
     pub country: Option<Country>,
-    /// Whether the visitor was a bot; always `false`, because bots are not detected yet.
+    /// Whether the visitor was a bot, by the rules of that day.
     pub bot: bool,
-    /// The version of the bot rules; 0: none were in force.
+    /// The version of these rules; 0: there were none.
     pub bot_rules_version: u16,
     /// The consent of the visitor.
     pub consent: Consent,
-    /// Whether it repeats a touch of the last hour with the same code, address and user agent, and
-    /// is therefore not counted as a click.
+    /// Whether it repeats a touch of the last hour, of the same visitor by the same code or campaign,
+    /// and is therefore not counted as a click. A visitor is known by the landing cookie, without one
+    /// by address and user agent. Before, only touches with a code were repeats, by the latter two.
     pub deduplicated: bool,
     /// The `Sec-Fetch-Site` header of the request.
     pub fetch_site: Option<FetchSite>,
@@ -117,9 +119,9 @@ pub struct TouchRecordedV1 {
     pub device_class: Option<DeviceClass>,
     /// The country of the IP address.
     pub country: Option<Country>,
-    /// Whether the visitor was a bot; always `false`, because bots are not detected yet.
+    /// Whether the visitor was a bot; always `false`, because there were no rules about bots.
     pub bot: bool,
-    /// The version of the bot rules; 0: none were in force.
+    /// The version of the bot rules; always 0.
     pub bot_rules_version: u16,
     /// The consent of the visitor.
     pub consent: Consent,

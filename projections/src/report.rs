@@ -19,7 +19,9 @@ mod view;
 mod views;
 mod zone;
 
-pub use channel::{Channel, SOURCE_LIST_DATE, Traffic, classify, source_entry};
+pub use channel::{
+    Channel, SOURCE_LIST_DATE, Traffic, classify, is_paid_click, source_entry, telling_parameters,
+};
 pub use dimension::Dimension;
 pub use error::InvalidQuery;
 pub use fold::{ReportFold, Stopped};

@@ -6,16 +6,17 @@
 use std::time::Duration;
 
 use whence_events::{
-    AttributionCaptured, ClickIds, Client, Consent, Country, DeviceClass, EmailAddress,
-    ReferralCode, StreamId, Timestamp, UserId, Via,
+    AttributionCaptured, Client, Consent, Country, DeviceClass, EmailAddress, ReferralCode,
+    StreamId, Timestamp, TouchId, UserId, Via,
 };
-use whence_projections::report::source_entry;
+use whence_projections::report::{is_paid_click, source_entry};
 use whence_projections::{QueryError, UndecidedReferral};
 
 use crate::app::App;
 use crate::app::referral_codes::CodeOwner;
 use crate::domain::referral::{Attempt, CodeFacts, CodeLookup};
 use crate::domain::rules::RULES_VERSION;
+use crate::domain::touch::stream::TouchStream;
 use crate::domain::touch::{FirstTouch, PlantedCode, RefCode, registrable_domain};
 use crate::domain::user::{Account, EMAIL_VERSION, User, UserCommand};
 use crate::engine::handler::{Context, HandleError};
@@ -71,6 +72,9 @@ impl App {
     ) -> AttributionCaptured {
         let window = self.config.referrals.window.length();
         let touch = first_touch.filter(|touch| now.since(touch.touched_at) <= window);
+        let detail = self.config.landing.referrer_detail;
+        let touch = touch.map(|touch| touch.clone().cleaned(detail));
+        let touch = touch.as_ref();
         let creator = match touch.and_then(|touch| touch.creator.as_ref()) {
             Some(handle) => self.creator(handle).await,
             None => None,
@@ -118,6 +122,11 @@ impl App {
                 CodeLookup::Failed
             }),
         };
+        let planted = cookies.ref_code.as_ref().and_then(RefCode::planted);
+        let bot_touch = match planted {
+            Some(planted) => self.is_of_bot(planted.touch_id).await,
+            None => false,
+        };
         let touch = cookies.first_touch.as_ref();
         Attempt {
             now,
@@ -127,8 +136,9 @@ impl App {
             lookup,
             country: candidate.country,
             touch_country: touch.and_then(|touch| touch.country),
-            paid_click: touch.is_some_and(|touch| !ClickIds::is_empty(&touch.click_ids)),
-            bot_touch: false,
+            paid_click: touch
+                .is_some_and(|touch| touch.click_ids.keys().any(|name| is_paid_click(name))),
+            bot_touch,
             disposable_email: self.is_disposable(candidate.email),
         }
     }
@@ -160,6 +170,18 @@ impl App {
         match self.run_user(user_id, &command, &Context::of_system(None)).await {
             Err(HandleError::Store(error)) => Err(error),
             Ok(_) | Err(HandleError::Rejected(_)) => Ok(()),
+        }
+    }
+
+    /// Returns whether a bot made a touch. One that is not on record is nobody's: it is a signal, and
+    /// no decision waits or fails for it.
+    async fn is_of_bot(&self, touch: TouchId) -> bool {
+        match self.engine.handler.load::<TouchStream>(&StreamId::Touch(touch)).await {
+            Ok(stream) => stream.state.bot,
+            Err(error) => {
+                tracing::warn!(error = %with_causes(&error), "a touch could not be looked up");
+                false
+            }
         }
     }
 
@@ -251,5 +273,19 @@ fn same_network(a: &Client, b: &Client) -> bool {
         (Some(V4(a)), Some(V4(b))) => a.octets()[..3] == b.octets()[..3],
         (Some(V6(a)), Some(V6(b))) => a.segments()[..3] == b.segments()[..3],
         _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use whence_projections::report::telling_parameters;
+
+    use crate::domain::touch::KEPT;
+
+    #[test]
+    fn every_parameter_that_tells_a_source_is_kept() {
+        for name in telling_parameters() {
+            assert!(KEPT.contains(&name), "{name}");
+        }
     }
 }

@@ -26,7 +26,7 @@ pub(crate) use self::hosts::{is_public_suffix, shared_domains};
 pub use self::metrics::{MetricsConfig, MetricsToken};
 pub use self::operators::OperatorConfig;
 use crate::domain::rules::{RULES_VERSION, Rules};
-use crate::domain::touch::{Hosts, Model, Record, Window};
+use crate::domain::touch::{Hosts, Model, Record, ReferrerDetail, Window};
 use crate::domain::user::activity::ActivityPeriod;
 use crate::engine::proof::checkpointer::CheckpointPolicy;
 use crate::engine::proof::directory;
@@ -121,6 +121,8 @@ pub struct LandingConfig {
     pub landing_url: Url,
     /// Which touches leave an event.
     pub record_touches: Record,
+    /// How much of the address of a referring page is kept.
+    pub referrer_detail: ReferrerDetail,
     /// Hosts that do not count as where a visitor came from: payment and sign-in pages.
     pub excluded_hosts: Hosts,
     /// The `Domain` attribute of the landing cookies.
@@ -282,6 +284,7 @@ impl LandingConfig {
         Self {
             landing_url,
             record_touches: Record::Campaign,
+            referrer_detail: ReferrerDetail::Path,
             excluded_hosts: Hosts::default(),
             cookie_domain: None,
             host_prefix: false,

@@ -21,8 +21,8 @@ pub fn parse(text: &str) -> Result<Handle, HandleRefusal> {
     let is_mark = |b: &u8| b"_.-".contains(b);
     let bytes = handle.as_str().as_bytes();
     // A mark at the end is taken for the end of a sentence.
-    let stray = bytes.last().is_some_and(is_mark)
-        || bytes.windows(2).any(|pair| pair.iter().all(|b| is_mark(b)));
+    let stray =
+        bytes.last().is_some_and(is_mark) || bytes.windows(2).any(|pair| pair.iter().all(is_mark));
     if stray { Err(HandleRefusal::Invalid) } else { Ok(handle) }
 }
 

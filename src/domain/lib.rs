@@ -5,6 +5,7 @@
 //! ids, facts looked up elsewhere) is part of the command. Each module is about one noun.
 
 pub mod audit;
+pub mod bots;
 pub mod handle;
 pub mod mailbox;
 pub mod name;
@@ -13,6 +14,7 @@ pub mod reserved;
 pub mod rules;
 #[cfg(test)]
 mod spec;
+pub mod text;
 pub mod touch;
 pub mod user;
 

@@ -1,4 +1,4 @@
-//! The referral decision, rules version 1: one table, first match wins.
+//! The referral decision, rules version 2: one table, first match wins.
 //!
 //! A wrong refusal costs a referrer money and causes a dispute; a doubtful acceptance can be held
 //! for review. Signals are therefore recorded and, outside strict mode, never refuse.

@@ -5,8 +5,8 @@ use whence_events::{Event, Mac, RuleSettings, RulesAdopted, RulesEvent};
 
 use super::{Decider, EventContext};
 
-/// The version of the rules in `referral.rs`.
-pub const RULES_VERSION: u16 = 1;
+/// The version of the rules in `referral.rs`. Since 2 the rules of mail providers tell who is one person.
+pub const RULES_VERSION: u16 = 2;
 
 /// Rule settings, and the digest that names them.
 #[derive(Clone, Debug, PartialEq, Eq)]

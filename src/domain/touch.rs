@@ -4,6 +4,7 @@
 //! [`Navigation::check`] examines the kind of request, [`arrive`] the page and the visitor's
 //! cookies, and [`Arrival::touch`] adds what had to be looked up or generated.
 
+mod link;
 mod page;
 pub mod planting;
 mod referrer;
@@ -19,7 +20,9 @@ use whence_events::{
     Timestamp, TouchId, Utm,
 };
 
-pub use page::MAX_OTHER_CODES;
+pub use link::BroughtBy;
+pub use page::address::ReferrerDetail;
+pub use page::{KEPT, MAX_OTHER_CODES, is_called, segments};
 use planting::{HeldCode, held_code};
 pub use referrer::{Hosts, registrable_domain, same_host};
 
@@ -59,6 +62,8 @@ pub struct PageRequest<'a> {
     pub path: &'a str,
     /// The query of the page, without the question mark.
     pub query: &'a str,
+    /// The fragment of the page, without the `#`, when a script of the page reported it.
+    pub fragment: &'a str,
     /// The `Referer` header.
     pub referrer: Option<&'a str>,
     /// The host that the request was sent to.
@@ -126,11 +131,11 @@ pub struct FirstTouch {
     pub touched_at: Timestamp,
     /// The path of the page.
     pub landing_page: String,
-    /// The `Referer` header, when it named another site.
+    /// The referring page, when it was of another site, as far as it is kept.
     pub referrer_url: Option<String>,
     /// The campaign parameters.
     pub utm: Utm,
-    /// The click ids of advertisers.
+    /// The ids of clicks and campaigns of advertisers.
     pub click_ids: ClickIds,
     /// The creator whose page it was.
     pub creator: Option<Handle>,
@@ -153,6 +158,8 @@ pub struct LandingRules {
     pub own_hosts: Hosts,
     /// The hosts that visitors pass through on their way back (payment, OAuth).
     pub excluded_hosts: Hosts,
+    /// How much of a referring page is kept.
+    pub referrer_detail: ReferrerDetail,
 }
 
 /// The attribution model: which code wins when a visitor who carries one brings another.
@@ -273,7 +280,7 @@ pub struct Visitor {
     pub country: Option<Country>,
     /// Whether the visitor is a bot.
     pub bot: bool,
-    /// The version of the bot rules; 0: none were in force.
+    /// The version of the rules that say so; 0: there were none.
     pub bot_rules_version: u16,
 }
 
@@ -295,13 +302,13 @@ pub struct RecordedTouch {
     pub creator: Option<Handle>,
     /// The path of the page.
     pub landing_page: String,
-    /// The `Referer` header in the clear, when it names another site.
+    /// The referring page in the clear, when it is of another site, as far as it is kept.
     pub referrer_url: Option<String>,
     /// The kind of the `Referer`.
     pub referrer_kind: ReferrerKind,
     /// The campaign parameters.
     pub utm: Utm,
-    /// The click ids of advertisers.
+    /// The ids of clicks and campaigns of advertisers.
     pub click_ids: ClickIds,
     /// The facts about the visitor.
     pub visitor: Visitor,
@@ -373,7 +380,8 @@ pub fn arrive(request: &PageRequest<'_>, rules: &LandingRules) -> Result<Arrival
     if request.consent == Consent::Denied {
         return Err(Ignored::Refused);
     }
-    let found = page::find(request.path, request.query);
+    let landing_page = page::address::landing_path(request.path);
+    let found = page::find(&landing_page, request.query, request.fragment);
     let referrer = referrer::judge(request.referrer, request.host, rules);
     let says_something = found.says_something() || referrer.kind == ReferrerKind::Foreign;
     let now = request.now;
@@ -392,7 +400,7 @@ pub fn arrive(request: &PageRequest<'_>, rules: &LandingRules) -> Result<Arrival
             Record::Campaign => says_something,
             Record::None => false,
         },
-        landing_page: page::clean_url(request.path).unwrap_or_else(|| "/".to_owned()),
+        landing_page,
         fetch_site: request.navigation.fetch_site.and_then(FetchSite::parse),
         consent: request.consent,
         found,
@@ -414,6 +422,12 @@ impl Arrival {
         self.known
     }
 
+    /// Returns whether the touch is to be recorded.
+    #[must_use]
+    pub fn is_recorded(&self) -> bool {
+        self.recorded
+    }
+
     /// Takes the visitor for somebody who was never here, because what was known of them is erased.
     pub fn forget_visitor(&mut self) {
         self.known = None;
@@ -423,8 +437,8 @@ impl Arrival {
     /// misjudged as a bot must not cost the referrer the credit.
     #[must_use]
     pub fn touch(self, touch_id: TouchId, visitor: Visitor) -> Touch {
-        let plants_code = self.plants_code();
-        let code = self.found.referral.code().filter(|_| plants_code);
+        let wins = self.plants_code();
+        let code = self.found.referral.code().filter(|_| wins);
         let plant_code =
             code.map(|code| PlantedCode { code: code.clone(), touched_at: self.now, touch_id });
         let plant_first = self.known.is_none().then(|| FirstTouch {

@@ -28,6 +28,7 @@ use whence_events::ReferralCode;
 use crate::app::attribution::LandingCookies;
 use crate::app::client_address::ClientAddress;
 use crate::app::rate_limits::Limit;
+use crate::domain::bots;
 use crate::domain::touch::planting::CodeRecord;
 use crate::domain::touch::{
     self, Arrival, Ignored, LandingRules, Navigation, PageRequest, Visitor,
@@ -42,7 +43,7 @@ use crate::infra::random::new_touch_id;
 
 pub use crate::app::touches::TouchRecorder;
 pub use beacon::MAX_REPORT_BYTES;
-use clicks::Clicks;
+use clicks::{Clicker, Clicks};
 pub use layer::{TouchLayer, TouchService};
 use set_cookies::SetCookies;
 use visited_page::{VisitedPage, navigation};
@@ -53,9 +54,10 @@ pub struct LandingClient {
     /// The client's address, according to trusted proxies. It decides which clicks are the same and
     /// how many are recorded, and is not recorded itself.
     pub address: ClientAddress,
-    /// The client's `User-Agent`, which is used for the same purpose and not recorded either.
+    /// The client's `User-Agent`, which is used for the same purpose, tells bots from people, and is
+    /// recorded under seal.
     pub user_agent: Option<String>,
-    /// The facts about the visitor that are recorded.
+    /// The facts about the visitor that are recorded. [`Landing`] adds whether it is a bot.
     pub visitor: Visitor,
     /// Whether the browser uses https, to this service or to the proxy in front of it.
     pub https: bool,
@@ -159,6 +161,7 @@ impl Landing {
                 navigation,
                 path: page.path,
                 query: page.query,
+                fragment: page.fragment,
                 referrer: page.referrer,
                 host: page.host,
                 ref_code,
@@ -216,8 +219,12 @@ impl Landing {
     /// Records a touch, which neither waits nor fails, and returns its cookies.
     fn touch(&self, arrival: Arrival, client: &LandingClient) -> SetCookies {
         let now = self.clock.now();
-        let again = arrival.code().is_some_and(|code| self.clicks.seen(code, client, now));
-        let touch = arrival.touch(new_touch_id(), client.visitor);
+        let touch_id = new_touch_id();
+        let again = arrival.is_recorded() && {
+            let by = Clicker { client, first: arrival.known_visitor(), touch_id };
+            self.clicks.seen(&arrival.brought_by(), by, now)
+        };
+        let touch = arrival.touch(touch_id, client.visitor);
         let (key, settings) = (&self.key, &self.settings.cookies);
         let code = touch.plant_code.as_ref();
         let first = touch.plant_first.as_ref();
@@ -227,6 +234,7 @@ impl Landing {
         ]);
         if let Some(mut record) = touch.record {
             record.deduplicated = again;
+            record.agent = client.user_agent.as_deref().and_then(bots::kept);
             // No client can fill the log by landing.
             if self.limit.count(client.address, now).is_ok() {
                 self.recorder.record(record);
@@ -237,9 +245,13 @@ impl Landing {
         cookies
     }
 
-    /// Returns the client behind a request.
+    /// Returns the client behind a request, judged by the rules about bots.
     fn client(&self, parts: &Parts) -> LandingClient {
-        (self.identify_client)(parts)
+        let mut client = (self.identify_client)(parts);
+        let agent = client.user_agent.as_deref().and_then(bots::kept);
+        client.visitor.bot |= bots::is_bot(agent.as_deref());
+        client.visitor.bot_rules_version = bots::BOT_RULES_VERSION;
+        client
     }
 }
 

@@ -1,6 +1,7 @@
 //! Reports: what the log says to analysts. The log is read from its beginning and folded in memory;
 //! nothing is kept, and nothing is written.
 
+mod rejudge;
 mod text;
 
 use anyhow::Context as _;
@@ -10,7 +11,9 @@ use whence_projections::report::{
     AsOf, InvalidQuery, Query, ReportFold, Stopped, Table, View, Zone,
 };
 
+use crate::domain::bots::BOT_RULES_VERSION;
 use crate::engine::log_pages::LogPages;
+use crate::engine::vault::Vault;
 use crate::store::{EventStore, StoreError};
 
 pub(crate) use text::UNKNOWN;
@@ -36,14 +39,15 @@ pub enum ReportError {
     Store(#[from] StoreError),
 }
 
-/// Returns the answer of a view.
+/// Returns the answer of a view. With a vault, bots are those of the rules of today.
 pub(crate) async fn answer(
     log: &dyn EventStore,
+    vault: Option<&Vault>,
     view: View,
     query: Query,
     as_of: AsOf,
 ) -> anyhow::Result<Table> {
-    let report_fold = fold(log, &[view], as_of).await.context("no report")?;
+    let report_fold = fold(log, vault, &[view], as_of).await.context("no report")?;
     Ok(tokio::task::spawn_blocking(move || report_fold.table(view, &query)).await?)
 }
 
@@ -54,11 +58,15 @@ pub fn parse_as_of(text: Option<&str>, zone: Zone) -> Result<AsOf, InvalidQuery>
 
 /// Reads the log up to a place, or up to its present end, and folds it for these views.
 ///
+/// With a vault, whether a visitor was a bot is judged again by the rules of today, as far as the log
+/// keeps the agent; without one, the verdict of its day counts.
+///
 /// This task reads while another thread folds. When this future is dropped, the folding ends with
 /// the page that it is at. A place after the end of the log is an error, and so is an event that
 /// this version does not know ([`ReportError::Stopped`]).
 pub async fn fold(
     log: &dyn EventStore,
+    vault: Option<&Vault>,
     views: &[View],
     as_of: AsOf,
 ) -> Result<ReportFold, ReportError> {
@@ -72,6 +80,9 @@ pub async fn fold(
         .into());
     }
     let mut report_fold = ReportFold::new(views);
+    if vault.is_some() {
+        report_fold.judged_again_by(BOT_RULES_VERSION);
+    }
     let (pages, mut waiting) = mpsc::channel::<Vec<Recorded>>(PAGES_AHEAD);
     let folding = tokio::task::spawn_blocking(move || {
         while let Some(page) = waiting.blocking_recv() {
@@ -79,7 +90,7 @@ pub async fn fold(
         }
         Ok::<_, Stopped>(report_fold)
     });
-    read(log, as_of, head, pages).await?;
+    read(log, vault, as_of, head, pages).await?;
     match folding.await {
         Ok(folded) => Ok(folded?),
         Err(panic) => Err(StoreError::unavailable(panic).into()),
@@ -89,6 +100,7 @@ pub async fn fold(
 /// Reads until the place is reached, or until the fold takes no more pages.
 async fn read(
     log: &dyn EventStore,
+    vault: Option<&Vault>,
     as_of: AsOf,
     head: Position,
     pages: mpsc::Sender<Vec<Recorded>>,
@@ -102,6 +114,9 @@ async fn read(
         };
         let ends = inside < page.len();
         page.truncate(inside);
+        if let Some(vault) = vault {
+            rejudge::rejudge(vault, &mut page).await?;
+        }
         if pages.send(page).await.is_err() || ends {
             return Ok(());
         }

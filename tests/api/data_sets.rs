@@ -1,5 +1,6 @@
 //! The implementation against data that others made.
 
+mod bots;
 mod expected;
 mod isbot;
 mod maxmind;

@@ -2,7 +2,9 @@
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+mod clicks;
 mod layer;
+mod parameters;
 mod report;
 mod script;
 mod short_link;

@@ -132,6 +132,8 @@ impl Server {
     pub fn browser(&self) -> Browser {
         let client = reqwest::Client::builder()
             .redirect(reqwest::redirect::Policy::none())
+            // A client that names no browser is a bot.
+            .user_agent("Browser/1")
             .timeout(Duration::from_mins(1))
             .build()
             .unwrap();

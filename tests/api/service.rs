@@ -7,6 +7,7 @@ mod admin;
 mod analytics;
 mod attribution;
 mod audit;
+mod bots;
 mod broken;
 mod calls;
 mod clients;

@@ -222,7 +222,8 @@ async fn fill(directory: &Path) {
         let _ = stopped.await;
     }));
     let client = reqwest::Client::builder();
-    let client = client.redirect(reqwest::redirect::Policy::none()).build().unwrap();
+    let client =
+        client.redirect(reqwest::redirect::Policy::none()).user_agent("Browser/1").build().unwrap();
     let (jars, codes) = (BTreeMap::new(), BTreeMap::new());
     let mut platform = Platform { app, clock, url, client, jars, codes };
     for (number, (at, act)) in story().into_iter().enumerate() {

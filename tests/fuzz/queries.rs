@@ -1,9 +1,12 @@
-//! The address of a page: whatever it holds, the cookies of the landing hold what was decided.
+//! The address of a page: whatever it holds, the cookies of the landing hold what was decided, and
+//! what is kept of it is in the form in which it would be kept again.
 
 use http::HeaderMap;
 use http::header::COOKIE;
+use whence::domain::text::{decode, is_invisible, label};
 use whence::domain::touch::{
-    LandingRules, Navigation, PageRequest, RefCode, Touch, Visitor, arrive,
+    FirstTouch, LandingRules, Navigation, PageRequest, RefCode, ReferrerDetail, Touch, Visitor,
+    arrive,
 };
 use whence::http::landing::cookies::{
     FIRST_TOUCH, MAX_FIRST_TOUCH_BYTES, REF_CODE, encode_first_touch, encode_ref_code,
@@ -11,9 +14,12 @@ use whence::http::landing::cookies::{
 };
 use whence_events::{Consent, Timestamp, TouchId};
 
-/// Reads a path, a query and a referring page, one on each line.
+/// Reads a path, a query, a referring page and a fragment, one on each line.
 pub fn run(data: &[u8]) {
     let Some(touch) = read(data) else { return };
+    if let Some(first) = &touch.plant_first {
+        assert_clean(first);
+    }
     let key = &super::KEYS.cookie;
     let mut headers = HeaderMap::new();
     if let Some(first) = &touch.plant_first {
@@ -41,6 +47,24 @@ pub fn accepts(data: &[u8]) -> bool {
     read(data).is_some_and(|touch| touch.plant_code.is_some())
 }
 
+/// Checks that nothing of a first touch is invisible, and that it is kept as it is.
+fn assert_clean(first: &FirstTouch) {
+    assert_eq!(first.clone().cleaned(ReferrerDetail::default()), *first);
+    let utm = &first.utm;
+    let fields = [&utm.source, &utm.medium, &utm.campaign, &utm.term, &utm.content];
+    for value in fields.into_iter().flatten().chain(first.click_ids.values()) {
+        assert_eq!(label(value, 255).as_ref(), Some(value));
+        assert!(!value.chars().any(|c| c.is_control() || is_invisible(c)), "{value:?}");
+        // By the reading of a link that spells it out it is itself.
+        let escaped: String = value.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        assert_eq!(decode(&escaped), *value);
+    }
+    assert!(first.landing_page.is_ascii());
+    if let Some(url) = &first.referrer_url {
+        assert!(!url.contains(['?', '#']), "{url}");
+    }
+}
+
 fn read(data: &[u8]) -> Option<Touch> {
     let text = std::str::from_utf8(data).ok()?;
     let mut lines = text.split('\n');
@@ -55,6 +79,7 @@ fn read(data: &[u8]) -> Option<Touch> {
         },
         path,
         query,
+        fragment: text.split('\n').nth(4).unwrap_or(""),
         referrer: lines.next(),
         host: Some("www.example.com"),
         ref_code: None,

@@ -16,9 +16,7 @@ pub(super) fn canonical(text: &str) -> Option<String> {
     }
     let nfc = ComposingNormalizerBorrowed::new_nfc();
     // A Kelvin sign composes to a K, which would be another mailbox.
-    let stays = |c: char| {
-        c.is_ascii() || !nfc.normalize(c.encode_utf8(&mut [0; 4])).chars().all(|c| c.is_ascii())
-    };
+    let stays = |c: char| c.is_ascii() || !nfc.normalize(c.encode_utf8(&mut [0; 4])).is_ascii();
     if !name.chars().all(stays) {
         return None;
     }

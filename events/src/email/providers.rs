@@ -1,7 +1,7 @@
 //! Which spellings of an address end in one mailbox, by the rules of its provider.
 //!
-//! The table has large providers only, and of each only what it really does, by its own help pages (or,
-//! where these are silent, by the page that is named). A rule that is wrong refuses a credit or holds
+//! The table has large providers only, and of each only what it really does, by its own help pages or,
+//! where these are silent, by the page that is named. A rule that is wrong refuses a credit or holds
 //! up somebody's mail, so that what is not known is not assumed. Domains that are not in the table get
 //! [`UNKNOWN`]. The pages were read in November 2026.
 
@@ -58,17 +58,19 @@ const UNKNOWN: Provider = Provider {
 
 /// The providers, with the pages that say so.
 const PROVIDERS: [Provider; 12] = [
-    // Gmail: https://support.google.com/mail/answer/7436150 (dots), /answer/22370 (tags),
-    // /answer/10313 (googlemail.com). Dots count at domains of organisations.
+    // Gmail: https://support.google.com/mail/answer/7436150 (dots; they count at domains of
+    // organisations), https://support.google.com/a/users/answer/9282734 (tags). Whatever its name, a
+    // mailbox is at both domains.
     Provider {
         domains: &["gmail.com", "googlemail.com"],
         one_name: true,
         ignored: &['.'],
         ..UNKNOWN
     },
-    // Proton: https://proton.me/support/addresses-and-aliases (the domains and tags; a name belongs to
-    // one user at all of them), https://www.sindastra.de/p/1775/protonmail-dots-hyphens-and-underscores
-    // (the answers of the provider on dots, hyphens and underscores).
+    // Proton: https://proton.me/support/addresses-and-aliases (the domains, and tags). Its own client
+    // overlooks dots, hyphens and underscores: https://github.com/ProtonMail/WebClients
+    // (src/helpers/string.js). Where one name at two of the domains was of two users, they are counted as
+    // one.
     Provider {
         domains: &["proton.me", "protonmail.com", "protonmail.ch", "pm.me"],
         one_name: true,
@@ -86,11 +88,12 @@ const PROVIDERS: [Provider; 12] = [
     // Fastmail: https://www.fastmail.help/hc/en-us/articles/360060591053 (tags, and subdomains). A name
     // may belong to somebody else at each of the domains.
     Provider { domains: &FASTMAIL, subdomain: Subdomain::Mailbox, ..UNKNOWN },
-    // Yahoo: https://help.yahoo.com/kb/SLN28815.html (disposable addresses, BASE-KEYWORD). A name may
-    // belong to somebody else at each of the domains.
+    // Yahoo: http://help.yahoo.com/help/uk/bt/tutorials/mail/addressguard2.html (disposable addresses of
+    // a base and a keyword), https://patents.justia.com/patent/20060041621 (the hyphen is in no other
+    // address). A name may belong to somebody else at each of the domains.
     Provider { domains: &YAHOO, tag: Tag::PlusOrDisposable, ..UNKNOWN },
-    // Yandex: https://yandex.com/support/id/en/authorization/login.html (a dot and a hyphen of a login
-    // are the same), https://www.yandex.com/support/mail/reg.html (the domains are aliases).
+    // Yandex: https://www.yandex.com/support/mail/reg.html (the domains are aliases of one mailbox),
+    // https://yandex.ru/support/id/ (a dot of a login may be written as a hyphen).
     Provider { domains: &YANDEX, one_name: true, alike: Some(('.', '-')), ..UNKNOWN },
     // Posteo: https://posteo.de/blog/2 (14 December 2023: a name belongs to one person at all of them).
     Provider { domains: &POSTEO, one_name: true, ..UNKNOWN },
@@ -107,8 +110,8 @@ const PROVIDERS: [Provider; 12] = [
         tag: Tag::None,
         ..UNKNOWN
     },
-    // GMX and WEB.DE: https://hilfe.gmx.net/email/einstellungen/e-mail-adressen/ (other addresses of a
-    // mailbox are ordered one by one; a `+` is no tag). A name may belong to somebody else at each.
+    // GMX and WEB.DE: https://wp.jochen.hayek.name/blog-en/2010/10/02/e-mail-addresses-and-plussing/ (a
+    // `+` is no tag). A name may belong to somebody else at each of the domains.
     Provider {
         domains: &[
             "gmx.de",
@@ -128,17 +131,15 @@ const PROVIDERS: [Provider; 12] = [
         tag: Tag::None,
         ..UNKNOWN
     },
-    // Firefox Relay: https://support.mozilla.org/kb/register-your-own-domain-firefox-relay-premium,
-    // addy.io: https://addy.io/help/ and https://addy.io/faq/, 33Mail: https://www.33mail.com/.
+    // Firefox Relay: https://support.mozilla.org/kb/general-questions-about-relay-email-domains,
+    // addy.io: https://github.com/anonaddy/anonaddy, 33Mail: https://www.33mail.com/.
     Provider {
         domains: &["mozmail.com", "anonaddy.com", "anonaddy.me", "addymail.com", "33mail.com"],
         subdomain: Subdomain::Person,
         ..UNKNOWN
     },
-    // Others whose pages know tags after `+`, and who have several domains on which a name may belong to
-    // somebody else: https://www.zoho.com/mail/help/, https://kb.mailbox.org/, https://help.mail.ru/mail,
-    // https://help.hey.com/. Masks of a relay without a subdomain have nothing in common:
-    // https://duckduckgo.com/duckduckgo-help-pages/email-protection/, https://support.apple.com/105078.
+    // Others of which no more is known than of any domain. A name may belong to somebody else at each of
+    // their domains, dots count, and the masks of a relay have nothing in common.
     Provider {
         domains: &[
             "zoho.com",
@@ -164,7 +165,8 @@ const PROVIDERS: [Provider; 12] = [
     },
 ];
 
-/// The domains that Fastmail offers, by https://www.fastmail.help/hc/en-us/articles/1500000278242.
+/// The domains of Fastmail, as far as they are known
+/// (<https://github.com/caronc/apprise/wiki/Notify_email-Fastmail> has those with its name).
 const FASTMAIL: [&str; 31] = [
     "fastmail.com",
     "fastmail.fm",

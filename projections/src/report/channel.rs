@@ -7,12 +7,16 @@
 //! as Google Analytics does it: an advertiser's click id, else the site it came from, else nothing
 //! (`(direct)` and `(none)`).
 
+mod click_ids;
 mod sources;
 
 use Channel as C;
 use Is::{CampaignContains, CampaignShops, Direct, Medium, MediumContains, MediumEnds, MediumPaid};
 use Is::{Source, SourceIn};
+pub use click_ids::{is_paid_click, telling_parameters};
 pub use sources::{SOURCE_LIST_DATE, source_entry};
+
+use click_ids::ClickId;
 use sources::{Site, site_of_domain, site_of_entry, site_of_name};
 
 /// A kind of traffic: where a visit came from.
@@ -158,31 +162,6 @@ const RULES: &[(Channel, &[Is])] = &[
     (C::MobilePush, &[Source(&["firebase"])]),
 ];
 
-/// For each click id of an advertiser: its name, the source and the medium that it means, and whether
-/// it overrides the campaign parameters, as Google's auto-tagging does. Meta puts its id on every link,
-/// paid or not, so that one gives the site alone.
-const CLICK_IDS: &[(&str, &str, &str, bool)] = &[
-    ("gclid", "google", "cpc", true),
-    ("gbraid", "google", "cpc", true),
-    ("wbraid", "google", "cpc", true),
-    ("dclid", "dfa", "cpm", true),
-    ("msclkid", "bing", "cpc", false),
-    ("yclid", "yandex", "cpc", false),
-    ("ttclid", "tiktok", "cpc", false),
-    ("twclid", "twitter", "cpc", false),
-    ("li_fat_id", "linkedin", "cpc", false),
-    ("epik", "pinterest", "cpc", false),
-    ("rdt_cid", "reddit", "cpc", false),
-    ("sccid", "snapchat", "cpc", false),
-    ("qclid", "quora", "cpc", false),
-    ("tblci", "taboola", "cpc", false),
-    ("dicbo", "outbrain", "cpc", false),
-    ("irclickid", "impact", "affiliate", false),
-    ("cjevent", "cj", "affiliate", false),
-    ("awc", "awin", "affiliate", false),
-    ("fbclid", "facebook", "referral", false),
-];
-
 /// The referrer domain of a visit that is known to have come from no other site.
 pub(super) const NO_REFERRER: &str = "(none)";
 
@@ -228,7 +207,7 @@ impl Visit {
         if !traffic.known {
             return None;
         }
-        let clicked = CLICK_IDS.iter().find(|(name, ..)| traffic.click_ids.contains(name));
+        let clicked = ClickId::of(traffic.click_ids);
         let tagged = [traffic.source, traffic.medium, traffic.campaign];
         let tagged = tagged.into_iter().flatten().any(|text| !text.trim().is_empty());
         let lower = |text: &str| text.trim().to_lowercase();
@@ -237,20 +216,29 @@ impl Visit {
             let site = site_of_name(&source);
             (source, lower(medium), site)
         };
+        let referring = |domain: &str| {
+            let domain = lower(domain);
+            let on_record = traffic.referrer_site.and_then(site_of_entry);
+            let site = on_record.or_else(|| site_of_domain(&domain));
+            (domain, site)
+        };
         let (source, medium, site) = match (clicked, traffic.referrer_domain) {
-            (Some((_, source, medium, true)), _) => named(source, medium),
+            (Some(id), _) if id.overrides => named(id.source, id.medium),
             _ if tagged => named(traffic.source.unwrap_or(""), traffic.medium.unwrap_or("")),
-            (Some((_, source, medium, false)), _) => named(source, medium),
+            (Some(id), Some(domain)) if id.source.is_empty() && domain != NO_REFERRER => {
+                let (domain, site) = referring(domain);
+                (domain, id.medium.to_owned(), site)
+            }
+            (Some(id), _) => named(id.source, id.medium),
             (None, Some(NO_REFERRER)) => named("(direct)", "(none)"),
             (None, Some(domain)) => {
-                let domain = lower(domain);
-                let on_record = traffic.referrer_site.and_then(site_of_entry);
-                let site = on_record.or_else(|| site_of_domain(&domain));
+                let (domain, site) = referring(domain);
                 (domain, medium_of(site).to_owned(), site)
             }
             (None, None) => return None,
         };
-        let campaign = lower(traffic.campaign.unwrap_or(""));
+        let of_id = clicked.filter(|_| !tagged).map(|id| id.campaign);
+        let campaign = lower(traffic.campaign.or(of_id).unwrap_or(""));
         Some(Self { source, medium, campaign, site })
     }
 

@@ -188,6 +188,7 @@ pub(super) struct Touch {
     pub(super) on_creator_page: bool,
     pub(super) creator: Atom,
     pub(super) channel: Option<Channel>,
+    pub(super) bot: bool,
     /// Whether the visitor was no bot and had not landed within the hour before.
     pub(super) counts: bool,
 }

@@ -32,6 +32,8 @@ pub struct ReportFold {
     pub(super) facts: Facts,
     needs: Needs,
     pub(super) as_of: Position,
+    /// The version of the rules about bots by which touches were judged again.
+    pub(super) bot_rules: Option<u16>,
     /// The attribution windows, by the digest of their settings.
     windows: HashMap<Mac, u64>,
     /// The window in force, in seconds; 0 when it is not known.
@@ -86,6 +88,11 @@ impl ReportFold {
     #[must_use]
     pub fn as_of(&self) -> Position {
         self.as_of
+    }
+
+    /// Notes that the touches which come were judged again, by this version of the rules about bots.
+    pub fn judged_again_by(&mut self, version: u16) {
+        self.bot_rules = Some(version);
     }
 
     /// Folds the next events, in log order. It stops at an event of an unknown type, with those before
@@ -265,6 +272,7 @@ impl ReportFold {
             on_creator_page: is_creator_page(Some(&touch.landing_page)),
             creator: users.of_maybe(touch.creator_id),
             channel,
+            bot: touch.bot,
             counts: !touch.bot && !touch.deduplicated,
         });
     }

@@ -71,7 +71,14 @@ impl<'a, A: Default> Groups<'a, A> {
 /// Returns a table of a view.
 pub(super) fn named(view: View, by: &[Dimension], rows: Vec<Vec<Cell>>, as_of: Position) -> Table {
     let columns = by.iter().map(|by| by.column()).chain(view.measures().iter().copied());
-    Table { name: view.name(), title: view.title(), columns: columns.collect(), rows, as_of }
+    Table {
+        name: view.name(),
+        title: view.title(),
+        columns: columns.collect(),
+        rows,
+        as_of,
+        bot_rules: None,
+    }
 }
 
 fn key(by: &[Dimension], value: impl Fn(Dimension) -> Atom) -> GroupKey {

@@ -16,6 +16,9 @@ pub struct Table {
     pub rows: Vec<Vec<Cell>>,
     /// The position of the last event that was folded; 0 when there was none.
     pub as_of: Position,
+    /// The version of the rules about bots by which touches were judged again; `None`: the verdict on
+    /// record counts.
+    pub bot_rules: Option<u16>,
 }
 
 /// A column of a table.
@@ -103,7 +106,8 @@ impl From<Option<&str>> for Cell {
 }
 
 impl Table {
-    /// Returns `{"view", "as_of", "rows": [{column: value, ...}, ...]}`.
+    /// Returns `{"view", "as_of", "bot_rules", "rows": [{column: value, ...}, ...]}`; `bot_rules` is
+    /// `record` or a version.
     #[must_use]
     pub fn to_json(&self) -> Value {
         let row = |row: &Vec<Cell>| {
@@ -112,7 +116,8 @@ impl Table {
             Value::Object(fields.collect::<Map<_, _>>())
         };
         let rows: Vec<_> = self.rows.iter().map(row).collect();
-        json!({ "view": self.name, "as_of": self.as_of, "rows": rows })
+        let bot_rules = self.bot_rules.map_or_else(|| json!("record"), |version| json!(version));
+        json!({ "view": self.name, "as_of": self.as_of, "bot_rules": bot_rules, "rows": rows })
     }
 }
 

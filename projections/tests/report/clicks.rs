@@ -57,6 +57,13 @@ proptest! {
     fn referrers_are_what_a_loop_counts(steps in steps(), ask in asks()) {
         let events = history(&steps);
         let mut counts = Counts::new();
+        // Those whose codes only bots came with have a row.
+        for (_, touch, at) in touches(&events) {
+            if ask.covers(at) && touch.bot && touch.code_status != CodeStatus::None {
+                let owner = touch.owner.filter(|_| touch.code_status == CodeStatus::Known);
+                counts.entry(owner.map(|id| id.to_string())).or_default();
+            }
+        }
         for touch in landings(&events, ask) {
             if touch.code_status != CodeStatus::None {
                 let owner = touch.owner.filter(|_| touch.code_status == CodeStatus::Known);

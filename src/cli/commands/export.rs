@@ -10,7 +10,7 @@ use whence_projections::report::{AsOf, Query, View};
 
 use crate::cli::flags::log::LogArgs;
 use crate::cli::flags::operate::operator;
-use crate::cli::flags::view::ViewArgs;
+use crate::cli::flags::view::{BotRules, ViewArgs};
 use crate::cli::terminal::output_file::{OutputFile, is_gone};
 use crate::cli::terminal::stderr::note;
 use crate::cli::terminal::stop::unless_stopped;
@@ -136,7 +136,7 @@ impl ExportArgs {
         let text = self.question.query_text(self.from.as_ref(), self.to.as_ref());
         let query = Query::parse(view, &text)?;
         let as_of = self.question.as_of(query.zone)?;
-        Ok(What::View { view, query, as_of })
+        Ok(What::View { view, query, as_of, bot_rules: self.question.bot_rules })
     }
 }
 
@@ -158,6 +158,8 @@ enum What {
         query: Query,
         /// The moment or position at which the log ends for this answer.
         as_of: AsOf,
+        /// The rules by which a landing is that of a bot.
+        bot_rules: BotRules,
     },
 }
 
@@ -185,9 +187,10 @@ async fn export(config: ExportConfig) -> anyhow::Result<()> {
                 done => done,
             }
         }
-        What::View { view, query, as_of } => {
+        What::View { view, query, as_of, bot_rules } => {
             let store = log.open_to_read().await?;
-            let table = answer(&*store, view, query, as_of).await?;
+            let vault = bot_rules.vault(&log, &store);
+            let table = answer(&*store, vault.as_ref(), view, query, as_of).await?;
             let output = OutputFile::create(&out, false)?;
             let written = export_table(&table, format, csv_safe, output.writer()?);
             output.finish(written)

@@ -6,10 +6,11 @@ use clap::{ArgAction, Args, ValueEnum};
 use whence_projections::report::{Dimension, Query, QueryText, View};
 
 use crate::cli::flags::log::LogArgs;
-use crate::cli::flags::view::ViewArgs;
+use crate::cli::flags::view::{BotRules, ViewArgs};
 use crate::cli::terminal::canvas::canvas_of_stdout;
 use crate::cli::terminal::output_file::OutputFile;
 use crate::cli::terminal::stdout::{print, print_exact};
+use crate::domain::bots::BOT_RULES_VERSION;
 use crate::infra::plain::{plain, plain_json};
 use crate::insight::charts::{self, Chart, page, sections};
 use crate::insight::report::{answer, as_csv, as_text, fold};
@@ -108,8 +109,10 @@ pub(crate) async fn run(args: ReportArgs) -> anyhow::Result<()> {
     }
     let query = Query::parse(view, &question)?;
     let as_of = args.question.as_of(query.zone)?;
-    let log = args.log.into_config()?.open_to_read().await?;
-    let table = answer(&*log, view, query, as_of).await?;
+    let log = args.log.into_config()?;
+    let store = log.open_to_read().await?;
+    let vault = args.question.bot_rules.vault(&log, &store);
+    let table = answer(&*store, vault.as_ref(), view, query, as_of).await?;
     if args.chart {
         let chart = Chart::of(view, &table, CHARTED);
         return print_exact(charts::draw(&table, &chart, canvas_of_stdout()));
@@ -132,8 +135,10 @@ async fn write_page(args: &ReportArgs, file: &str) -> anyhow::Result<()> {
     ensure!(one || views.len() == 1, "--by and --where are for one view: name it");
     let query = Query::parse(views[0], &question)?;
     let as_of = args.question.as_of(query.zone)?;
-    let log = args.log.clone().into_config()?.open_to_read().await?;
-    let report_fold = fold(&*log, &views, as_of).await.context("no report")?;
+    let log = args.log.clone().into_config()?;
+    let store = log.open_to_read().await?;
+    let vault = args.question.bot_rules.vault(&log, &store);
+    let report_fold = fold(&*store, vault.as_ref(), &views, as_of).await.context("no report")?;
     let scope = scope(args);
     let page =
         tokio::task::spawn_blocking(move || page(&sections(&report_fold, &views, &query), &scope));
@@ -151,6 +156,9 @@ fn scope(args: &ReportArgs) -> String {
     parts.extend(args.from.as_ref().map(|from| format!("counted from {from} on")));
     parts.extend(args.to.as_ref().map(|to| format!("counted up to {to}")));
     parts.extend(asked.filters.iter().map(|filter| format!("only {filter}")));
+    if asked.bot_rules == BotRules::Today {
+        parts.push(format!("bots by the rules of today (version {BOT_RULES_VERSION})"));
+    }
     plain(&format!("{}.", parts.join(", ")))
 }
 

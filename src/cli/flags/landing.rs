@@ -10,7 +10,7 @@ use url::{Position, Url};
 
 use super::urls::base_url;
 use crate::app::config::{CookieDomain, LandingConfig, has_real_host, is_public_suffix};
-use crate::domain::touch::{Hosts, Record};
+use crate::domain::touch::{Hosts, Record, ReferrerDetail};
 use crate::infra::geo::Geo;
 
 /// Flags about landings and cookies.
@@ -23,6 +23,10 @@ pub(crate) struct LandingArgs {
     /// Which landings leave an event
     #[arg(long, env = "WHENCE_RECORD_TOUCHES", default_value = "campaign", value_name = "WHICH")]
     pub(super) record_touches: RecordArg,
+
+    /// How much of the address of a referring page is kept
+    #[arg(long, env = "WHENCE_REFERRER_URL", default_value = "path", value_name = "HOW_MUCH")]
+    pub(super) referrer_url: ReferrerArg,
 
     /// Host that is never where a visitor came from (payment, sign-in); repeatable
     #[arg(long, env = "WHENCE_EXCLUDED_REFERRER", value_name = "HOST", value_delimiter = ',')]
@@ -59,6 +63,27 @@ pub(crate) enum RecordArg {
     Campaign,
     /// No landing
     None,
+}
+
+/// The values of `--referrer-url`.
+#[derive(Clone, Copy, Debug, ValueEnum)]
+pub(crate) enum ReferrerArg {
+    /// The site
+    Origin,
+    /// Site and path
+    Path,
+    /// The query as well, with whatever it tells of people
+    Whole,
+}
+
+impl From<ReferrerArg> for ReferrerDetail {
+    fn from(arg: ReferrerArg) -> Self {
+        match arg {
+            ReferrerArg::Origin => Self::Origin,
+            ReferrerArg::Path => Self::Path,
+            ReferrerArg::Whole => Self::Whole,
+        }
+    }
 }
 
 impl From<RecordArg> for Record {
@@ -98,6 +123,7 @@ impl LandingArgs {
         Ok(LandingConfig {
             landing_url,
             record_touches: self.record_touches.into(),
+            referrer_detail: self.referrer_url.into(),
             excluded_hosts,
             cookie_domain,
             host_prefix: self.host_cookie_prefix.unwrap_or(public_url.scheme() == "https"),

@@ -1,9 +1,14 @@
 //! The flags of commands that ask a view.
 
-use clap::Args;
+use std::sync::Arc;
+
+use clap::{Args, ValueEnum};
 use whence_projections::report::{AsOf, InvalidQuery, QueryText, Zone};
 
+use crate::engine::log_config::LogConfig;
+use crate::engine::vault::Vault;
 use crate::insight::report::parse_as_of;
+use crate::store::EventStore;
 
 /// Flags that say what is asked of a view, besides a time.
 #[derive(Args, Clone, Debug, Default)]
@@ -23,6 +28,30 @@ pub(crate) struct ViewArgs {
     /// Whose days and weeks a view has: a name of the IANA database [default: UTC]
     #[arg(long, value_name = "ZONE")]
     pub(crate) timezone: Option<String>,
+
+    /// The rules by which a landing is a bot's
+    #[arg(long, value_enum, default_value_t, value_name = "RULES")]
+    pub(crate) bot_rules: BotRules,
+}
+
+/// The rules by which a landing is that of a bot.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum BotRules {
+    /// Those of its day, as the log has it
+    #[default]
+    Record,
+    /// Those of this version, where the log still has the agent, which is opened to be judged
+    Today,
+}
+
+impl BotRules {
+    /// Returns the vault that opens the agents, when they are judged again.
+    pub(crate) fn vault(self, log: &LogConfig, store: &Arc<dyn EventStore>) -> Option<Vault> {
+        match self {
+            Self::Record => None,
+            Self::Today => Some(Vault::new(Arc::clone(store), log.keys().wrapping)),
+        }
+    }
 }
 
 impl ViewArgs {
@@ -44,12 +73,13 @@ impl ViewArgs {
     }
 
     /// Returns the flags of a view, each with whether it was given.
-    pub(crate) fn given(&self) -> [(&'static str, bool); 4] {
+    pub(crate) fn given(&self) -> [(&'static str, bool); 5] {
         [
             ("--by", self.by.is_some()),
             ("--where", !self.filters.is_empty()),
             ("--as-of", self.as_of.is_some()),
             ("--timezone", self.timezone.is_some()),
+            ("--bot-rules", self.bot_rules != BotRules::Record),
         ]
     }
 }

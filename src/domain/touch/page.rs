@@ -1,51 +1,28 @@
 //! The facts in the address of a landing page.
 
-use url::form_urlencoded;
+pub(super) mod address;
+mod parameters;
+
 use whence_events::{ClickIds, Handle, ReferralCode, Utm};
 
-use super::RefParam;
+use self::address::{ReferrerDetail, landing_path, referring_page};
+use self::parameters::{ParameterName, UtmField, query_of_fragment};
 use super::written_code::{Place, readings};
+use super::{FirstTouch, RefParam};
+use crate::text::{is_invisible, label};
+
+pub use self::parameters::{KEPT, is_called, segments};
 
 /// The number of further codes of one query that are kept as evidence.
 pub const MAX_OTHER_CODES: usize = 4;
 
-/// The number of click ids that are kept: more than any real link carries.
-const MAX_CLICK_IDS: usize = 8;
-
-/// The number of parameters of a query that are examined.
-const MAX_PARAMETERS: usize = 256;
+/// The number of ids that are kept: more than any real link carries.
+const MAX_CLICK_IDS: usize = 16;
 
 /// The maximum length of a value, in characters.
 const MAX_VALUE: usize = 255;
 
-/// The maximum length of an address, in characters.
-const MAX_URL: usize = 2048;
-
-/// The parameter names of click ids, in lower case. They are matched in any case, because some
-/// advertisers use several spellings (`ScCid`).
-const CLICK_IDS: [&str; 19] = [
-    "gclid",     // Google Ads
-    "gbraid",    // Google Ads, iOS web to app
-    "wbraid",    // Google Ads, iOS app to web
-    "dclid",     // Google Display and Video
-    "fbclid",    // Meta
-    "msclkid",   // Microsoft
-    "ttclid",    // TikTok
-    "twclid",    // X
-    "li_fat_id", // LinkedIn
-    "epik",      // Pinterest
-    "rdt_cid",   // Reddit
-    "sccid",     // Snapchat
-    "yclid",     // Yandex
-    "qclid",     // Quora
-    "tblci",     // Taboola
-    "dicbo",     // Outbrain
-    "irclickid", // Impact
-    "cjevent",   // Commission Junction
-    "awc",       // Awin
-];
-
-/// The facts found in path and query.
+/// The facts found in path, query and fragment.
 #[derive(Clone, Debug)]
 pub(super) struct PageFacts {
     pub(super) referral: RefParam,
@@ -67,7 +44,9 @@ impl PageFacts {
     }
 }
 
-pub(super) fn find(path: &str, query: &str) -> PageFacts {
+/// Returns the facts in the address of a page. Of several values the first counts that is not
+/// empty, those of the query before those of the fragment.
+pub(super) fn find(path: &str, query: &str, fragment: &str) -> PageFacts {
     let mut found = PageFacts {
         referral: RefParam::Absent,
         other_readings: Vec::new(),
@@ -76,23 +55,38 @@ pub(super) fn find(path: &str, query: &str) -> PageFacts {
         click_ids: ClickIds::new(),
         creator: creator_of(path),
     };
-    for (name, value) in form_urlencoded::parse(query.as_bytes()).take(MAX_PARAMETERS) {
-        match &*name {
-            "ref" => found.add_ref(&value),
-            "utm_source" => keep_first(&mut found.utm.source, &value),
-            "utm_medium" => keep_first(&mut found.utm.medium, &value),
-            "utm_campaign" => keep_first(&mut found.utm.campaign, &value),
-            "utm_term" => keep_first(&mut found.utm.term, &value),
-            "utm_content" => keep_first(&mut found.utm.content, &value),
-            "creator" if found.creator.is_none() => found.creator = handle_of(&value),
-            _ => found.add_click_id(&name, &value),
+    let mut matomo = Utm::default();
+    let mut empty_ref = false;
+    for part in [query, query_of_fragment(fragment)] {
+        for (name, value) in parameters::parameters(part) {
+            match name {
+                ParameterName::Ref => empty_ref |= !found.add_ref(&value),
+                ParameterName::Creator if found.creator.is_none() => {
+                    found.creator = label(&value, MAX_VALUE).and_then(|text| handle_of(&text));
+                }
+                ParameterName::Creator => {}
+                ParameterName::Utm(field) => keep_first(&mut found.utm, field, &value),
+                ParameterName::Matomo(field) => keep_first(&mut matomo, field, &value),
+                ParameterName::Kept(name) => found.add_click_id(name, &value),
+            }
         }
+    }
+    if empty_ref && found.referral == RefParam::Absent {
+        found.referral = RefParam::Malformed;
+    }
+    // The fields belong together: they are not mixed out of two systems.
+    if found.utm == Utm::default() {
+        found.utm = matomo;
     }
     found
 }
 
 impl PageFacts {
-    fn add_ref(&mut self, value: &str) {
+    /// Adds a `ref`; returns whether there was anything in it.
+    fn add_ref(&mut self, value: &str) -> bool {
+        if value.chars().all(|c| c.is_whitespace() || is_invisible(c)) {
+            return false;
+        }
         let mut codes = readings(value, Place::Parameter).into_iter();
         let code = codes.next();
         if self.referral == RefParam::Absent {
@@ -104,22 +98,28 @@ impl PageFacts {
                 self.other_codes.push(code);
             }
         }
+        true
     }
 
     fn add_click_id(&mut self, name: &str, value: &str) {
-        let known = CLICK_IDS.iter().find(|id| id.eq_ignore_ascii_case(name));
-        let (Some(name), Some(value)) = (known, clean(value)) else {
-            return;
-        };
+        let Some(value) = label(value, MAX_VALUE) else { return };
         if self.click_ids.len() < MAX_CLICK_IDS {
-            self.click_ids.entry((*name).to_owned()).or_insert(value);
+            self.click_ids.entry(name.to_owned()).or_insert(value);
         }
     }
 }
 
-fn keep_first(slot: &mut Option<String>, value: &str) {
+/// Sets a field of a campaign that is not set yet.
+fn keep_first(utm: &mut Utm, field: UtmField, value: &str) {
+    let slot = match field {
+        UtmField::Source => &mut utm.source,
+        UtmField::Medium => &mut utm.medium,
+        UtmField::Campaign => &mut utm.campaign,
+        UtmField::Term => &mut utm.term,
+        UtmField::Content => &mut utm.content,
+    };
     if slot.is_none() {
-        *slot = clean(value);
+        *slot = label(value, MAX_VALUE);
     }
 }
 
@@ -135,20 +135,29 @@ fn handle_of(text: &str) -> Option<Handle> {
     text.trim_start().trim_end_matches(end).parse().ok()
 }
 
-/// Returns the value without control characters, trimmed, and cut to 255 characters.
-pub(super) fn clean(value: &str) -> Option<String> {
-    clean_to(value, MAX_VALUE)
+impl FirstTouch {
+    /// Returns the touch with values as a landing of today keeps them: a cookie may be older than
+    /// the rules and the setting.
+    #[must_use]
+    pub fn cleaned(self, detail: ReferrerDetail) -> Self {
+        let clean = |value: Option<String>| value.and_then(|value| label(&value, MAX_VALUE));
+        let ids = self.click_ids.into_iter();
+        let ids = ids.filter_map(|(name, id)| Some((name, label(&id, MAX_VALUE)?)));
+        Self {
+            landing_page: landing_path(&self.landing_page),
+            referrer_url: self.referrer_url.and_then(|url| referring_page(&url, detail)),
+            utm: Utm {
+                source: clean(self.utm.source),
+                medium: clean(self.utm.medium),
+                campaign: clean(self.utm.campaign),
+                term: clean(self.utm.term),
+                content: clean(self.utm.content),
+            },
+            click_ids: ids.collect(),
+            ..self
+        }
+    }
 }
 
-/// Returns the address without control characters, trimmed, and cut to 2048 characters.
-pub(super) fn clean_url(value: &str) -> Option<String> {
-    clean_to(value, MAX_URL)
-}
-
-fn clean_to(value: &str, longest: usize) -> Option<String> {
-    // Control characters first: one of them may separate the value from the space around it.
-    let visible: String = value.chars().filter(|c| !c.is_control()).collect();
-    let cut: String = visible.trim().chars().take(longest).collect();
-    let cut = cut.trim_end();
-    (!cut.is_empty()).then(|| cut.to_owned())
-}
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,8 @@
 use url::Url;
 use whence_events::ReferrerKind;
 
-use super::{LandingRules, page};
+use super::LandingRules;
+use super::page::address;
 
 /// A list of hosts, each of which includes all names below it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -75,12 +76,14 @@ pub(super) struct Referrer {
 }
 
 pub(super) fn judge(referrer: Option<&str>, host: Option<&str>, rules: &LandingRules) -> Referrer {
-    let text = referrer.and_then(page::clean_url);
+    let text = referrer.and_then(address::clean_url);
     let kind = match &text {
         None => ReferrerKind::None,
         Some(text) => kind_of(text, host, rules),
     };
-    Referrer { url: text.filter(|_| kind == ReferrerKind::Foreign), kind }
+    let foreign = text.filter(|_| kind == ReferrerKind::Foreign);
+    let kept = |text: String| address::referring_page(&text, rules.referrer_detail);
+    Referrer { url: foreign.and_then(kept), kind }
 }
 
 fn kind_of(referrer: &str, host: Option<&str>, rules: &LandingRules) -> ReferrerKind {

@@ -5,10 +5,12 @@ use whence_events::{Event, TouchEvent, TouchRecorded};
 use crate::rules::NeverRejected;
 use crate::{Decider, EventContext};
 
-/// The state of a touch stream: whether the touch is recorded.
+/// The state of a touch stream: whether the touch is recorded, and of whom.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct TouchStream {
     recorded: bool,
+    /// Whether a bot made it, by the rules of that day.
+    pub bot: bool,
 }
 
 impl Decider for TouchStream {
@@ -22,9 +24,8 @@ impl Decider for TouchStream {
 
     fn evolve(self, event: &TouchEvent, _: EventContext) -> Self {
         match event {
-            TouchEvent::TouchRecordedV1(_) | TouchEvent::TouchRecorded(_) => {
-                Self { recorded: true }
-            }
+            TouchEvent::TouchRecordedV1(touch) => Self { recorded: true, bot: touch.bot },
+            TouchEvent::TouchRecorded(touch) => Self { recorded: true, bot: touch.bot },
         }
     }
 

@@ -6,7 +6,7 @@
 
 use unicode_normalization::UnicodeNormalization as _;
 use unicode_normalization::char::is_combining_mark;
-use whence_events::ReferralCode;
+use whence_events::{ReferralCode, decimal_digit};
 
 /// The readings of a text at most: each is looked up where there are several.
 const MAX_READINGS: usize = 4;
@@ -69,7 +69,6 @@ fn read(text: &str) -> Vec<ReferralCode> {
     let (mut written, mut shorter) = (String::new(), Vec::new());
     let complete = loop {
         match signs.next() {
-            None => break true,
             Some((_, Sign::Invisible)) => {}
             Some((_, Sign::Code(c))) => written.push(c),
             Some((_, Sign::Dash)) => {
@@ -83,7 +82,7 @@ fn read(text: &str) -> Vec<ReferralCode> {
             Some(('@', Sign::End)) if signs.next_is_word() => return Vec::new(),
             // It joins words, as the hyphen does in a code.
             Some(('_', Sign::End)) if signs.next_is_word() => break false,
-            Some((_, Sign::End)) => break true,
+            None | Some((_, Sign::End)) => break true,
         }
     };
     let mut found: Vec<ReferralCode> = Vec::new();
@@ -224,23 +223,9 @@ fn is_invisible(c: char) -> bool {
     )
 }
 
-/// The zeros of the scripts that have decimal digits of their own; nine digits follow each (Unicode 16,
-/// `General_Category=Nd` without those that NFKC maps).
-const ZEROS: [u32; 65] = [
-    0x660, 0x6f0, 0x7c0, 0x966, 0x9e6, 0xa66, 0xae6, 0xb66, 0xbe6, 0xc66, 0xce6, 0xd66, 0xde6,
-    0xe50, 0xed0, 0xf20, 0x1040, 0x1090, 0x17e0, 0x1810, 0x1946, 0x19d0, 0x1a80, 0x1a90, 0x1b50,
-    0x1bb0, 0x1c40, 0x1c50, 0xa620, 0xa8d0, 0xa900, 0xa9d0, 0xa9f0, 0xaa50, 0xabf0, 0x104a0,
-    0x10d30, 0x10d40, 0x11066, 0x110f0, 0x11136, 0x111d0, 0x112f0, 0x11450, 0x114d0, 0x11650,
-    0x116c0, 0x116d0, 0x116da, 0x11730, 0x118e0, 0x11950, 0x11bf0, 0x11c50, 0x11d50, 0x11da0,
-    0x11f50, 0x16130, 0x16a60, 0x16ac0, 0x16b50, 0x16d70, 0x1e140, 0x1e2f0, 0x1e950,
-];
-
 /// Returns the ASCII digit of the same value.
 fn digit(c: char) -> Option<char> {
-    let c = u32::from(c);
-    let before = ZEROS.partition_point(|zero| *zero <= c);
-    let value = c - ZEROS.get(before.checked_sub(1)?)?;
-    char::from_digit(value, 10).filter(|_| value < 10)
+    decimal_digit(c).and_then(|value| char::from_digit(value.into(), 10))
 }
 
 /// Returns whether a text is the address of a page, none of whose parts is a code.

@@ -28,6 +28,8 @@ struct ReportRequest {
     csv: bool,
     /// Whether texts that a spreadsheet takes for formulas are left as they are.
     raw: bool,
+    /// Whether bots are those of the rules of today, and not those on record.
+    rejudged: bool,
 }
 
 /// `GET /v1/admin/analytics/{view}`: answers the report of a view, as JSON or CSV.
@@ -47,7 +49,8 @@ pub(super) async fn view(
         let sentence = "Another report is being made. Try again in a moment.";
         return Err(ProblemWithDetail::new(Problem::Unavailable, sentence));
     };
-    let analytics = report::fold(&*app.engine.store, &[view], as_of).await?;
+    let vault = request.rejudged.then_some(&*app.engine.vault);
+    let analytics = report::fold(&*app.engine.store, vault, &[view], as_of).await?;
     let table = tokio::task::spawn_blocking(move || analytics.table(view, &query)).await;
     let table = table.map_err(|_| Problem::Internal)?;
     Ok(request.answer(&table))
@@ -70,6 +73,7 @@ impl ReportRequest {
                 "as_of" => request.as_of = given,
                 "format" => request.csv = is_csv(&value)?,
                 "csv_safe" => request.raw = is_raw(&value)?,
+                "bot_rules" => request.rejudged = is_today(&value)?,
                 _ => return Err(InvalidQuery(unknown_parameter(&name))),
             }
         }
@@ -104,10 +108,19 @@ fn is_raw(csv_safe: &str) -> Result<bool, InvalidQuery> {
     }
 }
 
+/// Returns whether `bot_rules` are those of today; those on record are the default.
+fn is_today(bot_rules: &str) -> Result<bool, InvalidQuery> {
+    match bot_rules {
+        "" | "record" => Ok(false),
+        "today" => Ok(true),
+        _ => Err(InvalidQuery(format!("bot_rules are record or today, not {bot_rules:?}"))),
+    }
+}
+
 fn unknown_parameter(name: &str) -> String {
     format!(
         "there is no parameter {name:?}; there are from, to, by, where, as_of, timezone, format, \
-         csv_safe"
+         csv_safe, bot_rules"
     )
 }
 

@@ -160,6 +160,7 @@ async fn plant(
     let page = VisitedPage {
         path: location.path(),
         query: location.query().unwrap_or(""),
+        fragment: location.fragment().unwrap_or(""),
         referrer: report.referrer.as_deref(),
         host: location.host_str(),
         consent: report.consent.unwrap_or(Consent::Unknown),

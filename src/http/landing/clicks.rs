@@ -1,19 +1,24 @@
-//! Repeated clicks: the same client on the same code within an hour counts once.
+//! Repeated clicks: a visitor whom the same link brought again within an hour counts once.
+//!
+//! A visitor is known by the landing cookie; one without it by address and user agent. At a landing
+//! without a cookie both are remembered, so that the visitor who returns with the cookie that was
+//! planted there is the same one. Two people behind one address, each with a cookie, are two.
 
 use std::time::Duration;
 
 use quick_cache::sync::{Cache, EntryAction, EntryResult};
-use whence_events::{Mac, ReferralCode, Timestamp};
+use whence_events::{Mac, Timestamp, TouchId};
 
 use super::LandingClient;
+use crate::domain::touch::BroughtBy;
 use crate::infra::keys::MacKey;
 
-/// The time in which landings of the same client with the same code are one click.
+/// The time in which landings of one visitor by the same link are one click.
 const CLICK_WINDOW: Duration = Duration::from_hours(1);
 
-/// The number of clicks that are remembered: about 10 MB when full. A click that is evicted early
-/// counts twice.
-const MAX_CLICKS: usize = 100_000;
+/// The number of visitors and links that are remembered, two for a landing without a cookie: about
+/// 20 MB when full. A click that is evicted early counts twice.
+const MAX_REMEMBERED: usize = 200_000;
 
 /// The clicks of the last hour, on this node. They hold no address, only a MAC under a key that is
 /// made at start and never leaves the process.
@@ -22,103 +27,80 @@ pub(super) struct Clicks {
     seen: Cache<Mac, Timestamp>,
 }
 
+/// The visitor of a landing, in all the ways in which they may be known again.
+#[derive(Clone, Copy)]
+pub(super) struct Clicker<'a> {
+    /// The client behind the landing.
+    pub(super) client: &'a LandingClient,
+    /// The first touch of the visitor's cookie.
+    pub(super) first: Option<TouchId>,
+    /// The id of this landing, which the cookie of a new visitor is going to name.
+    pub(super) touch_id: TouchId,
+}
+
 impl Clicks {
     /// Returns an empty memory of clicks with a new key.
     pub(super) fn new() -> Self {
-        Self { key: MacKey::generate(), seen: Cache::new(MAX_CLICKS) }
+        Self { key: MacKey::generate(), seen: Cache::new(MAX_REMEMBERED) }
     }
 
-    /// Returns whether this client clicked on this code within the hour; if not, its hour begins
-    /// now. Later clicks do not extend the hour, so that a steady visitor counts once an hour.
-    pub(super) fn seen(&self, code: &ReferralCode, client: &LandingClient, now: Timestamp) -> bool {
-        // Without an address all clients of one browser version would be one.
-        let Some(ip) = client.address.ip() else {
+    /// Returns whether the same link brought this visitor within the hour; if not, their hour
+    /// begins now. Later landings do not extend the hour, so that a steady visitor counts once an
+    /// hour. A bot repeats nothing, and nobody repeats a bot.
+    pub(super) fn seen(&self, link: &BroughtBy, by: Clicker<'_>, now: Timestamp) -> bool {
+        let client = by.client;
+        if client.visitor.bot {
             return false;
-        };
-        let agent = client.user_agent.as_deref().unwrap_or("");
-        let click = self.key.sign("click", &format!("{}\n{ip}\n{agent}", code.folded()));
-        // Atomic: of two clicks at once, one is the first.
-        let entry = self.seen.entry(&click, None, |_, since| {
-            let again = now.since(*since) < CLICK_WINDOW;
-            if !again {
-                *since = now;
+        }
+        if let Some(first) = by.first {
+            return self.begin(&self.of_cookie(first, link), now).again;
+        }
+        // Without an address all clients of one browser version would be one.
+        let hour = match client.address.ip() {
+            Some(ip) => {
+                let agent = client.user_agent.as_deref().unwrap_or("");
+                let text = format!("{ip}\n{agent}\n{}", link.as_str());
+                self.begin(&self.key.sign("client", &text), now)
             }
-            EntryAction::Retain(again)
+            None => Hour { began: now, again: false },
+        };
+        self.seen.insert(self.of_cookie(by.touch_id, link), hour.began);
+        hour.again
+    }
+
+    /// Returns the key of a visitor with a cookie and a link.
+    fn of_cookie(&self, first: TouchId, link: &BroughtBy) -> Mac {
+        self.key.sign("visitor", &format!("{first}\n{}", link.as_str()))
+    }
+
+    /// Returns the hour of a visitor and a link, which begins now unless one is running.
+    fn begin(&self, click: &Mac, now: Timestamp) -> Hour {
+        // Atomic: of two clicks at once, one is the first.
+        let entry = self.seen.entry(click, None, |_, began| {
+            let again = now.since(*began) < CLICK_WINDOW;
+            if !again {
+                *began = now;
+            }
+            EntryAction::Retain(Hour { began: *began, again })
         });
         match entry {
-            EntryResult::Retained(again) => again,
+            EntryResult::Retained(hour) => hour,
             EntryResult::Vacant(guard) | EntryResult::Replaced(guard, _) => {
                 let _ = guard.insert(now);
-                false
+                Hour { began: now, again: false }
             }
-            EntryResult::Removed(..) | EntryResult::Timeout => false,
+            EntryResult::Removed(..) | EntryResult::Timeout => Hour { began: now, again: false },
         }
     }
+}
+
+/// The hour in which a visitor counts once for a link.
+#[derive(Clone, Copy)]
+struct Hour {
+    began: Timestamp,
+    /// Whether it was running already.
+    again: bool,
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::app::client_address::ClientAddress;
-
-    fn client(ip: &str, user_agent: &str) -> LandingClient {
-        LandingClient {
-            address: ip.parse().map_or(ClientAddress::Unknown, ClientAddress::Known),
-            user_agent: Some(user_agent.to_owned()),
-            ..LandingClient::default()
-        }
-    }
-
-    fn code(code: &str) -> ReferralCode {
-        code.parse().unwrap()
-    }
-
-    #[test]
-    fn same_code_address_and_agent_within_the_hour_are_one_click() {
-        let clicks = Clicks::new();
-        let start = Timestamp::from_micros(1);
-        let me = client("192.0.2.1", "a");
-        assert!(!clicks.seen(&code("abc"), &me, start));
-        assert!(clicks.seen(&code("ABC"), &me, start + Duration::from_secs(3599)));
-        for (ip, agent, other) in
-            [("192.0.2.2", "a", "abc"), ("192.0.2.1", "b", "abc"), ("192.0.2.1", "a", "abd")]
-        {
-            assert!(!clicks.seen(&code(other), &client(ip, agent), start));
-        }
-    }
-
-    #[test]
-    fn an_hour_after_the_first_click_the_next_one_counts() {
-        let clicks = Clicks::new();
-        let (me, abc) = (client("192.0.2.1", "a"), code("abc"));
-        let minutes = |m| Timestamp::from_micros(1) + Duration::from_mins(m);
-        let seen = [0, 40, 60, 70, 119, 120].map(|m| clicks.seen(&abc, &me, minutes(m)));
-        assert_eq!(seen, [false, true, false, true, true, false]);
-    }
-
-    #[test]
-    fn clients_without_an_address_are_never_taken_for_one() {
-        let clicks = Clicks::new();
-        let nobody = LandingClient::default();
-        let now = Timestamp::from_micros(1);
-        assert!(!clicks.seen(&code("abc"), &nobody, now));
-        assert!(!clicks.seen(&code("abc"), &nobody, now));
-    }
-
-    #[test]
-    fn of_many_clicks_at_once_one_counts() {
-        let clicks = Clicks::new();
-        let (me, abc) = (client("192.0.2.1", "a"), code("abc"));
-        let first = std::sync::atomic::AtomicU32::new(0);
-        std::thread::scope(|scope| {
-            for _ in 0..8 {
-                scope.spawn(|| {
-                    if !clicks.seen(&abc, &me, Timestamp::from_micros(1)) {
-                        first.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
-                    }
-                });
-            }
-        });
-        assert_eq!(first.into_inner(), 1);
-    }
-}
+mod tests;

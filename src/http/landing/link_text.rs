@@ -43,7 +43,9 @@ fn without_entity(path: &str) -> &str {
 
 /// Divides a path into the part of the code and the query that was glued to it.
 fn split(path: &str) -> (&str, String) {
+    // A mark before the code is no end of it.
     let begun = path.find(|c: char| c.is_ascii_alphanumeric()).unwrap_or(path.len());
+    let begun = if path.starts_with('&') { 0 } else { begun };
     let marks =
         QUERY_MARKS.iter().filter_map(|mark| Some((begun + path[begun..].find(mark)?, *mark)));
     let Some((at, mark)) = marks.min() else { return (path, String::new()) };
@@ -115,5 +117,6 @@ mod tests {
         reads("&lt;oak&gt;", "oak", "");
         reads("oak&", "oak", "");
         reads("&x=1", "", "x=1");
+        reads("%3Foak", "?oak", "");
     }
 }

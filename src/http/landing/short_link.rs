@@ -8,13 +8,13 @@ use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, LOCATION};
 use http::request::Parts;
 use http::{HeaderValue, StatusCode, Uri};
-use url::{Url, form_urlencoded};
+use url::Url;
 
 use super::Landing;
 use super::layer::Handled;
 use super::link_text::LinkText;
 use super::visited_page::{VisitedPage, navigation};
-use crate::domain::touch::{self, codes_of_link};
+use crate::domain::touch::{self, codes_of_link, is_called, segments};
 use crate::http::limits::MAX_LINK_QUERY_BYTES;
 
 /// Redirects the visitor to the landing page, with the query and `ref={code}`.
@@ -148,19 +148,14 @@ fn cut(query: &str) -> &str {
 /// once, or not at all when there is none. Parameters keep the spelling in which they came.
 fn target(landing_url: &Url, query: &str, of_link: &LinkParameter) -> Url {
     let own = landing_url.query().unwrap_or("");
-    let mut parameters: Vec<&str> = query.split('&').chain(own.split('&')).collect();
-    parameters.retain(|parameter| !parameter.is_empty() && !is_called(parameter, of_link.name));
+    let mut parameters: Vec<&str> = segments(query).chain(segments(own)).collect();
+    parameters.retain(|parameter| !is_called(parameter, of_link.name));
     let own = of_link.parameter.as_ref().map(|(name, value)| format!("{name}={value}"));
     parameters.extend(own.as_deref());
     let query = parameters.join("&");
     let mut target = landing_url.clone();
     target.set_query((!query.is_empty()).then_some(&query));
     target
-}
-
-/// Returns whether a parameter of a query has this name, however it is encoded.
-fn is_called(parameter: &str, name: &str) -> bool {
-    !name.is_empty() && form_urlencoded::parse(parameter.as_bytes()).any(|(found, _)| found == name)
 }
 
 #[cfg(test)]
@@ -217,6 +212,11 @@ mod tests {
             ("https://x.test/", "", "https://x.test/?ref=AbC"),
             ("https://x.test/a#top", "", "https://x.test/a?ref=AbC#top"),
             ("https://x.test/?ref=own", "ref=b&r%65f=c&ref", "https://x.test/?ref=AbC"),
+            (
+                "https://x.test/?REF=own",
+                "a=1&amp;Ref=b&amp;b=2;ref=c",
+                "https://x.test/?a=1&b=2&ref=AbC",
+            ),
             (
                 "https://x.test/?utm_source=link",
                 "utm_term=a%20b+c&&flag",

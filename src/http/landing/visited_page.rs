@@ -11,6 +11,8 @@ use crate::domain::touch::Navigation;
 pub(super) struct VisitedPage<'a> {
     pub(super) path: &'a str,
     pub(super) query: &'a str,
+    /// The fragment, which only a script of the page can report.
+    pub(super) fragment: &'a str,
     pub(super) referrer: Option<&'a str>,
     pub(super) host: Option<&'a str>,
     pub(super) consent: Consent,
@@ -22,6 +24,7 @@ impl<'a> VisitedPage<'a> {
         Self {
             path: parts.uri.path(),
             query: parts.uri.query().unwrap_or(""),
+            fragment: "",
             referrer: header(&parts.headers, REFERER.as_str()),
             host: request_host(parts),
             // Only a page itself can know what its visitor agreed to.

@@ -32,7 +32,7 @@ impl Show {
     pub(super) fn email(self, email: &Pii<EmailAddress>) -> String {
         let Some(email) = email.clear() else { return ERASED.into() };
         match self {
-            Self::Open => email.as_str().to_owned(),
+            Self::Open => plain(email.as_str()),
             Self::Masked => {
                 let first = email.as_str().chars().next().unwrap_or('*');
                 format!("{first}***@{}", email.domain())

@@ -11,7 +11,8 @@ pub(crate) const UNKNOWN: &str = "(unknown)";
 /// The text where there is nothing to divide by, or nothing to measure.
 const NOTHING: &str = "-";
 
-/// Returns a table for people: aligned, with its title and the position up to which it counts.
+/// Returns a table for people: aligned, with its title, the position up to which it counts, and the
+/// rules about bots when they are not those on record.
 #[must_use]
 pub fn as_text(table: &Table) -> String {
     let header: Vec<String> = table.columns.iter().map(|column| column.name.to_owned()).collect();
@@ -22,7 +23,11 @@ pub fn as_text(table: &Table) -> String {
         cells.max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..header.len()).map(width).collect();
-    let mut text = format!("{}, as of position {}\n", table.title, table.as_of);
+    let mut text = format!("{}, as of position {}", table.title, table.as_of);
+    if let Some(version) = table.bot_rules {
+        text += &format!(", bots by the rules of today (version {version})");
+    }
+    text.push('\n');
     for row in [&header].into_iter().chain(&rows) {
         text += &line(row, &table.columns, &widths);
     }
@@ -86,6 +91,7 @@ mod tests {
                 vec![Cell::Unknown, Cell::Count(1)],
             ],
             as_of: 7,
+            bot_rules: None,
         }
     }
 

@@ -12,9 +12,9 @@ use yaml_rust2::YamlLoader;
 
 use crate::data_sets::expected;
 
-struct Case {
-    user_agent: String,
-    family: String,
+pub(crate) struct Case {
+    pub(crate) user_agent: String,
+    pub(crate) family: String,
     brand: String,
     model: String,
 }
@@ -26,7 +26,7 @@ pub(crate) fn classify(user_agent: &str) -> Option<DeviceClass> {
 }
 
 /// The packaged tests of the crate `ua-parser`, where cargo keeps its sources on this machine.
-fn cases() -> Vec<Case> {
+pub(crate) fn cases() -> Vec<Case> {
     let directory = crate_directory("ua-parser").expect("cargo says where its sources are");
     let file = directory.join("uap-core/tests/test_device.yaml");
     let text = fs::read_to_string(file).expect("the crate has the cases");

@@ -139,6 +139,7 @@ fn client_of(parts: &Parts) -> LandingClient {
         visitor: Visitor {
             device_class: Some(DeviceClass::Mobile),
             country: Country::parse("de"),
+            bot: header("x-is-bot").is_some(),
             ..Visitor::default()
         },
         https: header("x-forwarded-proto").as_deref() == Some("https"),

@@ -149,7 +149,7 @@ async fn the_story_says_why_this_referrer_and_not_another() {
         decided at 2026-01-01T00:20:00.000000Z for the user, event <n>
         on the touch <id>, at 2026-01-01T00:00:00.000000Z by the signed cookie
         code ADACODE (primary) was issued to user ADA at 2026-01-01T00:00:00.000000Z and was in use
-        by rules version <n>, settings lO1TTaGlA-NKBanYvSS1qA: window <n> days, new for <n> hours, not strict, velocity <n> a day
+        by rules version <n>, settings 0_py2XZiPF05Z13p4G7iEg: window <n> days, new for <n> hours, not strict, velocity <n> a day
         noticed: user and referrer share a network
         noticed: user and referrer share an IP address and a user agent
 

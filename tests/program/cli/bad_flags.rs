@@ -171,6 +171,11 @@ fn rules() {
          none] (see --help)",
     );
     refused_at_once(
+        &["--referrer-url", "half"],
+        "invalid value 'half' for '--referrer-url <HOW_MUCH>'; [possible values: origin, path, \
+         whole] (see --help)",
+    );
+    refused_at_once(
         &["--blocked-country", "DE,Germany"],
         "--blocked-country Germany: not a country code",
     );

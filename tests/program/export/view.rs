@@ -33,6 +33,7 @@ fn table() -> Table {
             vec![Cell::Unknown, Cell::Unknown, Cell::Unknown, Cell::Unknown, Cell::Unknown],
         ],
         as_of: 7,
+        bot_rules: None,
     }
 }
 

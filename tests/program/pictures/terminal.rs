@@ -11,7 +11,7 @@ const PLAIN: Canvas = Canvas { width: 40, colours: false };
 
 fn table(view: View, by: &[Column], rows: Vec<Vec<Cell>>) -> Table {
     let columns = by.iter().chain(view.measures()).copied().collect();
-    Table { name: view.name(), title: view.title(), columns, rows, as_of: 7 }
+    Table { name: view.name(), title: view.title(), columns, rows, as_of: 7, bot_rules: None }
 }
 
 fn text(text: &str) -> Cell {

@@ -43,9 +43,13 @@ pub(super) fn domains(facts: &Facts, query: &Query, as_of: Position) -> Table {
     groups.table(as_of, |counts| [counts.clicks, counts.signups].map(Cell::Count).to_vec())
 }
 
-/// Makes the table of referrers. Unknown are those who came with a code that no user owns.
+/// Makes the table of referrers. Unknown are those who came with a code that no user owns. A referrer
+/// whose codes only bots came with has a row, too, without clicks.
 pub(super) fn referrers(facts: &Facts, query: &Query, as_of: Position) -> Table {
     let mut groups = Groups::<ClickCounts>::new(View::Referrers, facts, query);
+    for touch in bots(facts, query).filter(|touch| touch.with_code) {
+        groups.of(|by| of_touch(touch, query, by));
+    }
     for touch in landings(facts, query).filter(|touch| touch.with_code) {
         if let Some(counts) = groups.of(|by| of_touch(touch, query, by)) {
             counts.clicks += 1;
@@ -82,6 +86,10 @@ pub(super) fn creators(facts: &Facts, query: &Query, as_of: Position) -> Table {
 
 fn landings<'a>(facts: &'a Facts, query: &'a Query) -> impl Iterator<Item = &'a Touch> {
     facts.touches.iter().filter(|touch| touch.counts && query.covers(touch.at))
+}
+
+fn bots<'a>(facts: &'a Facts, query: &'a Query) -> impl Iterator<Item = &'a Touch> {
+    facts.touches.iter().filter(|touch| touch.bot && query.covers(touch.at))
 }
 
 fn accounts<'a>(facts: &'a Facts, query: &'a Query) -> impl Iterator<Item = (Timestamp, &'a User)> {

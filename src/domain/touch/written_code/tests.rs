@@ -202,10 +202,3 @@ fn the_name_of_a_site_is_no_code() {
     }
     assert_eq!(read_in("oak.com", Place::ShortLink), ["oak"]);
 }
-
-#[test]
-fn the_zeros_of_scripts_are_in_order() {
-    assert!(ZEROS.is_sorted());
-    assert_eq!(digit('\u{669}'), Some('9'));
-    assert_eq!(digit('\u{66a}'), None);
-}

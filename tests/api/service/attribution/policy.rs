@@ -23,7 +23,7 @@ fn from(server: &Server, ip: &str, country: &str, agent: &str) -> Browser {
 
 /// A referrer at 192.0.2.1 in Turkey.
 async fn ada(server: &Server) -> Referrer {
-    let mut browser = from(server, "192.0.2.1", "TR", "Agent/1");
+    let mut browser = from(server, "192.0.2.1", "TR", "Browser/1");
     let user_id = user_id(&server.log_in(&mut browser, "ada@example.com").await);
     let code = server.onboarded(&mut browser).await;
     server.pass(Duration::from_mins(1));
@@ -43,7 +43,7 @@ async fn noticed(server: &Server, mut browser: Browser, link: &str, email: &str)
 async fn nothing_is_noticed_of_a_stranger() {
     let server = Server::with(&PROXY).await;
     let ada = ada(&server).await;
-    let bob = from(&server, "198.51.100.7", "TR", "Agent/1");
+    let bob = from(&server, "198.51.100.7", "TR", "Browser/1");
     let link = format!("/r/{}", ada.code);
     assert_eq!(noticed(&server, bob, &link, "bob@example.com").await, []);
 }
@@ -53,17 +53,20 @@ async fn networks_devices_clicks_and_countries_are_noticed_and_refuse_nothing() 
     let server = Server::with(&PROXY).await;
     let ada = ada(&server).await;
     let link = format!("/r/{}", ada.code);
-    let near = from(&server, "192.0.2.77", "TR", "Agent/1");
+    let near = from(&server, "192.0.2.77", "TR", "Browser/1");
     assert_eq!(noticed(&server, near, &link, "a@x.test").await, [Signal::SameNetwork]);
-    let same = from(&server, "192.0.2.1", "TR", "Agent/1");
+    let same = from(&server, "192.0.2.1", "TR", "Browser/1");
     let both = [Signal::SameNetwork, Signal::SameIpAndUa];
     assert_eq!(noticed(&server, same, &link, "b@x.test").await, both);
-    let other = from(&server, "192.0.2.1", "TR", "Agent/2");
+    let other = from(&server, "192.0.2.1", "TR", "Browser/2");
     assert_eq!(noticed(&server, other, &link, "c@x.test").await, [Signal::SameNetwork]);
 
-    let far = || from(&server, "198.51.100.7", "TR", "Agent/1");
+    let far = || from(&server, "198.51.100.7", "TR", "Browser/1");
     let paid = format!("{link}?gclid=abc");
     assert_eq!(noticed(&server, far(), &paid, "d@x.test").await, [Signal::PaidClickId]);
+    // Nobody paid for the link of a post, a free listing or a campaign with a number.
+    let free = format!("{link}?fbclid=a&srsltid=b&utm_id=c");
+    assert_eq!(noticed(&server, far(), &free, "free@x.test").await, []);
 
     let mut fast = far();
     fast.get(&link).await;
@@ -95,7 +98,7 @@ async fn disposable_addresses_and_velocity_are_noticed() {
     let server = Server::with(&[&PROXY[..], &flags].concat()).await;
     let ada = ada(&server).await;
     let link = format!("/r/{}", ada.code);
-    let far = || from(&server, "198.51.100.7", "TR", "Agent/1");
+    let far = || from(&server, "198.51.100.7", "TR", "Browser/1");
     let thrown = noticed(&server, far(), &link, "x@mailinator.test").await;
     assert_eq!(thrown, [Signal::DisposableEmail]);
     let below = noticed(&server, far(), &link, "x@a.b.other.test").await;
@@ -143,11 +146,11 @@ async fn strict_mode_refuses_blocked_countries_when_a_trusted_proxy_names_them()
     let flags = ["--referral-strict", "--blocked-country", "KP,XK"];
     let server = Server::with(&[&PROXY[..], &flags].concat()).await;
     let ada = ada(&server).await;
-    let mut kim = from(&server, "198.51.100.7", "kp", "Agent/1");
+    let mut kim = from(&server, "198.51.100.7", "kp", "Browser/1");
     kim.get(&format!("/r/{}", ada.code)).await;
     super::register_first(&server, &mut kim, "kim@example.com").await;
     assert_eq!(attribute(&mut kim).await.json()["reason"], "blocked_by_policy");
-    let mut bob = from(&server, "198.51.100.8", "TR", "Agent/1");
+    let mut bob = from(&server, "198.51.100.8", "TR", "Browser/1");
     bob.get(&format!("/r/{}", ada.code)).await;
     super::register_first(&server, &mut bob, "bob@example.com").await;
     assert_eq!(attribute(&mut bob).await.text, r#"{"attributed":true}"#);
@@ -155,7 +158,7 @@ async fn strict_mode_refuses_blocked_countries_when_a_trusted_proxy_names_them()
     // From anybody else the header is worth nothing.
     let server = Server::with(&flags).await;
     let ada = referrer(&server, "ada@example.com").await;
-    let mut kim = from(&server, "198.51.100.7", "KP", "Agent/1");
+    let mut kim = from(&server, "198.51.100.7", "KP", "Browser/1");
     kim.get(&format!("/r/{}", ada.code)).await;
     super::register_first(&server, &mut kim, "kim@example.com").await;
     assert_eq!(attribute(&mut kim).await.text, r#"{"attributed":true}"#);

@@ -18,7 +18,7 @@ async fn a_referrer_sees_code_link_clicks_and_invitees() {
 
     // Three clicks of two visitors within the hour are two; a third one follows an hour later.
     let mut bob = server.browser();
-    bob.headers.push(("user-agent", "Bob/1".to_owned()));
+    bob.headers.push(("user-agent", "Bobs-Browser/1".to_owned()));
     bob.get(&format!("/r/{}", ada.code)).await;
     bob.get(&format!("/r/{}", ada.code.to_lowercase())).await;
     landed(&server, &ada.code).await;

@@ -5,6 +5,7 @@ use std::time::Duration;
 use insta::assert_snapshot;
 use serde_json::Value;
 use whence::engine::handler::Context;
+use whence::http::landing::cookies::{FIRST_TOUCH, decode_first_touch, encode_first_touch};
 use whence::infra::random::new_correlation_id;
 use whence_events::{Actor, UserId};
 
@@ -95,8 +96,43 @@ async fn a_short_link_fills_campaign_referrer_and_code() {
         (data["utmSource"].as_str(), data["utmContent"].as_str()),
         (Some("x"), Some("two words"))
     );
-    let url = data["firstReferrerUrl"].as_str().unwrap();
-    assert!(url.starts_with("https://blog.test/post"), "{url}");
+    assert_eq!(data["firstReferrerUrl"], "https://blog.test/post");
+}
+
+/// The snapshot of a visitor who came from a page with a query, under a setting.
+async fn referring_page(flags: &[&str]) -> Value {
+    let server = Server::with(flags).await;
+    let mut bob = server.browser();
+    let request =
+        bob.request("GET", "/r/nobodys").header("referer", "https://crm.test/a?key=SECRET");
+    bob.send(request).await;
+    server.log_in(&mut bob, "bob@example.com").await;
+    data(&bob).await["firstReferrerUrl"].clone()
+}
+
+#[on_every_store]
+async fn of_a_referring_page_the_snapshot_has_what_the_setting_says() {
+    assert_eq!(referring_page(&[]).await, "https://crm.test/a");
+    assert_eq!(referring_page(&["--referrer-url", "origin"]).await, "https://crm.test/");
+    assert_eq!(referring_page(&["--referrer-url=whole"]).await, "https://crm.test/a?key=SECRET");
+}
+
+/// It was planted when referring pages were kept whole, and values as they came.
+#[on_every_store]
+async fn a_cookie_of_before_leaves_its_query_and_what_is_invisible_behind() {
+    let server = Server::start().await;
+    let mut bob = server.browser();
+    visit(&mut bob, "/pricing?utm_source=news", "https://crm.test/a").await;
+    let key = &server.app.engine.keys.cookie;
+    let planted = bob.cookies.get(FIRST_TOUCH).unwrap();
+    let mut first = decode_first_touch(key, planted.as_bytes()).unwrap();
+    first.referrer_url = Some("https://crm.test/a?key=SECRET".to_owned());
+    first.utm.source = Some("ne\u{200b}ws\u{202e}".to_owned());
+    bob.cookies.insert(FIRST_TOUCH.to_owned(), encode_first_touch(key, &first));
+    server.log_in(&mut bob, "bob@example.com").await;
+    let data = data(&bob).await;
+    assert_eq!(data["firstReferrerUrl"], "https://crm.test/a");
+    assert_eq!(data["utmSource"], "news");
 }
 
 /// One tuple: what was not known at the first touch is never filled in later.
