@@ -12,11 +12,11 @@ use crate::support::{Service, send_signal};
 const SOUND: &[u8] = include_bytes!("../../data/maxmind/GeoLite2-Country-Test.mmdb");
 
 /// The database with another country in the place of Sweden.
-fn with_sweden_as(country: &[u8; 2]) -> Vec<u8> {
+fn with_sweden_as(country: [u8; 2]) -> Vec<u8> {
     let mut bytes = SOUND.to_vec();
     for at in 0..bytes.len() - 3 {
         if &bytes[at..at + 3] == b"\x42SE" {
-            bytes[at + 1..at + 3].copy_from_slice(country);
+            bytes[at + 1..at + 3].copy_from_slice(&country);
         }
     }
     bytes
@@ -94,7 +94,7 @@ async fn a_new_country_database_is_read_while_the_service_runs() {
     assert_eq!(country.of_a_newcomer().await, "SE");
 
     // The file is found changed, with nobody saying so.
-    country.replace(&with_sweden_as(b"NO"));
+    country.replace(&with_sweden_as(*b"NO"));
     country.service.line_with("the country database was read again");
     assert_eq!(country.of_a_newcomer().await, "NO");
 
@@ -105,7 +105,7 @@ async fn a_new_country_database_is_read_while_the_service_runs() {
     assert!(country.is_outdated().await);
     assert_eq!(country.of_a_newcomer().await, "NO");
 
-    country.replace(&with_sweden_as(b"FI"));
+    country.replace(&with_sweden_as(*b"FI"));
     country.service.line_with("the country database was read again");
     assert!(!country.is_outdated().await);
     assert_eq!(country.of_a_newcomer().await, "FI");
