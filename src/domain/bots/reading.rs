@@ -7,7 +7,7 @@ use super::{people, programs};
 
 /// What an agent says about who sent it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Signs {
+pub(super) struct AgentSigns {
     /// A program says that it is one.
     pub(super) program: bool,
     /// A browser, an app or a device is named.
@@ -58,16 +58,16 @@ static WORDS: LazyLock<Words> = LazyLock::new(|| Words {
 });
 
 /// Reads an agent in lower case. It stops at the first sign of a program, which decides.
-pub(super) fn read(agent: &[u8]) -> Signs {
+pub(super) fn read(agent: &[u8]) -> AgentSigns {
     let words = &*WORDS;
     let is_one_of = |whole: &[&str]| whole.iter().any(|whole| whole.as_bytes() == agent);
     if is_one_of(people::WHOLE) {
-        return Signs { program: false, person: true };
+        return AgentSigns { program: false, person: true };
     }
     if is_one_of(programs::WHOLE) || words.program_begins.starts(agent).is_some() {
-        return Signs { program: true, person: false };
+        return AgentSigns { program: true, person: false };
     }
-    let mut signs = Signs::default();
+    let mut signs = AgentSigns::default();
     let mut at = 0;
     let mut after_word = false;
     while at < agent.len() {
@@ -81,7 +81,7 @@ pub(super) fn read(agent: &[u8]) -> Signs {
             continue;
         }
         if words.says_program(agent, at, begins) {
-            return Signs { program: true, ..signs };
+            return AgentSigns { program: true, ..signs };
         }
         signs.person |= words.person.starts(rest).is_some()
             || (begins && words.person_word_begins.starts(rest).is_some());
