@@ -44,7 +44,8 @@ fn seen(c: char) -> Option<char> {
     }
 }
 
-/// Returns whether a character is never seen: it is one of Unicode's Default_Ignorable_Code_Point
+/// Returns whether a character is never seen: it is one of Unicode's
+/// `Default_Ignorable_Code_Point`
 /// (zero-width and bidirectional marks, joiners, variation selectors, tags, fillers), a mark of
 /// interlinear annotation, or no character at all.
 ///

@@ -62,7 +62,7 @@ impl Clicks {
                 let text = format!("{ip}\n{agent}\n{}", link.as_str());
                 self.begin(&self.key.sign("client", &text), now)
             }
-            None => Hour { began: now, again: false },
+            None => ClickHour { began: now, again: false },
         };
         self.seen.insert(self.of_cookie(by.touch_id, link), hour.began);
         hour.again
@@ -74,29 +74,31 @@ impl Clicks {
     }
 
     /// Returns the hour of a visitor and a link, which begins now unless one is running.
-    fn begin(&self, click: &Mac, now: Timestamp) -> Hour {
+    fn begin(&self, click: &Mac, now: Timestamp) -> ClickHour {
         // Atomic: of two clicks at once, one is the first.
         let entry = self.seen.entry(click, None, |_, began| {
             let again = now.since(*began) < CLICK_WINDOW;
             if !again {
                 *began = now;
             }
-            EntryAction::Retain(Hour { began: *began, again })
+            EntryAction::Retain(ClickHour { began: *began, again })
         });
         match entry {
             EntryResult::Retained(hour) => hour,
             EntryResult::Vacant(guard) | EntryResult::Replaced(guard, _) => {
                 let _ = guard.insert(now);
-                Hour { began: now, again: false }
+                ClickHour { began: now, again: false }
             }
-            EntryResult::Removed(..) | EntryResult::Timeout => Hour { began: now, again: false },
+            EntryResult::Removed(..) | EntryResult::Timeout => {
+                ClickHour { began: now, again: false }
+            }
         }
     }
 }
 
 /// The hour in which a visitor counts once for a link.
 #[derive(Clone, Copy)]
-struct Hour {
+struct ClickHour {
     began: Timestamp,
     /// Whether it was running already.
     again: bool,

@@ -94,19 +94,16 @@ fn unescaped(path: &str) -> Vec<u8> {
             let mut decoded = percent_decode(three);
             decoded.next().filter(|_| decoded.next().is_none())
         };
-        match rest.get(..3).filter(|_| *first == b'%').and_then(escape_of) {
-            Some(byte) => {
-                if byte.is_ascii() {
-                    bytes.extend(escape(byte).into_bytes());
-                } else {
-                    bytes.push(byte);
-                }
-                rest = &rest[3..];
+        if let Some(byte) = rest.get(..3).filter(|_| *first == b'%').and_then(escape_of) {
+            if byte.is_ascii() {
+                bytes.extend(escape(byte).into_bytes());
+            } else {
+                bytes.push(byte);
             }
-            None => {
-                bytes.push(*first);
-                rest = tail;
-            }
+            rest = &rest[3..];
+        } else {
+            bytes.push(*first);
+            rest = tail;
         }
     }
     bytes

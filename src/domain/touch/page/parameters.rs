@@ -1,6 +1,6 @@
 //! The parameters of an address: found in the spellings in which links really arrive.
 //!
-//! Newsletter tools escape a link once too often (`&amp;utm_medium=`, WordPress `&#038;`), forms
+//! Newsletter tools escape a link once too often (`&amp;utm_medium=`, weblogs `&#038;`), forms
 //! of old separate by semicolons, apps add a second `?`, people type capitals. A name that whence
 //! knows is therefore also a name behind `;` or `?`, in any case and without what is invisible.
 
@@ -121,7 +121,7 @@ pub(super) enum ParameterName {
     Kept(&'static str),
 }
 
-/// The names of fields of a campaign. Matomo's are of matomo.org/faq/general/faq_119 and of its
+/// The names of fields of a campaign. Matomo's are of `matomo.org/faq/general/faq_119` and of its
 /// earlier names, which it still reads.
 const FIELDS: [(&str, ParameterName); 25] = {
     use ParameterName::{Matomo, Utm};
