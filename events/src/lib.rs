@@ -13,6 +13,7 @@ mod digits;
 mod email;
 mod event;
 mod ids;
+mod invisible;
 mod leaf;
 mod mailbox;
 mod name;
@@ -32,6 +33,7 @@ pub use ids::{
     CorrelationId, DeviceId, EmailKey, EventId, Handle, Hash, InvalidId, Mac, ReferralCode,
     RequestId, SessionId, TouchId, UserId,
 };
+pub use invisible::is_invisible;
 pub use leaf::Leaf;
 pub use mailbox::{
     CodeDeliveryFailed, CodeRejected, CodeVerified, DeviceForgotten, LockCleared, LoginExpired,

@@ -359,7 +359,7 @@ pub(super) mod tests {
                 touched_at: Some(after(DAY - 3600)),
                 touch_id: Some(touch(5)),
                 via: Via::Verify,
-                rules_version: 1,
+                rules_version: RULES_VERSION,
                 rules_digest: Mac([9; 16]),
                 signals: vec![],
             }

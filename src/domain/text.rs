@@ -4,18 +4,20 @@
 //! spaces, marks of writing direction, byte order marks, letters in two pieces. Two such texts would
 //! be two rows of a report that look the same.
 
+use icu_normalizer::ComposingNormalizerBorrowed;
 use percent_encoding::percent_decode;
-use unicode_normalization::UnicodeNormalization as _;
+use whence_events::is_invisible;
 
 /// Returns a text as a label: in NFC, without what is invisible, with single spaces, trimmed, and
 /// cut to `longest` characters; `None` when nothing is left.
 ///
-/// The case is kept. A label is its own label.
+/// The case is kept. A label is its own label. Joiners are invisible here, although some scripts show
+/// them: of two labels, none should differ by one alone.
 #[must_use]
 pub fn label(text: &str, longest: usize) -> Option<String> {
     let mut label = String::new();
     let (mut length, mut gap) = (0, false);
-    for c in text.chars().filter_map(seen).nfc() {
+    for c in nfc(text.chars().filter_map(seen)) {
         if c == ' ' {
             gap = length > 0;
             continue;
@@ -33,6 +35,11 @@ pub fn label(text: &str, longest: usize) -> Option<String> {
     (length > 0).then_some(label)
 }
 
+/// Returns characters in their composed form (NFC).
+pub(crate) fn nfc(chars: impl Iterator<Item = char>) -> impl Iterator<Item = char> {
+    ComposingNormalizerBorrowed::new_nfc().normalize_iter(chars)
+}
+
 /// Returns what is seen of a character: itself, a space, or nothing.
 fn seen(c: char) -> Option<char> {
     match c {
@@ -42,24 +49,6 @@ fn seen(c: char) -> Option<char> {
         c if c.is_control() || is_invisible(c) => None,
         c => Some(c),
     }
-}
-
-/// Returns whether a character is never seen: it is one of Unicode's
-/// `Default_Ignorable_Code_Point`
-/// (zero-width and bidirectional marks, joiners, variation selectors, tags, fillers), a mark of
-/// interlinear annotation, or no character at all.
-///
-/// Joiners are among them, although some scripts show them: of two labels, none should differ by
-/// one alone.
-#[must_use]
-pub const fn is_invisible(c: char) -> bool {
-    matches!(c,
-        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}'..='\u{1160}' | '\u{17b4}'..='\u{17b5}'
-        | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{202a}'..='\u{202e}'
-        | '\u{2060}'..='\u{206f}' | '\u{3164}' | '\u{fdd0}'..='\u{fdef}' | '\u{fe00}'..='\u{fe0f}'
-        | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}' | '\u{1bca0}'..='\u{1bca3}'
-        | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
-        || c as u32 & 0xfffe == 0xfffe
 }
 
 /// Decodes a name or a value of a query: `+` is a space, and `%` stands for a byte.

@@ -1,5 +1,7 @@
 //! What keyboards, clipboards and address books put around an e-mail address.
 
+use crate::is_invisible;
+
 /// Pairs of marks that stand around a whole address.
 const AROUND: [(char, char); 12] = [
     ('<', '>'),
@@ -81,8 +83,9 @@ fn percent_decoded(text: &str) -> Option<String> {
 /// Returns a text without characters that show nothing, and with full-width characters as the ASCII
 /// that they stand for. The joiners of scripts stay between letters of such scripts.
 fn visible(text: &str) -> String {
-    let shown: Vec<char> = text.chars().filter(|c| !is_invisible(*c)).map(narrow).collect();
     let joins = |c: char| matches!(c, '\u{200c}' | '\u{200d}');
+    let is_shown = |c: &char| joins(*c) || !is_invisible(*c);
+    let shown: Vec<char> = text.chars().filter(is_shown).map(narrow).collect();
     let is_letter = |at: Option<usize>| {
         at.and_then(|at| shown.get(at)).is_some_and(|c| !c.is_ascii() && !joins(*c))
     };
@@ -90,17 +93,6 @@ fn visible(text: &str) -> String {
         !joins(**c) || (is_letter(at.checked_sub(1)) && is_letter(Some(at + 1)))
     };
     shown.iter().enumerate().filter(is_kept).map(|(_, c)| *c).collect()
-}
-
-/// Returns whether a character shows nothing and is part of no name: marks of direction, joiners of
-/// words, hyphens that may be, selectors of glyphs, and tags.
-fn is_invisible(c: char) -> bool {
-    matches!(c,
-        '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
-        | '\u{180b}'..='\u{180f}' | '\u{200b}' | '\u{200e}' | '\u{200f}'
-        | '\u{202a}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{3164}'
-        | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff9}'..='\u{fffb}'
-        | '\u{e0000}'..='\u{e0fff}')
 }
 
 /// Returns the ASCII character that a full-width or small one stands for (RFC 8265, section 3.3.1).

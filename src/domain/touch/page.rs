@@ -3,13 +3,13 @@
 pub(super) mod address;
 mod parameters;
 
-use whence_events::{ClickIds, Handle, ReferralCode, Utm};
+use whence_events::{ClickIds, Handle, ReferralCode, Utm, is_invisible};
 
 use self::address::{ReferrerDetail, landing_path, referring_page};
 use self::parameters::{ParameterName, UtmField, query_of_fragment};
 use super::written_code::{Place, readings};
 use super::{FirstTouch, RefParam};
-use crate::text::{is_invisible, label};
+use crate::text::label;
 
 pub use self::parameters::{KEPT, is_called, segments};
 

@@ -4,9 +4,10 @@
 //! No reading is a guess. A reading is the text as it is written, or what remains of it once characters
 //! that can be in no code are taken off, with everything behind the first of them.
 
-use unicode_normalization::UnicodeNormalization as _;
-use unicode_normalization::char::is_combining_mark;
-use whence_events::{ReferralCode, decimal_digit};
+use icu_normalizer::ComposingNormalizerBorrowed;
+use icu_properties::CodePointMapData;
+use icu_properties::props::{GeneralCategory, GeneralCategoryGroup};
+use whence_events::{ReferralCode, decimal_digit, is_invisible};
 
 /// The readings of a text at most: each is looked up where there are several.
 const MAX_READINGS: usize = 4;
@@ -110,7 +111,7 @@ impl Signs {
         for c in text.chars().take(MAX_CHARS) {
             if matches!(c, '\u{fb00}'..='\u{fb06}') {
                 // Ligatures, which are copied out of printed pages.
-                left.extend(std::iter::once(c).nfkc().map(|c| (c, Sign::Code(c))));
+                left.extend(nfkc(c).map(|c| (c, Sign::Code(c))));
             } else {
                 left.push((c, sign(c)));
             }
@@ -174,13 +175,23 @@ fn sign(c: char) -> Sign {
 
 /// Returns the meaning of a character that is not ASCII.
 fn sign_of_other(c: char) -> Sign {
-    let mut plain = std::iter::once(c).nfkc();
+    let mut plain = nfkc(c);
     match (plain.next(), plain.next()) {
         (Some(one), None) if one.is_ascii_alphanumeric() => Sign::Code(one),
         _ if is_combining_mark(c) => Sign::OtherLetter,
         _ if c.is_alphabetic() && is_like_latin(c) => Sign::OtherLetter,
         _ => Sign::End,
     }
+}
+
+/// Returns the characters that a character stands for (NFKC).
+fn nfkc(c: char) -> impl Iterator<Item = char> {
+    ComposingNormalizerBorrowed::new_nfkc().normalize_iter(std::iter::once(c))
+}
+
+/// Returns whether a character is drawn on the one before it.
+fn is_combining_mark(c: char) -> bool {
+    GeneralCategoryGroup::Mark.contains(CodePointMapData::<GeneralCategory>::new().get(c))
 }
 
 /// Returns whether a letter is of an alphabet that has letters in common with the Latin one, or is of
@@ -201,25 +212,6 @@ fn is_like_latin(c: char) -> bool {
         | 0xfb00..=0xfb17            // ligatures
         | 0x10280..=0x1044f          // Lycian, Old Italic, Gothic, Deseret and their kin
         | 0x1df00..=0x1dfff          // Latin
-    )
-}
-
-/// Returns whether a character is drawn as nothing (Unicode's `Default_Ignorable_Code_Point`).
-fn is_invisible(c: char) -> bool {
-    matches!(u32::from(c),
-        0xad | 0x34f | 0x61c | 0x115f | 0x1160 | 0x17b4 | 0x17b5
-        | 0x180b..=0x180f
-        | 0x200b..=0x200f
-        | 0x202a..=0x202e
-        | 0x2060..=0x206f
-        | 0x3164
-        | 0xfe00..=0xfe0f
-        | 0xfeff
-        | 0xffa0
-        | 0xfff0..=0xfffb
-        | 0x1bca0..=0x1bca3
-        | 0x1d173..=0x1d17a
-        | 0xe0000..=0xe0fff
     )
 }
 

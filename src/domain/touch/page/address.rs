@@ -2,10 +2,10 @@
 //! the setting wants.
 
 use percent_encoding::{AsciiSet, CONTROLS, percent_decode, utf8_percent_encode};
-use unicode_normalization::UnicodeNormalization as _;
 use url::Url;
+use whence_events::is_invisible;
 
-use crate::text::{is_invisible, label};
+use crate::text::{label, nfc};
 
 /// The maximum length of an address, in characters.
 const MAX_URL: usize = 2048;
@@ -81,7 +81,7 @@ fn normal_path(path: &str) -> String {
             text.push_str(&escape(*byte));
         }
     }
-    let shown: String = text.chars().filter(|c| !is_invisible(*c)).nfc().collect();
+    let shown: String = nfc(text.chars().filter(|c| !is_invisible(*c))).collect();
     utf8_percent_encode(&shown, ESCAPED).to_string()
 }
 
