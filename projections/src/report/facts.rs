@@ -78,10 +78,7 @@ pub(super) struct User {
     /// When the first touch was.
     pub(super) touched_at: Option<Timestamp>,
     pub(super) touch: Atom,
-    pub(super) source: Atom,
-    pub(super) medium: Atom,
-    pub(super) campaign: Atom,
-    pub(super) landing_page: Atom,
+    pub(super) origin: Origin,
     pub(super) referrer_domain: Atom,
     pub(super) country: Atom,
     pub(super) device: Atom,
@@ -103,10 +100,7 @@ impl User {
             registered_at: None,
             touched_at: None,
             touch: Atom::UNKNOWN,
-            source: Atom::UNKNOWN,
-            medium: Atom::UNKNOWN,
-            campaign: Atom::UNKNOWN,
-            landing_page: Atom::UNKNOWN,
+            origin: Origin::UNKNOWN,
             referrer_domain: Atom::UNKNOWN,
             country: Atom::UNKNOWN,
             device: Atom::UNKNOWN,
@@ -182,14 +176,41 @@ pub(super) struct Touch {
     /// The first touch of the visitor.
     pub(super) first: Atom,
     pub(super) referrer_domain: Atom,
+    pub(super) origin: Origin,
     /// Whether it came with something in the place of a code.
     pub(super) with_code: bool,
     pub(super) owner: Atom,
     pub(super) on_creator_page: bool,
     pub(super) creator: Atom,
     pub(super) channel: Option<Channel>,
-    /// Whether the visitor was no bot and had not landed within the hour before.
-    pub(super) counts: bool,
+    pub(super) bot: bool,
+    /// Whether it repeats a landing of the hour before.
+    pub(super) repeats: bool,
+}
+
+impl Touch {
+    /// Returns whether it is a click: the landing of a person, and no repetition.
+    pub(super) fn is_click(&self) -> bool {
+        !self.bot && !self.repeats
+    }
+}
+
+/// What a landing says of where it came from, in the words of the landing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Origin {
+    pub(super) source: Atom,
+    pub(super) medium: Atom,
+    pub(super) campaign: Atom,
+    pub(super) landing_page: Atom,
+}
+
+impl Origin {
+    pub(super) const UNKNOWN: Self = Self {
+        source: Atom::UNKNOWN,
+        medium: Atom::UNKNOWN,
+        campaign: Atom::UNKNOWN,
+        landing_page: Atom::UNKNOWN,
+    };
 }
 
 /// A touch with a code that only a decision about a referral names.

@@ -9,7 +9,7 @@ use whence_events::{
 
 use super::atom::Atom;
 use super::channel::{Channel, NO_REFERRER, Traffic, classify};
-use super::facts::{Activity, Evidence, Facts, Texts, Touch};
+use super::facts::{Activity, Evidence, Facts, Origin, Texts, Touch};
 use super::stage::Stage;
 use super::view::View;
 
@@ -52,10 +52,10 @@ struct Needs {
 enum TouchNeed {
     #[default]
     Nothing,
-    /// What the touch led to.
+    /// The visitor, and what the touch led to.
     Clicks,
-    /// Also the visitor and the channel.
-    Visitors,
+    /// Also where it came from: the touch is on a way to an account.
+    Paths,
 }
 
 impl Needs {
@@ -63,7 +63,7 @@ impl Needs {
         let one_of = |some: &[View]| views.iter().any(|view| some.contains(view));
         Self {
             touches: if one_of(&[View::Models]) {
-                TouchNeed::Visitors
+                TouchNeed::Paths
             } else if one_of(&[View::Domains, View::Referrers, View::Creators]) {
                 TouchNeed::Clicks
             } else {
@@ -191,16 +191,18 @@ impl ReportFold {
         let creator = users.of_maybe(origin.acquired_via_creator_id);
         let user = users.entry(user_id);
         user.creator = creator;
-        user.source = texts.of_maybe(origin.utm_source.as_deref());
-        user.medium = texts.of_maybe(origin.utm_medium.as_deref());
-        user.campaign = texts.of_maybe(origin.utm_campaign.as_deref());
-        user.landing_page = texts.of_maybe(origin.first_landing_page.as_deref());
+        user.origin = Origin {
+            source: texts.of_maybe(origin.utm_source.as_deref()),
+            medium: texts.of_maybe(origin.utm_medium.as_deref()),
+            campaign: texts.of_maybe(origin.utm_campaign.as_deref()),
+            landing_page: texts.of_maybe(origin.first_landing_page.as_deref()),
+        };
         user.on_creator_page = is_creator_page(origin.first_landing_page.as_deref());
         user.country = Atom::of_country(origin.registration_country);
         user.device = Atom::of_device(origin.registration_device);
         user.touched_at = origin.touched_at;
         if let Some(touch_id) = origin.touch_id
-            && self.needs.touches == TouchNeed::Visitors
+            && self.needs.touches == TouchNeed::Paths
         {
             user.touch = touch_ids.of(touch_id);
         }
@@ -210,9 +212,9 @@ impl ReportFold {
         let domain = origin.referrer_domain.as_deref().or(no_referrer.then_some(NO_REFERRER));
         user.referrer_domain = texts.of_maybe(domain);
         let visit = VisitKey {
-            source: user.source,
-            medium: user.medium,
-            campaign: user.campaign,
+            source: user.origin.source,
+            medium: user.origin.medium,
+            campaign: user.origin.campaign,
             domain: user.referrer_domain,
             known,
         };
@@ -220,14 +222,10 @@ impl ReportFold {
     }
 
     fn touch(&mut self, touch_id: TouchId, touch: &TouchRecorded, at: Timestamp) {
-        self.step(
-            match (touch.bot, touch.deduplicated) {
-                (true, _) => Stage::BotLanding,
-                (false, true) => Stage::DeduplicatedLanding,
-                (false, false) => Stage::Landing,
-            },
-            at,
-        );
+        self.step(if touch.bot { Stage::BotLanding } else { Stage::Landing }, at);
+        if touch.deduplicated && !touch.bot {
+            self.step(Stage::RepeatedLanding, at);
+        }
         if self.needs.touches == TouchNeed::Nothing {
             return;
         }
@@ -235,14 +233,20 @@ impl ReportFold {
         let foreign = touch.referrer_kind == ReferrerKind::Foreign;
         let domain = touch.referrer_domain.as_deref().or((!foreign).then_some(NO_REFERRER));
         let referrer_domain = texts.of_maybe(domain);
-        let (mut number, mut first, mut channel) = (Atom::UNKNOWN, Atom::UNKNOWN, None);
-        if self.needs.touches == TouchNeed::Visitors {
+        let first = touch.first_touch_id.map_or(Atom::UNKNOWN, |first| touch_ids.of(first));
+        let (mut number, mut channel, mut origin) = (Atom::UNKNOWN, None, Origin::UNKNOWN);
+        if self.needs.touches == TouchNeed::Paths {
             number = touch_ids.of(touch_id);
-            first = touch.first_touch_id.map_or(Atom::UNKNOWN, |first| touch_ids.of(first));
-            let visit = VisitKey {
+            origin = Origin {
                 source: texts.of_maybe(touch.utm.source.as_deref()),
                 medium: texts.of_maybe(touch.utm.medium.as_deref()),
                 campaign: texts.of_maybe(touch.utm.campaign.as_deref()),
+                landing_page: texts.of(&touch.landing_page),
+            };
+            let visit = VisitKey {
+                source: origin.source,
+                medium: origin.medium,
+                campaign: origin.campaign,
                 domain: referrer_domain,
                 known: true,
             };
@@ -257,12 +261,14 @@ impl ReportFold {
             number,
             first,
             referrer_domain,
+            origin,
             with_code: touch.code_status != CodeStatus::None,
             owner: users.of_maybe(touch.owner),
             on_creator_page: is_creator_page(Some(&touch.landing_page)),
             creator: users.of_maybe(touch.creator_id),
             channel,
-            counts: !touch.bot && !touch.deduplicated,
+            bot: touch.bot,
+            repeats: touch.deduplicated,
         });
     }
 
@@ -324,7 +330,7 @@ impl ReportFold {
 
     fn evidence(&mut self, user_id: UserId, touch: Option<TouchId>, at: Option<Timestamp>) {
         if let Some(at) = at
-            && self.needs.touches == TouchNeed::Visitors
+            && self.needs.touches == TouchNeed::Paths
         {
             let touch = touch.map_or(Atom::UNKNOWN, |touch| self.facts.touch_ids.of(touch));
             let user = self.facts.users.of(user_id);

@@ -103,10 +103,19 @@ fn compare(a: &Cell, b: &Cell) -> Ordering {
         (Cell::Text(a), Cell::Text(b)) => a.cmp(b),
         (Cell::Day(a), Cell::Day(b)) => a.cmp(b),
         (Cell::Count(a), Cell::Count(b)) => a.cmp(b),
-        (Cell::Ratio(a) | Cell::Seconds(a), Cell::Ratio(b) | Cell::Seconds(b)) => a.total_cmp(b),
+        (
+            Cell::Credit(a) | Cell::Ratio(a) | Cell::Seconds(a),
+            Cell::Credit(b) | Cell::Ratio(b) | Cell::Seconds(b),
+        ) => a.total_cmp(b),
         // A column holds cells of one kind.
-        (Cell::Text(_) | Cell::Day(_) | Cell::Count(_) | Cell::Ratio(_) | Cell::Seconds(_), _) => {
-            Ordering::Equal
-        }
+        (
+            Cell::Text(_)
+            | Cell::Day(_)
+            | Cell::Count(_)
+            | Cell::Credit(_)
+            | Cell::Ratio(_)
+            | Cell::Seconds(_),
+            _,
+        ) => Ordering::Equal,
     }
 }

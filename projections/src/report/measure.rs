@@ -16,13 +16,13 @@ pub(super) fn of_user(
     dimension: Dimension,
 ) -> Atom {
     match dimension {
-        Dimension::Source => user.source,
-        Dimension::Medium => user.medium,
-        Dimension::Campaign => user.campaign,
+        Dimension::Source => user.origin.source,
+        Dimension::Medium => user.origin.medium,
+        Dimension::Campaign => user.origin.campaign,
         Dimension::Channel => Atom::of_channel(user.credited_channel()),
         Dimension::Country => user.country,
         Dimension::Device => user.device,
-        Dimension::LandingPage => user.landing_page,
+        Dimension::LandingPage => user.origin.landing_page,
         Dimension::ReferrerDomain => user.referrer_domain,
         Dimension::FirstTouch if user.touched_at.is_some() => Atom(0),
         Dimension::Referrer => user.came_with.unwrap_or(Atom::UNKNOWN),

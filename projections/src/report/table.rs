@@ -36,6 +36,8 @@ pub enum Kind {
     Day,
     /// The cells are [`Cell::Count`].
     Count,
+    /// The cells are [`Cell::Credit`].
+    Credit,
     /// The cells are [`Cell::Ratio`].
     Ratio,
     /// The cells are [`Cell::Seconds`].
@@ -55,6 +57,8 @@ pub enum Cell {
     Day(i32),
     /// A number of things.
     Count(u64),
+    /// A part of a number of things, which several rows share.
+    Credit(f64),
     /// A share or a rate, 1 being all; `Unknown` where there is nothing to divide by.
     Ratio(f64),
     /// A length of time in seconds.
@@ -78,11 +82,12 @@ impl Cell {
             Self::Text(text) => json!(text),
             Self::Day(day) => json!(day_text(*day)),
             Self::Count(count) => json!(count),
-            Self::Ratio(number) | Self::Seconds(number) => json!(number),
+            Self::Credit(number) | Self::Ratio(number) | Self::Seconds(number) => json!(number),
         }
     }
 
-    /// Returns the cell as text for people and for CSV; `None` when nothing is known.
+    /// Returns the cell as text for people and for CSV; `None` when nothing is known. Credits have as
+    /// many digits as their sum needs to be the number that was shared.
     #[must_use]
     pub fn to_text(&self) -> Option<String> {
         match self {
@@ -90,6 +95,7 @@ impl Cell {
             Self::Text(text) => Some(text.clone()),
             Self::Day(day) => Some(day_text(*day)),
             Self::Count(count) => Some(count.to_string()),
+            Self::Credit(credit) => Some(format!("{credit:.9}")),
             Self::Ratio(ratio) => Some(format!("{ratio:.4}")),
             Self::Seconds(seconds) => Some(format!("{seconds:.1}")),
         }

@@ -6,7 +6,10 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod clicks;
+mod credit;
 mod edges;
+mod independent;
+mod paths;
 mod plain;
 mod properties;
 mod shape;

@@ -130,27 +130,6 @@ proptest! {
     }
 
     #[test]
-    fn models_are_what_a_loop_counts(steps in steps(), ask in asks()) {
-        let events = history(&steps);
-        let mut channels: BTreeMap<Text, (u64, u64)> = BTreeMap::new();
-        for account in accounts(&events).iter().filter(|account| ask.covers(account.at)) {
-            let (first, last) = first_and_last(&events, account);
-            channels.entry(first).or_default().0 += 1;
-            channels.entry(last).or_default().1 += 1;
-        }
-        let all = channels.values().map(|(first, _)| first).sum();
-        let expected: Rows = channels
-            .into_iter()
-            .map(|(channel, (first, last))| {
-                let shares = [ratio(first, all), ratio(last, all)];
-                (vec![channel], [vec![count(first), count(last)], shares.to_vec()].concat())
-            })
-            .collect();
-        let table = table(View::Models, &events, &ask.asked());
-        prop_assert_eq!(rows(&table, 1), expected);
-    }
-
-    #[test]
     fn the_tree_is_what_a_walk_finds(steps in steps(), ask in asks()) {
         let events = history(&steps);
         let accounts = accounts(&events);
@@ -224,67 +203,4 @@ fn window_at(events: &[Recorded], account: &Account) -> Option<f64> {
         }
     }
     window
-}
-
-/// The channels of the first and of the last touch.
-fn first_and_last(events: &[Recorded], account: &Account) -> (Text, Text) {
-    let programme = || Some("Referral programme".to_owned());
-    let evidence: Vec<(Option<TouchId>, Timestamp)> = events
-        .iter()
-        .filter_map(|recorded| {
-            let Event::User(event) = &recorded.event else { return None };
-            match &**event {
-                UserEvent::ReferralAttributed(event) => Some((event.touch_id, event.touched_at?)),
-                UserEvent::ReferralRefused(event) => {
-                    event.evidence.owner?;
-                    Some((event.evidence.touch_id, event.evidence.touched_at?))
-                }
-                _ => None,
-            }
-        })
-        .collect();
-    let own_evidence: Vec<Timestamp> = user_events(events, account.id)
-        .filter_map(|(event, _)| match event {
-            UserEvent::ReferralAttributed(event) => event.touched_at,
-            UserEvent::ReferralRefused(event) => {
-                event.evidence.owner?;
-                event.evidence.touched_at
-            }
-            _ => None,
-        })
-        .collect();
-    let id = account.origin.touch_id;
-    let by_record = touches(events)
-        .any(|(touch_id, touch, _)| Some(touch_id) == id && touch.code_status == CodeStatus::Known);
-    let by_decision = id.is_some() && evidence.iter().any(|(touch_id, _)| *touch_id == id);
-    let first = if by_record || by_decision { programme() } else { account.first_channel() };
-
-    let mut all: Vec<(Timestamp, u8, Text)> = vec![];
-    all.extend(account.origin.touched_at.map(|at| (at, 0, first.clone())));
-    for (touch_id, touch, at) in touches(events) {
-        let of_visitor = touch.first_touch_id.is_some() && touch.first_touch_id == id;
-        if !of_visitor || touch.bot || touch.deduplicated {
-            continue;
-        }
-        let old = events.iter().any(|event| {
-            event.stream == StreamId::Touch(touch_id)
-                && event.event.event_type() == "TouchRecorded.v1"
-        });
-        let foreign = touch.referrer_kind == ReferrerKind::Foreign;
-        let channel = match touch.code_status {
-            CodeStatus::Known => programme(),
-            _ => channel_of(
-                &touch.utm.source,
-                &touch.utm.medium,
-                &touch.click_ids,
-                &touch.referrer_domain,
-                old && foreign,
-            ),
-        };
-        all.push((at, 1, channel));
-    }
-    all.extend(own_evidence.into_iter().map(|at| (at, 2, programme())));
-    all.retain(|(at, ..)| *at <= account.at);
-    all.sort_by_key(|(at, rank, _)| (*at, *rank));
-    (first, all.last().and_then(|(.., channel)| channel.clone()))
 }

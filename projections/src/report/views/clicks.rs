@@ -1,6 +1,6 @@
-//! Landings and the accounts that came of them, by site, by referrer and by creator. A landing counts
-//! when it happened and an account when it registered; bots, and the same click again within the hour,
-//! do not count.
+//! Landings of people and the accounts that came of them, by site, by referrer and by creator. A landing
+//! counts when it happened and an account when it registered. Landings of bots do not count; one that
+//! repeats a landing of the hour before is no click.
 
 use whence_events::{Position, Timestamp};
 
@@ -15,16 +15,39 @@ use crate::report::view::View;
 
 #[derive(Default)]
 struct ClickCounts {
+    landings: u64,
     clicks: u64,
+    /// The first touches of the visitors, repeated ones included.
+    visitors: Vec<u32>,
+    /// The clicks of visitors of whom nothing else is known: each is a visitor.
+    strangers: u64,
     signups: u64,
     attributed: u64,
 }
 
 impl ClickCounts {
-    fn with_rate(self) -> Vec<Cell> {
+    fn land(&mut self, touch: &Touch) {
+        self.landings += 1;
+        self.clicks += u64::from(touch.is_click());
+        if touch.first == Atom::UNKNOWN {
+            self.strangers += u64::from(touch.is_click());
+        } else {
+            self.visitors.push(touch.first.0);
+        }
+    }
+
+    /// Returns the landings, the clicks, and the number of visitors.
+    fn counts(&mut self) -> Vec<Cell> {
+        self.visitors.sort_unstable();
+        self.visitors.dedup();
+        let known = u64::try_from(self.visitors.len()).unwrap_or(u64::MAX);
+        [self.landings, self.clicks, known + self.strangers].map(Cell::Count).to_vec()
+    }
+
+    fn with_rate(mut self) -> Vec<Cell> {
         let rate = ratio(self.signups, self.clicks);
-        let counts = [self.clicks, self.signups, self.attributed].map(Cell::Count);
-        counts.into_iter().chain([rate]).collect()
+        let signups = [self.signups, self.attributed].map(Cell::Count);
+        self.counts().into_iter().chain(signups).chain([rate]).collect()
     }
 }
 
@@ -32,7 +55,7 @@ pub(super) fn domains(facts: &Facts, query: &Query, as_of: Position) -> Table {
     let mut groups = Groups::<ClickCounts>::new(View::Domains, facts, query);
     for touch in landings(facts, query) {
         if let Some(counts) = groups.of(|by| of_touch(touch, query, by)) {
-            counts.clicks += 1;
+            counts.land(touch);
         }
     }
     for (at, user) in accounts(facts, query) {
@@ -40,7 +63,10 @@ pub(super) fn domains(facts: &Facts, query: &Query, as_of: Position) -> Table {
             counts.signups += 1;
         }
     }
-    groups.table(as_of, |counts| [counts.clicks, counts.signups].map(Cell::Count).to_vec())
+    groups.table(as_of, |mut counts| {
+        let signups = Cell::Count(counts.signups);
+        counts.counts().into_iter().chain([signups]).collect()
+    })
 }
 
 /// Makes the table of referrers. Unknown are those who came with a code that no user owns.
@@ -48,7 +74,7 @@ pub(super) fn referrers(facts: &Facts, query: &Query, as_of: Position) -> Table 
     let mut groups = Groups::<ClickCounts>::new(View::Referrers, facts, query);
     for touch in landings(facts, query).filter(|touch| touch.with_code) {
         if let Some(counts) = groups.of(|by| of_touch(touch, query, by)) {
-            counts.clicks += 1;
+            counts.land(touch);
         }
     }
     for (at, user) in accounts(facts, query).filter(|(_, user)| user.came_with.is_some()) {
@@ -66,7 +92,7 @@ pub(super) fn creators(facts: &Facts, query: &Query, as_of: Position) -> Table {
     let of_creator = |page: bool, creator: Atom| page || creator != Atom::UNKNOWN;
     for touch in landings(facts, query).filter(|t| of_creator(t.on_creator_page, t.creator)) {
         if let Some(counts) = groups.of(|by| of_touch(touch, query, by)) {
-            counts.clicks += 1;
+            counts.land(touch);
         }
     }
     for (at, user) in accounts(facts, query) {
@@ -81,7 +107,7 @@ pub(super) fn creators(facts: &Facts, query: &Query, as_of: Position) -> Table {
 }
 
 fn landings<'a>(facts: &'a Facts, query: &'a Query) -> impl Iterator<Item = &'a Touch> {
-    facts.touches.iter().filter(|touch| touch.counts && query.covers(touch.at))
+    facts.touches.iter().filter(|touch| !touch.bot && query.covers(touch.at))
 }
 
 fn accounts<'a>(facts: &'a Facts, query: &'a Query) -> impl Iterator<Item = (Timestamp, &'a User)> {
