@@ -27,6 +27,6 @@ pub use dimension::Dimension;
 pub use error::InvalidQuery;
 pub use fold::{ReportFold, Stopped};
 pub use query::{AsOf, HALF_LIFE, Query, QueryText};
-pub use table::{Cell, Column, Kind, Table};
+pub use table::{Cell, Column, Kind, Note, Table};
 pub use view::View;
-pub use zone::Zone;
+pub use zone::{Zone, ZoneDatabase};

@@ -3,8 +3,11 @@
 
 use std::collections::HashMap;
 use std::hash::Hash;
+use std::time::Duration;
 
-use whence_events::{RequestId, Timestamp, TouchId, UserId};
+use whence_events::{
+    RequestId, SessionExtended, SessionId, SessionOpened, Timestamp, TouchId, UserId,
+};
 
 use super::atom::Atom;
 use super::channel::Channel;
@@ -239,6 +242,44 @@ impl Activity {
     }
 }
 
+/// Since when the log has every use of a session, and not only those that extend it.
+///
+/// Until version 0.1 a use was recorded only when less than half of the idle time of a session was left.
+/// The first record of any other use shows that all are recorded from then on.
+#[derive(Debug, Default)]
+pub(super) struct Uses {
+    pub(super) known_from: Option<Timestamp>,
+    /// The end of each session, as long as no such use was found.
+    ends: HashMap<SessionId, Timestamp>,
+}
+
+impl Uses {
+    /// Half of the idle time of a session.
+    const HALF_IDLE: Duration = Duration::from_hours(15 * 24);
+
+    pub(super) fn opened(&mut self, session: &SessionOpened) {
+        if self.known_from.is_none() {
+            self.ends.insert(session.session_id, session.expires_at);
+        }
+    }
+
+    pub(super) fn extended(&mut self, session: &SessionExtended, at: Timestamp) {
+        if self.known_from.is_some() {
+            return;
+        }
+        let before = self.ends.insert(session.session_id, session.expires_at);
+        let early = |end: Timestamp| end.since(at) >= Self::HALF_IDLE || session.expires_at <= end;
+        if before.is_some_and(early) {
+            self.known_from = Some(at);
+            self.ends = HashMap::new();
+        }
+    }
+
+    pub(super) fn ended(&mut self, session_id: SessionId) {
+        self.ends.remove(&session_id);
+    }
+}
+
 /// All facts of a log.
 #[derive(Debug, Default)]
 pub(super) struct Facts {
@@ -248,6 +289,7 @@ pub(super) struct Facts {
     pub(super) touches: Vec<Touch>,
     pub(super) evidence: Vec<Evidence>,
     pub(super) activities: Vec<Activity>,
+    pub(super) uses: Uses,
     /// The index in `requested` of each login that is open.
     pub(super) open_requests: HashMap<RequestId, usize>,
     /// When each code was requested, and whether its mail failed.

@@ -161,14 +161,14 @@ impl ReportFold {
                 }
                 self.step(Stage::Refused(refused.reason), at);
             }
-            UserEvent::SessionOpened(_) | UserEvent::SessionExtended(_) => {
+            UserEvent::SessionOpened(_)
+            | UserEvent::SessionExtended(_)
+            | UserEvent::SessionRevoked(_) => {
                 if self.needs.activities {
-                    let activity = Activity::new(self.facts.users.of(user_id), at);
-                    self.facts.activities.push(activity);
+                    self.session(user_id, event, at);
                 }
             }
             UserEvent::RefreshRotated(_)
-            | UserEvent::SessionRevoked(_)
             | UserEvent::ReferralCodeIssued(_)
             | UserEvent::ReferralCodeDisabled(_)
             | UserEvent::ReferralCodeBlocked(_)
@@ -184,6 +184,21 @@ impl ReportFold {
             | UserEvent::BillingCustomerLinked(_)
             | UserEvent::UserErased(_) => {}
         }
+    }
+
+    fn session(&mut self, user_id: UserId, event: &UserEvent, at: Timestamp) {
+        let uses = &mut self.facts.uses;
+        if let UserEvent::SessionOpened(opened) = event {
+            uses.opened(opened);
+        } else if let UserEvent::SessionExtended(extended) = event {
+            uses.extended(extended, at);
+        } else {
+            if let UserEvent::SessionRevoked(revoked) = event {
+                uses.ended(revoked.session_id);
+            }
+            return;
+        }
+        self.facts.activities.push(Activity::new(self.facts.users.of(user_id), at));
     }
 
     fn origin(&mut self, user_id: UserId, origin: &AttributionCaptured) {

@@ -11,6 +11,7 @@ use super::facts::Facts;
 use super::query::Query;
 use super::table::{Cell, Table};
 use super::view::View;
+use super::zone::Zone;
 
 /// The most dimensions that a view has.
 const MOST: usize = 12;
@@ -71,7 +72,8 @@ impl<'a, A: Default> Groups<'a, A> {
 /// Returns a table of a view.
 pub(super) fn named(view: View, by: &[Dimension], rows: Vec<Vec<Cell>>, as_of: Position) -> Table {
     let columns = by.iter().map(|by| by.column()).chain(view.measures().iter().copied());
-    Table { name: view.name(), title: view.title(), columns: columns.collect(), rows, as_of }
+    let (name, title, zone) = (view.name(), view.title(), Zone::default());
+    Table { name, title, columns: columns.collect(), rows, as_of, zone, note: None }
 }
 
 fn key(by: &[Dimension], value: impl Fn(Dimension) -> Atom) -> GroupKey {

@@ -12,7 +12,7 @@ use super::zone::Zone;
 pub(super) fn of_user(
     user: &User,
     registered_at: Timestamp,
-    zone: Zone,
+    zone: &Zone,
     dimension: Dimension,
 ) -> Atom {
     match dimension {
@@ -40,7 +40,7 @@ pub(super) fn of_user(
 }
 
 /// Returns the value of a dimension of time; unknown for any other.
-pub(super) fn of_time(at: Timestamp, zone: Zone, dimension: Dimension) -> Atom {
+pub(super) fn of_time(at: Timestamp, zone: &Zone, dimension: Dimension) -> Atom {
     if dimension == Dimension::Day {
         Atom::of_day(zone.day(at))
     } else if matches!(dimension, Dimension::Week | Dimension::Cohort) {

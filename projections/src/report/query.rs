@@ -8,7 +8,7 @@ use whence_events::{Position, Timestamp};
 use super::dimension::Dimension;
 use super::error::InvalidQuery;
 use super::view::View;
-use super::zone::{Zone, parse_day};
+use super::zone::{Zone, ZoneDatabase, parse_day};
 
 /// The text for "nothing was known"; an empty text means the same.
 const UNKNOWN: &str = "(unknown)";
@@ -26,6 +26,8 @@ pub struct QueryText {
     pub filters: Vec<String>,
     /// The name of the time zone whose days these are.
     pub timezone: Option<String>,
+    /// The database of time zones.
+    pub zones: ZoneDatabase,
     /// The half-life of the model of time decay, such as `7d`.
     pub half_life: Option<String>,
 }
@@ -55,7 +57,7 @@ pub const HALF_LIFE: Duration = Duration::from_hours(7 * 24);
 impl Query {
     /// Reads a query of a view; the error lists what the view knows.
     pub fn parse(view: View, asked: &QueryText) -> Result<Self, InvalidQuery> {
-        let zone = asked.timezone.as_deref().map_or(Ok(Zone::default()), Zone::parse)?;
+        let zone = asked.zones.zone(asked.timezone.as_deref().unwrap_or("UTC"))?;
         let moment = |what, text: &Option<String>| {
             text.as_deref().map(|text| zone.moment(what, text)).transpose()
         };
@@ -169,7 +171,7 @@ pub enum AsOf {
 
 impl AsOf {
     /// Reads a position, a day, which is all that was recorded before it, or a moment in RFC 3339.
-    pub fn parse(text: &str, zone: Zone) -> Result<Self, InvalidQuery> {
+    pub fn parse(text: &str, zone: &Zone) -> Result<Self, InvalidQuery> {
         if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
             let position = text.parse();
             return position.map(Self::Position).map_err(|_| {

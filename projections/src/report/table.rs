@@ -1,7 +1,9 @@
 //! Tables: the answers of views, which can be printed, charted, exported and sent as JSON.
 
 use serde_json::{Map, Value, json};
-use whence_events::Position;
+use whence_events::{Position, Timestamp};
+
+use super::zone::Zone;
 
 /// The answer of a view.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,6 +18,32 @@ pub struct Table {
     pub rows: Vec<Vec<Cell>>,
     /// The position of the last event that was folded; 0 when there was none.
     pub as_of: Position,
+    /// The time zone of its days and weeks.
+    pub zone: Zone,
+    /// What has to be known to read it.
+    pub note: Option<Note>,
+}
+
+/// What has to be known to read a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// The moment from which on the log has every use of a session; `None`: it has none but those that
+    /// extend one.
+    UsesKnownFrom(Option<Timestamp>),
+}
+
+impl Note {
+    /// Returns it as a sentence for people.
+    #[must_use]
+    pub fn to_text(self) -> String {
+        let before = "a session counts where it was opened or extended";
+        match self {
+            Self::UsesKnownFrom(Some(at)) => {
+                format!("every use of a session is on record from {at} on; before that, {before}")
+            }
+            Self::UsesKnownFrom(None) => format!("not every use is on record: {before}"),
+        }
+    }
 }
 
 /// A column of a table.
@@ -109,7 +137,8 @@ impl From<Option<&str>> for Cell {
 }
 
 impl Table {
-    /// Returns `{"view", "as_of", "rows": [{column: value, ...}, ...]}`.
+    /// Returns `{"view", "as_of", "timezone", "timezone_database", "rows": [{column: value, ...}, ...]}`, and
+    /// `uses_known_from` of retention.
     #[must_use]
     pub fn to_json(&self) -> Value {
         let row = |row: &Vec<Cell>| {
@@ -118,7 +147,17 @@ impl Table {
             Value::Object(fields.collect::<Map<_, _>>())
         };
         let rows: Vec<_> = self.rows.iter().map(row).collect();
-        json!({ "view": self.name, "as_of": self.as_of, "rows": rows })
+        let mut table = json!({
+            "view": self.name,
+            "as_of": self.as_of,
+            "timezone": self.zone.name(),
+            "timezone_database": self.zone.release(),
+            "rows": rows,
+        });
+        if let Some(Note::UsesKnownFrom(known_from)) = self.note {
+            table["uses_known_from"] = json!(known_from.map(|at| at.to_string()));
+        }
+        table
     }
 }
 

@@ -187,11 +187,11 @@ const TIME_TO_SIGNUP: Spec = Spec {
 const RETENTION: Spec = Spec {
     name: "retention",
     title: "Weekly retention",
-    about: "by week of registration: accounts with a session opened or extended n weeks later",
+    about: "by week of registration: accounts with a session that was in use n weeks later",
     by: &[D::Cohort, D::WeeksLater],
     more: ORIGIN,
     always: Some(D::WeeksLater),
-    measures: &[count("users"), count("active"), ratio("rate")],
+    measures: &[count("users"), count("active"), ratio("rate"), count("known")],
 };
 
 const MODELS: Spec = Spec {

@@ -19,7 +19,7 @@ impl ReportFold {
     #[must_use]
     pub fn table(&self, view: View, query: &Query) -> Table {
         let (facts, as_of) = (&self.facts, self.as_of);
-        match view {
+        let table = match view {
             View::Signups => signups::table(facts, query, as_of),
             View::Domains => clicks::domains(facts, query, as_of),
             View::Funnel => funnel::table(facts, query, as_of),
@@ -30,6 +30,7 @@ impl ReportFold {
             View::TimeToSignup => time_to_signup::table(facts, query, as_of),
             View::Retention => retention::table(facts, query, as_of),
             View::Models => models::table(facts, query, as_of),
-        }
+        };
+        Table { zone: query.zone.clone(), ..table }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use whence_events::*;
-use whence_projections::report::View;
+use whence_projections::report::{Note, View};
 
 use crate::plain::*;
 use whence_test_histories::{history, steps};
@@ -103,7 +103,11 @@ proptest! {
             return Ok(());
         };
         let monday = |at| ask.week(at).unwrap().parse::<chrono::NaiveDate>().unwrap();
-        let mut cells: BTreeMap<(Text, i64), (u64, u64)> = BTreeMap::new();
+        let known_from = known_from(&events);
+        let is_known = |week: chrono::NaiveDate| {
+            known_from.is_some_and(|at| week > ask.date(at) || (week == ask.date(at) && ask.is_midnight(at)))
+        };
+        let mut cells: BTreeMap<(Text, i64), (u64, u64, u64)> = BTreeMap::new();
         for account in accounts(&events).iter().filter(|account| ask.covers(account.at)) {
             let begin = monday(account.at);
             let active: BTreeSet<i64> = user_events(&events, account.id)
@@ -116,16 +120,18 @@ proptest! {
                 let cell = cells.entry((Some(begin.to_string()), week)).or_default();
                 cell.0 += 1;
                 cell.1 += u64::from(active.contains(&week));
+                cell.2 += u64::from(week == 0 || is_known(begin + chrono::TimeDelta::weeks(week)));
             }
         }
         let expected: Rows = cells
             .into_iter()
-            .map(|((cohort, week), (users, active))| {
+            .map(|((cohort, week), (users, active, known))| {
                 let key = vec![cohort, Some(week.to_string())];
-                (key, vec![count(users), count(active), ratio(active, users)])
+                (key, vec![count(users), count(active), ratio(active, users), count(known)])
             })
             .collect();
         let table = table(View::Retention, &events, &ask.asked());
+        prop_assert_eq!(table.note, Some(Note::UsesKnownFrom(known_from)));
         prop_assert_eq!(rows(&table, 2), expected);
     }
 
@@ -170,6 +176,28 @@ proptest! {
         let table = table(View::Tree, &events, &ask.asked());
         prop_assert_eq!(rows(&table, 2), expected);
     }
+}
+
+/// The first use on record that did not come in the last 15 days of its session.
+fn known_from(events: &[Recorded]) -> Option<Timestamp> {
+    let mut ends = BTreeMap::new();
+    for recorded in events {
+        let at = recorded.metadata.occurred_at;
+        let Event::User(event) = &recorded.event else { continue };
+        match &**event {
+            UserEvent::SessionOpened(opened) => {
+                ends.insert(opened.session_id.0, opened.expires_at);
+            }
+            UserEvent::SessionExtended(used) => {
+                let end = ends.insert(used.session_id.0, used.expires_at);
+                if end.is_some_and(|end| seconds(at, end) >= 15.0 * 86_400.0 || used.expires_at <= end) {
+                    return Some(at);
+                }
+            }
+            _ => {}
+        }
+    }
+    None
 }
 
 /// The window of the rules that the log named last up to the registration, in seconds: by the

@@ -59,7 +59,7 @@ pub(super) fn domains(facts: &Facts, query: &Query, as_of: Position) -> Table {
         }
     }
     for (at, user) in accounts(facts, query) {
-        if let Some(counts) = groups.of(|by| of_user(user, at, query.zone, by)) {
+        if let Some(counts) = groups.of(|by| of_user(user, at, &query.zone, by)) {
             counts.signups += 1;
         }
     }
@@ -78,7 +78,7 @@ pub(super) fn referrers(facts: &Facts, query: &Query, as_of: Position) -> Table 
         }
     }
     for (at, user) in accounts(facts, query).filter(|(_, user)| user.came_with.is_some()) {
-        if let Some(counts) = groups.of(|by| of_user(user, at, query.zone, by)) {
+        if let Some(counts) = groups.of(|by| of_user(user, at, &query.zone, by)) {
             counts.signups += 1;
             counts.attributed += u64::from(user.referrer.is_some());
         }
@@ -97,7 +97,7 @@ pub(super) fn creators(facts: &Facts, query: &Query, as_of: Position) -> Table {
     }
     for (at, user) in accounts(facts, query) {
         if of_creator(user.on_creator_page, user.creator)
-            && let Some(counts) = groups.of(|by| of_user(user, at, query.zone, by))
+            && let Some(counts) = groups.of(|by| of_user(user, at, &query.zone, by))
         {
             counts.signups += 1;
             counts.attributed += u64::from(user.referrer == Some(user.creator));
@@ -134,6 +134,6 @@ fn of_touch(touch: &Touch, query: &Query, by: Dimension) -> Atom {
         | Dimension::Which
         | Dimension::Cohort
         | Dimension::WeeksLater
-        | Dimension::FirstTouch => of_time(touch.at, query.zone, by),
+        | Dimension::FirstTouch => of_time(touch.at, &query.zone, by),
     }
 }
