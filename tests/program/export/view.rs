@@ -3,7 +3,7 @@
 use serde_json::Value;
 use tempfile::TempDir;
 use whence::insight::export::{ExportFormat, export_table, fields_of};
-use whence_projections::report::{Cell, Column, Kind, Table, View};
+use whence_projections::report::{Cell, Column, Kind, Table, View, Zone};
 
 use crate::export::reader::read;
 use crate::support::{Service, whence};
@@ -33,6 +33,8 @@ fn table() -> Table {
             vec![Cell::Unknown, Cell::Unknown, Cell::Unknown, Cell::Unknown, Cell::Unknown],
         ],
         as_of: 7,
+        zone: Zone::default(),
+        note: None,
     }
 }
 

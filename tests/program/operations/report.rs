@@ -124,7 +124,14 @@ async fn formats_are_the_same_answer() {
     let (csv, text) = (ask("csv").unwrap(), ask("table").unwrap());
     let (mut csv, mut text) = (csv.lines(), text.lines());
     assert_eq!(csv.next(), Some("channel,signups"));
-    assert_eq!(text.next(), Some(&*format!("Signups, as of position {}", events().len())));
+    let zones = whence_projections::report::Zone::default();
+    assert_eq!((&json["timezone"], &json["timezone_database"]), (&"UTC".into(), &zones.release().into()));
+    let heading = format!(
+        "Signups, as of position {}, in UTC (time zones {})",
+        events().len(),
+        zones.release()
+    );
+    assert_eq!(text.next(), Some(&*heading));
     assert_eq!(text.next().unwrap().split_whitespace().collect::<Vec<_>>(), ["channel", "signups"]);
     assert!(rows.len() > 4 && rows.iter().any(|row| row["channel"].is_null()), "{rows:?}");
     for row in rows {

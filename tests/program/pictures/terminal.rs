@@ -1,7 +1,7 @@
 //! `whence report VIEW --chart`.
 
 use whence::insight::charts::{Canvas, Chart, draw};
-use whence_projections::report::{Cell, Column, Kind, Table, View};
+use whence_projections::report::{Cell, Column, Kind, Table, View, Zone};
 use whence_test_support::tool::program;
 
 use crate::pictures::story::Story;
@@ -11,7 +11,7 @@ const PLAIN: Canvas = Canvas { width: 40, colours: false };
 
 fn table(view: View, by: &[Column], rows: Vec<Vec<Cell>>) -> Table {
     let columns = by.iter().chain(view.measures()).copied().collect();
-    Table { name: view.name(), title: view.title(), columns, rows, as_of: 7 }
+    Table { name: view.name(), title: view.title(), columns, rows, as_of: 7, zone: Zone::default(), note: None }
 }
 
 fn text(text: &str) -> Cell {
@@ -23,7 +23,7 @@ fn text(text: &str) -> Cell {
 fn drawn(view: View, table: &Table, canvas: Canvas, lines: &[&str]) {
     let picture = draw(table, &Chart::of(view, table, 4), canvas);
     let (title, picture) = picture.split_once("\n\n").unwrap();
-    assert_eq!(title, format!("{}, as of position 7", view.title()));
+    assert_eq!(title, format!("{}, as of position 7, in UTC (time zones {})", view.title(), Zone::default().release()));
     let found: Vec<_> = picture.lines().collect();
     assert_eq!(found, lines, "\n{picture}");
 }
