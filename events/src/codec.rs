@@ -102,6 +102,7 @@ impl From<AttributionCapturedV1> for AttributionCaptured {
             touched_at,
             consent,
             rules_version,
+            referrer_site: None,
         }
     }
 }
@@ -147,6 +148,8 @@ impl From<TouchRecordedV1> for TouchRecorded {
             consent,
             deduplicated,
             fetch_site,
+            referrer_site: None,
+            agent: None,
         }
     }
 }

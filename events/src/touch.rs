@@ -14,7 +14,7 @@ stream_family! {
     /// The events of a touch stream.
     TouchEvent {
         TouchRecordedV1 = "TouchRecorded.v1" [referrer_url?],
-        TouchRecorded = "TouchRecorded.v2" [referrer_url?],
+        TouchRecorded = "TouchRecorded.v2" [referrer_url?, agent?],
     }
 }
 
@@ -80,6 +80,13 @@ pub struct TouchRecorded {
     pub deduplicated: bool,
     /// The `Sec-Fetch-Site` header of the request.
     pub fetch_site: Option<FetchSite>,
+    /// The entry of the source list that the host of the referrer falls under; none: no entry, or a
+    /// log of before there were entries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub referrer_site: Option<String>,
+    /// The `User-Agent` header, at most 512 bytes, so that a later rule about bots can judge again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<Pii<String>>,
 }
 
 /// A touch was recorded, in the first version of the event. It is read as the second.

@@ -90,6 +90,10 @@ pub struct AttributionCaptured {
     pub consent: Consent,
     /// The version of the attribution rules.
     pub rules_version: u16,
+    /// The entry of the source list that the host of the referrer falls under; none: no entry, or a
+    /// log of before there were entries.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub referrer_site: Option<String>,
 }
 
 /// The attribution snapshot was taken, in the first version of the event: without a domain. It is

@@ -96,6 +96,7 @@ impl App {
             touched_at: touch.map(|touch| touch.touched_at),
             consent: touch.map_or(Consent::Unknown, |touch| touch.consent),
             rules_version: RULES_VERSION,
+            referrer_site: None,
         }
     }
 

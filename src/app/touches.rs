@@ -168,6 +168,8 @@ async fn record(app: &Arc<App>, touch: RecordedTouch) {
         consent: touch.consent,
         deduplicated: touch.deduplicated,
         fetch_site: touch.fetch_site,
+        referrer_site: None,
+        agent: touch.agent.map(Pii::Clear),
     };
     let context = Context::of_system(None);
     let run = app.engine.handler.run_first::<TouchStream>(&stream, &recorded, &context);

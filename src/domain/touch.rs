@@ -297,6 +297,8 @@ pub struct RecordedTouch {
     pub deduplicated: bool,
     /// The `Sec-Fetch-Site` header.
     pub fetch_site: Option<FetchSite>,
+    /// The `User-Agent` header in the clear, at most 512 bytes.
+    pub agent: Option<String>,
 }
 
 /// The effects of a touch.
@@ -454,6 +456,7 @@ impl Arrival {
             consent: self.consent,
             deduplicated: false,
             fetch_site: self.fetch_site,
+            agent: None,
         });
         Touch { plant_code, plant_first, record }
     }

@@ -40,6 +40,8 @@ fn bytes_from_before_a_field_are_read_and_written_as_the_same_bytes() {
         ("LoginStarted.v1", &["device_id", "network"][..]),
         ("LoginThrottled.v1", &["device_id"]),
         ("CodeVerified.v1", &["device_id", "device_class"]),
+        ("TouchRecorded.v2", &["referrer_site", "agent"]),
+        ("AttributionCaptured.v2", &["referrer_site"]),
     ];
     for (event_type, fields) in later {
         let text = String::from_utf8(golden_bytes(event_type)).unwrap();

@@ -160,6 +160,7 @@ fn account() -> Named {
             touched_at: option::of(time()),
             consent: select(Consent::ALL),
             rules_version: any::<u16>(),
+            referrer_site: option::of(any::<String>()),
         }
         ProfileUpdated {
             display_name: option::of(sealed()),
@@ -271,6 +272,8 @@ fn others() -> Named {
             consent: select(Consent::ALL),
             deduplicated: any::<bool>(),
             fetch_site: option::of(select(FetchSite::ALL)),
+            referrer_site: option::of(any::<String>()),
+            agent: option::of(sealed()),
         }
         RulesAdopted { digest: mac(), settings: settings(), }
         AuditRead {

@@ -164,6 +164,7 @@ fn registration_events(
             touched_at: None,
             consent: Consent::Unknown,
             rules_version: 1,
+            referrer_site: None,
         }
         .into(),
         SessionOpened {

@@ -435,5 +435,6 @@ fn snapshot() -> AttributionCaptured {
         touched_at: None,
         consent: Consent::Unknown,
         rules_version: 1,
+        referrer_site: None,
     }
 }

@@ -182,6 +182,8 @@ impl World {
             consent: Consent::Unknown,
             deduplicated: more.is_multiple_of(7),
             fetch_site: None,
+            referrer_site: None,
+            agent: None,
         };
         let event =
             if who.is_multiple_of(5) { old_touch(new).into() } else { TouchEvent::from(new) };
@@ -276,6 +278,7 @@ impl World {
             touched_at: touch.map(|(_, at, _)| at),
             consent: Consent::Unknown,
             rules_version: 1,
+            referrer_site: None,
         }
     }
 

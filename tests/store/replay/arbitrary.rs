@@ -242,6 +242,7 @@ fn origin(what: u8) -> AttributionCaptured {
         touched_at: None,
         consent: Consent::Granted,
         rules_version: 1,
+        referrer_site: None,
     }
 }
 
@@ -280,5 +281,7 @@ fn touch(owner: UserId) -> TouchRecorded {
         consent: Consent::Unknown,
         deduplicated: false,
         fetch_site: None,
+        referrer_site: None,
+        agent: None,
     }
 }

@@ -211,6 +211,8 @@ impl World {
             consent: Consent::Unknown,
             deduplicated: what.is_multiple_of(7),
             fetch_site: None,
+            referrer_site: Some("google".to_owned()),
+            agent: Some(Pii::Clear("Mozilla/5.0".to_owned())),
         };
         let mut stream = Stream::<TouchStream>::new(StreamId::Touch(new_touch_id()));
         self.log.run(&mut stream, &touch);
@@ -448,6 +450,7 @@ fn snapshot(now: Timestamp) -> AttributionCaptured {
         touched_at: Some(now),
         consent: Consent::Granted,
         rules_version: 1,
+        referrer_site: Some("google".to_owned()),
     }
 }
 
