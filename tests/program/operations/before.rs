@@ -1,0 +1,188 @@
+//! A log that version 0.1 wrote, before bots, repeated landings and models were told apart: it is
+//! replayed, and every report of it is what it was, but for what the changelog names.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+use tempfile::TempDir;
+use whence_events::codec::{decode, encode};
+use whence_events::{Metadata, Recorded};
+use whence_projections::report::View;
+
+use crate::operations::logs::{KEY, run};
+use crate::operations::report::{all, log_of};
+
+/// The accounts of which the channel is another one today, as `(before, after, accounts)`, by first
+/// touch.
+const MOVED: [(&str, &str, u64); 0] = [];
+
+fn home() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/data/history-0.1")
+}
+
+/// The events as they were exported.
+fn events() -> Vec<Recorded> {
+    let text = std::fs::read_to_string(home().join("events.jsonl")).unwrap();
+    let event = |line: &str| {
+        let row: Value = serde_json::from_str(line).unwrap();
+        let text = |name: &str| row[name].as_str().unwrap_or_else(|| panic!("{name} in {line}"));
+        let data = row["data"].to_string();
+        let event = decode(text("type"), data.as_bytes()).unwrap();
+        assert_eq!(String::from_utf8(encode(&event).unwrap()).unwrap(), data, "the same bytes again");
+        Recorded {
+            position: row["position"].as_u64().unwrap(),
+            stream: text("stream").parse().unwrap(),
+            version: row["version"].as_u64().unwrap(),
+            event_id: text("event_id").parse().unwrap(),
+            event,
+            data: data.into_bytes().into(),
+            metadata: Metadata {
+                occurred_at: text("occurred_at").parse().unwrap(),
+                correlation_id: text("correlation_id").parse().unwrap(),
+                causation_id: row["causation_id"].as_str().map(|id| id.parse().unwrap()),
+                actor: text("actor").parse().unwrap(),
+            },
+            recorded_at: text("recorded_at").parse().unwrap(),
+        }
+    };
+    text.lines().map(event).collect()
+}
+
+/// A report as CSV: the header, and the rows.
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Csv {
+    header: Vec<String>,
+    rows: Vec<Vec<String>>,
+}
+
+impl Csv {
+    /// Reads a report of which no field has a comma, a quote or a line break.
+    fn read(text: &str) -> Self {
+        assert!(!text.contains('"'), "{text}");
+        let mut lines = text.lines().map(|line| line.split(',').map(str::to_owned).collect());
+        Self { header: lines.next().unwrap(), rows: lines.collect() }
+    }
+
+    fn place(&self, name: &str) -> usize {
+        self.header.iter().position(|one| one == name).unwrap_or_else(|| panic!("{name}"))
+    }
+
+    fn drop(&mut self, name: &str) {
+        let place = self.place(name);
+        for row in self.rows.iter_mut().chain([&mut self.header]) {
+            row.remove(place);
+        }
+    }
+
+    fn rename(&mut self, from: &str, to: &str) {
+        let place = self.place(from);
+        to.clone_into(&mut self.header[place]);
+    }
+
+    fn sorted(mut self) -> Self {
+        self.rows.sort();
+        self
+    }
+
+    /// Returns how many accounts each channel has.
+    fn channels(&self, measure: &str) -> BTreeMap<String, u64> {
+        let (channel, measure) = (self.place("channel"), self.place(measure));
+        let mut counts = BTreeMap::new();
+        for row in &self.rows {
+            let count: u64 = row[measure].parse().unwrap();
+            *counts.entry(row[channel].clone()).or_default() += count;
+        }
+        counts.retain(|_, count| *count > 0);
+        counts
+    }
+}
+
+/// Returns what a report of today was before.
+fn as_before(view: View, mut today: Csv) -> Csv {
+    match view {
+        // Landings were clicks, and were called landings here.
+        View::Domains => {
+            today.drop("landings");
+            today.rename("clicks", "landings");
+            today.drop("visitors");
+        }
+        View::Referrers | View::Creators => {
+            today.drop("landings");
+            today.drop("visitors");
+        }
+        // The funnel began with clicks.
+        View::Funnel => {
+            let count = |stage: &str| {
+                let row = today.rows.iter().find(|row| row[0] == stage).unwrap();
+                row[1].parse::<u32>().unwrap()
+            };
+            let clicks = count("landing") - count("landing again within the hour");
+            let requested = f64::from(count("code_requested")) / f64::from(clicks);
+            today.rows[0][1] = clicks.to_string();
+            today.rows[1][2] = format!("{requested:.4}");
+        }
+        View::Retention => today.drop("known"),
+        View::Models => {
+            let new = ["last_non_direct", "linear", "position_based", "time_decay", "markov", "shapley"];
+            new.into_iter().for_each(|model| today.drop(model));
+        }
+        View::Signups | View::Tree | View::Viral | View::TimeToSignup => {}
+    }
+    today
+}
+
+/// Moves accounts from the channel that they had to the one that they have.
+fn moved(mut channels: BTreeMap<String, u64>) -> BTreeMap<String, u64> {
+    for (before, after, accounts) in MOVED {
+        *channels.get_mut(before).unwrap() -= accounts;
+        *channels.entry(after.to_owned()).or_default() += accounts;
+    }
+    channels.retain(|_, count| *count > 0);
+    channels
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn reports_of_an_old_log_are_what_they_were_but_for_what_is_named() {
+    let directory = TempDir::new().unwrap();
+    let here = directory.path();
+    let events = events();
+    assert!(events.len() > 600, "{} events", events.len());
+    log_of(&here.join("one"), &events).await;
+    let update = std::env::var_os("WHENCE_UPDATE_DOCS").is_some_and(|value| !value.is_empty());
+    for (view, today) in View::ALL.into_iter().zip(all(here, "sqlite:one", &[])) {
+        let file = |folder: &str| home().join(folder).join(format!("{}.csv", view.name()));
+        if update {
+            std::fs::write(file("after"), &today).unwrap();
+        }
+        let expected = std::fs::read_to_string(file("after")).unwrap();
+        assert_eq!(today, expected, "{}: WHENCE_UPDATE_DOCS=1 writes what is new", view.name());
+        let before = Csv::read(&std::fs::read_to_string(file("before")).unwrap());
+        let mut today = as_before(view, Csv::read(&today));
+        let mut before = before;
+        for (view_of_channels, measure) in [(View::Signups, "signups"), (View::Models, "first_touch")] {
+            if view == view_of_channels && !MOVED.is_empty() {
+                assert_eq!(today.channels(measure), moved(before.channels(measure)));
+                today.drop("channel");
+                before.drop("channel");
+                (today, before) = (today.sorted(), before.sorted());
+            }
+        }
+        if view != View::Models || MOVED.is_empty() {
+            assert_eq!(today, before, "{}", view.name());
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_old_log_is_replayed() {
+    let directory = TempDir::new().unwrap();
+    let here = directory.path();
+    let events = events();
+    log_of(&here.join("data"), &events).await;
+    let flags = ["--store", "sqlite:data", "--master-key", KEY];
+    let said = run(here, &[&["replay"][..], &flags].concat()).unwrap();
+    assert!(said.contains(&events.len().to_string()), "{said}");
+    let said = run(here, &[&["replay", "--check"][..], &flags].concat()).unwrap();
+    assert!(said.contains(&events.len().to_string()), "{said}");
+}
