@@ -13,7 +13,7 @@ use whence_projections::report::{
 use crate::engine::log_pages::LogPages;
 use crate::store::{EventStore, StoreError};
 
-pub(crate) use text::{UNKNOWN, heading};
+pub(crate) use text::{UNKNOWN, zone_of};
 pub use text::{as_csv, as_text};
 
 /// How many events are read at a time.

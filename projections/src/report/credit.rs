@@ -27,7 +27,8 @@ pub(super) fn position_based(touches: usize) -> Vec<f64> {
 pub(super) fn time_decay(touches: &[Timestamp], half_life: Duration) -> Vec<f64> {
     let Some(last) = touches.iter().max() else { return vec![] };
     // By the age at the last touch, whose weight is 1: however old a path is, its weights are not all 0.
-    let weight = |at: &Timestamp| (-(last.since(*at).as_secs_f64() / half_life.as_secs_f64())).exp2();
+    let weight =
+        |at: &Timestamp| (-(last.since(*at).as_secs_f64() / half_life.as_secs_f64())).exp2();
     let weights: Vec<f64> = touches.iter().map(weight).collect();
     let all: f64 = weights.iter().sum();
     weights.into_iter().map(|weight| weight / all).collect()

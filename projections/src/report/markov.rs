@@ -123,8 +123,7 @@ impl Chain {
         let from_start: Vec<f64> = (0..kept)
             .map(|to| (0..kept).map(|from| shares[from] * inverse.row(from)[to]).sum())
             .collect();
-        let converted: Vec<f64> =
-            (0..kept).map(|from| dot(inverse.row(from), &converts)).collect();
+        let converted: Vec<f64> = (0..kept).map(|from| dot(inverse.row(from), &converts)).collect();
         let all = dot(&shares, &converted);
         (0..kept)
             .map(|state| from_start[state] / inverse.row(state)[state] * converted[state] / all)

@@ -99,7 +99,7 @@ const DOMAINS: Spec = Spec {
     by: &[D::ReferrerDomain],
     more: &[D::Day, D::Week],
     always: None,
-    measures: &[count("landings"), count("clicks"), count("visitors"), count("signups")],
+    measures: &[count("landings"), count("signups"), count("clicks"), count("visitors")],
 };
 
 const FUNNEL: Spec = Spec {
@@ -114,12 +114,12 @@ const FUNNEL: Spec = Spec {
 
 /// The measures of what clicks led to.
 const CLICKS: &[Column] = &[
-    count("landings"),
     count("clicks"),
-    count("visitors"),
     count("signups"),
     count("attributed"),
     ratio("rate"),
+    count("landings"),
+    count("visitors"),
 ];
 
 const REFERRERS: Spec = Spec {

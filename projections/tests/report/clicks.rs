@@ -25,19 +25,21 @@ impl Counted {
     }
 
     /// Landings, clicks and visitors.
-    fn of_landings(&self) -> Vec<Text> {
+    fn of_landings(&self) -> [Text; 3] {
         let known: BTreeSet<_> = self.landings.iter().filter_map(|t| t.first_touch_id).collect();
-        let unknown = |touch: &&TouchRecorded| touch.first_touch_id.is_none() && !touch.deduplicated;
+        let unknown =
+            |touch: &&TouchRecorded| touch.first_touch_id.is_none() && !touch.deduplicated;
         let visitors = known.len() + self.landings.iter().filter(unknown).count();
-        [self.landings.len() as u64, self.clicks(), visitors as u64].map(count).to_vec()
+        [self.landings.len() as u64, self.clicks(), visitors as u64].map(count)
     }
 }
 
 fn with_rates(counts: Counts) -> Rows {
     let row = |(key, counted): (Text, Counted)| {
-        let signups = [count(counted.signups), count(counted.attributed)].to_vec();
-        let rate = vec![ratio(counted.signups, counted.clicks())];
-        (vec![key], [counted.of_landings(), signups, rate].concat())
+        let [landings, clicks, visitors] = counted.of_landings();
+        let rate = ratio(counted.signups, counted.clicks());
+        let (signups, attributed) = (count(counted.signups), count(counted.attributed));
+        (vec![key], vec![clicks, signups, attributed, rate, landings, visitors])
     };
     counts.into_iter().map(row).collect()
 }
@@ -67,7 +69,8 @@ proptest! {
             counts.entry(account.domain()).or_default().signups += 1;
         }
         let row = |(key, counted): (Text, Counted)| {
-            (vec![key], [counted.of_landings(), vec![count(counted.signups)]].concat())
+            let [landings, clicks, visitors] = counted.of_landings();
+            (vec![key], vec![landings, count(counted.signups), clicks, visitors])
         };
         let expected: Rows = counts.into_iter().map(row).collect();
         let table = table(View::Domains, &events, &ask.asked());

@@ -22,7 +22,8 @@ type Ways = Vec<(Vec<Key>, bool)>;
 const SHAPLEY: usize = 7;
 
 fn expected(paths: &[Path], by: &[Dimension], half_life: Duration) -> Credits {
-    let key = |place: &crate::paths::Place| -> Key { by.iter().map(|by| place.value(*by)).collect() };
+    let key =
+        |place: &crate::paths::Place| -> Key { by.iter().map(|by| place.value(*by)).collect() };
     let mut credits = Credits::new();
     for path in paths.iter().filter(|path| path.converted) {
         let length = path.touches.len();

@@ -176,7 +176,8 @@ fn a_report_says_from_when_on_every_use_is_known() {
     let user = user.iter().find(|event| event.event.event_type() == "UserRegistered.v1").unwrap();
     let StreamId::User(_) = user.stream else { panic!("the stream of a user") };
     let opened = one_of_each();
-    let opened = opened.iter().find(|event| event.event.event_type() == "SessionOpened.v1").unwrap();
+    let opened =
+        opened.iter().find(|event| event.event.event_type() == "SessionOpened.v1").unwrap();
     let idle = std::time::Duration::from_hours(30 * 24);
     let event = |position: u64, time: &str, event: Event| {
         let mut recorded = user.clone();
@@ -198,8 +199,10 @@ fn a_report_says_from_when_on_every_use_is_known() {
     };
     let uses = |times: &[&str]| {
         let registered = "2026-01-05T09:00:00Z";
-        let mut events =
-            vec![event(1, registered, user.event.clone()), event(2, registered, opened_at(registered))];
+        let mut events = vec![
+            event(1, registered, user.event.clone()),
+            event(2, registered, opened_at(registered)),
+        ];
         let used = times.iter().zip(3..);
         events.extend(used.map(|(time, position)| event(position, time, used_at(time))));
         table(View::Retention, &events, &QueryText::default())

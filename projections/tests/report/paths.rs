@@ -77,8 +77,7 @@ pub(crate) fn paths(events: &[Recorded], ask: Ask) -> Vec<Path> {
         clicks(events).filter_map(|(_, touch, _)| touch.first_touch_id).collect();
     for visitor in visitors.difference(&converted) {
         let own = clicks(events).filter(|(_, touch, _)| touch.first_touch_id == Some(*visitor));
-        let touches: Vec<_> =
-            own.map(|(id, touch, at)| (at, place(events, id, &touch))).collect();
+        let touches: Vec<_> = own.map(|(id, touch, at)| (at, place(events, id, &touch))).collect();
         if ask.covers(touches.iter().map(|(at, _)| *at).max().unwrap()) {
             paths.push(Path { touches, converted: false });
         }
@@ -96,8 +95,7 @@ fn path_of(events: &[Recorded], account: &Account) -> Vec<(Timestamp, Place)> {
     let known = |touch: &TouchRecorded| touch.code_status == CodeStatus::Known;
     let by_record = touches(events).any(|(one, touch, _)| Some(one) == id && known(&touch));
     let by_decision = id.is_some() && decisions(events, None).any(|(one, _)| one == id);
-    let channel =
-        if by_record || by_decision { programme() } else { account.first_channel() };
+    let channel = if by_record || by_decision { programme() } else { account.first_channel() };
     let first = Place {
         id,
         channel,

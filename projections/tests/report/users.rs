@@ -190,7 +190,9 @@ fn known_from(events: &[Recorded]) -> Option<Timestamp> {
             }
             UserEvent::SessionExtended(used) => {
                 let end = ends.insert(used.session_id.0, used.expires_at);
-                if end.is_some_and(|end| seconds(at, end) >= 15.0 * 86_400.0 || used.expires_at <= end) {
+                if end.is_some_and(|end| {
+                    seconds(at, end) >= 15.0 * 86_400.0 || used.expires_at <= end
+                }) {
                     return Some(at);
                 }
             }

@@ -134,4 +134,48 @@ mod tests {
         assert!(!ActivityPeriod::None.is_due(last, late));
         assert!(ActivityPeriod::Week.is_due(last, late));
     }
+
+    /// A session that is used on every day of a place, at any time of it, has a record in each of its
+    /// weeks, and at most two in a week of UTC.
+    #[test]
+    fn a_session_that_is_used_daily_has_a_record_in_every_week_of_every_place() {
+        let first_monday = at("2026-01-05T00:00:00Z").as_micros();
+        let (hour, day) = (3_600_000_000_i64, 86_400_000_000_i64);
+        let mut seed = 88_172_645_463_325_252_u64;
+        let mut random = move |below: i64| {
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            i64::try_from(seed >> 1).unwrap() % below
+        };
+        for offset in (-12..=14).cycle().take(27 * 20) {
+            let local_midnight = |day_number: i64| first_monday + day_number * day - offset * hour;
+            let opened = Timestamp::from_micros(local_midnight(0) + random(day));
+            let mut times = SessionTimes {
+                used_at: opened,
+                expires_at: opened + SESSION_IDLE,
+                absolute_expires_at: opened + 4 * SESSION_IDLE,
+            };
+            let mut records = vec![opened];
+            for day_number in 1..7 * 8 {
+                let now = Timestamp::from_micros(local_midnight(day_number) + random(day));
+                if ActivityPeriod::Week.is_due(times, now) {
+                    times =
+                        SessionTimes { used_at: now, expires_at: times.after_use(now), ..times };
+                    records.push(now);
+                }
+            }
+            for week in 0..8 {
+                let inside = |begin: i64| {
+                    let week = begin..begin + 7 * day;
+                    records.iter().filter(|at| week.contains(&at.as_micros())).count()
+                };
+                assert!(
+                    inside(local_midnight(7 * week)) > 0,
+                    "week {week} at {offset}: {records:?}"
+                );
+                assert!(inside(first_monday + 7 * week * day) <= 2, "{records:?}");
+            }
+        }
+    }
 }

@@ -11,11 +11,16 @@ pub(crate) const UNKNOWN: &str = "(unknown)";
 /// The text where there is nothing to divide by, or nothing to measure.
 const NOTHING: &str = "-";
 
-/// Returns the first line of a table or a chart for people: its title, the position up to which it
+/// Returns the first line of a table for people: its title, the position up to which it
 /// counts, and whose days and weeks it has.
-pub(crate) fn heading(table: &Table) -> String {
+fn heading(table: &Table) -> String {
+    format!("{}, as of position {}, {}", table.title, table.as_of, zone_of(table))
+}
+
+/// Returns whose days and weeks a table has, and the release of the database that they are from.
+pub(crate) fn zone_of(table: &Table) -> String {
     let (zone, release) = (plain(table.zone.name()), plain(table.zone.release()));
-    format!("{}, as of position {}, in {zone} (time zones {release})", table.title, table.as_of)
+    format!("in {zone} (time zones {release})")
 }
 
 /// Returns a table for people: aligned, below its heading, with its note.

@@ -61,7 +61,7 @@ async fn a_report_says_what_happened() {
     assert_eq!(
         domains["rows"][0],
         json!({
-            "referrer_domain": "example.co.uk", "landings": 1, "clicks": 1, "visitors": 1, "signups": 1
+            "referrer_domain": "example.co.uk", "landings": 1, "signups": 1, "clicks": 1, "visitors": 1
         })
     );
     let funnel = ask(&server, "funnel").await.json();

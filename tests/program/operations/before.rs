@@ -29,7 +29,11 @@ fn events() -> Vec<Recorded> {
         let text = |name: &str| row[name].as_str().unwrap_or_else(|| panic!("{name} in {line}"));
         let data = row["data"].to_string();
         let event = decode(text("type"), data.as_bytes()).unwrap();
-        assert_eq!(String::from_utf8(encode(&event).unwrap()).unwrap(), data, "the same bytes again");
+        assert_eq!(
+            String::from_utf8(encode(&event).unwrap()).unwrap(),
+            data,
+            "the same bytes again"
+        );
         Recorded {
             position: row["position"].as_u64().unwrap(),
             stream: text("stream").parse().unwrap(),
@@ -124,7 +128,8 @@ fn as_before(view: View, mut today: Csv) -> Csv {
         }
         View::Retention => today.drop("known"),
         View::Models => {
-            let new = ["last_non_direct", "linear", "position_based", "time_decay", "markov", "shapley"];
+            let new =
+                ["last_non_direct", "linear", "position_based", "time_decay", "markov", "shapley"];
             new.into_iter().for_each(|model| today.drop(model));
         }
         View::Signups | View::Tree | View::Viral | View::TimeToSignup => {}
@@ -160,7 +165,9 @@ async fn reports_of_an_old_log_are_what_they_were_but_for_what_is_named() {
         let before = Csv::read(&std::fs::read_to_string(file("before")).unwrap());
         let mut today = as_before(view, Csv::read(&today));
         let mut before = before;
-        for (view_of_channels, measure) in [(View::Signups, "signups"), (View::Models, "first_touch")] {
+        for (view_of_channels, measure) in
+            [(View::Signups, "signups"), (View::Models, "first_touch")]
+        {
             if view == view_of_channels && !MOVED.is_empty() {
                 assert_eq!(today.channels(measure), moved(before.channels(measure)));
                 today.drop("channel");

@@ -125,7 +125,10 @@ async fn formats_are_the_same_answer() {
     let (mut csv, mut text) = (csv.lines(), text.lines());
     assert_eq!(csv.next(), Some("channel,signups"));
     let zones = whence_projections::report::Zone::default();
-    assert_eq!((&json["timezone"], &json["timezone_database"]), (&"UTC".into(), &zones.release().into()));
+    assert_eq!(
+        (&json["timezone"], &json["timezone_database"]),
+        (&"UTC".into(), &zones.release().into())
+    );
     let heading = format!(
         "Signups, as of position {}, in UTC (time zones {})",
         events().len(),
@@ -211,7 +214,9 @@ async fn days_are_those_of_the_database_that_is_asked_for() {
     assert!(text.starts_with(heading), "{text}");
     assert!(text.contains("2026-11-19        1\n2026-11-20        1\n"), "{text}");
     let json = ask(&["--timezone-database", "./zones", "--format", "json"]).unwrap();
-    assert!(json.contains(r#""timezone":"America/Vancouver","timezone_database":"2025b of ./zones""#));
+    assert!(
+        json.contains(r#""timezone":"America/Vancouver","timezone_database":"2025b of ./zones""#)
+    );
     let refused = ask(&["--timezone-database", "moon"]).unwrap_err();
     assert!(refused.contains("there are bundled, system, and directories"), "{refused}");
     let refused = ask(&["--timezone-database", "./nowhere"]).unwrap_err();

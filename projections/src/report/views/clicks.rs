@@ -36,18 +36,23 @@ impl ClickCounts {
         }
     }
 
-    /// Returns the landings, the clicks, and the number of visitors.
-    fn counts(&mut self) -> Vec<Cell> {
+    /// Returns the number of visitors.
+    fn visitors(&mut self) -> u64 {
         self.visitors.sort_unstable();
         self.visitors.dedup();
-        let known = u64::try_from(self.visitors.len()).unwrap_or(u64::MAX);
-        [self.landings, self.clicks, known + self.strangers].map(Cell::Count).to_vec()
+        u64::try_from(self.visitors.len()).unwrap_or(u64::MAX).saturating_add(self.strangers)
     }
 
     fn with_rate(mut self) -> Vec<Cell> {
         let rate = ratio(self.signups, self.clicks);
-        let signups = [self.signups, self.attributed].map(Cell::Count);
-        self.counts().into_iter().chain(signups).chain([rate]).collect()
+        let counts = [self.clicks, self.signups, self.attributed].map(Cell::Count);
+        let more = [self.landings, self.visitors()].map(Cell::Count);
+        counts.into_iter().chain([rate]).chain(more).collect()
+    }
+
+    fn with_clicks(mut self) -> Vec<Cell> {
+        let visitors = self.visitors();
+        [self.landings, self.signups, self.clicks, visitors].map(Cell::Count).to_vec()
     }
 }
 
@@ -63,10 +68,7 @@ pub(super) fn domains(facts: &Facts, query: &Query, as_of: Position) -> Table {
             counts.signups += 1;
         }
     }
-    groups.table(as_of, |mut counts| {
-        let signups = Cell::Count(counts.signups);
-        counts.counts().into_iter().chain([signups]).collect()
-    })
+    groups.table(as_of, ClickCounts::with_clicks)
 }
 
 /// Makes the table of referrers. Unknown are those who came with a code that no user owns.

@@ -57,8 +57,7 @@ impl Credits {
     }
 
     fn cells(self) -> Vec<Cell> {
-        let shared =
-            [self.linear, self.position_based, self.time_decay, self.markov, self.shapley];
+        let shared = [self.linear, self.position_based, self.time_decay, self.markov, self.shapley];
         [Cell::Count(self.first), Cell::Count(self.last), Cell::Unknown, Cell::Unknown]
             .into_iter()
             .chain([Cell::Count(self.last_non_direct)])

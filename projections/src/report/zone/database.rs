@@ -127,13 +127,18 @@ mod tests {
         let database = ZoneDatabase::parse(directory.to_str().unwrap()).unwrap();
         let at = "2026-07-01T18:30:00Z".parse().unwrap();
         let berlin = database.zone("europe/berlin").unwrap();
-        assert_eq!(berlin.day(at), ZoneDatabase::Bundled.zone("Europe/Berlin").unwrap().day(at) + 1);
+        assert_eq!(
+            berlin.day(at),
+            ZoneDatabase::Bundled.zone("Europe/Berlin").unwrap().day(at) + 1
+        );
         assert!(berlin.release().starts_with("unknown release of /"), "{}", berlin.release());
         std::fs::write(directory.join("+VERSION"), "2031c\n").unwrap();
         assert!(database.release().starts_with("2031c of /"), "{}", database.release());
         std::fs::write(directory.join("tzdata.zi"), "# version 2031d\n# more\n").unwrap();
         assert!(database.release().starts_with("2031d of /"), "{}", database.release());
-        for bad in ["Broken", "Europe", "Europe/Paris", "../Broken", "/etc/passwd", "", "Europe//Berlin"] {
+        for bad in
+            ["Broken", "Europe", "Europe/Paris", "../Broken", "/etc/passwd", "", "Europe//Berlin"]
+        {
             let said = database.zone(bad).unwrap_err().to_string();
             assert!(said.contains("there is no time zone"), "{bad}: {said}");
         }
