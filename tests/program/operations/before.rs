@@ -79,11 +79,6 @@ impl Csv {
         }
     }
 
-    fn rename(&mut self, from: &str, to: &str) {
-        let place = self.place(from);
-        to.clone_into(&mut self.header[place]);
-    }
-
     fn sorted(mut self) -> Self {
         self.rows.sort();
         self
@@ -107,8 +102,11 @@ fn as_before(view: View, mut today: Csv) -> Csv {
     match view {
         // Landings were clicks, and were called landings here.
         View::Domains => {
-            today.drop("landings");
-            today.rename("clicks", "landings");
+            let (landings, clicks) = (today.place("landings"), today.place("clicks"));
+            for row in &mut today.rows {
+                row.swap(landings, clicks);
+            }
+            today.drop("clicks");
             today.drop("visitors");
         }
         View::Referrers | View::Creators => {
