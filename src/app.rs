@@ -7,7 +7,8 @@ pub mod client_address;
 mod commands;
 pub mod config;
 pub mod counters;
-mod creators;
+mod country_watch;
+pub mod creators;
 pub mod erasure;
 mod key_watch;
 pub(crate) mod known_devices;
@@ -233,6 +234,9 @@ impl App {
         tokio::spawn(checkpointer::work(Arc::downgrade(&self.checkpointer), self.progress.clone()));
         tokio::spawn(touches::work(Arc::downgrade(self), queue));
         tokio::spawn(key_watch::work(Arc::downgrade(self)));
+        if self.config.landing.geo.has_database() {
+            tokio::spawn(country_watch::work(Arc::downgrade(self)));
+        }
         tokio::spawn(activity::work(Arc::downgrade(self), uses));
         Ok(())
     }

@@ -4,12 +4,14 @@ mod admin;
 mod attribution;
 mod client;
 pub mod cookies;
+mod creators;
 mod csrf;
 pub mod device;
 mod device_cookie;
 mod devices;
 mod envelope;
 pub(crate) mod error;
+mod error_page;
 mod etag;
 mod extract;
 mod health;
@@ -29,6 +31,7 @@ mod session_cookies;
 mod session_list;
 mod stray_cookies;
 mod token;
+mod typed_text;
 
 use std::sync::Arc;
 
@@ -63,6 +66,7 @@ pub fn router(app: Arc<App>) -> Envelope {
         .route("/v1/referrals/me", get(referrals::me))
         .route("/v1/referrals/invitees", get(referrals::invitees))
         .route("/v1/referrals/code", post(referrals::slug::choose).delete(referrals::slug::give_up))
+        .route("/v1/creators/me", get(creators::me).put(creators::claim))
         .route("/api/v1/users/attribution", get(attribution::snapshot))
         .route("/.well-known/jwks.json", get(token::jwks))
         .route("/v1/log/checkpoint", get(log_proof::checkpoint))
@@ -76,6 +80,7 @@ pub fn router(app: Arc<App>) -> Envelope {
         .route("/metrics", get(metrics::public))
         .fallback(async || Problem::NotFound)
         .with_state(app.clone())
+        .merge(landing::creator_routes(landing.clone()))
         .merge(landing::routes(landing));
     Envelope::new(routes, app)
 }

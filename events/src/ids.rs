@@ -156,77 +156,6 @@ impl FromStr for EmailKey {
 
 text_serde!(EmailKey, { "type": "string", "pattern": "^[0-9a-f]{32}$" });
 
-/// A normalised e-mail address: trimmed, in lower case, a dot-atom at a domain name.
-///
-/// The syntax is that of the HTML standard's valid e-mail address, with the lengths of RFC 5321
-/// (64 octets before the `@`, 254 in all), no empty atoms, and at least two domain labels.
-#[derive(Clone, PartialEq, Eq, Hash)]
-pub struct EmailAddress(Box<str>);
-
-impl EmailAddress {
-    /// Trims and lower-cases the text, then validates it by the rules above.
-    pub fn parse(text: &str) -> Result<Self, InvalidId> {
-        let text = text.trim().to_lowercase();
-        let (local, domain) = text.rsplit_once('@').ok_or(InvalidId("e-mail address"))?;
-        let valid = text.len() <= 254 && valid_local(local) && valid_domain(domain);
-        if valid { Ok(Self(text.into())) } else { Err(InvalidId("e-mail address")) }
-    }
-
-    /// Returns the whole address.
-    #[must_use]
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// Returns the part after the `@`.
-    #[must_use]
-    pub fn domain(&self) -> &str {
-        self.0.rsplit_once('@').map_or("", |(_, domain)| domain)
-    }
-
-    /// Returns the address that identifies a person: without `+tag`, and without dots where the
-    /// provider ignores them (gmail.com, and googlemail.com which is the same). It serves the
-    /// self-referral rule and the count of mails: mail goes to, and accounts belong to, the address
-    /// as it was typed.
-    #[must_use]
-    pub fn person(&self) -> String {
-        let (local, domain) = self.0.rsplit_once('@').unwrap_or((&self.0, ""));
-        let local = local.split('+').next().unwrap_or(local);
-        match domain {
-            "gmail.com" | "googlemail.com" => format!("{}@gmail.com", local.replace('.', "")),
-            _ => format!("{local}@{domain}"),
-        }
-    }
-}
-
-impl fmt::Debug for EmailAddress {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("EmailAddress(..)")
-    }
-}
-
-fn valid_local(local: &str) -> bool {
-    let atom = |atom: &str| {
-        !atom.is_empty()
-            && atom
-                .bytes()
-                .all(|b| b.is_ascii_alphanumeric() || b"!#$%&'*+/=?^_`{|}~-".contains(&b))
-    };
-    local.len() <= 64 && local.split('.').all(atom)
-}
-
-fn valid_domain(domain: &str) -> bool {
-    let label = |label: &str| {
-        (1..=63).contains(&label.len())
-            && label.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-')
-            && !label.starts_with('-')
-            && !label.ends_with('-')
-    };
-    let last_is_name =
-        domain.rsplit('.').next().is_some_and(|l| l.bytes().any(|b| !b.is_ascii_digit()));
-    domain.contains('.') && last_is_name && domain.split('.').all(label)
-}
-
 /// A referral code as issued or as received: 2 to 32 of `[A-Za-z0-9-]`, not starting with `-`.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct ReferralCode(Box<str>);
@@ -297,41 +226,6 @@ text_serde!(Handle, { "type": "string", "pattern": "^[a-z0-9][a-z0-9_.-]{1,31}$"
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn an_address_is_trimmed_lower_cased_then_validated() {
-        assert_eq!(EmailAddress::parse("  Ada@Example.COM ").unwrap().as_str(), "ada@example.com");
-        for bad in [
-            "",
-            "ada",
-            "@example.com",
-            "ada@",
-            "ada@localhost",
-            "a b@example.com",
-            "ada@-x.com",
-            "ada@x-.com",
-            ".ada@example.com",
-            "a..b@example.com",
-            "ada@example..com",
-            "ada@1.2.3.4",
-            "ada@exa_mple.com",
-            "ada@example.com\r\nbcc: x@y.z",
-            "\"a b\"@example.com",
-            "a@b@c.de ,",
-        ] {
-            assert!(EmailAddress::parse(bad).is_err(), "{bad:?}");
-        }
-        assert!(EmailAddress::parse(&format!("{}@example.com", "a".repeat(65))).is_err());
-        assert!(EmailAddress::parse(&format!("a@{}.com", "b.".repeat(130))).is_err());
-    }
-
-    #[test]
-    fn a_person_is_the_same_behind_tags_and_gmail_dots() {
-        let person = |text| EmailAddress::parse(text).unwrap().person();
-        assert_eq!(person("a.d.a+x@googlemail.com"), person("ada@gmail.com"));
-        assert_eq!(person("ada+promo@example.com"), person("ada@example.com"));
-        assert_ne!(person("a.da@example.com"), person("ada@example.com"));
-    }
 
     #[test]
     fn ids_have_one_spelling() {

@@ -9,6 +9,8 @@
 
 mod audit;
 pub mod codec;
+mod digits;
+mod email;
 mod event;
 mod ids;
 mod leaf;
@@ -23,10 +25,12 @@ mod user;
 mod vocabulary;
 
 pub use audit::{AuditEvent, AuditRead};
+pub use digits::six_digits;
+pub use email::EmailAddress;
 pub use event::Event;
 pub use ids::{
-    CorrelationId, DeviceId, EmailAddress, EmailKey, EventId, Handle, Hash, InvalidId, Mac,
-    ReferralCode, RequestId, SessionId, TouchId, UserId,
+    CorrelationId, DeviceId, EmailKey, EventId, Handle, Hash, InvalidId, Mac, ReferralCode,
+    RequestId, SessionId, TouchId, UserId,
 };
 pub use leaf::Leaf;
 pub use mailbox::{

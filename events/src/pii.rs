@@ -180,7 +180,7 @@ impl Personal for EmailAddress {
         self.as_str().as_bytes().to_vec()
     }
     fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        std::str::from_utf8(bytes).ok().and_then(|text| Self::parse(text).ok())
+        std::str::from_utf8(bytes).ok().and_then(Self::stored)
     }
     fn to_json(&self) -> Value {
         Value::String(self.as_str().to_owned())

@@ -200,6 +200,9 @@ vocabulary! {
         /// The server was given the whole message and did not say whether it took charge of it. Logs of
         /// version 0.1 call this `unreachable` or `timed_out`.
         Unconfirmed = "unconfirmed",
+        /// The name of the mailbox has letters outside of ASCII, and the server does not offer SMTPUTF8
+        /// (RFC 6531).
+        Unsupported = "unsupported",
     }
 }
 
@@ -213,7 +216,8 @@ impl DeliveryFailure {
             | Self::Unreachable
             | Self::TimedOut
             | Self::Untrusted
-            | Self::Local => true,
+            | Self::Local
+            | Self::Unsupported => true,
             Self::Unconfirmed => false,
         }
     }
@@ -223,7 +227,7 @@ impl DeliveryFailure {
     pub const fn is_temporary(self) -> bool {
         match self {
             Self::Deferred | Self::Unreachable | Self::TimedOut | Self::Unconfirmed => true,
-            Self::Rejected | Self::Untrusted | Self::Local => false,
+            Self::Rejected | Self::Untrusted | Self::Local | Self::Unsupported => false,
         }
     }
 }
@@ -239,6 +243,9 @@ vocabulary! {
         Unknown = "unknown",
         /// The parameter is not a well-formed code.
         Malformed = "malformed",
+        /// The code was issued, and credited nobody any more: its owner had given it up, an operator had
+        /// disabled it, or its owner was erased.
+        Inactive = "inactive",
     }
 }
 

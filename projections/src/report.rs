@@ -22,7 +22,7 @@ mod view;
 mod views;
 mod zone;
 
-pub use channel::{Channel, Traffic, classify};
+pub use channel::{Channel, SOURCE_LIST_DATE, Traffic, classify, source_entry};
 pub use dimension::Dimension;
 pub use error::InvalidQuery;
 pub use fold::{ReportFold, Stopped};

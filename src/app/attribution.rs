@@ -9,6 +9,7 @@ use whence_events::{
     AttributionCaptured, ClickIds, Client, Consent, Country, DeviceClass, EmailAddress,
     ReferralCode, StreamId, Timestamp, UserId, Via,
 };
+use whence_projections::report::source_entry;
 use whence_projections::{QueryError, UndecidedReferral};
 
 use crate::app::App;
@@ -82,6 +83,9 @@ impl App {
             referrer_domain: touch
                 .and_then(|touch| touch.referrer_url.as_deref())
                 .and_then(registrable_domain),
+            referrer_site: touch
+                .and_then(|touch| touch.referrer_url.as_deref())
+                .and_then(source_entry),
             first_landing_page: touch.map(|touch| touch.landing_page.clone()),
             utm_source: utm.source,
             utm_medium: utm.medium,
@@ -96,7 +100,6 @@ impl App {
             touched_at: touch.map(|touch| touch.touched_at),
             consent: touch.map_or(Consent::Unknown, |touch| touch.consent),
             rules_version: RULES_VERSION,
-            referrer_site: None,
         }
     }
 

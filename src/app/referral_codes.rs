@@ -7,7 +7,7 @@ use whence_events::{CodeKind, ReferralCode, StreamId, UserId};
 use crate::app::App;
 use crate::domain::name::{Name, NameTaken};
 use crate::domain::user::{IssuedCode, User, UserCommand, UserRejection};
-use crate::engine::handler::{Context, HandleError};
+use crate::engine::handler::{Context, HandleError, Handler};
 use crate::infra::random::new_referral_code;
 use crate::store::StoreError;
 
@@ -75,17 +75,6 @@ impl App {
         Ok(())
     }
 
-    /// Returns the user to whom a code was issued, whatever became of either since.
-    pub(crate) async fn code_holder(
-        &self,
-        code: &ReferralCode,
-    ) -> Result<Option<UserId>, StoreError> {
-        let Some(user_id) = self.name_owner(&StreamId::code(code)).await? else { return Ok(None) };
-        let has_code = |user: &User| user.code(code).is_some();
-        let user = self.engine.handler.settled(&StreamId::User(user_id), has_code).await?;
-        Ok(has_code(&user).then_some(user_id))
-    }
-
     /// Returns the owner of a code with the code as issued, in whatever state either is.
     pub(crate) async fn code_owner(
         &self,
@@ -97,4 +86,18 @@ impl App {
         let issued = user.code(code).cloned();
         Ok(issued.map(|issued| CodeOwner { user_id, user, issued }))
     }
+}
+
+/// Returns the user to whom a code was issued, with what became of either as it was a moment ago.
+pub(crate) async fn code_holder(
+    handler: &Handler,
+    code: &ReferralCode,
+) -> Result<Option<(UserId, Arc<User>)>, StoreError> {
+    let has_owner = |name: &Name| name.owner.is_some();
+    let Some(user_id) = handler.settled(&StreamId::code(code), has_owner).await?.owner else {
+        return Ok(None);
+    };
+    let has_code = |user: &User| user.code(code).is_some();
+    let user = handler.settled(&StreamId::User(user_id), has_code).await?;
+    Ok(has_code(&user).then_some((user_id, user)))
 }

@@ -6,13 +6,17 @@ use std::time::Duration;
 
 use quick_cache::sync::Cache;
 use tokio::sync::mpsc;
-use whence_events::{CodeStatus, Pii, StreamId, TouchId, TouchRecorded};
+use whence_events::{CodeStatus, Pii, ReferralCode, StreamId, TouchId, TouchRecorded};
+use whence_projections::report::source_entry;
 
 use crate::app::App;
+use crate::app::referral_codes::code_holder;
+use crate::domain::touch::planting::CodeRecord;
 use crate::domain::touch::stream::TouchStream;
 use crate::domain::touch::{RecordedTouch, RefParam, registrable_domain};
+use crate::domain::user::User;
 use crate::engine::Engine;
-use crate::engine::handler::Context;
+use crate::engine::handler::{Context, Handler};
 use crate::infra::errors::with_causes;
 use crate::infra::security::{SecurityEvent, SecurityLog};
 use crate::store::EventStore;
@@ -26,13 +30,37 @@ const MAX_ERASED: usize = 10_000;
 /// How long a landing waits to be told whether its visitor is erased.
 const MAX_KEY_WAIT: Duration = Duration::from_millis(500);
 
+/// How long a landing waits for what is on record of the codes that it has to choose from.
+const MAX_CODE_WAIT: Duration = Duration::from_millis(500);
+
 /// The sending side of the queue of touches to record. Clones share one queue.
 #[derive(Clone)]
 pub struct TouchRecorder {
     queue: mpsc::Sender<RecordedTouch>,
     lost: Arc<AtomicU64>,
     erased: Option<Arc<ErasedVisitors>>,
+    codes: Option<Arc<IssuedCodes>>,
     security: Option<Arc<SecurityLog>>,
+}
+
+/// Returns what is on record of a code, which was issued to this user.
+fn record_of(owner: &User, code: &ReferralCode) -> CodeRecord {
+    let disabled_at = owner.code(code).and_then(|issued| issued.disabled_at);
+    CodeRecord::Issued { disabled_at, blocked: owner.is_blocked(code) || owner.erased }
+}
+
+/// Looks up what is on record of codes, for landings.
+struct IssuedCodes(Arc<Handler>);
+
+impl IssuedCodes {
+    /// Returns what is on record of a code now.
+    async fn record(&self, code: &ReferralCode) -> CodeRecord {
+        match code_holder(&self.0, code).await {
+            Ok(Some((_, owner))) => record_of(&owner, code),
+            Ok(None) => CodeRecord::Nobodys,
+            Err(_) => CodeRecord::Unavailable,
+        }
+    }
 }
 
 /// Tells which visitors are erased: those whose first touch has a destroyed key.
@@ -72,13 +100,14 @@ impl TouchRecorder {
     pub fn bounded(capacity: usize) -> (Self, mpsc::Receiver<RecordedTouch>) {
         let (queue, receiver) = mpsc::channel(capacity.max(1));
         let lost = Arc::default();
-        (Self { queue, lost, erased: None, security: None }, receiver)
+        (Self { queue, lost, erased: None, codes: None, security: None }, receiver)
     }
 
     /// Returns the recorder of a service, which knows the visitors that are erased.
     pub(crate) fn of_service(self, engine: &Engine) -> Self {
         let erased = Some(Arc::new(ErasedVisitors::new(engine.store.clone())));
-        Self { erased, security: Some(engine.security.clone()), ..self }
+        let codes = Some(Arc::new(IssuedCodes(engine.handler.clone())));
+        Self { erased, codes, security: Some(engine.security.clone()), ..self }
     }
 
     /// Counts a touch as lost, because its client is over its limit.
@@ -95,6 +124,20 @@ impl TouchRecorder {
             Some(erased) => erased.holds(touch).await,
             None => false,
         }
+    }
+
+    /// Returns what is on record of codes, in their order. What does not come in time is unavailable:
+    /// no landing fails or waits long for it.
+    pub(crate) async fn records_of<'a>(
+        &self,
+        codes: impl IntoIterator<Item = &'a ReferralCode>,
+    ) -> Vec<CodeRecord> {
+        let records = codes.into_iter().map(|code| async move {
+            let Some(codes) = &self.codes else { return CodeRecord::Unavailable };
+            let record = tokio::time::timeout(MAX_CODE_WAIT, codes.record(code));
+            record.await.unwrap_or(CodeRecord::Unavailable)
+        });
+        futures::future::join_all(records).await
     }
 
     /// Returns how many touches were lost: the queue was full or closed, or their client over its
@@ -139,8 +182,10 @@ async fn record(app: &Arc<App>, touch: RecordedTouch) {
         RefParam::Malformed => (CodeStatus::Malformed, None),
         // When the look-up fails, the code counts as unknown; the code itself is recorded all the
         // same.
-        RefParam::Code(code) => match app.code_holder(code).await {
-            Ok(Some(owner)) => (CodeStatus::Known, Some(owner)),
+        RefParam::Code(code) => match code_holder(&app.engine.handler, code).await {
+            Ok(Some((owner, user))) => {
+                (record_of(&user, code).status_at(touch.occurred_at), Some(owner))
+            }
             Ok(None) | Err(_) => (CodeStatus::Unknown, None),
         },
     };
@@ -155,6 +200,7 @@ async fn record(app: &Arc<App>, touch: RecordedTouch) {
         other_codes: touch.other_codes,
         landing_page: touch.landing_page,
         referrer_domain: touch.referrer_url.as_deref().and_then(registrable_domain),
+        referrer_site: touch.referrer_url.as_deref().and_then(source_entry),
         referrer_url: touch.referrer_url.map(Pii::Clear),
         referrer_kind: touch.referrer_kind,
         first_touch_id: Some(touch.first_touch_id),
@@ -168,7 +214,6 @@ async fn record(app: &Arc<App>, touch: RecordedTouch) {
         consent: touch.consent,
         deduplicated: touch.deduplicated,
         fetch_site: touch.fetch_site,
-        referrer_site: None,
         agent: touch.agent.map(Pii::Clear),
     };
     let context = Context::of_system(None);

@@ -5,9 +5,11 @@
 //! ids, facts looked up elsewhere) is part of the command. Each module is about one noun.
 
 pub mod audit;
+pub mod handle;
 pub mod mailbox;
 pub mod name;
 pub mod referral;
+pub mod reserved;
 pub mod rules;
 #[cfg(test)]
 mod spec;

@@ -5,10 +5,12 @@
 //! cookies, and [`Arrival::touch`] adds what had to be looked up or generated.
 
 mod page;
+pub mod planting;
 mod referrer;
 pub mod stream;
 #[cfg(test)]
 mod tests;
+mod written_code;
 
 use std::time::Duration;
 
@@ -18,7 +20,20 @@ use whence_events::{
 };
 
 pub use page::MAX_OTHER_CODES;
+use planting::{HeldCode, held_code};
 pub use referrer::{Hosts, registrable_domain, same_host};
+
+/// Returns the codes that the text of a short link can mean, the most literal one first.
+#[must_use]
+pub fn codes_of_link(text: &str) -> Vec<ReferralCode> {
+    written_code::readings(text, written_code::Place::ShortLink)
+}
+
+/// Returns the handle of a path `/creators/{handle}`; `None` for pages below it and all others.
+#[must_use]
+pub fn creator_of_path(path: &str) -> Option<Handle> {
+    page::creator_of(path)
+}
 
 /// The parts of a request that tell for what purpose it was made.
 #[derive(Clone, Copy, Debug, Default)]
@@ -342,7 +357,11 @@ pub struct Arrival {
     fetch_site: Option<FetchSite>,
     consent: Consent,
     now: Timestamp,
-    plants_code: bool,
+    model: Model,
+    /// The code that the visitor carries, while it is live.
+    held: Option<HeldCode>,
+    /// Whether the new code is planted, once that was decided by what is on record.
+    settled: Option<bool>,
     /// The visitor's first touch, while it is live.
     known: Option<TouchId>,
     recorded: bool,
@@ -364,7 +383,9 @@ pub fn arrive(request: &PageRequest<'_>, rules: &LandingRules) -> Result<Arrival
         return Err(Ignored::PageView);
     }
     Ok(Arrival {
-        plants_code: plants_code(found.referral.code(), request, rules),
+        model: rules.model,
+        held: held_code(request, rules),
+        settled: None,
         known: known.map(|first| first.touch_id),
         recorded: match rules.record {
             Record::All => true,
@@ -378,30 +399,6 @@ pub fn arrive(request: &PageRequest<'_>, rules: &LandingRules) -> Result<Arrival
         referrer,
         now,
     })
-}
-
-/// Returns whether the code is planted: unless it would replace another one that is still live.
-fn plants_code(
-    code: Option<&ReferralCode>,
-    request: &PageRequest<'_>,
-    rules: &LandingRules,
-) -> bool {
-    let Some(code) = code else {
-        return false;
-    };
-    let held = match &request.ref_code {
-        Some(RefCode::Signed(held)) => {
-            let live = rules.window.holds(held.touched_at, request.now);
-            live.then_some(&held.code)
-        }
-        // It does not say when it was planted; the browser drops it when its window is over.
-        Some(RefCode::Bare(held)) => Some(held),
-        Some(RefCode::Invalid) | None => None,
-    };
-    match rules.model {
-        Model::Last => true,
-        Model::First => held.is_none_or(|held| held.folded() == code.folded()),
-    }
 }
 
 impl Arrival {
@@ -426,7 +423,8 @@ impl Arrival {
     /// misjudged as a bot must not cost the referrer the credit.
     #[must_use]
     pub fn touch(self, touch_id: TouchId, visitor: Visitor) -> Touch {
-        let code = self.found.referral.code().filter(|_| self.plants_code);
+        let plants_code = self.plants_code();
+        let code = self.found.referral.code().filter(|_| plants_code);
         let plant_code =
             code.map(|code| PlantedCode { code: code.clone(), touched_at: self.now, touch_id });
         let plant_first = self.known.is_none().then(|| FirstTouch {

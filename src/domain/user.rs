@@ -35,6 +35,9 @@ pub const MAX_WELCOME_ATTEMPTS: u8 = WelcomeEmailFailed::LAST_ATTEMPT;
 /// so that hoarding them has to be prevented.
 pub const MAX_SLUGS: usize = 3;
 
+/// The number of handles that a user may have, which are kept permanently too.
+pub const MAX_HANDLES: usize = 5;
+
 /// The window in which chosen codes are counted.
 pub const SLUG_WINDOW: Duration = Duration::from_hours(24);
 
@@ -222,10 +225,7 @@ impl Decider for User {
             UserCommand::Measure(measure) => self.take_measure(measure),
             UserCommand::IssueReferralCode { now, code, kind } => self.issue(code, *kind, *now),
             UserCommand::DisableReferralCode { code, reason } => self.disable(code, reason),
-            UserCommand::ClaimHandle { handle } => {
-                let claimed = CreatorHandleClaimed { handle: handle.clone() };
-                Ok(unless(self.handles.contains(handle), claimed))
-            }
+            UserCommand::ClaimHandle { handle } => self.claim(handle),
             UserCommand::ProvisionSubscription { plan } => {
                 Ok(unless(self.subscribed, SubscriptionProvisioned { plan: plan.clone() }))
             }
@@ -354,6 +354,14 @@ impl User {
                 Err(UserRejection::TooManyCodes { until })
             }
         }
+    }
+
+    fn claim(&self, handle: &Handle) -> Result<Vec<UserEvent>, UserRejection> {
+        let known = self.handles.contains(handle);
+        if !known && self.handles.len() >= MAX_HANDLES {
+            return Err(UserRejection::TooManyHandles);
+        }
+        Ok(unless(known, CreatorHandleClaimed { handle: handle.clone() }))
     }
 
     fn disable(&self, code: &ReferralCode, why: &str) -> Result<Vec<UserEvent>, UserRejection> {

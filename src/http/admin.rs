@@ -2,6 +2,7 @@
 
 mod analytics;
 mod audit;
+mod handles;
 mod keys;
 mod measures;
 mod operator;
@@ -32,6 +33,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/users/{id}/sessions/revoke", post(measures::revoke_sessions))
         .route("/users/{id}/suspend", post(measures::suspend))
         .route("/users/{id}/reinstate", post(measures::reinstate))
+        .route("/users/{id}/handles", get(handles::list).post(handles::claim))
         .route("/users/{id}/unlock", post(measures::unlock))
         .route("/users/unlock", post(measures::unlock_address))
         .route("/codes/{code}", get(audit::code))

@@ -62,7 +62,7 @@ pub(super) async fn attribute(
     };
     let mut response = Json(body).into_response();
     if !keep_cookie {
-        for line in clear_landing_cookies(&app, &headers, "/v1/auth/attribute") {
+        for line in clear_landing_cookies(&app, &headers, "/v1/auth/attribute").await {
             response.headers_mut().append(SET_COOKIE, line);
         }
     }

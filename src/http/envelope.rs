@@ -20,8 +20,10 @@ use whence_events::CorrelationId;
 
 use super::client::{Peer, is_of_unnamed_proxy};
 use super::error::{self, Family, Problem};
+use super::error_page;
 use super::extract::RequestIdentity;
 use super::host::has_valid_host;
+use super::landing::short_link;
 use super::limits::{MAX_QUERY_BYTES, REQUEST_TIMEOUT};
 use super::renewal::RenewedCookies;
 use super::session_cookies;
@@ -68,7 +70,11 @@ impl Envelope {
         let renewed = RenewedCookies::default();
         request.extensions_mut().insert(renewed.clone());
         let family = Family::of(request.uri().path());
+        if let Some(uri) = short_link::in_own_spelling(request.uri()) {
+            *request.uri_mut() = uri;
+        }
         let path = request.uri().path().to_owned();
+        let for_person = error_page::is_for_person(&request);
         let group = route_group(request.uri().path());
         let answer = AssertUnwindSafe(route(&mut self.routes, request)).catch_unwind();
         // A command that is cut short is either in the log or not; another request finds out.
@@ -89,6 +95,9 @@ impl Envelope {
         self.app.requests.count(group, response.status().as_u16());
         let several = response.extensions().get() == Some(&Problem::SeveralSessions);
         let mut response = error::render(response, family, id);
+        if for_person {
+            response = error_page::instead_of(response, &path, &self.app.config, id);
+        }
         renewed.set_on(&mut response, &self.app);
         if several {
             for line in session_cookies::clear_everywhere(&self.app.config, &path) {
@@ -129,7 +138,10 @@ async fn route(routes: &mut Router, request: Request) -> Response {
     }
     let query = request.uri().query().map_or(0, str::len);
     let path = request.uri().path();
-    if query > MAX_QUERY_BYTES && !path.starts_with("/r/") && !path.starts_with("/v1/admin/") {
+    if query > MAX_QUERY_BYTES
+        && !short_link::is_short_link(path)
+        && !path.starts_with("/v1/admin/")
+    {
         return Problem::InvalidQuery.into_response();
     }
     let Ok(response) = routes.call(request).await;
@@ -161,11 +173,12 @@ fn route_group(path: &str) -> usize {
         "/v1/touch" | "/touch.js" => "landing",
         _ if path.starts_with("/v1/auth/email/") => "login",
         _ if path.starts_with("/v1/auth/") => "session",
-        _ if path.starts_with("/v1/referrals/") => "referrals",
+        _ if path.starts_with("/v1/referrals/") || path.starts_with("/v1/creators/") => "referrals",
         _ if path.starts_with("/api/") => "portal",
         _ if path.starts_with("/v1/admin/") => "admin",
         _ if path.starts_with("/v1/log/") || path.starts_with("/.well-known/") => "log",
-        _ if path.starts_with("/r/") || path.starts_with("/v1/touch/") => "landing",
+        _ if short_link::is_short_link(path) || path.starts_with("/creators/") => "landing",
+        _ if path.starts_with("/v1/touch/") => "landing",
         _ => "other",
     };
     ROUTE_GROUPS.iter().position(|name| *name == group).unwrap_or(ROUTE_GROUPS.len() - 1)

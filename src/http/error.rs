@@ -5,6 +5,7 @@
 //! writes the body at the very end, when the path says which family it is for. Causes are logged
 //! once, here, and never sent.
 
+mod handles;
 mod waits;
 
 use axum::response::{IntoResponse, Response};
@@ -23,12 +24,15 @@ use crate::infra::errors::with_causes;
 use crate::infra::security::SecurityEvent;
 use crate::insight::audit::AuditError;
 use crate::store::StoreError;
+pub(crate) use handles::HandleProblem;
 
 /// Every error that a response can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Problem {
     InvalidJson,
     InvalidEmail,
+    /// The name of the mailbox has letters outside of ASCII, and the mail server does not take it.
+    EmailUnsupported,
     InvalidCode,
     InvalidRequest,
     /// The request names no host, several, or one that is none (RFC 9112, section 3.2).
@@ -62,6 +66,8 @@ pub(crate) enum Problem {
     SlugInvalid,
     SlugReserved,
     SlugTaken,
+    /// A handle cannot be claimed.
+    Handle(HandleProblem),
     /// Read models are rebuilt, or checked, one at a time.
     RebuildUnderWay,
     SessionIssueFailed,
@@ -91,6 +97,8 @@ const INVALID_JSON: &str = "The body is not the JSON that is expected.";
 
 const INVALID_EMAIL: &str = "This is not an e-mail address.";
 
+const EMAIL_UNSUPPORTED: &str = "This site cannot send mail to a mailbox whose name has letters other than a to z. Use another address.";
+
 const INVALID_REQUEST: &str = "There is no such login to verify. Start again.";
 
 const INVALID_HOST: &str = "Name one host, in one header Host.";
@@ -108,6 +116,7 @@ impl Problem {
         match self {
             Self::InvalidJson => (S::BAD_REQUEST, "invalid_json", INVALID_JSON),
             Self::InvalidEmail => (S::BAD_REQUEST, "invalid_email", INVALID_EMAIL),
+            Self::EmailUnsupported => (S::BAD_REQUEST, "email_unsupported", EMAIL_UNSUPPORTED),
             Self::InvalidCode => (S::BAD_REQUEST, "invalid_code", "The code is not right."),
             // One answer for unknown, expired, locked and used: which it is helps only a guesser.
             Self::InvalidRequest => (S::BAD_REQUEST, "invalid_request", INVALID_REQUEST),
@@ -145,6 +154,7 @@ impl Problem {
                 (S::BAD_REQUEST, "slug_invalid", "3 to 32 of a-z, 0-9 and -, not at the ends.")
             }
             Self::SlugReserved => (S::CONFLICT, "slug_reserved", "This one cannot be had."),
+            Self::Handle(problem) => problem.parts(),
             Self::SlugTaken => (S::CONFLICT, "slug_taken", "Somebody has this one."),
             Self::RebuildUnderWay => {
                 (S::CONFLICT, "rebuild_under_way", "One at a time: wait for the one under way.")
@@ -183,6 +193,7 @@ impl Problem {
             }
             Self::InvalidJson
             | Self::InvalidEmail
+            | Self::EmailUnsupported
             | Self::InvalidCode
             | Self::InvalidRequest
             | Self::InvalidHost
@@ -203,6 +214,7 @@ impl Problem {
             | Self::SlugInvalid
             | Self::SlugReserved
             | Self::SlugTaken
+            | Self::Handle(_)
             | Self::RebuildUnderWay
             | Self::Internal
             | Self::InvalidCredentials
@@ -227,6 +239,7 @@ impl Problem {
             | Self::InvalidHost
             | Self::InvalidJson
             | Self::InvalidEmail
+            | Self::EmailUnsupported
             | Self::InvalidCode
             | Self::Unauthenticated
             | Self::SeveralSessions
@@ -240,6 +253,7 @@ impl Problem {
             | Self::SlugInvalid
             | Self::SlugReserved
             | Self::SlugTaken
+            | Self::Handle(_)
             | Self::RebuildUnderWay
             | Self::LogoutFailed
             | Self::Unavailable
@@ -265,6 +279,7 @@ impl Problem {
             }
             Self::InvalidJson
             | Self::InvalidEmail
+            | Self::EmailUnsupported
             | Self::InvalidCode
             | Self::InvalidRequest
             | Self::InvalidHost
@@ -278,6 +293,7 @@ impl Problem {
             | Self::SlugInvalid
             | Self::SlugReserved
             | Self::SlugTaken
+            | Self::Handle(_)
             | Self::RebuildUnderWay => ("BAD_REQUEST", "error.bad_request"),
             Self::SessionIssueFailed | Self::LogoutFailed | Self::UnknownEvent | Self::Internal => {
                 ("INTERNAL", "error.internal")
@@ -448,6 +464,9 @@ impl From<HandleError<UserRejection>> for Problem {
             HandleError::Rejected(UserRejection::Suspended) => Self::Suspended,
             HandleError::Rejected(UserRejection::CodeBlocked) => Self::SlugReserved,
             HandleError::Rejected(UserRejection::NoSuchCode) => Self::NotFound,
+            HandleError::Rejected(UserRejection::TooManyHandles) => {
+                Self::Handle(HandleProblem::Limit)
+            }
             HandleError::Rejected(UserRejection::TooManyCodes { .. }) => {
                 Self::RateLimited { retry_after_seconds: SLUG_WINDOW.as_secs() }
             }

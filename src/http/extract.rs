@@ -75,8 +75,14 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
 /// Reads a JSON object. serde alone would also accept a list of the fields in order, and does not
 /// check whether what it skips is UTF-8 (RFC 8259, section 8.1).
 fn object<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
-    let text = std::str::from_utf8(bytes).ok()?;
+    let text = std::str::from_utf8(without_bom(bytes)).ok()?;
     if text.trim_ascii_start().starts_with('{') { serde_json::from_str(text).ok() } else { None }
+}
+
+/// Returns a JSON text without the byte order mark that some libraries put in front of it (RFC 8259,
+/// section 8.1).
+pub(super) fn without_bom(bytes: &[u8]) -> &[u8] {
+    bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes)
 }
 
 /// Returns the session tokens that a request carries, each once; they may be of no session in use. The

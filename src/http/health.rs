@@ -17,7 +17,8 @@ pub(super) async fn alive() -> Response {
 
 /// `GET /readyz`: answers 200 when the store answers and the read models have caught up with the
 /// log, or else 503 with the reason. Says how far time here is ahead of the clock of the machine, when
-/// that is more than a minute.
+/// that is more than a minute, and whether the country database was replaced by one that cannot be
+/// used.
 pub(super) async fn ready(State(app): State<Arc<App>>) -> Response {
     let unavailable = |reason: String| {
         let body = json!({ "status": "unavailable", "reason": reason });
@@ -49,6 +50,9 @@ pub(super) async fn ready(State(app): State<Arc<App>>) -> Response {
     let mut body = json!({ "status": "ok", "head": head, "projected": projected });
     if app.unnamed_proxy.seen_lately(app.clock.now()) {
         body["unnamed_proxy"] = json!(true);
+    }
+    if app.config.landing.geo.is_outdated() {
+        body["country_database_outdated"] = json!(true);
     }
     if let Some(ahead) = app.clock.ahead_of_wall() {
         body["clock_ahead_seconds"] = ahead.as_secs().into();

@@ -9,9 +9,10 @@ mod beacon;
 mod clicks;
 pub mod cookies;
 mod layer;
+mod link_text;
 mod script;
 mod set_cookies;
-mod short_link;
+pub(super) mod short_link;
 mod visited_page;
 
 use std::sync::Arc;
@@ -22,10 +23,12 @@ use axum::routing::{get, post};
 use http::HeaderMap;
 use http::request::Parts;
 use url::Url;
+use whence_events::ReferralCode;
 
 use crate::app::attribution::LandingCookies;
 use crate::app::client_address::ClientAddress;
 use crate::app::rate_limits::Limit;
+use crate::domain::touch::planting::CodeRecord;
 use crate::domain::touch::{
     self, Arrival, Ignored, LandingRules, Navigation, PageRequest, Visitor,
 };
@@ -173,14 +176,41 @@ impl Landing {
             .ok()
     }
 
-    /// Returns the arrival as that of a new visitor, when its cookies are those of an erased one.
-    async fn without_erased(&self, mut arrival: Arrival) -> Arrival {
+    /// Returns the arrival with what has to be looked up for it: whether its cookies are those of an
+    /// erased visitor, and, where a visitor has to be asked for one of several codes, what is on record
+    /// of these.
+    async fn look_up(&self, mut arrival: Arrival) -> Arrival {
         if let Some(first) = arrival.known_visitor()
             && self.recorder.is_of_erased(first).await
         {
             arrival.forget_visitor();
         }
+        if arrival.readings().nth(1).is_some() {
+            let readings: Vec<_> = arrival.readings().cloned().collect();
+            if let Some(code) = self.choose(readings).await {
+                arrival.read_as(code);
+            }
+        }
+        if let Some(contest) = arrival.contest() {
+            let records = self.recorder.records_of([&contest.held.code, contest.brought]).await;
+            if let [held, brought] = records[..] {
+                arrival.settle(held, brought);
+            }
+        }
         arrival
+    }
+
+    /// Returns the first of some readings of a code that is somebody's, and the most literal one when
+    /// none is; `None` when there are none.
+    async fn choose(&self, readings: Vec<ReferralCode>) -> Option<ReferralCode> {
+        let at = if readings.len() > 1 {
+            let records = self.recorder.records_of(&readings).await;
+            let is_issued = |record: &CodeRecord| matches!(record, CodeRecord::Issued { .. });
+            records.iter().position(is_issued).unwrap_or(0)
+        } else {
+            0
+        };
+        readings.into_iter().nth(at)
     }
 
     /// Records a touch, which neither waits nor fails, and returns its cookies.
@@ -213,10 +243,17 @@ impl Landing {
     }
 }
 
+/// Returns the route `GET /creators/{handle}`, for a service that shows no page of creators itself.
+pub(super) fn creator_routes(landing: Arc<Landing>) -> Router {
+    Router::new().route("/creators/{handle}", get(short_link::follow_creator)).with_state(landing)
+}
+
 /// Returns the routes `GET /r/{code}`, `POST /v1/touch` and `GET /touch.js`.
 pub fn routes(landing: Arc<Landing>) -> Router {
     Router::new()
-        .route("/r/{code}", get(short_link::follow))
+        .route("/r", get(short_link::follow))
+        .route("/r/", get(short_link::follow))
+        .route("/r/{*code}", get(short_link::follow))
         .route("/v1/touch", post(beacon::report))
         .route("/touch.js", get(script::serve))
         .with_state(landing)

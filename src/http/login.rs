@@ -22,6 +22,7 @@ use super::extract::{JsonBody, RequestContext};
 use super::landing_cookies::clear_landing_cookies;
 use super::session::{UserBody, end_replaced};
 use super::session_cookies;
+use super::typed_text::{TypedText, optional_text};
 use crate::app::App;
 use crate::app::attribution::{Candidate, LandingCookies};
 use crate::app::known_devices::{DeviceProof, network_mac};
@@ -42,17 +43,17 @@ use crate::infra::tokens::{LoginToken, OneTimeCode, SessionToken};
 /// The body of a start. A missing field counts as empty.
 #[derive(Deserialize)]
 pub(super) struct StartBody {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "optional_text")]
     email: Option<String>,
 }
 
 /// The body of a verify. A missing field counts as empty.
 #[derive(Deserialize)]
 pub(super) struct VerifyBody {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "optional_text")]
     request_id: Option<String>,
     #[serde(default)]
-    code: Option<String>,
+    code: Option<TypedText>,
 }
 
 /// `POST /v1/auth/email/start`: starts a login and mails its code.
@@ -102,6 +103,7 @@ pub(super) async fn start(
     let mail = Mail::LoginCode {
         site: app.config.mail.site.clone(),
         code: code.as_str().into(),
+        page_host: app.config.listening.public_url.host_str().map(str::to_owned),
         minutes: u32::try_from(CODE_LIFETIME.as_secs() / 60).unwrap_or(10),
         asked_from: asked_from(&facts),
         code_in_subject: app.config.mail.code_in_subject,
@@ -188,7 +190,8 @@ pub(super) async fn verify(
     refuse_cross_site(&headers, &app)?;
     let login = LoginToken::parse(&body.request_id.unwrap_or_default());
     let request_id = login.ok_or(Problem::InvalidRequest)?.request_id();
-    let code = OneTimeCode::parse(&body.code.unwrap_or_default()).ok_or(Problem::InvalidCode)?;
+    let digits = body.code.and_then(TypedText::into_code).ok_or(Problem::InvalidCode)?;
+    let code = OneTimeCode::from_digits(digits);
     let known_by = KnownBy::of(&headers, &app);
     let limited = app.rate_limits.verify(facts.address, request.now);
     let limited = limited.map_err(|until| Problem::rate_limited(request.now, until)).err();
@@ -225,7 +228,7 @@ pub(super) async fn verify(
     let proof = DeviceProof { email_key, device_id: verified.device_id };
     set.append(SET_COOKIE, known_by.and(proof, &app));
     if landing_cookies.ref_code.is_some() {
-        for line in clear_landing_cookies(&app, &headers, "/v1/auth/email/verify") {
+        for line in clear_landing_cookies(&app, &headers, "/v1/auth/email/verify").await {
             set.append(SET_COOKIE, line);
         }
     }

@@ -4,6 +4,7 @@ mod activity;
 mod bodies;
 mod connection;
 mod places;
+mod short_link_line;
 mod stream;
 
 use std::sync::Arc;

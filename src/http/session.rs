@@ -1,5 +1,6 @@
 //! The session of a browser: who is logged in, and log-out.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use axum::Json;
@@ -25,7 +26,7 @@ use crate::infra::tokens::SessionToken;
 #[derive(Serialize)]
 pub(super) struct UserBody<'a> {
     id: UserId,
-    email: &'a str,
+    email: Cow<'a, str>,
     display_name: Option<&'a str>,
     avatar_url: Option<&'a str>,
     billing_customer_id: Option<&'a str>,
@@ -38,7 +39,7 @@ impl<'a> UserBody<'a> {
     pub(super) fn fresh(id: UserId, email: &'a EmailAddress, at: Timestamp) -> Self {
         Self {
             id,
-            email: email.as_str(),
+            email: email.shown(),
             display_name: None,
             avatar_url: None,
             billing_customer_id: None,
@@ -51,7 +52,7 @@ impl<'a> UserBody<'a> {
     pub(super) fn of(user: &'a sessions::User) -> Self {
         Self {
             id: user.user_id,
-            email: user.email.as_str(),
+            email: user.email.shown(),
             display_name: user.display_name.as_deref(),
             avatar_url: user.avatar_url.as_deref(),
             billing_customer_id: user.billing_customer_id.as_deref(),

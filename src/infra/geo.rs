@@ -1,60 +1,21 @@
 //! The country of a request: from a header of the proxy in front of the service, or from an mmdb file.
 
-use std::fs::File;
-use std::io::{self, Read};
+mod database;
+
 use std::net::IpAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 
 use http::{HeaderMap, HeaderName};
-use maxminddb::{MaxMindDbError, PathElement, Reader};
 use whence_events::Country;
 
-/// The paths to the code in a record: as MaxMind and DB-IP lay it out, and flat as IPinfo does.
-const LAYOUTS: [&[PathElement<'static>]; 2] = [
-    &[PathElement::Key("country"), PathElement::Key("iso_code")],
-    &[PathElement::Key("country_code")],
-];
-
-/// The largest file that is read, in bytes. Country databases are 5 to 40 MB. The file is held in
-/// memory, so a wrong path (a device, a disk image) must not be read to its end.
-const DATABASE_MAX_BYTES: u64 = 128 * 1024 * 1024;
+use self::database::{Database, country_in};
+pub use self::database::{GeoError, Reread};
 
 /// Looks up countries. Cheap to clone: the database is shared.
 #[derive(Clone, Debug, Default)]
 pub struct Geo {
-    database: Option<Arc<Reader<Vec<u8>>>>,
-}
-
-/// Why a database could not be opened.
-#[derive(Debug, thiserror::Error)]
-pub enum GeoError {
-    /// The file is missing or could not be read.
-    #[error("the country database {} cannot be read: {source}", path.display())]
-    Unreadable {
-        /// The path as it was given.
-        path: PathBuf,
-        /// What the operating system reported.
-        source: io::Error,
-    },
-    /// The file is larger than any country database.
-    #[error(
-        "the country database {} is larger than {} MiB",
-        path.display(),
-        DATABASE_MAX_BYTES / (1024 * 1024)
-    )]
-    TooLarge {
-        /// The path as it was given.
-        path: PathBuf,
-    },
-    /// The file is no mmdb, or a damaged one.
-    #[error("the country database {} is not a usable mmdb file: {source}", path.display())]
-    Invalid {
-        /// The path as it was given.
-        path: PathBuf,
-        /// What is wrong with it.
-        source: MaxMindDbError,
-    },
+    database: Option<Arc<Database>>,
 }
 
 impl Geo {
@@ -64,24 +25,33 @@ impl Geo {
         Self::default()
     }
 
-    /// Reads an mmdb file into memory; later changes of the file are not seen.
+    /// Reads an mmdb file into memory.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, GeoError> {
-        let path = path.as_ref();
-        let unreadable = |source| GeoError::Unreadable { path: path.into(), source };
-        let mut bytes = Vec::new();
-        File::open(path)
-            .and_then(|file| file.take(DATABASE_MAX_BYTES + 1).read_to_end(&mut bytes))
-            .map_err(unreadable)?;
-        if bytes.len() as u64 > DATABASE_MAX_BYTES {
-            return Err(GeoError::TooLarge { path: path.into() });
-        }
-        bytes.shrink_to_fit();
-        Self::from_bytes(bytes).map_err(|source| GeoError::Invalid { path: path.into(), source })
+        Ok(Self { database: Some(Arc::new(Database::open(path.as_ref())?)) })
     }
 
-    fn from_bytes(bytes: Vec<u8>) -> Result<Self, MaxMindDbError> {
-        let reader = Reader::from_source(bytes)?;
-        Ok(Self { database: Some(Arc::new(reader)) })
+    #[cfg(test)]
+    fn from_bytes(bytes: Vec<u8>) -> Result<Self, maxminddb::MaxMindDbError> {
+        Ok(Self { database: Some(Arc::new(Database::from_bytes(bytes)?)) })
+    }
+
+    /// Returns whether there is a database.
+    #[must_use]
+    pub fn has_database(&self) -> bool {
+        self.database.is_some()
+    }
+
+    /// Reads the file again when it is another one than the one that was read last, or `anyway`. All
+    /// clones have the new database from then on. One that cannot be used changes nothing.
+    #[must_use]
+    pub fn reread(&self, anyway: bool) -> Reread {
+        self.database.as_ref().map_or(Reread::Unchanged, |database| database.reread(anyway))
+    }
+
+    /// Returns whether the file was replaced by one that cannot be used.
+    #[must_use]
+    pub fn is_outdated(&self) -> bool {
+        self.database.as_ref().is_some_and(|database| database.is_unusable())
     }
 
     /// Returns the country of a request. `header` is the one that a trusted proxy overwrites; without
@@ -106,11 +76,9 @@ impl Geo {
     fn look_up(&self, ip: IpAddr) -> Option<Country> {
         // A dual-stack listener sees IPv4 peers as ::ffff:a.b.c.d, which an IPv4-only database
         // refuses.
-        let record = self.database.as_ref()?.lookup(ip.to_canonical()).ok()?;
-        LAYOUTS
-            .into_iter()
-            .filter_map(|path| record.decode_path::<&str>(path).ok().flatten())
-            .find_map(Country::parse)
+        let database = self.database.as_ref()?.current();
+        let record = database.lookup(ip.to_canonical()).ok()?;
+        country_in(&record).ok().flatten()
     }
 }
 
@@ -121,6 +89,8 @@ fn said(headers: &HeaderMap, name: &HeaderName) -> Option<Country> {
     Country::parse(line.to_str().ok()?.trim())
 }
 
+#[cfg(test)]
+mod rereading;
 #[cfg(test)]
 mod tests {
     use http::HeaderValue;

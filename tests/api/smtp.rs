@@ -10,6 +10,7 @@ use whence_events::EmailAddress;
 pub(crate) mod misbehaving;
 mod nagle;
 mod real;
+pub(crate) mod utf8;
 
 /// A mailer to a server on this machine. `user` is `""` or `name:password@`, `tls` is `""` or `?…`.
 fn mailer(user: &str, port: u16, tls: &str, limits: &Limits) -> Mailer {
@@ -35,6 +36,7 @@ fn login_code(code: &str) -> Mail {
     Mail::LoginCode {
         site: "Exämple & Co".into(),
         code: code.into(),
+        page_host: Some("login.example.com".into()),
         minutes: 10,
         asked_from: Some("a phone in Germany".into()),
         code_in_subject: false,

@@ -9,6 +9,7 @@ pub mod events;
 pub mod forwarded;
 pub mod jwt;
 pub mod queries;
+pub mod typed;
 
 use std::sync::LazyLock;
 
@@ -26,7 +27,7 @@ mod tests {
     /// A fuzz target: its name, the body, and whether it accepts an input.
     type Target = (&'static str, fn(&[u8]), fn(&[u8]) -> bool);
 
-    const TARGETS: [Target; 7] = [
+    const TARGETS: [Target; 8] = [
         ("bundles", crate::bundles::run, crate::bundles::accepts),
         ("checkpoints", crate::checkpoints::run, crate::checkpoints::accepts),
         ("cookies", crate::cookies::run, crate::cookies::accepts),
@@ -34,6 +35,7 @@ mod tests {
         ("forwarded", crate::forwarded::run, crate::forwarded::accepts),
         ("jwt", crate::jwt::run, crate::jwt::accepts),
         ("queries", crate::queries::run, crate::queries::accepts),
+        ("typed", crate::typed::run, crate::typed::accepts),
     ];
 
     fn corpus(target: &str) -> Vec<Vec<u8>> {

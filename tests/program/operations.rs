@@ -9,6 +9,7 @@ mod copy;
 mod copy_broken_off;
 mod copy_refused;
 mod copy_served;
+mod countries;
 mod doctor;
 mod doctor_postgres;
 mod erase;

@@ -6,7 +6,8 @@ use whence_tidy::FLOORS;
 use whence_tidy::source::{Source, none, places, read, rust};
 
 /// All that a decision may stand on: none of these reads, writes, waits, or knows the time.
-const DOMAIN_NEEDS: &[&str] = &["whence-events", "psl", "thiserror", "url"];
+const DOMAIN_NEEDS: &[&str] =
+    &["whence-events", "psl", "thiserror", "unicode-normalization", "url"];
 
 #[test]
 fn a_floor_uses_only_floors_below_it() {

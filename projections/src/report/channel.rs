@@ -7,12 +7,13 @@
 //! as Google Analytics does it: an advertiser's click id, else the site it came from, else nothing
 //! (`(direct)` and `(none)`).
 
-use std::collections::HashMap;
-use std::sync::LazyLock;
+mod sources;
 
 use Channel as C;
 use Is::{CampaignContains, CampaignShops, Direct, Medium, MediumContains, MediumEnds, MediumPaid};
 use Is::{Source, SourceIn};
+pub use sources::{SOURCE_LIST_DATE, source_entry};
+use sources::{Site, site_of_domain, site_of_entry, site_of_name};
 
 /// A kind of traffic: where a visit came from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -95,16 +96,6 @@ impl Channel {
             C::Unassigned => "Unassigned",
         }
     }
-}
-
-/// A kind of site that visits come from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Site {
-    Search,
-    Social,
-    Shopping,
-    Video,
-    Assistant,
 }
 
 /// A condition on a visit.
@@ -211,6 +202,9 @@ pub struct Traffic<'a> {
     /// The registrable domain of the site that it came from; `(none)` when there was none, `None` when that
     /// is not known.
     pub referrer_domain: Option<&'a str>,
+    /// The entry of the source list on record that its host falls under. Without one, or with one that
+    /// the list has no more, the domain decides.
+    pub referrer_site: Option<&'a str>,
 }
 
 /// Returns the channel of a visit; `None` when too little is known.
@@ -237,19 +231,27 @@ impl Visit {
         let clicked = CLICK_IDS.iter().find(|(name, ..)| traffic.click_ids.contains(name));
         let tagged = [traffic.source, traffic.medium, traffic.campaign];
         let tagged = tagged.into_iter().flatten().any(|text| !text.trim().is_empty());
-        let (source, medium) = match (clicked, traffic.referrer_domain) {
-            (Some((_, source, medium, true)), _) => (*source, *medium),
-            _ if tagged => (traffic.source.unwrap_or(""), traffic.medium.unwrap_or("")),
-            (Some((_, source, medium, false)), _) => (*source, *medium),
-            (None, Some(NO_REFERRER)) => ("(direct)", "(none)"),
-            (None, Some(domain)) => (domain, medium_of(domain)),
+        let lower = |text: &str| text.trim().to_lowercase();
+        let named = |source: &str, medium: &str| {
+            let source = lower(source);
+            let site = site_of_name(&source);
+            (source, lower(medium), site)
+        };
+        let (source, medium, site) = match (clicked, traffic.referrer_domain) {
+            (Some((_, source, medium, true)), _) => named(source, medium),
+            _ if tagged => named(traffic.source.unwrap_or(""), traffic.medium.unwrap_or("")),
+            (Some((_, source, medium, false)), _) => named(source, medium),
+            (None, Some(NO_REFERRER)) => named("(direct)", "(none)"),
+            (None, Some(domain)) => {
+                let domain = lower(domain);
+                let on_record = traffic.referrer_site.and_then(site_of_entry);
+                let site = on_record.or_else(|| site_of_domain(&domain));
+                (domain, medium_of(site).to_owned(), site)
+            }
             (None, None) => return None,
         };
-        let lower = |text: &str| text.trim().to_lowercase();
-        let source = lower(source);
-        let site = site(&source);
         let campaign = lower(traffic.campaign.unwrap_or(""));
-        Some(Self { source, medium: lower(medium), campaign, site })
+        Some(Self { source, medium, campaign, site })
     }
 
     fn is(&self, is: Is) -> bool {
@@ -272,11 +274,11 @@ impl Visit {
 }
 
 /// Returns the medium of a visit from a site, as Google Analytics sets it.
-fn medium_of(domain: &str) -> &'static str {
-    match site(domain) {
+fn medium_of(site: Option<Site>) -> &'static str {
+    match site {
         Some(Site::Search) => "organic",
         Some(Site::Assistant) => "ai-assistant",
-        Some(Site::Social | Site::Shopping | Site::Video) | None => "referral",
+        Some(Site::Social | Site::Shopping | Site::Video | Site::Referral) | None => "referral",
     }
 }
 
@@ -286,43 +288,6 @@ fn shops(campaign: &str) -> bool {
     let in_front = |at: usize| campaign[..at].chars().next_back();
     let is_shop = |at: usize| in_front(at).is_none_or(|c| !c.is_ascii_lowercase() || c == 'e');
     campaign.contains("shopping") || campaign.match_indices("shop").any(|(at, _)| is_shop(at))
-}
-
-/// The kind of each site in `sources.txt`, of which a line lists sites of one kind.
-static SITES: LazyLock<HashMap<&'static str, Site>> = LazyLock::new(|| {
-    let lines = include_str!("sources.txt").lines().filter(|line| !line.starts_with('#'));
-    let mut sites = HashMap::new();
-    for line in lines {
-        let mut words = line.split_whitespace();
-        let site = match words.next() {
-            Some("search") => Site::Search,
-            Some("social") => Site::Social,
-            Some("shopping") => Site::Shopping,
-            Some("video") => Site::Video,
-            Some("assistant") => Site::Assistant,
-            Some(_) | None => continue,
-        };
-        sites.extend(words.map(|word| (word, site)));
-    }
-    sites
-});
-
-/// Returns the kind of site that a source is: by its whole name, by a domain above it, or by the name
-/// before a public suffix (`google` of `google.co.uk` and of `www.google.com`).
-fn site(source: &str) -> Option<Site> {
-    let sites = &*SITES;
-    let mut name = source;
-    while let Some((_, above)) = name.split_once('.') {
-        if let Some(site) = sites.get(name) {
-            return Some(*site);
-        }
-        name = above;
-    }
-    let host = ["www.", "m.", "l.", "lm.", "out.", "old.", "amp."]
-        .iter()
-        .find_map(|prefix| source.strip_prefix(prefix))
-        .unwrap_or(source);
-    sites.get(host.split('.').next().unwrap_or(host)).copied()
 }
 
 #[cfg(test)]

@@ -231,6 +231,7 @@ impl ReportFold {
             medium: user.origin.medium,
             campaign: user.origin.campaign,
             domain: user.referrer_domain,
+            site: texts.of_maybe(origin.referrer_site.as_deref()),
             known,
         };
         user.channel = self.channels.of(visit, origin.click_ids.keys(), texts);
@@ -263,6 +264,7 @@ impl ReportFold {
                 medium: origin.medium,
                 campaign: origin.campaign,
                 domain: referrer_domain,
+                site: texts.of_maybe(touch.referrer_site.as_deref()),
                 known: true,
             };
             channel = if touch.code_status == CodeStatus::Known {
@@ -278,7 +280,8 @@ impl ReportFold {
             referrer_domain,
             origin,
             with_code: touch.code_status != CodeStatus::None,
-            owner: users.of_maybe(touch.owner),
+            // What a code that is not in use any more brings is nobody's.
+            owner: users.of_maybe(touch.owner.filter(|_| touch.code_status == CodeStatus::Known)),
             on_creator_page: is_creator_page(Some(&touch.landing_page)),
             creator: users.of_maybe(touch.creator_id),
             channel,
@@ -365,6 +368,7 @@ struct VisitKey {
     medium: Atom,
     campaign: Atom,
     domain: Atom,
+    site: Atom,
     known: bool,
 }
 
@@ -390,6 +394,7 @@ impl Channels {
                 campaign: texts.maybe(visit.campaign),
                 click_ids: &click_ids,
                 referrer_domain: texts.maybe(visit.domain),
+                referrer_site: texts.maybe(visit.site),
             })
         };
         if click_ids.is_empty() {

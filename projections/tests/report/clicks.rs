@@ -83,7 +83,8 @@ proptest! {
         let mut counts = Counts::new();
         for touch in landings(&events, ask) {
             if touch.code_status != CodeStatus::None {
-                let counted = counts.entry(touch.owner.map(|id| id.to_string())).or_default();
+                let owner = touch.owner.filter(|_| touch.code_status == CodeStatus::Known);
+                let counted = counts.entry(owner.map(|id| id.to_string())).or_default();
                 counted.landings.push(touch);
             }
         }

@@ -8,6 +8,7 @@
 mod clicks;
 mod credit;
 mod edges;
+mod google;
 mod independent;
 mod paths;
 mod plain;

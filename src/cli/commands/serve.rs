@@ -1,18 +1,20 @@
 //! `whence serve`: runs the service.
 
 use std::io::IsTerminal as _;
+use std::sync::{Arc, Weak};
 
 use anyhow::{Context as _, ensure};
 use futures::FutureExt as _;
 use futures::future::OptionFuture;
 use tokio::net::TcpListener;
+use tokio::signal::unix::Signal;
 
 use crate::app::App;
 use crate::app::config::Config;
 use crate::cli::flags::ServeArgs;
 use crate::cli::terminal::logging::init_tracing;
 use crate::cli::terminal::stderr::note;
-use crate::cli::terminal::stop::shutdown_signal;
+use crate::cli::terminal::stop::{hangups, shutdown_signal};
 use crate::http;
 use crate::infra::clock::{Clock, Span};
 use crate::infra::descriptors;
@@ -20,6 +22,7 @@ use crate::infra::descriptors;
 /// Runs the service until a signal stops it.
 pub(crate) async fn run(mut args: ServeArgs) -> anyhow::Result<()> {
     init_tracing(args.development.log_filter())?;
+    let hangups = hangups().context("cannot listen for signals")?;
     ensure!(
         !args.mail.is_memory(),
         "--mail memory: nobody could read the mails of a running service; directory:DIR and \
@@ -50,6 +53,7 @@ pub(crate) async fn run(mut args: ServeArgs) -> anyhow::Result<()> {
             "the log is {ahead} ahead of the clock of this machine: time goes on from there"
         );
     }
+    tokio::spawn(reread_on(hangups, Arc::downgrade(&app)));
     let stop = stop.shared();
     let metrics = metrics_listener
         .map(|listener| http::serve(listener, http::metrics_router(app.clone()), stop.clone()));
@@ -60,6 +64,14 @@ pub(crate) async fn run(mut args: ServeArgs) -> anyhow::Result<()> {
     app.activity.flush().await;
     tracing::info!("whence stops");
     Ok(())
+}
+
+/// Reads again what can be read again, at each SIGHUP.
+async fn reread_on(mut hangups: Signal, app: Weak<App>) {
+    while hangups.recv().await.is_some() {
+        let Some(app) = app.upgrade() else { return };
+        app.reread_countries(true).await;
+    }
 }
 
 /// Allows no more connections than there are descriptors for, and warns when they are few.

@@ -6,10 +6,10 @@ use std::path::PathBuf;
 use anyhow::{Context as _, ensure};
 use clap::builder::BoolishValueParser;
 use clap::{Args, ValueEnum};
-use url::Url;
+use url::{Position, Url};
 
 use super::urls::base_url;
-use crate::app::config::{CookieDomain, LandingConfig, is_public_suffix};
+use crate::app::config::{CookieDomain, LandingConfig, has_real_host, is_public_suffix};
 use crate::domain::touch::{Hosts, Record};
 use crate::infra::geo::Geo;
 
@@ -45,7 +45,7 @@ pub(crate) struct LandingArgs {
     )]
     pub(super) host_cookie_prefix: Option<bool>,
 
-    /// Country database in MaxMind's format (.mmdb)
+    /// Country database in MaxMind's format (.mmdb), read again when it changes
     #[arg(long, env = "WHENCE_GEOIP", value_name = "FILE")]
     pub(super) geoip: Option<PathBuf>,
 }
@@ -93,15 +93,37 @@ impl LandingArgs {
         landing_url: Url,
     ) -> anyhow::Result<LandingConfig> {
         let cookie_domain = self.cookie_domain(public_url)?;
+        let excluded_hosts = self.excluded_hosts()?;
         let geo = self.geoip.as_deref().map_or_else(|| Ok(Geo::none()), Geo::open)?;
         Ok(LandingConfig {
             landing_url,
             record_touches: self.record_touches.into(),
-            excluded_hosts: Hosts::new(self.excluded_referrer.iter().map(String::as_str)),
+            excluded_hosts,
             cookie_domain,
             host_prefix: self.host_cookie_prefix.unwrap_or(public_url.scheme() == "https"),
             geo,
         })
+    }
+
+    /// Returns the hosts that are never where a visitor came from. One that no referrer can name would
+    /// exclude nothing, silently.
+    fn excluded_hosts(&self) -> anyhow::Result<Hosts> {
+        let given = self.excluded_referrer.iter().map(|text| text.trim());
+        let hosts = given.filter(|text| !text.is_empty()).map(|text| {
+            let wrong = || {
+                format!(
+                    "--excluded-referrer {text}: not a host like pay.example.com, which stands for all \
+                     hosts below it as well"
+                )
+            };
+            let url = Url::parse(&format!("http://{text}/")).ok().with_context(wrong)?;
+            let host = url.host_str().unwrap_or("");
+            let alone = url.as_str().len() == url[..Position::AfterPort].len() + 1;
+            let open = url.username().is_empty() && url.password().is_none();
+            ensure!(alone && open && has_real_host(&url), wrong());
+            Ok(host.to_owned())
+        });
+        Ok(Hosts::new(hosts.collect::<anyhow::Result<Vec<_>>>()?))
     }
 
     /// Returns the domain of cookies. One that is not above this host would make browsers drop the

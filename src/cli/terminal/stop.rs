@@ -1,10 +1,10 @@
-//! Signals that stop a command.
+//! Signals: those that stop a command, and the one that does not stop the service.
 
 use anyhow::{Context as _, bail};
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
 /// Returns a future that ends with Ctrl-C or SIGTERM. Signals count from this call on.
 pub(crate) fn shutdown_signal() -> std::io::Result<impl Future<Output = ()>> {
-    use tokio::signal::unix::{SignalKind, signal};
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     Ok(async move {
@@ -13,6 +13,11 @@ pub(crate) fn shutdown_signal() -> std::io::Result<impl Future<Output = ()>> {
             _ = terminate.recv() => {}
         }
     })
+}
+
+/// Returns the stream of SIGHUP, which ends nothing from this call on.
+pub(crate) fn hangups() -> std::io::Result<Signal> {
+    signal(SignalKind::hangup())
 }
 
 /// The error of a long command that was stopped and can be continued.

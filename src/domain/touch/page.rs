@@ -4,6 +4,7 @@ use url::form_urlencoded;
 use whence_events::{ClickIds, Handle, ReferralCode, Utm};
 
 use super::RefParam;
+use super::written_code::{Place, readings};
 
 /// The number of further codes of one query that are kept as evidence.
 pub const MAX_OTHER_CODES: usize = 4;
@@ -48,6 +49,8 @@ const CLICK_IDS: [&str; 19] = [
 #[derive(Clone, Debug)]
 pub(super) struct PageFacts {
     pub(super) referral: RefParam,
+    /// What else the parameter can mean, when its text is not clearly one code.
+    pub(super) other_readings: Vec<ReferralCode>,
     pub(super) other_codes: Vec<ReferralCode>,
     pub(super) utm: Utm,
     pub(super) click_ids: ClickIds,
@@ -67,6 +70,7 @@ impl PageFacts {
 pub(super) fn find(path: &str, query: &str) -> PageFacts {
     let mut found = PageFacts {
         referral: RefParam::Absent,
+        other_readings: Vec::new(),
         other_codes: Vec::new(),
         utm: Utm::default(),
         click_ids: ClickIds::new(),
@@ -80,7 +84,7 @@ pub(super) fn find(path: &str, query: &str) -> PageFacts {
             "utm_campaign" => keep_first(&mut found.utm.campaign, &value),
             "utm_term" => keep_first(&mut found.utm.term, &value),
             "utm_content" => keep_first(&mut found.utm.content, &value),
-            "creator" if found.creator.is_none() => found.creator = value.trim().parse().ok(),
+            "creator" if found.creator.is_none() => found.creator = handle_of(&value),
             _ => found.add_click_id(&name, &value),
         }
     }
@@ -89,10 +93,12 @@ pub(super) fn find(path: &str, query: &str) -> PageFacts {
 
 impl PageFacts {
     fn add_ref(&mut self, value: &str) {
-        let code = value.trim().parse::<ReferralCode>();
+        let mut codes = readings(value, Place::Parameter).into_iter();
+        let code = codes.next();
         if self.referral == RefParam::Absent {
             self.referral = code.map_or(RefParam::Malformed, RefParam::Code);
-        } else if let Ok(code) = code {
+            self.other_readings = codes.collect();
+        } else if let Some(code) = code {
             // Only codes: a malformed one may be anything, an e-mail address for instance.
             if self.other_codes.len() < MAX_OTHER_CODES {
                 self.other_codes.push(code);
@@ -118,9 +124,15 @@ fn keep_first(slot: &mut Option<String>, value: &str) {
 }
 
 /// Returns the handle of a path `/creators/{handle}`; `None` for pages below it and all others.
-fn creator_of(path: &str) -> Option<Handle> {
+pub(super) fn creator_of(path: &str) -> Option<Handle> {
     let rest = path.strip_prefix("/creators/")?;
-    rest.strip_suffix('/').unwrap_or(rest).parse().ok()
+    handle_of(rest)
+}
+
+/// Returns the handle in a text, without what ends a sentence or a path behind it, which ends no handle.
+fn handle_of(text: &str) -> Option<Handle> {
+    let end = |c: char| c.is_ascii_punctuation() || c.is_whitespace();
+    text.trim_start().trim_end_matches(end).parse().ok()
 }
 
 /// Returns the value without control characters, trimmed, and cut to 255 characters.

@@ -49,6 +49,9 @@ fn bare_host(host: &str) -> String {
     name.strip_suffix('.').unwrap_or(name).to_owned()
 }
 
+/// The schemes by which browsers and apps name the app that a link was opened from.
+const APP_SCHEMES: [&str; 2] = ["android-app", "ios-app"];
+
 /// Returns the registrable domain of a referrer's host, by the public suffix list, private suffixes
 /// included. A host without one (an IP address, a suffix itself, a name without a dot, an app) is
 /// returned whole.
@@ -57,7 +60,7 @@ pub fn registrable_domain(referrer: &str) -> Option<String> {
     let url = Url::parse(referrer).ok()?;
     let host = url.host_str().map(bare_host).filter(|host| !host.is_empty())?;
     let registered = match url.host()? {
-        url::Host::Domain(_) if url.scheme() != "android-app" => psl::domain_str(&host),
+        url::Host::Domain(_) if !APP_SCHEMES.contains(&url.scheme()) => psl::domain_str(&host),
         url::Host::Domain(_) | url::Host::Ipv4(_) | url::Host::Ipv6(_) => None,
     };
     Some(registered.unwrap_or(&host).to_owned())
@@ -84,10 +87,8 @@ fn kind_of(referrer: &str, host: Option<&str>, rules: &LandingRules) -> Referrer
     let Ok(url) = Url::parse(referrer) else {
         return ReferrerKind::Malformed;
     };
-    // Android's browsers name the app that a link was opened from as a host of its own scheme.
-    let Some(from) =
-        url.host_str().filter(|_| matches!(url.scheme(), "http" | "https" | "android-app"))
-    else {
+    let known = matches!(url.scheme(), "http" | "https") || APP_SCHEMES.contains(&url.scheme());
+    let Some(from) = url.host_str().filter(|_| known) else {
         return ReferrerKind::Malformed;
     };
     let same_host = host.is_some_and(|host| same_host(host, from));

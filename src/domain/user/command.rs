@@ -6,6 +6,7 @@ use whence_events::{
     UserId,
 };
 
+use super::MAX_HANDLES;
 use super::activity::ActivityPeriod;
 use super::measure::Measure;
 use crate::referral::Attempt;
@@ -140,6 +141,9 @@ pub enum UserRejection {
         /// The time from which the next code may be chosen.
         until: Timestamp,
     },
+    /// The user has as many handles as one may have.
+    #[error("the user has {MAX_HANDLES} handles already")]
+    TooManyHandles,
     /// The attempt was refused, and the refusal is not recorded.
     #[error("not attributed: {0}")]
     NotAttributed(Refusal),

@@ -13,13 +13,14 @@ use crate::app::moderation::{Moderation, ModerationError, code_owner};
 use crate::domain::user::measure::{Act, Reason};
 use crate::http::error::Problem;
 use crate::http::extract::JsonBody;
+use crate::http::typed_text::optional_text;
 use crate::insight::sessions::{SessionList, sessions_on_record};
 
 /// The body of a measure.
 #[derive(Deserialize)]
 pub(super) struct MeasureBody {
     /// The reason of the operator.
-    #[serde(default)]
+    #[serde(default, deserialize_with = "optional_text")]
     reason: Option<String>,
     /// The session to end; all when there is none.
     #[serde(default)]
@@ -83,9 +84,9 @@ pub(super) async fn reinstate(
 /// The body of an unlocking by address, which travels in a body because URLs are logged.
 #[derive(Deserialize)]
 pub(super) struct UnlockBody {
-    #[serde(default)]
+    #[serde(default, deserialize_with = "optional_text")]
     email: Option<String>,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "optional_text")]
     reason: Option<String>,
 }
 

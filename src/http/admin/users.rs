@@ -10,11 +10,12 @@ use super::operator::OperatorCall;
 use crate::app::erasure::{AddressErasure, EraseError, Erasure, Subject};
 use crate::http::error::Problem;
 use crate::http::extract::JsonBody;
+use crate::http::typed_text::TypedText;
 
 /// The body of a search.
 #[derive(Deserialize)]
 pub(super) struct FindUser {
-    email: String,
+    email: TypedText,
 }
 
 /// `POST /v1/admin/users/find`: answers the user of an address, also one who was erased.
@@ -22,7 +23,7 @@ pub(super) async fn find(
     call: OperatorCall,
     JsonBody(body): JsonBody<FindUser>,
 ) -> Result<Json<Value>, Problem> {
-    let email = EmailAddress::parse(&body.email).map_err(|_| Problem::InvalidEmail)?;
+    let email = EmailAddress::parse(&body.email.into_text()).map_err(|_| Problem::InvalidEmail)?;
     let user_id = crate::insight::audit::find(&call.app.engine, &email, &call.context).await?;
     Ok(Json(json!({ "user_id": user_id })))
 }
@@ -33,7 +34,7 @@ pub(super) async fn erase_address(
     call: OperatorCall,
     JsonBody(body): JsonBody<FindUser>,
 ) -> Result<Json<AddressErasure>, Problem> {
-    let email = EmailAddress::parse(&body.email).map_err(|_| Problem::InvalidEmail)?;
+    let email = EmailAddress::parse(&body.email.into_text()).map_err(|_| Problem::InvalidEmail)?;
     match call.app.erase_address(&email, &call.context).await {
         Ok(erasure) => Ok(Json(erasure)),
         Err(EraseError::NoSuchUser) => Err(Problem::UserNotFound),

@@ -22,7 +22,9 @@ impl Problem {
     /// repair anything first.
     #[must_use]
     pub(crate) fn undelivered(reason: DeliveryFailure) -> Self {
-        if reason.is_temporary() {
+        if reason == DeliveryFailure::Unsupported {
+            Self::EmailUnsupported
+        } else if reason.is_temporary() {
             Self::MailUnavailable { retry_after_seconds: MAIL_RETRY_AFTER_SECONDS }
         } else {
             Self::Internal

@@ -15,6 +15,7 @@ use whence_events::Consent;
 use super::Landing;
 use super::visited_page::{VisitedPage, header, request_host};
 use crate::domain::touch::{Navigation, same_host};
+use crate::http::extract::without_bom;
 use crate::http::limits::BODY_TIMEOUT;
 
 /// The longest report, in bytes.
@@ -90,7 +91,7 @@ async fn read(
     let whole = tokio::time::timeout(BODY_TIMEOUT, axum::body::to_bytes(body, MAX_REPORT_BYTES));
     let Ok(Ok(bytes)) = whole.await else { return Err(BeaconRefusal::InvalidJson) };
     let report: BeaconReport =
-        serde_json::from_slice(&bytes).map_err(|_| BeaconRefusal::InvalidJson)?;
+        serde_json::from_slice(without_bom(&bytes)).map_err(|_| BeaconRefusal::InvalidJson)?;
     let location = Url::parse(&report.location).map_err(|_| BeaconRefusal::InvalidLocation)?;
     if is_ours(landing, parts, &location) {
         Ok((report, location))
@@ -165,7 +166,7 @@ async fn plant(
     };
     let document = Navigation { method: "GET", ..Navigation::default() };
     if let Some(arrival) = landing.arrive_at(&page, document, &parts.headers) {
-        let arrival = landing.without_erased(arrival).await;
+        let arrival = landing.look_up(arrival).await;
         let client = landing.client(parts);
         landing.touch(arrival, &client).add_to(headers);
     }

@@ -9,12 +9,12 @@ mod first_touch;
 use cookie::time::{Duration, OffsetDateTime};
 use cookie::{Cookie, SameSite};
 use http::{HeaderMap, HeaderValue};
-use whence_events::{Mac, Timestamp};
+use whence_events::{Mac, ReferralCode, Timestamp};
 
 use crate::app::attribution::LandingCookies;
 pub use crate::app::config::{CookieDomain, CookieSettings};
 use crate::domain::touch::{FirstTouch, PlantedCode, RefCode};
-use crate::http::cookies::{Proof, cookie_value, sole_proof};
+use crate::http::cookies::{Proof, candidates, cookie_value, sole_proof};
 use crate::infra::keys::MacKey;
 
 /// The name of the cookie that carries a referral code.
@@ -42,7 +42,8 @@ pub fn read_landing_cookies(key: &MacKey, headers: &HeaderMap) -> LandingCookies
 }
 
 /// Reads `ref_code` of a request; `None` when the request has no such cookie. One that whence signed
-/// counts before any other, and of several that it signed none does.
+/// counts before any other, and of several that it signed none does. A bare code counts before what
+/// other applications keep under this name.
 #[must_use]
 pub fn read_ref_code(key: &MacKey, headers: &HeaderMap) -> Option<RefCode> {
     let first = cookie_value(headers, REF_CODE)?;
@@ -53,8 +54,32 @@ pub fn read_ref_code(key: &MacKey, headers: &HeaderMap) -> Option<RefCode> {
     Some(match sole_proof(headers, REF_CODE, signed) {
         Proof::One(planted) => RefCode::Signed(planted),
         Proof::Several => RefCode::Invalid,
-        Proof::None => decode_ref_code(key, first),
+        Proof::None => match read_bare_codes(headers).into_iter().next() {
+            Some(code) => RefCode::Bare(code),
+            None => decode_ref_code(key, first),
+        },
     })
+}
+
+/// Reads the bare codes of a request, each once, in the order in which the browser sent them.
+pub(crate) fn read_bare_codes(headers: &HeaderMap) -> Vec<ReferralCode> {
+    candidates(headers, REF_CODE, bare_code)
+}
+
+/// Reads a bare code.
+pub(crate) fn bare_code(value: &[u8]) -> Option<ReferralCode> {
+    std::str::from_utf8(value).ok()?.parse().ok()
+}
+
+/// Returns whether a value of `ref_code` has the form of those that whence signs, whoever made it and
+/// whenever. What other applications keep under this name has another.
+pub(crate) fn is_of_own_form(value: &[u8]) -> bool {
+    let signed = || {
+        let (text, mac) = std::str::from_utf8(value).ok()?.rsplit_once('.')?;
+        let _: Mac = mac.parse().ok()?;
+        parse_planted(text.strip_prefix(VERSION)?.strip_prefix('.')?)
+    };
+    signed().is_some()
 }
 
 /// Reads `whence_touch` of a request; `None` when the request has no such cookie that whence signed, or

@@ -70,7 +70,7 @@ where
         };
         let landing = Arc::clone(&self.landing);
         Either::Right(Box::pin(async move {
-            let arrival = landing.without_erased(arrival).await;
+            let arrival = landing.look_up(arrival).await;
             let mut answer = answer.await?;
             if answer.extensions().get::<Handled>().is_none() {
                 landing.touch(arrival, &client).add_to(answer.headers_mut());

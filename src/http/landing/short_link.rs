@@ -1,62 +1,137 @@
-//! `GET /r/{code}`: a link that is short enough to say aloud.
+//! `GET /r/{code}`: a link that is short enough to say aloud; `GET /creators/{handle}`: the link of a
+//! creator.
 
 use std::sync::Arc;
 
-use axum::extract::rejection::PathRejection;
-use axum::extract::{Path, Request, State};
+use axum::extract::{Request, State};
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, LOCATION};
-use http::{HeaderValue, StatusCode};
+use http::request::Parts;
+use http::{HeaderValue, StatusCode, Uri};
 use url::{Url, form_urlencoded};
-use whence_events::ReferralCode;
 
 use super::Landing;
 use super::layer::Handled;
+use super::link_text::LinkText;
 use super::visited_page::{VisitedPage, navigation};
+use crate::domain::touch::{self, codes_of_link};
 use crate::http::limits::MAX_LINK_QUERY_BYTES;
-
-/// The longest text, in characters, that is recorded as a code: a longer one is never a code.
-const MAX_CODE_CHARS: usize = 64;
 
 /// Redirects the visitor to the landing page, with the query and `ref={code}`.
 ///
 /// The cookies are set here, by the rules for the page that the visitor is sent to, because that
 /// page may be on a server without whence. HEAD, prefetches and frames are only redirected.
-pub(super) async fn follow(
+pub(super) async fn follow(State(landing): State<Arc<Landing>>, request: Request) -> Response {
+    let (parts, _) = request.into_parts();
+    let path = parts.uri.path();
+    let text = LinkText::of(path.strip_prefix("/r/").unwrap_or(""));
+    let sent = parts.uri.query().unwrap_or("");
+    let query = joined(&text.query, sent);
+    let query = cut(&query);
+    let parameter = if text.code.trim().is_empty() {
+        // Without a code it is only a way to the landing page, and the query may have one.
+        LinkParameter { parameter: None, name: "" }
+    } else {
+        let code = landing.choose(codes_of_link(&text.code)).await;
+        // What is no code is recorded as such; the visitor is redirected all the same.
+        let name = "ref";
+        LinkParameter { parameter: code.map(|code| (name, code.to_string())), name }
+    };
+    let target = target(&landing.settings.landing_url, query, &parameter);
+    let own = landing.settings.landing_url.query().unwrap_or("");
+    // The code of the path is the first `ref`; those of the query are evidence.
+    let visited = joined(&joined(&parameter.written_or("?"), query), own);
+    let page = VisitedPage { path: target.path(), query: &visited, ..VisitedPage::of(&parts) };
+    lead_on(&landing, &parts, &page, &target).await
+}
+
+/// Redirects the visitor to the landing page, with the query and `creator={handle}`.
+///
+/// The page of a creator may be a page of the platform: then this is not asked for it.
+pub(super) async fn follow_creator(
     State(landing): State<Arc<Landing>>,
-    code: Result<Path<String>, PathRejection>,
     request: Request,
 ) -> Response {
-    // A path that is not UTF-8 holds no code; the visitor is redirected all the same.
-    let text = code.map_or_else(|_| "?".to_owned(), |Path(text)| text);
-    let code = text.parse::<ReferralCode>().ok();
     let (parts, _) = request.into_parts();
+    let path = parts.uri.path();
     let query = cut(parts.uri.query().unwrap_or(""));
-    let target = target(&landing.settings.landing_url, query, code.as_ref());
+    let handle = touch::creator_of_path(path).map(|handle| ("creator", handle.to_string()));
+    let parameter = LinkParameter { parameter: handle, name: "creator" };
+    let target = target(&landing.settings.landing_url, query, &parameter);
+    let visited = joined(query, landing.settings.landing_url.query().unwrap_or(""));
+    let page = VisitedPage { path, query: &visited, ..VisitedPage::of(&parts) };
+    lead_on(&landing, &parts, &page, &target).await
+}
 
+/// Redirects to the landing page, and sets the cookies of a visit to `page`.
+async fn lead_on(
+    landing: &Landing,
+    parts: &Parts,
+    page: &VisitedPage<'_>,
+    target: &Url,
+) -> Response {
     let mut answer = StatusCode::FOUND.into_response();
     let headers = answer.headers_mut();
     if let Ok(location) = HeaderValue::from_str(target.as_str()) {
         headers.insert(LOCATION, location);
     }
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
-
-    let shown: String = text.chars().take(MAX_CODE_CHARS).collect();
-    // The code of the path is the first `ref`; those of the query are evidence.
-    let reference: String = form_urlencoded::byte_serialize(shown.as_bytes()).collect();
-    let own = landing.settings.landing_url.query().unwrap_or("");
-    let page = VisitedPage {
-        path: target.path(),
-        query: &format!("ref={reference}&{query}&{own}"),
-        ..VisitedPage::of(&parts)
-    };
-    if let Some(arrival) = landing.arrive_at(&page, navigation(&parts), &parts.headers) {
-        let arrival = landing.without_erased(arrival).await;
-        let client = landing.client(&parts);
+    if let Some(arrival) = landing.arrive_at(page, navigation(parts), &parts.headers) {
+        let arrival = landing.look_up(arrival).await;
+        let client = landing.client(parts);
         landing.touch(arrival, &client).add_to(headers);
     }
     answer.extensions_mut().insert(Handled);
     answer
+}
+
+/// Returns whether a path is that of a short link.
+pub(crate) fn is_short_link(path: &str) -> bool {
+    path == "/r" || path.starts_with("/r/")
+}
+
+/// Returns the address of a short link in its own spelling, when it is one in another: with more slashes
+/// before it, or in capitals, as the codes of printed pages have it.
+pub(crate) fn in_own_spelling(uri: &Uri) -> Option<Uri> {
+    let path = uri.path();
+    if is_short_link(path) {
+        return None;
+    }
+    let text = path.strip_prefix('/')?.trim_start_matches('/');
+    let rest = text.strip_prefix(['r', 'R'])?;
+    let slash = |slash| rest.strip_prefix(slash);
+    let code = slash("/").or_else(|| slash("%2F")).or_else(|| slash("%2f"));
+    let code = code.or_else(|| rest.is_empty().then_some(""))?;
+    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
+    let mut parts = uri.clone().into_parts();
+    parts.path_and_query = format!("/r/{code}{query}").parse().ok();
+    Uri::from_parts(parts).ok()
+}
+
+/// The parameter of the landing page that a link is for.
+struct LinkParameter {
+    /// Its name and value; `None` when the link has no readable one.
+    parameter: Option<(&'static str, String)>,
+    /// The name of parameters that it takes the place of; empty: it takes that of none.
+    name: &'static str,
+}
+
+impl LinkParameter {
+    /// Returns the parameter as it is written in a query, with another value when it has none; an empty
+    /// text when it is for no parameter.
+    fn written_or(&self, value: &str) -> String {
+        match &self.parameter {
+            Some((name, value)) => format!("{name}={value}"),
+            None if self.name.is_empty() => String::new(),
+            None => format!("{}={value}", self.name),
+        }
+    }
+}
+
+/// Returns two queries as one.
+fn joined(first: &str, second: &str) -> String {
+    let between = if first.is_empty() || second.is_empty() { "" } else { "&" };
+    format!("{first}{between}{second}")
 }
 
 /// Returns as many whole parameters from the beginning of a query as may be read, so that the length
@@ -69,32 +144,75 @@ fn cut(query: &str) -> &str {
     readable.rfind('&').map_or("", |end| &readable[..end])
 }
 
-/// Returns the landing page with the visitor's parameters, then its own, then `ref` exactly once,
-/// or not at all when there is no code. Parameters keep the spelling in which they came.
-fn target(landing_url: &Url, query: &str, code: Option<&ReferralCode>) -> Url {
+/// Returns the landing page with the visitor's parameters, then its own, then that of the link exactly
+/// once, or not at all when there is none. Parameters keep the spelling in which they came.
+fn target(landing_url: &Url, query: &str, of_link: &LinkParameter) -> Url {
     let own = landing_url.query().unwrap_or("");
     let mut parameters: Vec<&str> = query.split('&').chain(own.split('&')).collect();
-    parameters.retain(|parameter| !parameter.is_empty() && !is_ref(parameter));
-    let reference = code.map(|code| format!("ref={code}"));
-    parameters.extend(reference.as_deref());
+    parameters.retain(|parameter| !parameter.is_empty() && !is_called(parameter, of_link.name));
+    let own = of_link.parameter.as_ref().map(|(name, value)| format!("{name}={value}"));
+    parameters.extend(own.as_deref());
     let query = parameters.join("&");
     let mut target = landing_url.clone();
     target.set_query((!query.is_empty()).then_some(&query));
     target
 }
 
-/// Returns whether a parameter of a query is `ref`, however its name is encoded.
-fn is_ref(parameter: &str) -> bool {
-    form_urlencoded::parse(parameter.as_bytes()).any(|(name, _)| name == "ref")
+/// Returns whether a parameter of a query has this name, however it is encoded.
+fn is_called(parameter: &str, name: &str) -> bool {
+    !name.is_empty() && form_urlencoded::parse(parameter.as_bytes()).any(|(found, _)| found == name)
 }
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+
+    proptest! {
+        #[test]
+        fn any_path_leads_to_the_landing_page(path in ".{0,80}", raw in "[ -~]{0,80}") {
+            let landing = Url::parse("https://x.test/a?own=1").unwrap();
+            for path in [path, raw] {
+                let text = LinkText::of(&path);
+                let code = codes_of_link(&text.code).into_iter().next().map(|code| code.to_string());
+                let target = target(&landing, &text.query, &reference(code.as_deref()));
+                prop_assert_eq!((target.host_str(), target.path()), (Some("x.test"), "/a"));
+                prop_assert!(HeaderValue::from_str(target.as_str()).is_ok());
+                if let Some(code) = code {
+                    let all = target.query_pairs().filter(|(name, _)| name == "ref").count();
+                    prop_assert_eq!(all, 1);
+                    // Each character of a code stands in the text, in some form of it.
+                    prop_assert!(code.len() <= text.code.chars().count() * 3);
+                }
+            }
+        }
+    }
+
+    fn reference(code: Option<&str>) -> LinkParameter {
+        LinkParameter { parameter: code.map(|code| ("ref", code.to_owned())), name: "ref" }
+    }
+
+    #[test]
+    fn other_spellings_of_the_path_are_known() {
+        let own = |uri: &str| in_own_spelling(&uri.parse().unwrap()).map(|uri| uri.to_string());
+        for (other, expected) in [
+            ("//r/oak", "/r/oak"),
+            ("///r//oak?x=1", "/r//oak?x=1"),
+            ("/R/OAK", "/r/OAK"),
+            ("/r%2Foak", "/r/oak"),
+            ("/R", "/r/"),
+            ("//r", "/r/"),
+        ] {
+            assert_eq!(own(other).as_deref(), Some(expected), "{other}");
+        }
+        for same in ["/r", "/r/", "/r/oak", "/", "/rr/oak", "/readyz", "/R2/oak", "//v1"] {
+            assert_eq!(own(same), None, "{same}");
+        }
+    }
 
     #[test]
     fn the_target_has_the_code_exactly_once() {
-        let code: ReferralCode = "AbC".parse().unwrap();
         for (landing, query, expected) in [
             ("https://x.test/", "", "https://x.test/?ref=AbC"),
             ("https://x.test/a#top", "", "https://x.test/a?ref=AbC#top"),
@@ -106,7 +224,7 @@ mod tests {
             ),
         ] {
             let landing = Url::parse(landing).unwrap();
-            assert_eq!(target(&landing, query, Some(&code)).as_str(), expected);
+            assert_eq!(target(&landing, query, &reference(Some("AbC"))).as_str(), expected);
         }
     }
 
@@ -124,7 +242,7 @@ mod tests {
     #[test]
     fn without_a_code_the_target_has_none() {
         let landing = Url::parse("https://x.test/").unwrap();
-        let target = |query| target(&landing, query, None).to_string();
+        let target = |query| target(&landing, query, &reference(None)).to_string();
         assert_eq!(target("ref=b"), "https://x.test/");
         assert_eq!(target("ref=b&x=1"), "https://x.test/?x=1");
     }
@@ -133,7 +251,7 @@ mod tests {
     fn a_query_cannot_lead_elsewhere() {
         let landing = Url::parse("https://x.test/").unwrap();
         for query in ["@evil.test", "//evil.test", "#@evil.test", "\r\nx: y", "\u{e9}"] {
-            let target = target(&landing, query, None);
+            let target = target(&landing, query, &reference(None));
             assert_eq!(target.host_str(), Some("x.test"));
             assert_eq!(target.fragment(), None);
             assert!(HeaderValue::from_str(target.as_str()).is_ok());

@@ -105,6 +105,11 @@ impl Activity {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Returns whether the next byte begins a request.
+    pub(super) fn is_between_requests(&self) -> bool {
+        matches!(self.state().phase, Phase::New | Phase::Idle | Phase::Answered)
+    }
+
     /// Notes that bytes were read, and returns by how much the bytes of unfinished heads grew.
     pub(super) fn read(&self, bytes: usize) -> isize {
         let mut state = self.state();

@@ -1,4 +1,4 @@
-//! A stream that notes what its connection is doing.
+//! A stream that notes what its connection is doing, and mends the addresses of short links.
 
 use std::io::{self, IoSlice};
 use std::pin::Pin;
@@ -9,16 +9,18 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 
 use super::places::ConnectionPlace;
+use super::short_link_line::ShortLinkLine;
 
 /// A stream that notes reads and writes at the place of its connection.
 pub(super) struct NotedStream {
     stream: TcpStream,
     place: Arc<ConnectionPlace>,
+    line: ShortLinkLine,
 }
 
 impl NotedStream {
     pub(super) fn new(stream: TcpStream, place: Arc<ConnectionPlace>) -> Self {
-        Self { stream, place }
+        Self { stream, place, line: ShortLinkLine::default() }
     }
 
     fn note(&self, result: &Poll<io::Result<usize>>) {
@@ -39,6 +41,8 @@ impl AsyncRead for NotedStream {
         let before = buffer.filled().len();
         let result = Pin::new(&mut self.stream).poll_read(cx, buffer);
         if matches!(result, Poll::Ready(Ok(()))) {
+            let begins = self.place.activity.is_between_requests();
+            self.line.mend(&mut buffer.filled_mut()[before..], begins);
             self.place.read(buffer.filled().len() - before);
         }
         result

@@ -14,6 +14,7 @@ use lettre::transport::smtp::Error;
 use lettre::transport::smtp::authentication::Mechanism;
 use lettre::transport::smtp::client::{AsyncSmtpConnection, AsyncTokioStream};
 use lettre::transport::smtp::commands::{Data, Mail, Rcpt, Rset};
+use lettre::transport::smtp::extension::{Extension, MailBodyParameter, MailParameter};
 use lettre::transport::smtp::response::Response;
 use whence_events::DeliveryFailure;
 
@@ -99,7 +100,7 @@ impl SmtpConnection {
         text_begun: &AtomicBool,
     ) -> Result<(), SmtpFailure> {
         let sender = envelope.from().cloned();
-        self.say(Mail::new(sender, vec![]), 250).await?;
+        self.say(Mail::new(sender, self.parameters(envelope)?), 250).await?;
         for recipient in envelope.to() {
             self.say(Rcpt::new(recipient.clone(), vec![]), 25).await?;
         }
@@ -107,6 +108,21 @@ impl SmtpConnection {
         text_begun.store(true, Ordering::Relaxed);
         let answer = self.0.message(text).await;
         expect(250, answer, Stage::Text)
+    }
+
+    /// Returns what the server has to be told of an envelope with letters outside of ASCII (RFC 6531,
+    /// section 3.4); the failure is that it does not take such an envelope.
+    fn parameters(&self, envelope: &Envelope) -> Result<Vec<MailParameter>, SmtpFailure> {
+        if envelope.to().iter().all(|to| AsRef::<str>::as_ref(to).is_ascii()) {
+            return Ok(vec![]);
+        }
+        let offers = |extension| self.0.server_info().supports_feature(extension);
+        if !offers(Extension::SmtpUtfEight) {
+            return Err(SmtpFailure::without_smtputf8());
+        }
+        let eight_bit = MailParameter::Body(MailBodyParameter::EightBitMime);
+        let eight_bit = offers(Extension::EightBitMime).then_some(eight_bit);
+        Ok(eight_bit.into_iter().chain([MailParameter::SmtpUtfEight]).collect())
     }
 
     async fn say(&mut self, command: impl std::fmt::Display, code: u16) -> Result<(), SmtpFailure> {
@@ -142,6 +158,11 @@ impl SmtpFailure {
         Self { stage: Stage::Connect, class, reply: None, cause }
     }
 
+    fn without_smtputf8() -> Self {
+        let cause = Some("the server offers no SMTPUTF8".to_owned());
+        Self { stage: Stage::Envelope, class: DeliveryFailure::Unsupported, reply: None, cause }
+    }
+
     fn without_starttls() -> Self {
         let cause = Some("the server offers no STARTTLS".to_owned());
         Self { stage: Stage::Connect, class: DeliveryFailure::Untrusted, reply: None, cause }
@@ -158,7 +179,8 @@ impl SmtpFailure {
     /// that is not assumed: some servers then take what follows for more text.
     pub(super) fn still_connected(&self) -> bool {
         let refused = self.reply.is_some_and(|code| code >= 400 && code != 421);
-        refused && self.stage == Stage::Envelope
+        let not_asked = self.class == DeliveryFailure::Unsupported;
+        (refused || not_asked) && self.stage == Stage::Envelope
     }
 }
 

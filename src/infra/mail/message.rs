@@ -24,6 +24,9 @@ pub enum Mail {
         site: String,
         /// The code, of ASCII letters and digits.
         code: CodeText,
+        /// The host of the site's pages, for browsers and phones that fill the code in there and nowhere
+        /// else.
+        page_host: Option<String>,
         /// How long the code is valid, in minutes.
         minutes: u32,
         /// Where the login was asked from, as in "a phone in Germany"; `None` when that is unknown.
@@ -82,7 +85,7 @@ impl Mail {
     /// is none, a link that is not http or https.
     pub fn render(&self) -> Result<Rendered, DeliveryFailure> {
         match self {
-            Self::LoginCode { site, code, minutes, asked_from, code_in_subject } => {
+            Self::LoginCode { site, code, page_host, minutes, asked_from, code_in_subject } => {
                 let site = &site_name(site)?;
                 let code = checked_code(code)?;
                 let minutes = *minutes;
@@ -94,7 +97,8 @@ impl Mail {
                     format!("Your login code for {site}")
                 };
                 let html = LoginCodeHtml { title: &subject, site, code, minutes, asked_from };
-                let text = LoginCodeText { site, code, minutes, asked_from };
+                let page_host = page_host.as_deref().filter(|host| is_host(host));
+                let text = LoginCodeText { site, code, page_host, minutes, asked_from };
                 rendered(&text, &html, subject.clone())
             }
             Self::Welcome { site, link, .. } => {
@@ -134,6 +138,7 @@ pub struct Rendered {
 struct LoginCodeText<'a> {
     site: &'a str,
     code: &'a str,
+    page_host: Option<&'a str>,
     minutes: u32,
     asked_from: Option<&'a str>,
 }
@@ -163,7 +168,8 @@ struct WelcomeHtml<'a> {
     link: &'a str,
 }
 
-/// Returns the whole mail, with its headers; all of it is ASCII on the wire.
+/// Returns the whole mail, with its headers. All of it is ASCII on the wire, but for the name of a mailbox
+/// that has other letters (RFC 6532).
 pub(super) fn build(
     mail: &Mail,
     from: &Mailbox,
@@ -226,6 +232,11 @@ fn checked_code(code: &CodeText) -> Result<&str, DeliveryFailure> {
     if valid { Ok(code) } else { Err(DeliveryFailure::Local) }
 }
 
+/// Returns whether a text can be the host of a line that begins with `@`.
+fn is_host(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || b"-._:[]".contains(&b))
+}
+
 fn checked_link(link: &str) -> Result<Url, DeliveryFailure> {
     let link = Url::parse(link).map_err(|_| DeliveryFailure::Local)?;
     if matches!(link.scheme(), "http" | "https") { Ok(link) } else { Err(DeliveryFailure::Local) }
@@ -252,6 +263,7 @@ pub(super) mod tests {
         Mail::LoginCode {
             site: "Example".into(),
             code: code.into(),
+            page_host: Some("login.example.com".into()),
             minutes: 10,
             asked_from: Some("a phone in Germany".into()),
             code_in_subject: false,
@@ -270,6 +282,7 @@ pub(super) mod tests {
         Mail::LoginCode {
             site: site.into(),
             code: "042424".into(),
+            page_host: None,
             minutes,
             asked_from: from.map(str::to_owned),
             code_in_subject,
@@ -302,6 +315,24 @@ pub(super) mod tests {
             for bad in ["http", "href", "<img", "src=", "url(", "@import", "<script"] {
                 assert!(!part.contains(bad), "{bad}");
             }
+        }
+    }
+
+    #[test]
+    fn the_last_line_of_the_text_is_read_by_browsers_and_phones() {
+        let last = |host: Option<&str>| {
+            let mut mail = login_code("042424");
+            if let Mail::LoginCode { page_host, .. } = &mut mail {
+                *page_host = host.map(str::to_owned);
+            }
+            let Rendered { text, html, .. } = mail.render().unwrap();
+            assert!(!html.contains('#') || !html.contains("#042424"), "{html}");
+            text.lines().last().unwrap_or_default().to_owned()
+        };
+        assert_eq!(last(Some("login.example.com")), "@login.example.com #042424");
+        assert_eq!(last(Some("xn--mller-kva.example")), "@xn--mller-kva.example #042424");
+        for host in [None, Some(""), Some("a b"), Some("a\r\n@b"), Some("a@b")] {
+            assert!(last(host).starts_with("Please pass it on to nobody"), "{host:?}");
         }
     }
 
@@ -353,6 +384,7 @@ pub(super) mod tests {
         let code = |code: &str| Mail::LoginCode {
             site: "Example".into(),
             code: code.into(),
+            page_host: None,
             minutes: 10,
             asked_from: None,
             code_in_subject: true,

@@ -239,6 +239,9 @@ fn touch(touch: &TouchRecorded, show: Show) -> String {
     let code = match touch.code_status {
         CodeStatus::None => ", without a referral code".to_owned(),
         CodeStatus::Known => format!(" with {}", self::code(touch.code.as_ref())),
+        CodeStatus::Inactive => {
+            format!(" with {}, which was not in use any more", self::code(touch.code.as_ref()))
+        }
         CodeStatus::Unknown => format!(" with {}, never issued", self::code(touch.code.as_ref())),
         CodeStatus::Malformed => " with something that is no referral code".to_owned(),
     };
@@ -338,5 +341,8 @@ fn delivery(reason: DeliveryFailure) -> &'static str {
         DeliveryFailure::Untrusted => "TLS or the password of the mail server failed",
         DeliveryFailure::Local => "it could not be written",
         DeliveryFailure::Unconfirmed => "the mail server did not say whether it took it",
+        DeliveryFailure::Unsupported => {
+            "the mail server takes no mailboxes with letters outside of ASCII"
+        }
     }
 }

@@ -86,9 +86,10 @@ impl TouchStory {
     fn without_decision(&self) -> String {
         match self.code_status {
             CodeStatus::None => "it had no referral code".into(),
-            CodeStatus::Known | CodeStatus::Unknown | CodeStatus::Malformed => {
-                "no referral was decided for this user".into()
-            }
+            CodeStatus::Known
+            | CodeStatus::Inactive
+            | CodeStatus::Unknown
+            | CodeStatus::Malformed => "no referral was decided for this user".into(),
         }
     }
 
@@ -103,7 +104,7 @@ impl TouchStory {
                         them"
                     .into();
             }
-            (CodeStatus::Known | CodeStatus::Unknown, Some(code)) => code,
+            (CodeStatus::Known | CodeStatus::Inactive | CodeStatus::Unknown, Some(code)) => code,
         };
         if self.decided_on {
             return match verdict.refused {
@@ -116,8 +117,10 @@ impl TouchStory {
         if self.at > verdict.decided_at {
             return "it came after the decision".into();
         }
-        if self.code_status == CodeStatus::Unknown {
-            return "its code was never issued".into();
+        match self.code_status {
+            CodeStatus::Unknown => return "its code was never issued".into(),
+            CodeStatus::Inactive => return "its code was not in use any more".into(),
+            CodeStatus::None | CodeStatus::Known | CodeStatus::Malformed => {}
         }
         let same = verdict.code.as_ref().is_some_and(|won| won.folded() == code.folded());
         match (same, verdict.touched_at) {
@@ -205,6 +208,8 @@ mod tests {
         assert!(why(deduplicated).contains("within the hour"));
         let unknown = TouchStory { code_status: CodeStatus::Unknown, ..touch(2, 900, "typo") };
         assert!(why(unknown).contains("never issued"));
+        let inactive = TouchStory { code_status: CodeStatus::Inactive, ..touch(2, 900, "old") };
+        assert!(why(inactive).contains("not in use any more"));
         let malformed = TouchStory { code_status: CodeStatus::Malformed, ..touch(2, 900, "") };
         assert!(why(malformed).contains("no referral code"));
     }

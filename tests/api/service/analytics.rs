@@ -87,6 +87,79 @@ async fn a_report_says_what_happened() {
     assert_eq!(tree["rows"], json!([{ "part": "cycles", "which": "all", "users": 0 }]));
 }
 
+/// Somebody follows a link on a page of another site, and registers.
+async fn from_page(server: &Server, number: usize, referrer: &str) {
+    let mut browser = server.browser();
+    let location = format!("{}/", browser.url());
+    let report = json!({ "location": location, "referrer": referrer });
+    assert_eq!(browser.post("/v1/touch", report.to_string()).await.status, 204);
+    server.log_in(&mut browser, &format!("user{number}@example.com")).await;
+}
+
+#[on_every_store]
+async fn the_host_that_a_visitor_came_from_decides_the_channel() {
+    let server = server().await;
+    let pages = [
+        ("https://claude.ai/chat/1", Some("claude.ai"), "AI assistant"),
+        ("https://gemini.google.com/", Some("gemini.google.*"), "AI assistant"),
+        ("https://calendar.google.com/", Some("*.google.*"), "Referral"),
+        ("https://www.google.com.br/", Some("google.*"), "Organic Search"),
+        ("https://google.example.net/", None, "Referral"),
+        ("ios-app://429047995/", Some("ios-app://429047995"), "Organic Social"),
+    ];
+    for (number, (page, ..)) in pages.iter().enumerate() {
+        from_page(&server, number, page).await;
+    }
+    let mut recorded = Vec::new();
+    until("the touches are recorded", async || {
+        let events = server.log().await;
+        let touches = events.iter().filter_map(|recorded| match &recorded.event {
+            Event::Touch(touch) => touch.touch().referrer_site.clone().map(Some).or(Some(None)),
+            _ => None,
+        });
+        recorded = touches.collect();
+        recorded.len() == pages.len()
+    })
+    .await;
+    recorded.sort();
+    let mut entries: Vec<_> = pages.iter().map(|(_, entry, _)| entry.map(str::to_owned)).collect();
+    entries.sort();
+    assert_eq!(recorded, entries);
+    let mut channels: Vec<&str> = pages.iter().map(|(.., channel)| *channel).collect();
+    channels.sort_unstable();
+    let answer = ask(&server, "signups?by=channel").await.json();
+    let mut found = Vec::new();
+    for row in answer["rows"].as_array().unwrap() {
+        for _ in 0..row["signups"].as_u64().unwrap() {
+            found.push(row["channel"].as_str().unwrap());
+        }
+    }
+    found.sort_unstable();
+    assert_eq!(found, channels);
+}
+
+#[on_every_store]
+async fn a_later_landing_is_classed_by_its_host_too() {
+    let server = server().await;
+    let mut browser = server.browser();
+    for referrer in ["https://www.google.com/", "https://gemini.google.com/"] {
+        let report = json!({ "location": format!("{}/", browser.url()), "referrer": referrer });
+        assert_eq!(browser.post("/v1/touch", report.to_string()).await.status, 204);
+        server.pass(Duration::from_hours(2));
+    }
+    until("the touches are recorded", async || {
+        let types = server.types().await;
+        types.iter().filter(|known| *known == "TouchRecorded.v2").count() == 2
+    })
+    .await;
+    server.log_in(&mut browser, "ada@example.com").await;
+    let answer = ask(&server, "models?by=channel").await.json();
+    let rows = answer["rows"].as_array().unwrap();
+    let mut channels: Vec<_> = rows.iter().map(|row| row["channel"].as_str().unwrap()).collect();
+    channels.sort_unstable();
+    assert_eq!(channels, ["AI assistant", "Organic Search"], "the last touch, and the first");
+}
+
 #[on_every_store]
 async fn a_report_can_be_had_as_csv_and_as_of_a_time() {
     let server = server().await;

@@ -1,7 +1,9 @@
 //! Who referred somebody, and whence they came.
 
 mod bearer;
+mod contests;
 mod decisions;
+mod foreign_cookies;
 mod policy;
 mod referrals;
 mod snapshot;
@@ -12,13 +14,13 @@ use whence_events::{Event, ReferralAttributed, ReferralRefused, UserEvent, UserI
 use crate::server::{Answer, Browser, Server};
 
 /// A referrer who has been given their code.
-struct Referrer {
+pub struct Referrer {
     browser: Browser,
     user_id: UserId,
-    code: String,
+    pub code: String,
 }
 
-async fn referrer(server: &Server, email: &str) -> Referrer {
+pub async fn referrer(server: &Server, email: &str) -> Referrer {
     let mut browser = server.browser();
     let user_id = user_id(&server.log_in(&mut browser, email).await);
     let code = server.onboarded(&mut browser).await;

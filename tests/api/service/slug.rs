@@ -39,7 +39,8 @@ async fn a_code_that_cannot_be_had() {
         (r#"{"slug":"-x-"}"#, 400, "slug_invalid"),
         (r#"{"slug":"ab"}"#, 400, "slug_invalid"),
         ("{}", 400, "slug_invalid"),
-        (r#"{"slug":1}"#, 400, "invalid_json"),
+        (r#"{"slug":1}"#, 400, "slug_invalid"),
+        (r#"{"slug":[1]}"#, 400, "invalid_json"),
     ];
     for (body, status, error) in cases {
         let answer = bob.post("/v1/referrals/code", body).await;

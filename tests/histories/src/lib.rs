@@ -151,12 +151,14 @@ impl World {
         self.touches.push(touch_id);
         let (source, medium, campaign, click, domain, _) = TRAFFIC[kind];
         let owned = |text: Option<&str>| text.map(str::to_owned);
-        let code_status = CodeStatus::ALL[usize::from(more) % 4];
+        let code_status = CodeStatus::ALL[usize::from(more) % CodeStatus::ALL.len()];
         let page = PAGES[usize::from(more / 4) % 4];
         let new = TouchRecorded {
             code: (code_status != CodeStatus::None).then(|| "abc".parse().unwrap()),
             code_status,
-            owner: self.any_user(who).filter(|_| code_status == CodeStatus::Known),
+            owner: self
+                .any_user(who)
+                .filter(|_| matches!(code_status, CodeStatus::Known | CodeStatus::Inactive)),
             other_codes: vec![],
             landing_page: page.to_owned(),
             referrer_url: domain.map(|_| sealed()),

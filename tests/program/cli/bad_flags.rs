@@ -191,7 +191,7 @@ fn rules() {
 }
 
 #[test]
-fn cookies_and_logs() {
+fn domains_of_cookies() {
     refused_at_once(
         &["--cookie-domain", "under_score"],
         "--cookie-domain under_score: not a host name",
@@ -211,10 +211,48 @@ fn cookies_and_logs() {
             ),
         );
     }
+    // The same with a dot in front and in capitals; a suffix of a company that rents out names.
+    for (host, suffix) in [("a.b.co.jp", ".CO.JP"), ("a.github.io", "github.io")] {
+        let public = format!("https://{host}");
+        refused_at_once(
+            &["--public-url", &public, "--development", "--cookie-domain", suffix],
+            &format!(
+                "--cookie-domain {suffix}: unrelated hosts share this suffix, so browsers take no \
+                 cookie for it"
+            ),
+        );
+    }
+    refused_at_once(
+        &["--public-url", "http://localhost:8080", "--cookie-domain", "localhost"],
+        "--cookie-domain localhost: unrelated hosts share this suffix, so browsers take no cookie \
+         for it",
+    );
     refused_at_once(
         &["--cookie-domain", "127.0.0.1"],
         "--cookie-domain 127.0.0.1: browsers share no cookie of an address; leave it out",
     );
+}
+
+#[test]
+fn origins_and_hosts() {
+    refused_at_once(
+        &["--allowed-origin", "null"],
+        "--allowed-origin null: not an origin like https://www.example.com: relative URL without a \
+         base",
+    );
+    for origin in [
+        "https://example.com/app",
+        "https://example.com?x",
+        "https://ada@example.com",
+        "https://EXAMPLE.com",
+        "https://example.com:443",
+        "file:///",
+    ] {
+        refused_at_once(
+            &["--allowed-origin", origin],
+            &format!("--allowed-origin {origin}: not an origin like https://www.example.com"),
+        );
+    }
     for origin in ["https://*.example.com", "https://app.*", "http://a..b"] {
         refused_at_once(
             &["--allowed-origin", origin],
@@ -224,10 +262,31 @@ fn cookies_and_logs() {
             ),
         );
     }
+    for host in [
+        "*.example.com",
+        "https://pay.example.com",
+        "pay.example.com/",
+        "pay.example.com/return",
+        "ada@pay.example.com",
+        "pay example.com",
+        "..",
+    ] {
+        refused_at_once(
+            &["--excluded-referrer", host],
+            &format!(
+                "--excluded-referrer {host}: not a host like pay.example.com, which stands for all \
+                 hosts below it as well"
+            ),
+        );
+    }
     refused_at_once(
         &["--public-url", "https://*.example.com", "--development"],
         "--public-url https://*.example.com/: no host is called that",
     );
+}
+
+#[test]
+fn names_of_cookies_and_filters_of_the_log() {
     refused_at_once(&["--host-cookie-prefix"], "--host-cookie-prefix needs an https --public-url");
     refused_at_once(
         &["--log", "whence=loud"],

@@ -82,6 +82,51 @@ impl Visitor {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn handles_are_given_by_a_service_and_on_a_log_that_nobody_has_open() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path();
+    let service = Service::start(path, &["--admin-token", &format!("grace={TOKEN}")]);
+    let (ada, bob) = ("ada@example.com", "bob@example.com");
+    for email in [ada, bob] {
+        Visitor::log_in(&service, path, email).await.ok().unwrap();
+    }
+    let url = format!("http://{}", service.address);
+    let ask = |arguments: &[&str]| {
+        let mut command = whence(path);
+        command.args(["code"]).args(arguments).env("WHENCE_SERVER", &url);
+        said(command.env("WHENCE_ADMIN_TOKEN", TOKEN))
+    };
+    assert!(ask(&["handles", ada]).unwrap().ends_with(" has no handle.\n"));
+    let given = ask(&["claim-handle", ada, "Support"]).unwrap();
+    assert!(given.ends_with(" is the creator support.\n"), "{given}");
+    let taken = ask(&["claim-handle", bob, "support"]).unwrap_err();
+    assert!(taken.contains("handle_taken") || taken.contains("Another user"), "{taken}");
+    assert_eq!(service.stop().0, Some(0));
+
+    // Without a service.
+    let here = |arguments: &[&str]| run(path, &[&["code"], arguments].concat());
+    let given = here(&["claim-handle", bob, "bob", "--operator", "lin", "--json"]).unwrap();
+    let given: Value = serde_json::from_str(&given).unwrap();
+    assert_eq!(given["handles"], json!(["bob"]));
+    for (handle, sentence) in [
+        ("support", "another user has this handle"),
+        ("supp0rt", "another user has a handle that looks like this one"),
+        ("b\u{f6}b", "b\u{f6}b: no handle"),
+    ] {
+        let refused = here(&["claim-handle", bob, handle]).unwrap_err();
+        assert_eq!(refused, format!("whence: {sentence}\n"));
+    }
+    assert_eq!(
+        here(&["handles", "eve@example.com"]).unwrap_err(),
+        "whence: there is no user with this address\n"
+    );
+    assert!(here(&["handles", bob]).unwrap().ends_with(" is the creator bob.\n"));
+    let story = run(path, &["audit", "user", bob]).unwrap();
+    assert!(story.contains("operator lin"), "{story}");
+    assert!(run(path, &["replay", "--check"]).is_ok());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn measures_are_taken_by_a_service_and_on_a_log_that_nobody_has_open() {
     let directory = TempDir::new().unwrap();
     let path = directory.path();

@@ -8,7 +8,7 @@ use whence_test_support::tool::script;
 use crate::pictures::story::Story;
 
 /// What a page says on the console and asks the network for; a picture of it.
-fn look(file: &Path, picture: &Path, scheme: &str) -> String {
+pub(crate) fn look(file: &Path, picture: &Path, scheme: &str) -> String {
     script("browser", &[file.to_str().unwrap(), picture.to_str().unwrap(), scheme])
 }
 

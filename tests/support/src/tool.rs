@@ -30,6 +30,11 @@ pub fn script(name: &str, arguments: &[&str]) -> String {
     String::from_utf8(output.stdout).expect("scripts print text")
 }
 
+/// A script of the project that is run by the test itself, as a server is.
+pub fn running_script(name: &str) -> Command {
+    Command::new(root().join("scripts").join(name))
+}
+
 /// The root of the repository.
 fn root() -> PathBuf {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).ancestors().nth(2);

@@ -12,6 +12,7 @@ fn channel([source, medium, campaign, click_id, domain]: [&str; 5]) -> &'static 
         campaign: lift(campaign),
         click_ids: &click_ids,
         referrer_domain: lift(domain).or(Some("(none)")),
+        referrer_site: None,
     };
     classify(&traffic).map_or("unknown", Channel::as_str)
 }
@@ -152,6 +153,42 @@ fn too_little_is_unknown() {
     assert_eq!(classify(&tagged), Some(Channel::Email));
 }
 
+/// Returns the channel of a visit from a domain, with an entry of the source list on record.
+fn on_record(domain: &str, entry: &str) -> &'static str {
+    let (referrer_domain, referrer_site) = (Some(domain), Some(entry));
+    let visit = Traffic { known: true, referrer_domain, referrer_site, ..Traffic::default() };
+    classify(&visit).map_or("unknown", Channel::as_str)
+}
+
+#[test]
+fn the_entry_on_record_comes_before_the_domain() {
+    assert_eq!(on_record("google.com", "gemini.google.*"), "AI assistant");
+    assert_eq!(on_record("google.com", "*.google.*"), "Referral");
+    assert_eq!(on_record("google.com", "google.*"), "Organic Search");
+    assert_eq!(on_record("com.pinterest", "android-app://com.pinterest"), "Organic Social");
+    assert_eq!(on_record("google.com", "no.longer.listed"), "Organic Search", "its domain decides");
+}
+
+#[test]
+fn a_visit_without_an_entry_is_classed_by_its_domain() {
+    let old = |domain| channel(["", "", "", "", domain]);
+    assert_eq!(old("com.pinterest"), "Organic Social", "the app, whose name was the domain");
+    assert_eq!(old("com.google.android.gm"), "Referral");
+    assert_eq!(old("line"), "Referral", "a host of an intranet");
+    assert_eq!(old("brave.com"), "Organic Search", "search.brave.com had no other domain");
+}
+
+#[test]
+fn parameters_and_click_ids_come_before_the_entry_on_record() {
+    let referrer_site = Some("gemini.google.*");
+    let referred = Traffic { known: true, referrer_site, ..Traffic::default() };
+    let referred = Traffic { referrer_domain: Some("google.com"), ..referred };
+    let tagged = Traffic { medium: Some("email"), ..referred };
+    assert_eq!(classify(&tagged), Some(Channel::Email));
+    let clicked = Traffic { click_ids: &["gclid"], ..referred };
+    assert_eq!(classify(&clicked), Some(Channel::PaidSearch));
+}
+
 #[test]
 fn every_channel_has_a_name_and_every_kind_a_site() {
     let names: std::collections::BTreeSet<_> = Channel::ALL.iter().map(|c| c.as_str()).collect();
@@ -163,6 +200,6 @@ fn every_channel_has_a_name_and_every_kind_a_site() {
         ("youtube.com", Site::Video),
         ("chatgpt.com", Site::Assistant),
     ] {
-        assert_eq!(site(domain), Some(kind));
+        assert_eq!(site_of_domain(domain), Some(kind));
     }
 }

@@ -4,6 +4,9 @@ use std::time::Duration;
 
 use insta::assert_snapshot;
 use serde_json::Value;
+use whence::engine::handler::Context;
+use whence::infra::random::new_correlation_id;
+use whence_events::{Actor, UserId};
 
 use super::bearer::with_bearer;
 use super::{attribute, landed, referrer, register_first, user_id};
@@ -36,13 +39,18 @@ async fn visit(browser: &mut Browser, page: &str, referrer: &str) {
     assert_eq!(browser.post("/v1/touch", report.to_string()).await.status, 204);
 }
 
+async fn claim(server: &Server, user_id: UserId, handle: &str) {
+    let context = Context::of_request(new_correlation_id(), Actor::System);
+    server.app.claim_handle(user_id, handle.parse().unwrap(), &context).await.unwrap();
+}
+
 #[on_every_store]
 async fn every_field_is_filled_by_a_landing() {
     let flags = ["--trusted-proxy", "127.0.0.1", "--country-header", "cloudflare"];
     let server = Server::with(&flags).await;
     let ada = referrer(&server, "ada@example.com").await;
     let alice = user_id(&server.log_in(&mut server.browser(), "alice@example.com").await);
-    server.app.claim_handle(alice, "alice".parse().unwrap()).await.unwrap();
+    claim(&server, alice, "alice").await;
     let mut bob = server.browser();
     bob.headers = vec![("user-agent", IPHONE.to_owned()), ("cf-ipcountry", "TR".to_owned())];
     let page = format!(
@@ -97,7 +105,7 @@ async fn the_first_touch_is_frozen_with_its_gaps() {
     let server = Server::start().await;
     let ada = referrer(&server, "ada@example.com").await;
     let alice = user_id(&server.log_in(&mut server.browser(), "alice@example.com").await);
-    server.app.claim_handle(alice, "alice".parse().unwrap()).await.unwrap();
+    claim(&server, alice, "alice").await;
     let mut bob = server.browser();
     visit(&mut bob, "/pricing?utm_source=first", "").await;
     server.pass(Duration::from_mins(1));

@@ -1,0 +1,37 @@
+//! The handles of users, as operators see and give them.
+
+use axum::Json;
+use axum::extract::Path;
+use serde::Deserialize;
+
+use super::operator::OperatorCall;
+use super::users::user_id;
+use crate::app::creators::{CreatorHandles, handles_of};
+use crate::domain::handle::parse;
+use crate::http::error::Problem;
+use crate::http::extract::JsonBody;
+
+/// The body of a claim on behalf of a user.
+#[derive(Deserialize)]
+pub(super) struct HandleBody {
+    #[serde(default)]
+    handle: Option<String>,
+}
+
+/// `GET /v1/admin/users/{id}/handles`: answers the handles of a user.
+pub(super) async fn list(
+    call: OperatorCall,
+    Path(id): Path<String>,
+) -> Result<Json<CreatorHandles>, Problem> {
+    Ok(Json(handles_of(&call.app.engine, user_id(&id)?).await?))
+}
+
+/// `POST /v1/admin/users/{id}/handles`: gives a user a handle, also a reserved one.
+pub(super) async fn claim(
+    call: OperatorCall,
+    Path(id): Path<String>,
+    JsonBody(body): JsonBody<HandleBody>,
+) -> Result<Json<CreatorHandles>, Problem> {
+    let handle = parse(body.handle.as_deref().unwrap_or_default())?;
+    Ok(Json(call.app.claim_handle(user_id(&id)?, handle, &call.context).await?))
+}
