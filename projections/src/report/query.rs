@@ -57,7 +57,7 @@ pub const HALF_LIFE: Duration = Duration::from_hours(7 * 24);
 impl Query {
     /// Reads a query of a view; the error lists what the view knows.
     pub fn parse(view: View, asked: &QueryText) -> Result<Self, InvalidQuery> {
-        let zone = asked.zones.zone(asked.timezone.as_deref().unwrap_or("UTC"))?;
+        let zone = Zone::of(&asked.zones, asked.timezone.as_deref().unwrap_or("UTC"))?;
         let moment = |what, text: &Option<String>| {
             text.as_deref().map(|text| zone.moment(what, text)).transpose()
         };

