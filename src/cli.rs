@@ -6,9 +6,11 @@ mod flags;
 mod terminal;
 
 use std::process::ExitCode;
+use std::sync::LazyLock;
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
+use whence_projections::report::ZoneDatabase;
 
 use self::commands::{
     audit, code, copy, demo, doctor, erase, export, keys, replay, report, serve, user, verify,
@@ -20,9 +22,15 @@ use crate::infra::core_dumps;
 use crate::infra::errors::sentence;
 use crate::infra::plain::plain;
 
+/// The version, with the release of the time zones that are compiled in.
+static VERSION: LazyLock<String> = LazyLock::new(|| {
+    let release = ZoneDatabase::Bundled.release();
+    format!("{} (time zones {release})", env!("CARGO_PKG_VERSION"))
+});
+
 /// Passwordless login and attribution out of one append-only event log
 #[derive(Debug, Parser)]
-#[command(name = "whence", version, about, max_term_width = 100)]
+#[command(name = "whence", version = VERSION.as_str(), about, max_term_width = 100)]
 pub struct Cli {
     #[command(subcommand)]
     command: Command,

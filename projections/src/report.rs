@@ -6,12 +6,15 @@
 
 mod atom;
 mod channel;
+mod credit;
 mod dimension;
 mod error;
 mod facts;
 mod fold;
 mod groups;
+mod markov;
 mod measure;
+mod path;
 mod query;
 mod stage;
 mod table;
@@ -25,7 +28,7 @@ pub use channel::{
 pub use dimension::Dimension;
 pub use error::InvalidQuery;
 pub use fold::{ReportFold, Stopped};
-pub use query::{AsOf, Query, QueryText};
-pub use table::{Cell, Column, Kind, Table};
+pub use query::{AsOf, HALF_LIFE, Query, QueryText};
+pub use table::{Cell, Column, Kind, Note, Table};
 pub use view::View;
-pub use zone::Zone;
+pub use zone::{Zone, ZoneDatabase};

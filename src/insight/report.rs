@@ -16,7 +16,7 @@ use crate::engine::log_pages::LogPages;
 use crate::engine::vault::Vault;
 use crate::store::{EventStore, StoreError};
 
-pub(crate) use text::UNKNOWN;
+pub(crate) use text::{UNKNOWN, zone_of};
 pub use text::{as_csv, as_text};
 
 /// How many events are read at a time.
@@ -52,7 +52,7 @@ pub(crate) async fn answer(
 }
 
 /// Parses the end of a report: a position, a day or a time; without one, it is the end of the log.
-pub fn parse_as_of(text: Option<&str>, zone: Zone) -> Result<AsOf, InvalidQuery> {
+pub fn parse_as_of(text: Option<&str>, zone: &Zone) -> Result<AsOf, InvalidQuery> {
     text.map_or(Ok(AsOf::Head), |text| AsOf::parse(text, zone))
 }
 

@@ -3,7 +3,7 @@
 
 use http::HeaderMap;
 use http::header::COOKIE;
-use whence::domain::text::{decode, is_invisible, label};
+use whence::domain::text::{decode, label};
 use whence::domain::touch::{
     FirstTouch, LandingRules, Navigation, PageRequest, RefCode, ReferrerDetail, Touch, Visitor,
     arrive,
@@ -12,7 +12,7 @@ use whence::http::landing::cookies::{
     FIRST_TOUCH, MAX_FIRST_TOUCH_BYTES, REF_CODE, encode_first_touch, encode_ref_code,
     read_landing_cookies,
 };
-use whence_events::{Consent, Timestamp, TouchId};
+use whence_events::{Consent, Timestamp, TouchId, is_invisible};
 
 /// Reads a path, a query, a referring page and a fragment, one on each line.
 pub fn run(data: &[u8]) {

@@ -2,23 +2,54 @@
 //! only once.
 
 use std::collections::HashMap;
-use std::hash::Hash;
+use std::hash::{BuildHasherDefault, Hash, Hasher};
+use std::time::Duration;
 
-use whence_events::{RequestId, Timestamp, TouchId, UserId};
+use whence_events::{
+    RequestId, SessionExtended, SessionId, SessionOpened, Timestamp, TouchId, UserId,
+};
 
 use super::atom::Atom;
 use super::channel::Channel;
 use super::stage::Stage;
 
-/// Things, each with a number.
+/// Hashes ids, which this service made of random bytes: nobody chooses them so that they collide, and a
+/// log has more of them than of anything else.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct IdHasher(u64);
+
+impl Hasher for IdHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        for part in bytes.chunks(8) {
+            let mut word = [0; 8];
+            word[..part.len()].copy_from_slice(part);
+            self.write_u64(u64::from_le_bytes(word));
+        }
+    }
+
+    fn write_u64(&mut self, word: u64) {
+        // The fractional part of the golden ratio: times of ids that follow one another are far apart.
+        self.0 = (self.0.rotate_left(23) ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15);
+    }
+
+    fn write_usize(&mut self, _: usize) {
+        // The length of an id, which all of them have.
+    }
+
+    fn finish(&self) -> u64 {
+        self.0 ^ (self.0 >> 32)
+    }
+}
+
+/// Things that have an id, each with a number.
 #[derive(Debug)]
 pub(super) struct Numbers<T> {
-    numbers: HashMap<T, Atom>,
+    numbers: HashMap<T, Atom, BuildHasherDefault<IdHasher>>,
 }
 
 impl<T> Default for Numbers<T> {
     fn default() -> Self {
-        Self { numbers: HashMap::new() }
+        Self { numbers: HashMap::default() }
     }
 }
 
@@ -78,10 +109,7 @@ pub(super) struct User {
     /// When the first touch was.
     pub(super) touched_at: Option<Timestamp>,
     pub(super) touch: Atom,
-    pub(super) source: Atom,
-    pub(super) medium: Atom,
-    pub(super) campaign: Atom,
-    pub(super) landing_page: Atom,
+    pub(super) origin: Origin,
     pub(super) referrer_domain: Atom,
     pub(super) country: Atom,
     pub(super) device: Atom,
@@ -103,10 +131,7 @@ impl User {
             registered_at: None,
             touched_at: None,
             touch: Atom::UNKNOWN,
-            source: Atom::UNKNOWN,
-            medium: Atom::UNKNOWN,
-            campaign: Atom::UNKNOWN,
-            landing_page: Atom::UNKNOWN,
+            origin: Origin::UNKNOWN,
             referrer_domain: Atom::UNKNOWN,
             country: Atom::UNKNOWN,
             device: Atom::UNKNOWN,
@@ -182,6 +207,7 @@ pub(super) struct Touch {
     /// The first touch of the visitor.
     pub(super) first: Atom,
     pub(super) referrer_domain: Atom,
+    pub(super) origin: Origin,
     /// Whether it came with something in the place of a code.
     pub(super) with_code: bool,
     pub(super) owner: Atom,
@@ -189,8 +215,33 @@ pub(super) struct Touch {
     pub(super) creator: Atom,
     pub(super) channel: Option<Channel>,
     pub(super) bot: bool,
-    /// Whether the visitor was no bot and had not landed within the hour before.
-    pub(super) counts: bool,
+    /// Whether it repeats a landing of the hour before.
+    pub(super) repeats: bool,
+}
+
+impl Touch {
+    /// Returns whether it is a click: the landing of a person, and no repetition.
+    pub(super) fn is_click(&self) -> bool {
+        !self.bot && !self.repeats
+    }
+}
+
+/// What a landing says of where it came from, in the words of the landing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(super) struct Origin {
+    pub(super) source: Atom,
+    pub(super) medium: Atom,
+    pub(super) campaign: Atom,
+    pub(super) landing_page: Atom,
+}
+
+impl Origin {
+    pub(super) const UNKNOWN: Self = Self {
+        source: Atom::UNKNOWN,
+        medium: Atom::UNKNOWN,
+        campaign: Atom::UNKNOWN,
+        landing_page: Atom::UNKNOWN,
+    };
 }
 
 /// A touch with a code that only a decision about a referral names.
@@ -219,6 +270,44 @@ impl Activity {
     }
 }
 
+/// Since when the log has every use of a session, and not only those that extend it.
+///
+/// Until version 0.1 a use was recorded only when less than half of the idle time of a session was left.
+/// The first record of any other use shows that all are recorded from then on.
+#[derive(Debug, Default)]
+pub(super) struct Uses {
+    pub(super) known_from: Option<Timestamp>,
+    /// The end of each session, as long as no such use was found.
+    ends: HashMap<SessionId, Timestamp>,
+}
+
+impl Uses {
+    /// Half of the idle time of a session.
+    const HALF_IDLE: Duration = Duration::from_hours(15 * 24);
+
+    pub(super) fn opened(&mut self, session: &SessionOpened) {
+        if self.known_from.is_none() {
+            self.ends.insert(session.session_id, session.expires_at);
+        }
+    }
+
+    pub(super) fn extended(&mut self, session: &SessionExtended, at: Timestamp) {
+        if self.known_from.is_some() {
+            return;
+        }
+        let before = self.ends.insert(session.session_id, session.expires_at);
+        let early = |end: Timestamp| end.since(at) >= Self::HALF_IDLE || session.expires_at <= end;
+        if before.is_some_and(early) {
+            self.known_from = Some(at);
+            self.ends = HashMap::new();
+        }
+    }
+
+    pub(super) fn ended(&mut self, session_id: SessionId) {
+        self.ends.remove(&session_id);
+    }
+}
+
 /// All facts of a log.
 #[derive(Debug, Default)]
 pub(super) struct Facts {
@@ -228,6 +317,7 @@ pub(super) struct Facts {
     pub(super) touches: Vec<Touch>,
     pub(super) evidence: Vec<Evidence>,
     pub(super) activities: Vec<Activity>,
+    pub(super) uses: Uses,
     /// The index in `requested` of each login that is open.
     pub(super) open_requests: HashMap<RequestId, usize>,
     /// When each code was requested, and whether its mail failed.

@@ -9,7 +9,7 @@ use whence_events::{
 
 use super::atom::Atom;
 use super::channel::{Channel, NO_REFERRER, Traffic, classify};
-use super::facts::{Activity, Evidence, Facts, Texts, Touch};
+use super::facts::{Activity, Evidence, Facts, Origin, Texts, Touch};
 use super::stage::Stage;
 use super::view::View;
 
@@ -54,10 +54,10 @@ struct Needs {
 enum TouchNeed {
     #[default]
     Nothing,
-    /// What the touch led to.
+    /// The visitor, and what the touch led to.
     Clicks,
-    /// Also the visitor and the channel.
-    Visitors,
+    /// Also where it came from: the touch is on a way to an account.
+    Paths,
 }
 
 impl Needs {
@@ -65,7 +65,7 @@ impl Needs {
         let one_of = |some: &[View]| views.iter().any(|view| some.contains(view));
         Self {
             touches: if one_of(&[View::Models]) {
-                TouchNeed::Visitors
+                TouchNeed::Paths
             } else if one_of(&[View::Domains, View::Referrers, View::Creators]) {
                 TouchNeed::Clicks
             } else {
@@ -168,14 +168,14 @@ impl ReportFold {
                 }
                 self.step(Stage::Refused(refused.reason), at);
             }
-            UserEvent::SessionOpened(_) | UserEvent::SessionExtended(_) => {
+            UserEvent::SessionOpened(_)
+            | UserEvent::SessionExtended(_)
+            | UserEvent::SessionRevoked(_) => {
                 if self.needs.activities {
-                    let activity = Activity::new(self.facts.users.of(user_id), at);
-                    self.facts.activities.push(activity);
+                    self.session(user_id, event, at);
                 }
             }
             UserEvent::RefreshRotated(_)
-            | UserEvent::SessionRevoked(_)
             | UserEvent::ReferralCodeIssued(_)
             | UserEvent::ReferralCodeDisabled(_)
             | UserEvent::ReferralCodeBlocked(_)
@@ -193,21 +193,38 @@ impl ReportFold {
         }
     }
 
+    fn session(&mut self, user_id: UserId, event: &UserEvent, at: Timestamp) {
+        let uses = &mut self.facts.uses;
+        if let UserEvent::SessionOpened(opened) = event {
+            uses.opened(opened);
+        } else if let UserEvent::SessionExtended(extended) = event {
+            uses.extended(extended, at);
+        } else {
+            if let UserEvent::SessionRevoked(revoked) = event {
+                uses.ended(revoked.session_id);
+            }
+            return;
+        }
+        self.facts.activities.push(Activity::new(self.facts.users.of(user_id), at));
+    }
+
     fn origin(&mut self, user_id: UserId, origin: &AttributionCaptured) {
         let Facts { texts, users, touch_ids, .. } = &mut self.facts;
         let creator = users.of_maybe(origin.acquired_via_creator_id);
         let user = users.entry(user_id);
         user.creator = creator;
-        user.source = texts.of_maybe(origin.utm_source.as_deref());
-        user.medium = texts.of_maybe(origin.utm_medium.as_deref());
-        user.campaign = texts.of_maybe(origin.utm_campaign.as_deref());
-        user.landing_page = texts.of_maybe(origin.first_landing_page.as_deref());
+        user.origin = Origin {
+            source: texts.of_maybe(origin.utm_source.as_deref()),
+            medium: texts.of_maybe(origin.utm_medium.as_deref()),
+            campaign: texts.of_maybe(origin.utm_campaign.as_deref()),
+            landing_page: texts.of_maybe(origin.first_landing_page.as_deref()),
+        };
         user.on_creator_page = is_creator_page(origin.first_landing_page.as_deref());
         user.country = Atom::of_country(origin.registration_country);
         user.device = Atom::of_device(origin.registration_device);
         user.touched_at = origin.touched_at;
         if let Some(touch_id) = origin.touch_id
-            && self.needs.touches == TouchNeed::Visitors
+            && self.needs.touches == TouchNeed::Paths
         {
             user.touch = touch_ids.of(touch_id);
         }
@@ -217,9 +234,9 @@ impl ReportFold {
         let domain = origin.referrer_domain.as_deref().or(no_referrer.then_some(NO_REFERRER));
         user.referrer_domain = texts.of_maybe(domain);
         let visit = VisitKey {
-            source: user.source,
-            medium: user.medium,
-            campaign: user.campaign,
+            source: user.origin.source,
+            medium: user.origin.medium,
+            campaign: user.origin.campaign,
             domain: user.referrer_domain,
             site: texts.of_maybe(origin.referrer_site.as_deref()),
             known,
@@ -228,14 +245,10 @@ impl ReportFold {
     }
 
     fn touch(&mut self, touch_id: TouchId, touch: &TouchRecorded, at: Timestamp) {
-        self.step(
-            match (touch.bot, touch.deduplicated) {
-                (true, _) => Stage::BotLanding,
-                (false, true) => Stage::DeduplicatedLanding,
-                (false, false) => Stage::Landing,
-            },
-            at,
-        );
+        self.step(if touch.bot { Stage::BotLanding } else { Stage::Landing }, at);
+        if touch.deduplicated && !touch.bot {
+            self.step(Stage::RepeatedLanding, at);
+        }
         if self.needs.touches == TouchNeed::Nothing {
             return;
         }
@@ -243,14 +256,20 @@ impl ReportFold {
         let foreign = touch.referrer_kind == ReferrerKind::Foreign;
         let domain = touch.referrer_domain.as_deref().or((!foreign).then_some(NO_REFERRER));
         let referrer_domain = texts.of_maybe(domain);
-        let (mut number, mut first, mut channel) = (Atom::UNKNOWN, Atom::UNKNOWN, None);
-        if self.needs.touches == TouchNeed::Visitors {
+        let first = touch.first_touch_id.map_or(Atom::UNKNOWN, |first| touch_ids.of(first));
+        let (mut number, mut channel, mut origin) = (Atom::UNKNOWN, None, Origin::UNKNOWN);
+        if self.needs.touches == TouchNeed::Paths {
             number = touch_ids.of(touch_id);
-            first = touch.first_touch_id.map_or(Atom::UNKNOWN, |first| touch_ids.of(first));
-            let visit = VisitKey {
+            origin = Origin {
                 source: texts.of_maybe(touch.utm.source.as_deref()),
                 medium: texts.of_maybe(touch.utm.medium.as_deref()),
                 campaign: texts.of_maybe(touch.utm.campaign.as_deref()),
+                landing_page: texts.of(&touch.landing_page),
+            };
+            let visit = VisitKey {
+                source: origin.source,
+                medium: origin.medium,
+                campaign: origin.campaign,
                 domain: referrer_domain,
                 site: texts.of_maybe(touch.referrer_site.as_deref()),
                 known: true,
@@ -266,6 +285,7 @@ impl ReportFold {
             number,
             first,
             referrer_domain,
+            origin,
             with_code: touch.code_status != CodeStatus::None,
             // What a code that is not in use any more brings is nobody's.
             owner: users.of_maybe(touch.owner.filter(|_| touch.code_status == CodeStatus::Known)),
@@ -273,7 +293,7 @@ impl ReportFold {
             creator: users.of_maybe(touch.creator_id),
             channel,
             bot: touch.bot,
-            counts: !touch.bot && !touch.deduplicated,
+            repeats: touch.deduplicated,
         });
     }
 
@@ -335,7 +355,7 @@ impl ReportFold {
 
     fn evidence(&mut self, user_id: UserId, touch: Option<TouchId>, at: Option<Timestamp>) {
         if let Some(at) = at
-            && self.needs.touches == TouchNeed::Visitors
+            && self.needs.touches == TouchNeed::Paths
         {
             let touch = touch.map_or(Atom::UNKNOWN, |touch| self.facts.touch_ids.of(touch));
             let user = self.facts.users.of(user_id);

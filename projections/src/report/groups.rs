@@ -11,6 +11,7 @@ use super::facts::Facts;
 use super::query::Query;
 use super::table::{Cell, Table};
 use super::view::View;
+use super::zone::Zone;
 
 /// The most dimensions that a view has.
 const MOST: usize = 12;
@@ -71,12 +72,15 @@ impl<'a, A: Default> Groups<'a, A> {
 /// Returns a table of a view.
 pub(super) fn named(view: View, by: &[Dimension], rows: Vec<Vec<Cell>>, as_of: Position) -> Table {
     let columns = by.iter().map(|by| by.column()).chain(view.measures().iter().copied());
+    let (name, title, zone) = (view.name(), view.title(), Zone::default());
     Table {
-        name: view.name(),
-        title: view.title(),
+        name,
+        title,
         columns: columns.collect(),
         rows,
         as_of,
+        zone,
+        note: None,
         bot_rules: None,
     }
 }
@@ -110,10 +114,19 @@ fn compare(a: &Cell, b: &Cell) -> Ordering {
         (Cell::Text(a), Cell::Text(b)) => a.cmp(b),
         (Cell::Day(a), Cell::Day(b)) => a.cmp(b),
         (Cell::Count(a), Cell::Count(b)) => a.cmp(b),
-        (Cell::Ratio(a) | Cell::Seconds(a), Cell::Ratio(b) | Cell::Seconds(b)) => a.total_cmp(b),
+        (
+            Cell::Credit(a) | Cell::Ratio(a) | Cell::Seconds(a),
+            Cell::Credit(b) | Cell::Ratio(b) | Cell::Seconds(b),
+        ) => a.total_cmp(b),
         // A column holds cells of one kind.
-        (Cell::Text(_) | Cell::Day(_) | Cell::Count(_) | Cell::Ratio(_) | Cell::Seconds(_), _) => {
-            Ordering::Equal
-        }
+        (
+            Cell::Text(_)
+            | Cell::Day(_)
+            | Cell::Count(_)
+            | Cell::Credit(_)
+            | Cell::Ratio(_)
+            | Cell::Seconds(_),
+            _,
+        ) => Ordering::Equal,
     }
 }

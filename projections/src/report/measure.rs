@@ -12,17 +12,17 @@ use super::zone::Zone;
 pub(super) fn of_user(
     user: &User,
     registered_at: Timestamp,
-    zone: Zone,
+    zone: &Zone,
     dimension: Dimension,
 ) -> Atom {
     match dimension {
-        Dimension::Source => user.source,
-        Dimension::Medium => user.medium,
-        Dimension::Campaign => user.campaign,
+        Dimension::Source => user.origin.source,
+        Dimension::Medium => user.origin.medium,
+        Dimension::Campaign => user.origin.campaign,
         Dimension::Channel => Atom::of_channel(user.credited_channel()),
         Dimension::Country => user.country,
         Dimension::Device => user.device,
-        Dimension::LandingPage => user.landing_page,
+        Dimension::LandingPage => user.origin.landing_page,
         Dimension::ReferrerDomain => user.referrer_domain,
         Dimension::FirstTouch if user.touched_at.is_some() => Atom(0),
         Dimension::Referrer => user.came_with.unwrap_or(Atom::UNKNOWN),
@@ -40,7 +40,7 @@ pub(super) fn of_user(
 }
 
 /// Returns the value of a dimension of time; unknown for any other.
-pub(super) fn of_time(at: Timestamp, zone: Zone, dimension: Dimension) -> Atom {
+pub(super) fn of_time(at: Timestamp, zone: &Zone, dimension: Dimension) -> Atom {
     if dimension == Dimension::Day {
         Atom::of_day(zone.day(at))
     } else if matches!(dimension, Dimension::Week | Dimension::Cohort) {

@@ -8,7 +8,7 @@ use whence_events::{Position, Timestamp};
 use super::dimension::Dimension;
 use super::error::InvalidQuery;
 use super::view::View;
-use super::zone::{Zone, parse_day};
+use super::zone::{Zone, ZoneDatabase, parse_day};
 
 /// The text for "nothing was known"; an empty text means the same.
 const UNKNOWN: &str = "(unknown)";
@@ -26,6 +26,10 @@ pub struct QueryText {
     pub filters: Vec<String>,
     /// The name of the time zone whose days these are.
     pub timezone: Option<String>,
+    /// The database of time zones.
+    pub zones: ZoneDatabase,
+    /// The half-life of the model of time decay, such as `7d`.
+    pub half_life: Option<String>,
 }
 
 /// A query of a view. The default asks for everything, in UTC, grouped by the dimensions of the view.
@@ -42,12 +46,18 @@ pub struct Query {
     pub filters: Vec<(Dimension, Option<String>)>,
     /// The time zone whose days these are.
     pub zone: Zone,
+    /// The time in which the credit of a touch halves in the model of time decay; `None` for
+    /// [`HALF_LIFE`].
+    pub half_life: Option<Duration>,
 }
+
+/// The half-life of the model of time decay when a query names none.
+pub const HALF_LIFE: Duration = Duration::from_hours(7 * 24);
 
 impl Query {
     /// Reads a query of a view; the error lists what the view knows.
     pub fn parse(view: View, asked: &QueryText) -> Result<Self, InvalidQuery> {
-        let zone = asked.timezone.as_deref().map_or(Ok(Zone::default()), Zone::parse)?;
+        let zone = Zone::of(&asked.zones, asked.timezone.as_deref().unwrap_or("UTC"))?;
         let moment = |what, text: &Option<String>| {
             text.as_deref().map(|text| zone.moment(what, text)).transpose()
         };
@@ -59,7 +69,9 @@ impl Query {
         }
         let by = asked.by.as_deref().map(|by| parse_by(view, by)).transpose()?;
         let filters = asked.filters.iter().map(|filter| parse_filter(view, filter));
-        Ok(Self { from, to, by, filters: filters.collect::<Result<_, _>>()?, zone })
+        let filters = filters.collect::<Result<_, _>>()?;
+        let half_life = asked.half_life.as_deref().map(|text| parse_half_life(view, text));
+        Ok(Self { from, to, by, filters, zone, half_life: half_life.transpose()? })
     }
 
     /// Returns whether a moment counts.
@@ -96,6 +108,23 @@ fn parse_by(view: View, text: &str) -> Result<Vec<Dimension>, InvalidQuery> {
         return Err(InvalidQuery("tree is always by part,which".to_owned()));
     }
     Ok(by)
+}
+
+/// Reads a number of days, hours or minutes, such as `7d`, `12h` or `90m`.
+fn parse_half_life(view: View, text: &str) -> Result<Duration, InvalidQuery> {
+    if view != View::Models {
+        return Err(InvalidQuery(format!("only models has a half-life, {} has none", view.name())));
+    }
+    let minutes = [("d", 24 * 60), ("h", 60), ("m", 1)].into_iter().find_map(|(unit, minutes)| {
+        let number = text.strip_suffix(unit)?;
+        let digits = !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit());
+        digits.then(|| number.parse::<u64>().ok()?.checked_mul(minutes)).flatten()
+    });
+    // Ten years are longer than any path.
+    let half_life = minutes.filter(|minutes| (1..=10 * 366 * 24 * 60).contains(minutes));
+    half_life.map(|minutes| Duration::from_secs(minutes * 60)).ok_or_else(|| {
+        InvalidQuery(format!("half-life {text:?} is no time like 7d, 12h or 90m, up to ten years"))
+    })
 }
 
 fn parse_filter(view: View, text: &str) -> Result<(Dimension, Option<String>), InvalidQuery> {
@@ -142,7 +171,7 @@ pub enum AsOf {
 
 impl AsOf {
     /// Reads a position, a day, which is all that was recorded before it, or a moment in RFC 3339.
-    pub fn parse(text: &str, zone: Zone) -> Result<Self, InvalidQuery> {
+    pub fn parse(text: &str, zone: &Zone) -> Result<Self, InvalidQuery> {
         if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
             let position = text.parse();
             return position.map(Self::Position).map_err(|_| {

@@ -7,7 +7,7 @@ use super::atom::Atom;
 /// A step of the funnel, or an event that leads off it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// A landing of a visitor who is no bot and did not land within the hour before.
+    /// A landing of a visitor who is no bot, also one that repeats a landing of the hour before.
     Landing,
     CodeRequested,
     /// A code was requested, and its mail did not fail.
@@ -17,7 +17,8 @@ pub(super) enum Stage {
     Attributed,
     Refused(Refusal),
     BotLanding,
-    DeduplicatedLanding,
+    /// A landing that repeats one of the hour before; it is one of [`Stage::Landing`] as well.
+    RepeatedLanding,
     LoginThrottled,
     DeliveryFailed(DeliveryFailure),
     CodeRejected,
@@ -40,7 +41,7 @@ impl Stage {
     /// Returns every stage, in order.
     pub(super) fn all() -> impl Iterator<Item = Self> {
         let refused = Refusal::ALL.iter().copied().map(Self::Refused);
-        let landings = [Self::BotLanding, Self::DeduplicatedLanding, Self::LoginThrottled];
+        let landings = [Self::BotLanding, Self::RepeatedLanding, Self::LoginThrottled];
         let failed = DeliveryFailure::ALL.iter().copied().map(Self::DeliveryFailed);
         let logins =
             [Self::CodeRejected, Self::LoginLocked, Self::AddressLocked, Self::LoginExpired];
@@ -58,7 +59,7 @@ impl Stage {
             Self::Attributed => "attributed".to_owned(),
             Self::Refused(reason) => format!("refused: {reason}"),
             Self::BotLanding => "landing of a bot".to_owned(),
-            Self::DeduplicatedLanding => "landing again within the hour".to_owned(),
+            Self::RepeatedLanding => "landing again within the hour".to_owned(),
             Self::LoginThrottled => "login throttled".to_owned(),
             Self::DeliveryFailed(reason) => format!("delivery failed: {reason}"),
             Self::CodeRejected => "wrong code".to_owned(),
@@ -81,7 +82,7 @@ impl Stage {
             | Self::Registered
             | Self::Attributed
             | Self::BotLanding
-            | Self::DeduplicatedLanding
+            | Self::RepeatedLanding
             | Self::LoginThrottled
             | Self::CodeRejected
             | Self::LoginLocked

@@ -1,7 +1,9 @@
 //! Tables: the answers of views, which can be printed, charted, exported and sent as JSON.
 
 use serde_json::{Map, Value, json};
-use whence_events::Position;
+use whence_events::{Position, Timestamp};
+
+use super::zone::Zone;
 
 /// The answer of a view.
 #[derive(Clone, Debug, PartialEq)]
@@ -16,9 +18,35 @@ pub struct Table {
     pub rows: Vec<Vec<Cell>>,
     /// The position of the last event that was folded; 0 when there was none.
     pub as_of: Position,
+    /// The time zone of its days and weeks.
+    pub zone: Zone,
+    /// What has to be known to read it.
+    pub note: Option<Note>,
     /// The version of the rules about bots by which touches were judged again; `None`: the verdict on
     /// record counts.
     pub bot_rules: Option<u16>,
+}
+
+/// What has to be known to read a table.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Note {
+    /// The moment from which on the log has every use of a session; `None`: it has none but those that
+    /// extend one.
+    UsesKnownFrom(Option<Timestamp>),
+}
+
+impl Note {
+    /// Returns it as a sentence for people.
+    #[must_use]
+    pub fn to_text(self) -> String {
+        let before = "a session counts where it was opened or extended";
+        match self {
+            Self::UsesKnownFrom(Some(at)) => {
+                format!("every use of a session is on record from {at} on; before that, {before}")
+            }
+            Self::UsesKnownFrom(None) => format!("not every use is on record: {before}"),
+        }
+    }
 }
 
 /// A column of a table.
@@ -39,6 +67,8 @@ pub enum Kind {
     Day,
     /// The cells are [`Cell::Count`].
     Count,
+    /// The cells are [`Cell::Credit`].
+    Credit,
     /// The cells are [`Cell::Ratio`].
     Ratio,
     /// The cells are [`Cell::Seconds`].
@@ -58,6 +88,8 @@ pub enum Cell {
     Day(i32),
     /// A number of things.
     Count(u64),
+    /// A part of a number of things, which several rows share.
+    Credit(f64),
     /// A share or a rate, 1 being all; `Unknown` where there is nothing to divide by.
     Ratio(f64),
     /// A length of time in seconds.
@@ -81,11 +113,12 @@ impl Cell {
             Self::Text(text) => json!(text),
             Self::Day(day) => json!(day_text(*day)),
             Self::Count(count) => json!(count),
-            Self::Ratio(number) | Self::Seconds(number) => json!(number),
+            Self::Credit(number) | Self::Ratio(number) | Self::Seconds(number) => json!(number),
         }
     }
 
-    /// Returns the cell as text for people and for CSV; `None` when nothing is known.
+    /// Returns the cell as text for people and for CSV; `None` when nothing is known. Credits have as
+    /// many digits as their sum needs to be the number that was shared.
     #[must_use]
     pub fn to_text(&self) -> Option<String> {
         match self {
@@ -93,6 +126,7 @@ impl Cell {
             Self::Text(text) => Some(text.clone()),
             Self::Day(day) => Some(day_text(*day)),
             Self::Count(count) => Some(count.to_string()),
+            Self::Credit(credit) => Some(format!("{credit:.9}")),
             Self::Ratio(ratio) => Some(format!("{ratio:.4}")),
             Self::Seconds(seconds) => Some(format!("{seconds:.1}")),
         }
@@ -106,8 +140,8 @@ impl From<Option<&str>> for Cell {
 }
 
 impl Table {
-    /// Returns `{"view", "as_of", "bot_rules", "rows": [{column: value, ...}, ...]}`; `bot_rules` is
-    /// `record` or a version.
+    /// Returns `{"view", "as_of", "timezone", "timezone_database", "bot_rules", "rows": [{column: value, ...},
+    /// ...]}`, and `uses_known_from` of retention; `bot_rules` is `record` or a version.
     #[must_use]
     pub fn to_json(&self) -> Value {
         let row = |row: &Vec<Cell>| {
@@ -117,7 +151,18 @@ impl Table {
         };
         let rows: Vec<_> = self.rows.iter().map(row).collect();
         let bot_rules = self.bot_rules.map_or_else(|| json!("record"), |version| json!(version));
-        json!({ "view": self.name, "as_of": self.as_of, "bot_rules": bot_rules, "rows": rows })
+        let mut table = json!({
+            "view": self.name,
+            "as_of": self.as_of,
+            "timezone": self.zone.name(),
+            "timezone_database": self.zone.release(),
+            "bot_rules": bot_rules,
+            "rows": rows,
+        });
+        if let Some(Note::UsesKnownFrom(known_from)) = self.note {
+            table["uses_known_from"] = json!(known_from.map(|at| at.to_string()));
+        }
+        table
     }
 }
 

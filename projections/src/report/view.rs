@@ -25,7 +25,7 @@ pub enum View {
     TimeToSignup,
     /// The accounts that come back, week by week.
     Retention,
-    /// First touch against last touch.
+    /// How models share the credit for accounts among their touches.
     Models,
 }
 
@@ -61,6 +61,10 @@ const fn count(name: &'static str) -> Column {
     Column::new(name, Kind::Count)
 }
 
+const fn credit(name: &'static str) -> Column {
+    Column::new(name, Kind::Credit)
+}
+
 const fn ratio(name: &'static str) -> Column {
     Column::new(name, Kind::Ratio)
 }
@@ -91,11 +95,11 @@ const SIGNUPS: Spec = Spec {
 const DOMAINS: Spec = Spec {
     name: "domains",
     title: "Referrer domains",
-    about: "landings and accounts by the registrable domain of the site they came from",
+    about: "landings, clicks, visitors and accounts by the registrable domain of the site they came from",
     by: &[D::ReferrerDomain],
     more: &[D::Day, D::Week],
     always: None,
-    measures: &[count("landings"), count("signups")],
+    measures: &[count("landings"), count("signups"), count("clicks"), count("visitors")],
 };
 
 const FUNNEL: Spec = Spec {
@@ -108,6 +112,16 @@ const FUNNEL: Spec = Spec {
     measures: &[count("count"), ratio("of_previous")],
 };
 
+/// The measures of what clicks led to.
+const CLICKS: &[Column] = &[
+    count("clicks"),
+    count("signups"),
+    count("attributed"),
+    ratio("rate"),
+    count("landings"),
+    count("visitors"),
+];
+
 const REFERRERS: Spec = Spec {
     name: "referrers",
     title: "Referrers",
@@ -115,7 +129,7 @@ const REFERRERS: Spec = Spec {
     by: &[D::Referrer],
     more: &[D::Day, D::Week],
     always: None,
-    measures: &[count("clicks"), count("signups"), count("attributed"), ratio("rate")],
+    measures: CLICKS,
 };
 
 const CREATORS: Spec = Spec {
@@ -125,7 +139,7 @@ const CREATORS: Spec = Spec {
     by: &[D::Creator],
     more: &[D::Day, D::Week],
     always: None,
-    measures: &[count("clicks"), count("signups"), count("attributed"), ratio("rate")],
+    measures: CLICKS,
 };
 
 const TREE: Spec = Spec {
@@ -173,25 +187,31 @@ const TIME_TO_SIGNUP: Spec = Spec {
 const RETENTION: Spec = Spec {
     name: "retention",
     title: "Weekly retention",
-    about: "by week of registration: accounts with a session opened or extended n weeks later",
+    about: "by week of registration: accounts with a session that was in use n weeks later",
     by: &[D::Cohort, D::WeeksLater],
     more: ORIGIN,
     always: Some(D::WeeksLater),
-    measures: &[count("users"), count("active"), ratio("rate")],
+    measures: &[count("users"), count("active"), ratio("rate"), count("known")],
 };
 
 const MODELS: Spec = Spec {
     name: "models",
-    title: "First touch against last touch",
-    about: "accounts by channel when the first touch counts, and when the last one does",
+    title: "Attribution models",
+    about: "accounts by what led to them, as eight models share the credit among their touches",
     by: &[D::Channel],
-    more: &[],
+    more: &[D::Source, D::Medium, D::Campaign, D::LandingPage, D::Creator],
     always: None,
     measures: &[
         count("first_touch"),
         count("last_touch"),
         ratio("first_touch_share"),
         ratio("last_touch_share"),
+        count("last_non_direct"),
+        credit("linear"),
+        credit("position_based"),
+        credit("time_decay"),
+        credit("markov"),
+        credit("shapley"),
     ],
 };
 

@@ -31,6 +31,6 @@ impl ReportFold {
             View::Retention => retention::table(facts, query, as_of),
             View::Models => models::table(facts, query, as_of),
         };
-        Table { bot_rules: self.bot_rules, ..table }
+        Table { zone: query.zone.clone(), bot_rules: self.bot_rules, ..table }
     }
 }

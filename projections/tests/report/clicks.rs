@@ -1,6 +1,6 @@
 //! The views of landings and logins against plain loops.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use whence_events::*;
@@ -9,21 +9,44 @@ use whence_projections::report::View;
 use crate::plain::*;
 use whence_test_histories::{history, steps};
 
-/// Clicks, signups, attributed.
-type Counts = BTreeMap<Text, [u64; 3]>;
+/// What is counted of one row.
+#[derive(Default)]
+struct Counted {
+    landings: Vec<TouchRecorded>,
+    signups: u64,
+    attributed: u64,
+}
+
+type Counts = BTreeMap<Text, Counted>;
+
+impl Counted {
+    fn clicks(&self) -> u64 {
+        self.landings.iter().filter(|touch| !touch.deduplicated).count() as u64
+    }
+
+    /// Landings, clicks and visitors.
+    fn of_landings(&self) -> [Text; 3] {
+        let known: BTreeSet<_> = self.landings.iter().filter_map(|t| t.first_touch_id).collect();
+        let unknown =
+            |touch: &&TouchRecorded| touch.first_touch_id.is_none() && !touch.deduplicated;
+        let visitors = known.len() + self.landings.iter().filter(unknown).count();
+        [self.landings.len() as u64, self.clicks(), visitors as u64].map(count)
+    }
+}
 
 fn with_rates(counts: Counts) -> Rows {
-    let row = |(key, [clicks, signups, attributed]): (Text, [u64; 3])| {
-        let counts = [clicks, signups, attributed].map(count);
-        (vec![key], [counts.to_vec(), vec![ratio(signups, clicks)]].concat())
+    let row = |(key, counted): (Text, Counted)| {
+        let [landings, clicks, visitors] = counted.of_landings();
+        let rate = ratio(counted.signups, counted.clicks());
+        let (signups, attributed) = (count(counted.signups), count(counted.attributed));
+        (vec![key], vec![clicks, signups, attributed, rate, landings, visitors])
     };
     counts.into_iter().map(row).collect()
 }
 
 /// Landings of people inside of the time that is asked for.
 fn landings(events: &[Recorded], ask: Ask) -> impl Iterator<Item = TouchRecorded> {
-    let touches = touches(events)
-        .filter(move |(_, touch, at)| ask.covers(*at) && !touch.bot && !touch.deduplicated);
+    let touches = touches(events).filter(move |(_, touch, at)| ask.covers(*at) && !touch.bot);
     touches.map(|(_, touch, _)| touch)
 }
 
@@ -39,14 +62,15 @@ proptest! {
         for touch in landings(&events, ask) {
             let none = Some("(none)".to_owned());
             let known = touch.referrer_kind == ReferrerKind::None;
-            let domain = if known { none } else { touch.referrer_domain };
-            counts.entry(domain).or_default()[0] += 1;
+            let domain = if known { none } else { touch.referrer_domain.clone() };
+            counts.entry(domain).or_default().landings.push(touch);
         }
         for account in signups(&events, ask) {
-            counts.entry(account.domain()).or_default()[1] += 1;
+            counts.entry(account.domain()).or_default().signups += 1;
         }
-        let row = |(key, [clicks, signups, _]): (Text, [u64; 3])| {
-            (vec![key], vec![count(clicks), count(signups)])
+        let row = |(key, counted): (Text, Counted)| {
+            let [landings, clicks, visitors] = counted.of_landings();
+            (vec![key], vec![landings, count(counted.signups), clicks, visitors])
         };
         let expected: Rows = counts.into_iter().map(row).collect();
         let table = table(View::Domains, &events, &ask.asked());
@@ -67,14 +91,15 @@ proptest! {
         for touch in landings(&events, ask) {
             if touch.code_status != CodeStatus::None {
                 let owner = touch.owner.filter(|_| touch.code_status == CodeStatus::Known);
-                counts.entry(owner.map(|id| id.to_string())).or_default()[0] += 1;
+                let counted = counts.entry(owner.map(|id| id.to_string())).or_default();
+                counted.landings.push(touch);
             }
         }
         for account in signups(&events, ask) {
             if let Some(owner) = account.came_with {
                 let counts = counts.entry(owner.map(|id| id.to_string())).or_default();
-                counts[1] += 1;
-                counts[2] += u64::from(account.attributed_to.is_some());
+                counts.signups += 1;
+                counts.attributed += u64::from(account.attributed_to.is_some());
             }
         }
         let table = table(View::Referrers, &events, &ask.asked());
@@ -87,7 +112,8 @@ proptest! {
         let mut counts = Counts::new();
         for touch in landings(&events, ask) {
             if touch.landing_page.starts_with("/creators/") || touch.creator_id.is_some() {
-                counts.entry(touch.creator_id.map(|id| id.to_string())).or_default()[0] += 1;
+                let counted = counts.entry(touch.creator_id.map(|id| id.to_string())).or_default();
+                counted.landings.push(touch);
             }
         }
         for account in signups(&events, ask) {
@@ -95,8 +121,8 @@ proptest! {
             let page = account.origin.first_landing_page.clone().unwrap_or_default();
             if page.starts_with("/creators/") || creator.is_some() {
                 let counts = counts.entry(creator.map(|id| id.to_string())).or_default();
-                counts[1] += 1;
-                counts[2] += u64::from(creator.is_some() && account.attributed_to == creator);
+                counts.signups += 1;
+                counts.attributed += u64::from(creator.is_some() && account.attributed_to == creator);
             }
         }
         let table = table(View::Creators, &events, &ask.asked());
@@ -140,7 +166,7 @@ fn stages(events: &[Recorded], recorded: &Recorded) -> Vec<String> {
     match &recorded.event {
         Event::Touch(event) => match (event.touch().bot, event.touch().deduplicated) {
             (true, _) => one("landing of a bot"),
-            (_, true) => one("landing again within the hour"),
+            (_, true) => vec!["landing".into(), "landing again within the hour".into()],
             _ => one("landing"),
         },
         Event::User(event) => match &**event {

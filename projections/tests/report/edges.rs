@@ -155,7 +155,7 @@ fn what_cannot_be_asked_is_told_with_what_can() {
 
 #[test]
 fn a_report_ends_at_a_position_a_day_or_a_time() {
-    let utc = Zone::default();
+    let utc = &Zone::default();
     assert_eq!(AsOf::parse("120", utc), Ok(AsOf::Position(120)));
     let time = |text: &str| Ok(AsOf::Time(text.parse().unwrap()));
     let midnight = "2026-03-01T00:00:00Z";
@@ -166,4 +166,58 @@ fn a_report_ends_at_a_position_a_day_or_a_time() {
         let said = AsOf::parse(bad, utc).unwrap_err().to_string();
         assert!(said.contains("position") && said.contains(bad), "{said}");
     }
+}
+
+/// A session is used daily from Monday morning on. What is recorded of it depends on the version.
+#[test]
+fn a_report_says_from_when_on_every_use_is_known() {
+    let at = |text: &str| -> Timestamp { text.parse().unwrap() };
+    let user = one_of_each();
+    let user = user.iter().find(|event| event.event.event_type() == "UserRegistered.v1").unwrap();
+    let StreamId::User(_) = user.stream else { panic!("the stream of a user") };
+    let opened = one_of_each();
+    let opened =
+        opened.iter().find(|event| event.event.event_type() == "SessionOpened.v1").unwrap();
+    let idle = std::time::Duration::from_hours(30 * 24);
+    let event = |position: u64, time: &str, event: Event| {
+        let mut recorded = user.clone();
+        recorded.position = position;
+        recorded.metadata.occurred_at = at(time);
+        recorded.event = event;
+        recorded
+    };
+    let Event::User(session) = &opened.event else { panic!("an event of a user") };
+    let UserEvent::SessionOpened(session) = &**session else { panic!("an opened session") };
+    let opened_at = |time: &str| {
+        let session = SessionOpened { expires_at: at(time) + idle, ..session.clone() };
+        Event::User(Box::new(session.into()))
+    };
+    let used_at = |time: &str| {
+        let session_id = session.session_id;
+        let used = SessionExtended { session_id, expires_at: at(time) + idle };
+        Event::User(Box::new(used.into()))
+    };
+    let uses = |times: &[&str]| {
+        let registered = "2026-01-05T09:00:00Z";
+        let mut events = vec![
+            event(1, registered, user.event.clone()),
+            event(2, registered, opened_at(registered)),
+        ];
+        let used = times.iter().zip(3..);
+        events.extend(used.map(|(time, position)| event(position, time, used_at(time))));
+        table(View::Retention, &events, &QueryText::default())
+    };
+    let measures = |table: &whence_projections::report::Table| -> Vec<Vec<String>> {
+        let of = |row: &Vec<Cell>| row[3..].iter().map(|cell| cell.to_text().unwrap()).collect();
+        table.rows.iter().map(of).collect()
+    };
+    // As it was: after 15 days.
+    let old = uses(&["2026-01-20T09:00:01Z"]);
+    assert_eq!(old.to_json()["uses_known_from"], serde_json::Value::Null);
+    assert_eq!(measures(&old), [["1", "1.0000", "1"], ["0", "0.0000", "0"], ["1", "1.0000", "0"]]);
+    // And as it is, from the second week on.
+    let new = uses(&["2026-01-12T09:00:00Z", "2026-01-19T09:00:00Z"]);
+    assert_eq!(new.to_json()["uses_known_from"], "2026-01-12T09:00:00.000000Z");
+    assert_eq!(measures(&new), [["1", "1.0000", "1"], ["1", "1.0000", "0"], ["1", "1.0000", "1"]]);
+    assert!(new.note.unwrap().to_text().contains("from 2026-01-12T09:00:00.000000Z on"));
 }

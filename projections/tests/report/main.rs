@@ -6,8 +6,11 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod clicks;
+mod credit;
 mod edges;
 mod google;
+mod independent;
+mod paths;
 mod plain;
 mod properties;
 mod shape;

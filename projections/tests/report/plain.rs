@@ -65,6 +65,11 @@ impl Ask {
         Some(monday.to_string())
     }
 
+    pub(crate) fn is_midnight(self, at: Timestamp) -> bool {
+        let at = DateTime::<Utc>::from_timestamp_micros(at.as_micros()).unwrap();
+        at.with_timezone(&self.zone).time() == chrono::NaiveTime::MIN
+    }
+
     pub(crate) fn date(self, at: Timestamp) -> chrono::NaiveDate {
         let at = DateTime::<Utc>::from_timestamp_micros(at.as_micros()).unwrap();
         at.with_timezone(&self.zone).date_naive()

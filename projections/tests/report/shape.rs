@@ -23,6 +23,7 @@ fn every_cell_is_of_the_kind_of_its_column() {
                     Cell::Text(_) => column.kind == Kind::Text,
                     Cell::Day(_) => column.kind == Kind::Day,
                     Cell::Count(_) => column.kind == Kind::Count,
+                    Cell::Credit(_) => column.kind == Kind::Credit,
                     Cell::Ratio(_) => column.kind == Kind::Ratio,
                     Cell::Seconds(_) => column.kind == Kind::Seconds,
                 };

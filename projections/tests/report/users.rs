@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proptest::prelude::*;
 use whence_events::*;
-use whence_projections::report::View;
+use whence_projections::report::{Note, View};
 
 use crate::plain::*;
 use whence_test_histories::{history, steps};
@@ -103,7 +103,11 @@ proptest! {
             return Ok(());
         };
         let monday = |at| ask.week(at).unwrap().parse::<chrono::NaiveDate>().unwrap();
-        let mut cells: BTreeMap<(Text, i64), (u64, u64)> = BTreeMap::new();
+        let known_from = known_from(&events);
+        let is_known = |week: chrono::NaiveDate| {
+            known_from.is_some_and(|at| week > ask.date(at) || (week == ask.date(at) && ask.is_midnight(at)))
+        };
+        let mut cells: BTreeMap<(Text, i64), (u64, u64, u64)> = BTreeMap::new();
         for account in accounts(&events).iter().filter(|account| ask.covers(account.at)) {
             let begin = monday(account.at);
             let active: BTreeSet<i64> = user_events(&events, account.id)
@@ -116,38 +120,19 @@ proptest! {
                 let cell = cells.entry((Some(begin.to_string()), week)).or_default();
                 cell.0 += 1;
                 cell.1 += u64::from(active.contains(&week));
+                cell.2 += u64::from(week == 0 || is_known(begin + chrono::TimeDelta::weeks(week)));
             }
         }
         let expected: Rows = cells
             .into_iter()
-            .map(|((cohort, week), (users, active))| {
+            .map(|((cohort, week), (users, active, known))| {
                 let key = vec![cohort, Some(week.to_string())];
-                (key, vec![count(users), count(active), ratio(active, users)])
+                (key, vec![count(users), count(active), ratio(active, users), count(known)])
             })
             .collect();
         let table = table(View::Retention, &events, &ask.asked());
+        prop_assert_eq!(table.note, Some(Note::UsesKnownFrom(known_from)));
         prop_assert_eq!(rows(&table, 2), expected);
-    }
-
-    #[test]
-    fn models_are_what_a_loop_counts(steps in steps(), ask in asks()) {
-        let events = history(&steps);
-        let mut channels: BTreeMap<Text, (u64, u64)> = BTreeMap::new();
-        for account in accounts(&events).iter().filter(|account| ask.covers(account.at)) {
-            let (first, last) = first_and_last(&events, account);
-            channels.entry(first).or_default().0 += 1;
-            channels.entry(last).or_default().1 += 1;
-        }
-        let all = channels.values().map(|(first, _)| first).sum();
-        let expected: Rows = channels
-            .into_iter()
-            .map(|(channel, (first, last))| {
-                let shares = [ratio(first, all), ratio(last, all)];
-                (vec![channel], [vec![count(first), count(last)], shares.to_vec()].concat())
-            })
-            .collect();
-        let table = table(View::Models, &events, &ask.asked());
-        prop_assert_eq!(rows(&table, 1), expected);
     }
 
     #[test]
@@ -193,6 +178,30 @@ proptest! {
     }
 }
 
+/// The first use on record that did not come in the last 15 days of its session.
+fn known_from(events: &[Recorded]) -> Option<Timestamp> {
+    let mut ends = BTreeMap::new();
+    for recorded in events {
+        let at = recorded.metadata.occurred_at;
+        let Event::User(event) = &recorded.event else { continue };
+        match &**event {
+            UserEvent::SessionOpened(opened) => {
+                ends.insert(opened.session_id.0, opened.expires_at);
+            }
+            UserEvent::SessionExtended(used) => {
+                let end = ends.insert(used.session_id.0, used.expires_at);
+                if end.is_some_and(|end| {
+                    seconds(at, end) >= 15.0 * 86_400.0 || used.expires_at <= end
+                }) {
+                    return Some(at);
+                }
+            }
+            _ => {}
+        }
+    }
+    None
+}
+
 /// The window of the rules that the log named last up to the registration, in seconds: by the
 /// account's own decision, when that is of the same moment.
 fn window_at(events: &[Recorded], account: &Account) -> Option<f64> {
@@ -224,67 +233,4 @@ fn window_at(events: &[Recorded], account: &Account) -> Option<f64> {
         }
     }
     window
-}
-
-/// The channels of the first and of the last touch.
-fn first_and_last(events: &[Recorded], account: &Account) -> (Text, Text) {
-    let programme = || Some("Referral programme".to_owned());
-    let evidence: Vec<(Option<TouchId>, Timestamp)> = events
-        .iter()
-        .filter_map(|recorded| {
-            let Event::User(event) = &recorded.event else { return None };
-            match &**event {
-                UserEvent::ReferralAttributed(event) => Some((event.touch_id, event.touched_at?)),
-                UserEvent::ReferralRefused(event) => {
-                    event.evidence.owner?;
-                    Some((event.evidence.touch_id, event.evidence.touched_at?))
-                }
-                _ => None,
-            }
-        })
-        .collect();
-    let own_evidence: Vec<Timestamp> = user_events(events, account.id)
-        .filter_map(|(event, _)| match event {
-            UserEvent::ReferralAttributed(event) => event.touched_at,
-            UserEvent::ReferralRefused(event) => {
-                event.evidence.owner?;
-                event.evidence.touched_at
-            }
-            _ => None,
-        })
-        .collect();
-    let id = account.origin.touch_id;
-    let by_record = touches(events)
-        .any(|(touch_id, touch, _)| Some(touch_id) == id && touch.code_status == CodeStatus::Known);
-    let by_decision = id.is_some() && evidence.iter().any(|(touch_id, _)| *touch_id == id);
-    let first = if by_record || by_decision { programme() } else { account.first_channel() };
-
-    let mut all: Vec<(Timestamp, u8, Text)> = vec![];
-    all.extend(account.origin.touched_at.map(|at| (at, 0, first.clone())));
-    for (touch_id, touch, at) in touches(events) {
-        let of_visitor = touch.first_touch_id.is_some() && touch.first_touch_id == id;
-        if !of_visitor || touch.bot || touch.deduplicated {
-            continue;
-        }
-        let old = events.iter().any(|event| {
-            event.stream == StreamId::Touch(touch_id)
-                && event.event.event_type() == "TouchRecorded.v1"
-        });
-        let foreign = touch.referrer_kind == ReferrerKind::Foreign;
-        let channel = match touch.code_status {
-            CodeStatus::Known => programme(),
-            _ => channel_of(
-                &touch.utm.source,
-                &touch.utm.medium,
-                &touch.click_ids,
-                &touch.referrer_domain,
-                old && foreign,
-            ),
-        };
-        all.push((at, 1, channel));
-    }
-    all.extend(own_evidence.into_iter().map(|at| (at, 2, programme())));
-    all.retain(|(at, ..)| *at <= account.at);
-    all.sort_by_key(|(at, rank, _)| (*at, *rank));
-    (first, all.last().and_then(|(.., channel)| channel.clone()))
 }

@@ -46,6 +46,10 @@ pub(crate) struct Args {
     #[arg(long, default_value_t = 1_000_000, value_name = "N")]
     pub(crate) derive: usize,
 
+    /// Touches that attribution models are made of
+    #[arg(long, default_value_t = 1_000_000, value_name = "N")]
+    pub(crate) touches: usize,
+
     /// Events of the logs that memory is compared over
     #[arg(long, default_values_t = [100_000, 10_000_000], value_delimiter = ',', value_name = "N")]
     pub(crate) memory: Vec<usize>,
@@ -101,6 +105,8 @@ pub(crate) enum Measure {
     Start,
     /// Replay, report, export and verification of a log, each by its command
     Derive,
+    /// The view of attribution models, over touches in memory
+    Models,
     /// Memory of those commands over a short log and over a long one; only when selected
     Memory,
 }
@@ -118,6 +124,7 @@ impl Args {
             events: 2_000,
             replay: 1_000,
             derive: 1_000,
+            touches: 1_000,
             memory: vec![500, 1_000],
             connections: 8,
             in_flight: vec![4, 8],

@@ -17,6 +17,7 @@ mod long_log;
 mod machine;
 mod mail;
 mod me;
+mod models;
 mod numbers;
 mod outcome;
 mod rank_test;
@@ -71,6 +72,9 @@ fn main() -> anyhow::Result<()> {
         for comparisons in timing::measure(&args, &stores)? {
             print!("{comparisons}");
         }
+    }
+    if args.wants(Measure::Models) {
+        print!("{}", models::measure(&args)?);
     }
     if args.wants(Measure::Memory) {
         print!("{}", derive::memory(&args, &stores)?);

@@ -133,9 +133,9 @@ impl ExportArgs {
         let view =
             View::parse(&self.what).map_err(|error| anyhow::anyhow!("{error}; and events"))?;
         ensure!(!self.open_personal_data, "--open-personal-data is for events: no view has any");
-        let text = self.question.query_text(self.from.as_ref(), self.to.as_ref());
+        let text = self.question.query_text(self.from.as_ref(), self.to.as_ref())?;
         let query = Query::parse(view, &text)?;
-        let as_of = self.question.as_of(query.zone)?;
+        let as_of = self.question.as_of(&query.zone)?;
         Ok(What::View { view, query, as_of, bot_rules: self.question.bot_rules })
     }
 }

@@ -3,7 +3,7 @@
 
 use anyhow::{Context as _, bail, ensure};
 use clap::{ArgAction, Args, ValueEnum};
-use whence_projections::report::{Dimension, Query, QueryText, View};
+use whence_projections::report::{Dimension, InvalidQuery, Query, QueryText, View, Zone};
 
 use crate::cli::flags::log::LogArgs;
 use crate::cli::flags::view::{BotRules, ViewArgs};
@@ -83,7 +83,7 @@ pub(crate) enum ReportFormat {
 
 impl ReportArgs {
     /// Returns what is asked of the view, not yet parsed.
-    fn query_text(&self) -> QueryText {
+    fn query_text(&self) -> Result<QueryText, InvalidQuery> {
         self.question.query_text(self.from.as_ref(), self.to.as_ref())
     }
 }
@@ -102,13 +102,13 @@ pub(crate) async fn run(args: ReportArgs) -> anyhow::Result<()> {
     };
     // Everything that can be wrong with the question is found before the log is opened.
     let view = View::parse(name)?;
-    let mut question = args.query_text();
+    let mut question = args.query_text()?;
     if args.chart && view == View::Signups {
         // A chart of eight dimensions at once shows nothing; their table does.
         question.by.get_or_insert_with(|| "day".to_owned());
     }
     let query = Query::parse(view, &question)?;
-    let as_of = args.question.as_of(query.zone)?;
+    let as_of = args.question.as_of(&query.zone)?;
     let log = args.log.into_config()?;
     let store = log.open_to_read().await?;
     let vault = args.question.bot_rules.vault(&log, &store);
@@ -126,7 +126,7 @@ pub(crate) async fn run(args: ReportArgs) -> anyhow::Result<()> {
 
 /// Writes the page into a file, which appears when it is complete.
 async fn write_page(args: &ReportArgs, file: &str) -> anyhow::Result<()> {
-    let question = args.query_text();
+    let question = args.query_text()?;
     let views = match &args.view {
         Some(name) => vec![View::parse(name)?],
         None => View::ALL.to_vec(),
@@ -134,12 +134,12 @@ async fn write_page(args: &ReportArgs, file: &str) -> anyhow::Result<()> {
     let one = question.by.is_none() && question.filters.is_empty();
     ensure!(one || views.len() == 1, "--by and --where are for one view: name it");
     let query = Query::parse(views[0], &question)?;
-    let as_of = args.question.as_of(query.zone)?;
+    let as_of = args.question.as_of(&query.zone)?;
     let log = args.log.clone().into_config()?;
     let store = log.open_to_read().await?;
     let vault = args.question.bot_rules.vault(&log, &store);
     let report_fold = fold(&*store, vault.as_ref(), &views, as_of).await.context("no report")?;
-    let scope = scope(args);
+    let scope = scope(args, &query.zone);
     let page =
         tokio::task::spawn_blocking(move || page(&sections(&report_fold, &views, &query), &scope));
     let page = page.await?.context("the page cannot be made")?;
@@ -149,12 +149,14 @@ async fn write_page(args: &ReportArgs, file: &str) -> anyhow::Result<()> {
 }
 
 /// Returns what was asked, in a sentence.
-fn scope(args: &ReportArgs) -> String {
+fn scope(args: &ReportArgs, zone: &Zone) -> String {
     let asked = &args.question;
-    let zone = asked.timezone.as_deref().unwrap_or("UTC");
-    let mut parts = vec![format!("Days and weeks are those of {zone}")];
+    let (zone, release) = (zone.name(), zone.release());
+    let mut parts = vec![format!("Days and weeks are those of {zone} (time zones {release})")];
     parts.extend(args.from.as_ref().map(|from| format!("counted from {from} on")));
     parts.extend(args.to.as_ref().map(|to| format!("counted up to {to}")));
+    let half_life = asked.half_life.as_ref();
+    parts.extend(half_life.map(|time| format!("half of the credit is left after {time}")));
     parts.extend(asked.filters.iter().map(|filter| format!("only {filter}")));
     if asked.bot_rules == BotRules::Today {
         parts.push(format!("bots by the rules of today (version {BOT_RULES_VERSION})"));

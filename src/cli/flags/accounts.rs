@@ -24,8 +24,8 @@ pub(crate) struct AccountArgs {
     )]
     pub(super) keep_unverified_days: u16,
 
-    /// How often it is recorded at most that a session is used: once a calendar day or week (UTC), or
-    /// only when that extends the session
+    /// How often it is recorded at most that a session is used: once a calendar day or week (UTC; a week
+    /// that is used before Monday 12:00 twice), or only when that extends the session
     #[arg(long, env = "WHENCE_SESSION_ACTIVITY", default_value = "week", value_name = "PERIOD")]
     pub(super) session_activity: ActivityChoice,
 }

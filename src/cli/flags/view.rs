@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
-use whence_projections::report::{AsOf, InvalidQuery, QueryText, Zone};
+use whence_projections::report::{AsOf, InvalidQuery, QueryText, Zone, ZoneDatabase};
 
 use crate::engine::log_config::LogConfig;
 use crate::engine::vault::Vault;
@@ -28,6 +28,15 @@ pub(crate) struct ViewArgs {
     /// Whose days and weeks a view has: a name of the IANA database [default: UTC]
     #[arg(long, value_name = "ZONE")]
     pub(crate) timezone: Option<String>,
+
+    /// Where time zones are from: bundled (compiled in), system, or a directory like
+    /// /usr/share/zoneinfo [default: bundled]
+    #[arg(long, value_name = "DATABASE")]
+    pub(crate) timezone_database: Option<String>,
+
+    /// Time in which the credit of a touch halves, in models: like 7d, 12h or 90m [default: 7d]
+    #[arg(long, value_name = "TIME")]
+    pub(crate) half_life: Option<String>,
 
     /// The rules by which a landing is a bot's
     #[arg(long, value_enum, default_value_t, value_name = "RULES")]
@@ -55,31 +64,40 @@ impl BotRules {
 }
 
 impl ViewArgs {
-    /// Returns what is asked of a view about the time between `from` and `to`, not yet parsed.
-    #[must_use]
-    pub(crate) fn query_text(&self, from: Option<&String>, to: Option<&String>) -> QueryText {
-        QueryText {
+    /// Returns what is asked of a view about the time between `from` and `to`, not yet parsed but for the
+    /// database of time zones.
+    pub(crate) fn query_text(
+        &self,
+        from: Option<&String>,
+        to: Option<&String>,
+    ) -> Result<QueryText, InvalidQuery> {
+        let zones = self.timezone_database.as_deref().map(ZoneDatabase::parse).transpose()?;
+        Ok(QueryText {
             from: from.cloned(),
             to: to.cloned(),
             by: self.by.clone(),
             filters: self.filters.clone(),
             timezone: self.timezone.clone(),
-        }
+            zones: zones.unwrap_or_default(),
+            half_life: self.half_life.clone(),
+        })
     }
 
     /// Returns the end of the log that is read.
-    pub(crate) fn as_of(&self, zone: Zone) -> Result<AsOf, InvalidQuery> {
+    pub(crate) fn as_of(&self, zone: &Zone) -> Result<AsOf, InvalidQuery> {
         parse_as_of(self.as_of.as_deref(), zone)
     }
 
     /// Returns the flags of a view, each with whether it was given.
-    pub(crate) fn given(&self) -> [(&'static str, bool); 5] {
+    pub(crate) fn given(&self) -> [(&'static str, bool); 7] {
         [
             ("--by", self.by.is_some()),
             ("--where", !self.filters.is_empty()),
             ("--as-of", self.as_of.is_some()),
             ("--timezone", self.timezone.is_some()),
             ("--bot-rules", self.bot_rules != BotRules::Record),
+            ("--timezone-database", self.timezone_database.is_some()),
+            ("--half-life", self.half_life.is_some()),
         ]
     }
 }

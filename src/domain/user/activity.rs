@@ -9,12 +9,16 @@ use super::SESSION_IDLE;
 
 const DAY: Duration = Duration::from_hours(24);
 
+/// How long after Monday 00:00 UTC it is still Sunday somewhere.
+const SUNDAY_SOMEWHERE: Duration = Duration::from_hours(12);
+
 /// The period in which one use of a session is recorded at most.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum ActivityPeriod {
     /// A calendar day in UTC.
     Day,
-    /// A calendar week in UTC, from Monday on.
+    /// A calendar week in UTC, from Monday on. In America that Monday is still Sunday for some hours, so
+    /// that a use in those does not stand for the week there: the first use after them is recorded, too.
     #[default]
     Week,
     /// No period: a use is recorded only when it extends a session of which less than half is left.
@@ -46,7 +50,16 @@ impl ActivityPeriod {
     pub fn is_due(self, session: SessionTimes, now: Timestamp) -> bool {
         let extensible = session.expires_at < session.absolute_expires_at;
         let extends = extensible && needs_extension(session.expires_at, now);
-        extends || (self != Self::None && session.used_at < self.start(now))
+        extends || (self != Self::None && session.used_at < self.part_start(now))
+    }
+
+    /// Returns the beginning of the part of the period that `now` is in. A week has two parts: the hours
+    /// in which it has not begun everywhere, and the rest, which is of the same week in every time zone
+    /// from the Pacific to Greenwich, and but for its Sunday east of it.
+    fn part_start(self, now: Timestamp) -> Timestamp {
+        let start = self.start(now);
+        let everywhere = start + SUNDAY_SOMEWHERE;
+        if self == Self::Week && now >= everywhere { everywhere } else { start }
     }
 
     /// Returns the beginning of the period that `now` is in. A browser that got its cookies before
@@ -103,14 +116,66 @@ mod tests {
         let due = |period: ActivityPeriod, text: &str| period.is_due(times, at(text));
         assert!(!due(ActivityPeriod::Week, "2026-03-08T23:59:59Z"));
         assert!(due(ActivityPeriod::Week, "2026-03-09T00:00:00Z"));
+        assert!(due(ActivityPeriod::Week, "2026-03-09T12:00:00Z"));
         assert!(!due(ActivityPeriod::Day, "2026-03-04T23:59:59Z"));
         assert!(due(ActivityPeriod::Day, "2026-03-05T00:00:00Z"));
         assert!(!due(ActivityPeriod::None, "2026-03-19T10:00:00Z"));
         assert!(due(ActivityPeriod::None, "2026-03-19T10:00:01Z"));
+        // While it is Sunday in America, a use is not one of the week that begins there later.
+        let monday = SessionTimes { used_at: at("2026-03-09T03:00:00Z"), ..times };
+        let due_again = |text: &str| ActivityPeriod::Week.is_due(monday, at(text));
+        assert!(!due_again("2026-03-09T11:59:59Z"));
+        assert!(due_again("2026-03-09T12:00:00Z"));
+        let noon = SessionTimes { used_at: at("2026-03-09T12:00:00Z"), ..times };
+        assert!(!ActivityPeriod::Week.is_due(noon, at("2026-03-15T23:59:59Z")));
         // At its last end a session is not extended any more, and its use still counts.
         let last = SessionTimes { expires_at: times.absolute_expires_at, ..times };
         let late = times.absolute_expires_at - DAY;
         assert!(!ActivityPeriod::None.is_due(last, late));
         assert!(ActivityPeriod::Week.is_due(last, late));
+    }
+
+    /// A session that is used on every day of a place, at any time of it, has a record in each of its
+    /// weeks, and at most two in a week of UTC.
+    #[test]
+    fn a_session_that_is_used_daily_has_a_record_in_every_week_of_every_place() {
+        let first_monday = at("2026-01-05T00:00:00Z").as_micros();
+        let (hour, day) = (3_600_000_000_i64, 86_400_000_000_i64);
+        let mut seed = 88_172_645_463_325_252_u64;
+        let mut random = move |below: i64| {
+            seed ^= seed << 13;
+            seed ^= seed >> 7;
+            seed ^= seed << 17;
+            i64::try_from(seed >> 1).unwrap() % below
+        };
+        for offset in (-12..=14).cycle().take(27 * 20) {
+            let local_midnight = |day_number: i64| first_monday + day_number * day - offset * hour;
+            let opened = Timestamp::from_micros(local_midnight(0) + random(day));
+            let mut times = SessionTimes {
+                used_at: opened,
+                expires_at: opened + SESSION_IDLE,
+                absolute_expires_at: opened + 4 * SESSION_IDLE,
+            };
+            let mut records = vec![opened];
+            for day_number in 1..7 * 8 {
+                let now = Timestamp::from_micros(local_midnight(day_number) + random(day));
+                if ActivityPeriod::Week.is_due(times, now) {
+                    times =
+                        SessionTimes { used_at: now, expires_at: times.after_use(now), ..times };
+                    records.push(now);
+                }
+            }
+            for week in 0..8 {
+                let inside = |begin: i64| {
+                    let week = begin..begin + 7 * day;
+                    records.iter().filter(|at| week.contains(&at.as_micros())).count()
+                };
+                assert!(
+                    inside(local_midnight(7 * week)) > 0,
+                    "week {week} at {offset}: {records:?}"
+                );
+                assert!(inside(first_monday + 7 * week * day) <= 2, "{records:?}");
+            }
+        }
     }
 }

@@ -7,7 +7,7 @@ use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
 use tokio::sync::Semaphore;
-use whence_projections::report::{InvalidQuery, Query, QueryText, Table, View};
+use whence_projections::report::{InvalidQuery, Query, QueryText, Table, View, ZoneDatabase};
 
 use super::operator::AuthenticatedOperator;
 use crate::app::App;
@@ -43,7 +43,7 @@ pub(super) async fn view(
         .map_err(|error| ProblemWithDetail::new(Problem::NotFound, error.to_string()))?;
     let request = ReportRequest::parse(query.as_deref().unwrap_or_default())?;
     let query = Query::parse(view, &request.query)?;
-    let as_of = report::parse_as_of(request.as_of.as_deref(), query.zone)?;
+    let as_of = report::parse_as_of(request.as_of.as_deref(), &query.zone)?;
     let turn = tokio::time::timeout(REPORT_QUEUE_TIMEOUT, ONE_AT_A_TIME.acquire()).await;
     let Ok(Ok(_turn)) = turn else {
         let sentence = "Another report is being made. Try again in a moment.";
@@ -70,6 +70,8 @@ impl ReportRequest {
                 "by" => request.query.by = given,
                 "where" => request.query.filters.push(value),
                 "timezone" => request.query.timezone = given,
+                "timezone_database" => request.query.zones = zones(&value)?,
+                "half_life" => request.query.half_life = given,
                 "as_of" => request.as_of = given,
                 "format" => request.csv = is_csv(&value)?,
                 "csv_safe" => request.raw = is_raw(&value)?,
@@ -87,6 +89,17 @@ impl ReportRequest {
         } else {
             Json(table.to_json()).into_response()
         }
+    }
+}
+
+/// Returns the database of time zones. A caller may choose the system's, and no other directory.
+fn zones(name: &str) -> Result<ZoneDatabase, InvalidQuery> {
+    match name {
+        "" => Ok(ZoneDatabase::Bundled),
+        "bundled" | "system" => ZoneDatabase::parse(name),
+        _ => Err(InvalidQuery(format!(
+            "there is no timezone_database {name:?}; there are bundled, system"
+        ))),
     }
 }
 
@@ -119,8 +132,8 @@ fn is_today(bot_rules: &str) -> Result<bool, InvalidQuery> {
 
 fn unknown_parameter(name: &str) -> String {
     format!(
-        "there is no parameter {name:?}; there are from, to, by, where, as_of, timezone, format, \
-         csv_safe, bot_rules"
+        "there is no parameter {name:?}; there are from, to, by, where, as_of, timezone, \
+         timezone_database, half_life, format, csv_safe, bot_rules"
     )
 }
 

@@ -159,7 +159,7 @@ fn value(cell: &Cell) -> Option<f64> {
     match cell {
         #[expect(clippy::cast_precision_loss, reason = "a bar needs no more than 52 bits")]
         Cell::Count(count) => Some(*count as f64),
-        Cell::Ratio(number) | Cell::Seconds(number) => Some(*number),
+        Cell::Credit(number) | Cell::Ratio(number) | Cell::Seconds(number) => Some(*number),
         Cell::Unknown | Cell::Text(_) | Cell::Day(_) => None,
     }
 }

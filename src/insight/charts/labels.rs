@@ -9,6 +9,7 @@ use crate::insight::report::UNKNOWN;
 pub(super) fn number(kind: Kind, value: f64) -> String {
     match kind {
         Kind::Ratio => format!("{:.1} %", value * 100.0),
+        Kind::Credit => format!("{value:.2}"),
         Kind::Seconds => seconds(value),
         Kind::Count | Kind::Text | Kind::Day => grouped(&format!("{value:.0}")),
     }
@@ -20,6 +21,7 @@ pub(super) fn cell(cell: &Cell) -> String {
     match cell {
         Cell::Unknown => UNKNOWN.to_owned(),
         Cell::Count(count) => grouped(&count.to_string()),
+        Cell::Credit(credit) => number(Kind::Credit, *credit),
         Cell::Ratio(ratio) => number(Kind::Ratio, *ratio),
         Cell::Seconds(length) => seconds(*length),
         Cell::Text(text) => plain(text),
@@ -38,6 +40,7 @@ pub(super) fn named(column: &str, value: &Cell) -> String {
         | Cell::Text(_)
         | Cell::Day(_)
         | Cell::Count(_)
+        | Cell::Credit(_)
         | Cell::Ratio(_)
         | Cell::Seconds(_) => cell(value),
     }

@@ -77,7 +77,7 @@ struct Key {
 struct SectionOfPage {
     name: &'static str,
     title: &'static str,
-    about: &'static str,
+    about: String,
     figures: Vec<Figure>,
 }
 
@@ -145,10 +145,12 @@ fn section_of_page(section: &Section) -> SectionOfPage {
         let id = format!("{}-{at}", view.name());
         figure(title, table, (!chart.is_empty()).then(|| Drawing::of(&chart, &id, title)))
     });
+    let notes = section.tables.iter().filter_map(|(_, table)| table.note);
+    let notes: Vec<_> = notes.map(|note| format!("; {}", note.to_text())).collect();
     SectionOfPage {
         name: view.name(),
         title: view.title(),
-        about: view.about(),
+        about: view.about().to_owned() + &notes.concat(),
         figures: figures.collect(),
     }
 }
@@ -187,7 +189,9 @@ fn shown(cell: &Cell, column: Column) -> Shown {
 fn exact(cell: &Cell) -> Option<String> {
     match cell {
         Cell::Count(count) => Some(count.to_string()),
-        Cell::Ratio(number) | Cell::Seconds(number) => Some(number.to_string()),
+        Cell::Credit(number) | Cell::Ratio(number) | Cell::Seconds(number) => {
+            Some(number.to_string())
+        }
         Cell::Unknown | Cell::Text(_) | Cell::Day(_) => None,
     }
 }
@@ -195,6 +199,6 @@ fn exact(cell: &Cell) -> Option<String> {
 fn class(kind: Kind) -> &'static str {
     match kind {
         Kind::Text | Kind::Day => "",
-        Kind::Count | Kind::Ratio | Kind::Seconds => "n",
+        Kind::Count | Kind::Credit | Kind::Ratio | Kind::Seconds => "n",
     }
 }

@@ -4,6 +4,7 @@ use whence_projections::report::{Kind, Table};
 
 use super::chart::{BarChart, Chart, ColumnChart, HeatMap};
 use super::labels::{NOTHING, day, number, round_up, shortened};
+use crate::insight::report::zone_of;
 
 /// The size and the colours of what a chart is drawn on.
 #[derive(Clone, Copy, Debug)]
@@ -49,7 +50,8 @@ impl Canvas {
 /// Returns the chart, with what it shows above it. No line ends with a space.
 #[must_use]
 pub fn draw(table: &Table, chart: &Chart, canvas: Canvas) -> String {
-    let title = format!("{}, as of position {}\n\n", table.title, table.as_of);
+    let (title, zone) = (table.title, zone_of(table));
+    let title = format!("{title}, as of position {}\n{zone}\n\n", table.as_of);
     if chart.is_empty() {
         return title + "nothing to show\n";
     }

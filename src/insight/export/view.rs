@@ -38,7 +38,7 @@ fn kind(kind: Kind) -> FieldKind {
         Kind::Text => FieldKind::Text,
         Kind::Day => FieldKind::Day,
         Kind::Count => FieldKind::Integer,
-        Kind::Ratio | Kind::Seconds => FieldKind::Number,
+        Kind::Credit | Kind::Ratio | Kind::Seconds => FieldKind::Number,
     }
 }
 
@@ -48,6 +48,8 @@ fn value(cell: &Cell) -> Value<'_> {
         Cell::Text(text) => Value::Text(text.into()),
         Cell::Day(day) => Value::Day(*day),
         Cell::Count(count) => i64::try_from(*count).map_or(Value::Missing, Value::Integer),
-        Cell::Ratio(number) | Cell::Seconds(number) => Value::Number(*number),
+        Cell::Credit(number) | Cell::Ratio(number) | Cell::Seconds(number) => {
+            Value::Number(*number)
+        }
     }
 }

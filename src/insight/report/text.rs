@@ -11,8 +11,23 @@ pub(crate) const UNKNOWN: &str = "(unknown)";
 /// The text where there is nothing to divide by, or nothing to measure.
 const NOTHING: &str = "-";
 
-/// Returns a table for people: aligned, with its title, the position up to which it counts, and the
-/// rules about bots when they are not those on record.
+/// Returns the first line of a table for people: its title, the position up to which it counts, whose
+/// days and weeks it has, and the rules about bots when they are not those on record.
+fn heading(table: &Table) -> String {
+    let mut text = format!("{}, as of position {}, {}", table.title, table.as_of, zone_of(table));
+    if let Some(version) = table.bot_rules {
+        text += &format!(", bots by the rules of today (version {version})");
+    }
+    text
+}
+
+/// Returns whose days and weeks a table has, and the release of the database that they are from.
+pub(crate) fn zone_of(table: &Table) -> String {
+    let (zone, release) = (plain(table.zone.name()), plain(table.zone.release()));
+    format!("in {zone} (time zones {release})")
+}
+
+/// Returns a table for people: aligned, below its heading, with its note.
 #[must_use]
 pub fn as_text(table: &Table) -> String {
     let header: Vec<String> = table.columns.iter().map(|column| column.name.to_owned()).collect();
@@ -23,13 +38,12 @@ pub fn as_text(table: &Table) -> String {
         cells.max().unwrap_or(0)
     };
     let widths: Vec<usize> = (0..header.len()).map(width).collect();
-    let mut text = format!("{}, as of position {}", table.title, table.as_of);
-    if let Some(version) = table.bot_rules {
-        text += &format!(", bots by the rules of today (version {version})");
-    }
-    text.push('\n');
+    let mut text = heading(table) + "\n";
     for row in [&header].into_iter().chain(&rows) {
         text += &line(row, &table.columns, &widths);
+    }
+    if let Some(note) = table.note {
+        text += &format!("({})\n", note.to_text());
     }
     text
 }
@@ -38,7 +52,7 @@ fn line(row: &[String], columns: &[Column], widths: &[usize]) -> String {
     let padded =
         row.iter().zip(columns).zip(widths).map(|((cell, column), width)| match column.kind {
             Kind::Text | Kind::Day => format!("{cell:<width$}"),
-            Kind::Count | Kind::Ratio | Kind::Seconds => format!("{cell:>width$}"),
+            Kind::Count | Kind::Credit | Kind::Ratio | Kind::Seconds => format!("{cell:>width$}"),
         });
     let line = padded.collect::<Vec<_>>().join("  ");
     format!("{}\n", line.trim_end())
@@ -49,8 +63,12 @@ fn line(row: &[String], columns: &[Column], widths: &[usize]) -> String {
 fn shown((cell, column): (&Cell, &Column)) -> String {
     let unknown = match column.kind {
         Kind::Text | Kind::Day | Kind::Count => UNKNOWN,
-        Kind::Ratio | Kind::Seconds => NOTHING,
+        Kind::Credit | Kind::Ratio | Kind::Seconds => NOTHING,
     };
+    // People need no more; the other formats have all digits.
+    if let Cell::Credit(credit) = cell {
+        return format!("{credit:.2}");
+    }
     let text = cell.to_text().unwrap_or_else(|| unknown.to_owned());
     plain(&text)
 }
@@ -77,6 +95,8 @@ pub fn as_csv(table: &Table, safe: bool) -> String {
 
 #[cfg(test)]
 mod tests {
+    use whence_projections::report::{Note, Zone};
+
     use super::*;
 
     fn table() -> Table {
@@ -92,6 +112,8 @@ mod tests {
             ],
             as_of: 7,
             bot_rules: None,
+            zone: Zone::default(),
+            note: None,
         }
     }
 
@@ -107,11 +129,25 @@ mod tests {
 
     #[test]
     fn a_table_for_people_is_aligned_and_says_nothing_to_the_terminal() {
-        let expected = "Signups, as of position 7\n\
-                        source     signups\n\
+        let release = Zone::default().release().to_owned();
+        let heading = format!("Signups, as of position 7, in UTC (time zones {release})\n");
+        let expected = "source     signups\n\
                         a,\"b\"\u{fffd}          10\n\
                         \u{20}                2\n\
                         (unknown)        1\n";
-        assert_eq!(as_text(&table()), expected);
+        assert_eq!(as_text(&table()), heading + expected);
+        let known_from = Some("2026-03-02T00:00:00Z".parse().unwrap());
+        let noted = Table { note: Some(Note::UsesKnownFrom(known_from)), ..table() };
+        let last = as_text(&noted).lines().last().unwrap().to_owned();
+        assert!(last.starts_with("(every use") && last.contains("2026-03-02T00:00:00"), "{last}");
+    }
+
+    #[test]
+    fn credit_is_short_for_people_and_whole_for_programs() {
+        let mut credit = table();
+        credit.columns[1] = Column::new("linear", Kind::Credit);
+        credit.rows = vec![vec![Cell::Text("a".into()), Cell::Credit(2.0 / 3.0)]];
+        assert!(as_text(&credit).ends_with("a         0.67\n"), "{}", as_text(&credit));
+        assert_eq!(as_csv(&credit, true), "source,linear\r\na,0.666666667\r\n");
     }
 }

@@ -60,7 +60,9 @@ async fn a_report_says_what_happened() {
     let domains = ask(&server, "domains").await.json();
     assert_eq!(
         domains["rows"][0],
-        json!({ "referrer_domain": "example.co.uk", "landings": 1, "signups": 1 })
+        json!({
+            "referrer_domain": "example.co.uk", "landings": 1, "signups": 1, "clicks": 1, "visitors": 1
+        })
     );
     let funnel = ask(&server, "funnel").await.json();
     let count = |stage: &str| {
@@ -72,6 +74,15 @@ async fn a_report_says_what_happened() {
     let referrers = ask(&server, "referrers").await.json();
     let row = &referrers["rows"][0];
     assert_eq!([&row["clicks"], &row["signups"], &row["attributed"]], [1, 1, 1]);
+    assert_eq!([&row["landings"], &row["visitors"]], [1, 1]);
+    let models = ask(&server, "models?by=source&half_life=12h&timezone=Asia/Tokyo").await.json();
+    assert_eq!(models["timezone"], "Asia/Tokyo");
+    for (row, source) in models["rows"].as_array().unwrap().iter().zip([Some("newsletter"), None]) {
+        assert_eq!(row["source"], json!(source));
+        assert_eq!([&row["first_touch"], &row["last_non_direct"]], [1, 1]);
+        let shared = ["linear", "position_based", "time_decay", "markov", "shapley"];
+        assert_eq!(shared.map(|model| row[model].as_f64()), [Some(1.0); 5], "{row}");
+    }
     let tree = ask(&server, "tree?where=part=cycles").await.json();
     assert_eq!(tree["rows"], json!([{ "part": "cycles", "which": "all", "users": 0 }]));
 }
@@ -177,6 +188,9 @@ async fn what_cannot_be_asked_is_told() {
         ("signups?since=yesterday", 400, "invalid_query", "there are from, to, by, where"),
         ("signups?from=yesterday", 400, "invalid_query", "neither a day like"),
         ("signups?timezone=Mars", 400, "invalid_query", "there is no time zone"),
+        ("signups?timezone_database=/etc", 400, "invalid_query", "there are bundled, system"),
+        ("signups?half_life=7d", 400, "invalid_query", "only models has a half-life"),
+        ("models?half_life=soon", 400, "invalid_query", "no time like 7d, 12h or 90m"),
         ("signups?as_of=99999999999", 400, "invalid_query", "the log ends at"),
         ("signups?where=channel", 400, "invalid_query", "is not dimension=value"),
     ] {

@@ -52,6 +52,7 @@ pub const TRAFFIC: [Traffic; 10] = [
 
 const PAGES: [&str; 4] = ["/", "/pricing", "/creators/ada", "/creators/nobody"];
 const COUNTRIES: [&str; 4] = ["DE", "FR", "NP", ""];
+const IDLE: Duration = Duration::from_hours(30 * 24);
 const START: Timestamp = Timestamp::from_micros(1_772_300_000_123_456);
 
 /// Returns the events that these steps make.
@@ -74,6 +75,7 @@ struct World {
     requests: Vec<RequestId>,
     lengths: HashMap<StreamId, Version>,
     touches: Vec<TouchId>,
+    sessions: Vec<(UserId, SessionId)>,
 }
 
 impl World {
@@ -283,12 +285,14 @@ impl World {
     }
 
     fn open(&mut self, user_id: UserId) {
+        let session_id = SessionId(self.id());
+        self.sessions.push((user_id, session_id));
         let opened = SessionOpened {
-            session_id: SessionId(self.id()),
+            session_id,
             token_hash: Hash([0; 32]),
             kind: SessionKind::Cookie,
-            expires_at: self.now,
-            absolute_expires_at: self.now,
+            expires_at: self.now + IDLE,
+            absolute_expires_at: self.now + IDLE * 2,
             device: sealed(),
             device_class: None,
             country: None,
@@ -301,9 +305,15 @@ impl World {
             return;
         };
         let (user_id, session_id) = (*user_id, SessionId(self.id()));
-        match what % 3 {
-            0 => self.open(user_id),
-            1 => self.push_user(user_id, SessionExtended { session_id, expires_at: self.now }),
+        match (what % 3, self.sessions.len()) {
+            (0, _) => self.open(user_id),
+            // A session that was opened; seldom enough for logs of which no use is known but those.
+            (1, all) if all > 0 && what.is_multiple_of(5) => {
+                let (user_id, session_id) = self.sessions[usize::from(who) % all];
+                let expires_at = self.now + IDLE;
+                self.push_user(user_id, SessionExtended { session_id, expires_at });
+            }
+            (1, _) => self.push_user(user_id, SessionExtended { session_id, expires_at: self.now }),
             _ => {
                 let reason = RevokeReason::Logout;
                 self.push_user(user_id, SessionRevoked { session_id, reason });

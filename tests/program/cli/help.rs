@@ -1,6 +1,7 @@
 //! What `--help` says.
 
 use tempfile::TempDir;
+use whence_projections::report::ZoneDatabase;
 
 use crate::support::{Service, whence};
 
@@ -94,6 +95,7 @@ fn a_bad_variable_is_told_like_a_bad_flag() {
 fn a_version_is_told() {
     let directory = TempDir::new().unwrap();
     let output = whence(directory.path()).arg("--version").output().unwrap();
-    let expected = format!("whence {}\n", env!("CARGO_PKG_VERSION"));
+    let release = ZoneDatabase::Bundled.release();
+    let expected = format!("whence {} (time zones {release})\n", env!("CARGO_PKG_VERSION"));
     assert_eq!(String::from_utf8(output.stdout).unwrap(), expected);
 }

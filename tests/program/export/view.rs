@@ -3,7 +3,7 @@
 use serde_json::Value;
 use tempfile::TempDir;
 use whence::insight::export::{ExportFormat, export_table, fields_of};
-use whence_projections::report::{Cell, Column, Kind, Table, View};
+use whence_projections::report::{Cell, Column, Kind, Table, View, Zone};
 
 use crate::export::reader::read;
 use crate::support::{Service, whence};
@@ -34,6 +34,8 @@ fn table() -> Table {
         ],
         as_of: 7,
         bot_rules: None,
+        zone: Zone::default(),
+        note: None,
     }
 }
 

@@ -34,7 +34,7 @@ fn middle(events: &[Recorded]) -> usize {
 }
 
 /// A log of these events in SQLite, taken a few milliseconds after each happened.
-async fn log_of(directory: &Path, events: &[Recorded]) {
+pub(crate) async fn log_of(directory: &Path, events: &[Recorded]) {
     std::fs::create_dir_all(directory).unwrap();
     let clock = Clock::manual(Timestamp::default());
     let location = Location::Sqlite(directory.to_owned());
@@ -57,7 +57,7 @@ fn report(directory: &Path, store: &str, more: &[&str]) -> Result<String, String
 }
 
 /// Of every view, as CSV.
-fn all(directory: &Path, store: &str, more: &[&str]) -> Vec<String> {
+pub(crate) fn all(directory: &Path, store: &str, more: &[&str]) -> Vec<String> {
     let views = View::ALL.map(View::name);
     let one = |view| report(directory, store, &[&[view, "--format", "csv"], more].concat());
     views.into_iter().map(|view| one(view).unwrap()).collect()
@@ -124,7 +124,17 @@ async fn formats_are_the_same_answer() {
     let (csv, text) = (ask("csv").unwrap(), ask("table").unwrap());
     let (mut csv, mut text) = (csv.lines(), text.lines());
     assert_eq!(csv.next(), Some("channel,signups"));
-    assert_eq!(text.next(), Some(&*format!("Signups, as of position {}", events().len())));
+    let zones = whence_projections::report::Zone::default();
+    assert_eq!(
+        (&json["timezone"], &json["timezone_database"]),
+        (&"UTC".into(), &zones.release().into())
+    );
+    let heading = format!(
+        "Signups, as of position {}, in UTC (time zones {})",
+        events().len(),
+        zones.release()
+    );
+    assert_eq!(text.next(), Some(&*heading));
     assert_eq!(text.next().unwrap().split_whitespace().collect::<Vec<_>>(), ["channel", "signups"]);
     assert!(rows.len() > 4 && rows.iter().any(|row| row["channel"].is_null()), "{rows:?}");
     for row in rows {
@@ -166,6 +176,53 @@ async fn flags_mean_what_they_say() {
     assert!(narrowed < known, "different dimensions narrow down");
 }
 
+/// Signups of November 2026 in British Columbia, which keeps its summer time: by the database that is
+/// compiled in, and by one of before.
+#[tokio::test(flavor = "multi_thread")]
+async fn days_are_those_of_the_database_that_is_asked_for() {
+    let directory = TempDir::new().unwrap();
+    let here = directory.path();
+    let mut events = events();
+    let registered = |event: &Recorded| event.event.event_type() == "UserRegistered.v1";
+    events.retain(registered);
+    events.truncate(2);
+    for (event, at) in events.iter_mut().zip(["2026-11-20T07:30:00Z", "2026-11-21T06:59:59Z"]) {
+        event.metadata.occurred_at = at.parse().unwrap();
+        event.recorded_at = event.metadata.occurred_at;
+    }
+    log_of(&here.join("one"), &events).await;
+    let ask = |more: &[&str]| {
+        let question = ["signups", "--by", "day", "--timezone", "america/vancouver"];
+        report(here, "sqlite:one", &[&question, more].concat())
+    };
+    assert_eq!(ask(&["--format", "csv"]).unwrap(), "day,signups\r\n2026-11-20,2\r\n");
+    let zone = here.join("zones/America");
+    std::fs::create_dir_all(&zone).unwrap();
+    // A zone that is eight hours behind all year, as TZif.
+    let mut old = b"TZif2".to_vec();
+    let header = |times: [u32; 6]| {
+        let counts = times.into_iter().flat_map(u32::to_be_bytes);
+        [0; 15].into_iter().chain(counts).collect::<Vec<u8>>()
+    };
+    let kind = [&(-8_i32 * 3600).to_be_bytes()[..], &[0, 0], b"PST\0"].concat();
+    let block = [header([0, 0, 0, 0, 1, 4]), kind].concat();
+    old.extend([&block[..], b"TZif2", &block, b"\nPST8\n"].concat());
+    std::fs::write(zone.join("Vancouver"), old).unwrap();
+    std::fs::write(here.join("zones/+VERSION"), "2025b\n").unwrap();
+    let text = ask(&["--timezone-database", "./zones"]).unwrap();
+    let heading = "Signups, as of position 2, in America/Vancouver (time zones 2025b of ./zones)\n";
+    assert!(text.starts_with(heading), "{text}");
+    assert!(text.contains("2026-11-19        1\n2026-11-20        1\n"), "{text}");
+    let json = ask(&["--timezone-database", "./zones", "--format", "json"]).unwrap();
+    assert!(
+        json.contains(r#""timezone":"America/Vancouver","timezone_database":"2025b of ./zones""#)
+    );
+    let refused = ask(&["--timezone-database", "moon"]).unwrap_err();
+    assert!(refused.contains("there are bundled, system, and directories"), "{refused}");
+    let refused = ask(&["--timezone-database", "./nowhere"]).unwrap_err();
+    assert!(refused.contains("there is no time zone"), "{refused}");
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_cannot_be_answered_is_one_sentence_and_changes_nothing() {
     let directory = TempDir::new().unwrap();
@@ -182,6 +239,8 @@ async fn what_cannot_be_answered_is_one_sentence_and_changes_nothing() {
         (vec!["signups", "--timezone", "Mars"], "there is no time zone \"Mars\"".to_owned()),
         (vec!["signups", "--from", "2026-02-30"], "neither a day like".to_owned()),
         (vec!["signups", "--from", "2026-03-02", "--to", "2026-03-01"], "is after to".to_owned()),
+        (vec!["models", "--half-life", "0d"], "no time like 7d, 12h or 90m".to_owned()),
+        (vec!["signups", "--half-life", "7d"], "only models has a half-life".to_owned()),
         (vec!["signups", "--as-of", "soon"], "nor a position like".to_owned()),
         (
             vec!["signups", "--as-of", "999999"],

@@ -1,7 +1,7 @@
 //! `whence report VIEW --chart`.
 
 use whence::insight::charts::{Canvas, Chart, draw};
-use whence_projections::report::{Cell, Column, Kind, Table, View};
+use whence_projections::report::{Cell, Column, Kind, Table, View, Zone};
 use whence_test_support::tool::program;
 
 use crate::pictures::story::Story;
@@ -11,7 +11,16 @@ const PLAIN: Canvas = Canvas { width: 40, colours: false };
 
 fn table(view: View, by: &[Column], rows: Vec<Vec<Cell>>) -> Table {
     let columns = by.iter().chain(view.measures()).copied().collect();
-    Table { name: view.name(), title: view.title(), columns, rows, as_of: 7, bot_rules: None }
+    Table {
+        name: view.name(),
+        title: view.title(),
+        columns,
+        rows,
+        as_of: 7,
+        zone: Zone::default(),
+        note: None,
+        bot_rules: None,
+    }
 }
 
 fn text(text: &str) -> Cell {
@@ -23,7 +32,9 @@ fn text(text: &str) -> Cell {
 fn drawn(view: View, table: &Table, canvas: Canvas, lines: &[&str]) {
     let picture = draw(table, &Chart::of(view, table, 4), canvas);
     let (title, picture) = picture.split_once("\n\n").unwrap();
-    assert_eq!(title, format!("{}, as of position 7", view.title()));
+    let release = Zone::default().release().to_owned();
+    let expected = format!("{}, as of position 7\nin UTC (time zones {release})", view.title());
+    assert_eq!(title, expected);
     let found: Vec<_> = picture.lines().collect();
     assert_eq!(found, lines, "\n{picture}");
 }
@@ -107,7 +118,7 @@ fn of_weeks_the_last_are_shown() {
     let table = table(View::Viral, &[Column::new("cohort", Kind::Day)], rows);
     let picture = draw(&table, &Chart::of(View::Viral, &table, 4), PLAIN);
     let labels: Vec<_> = picture.lines().filter_map(|line| line.split("  ").next()).collect();
-    let labels: Vec<_> = labels.into_iter().filter(|label| !label.is_empty()).skip(1).collect();
+    let labels: Vec<_> = labels.into_iter().filter(|label| !label.is_empty()).skip(2).collect();
     assert_eq!(labels, ["3 earlier", "2026-03-23", "2026-03-30", "2026-04-06"], "{picture}");
     assert!(
         picture.contains(" 12 users\n") && picture.contains(" 20 users  k 0.50\n"),
@@ -119,7 +130,8 @@ fn of_weeks_the_last_are_shown() {
 fn series_stand_below_one_another_and_shares_behind() {
     let row = |who: &str, counts: [u64; 3], rate| {
         let counts = counts.map(Cell::Count).into_iter();
-        [text(who)].into_iter().chain(counts).chain([rate]).collect::<Vec<_>>()
+        let more = [Cell::Count(30), Cell::Count(9)];
+        [text(who)].into_iter().chain(counts).chain([rate]).chain(more).collect::<Vec<_>>()
     };
     let rows =
         vec![row("ada", [20, 10, 5], Cell::Ratio(0.5)), row("bob", [0, 1, 0], Cell::Unknown)];

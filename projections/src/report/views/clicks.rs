@@ -1,6 +1,6 @@
-//! Landings and the accounts that came of them, by site, by referrer and by creator. A landing counts
-//! when it happened and an account when it registered; bots, and the same click again within the hour,
-//! do not count.
+//! Landings of people and the accounts that came of them, by site, by referrer and by creator. A landing
+//! counts when it happened and an account when it registered. Landings of bots do not count; one that
+//! repeats a landing of the hour before is no click.
 
 use whence_events::{Position, Timestamp};
 
@@ -15,16 +15,44 @@ use crate::report::view::View;
 
 #[derive(Default)]
 struct ClickCounts {
+    landings: u64,
     clicks: u64,
+    /// The first touches of the visitors, repeated ones included.
+    visitors: Vec<u32>,
+    /// The clicks of visitors of whom nothing else is known: each is a visitor.
+    strangers: u64,
     signups: u64,
     attributed: u64,
 }
 
 impl ClickCounts {
-    fn with_rate(self) -> Vec<Cell> {
+    fn land(&mut self, touch: &Touch) {
+        self.landings += 1;
+        self.clicks += u64::from(touch.is_click());
+        if touch.first == Atom::UNKNOWN {
+            self.strangers += u64::from(touch.is_click());
+        } else {
+            self.visitors.push(touch.first.0);
+        }
+    }
+
+    /// Returns the number of visitors.
+    fn visitors(&mut self) -> u64 {
+        self.visitors.sort_unstable();
+        self.visitors.dedup();
+        u64::try_from(self.visitors.len()).unwrap_or(u64::MAX).saturating_add(self.strangers)
+    }
+
+    fn with_rate(mut self) -> Vec<Cell> {
         let rate = ratio(self.signups, self.clicks);
         let counts = [self.clicks, self.signups, self.attributed].map(Cell::Count);
-        counts.into_iter().chain([rate]).collect()
+        let more = [self.landings, self.visitors()].map(Cell::Count);
+        counts.into_iter().chain([rate]).chain(more).collect()
+    }
+
+    fn with_clicks(mut self) -> Vec<Cell> {
+        let visitors = self.visitors();
+        [self.landings, self.signups, self.clicks, visitors].map(Cell::Count).to_vec()
     }
 }
 
@@ -32,15 +60,15 @@ pub(super) fn domains(facts: &Facts, query: &Query, as_of: Position) -> Table {
     let mut groups = Groups::<ClickCounts>::new(View::Domains, facts, query);
     for touch in landings(facts, query) {
         if let Some(counts) = groups.of(|by| of_touch(touch, query, by)) {
-            counts.clicks += 1;
+            counts.land(touch);
         }
     }
     for (at, user) in accounts(facts, query) {
-        if let Some(counts) = groups.of(|by| of_user(user, at, query.zone, by)) {
+        if let Some(counts) = groups.of(|by| of_user(user, at, &query.zone, by)) {
             counts.signups += 1;
         }
     }
-    groups.table(as_of, |counts| [counts.clicks, counts.signups].map(Cell::Count).to_vec())
+    groups.table(as_of, ClickCounts::with_clicks)
 }
 
 /// Makes the table of referrers. Unknown are those who came with a code that no user owns. A referrer
@@ -52,11 +80,11 @@ pub(super) fn referrers(facts: &Facts, query: &Query, as_of: Position) -> Table 
     }
     for touch in landings(facts, query).filter(|touch| touch.with_code) {
         if let Some(counts) = groups.of(|by| of_touch(touch, query, by)) {
-            counts.clicks += 1;
+            counts.land(touch);
         }
     }
     for (at, user) in accounts(facts, query).filter(|(_, user)| user.came_with.is_some()) {
-        if let Some(counts) = groups.of(|by| of_user(user, at, query.zone, by)) {
+        if let Some(counts) = groups.of(|by| of_user(user, at, &query.zone, by)) {
             counts.signups += 1;
             counts.attributed += u64::from(user.referrer.is_some());
         }
@@ -70,12 +98,12 @@ pub(super) fn creators(facts: &Facts, query: &Query, as_of: Position) -> Table {
     let of_creator = |page: bool, creator: Atom| page || creator != Atom::UNKNOWN;
     for touch in landings(facts, query).filter(|t| of_creator(t.on_creator_page, t.creator)) {
         if let Some(counts) = groups.of(|by| of_touch(touch, query, by)) {
-            counts.clicks += 1;
+            counts.land(touch);
         }
     }
     for (at, user) in accounts(facts, query) {
         if of_creator(user.on_creator_page, user.creator)
-            && let Some(counts) = groups.of(|by| of_user(user, at, query.zone, by))
+            && let Some(counts) = groups.of(|by| of_user(user, at, &query.zone, by))
         {
             counts.signups += 1;
             counts.attributed += u64::from(user.referrer == Some(user.creator));
@@ -85,7 +113,7 @@ pub(super) fn creators(facts: &Facts, query: &Query, as_of: Position) -> Table {
 }
 
 fn landings<'a>(facts: &'a Facts, query: &'a Query) -> impl Iterator<Item = &'a Touch> {
-    facts.touches.iter().filter(|touch| touch.counts && query.covers(touch.at))
+    facts.touches.iter().filter(|touch| !touch.bot && query.covers(touch.at))
 }
 
 fn bots<'a>(facts: &'a Facts, query: &'a Query) -> impl Iterator<Item = &'a Touch> {
@@ -116,6 +144,6 @@ fn of_touch(touch: &Touch, query: &Query, by: Dimension) -> Atom {
         | Dimension::Which
         | Dimension::Cohort
         | Dimension::WeeksLater
-        | Dimension::FirstTouch => of_time(touch.at, query.zone, by),
+        | Dimension::FirstTouch => of_time(touch.at, &query.zone, by),
     }
 }

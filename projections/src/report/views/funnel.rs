@@ -65,5 +65,5 @@ fn count(groups: &mut Groups<'_, StageCounts>, stage: Stage, at: Timestamp, quer
 }
 
 fn value(stage: Stage, at: Timestamp, query: &Query, by: Dimension) -> Atom {
-    if by == Dimension::Stage { stage.atom() } else { of_time(at, query.zone, by) }
+    if by == Dimension::Stage { stage.atom() } else { of_time(at, &query.zone, by) }
 }

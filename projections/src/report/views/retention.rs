@@ -1,5 +1,9 @@
 //! The accounts that come back: those of a week of which, n calendar weeks later, a session was opened
-//! or extended. A week counts from its beginning on, so the last row of each cohort still grows.
+//! or used. A week counts from its beginning on, so the last row of each cohort still grows.
+//!
+//! Older versions did not record every use, so that each row says of how many of its accounts all uses
+//! in that week are known: of all in the week of registration, which opened a session, and of all in the
+//! weeks that began after the log had every use.
 
 use std::collections::HashMap;
 
@@ -11,26 +15,33 @@ use crate::report::facts::Facts;
 use crate::report::groups::Groups;
 use crate::report::measure::{of_user, ratio};
 use crate::report::query::Query;
-use crate::report::table::{Cell, Table};
+use crate::report::table::{Cell, Note, Table};
 use crate::report::view::View;
 
 #[derive(Default)]
 struct CohortCounts {
     users: u64,
     active: u64,
+    known: u64,
 }
 
 pub(super) fn table(facts: &Facts, query: &Query, as_of: Position) -> Table {
     let mut groups = Groups::<CohortCounts>::new(View::Retention, facts, query);
     let Some(last_at) = facts.last_at else {
-        return groups.table(as_of, |counts| measures(&counts));
+        let table = groups.table(as_of, |counts| measures(&counts));
+        return Table { note: Some(Note::UsesKnownFrom(None)), ..table };
     };
     let last_week = query.zone.week(last_at);
+    let is_known = |week: i32| {
+        facts.uses.known_from.is_some_and(|known_from| query.zone.start_of(week) >= known_from)
+    };
     for (user, count) in alike(facts, query) {
-        let weeks = weeks_between(week_of(facts, query, user), last_week).unwrap_or(0);
-        for weeks_later in 0..=weeks {
+        let first_week = week_of(facts, query, user);
+        let weeks = weeks_between(first_week, last_week).unwrap_or(0);
+        for (weeks_later, week) in (0..=weeks).zip((first_week..).step_by(7)) {
             if let Some(counts) = groups.of(|by| value(facts, query, user, weeks_later, by)) {
                 counts.users += count;
+                counts.known += if weeks_later == 0 || is_known(week) { count } else { 0 };
             }
         }
     }
@@ -43,12 +54,14 @@ pub(super) fn table(facts: &Facts, query: &Query, as_of: Position) -> Table {
             counts.active += 1;
         }
     }
-    groups.table(as_of, |counts| measures(&counts))
+    let table = groups.table(as_of, |counts| measures(&counts));
+    Table { note: Some(Note::UsesKnownFrom(facts.uses.known_from)), ..table }
 }
 
 fn measures(counts: &CohortCounts) -> Vec<Cell> {
     let rate = ratio(counts.active, counts.users);
-    vec![Cell::Count(counts.users), Cell::Count(counts.active), rate]
+    let known = Cell::Count(counts.known);
+    vec![Cell::Count(counts.users), Cell::Count(counts.active), rate, known]
 }
 
 /// Returns, for all accounts with the same values, one of them and how many there are: cohorts are few,
@@ -60,7 +73,7 @@ fn alike(facts: &Facts, query: &Query) -> impl Iterator<Item = (Atom, u64)> {
     let mut alike: HashMap<Vec<Atom>, (Atom, u64)> = HashMap::new();
     for (atom, at, user) in facts.users.registered() {
         if query.covers(at) {
-            let values = dimensions.iter().map(|by| of_user(user, at, query.zone, *by));
+            let values = dimensions.iter().map(|by| of_user(user, at, &query.zone, *by));
             alike.entry(values.collect()).or_insert((atom, 0)).1 += 1;
         }
     }
@@ -94,5 +107,5 @@ fn value(facts: &Facts, query: &Query, user: Atom, weeks_later: u32, by: Dimensi
         return Atom(weeks_later);
     }
     let user = facts.users.get(user);
-    of_user(user, user.registered_at.unwrap_or_default(), query.zone, by)
+    of_user(user, user.registered_at.unwrap_or_default(), &query.zone, by)
 }

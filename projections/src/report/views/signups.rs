@@ -13,7 +13,7 @@ pub(super) fn table(facts: &Facts, query: &Query, as_of: Position) -> Table {
     let mut groups = Groups::<u64>::new(View::Signups, facts, query);
     for (_, at, user) in facts.users.registered() {
         if query.covers(at)
-            && let Some(count) = groups.of(|by| of_user(user, at, query.zone, by))
+            && let Some(count) = groups.of(|by| of_user(user, at, &query.zone, by))
         {
             *count += 1;
         }

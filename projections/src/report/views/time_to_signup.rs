@@ -22,7 +22,7 @@ pub(super) fn table(facts: &Facts, query: &Query, as_of: Position) -> Table {
     let mut groups = Groups::<SignupTimes>::new(View::TimeToSignup, facts, query);
     for (_, at, user) in facts.users.registered() {
         if query.covers(at)
-            && let Some(times) = groups.of(|by| of_user(user, at, query.zone, by))
+            && let Some(times) = groups.of(|by| of_user(user, at, &query.zone, by))
         {
             times.signups += 1;
             if let Some(touched_at) = user.touched_at {

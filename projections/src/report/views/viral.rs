@@ -29,7 +29,7 @@ pub(super) fn table(facts: &Facts, query: &Query, as_of: Position) -> Table {
         let referrer = facts.users.get(referrer);
         // A referrer who never registered belongs to no week and to no time.
         let cohort = match referrer.registered_at {
-            Some(at) if query.covers(at) => groups.of(|by| of_user(referrer, at, query.zone, by)),
+            Some(at) if query.covers(at) => groups.of(|by| of_user(referrer, at, &query.zone, by)),
             None if query.is_of_all_time() => groups.of(|_| Atom::UNKNOWN),
             Some(_) | None => None,
         };
@@ -40,7 +40,7 @@ pub(super) fn table(facts: &Facts, query: &Query, as_of: Position) -> Table {
     }
     for (atom, at, user) in facts.users.registered() {
         if query.covers(at)
-            && let Some(cohort) = groups.of(|by| of_user(user, at, query.zone, by))
+            && let Some(cohort) = groups.of(|by| of_user(user, at, &query.zone, by))
         {
             cohort.users += 1;
             cohort.inviters += u64::from(has_invited[atom.0 as usize]);
