@@ -56,7 +56,8 @@ fn assert_clean(first: &FirstTouch) {
         assert_eq!(label(value, 255).as_ref(), Some(value));
         assert!(!value.chars().any(|c| c.is_control() || is_invisible(c)), "{value:?}");
         // By the reading of a link that spells it out it is itself.
-        let escaped: String = value.bytes().map(|byte| format!("%{byte:02x}")).collect();
+        let escaped =
+            value.bytes().fold(String::new(), |text, byte| text + &format!("%{byte:02x}"));
         assert_eq!(decode(&escaped), *value);
     }
     assert!(first.landing_page.is_ascii());

@@ -6,7 +6,7 @@ use std::hash::{BuildHasherDefault, Hash, Hasher};
 use std::time::Duration;
 
 use whence_events::{
-    RequestId, SessionExtended, SessionId, SessionOpened, Timestamp, TouchId, UserId,
+    RequestId, SessionExtended, SessionId, SessionOpened, Timestamp, TouchId, TouchRecorded, UserId,
 };
 
 use super::atom::Atom;
@@ -214,15 +214,34 @@ pub(super) struct Touch {
     pub(super) on_creator_page: bool,
     pub(super) creator: Atom,
     pub(super) channel: Option<Channel>,
-    pub(super) bot: bool,
-    /// Whether it repeats a landing of the hour before.
-    pub(super) repeats: bool,
+    pub(super) kind: LandingKind,
+}
+
+/// What a landing counts as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LandingKind {
+    /// The landing of a person, and no repetition.
+    Click,
+    /// The landing of a person who landed so within the hour before.
+    Repetition,
+    /// The landing of a program.
+    Bot,
+}
+
+impl LandingKind {
+    pub(super) fn of(touch: &TouchRecorded) -> Self {
+        match (touch.bot, touch.deduplicated) {
+            (true, _) => Self::Bot,
+            (false, true) => Self::Repetition,
+            (false, false) => Self::Click,
+        }
+    }
 }
 
 impl Touch {
-    /// Returns whether it is a click: the landing of a person, and no repetition.
+    /// Returns whether it is a click.
     pub(super) fn is_click(&self) -> bool {
-        !self.bot && !self.repeats
+        self.kind == LandingKind::Click
     }
 }
 

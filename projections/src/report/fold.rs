@@ -9,7 +9,7 @@ use whence_events::{
 
 use super::atom::Atom;
 use super::channel::{Channel, NO_REFERRER, Traffic, classify};
-use super::facts::{Activity, Evidence, Facts, Origin, Texts, Touch};
+use super::facts::{Activity, Evidence, Facts, LandingKind, Origin, Texts, Touch};
 use super::stage::Stage;
 use super::view::View;
 
@@ -292,8 +292,7 @@ impl ReportFold {
             on_creator_page: is_creator_page(Some(&touch.landing_page)),
             creator: users.of_maybe(touch.creator_id),
             channel,
-            bot: touch.bot,
-            repeats: touch.deduplicated,
+            kind: LandingKind::of(touch),
         });
     }
 

@@ -21,7 +21,7 @@ const DAY_SECONDS: i64 = 86_400;
 pub struct Zone {
     name: String,
     release: String,
-    zone: TimeZone,
+    rules: TimeZone,
 }
 
 impl PartialEq for Zone {
@@ -35,7 +35,7 @@ impl Eq for Zone {}
 impl Default for Zone {
     fn default() -> Self {
         let release = ZoneDatabase::Bundled.release();
-        Self { name: "UTC".to_owned(), release, zone: TimeZone::UTC }
+        Self { name: "UTC".to_owned(), release, rules: TimeZone::UTC }
     }
 }
 
@@ -47,8 +47,8 @@ impl Zone {
 
     /// Returns the zone of this name, in any case, of a database.
     pub fn of(database: &ZoneDatabase, name: &str) -> Result<Self, InvalidQuery> {
-        let (name, zone) = database.read(name)?;
-        Ok(Self { name, release: database.release(), zone })
+        let (name, rules) = database.read(name)?;
+        Ok(Self { name, release: database.release(), rules })
     }
 
     /// Returns its name.
@@ -69,7 +69,7 @@ impl Zone {
         let at = jiff::Timestamp::from_microsecond(at.as_micros()).unwrap_or_default();
         // The second that has begun: before 1970, too.
         let seconds = at.as_microsecond().div_euclid(1_000_000);
-        let local = seconds + i64::from(self.zone.to_offset(at).seconds());
+        let local = seconds + i64::from(self.rules.to_offset(at).seconds());
         i32::try_from(local.div_euclid(DAY_SECONDS)).unwrap_or_default()
     }
 
@@ -86,13 +86,13 @@ impl Zone {
         // In a gap the day begins when it ends. Gaps are whole minutes, and at most a day long.
         let minutes = (0..=24 * 60).map(|minute| midnight + minute * 60);
         let begin = minutes.into_iter().find_map(|local| self.earliest(clock_of(local)?));
-        let begin = begin.map(|at| at.as_microsecond());
+        let begin = begin.map(jiff::Timestamp::as_microsecond);
         Timestamp::from_micros(begin.unwrap_or(midnight * 1_000_000))
     }
 
     /// Returns the first moment at which the clocks show this; `None` when they skip it.
     fn earliest(&self, clock: DateTime) -> Option<jiff::Timestamp> {
-        let shown = self.zone.to_ambiguous_timestamp(clock);
+        let shown = self.rules.to_ambiguous_timestamp(clock);
         let skipped = matches!(shown.offset(), AmbiguousOffset::Gap { .. });
         if skipped { None } else { shown.earlier().ok() }
     }

@@ -192,19 +192,19 @@ fn a_report_says_from_when_on_every_use_is_known() {
         let session = SessionOpened { expires_at: at(time) + idle, ..session.clone() };
         Event::User(Box::new(session.into()))
     };
-    let used_at = |time: &str| {
+    let extended_at = |time: &str| {
         let session_id = session.session_id;
-        let used = SessionExtended { session_id, expires_at: at(time) + idle };
-        Event::User(Box::new(used.into()))
+        let extended = SessionExtended { session_id, expires_at: at(time) + idle };
+        Event::User(Box::new(extended.into()))
     };
-    let uses = |times: &[&str]| {
+    let report_of = |times: &[&str]| {
         let registered = "2026-01-05T09:00:00Z";
         let mut events = vec![
             event(1, registered, user.event.clone()),
             event(2, registered, opened_at(registered)),
         ];
-        let used = times.iter().zip(3..);
-        events.extend(used.map(|(time, position)| event(position, time, used_at(time))));
+        let later = times.iter().zip(3..);
+        events.extend(later.map(|(time, position)| event(position, time, extended_at(time))));
         table(View::Retention, &events, &QueryText::default())
     };
     let measures = |table: &whence_projections::report::Table| -> Vec<Vec<String>> {
@@ -212,11 +212,11 @@ fn a_report_says_from_when_on_every_use_is_known() {
         table.rows.iter().map(of).collect()
     };
     // As it was: after 15 days.
-    let old = uses(&["2026-01-20T09:00:01Z"]);
+    let old = report_of(&["2026-01-20T09:00:01Z"]);
     assert_eq!(old.to_json()["uses_known_from"], serde_json::Value::Null);
     assert_eq!(measures(&old), [["1", "1.0000", "1"], ["0", "0.0000", "0"], ["1", "1.0000", "0"]]);
     // And as it is, from the second week on.
-    let new = uses(&["2026-01-12T09:00:00Z", "2026-01-19T09:00:00Z"]);
+    let new = report_of(&["2026-01-12T09:00:00Z", "2026-01-19T09:00:00Z"]);
     assert_eq!(new.to_json()["uses_known_from"], "2026-01-12T09:00:00.000000Z");
     assert_eq!(measures(&new), [["1", "1.0000", "1"], ["1", "1.0000", "0"], ["1", "1.0000", "1"]]);
     assert!(new.note.unwrap().to_text().contains("from 2026-01-12T09:00:00.000000Z on"));

@@ -14,11 +14,9 @@ const NOTHING: &str = "-";
 /// Returns the first line of a table for people: its title, the position up to which it counts, whose
 /// days and weeks it has, and the rules about bots when they are not those on record.
 fn heading(table: &Table) -> String {
-    let mut text = format!("{}, as of position {}, {}", table.title, table.as_of, zone_of(table));
-    if let Some(version) = table.bot_rules {
-        text += &format!(", bots by the rules of today (version {version})");
-    }
-    text
+    let rules = |version| format!(", bots by the rules of today (version {version})");
+    let rules = table.bot_rules.map(rules).unwrap_or_default();
+    format!("{}, as of position {}, {}{rules}", table.title, table.as_of, zone_of(table))
 }
 
 /// Returns whose days and weeks a table has, and the release of the database that they are from.
@@ -42,10 +40,8 @@ pub fn as_text(table: &Table) -> String {
     for row in [&header].into_iter().chain(&rows) {
         text += &line(row, &table.columns, &widths);
     }
-    if let Some(note) = table.note {
-        text += &format!("({})\n", note.to_text());
-    }
-    text
+    let note = table.note.map(|note| format!("({})\n", note.to_text()));
+    text + &note.unwrap_or_default()
 }
 
 fn line(row: &[String], columns: &[Column], widths: &[usize]) -> String {

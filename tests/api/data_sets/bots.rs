@@ -24,10 +24,10 @@ impl List {
             .filter(|agent| is_bot(kept(agent).as_deref()) != self.bots)
             .collect();
         let (all, missed) = (self.agents.len(), wrong.len());
-        let share = 100.0 * missed as f64 / all as f64;
+        let share = missed * 100_000 / all;
         let what =
             if self.bots { "bots are taken for people" } else { "people are taken for bots" };
-        println!("{}: {missed} of {all} {what}, {share:.3} %", self.name);
+        println!("{}: {missed} of {all} {what}, {}.{:03} %", self.name, share / 1000, share % 1000);
         for agent in wrong.iter().take(40) {
             println!("    {agent}");
         }
@@ -57,7 +57,8 @@ fn package(name: &str) -> PathBuf {
     let entries = fs::read_dir(folder).into_iter().flatten().flatten().map(|entry| entry.path());
     let of_name = |path: &PathBuf| {
         let file = path.file_name().and_then(|file| file.to_str());
-        file.is_some_and(|file| file.starts_with(name) && !file.ends_with(".new"))
+        let unfinished = path.extension().is_some_and(|extension| extension == "new");
+        file.is_some_and(|file| file.starts_with(name)) && !unfinished
     };
     let newest = entries.filter(of_name).max();
     newest.unwrap_or_else(|| panic!("{name} is missing: scripts/prepare --tests installs it"))

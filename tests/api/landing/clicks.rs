@@ -32,7 +32,7 @@ async fn the_cookie_just_planted_makes_no_second_click_wherever_it_comes_from() 
     site.clock.set(NOW + Duration::from_mins(59));
     let elsewhere = [("cookie", cookies.as_str()), ("user-agent", "Browser/2")];
     site.visit("/kept?utm_source=mail", &elsewhere).await;
-    site.clock.set(NOW + Duration::from_mins(60));
+    site.clock.set(NOW + Duration::from_hours(1));
     site.visit("/?utm_source=mail", &elsewhere).await;
     let again = [site.recorded(), site.recorded(), site.recorded()].map(|t| t.deduplicated);
     assert_eq!(again, [false, true, false]);

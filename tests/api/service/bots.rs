@@ -146,8 +146,8 @@ async fn the_agent_is_kept_sealed_short_and_without_controls() {
     let agent = recorded[0].agent.as_ref().expect("an agent");
     assert!(matches!(agent, Pii::Sealed(_)), "{agent:?}");
     assert!(!recorded[0].bot);
-    let log = server.log().await;
-    let event = log.iter().find(|event| matches!(event.event, Event::Touch(_))).unwrap();
+    let events = server.log().await;
+    let event = events.iter().find(|event| matches!(event.event, Event::Touch(_))).unwrap();
     let vault = &server.app.engine.vault;
     let opened = vault.open(&event.stream, event.version, "agent", agent).await.unwrap().unwrap();
     assert!(opened.len() <= 512 && opened.starts_with(PERSON), "{opened}");

@@ -106,7 +106,9 @@ fn as_before(view: View, mut today: Csv) -> Csv {
         View::Models => {
             let new =
                 ["last_non_direct", "linear", "position_based", "time_decay", "markov", "shapley"];
-            new.into_iter().for_each(|model| today.drop(model));
+            for model in new {
+                today.drop(model);
+            }
         }
         View::Signups | View::Tree | View::Viral | View::TimeToSignup => {}
     }

@@ -6,7 +6,7 @@ use whence_events::{Position, Timestamp};
 
 use crate::report::atom::Atom;
 use crate::report::dimension::Dimension;
-use crate::report::facts::{Facts, Touch, User};
+use crate::report::facts::{Facts, LandingKind, Touch, User};
 use crate::report::groups::Groups;
 use crate::report::measure::{of_time, of_user, ratio};
 use crate::report::query::Query;
@@ -113,11 +113,11 @@ pub(super) fn creators(facts: &Facts, query: &Query, as_of: Position) -> Table {
 }
 
 fn landings<'a>(facts: &'a Facts, query: &'a Query) -> impl Iterator<Item = &'a Touch> {
-    facts.touches.iter().filter(|touch| !touch.bot && query.covers(touch.at))
+    facts.touches.iter().filter(|touch| touch.kind != LandingKind::Bot && query.covers(touch.at))
 }
 
 fn bots<'a>(facts: &'a Facts, query: &'a Query) -> impl Iterator<Item = &'a Touch> {
-    facts.touches.iter().filter(|touch| touch.bot && query.covers(touch.at))
+    facts.touches.iter().filter(|touch| touch.kind == LandingKind::Bot && query.covers(touch.at))
 }
 
 fn accounts<'a>(facts: &'a Facts, query: &'a Query) -> impl Iterator<Item = (Timestamp, &'a User)> {

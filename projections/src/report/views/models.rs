@@ -73,7 +73,7 @@ pub(super) fn table(facts: &Facts, query: &Query, as_of: Position) -> Table {
     paths.of_visitors(query, |path| states.lose(path));
     states.ask_the_chain();
     let mut groups = Groups::<Credits>::new(View::Models, facts, query);
-    for (values, credits) in &states.states {
+    for (values, credits) in &states.met {
         // What only visitors without an account came by has credit of no model, unless of the chain.
         if credits.has_any()
             && let Some(group) = groups.of(|by| states.value(values, by))
@@ -96,8 +96,8 @@ struct States<'a> {
     /// The dimensions that are grouped by or filtered by.
     dimensions: Vec<Dimension>,
     numbers: HashMap<Values, usize>,
-    /// The states in the order in which they were met.
-    states: Vec<(Values, Credits)>,
+    /// In the order in which they were met.
+    met: Vec<(Values, Credits)>,
     chain: Chain,
     /// The states of the path at hand.
     way: Vec<usize>,
@@ -112,7 +112,7 @@ impl<'a> States<'a> {
             }
         }
         let (numbers, chain) = (HashMap::new(), Chain::default());
-        Self { query, dimensions, numbers, states: vec![], chain, way: vec![] }
+        Self { query, dimensions, numbers, met: vec![], chain, way: vec![] }
     }
 
     /// Takes the path of an account.
@@ -125,7 +125,7 @@ impl<'a> States<'a> {
         let half_life = self.query.half_life.unwrap_or(HALF_LIFE);
         let shares = position_based(path.len()).into_iter().zip(time_decay(&times, half_life));
         for ((place, state), (by_position, by_age)) in self.way.iter().enumerate().zip(shares) {
-            let credits = &mut self.states[*state].1;
+            let credits = &mut self.met[*state].1;
             credits.first += u64::from(place == 0);
             credits.last += u64::from(place == last);
             credits.last_non_direct += u64::from(place == last_non_direct);
@@ -136,7 +136,7 @@ impl<'a> States<'a> {
         self.way.sort_unstable();
         self.way.dedup();
         for state in &self.way {
-            self.states[*state].1.shapley += 1.0 / as_float(self.way.len());
+            self.met[*state].1.shapley += 1.0 / as_float(self.way.len());
         }
     }
 
@@ -152,10 +152,10 @@ impl<'a> States<'a> {
             for (value, by) in values.iter_mut().zip(&self.dimensions) {
                 *value = of_touch(touch, *by);
             }
-            let next = self.states.len();
+            let next = self.met.len();
             let state = *self.numbers.entry(values).or_insert(next);
             if state == next {
-                self.states.push((values, Credits::default()));
+                self.met.push((values, Credits::default()));
             }
             self.way.push(state);
         }
@@ -170,8 +170,8 @@ impl<'a> States<'a> {
 
     /// Gives every state the credit that the chain gives it.
     fn ask_the_chain(&mut self) {
-        let shares: Vec<f64> = self.states.iter().map(|(_, credits)| credits.linear).collect();
-        for ((_, credits), markov) in self.states.iter_mut().zip(self.chain.credits(&shares)) {
+        let shares: Vec<f64> = self.met.iter().map(|(_, credits)| credits.linear).collect();
+        for ((_, credits), markov) in self.met.iter_mut().zip(self.chain.credits(&shares)) {
             credits.markov = markov;
         }
     }

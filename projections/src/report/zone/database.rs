@@ -15,7 +15,7 @@ pub enum ZoneDatabase {
     /// The database that is compiled in.
     #[default]
     Bundled,
-    /// A directory of compiled zones (TZif).
+    /// A directory of compiled zones (`TZif`).
     Directory(PathBuf),
 }
 
