@@ -52,13 +52,18 @@ fn seen(c: char) -> Option<char> {
 }
 
 /// Decodes a name or a value of a query: `+` is a space, and `%` stands for a byte.
+#[must_use]
+pub fn decode(encoded: &str) -> String {
+    percent_decoded(&encoded.replace('+', " "))
+}
+
+/// Returns a text in which `%` stood for a byte.
 ///
 /// Bytes that are not UTF-8 are read as Windows-1252, the encoding of old programs of the West. So
 /// none is lost, and different bytes are different characters.
 #[must_use]
-pub fn decode(encoded: &str) -> String {
-    let spaced = encoded.replace('+', " ");
-    let bytes: Vec<u8> = percent_decode(spaced.as_bytes()).collect();
+pub fn percent_decoded(encoded: &str) -> String {
+    let bytes: Vec<u8> = percent_decode(encoded.as_bytes()).collect();
     match String::from_utf8(bytes) {
         Ok(text) => text,
         Err(error) => {

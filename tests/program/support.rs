@@ -101,6 +101,8 @@ pub(crate) struct Service {
     /// The line of its start.
     pub(crate) started: Value,
     child: Child,
+    /// What it said before that line.
+    earlier: String,
     lines: BufReader<std::process::ChildStderr>,
 }
 
@@ -115,11 +117,17 @@ impl Service {
     pub(crate) fn run(mut command: Command) -> Self {
         let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap());
-        let mut line = String::new();
-        lines.read_line(&mut line).unwrap();
-        let started: Value = serde_json::from_str(&line).expect(&line);
-        let address = started["fields"]["listen"].as_str().expect(&line).parse().unwrap();
-        Self { address, started, child, lines }
+        let mut earlier = String::new();
+        loop {
+            let mut line = String::new();
+            assert_ne!(lines.read_line(&mut line).unwrap(), 0, "it did not start: {earlier}");
+            let started: Value = serde_json::from_str(&line).expect(&line);
+            if let Some(address) = started["fields"]["listen"].as_str() {
+                let address = address.parse().expect(&line);
+                return Self { address, started, child, earlier, lines };
+            }
+            earlier += &line;
+        }
     }
 
     /// The id of the process.
@@ -160,12 +168,12 @@ impl Service {
         self.child.wait().unwrap();
     }
 
-    /// SIGTERM: its exit code, and what it said after its start.
+    /// SIGTERM: its exit code, and what it said besides the line of its start.
     pub(crate) fn stop(mut self) -> (Option<i32>, String) {
         send_signal(self.child.id(), "TERM");
-        let mut rest = String::new();
-        self.lines.read_to_string(&mut rest).unwrap();
-        (self.child.wait().unwrap().code(), rest)
+        let mut said = std::mem::take(&mut self.earlier);
+        self.lines.read_to_string(&mut said).unwrap();
+        (self.child.wait().unwrap().code(), said)
     }
 }
 

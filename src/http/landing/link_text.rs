@@ -1,17 +1,9 @@
 //! What stands in the path of a short link, however it was written and passed on.
 
-use percent_encoding::percent_decode_str;
+use crate::domain::text::percent_decoded;
 
 /// How often a text is decoded at most: programs encode what is encoded already.
 const MAX_DECODINGS: usize = 3;
-
-/// The characters of Windows-1252 from 0x80 on; the others of that encoding are those of Unicode.
-const WINDOWS_1252: [char; 32] = [
-    '\u{20ac}', '\u{81}', '\u{201a}', '\u{192}', '\u{201e}', '\u{2026}', '\u{2020}', '\u{2021}',
-    '\u{2c6}', '\u{2030}', '\u{160}', '\u{2039}', '\u{152}', '\u{8d}', '\u{17d}', '\u{8f}',
-    '\u{90}', '\u{2018}', '\u{2019}', '\u{201c}', '\u{201d}', '\u{2022}', '\u{2013}', '\u{2014}',
-    '\u{2dc}', '\u{2122}', '\u{161}', '\u{203a}', '\u{153}', '\u{9d}', '\u{17e}', '\u{178}',
-];
 
 /// The ways in which the beginning of a query is written that was glued to a path.
 const QUERY_MARKS: [&str; 7] = ["&", "%26", "%2526", "%3F", "%3f", "%253F", "%253f"];
@@ -60,24 +52,13 @@ fn split(path: &str) -> (&str, String) {
 fn decoded(text: &str) -> String {
     let mut text = text.to_owned();
     for _ in 0..MAX_DECODINGS {
-        let bytes: Vec<u8> = percent_decode_str(&text).collect();
-        let next = String::from_utf8(bytes).unwrap_or_else(|error| {
-            // What older programs write, whose quotes are no UTF-8.
-            error.as_bytes().iter().map(|byte| of_windows_1252(*byte)).collect()
-        });
+        let next = percent_decoded(&text);
         if next == text {
             break;
         }
         text = next;
     }
     text
-}
-
-fn of_windows_1252(byte: u8) -> char {
-    match byte {
-        0x80..=0x9f => WINDOWS_1252[usize::from(byte - 0x80)],
-        _ => char::from(byte),
-    }
 }
 
 #[cfg(test)]
