@@ -2,7 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead, BufReader, Read as _};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
@@ -117,17 +117,9 @@ impl Service {
     pub(crate) fn run(mut command: Command) -> Self {
         let mut child = command.stdin(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();
         let mut lines = BufReader::new(child.stderr.take().unwrap());
-        let mut earlier = String::new();
-        loop {
-            let mut line = String::new();
-            assert_ne!(lines.read_line(&mut line).unwrap(), 0, "it did not start: {earlier}");
-            let started: Value = serde_json::from_str(&line).expect(&line);
-            if let Some(address) = started["fields"]["listen"].as_str() {
-                let address = address.parse().expect(&line);
-                return Self { address, started, child, earlier, lines };
-            }
-            earlier += &line;
-        }
+        let (earlier, started) = until_it_listens(&mut lines);
+        let address = started["fields"]["listen"].as_str().unwrap().parse().unwrap();
+        Self { address, started, child, earlier, lines }
     }
 
     /// The id of the process.
@@ -174,6 +166,20 @@ impl Service {
         let mut said = std::mem::take(&mut self.earlier);
         self.lines.read_to_string(&mut said).unwrap();
         (self.child.wait().unwrap().code(), said)
+    }
+}
+
+/// Reads what a service says up to the line of its start, and that line.
+fn until_it_listens(lines: &mut impl BufRead) -> (String, Value) {
+    let mut earlier = String::new();
+    loop {
+        let mut line = String::new();
+        assert_ne!(lines.read_line(&mut line).unwrap(), 0, "it did not start: {earlier}");
+        let said: Value = serde_json::from_str(&line).expect(&line);
+        if said["fields"]["listen"].is_string() {
+            return (earlier, said);
+        }
+        earlier += &line;
     }
 }
 
