@@ -3,7 +3,7 @@
 //! The touches of an account are its first one, the clicks that name that one as their visitor's first,
 //! and the touch of each code that a decision was made on; those up to its registration, each once.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use whence_events::Timestamp;
 
@@ -120,13 +120,14 @@ impl<'a> Paths<'a> {
 
     /// Returns the visitors who made an account: by its first touch, or by the touch of its code.
     fn converted(&self) -> HashSet<Atom> {
-        let firsts: HashMap<Atom, Atom> =
-            self.clicks.iter().map(|(first, touch)| (touch.number, *first)).collect();
         let registered = |user: Atom| self.facts.users.get(user).registered_at.is_some();
         let decided = self.evidence.iter().filter(|evidence| registered(evidence.user));
-        let decided = decided.filter_map(|evidence| firsts.get(&evidence.touch).copied());
+        // Of few touches, while there are many clicks.
+        let touches: HashSet<Atom> = decided.map(|evidence| evidence.touch).collect();
+        let clicks = self.clicks.iter().filter(|(_, touch)| touches.contains(&touch.number));
+        let visitors = clicks.map(|(first, _)| *first);
         let own = self.facts.users.registered().map(|(_, _, user)| user.touch);
-        own.chain(decided).collect()
+        own.chain(visitors).collect()
     }
 }
 
