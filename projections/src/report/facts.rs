@@ -2,9 +2,10 @@
 //! only once.
 
 use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hash, Hasher};
+use std::hash::Hash;
 use std::time::Duration;
 
+use foldhash::fast::RandomState;
 use whence_events::{
     RequestId, SessionExtended, SessionId, SessionOpened, Timestamp, TouchId, TouchRecorded, UserId,
 };
@@ -13,38 +14,10 @@ use super::atom::Atom;
 use super::channel::Channel;
 use super::stage::Stage;
 
-/// Hashes ids, which this service made of random bytes: nobody chooses them so that they collide, and a
-/// log has more of them than of anything else.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct IdHasher(u64);
-
-impl Hasher for IdHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        for part in bytes.chunks(8) {
-            let mut word = [0; 8];
-            word[..part.len()].copy_from_slice(part);
-            self.write_u64(u64::from_le_bytes(word));
-        }
-    }
-
-    fn write_u64(&mut self, word: u64) {
-        // The fractional part of the golden ratio: times of ids that follow one another are far apart.
-        self.0 = (self.0.rotate_left(23) ^ word).wrapping_mul(0x9E37_79B9_7F4A_7C15);
-    }
-
-    fn write_usize(&mut self, _: usize) {
-        // The length of an id, which all of them have.
-    }
-
-    fn finish(&self) -> u64 {
-        self.0 ^ (self.0 >> 32)
-    }
-}
-
 /// Things that have an id, each with a number.
 #[derive(Debug)]
 pub(super) struct Numbers<T> {
-    numbers: HashMap<T, Atom, BuildHasherDefault<IdHasher>>,
+    numbers: HashMap<T, Atom, RandomState>,
 }
 
 impl<T> Default for Numbers<T> {
@@ -68,7 +41,7 @@ impl<T: Hash + Eq> Numbers<T> {
 /// Texts, each with a number.
 #[derive(Debug, Default)]
 pub(super) struct Texts {
-    numbers: HashMap<Box<str>, Atom>,
+    numbers: HashMap<Box<str>, Atom, RandomState>,
     texts: Vec<Box<str>>,
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
 use whence_events::{
     AttributionCaptured, CodeStatus, Event, Mac, MailboxEvent, Position, Recorded, ReferrerKind,
     RulesEvent, StreamId, Timestamp, TouchId, TouchRecorded, UserEvent, UserId,
@@ -381,7 +382,7 @@ struct VisitKey {
 /// The channels that were decided before: most visits resemble an earlier one.
 #[derive(Debug, Default)]
 struct Channels {
-    known: HashMap<VisitKey, Option<Channel>>,
+    known: HashMap<VisitKey, Option<Channel>, RandomState>,
 }
 
 impl Channels {

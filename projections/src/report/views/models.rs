@@ -12,6 +12,7 @@
 
 use std::collections::HashMap;
 
+use foldhash::fast::RandomState;
 use whence_events::Position;
 
 use crate::report::atom::Atom;
@@ -95,7 +96,7 @@ struct States<'a> {
     query: &'a Query,
     /// The dimensions that are grouped by or filtered by.
     dimensions: Vec<Dimension>,
-    numbers: HashMap<Values, usize>,
+    numbers: HashMap<Values, usize, RandomState>,
     /// In the order in which they were met.
     met: Vec<(Values, Credits)>,
     chain: Chain,
@@ -111,7 +112,7 @@ impl<'a> States<'a> {
                 dimensions.push(*by);
             }
         }
-        let (numbers, chain) = (HashMap::new(), Chain::default());
+        let (numbers, chain) = (HashMap::default(), Chain::default());
         Self { query, dimensions, numbers, met: vec![], chain, way: vec![] }
     }
 
