@@ -12,6 +12,7 @@ use whence_events::{Actor, Handle};
 use super::csrf::check_csrf;
 use super::error::{HandleProblem, Problem};
 use super::extract::{JsonBody, RequestContext, SignedIn};
+use super::typed_text::optional_text;
 use crate::app::App;
 use crate::app::creators::{ClaimError, CreatorHandles, handles_of};
 use crate::domain::handle::{HandleRefusal, parse_for_user};
@@ -19,8 +20,8 @@ use crate::domain::handle::{HandleRefusal, parse_for_user};
 /// The body of a claim. A missing field counts as empty.
 #[derive(Deserialize)]
 pub(super) struct ClaimBody {
-    #[serde(default)]
-    handle: Option<String>,
+    #[serde(default, deserialize_with = "optional_text")]
+    pub(super) handle: Option<String>,
 }
 
 /// `GET /v1/creators/me`: answers the handles of the user and the links of their pages.

@@ -2,21 +2,14 @@
 
 use axum::Json;
 use axum::extract::Path;
-use serde::Deserialize;
 
 use super::operator::OperatorCall;
 use super::users::user_id;
 use crate::app::creators::{CreatorHandles, handles_of};
 use crate::domain::handle::parse;
+use crate::http::creators::ClaimBody;
 use crate::http::error::Problem;
 use crate::http::extract::JsonBody;
-
-/// The body of a claim on behalf of a user.
-#[derive(Deserialize)]
-pub(super) struct HandleBody {
-    #[serde(default)]
-    handle: Option<String>,
-}
 
 /// `GET /v1/admin/users/{id}/handles`: answers the handles of a user.
 pub(super) async fn list(
@@ -30,7 +23,7 @@ pub(super) async fn list(
 pub(super) async fn claim(
     call: OperatorCall,
     Path(id): Path<String>,
-    JsonBody(body): JsonBody<HandleBody>,
+    JsonBody(body): JsonBody<ClaimBody>,
 ) -> Result<Json<CreatorHandles>, Problem> {
     let handle = parse(body.handle.as_deref().unwrap_or_default())?;
     Ok(Json(call.app.claim_handle(user_id(&id)?, handle, &call.context).await?))

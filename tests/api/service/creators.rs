@@ -53,6 +53,8 @@ async fn a_user_claims_a_handle_and_keeps_it() {
     assert_eq!(second["handles"], json!(["ada.paints", "paintings"]));
     let mut bob = server.signed_in("bob@example.com").await.with_csrf();
     refused(&claim(&mut bob, "ada.paints").await, 409, "handle_taken");
+    let year = bob.request("PUT", "/v1/creators/me").body(r#"{"handle":2026}"#);
+    assert_eq!(bob.send(year).await.json()["handle"], "2026");
 }
 
 #[on_every_store]
@@ -185,6 +187,8 @@ async fn operators_list_and_give_handles() {
     assert_eq!(given.json(), json!({ "user_id": id, "handles": ["official"] }));
     assert_eq!(ada.get("/v1/creators/me").await.json()["handle"], "official");
     refused(&grace.post(&path, r#"{"handle":"x"}"#).await, 400, "handle_invalid");
+    let year = grace.post(&path, r#"{"handle":2027}"#).await;
+    assert_eq!(year.json()["handles"], json!(["official", "2027"]));
     let mut bob = server.signed_in("bob@example.com").await.with_csrf();
     assert_eq!(claim(&mut bob, "bob").await.status, 200);
     refused(&grace.post(&path, r#"{"handle":"bob"}"#).await, 409, "handle_taken");
