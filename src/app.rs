@@ -4,7 +4,7 @@ pub mod access_tokens;
 pub mod activity;
 pub mod attribution;
 pub mod client_address;
-mod commands;
+pub(crate) mod commands;
 pub mod config;
 pub mod counters;
 mod country_watch;

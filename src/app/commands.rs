@@ -5,26 +5,29 @@ use whence_events::{StreamId, UserId};
 use crate::app::App;
 use crate::domain::name::{Name, NameTaken, ReserveName};
 use crate::domain::user::{User, UserCommand, UserRejection};
-use crate::engine::handler::{Context, HandleError};
+use crate::engine::handler::{Context, HandleError, Handler};
 use crate::store::StoreError;
 
+/// Reserves a name for a user.
+pub(crate) async fn reserve(
+    handler: &Handler,
+    name: &StreamId,
+    owner: UserId,
+    context: &Context,
+) -> Result<(), HandleError<NameTaken>> {
+    handler.run::<Name>(name, &ReserveName { owner }, context).await.map(drop)
+}
+
+/// Returns the owner of a name, who never changes.
+pub(crate) async fn name_owner(
+    handler: &Handler,
+    name: &StreamId,
+) -> Result<Option<UserId>, StoreError> {
+    let has_owner = |name: &Name| name.owner.is_some();
+    Ok(handler.settled(name, has_owner).await?.owner)
+}
+
 impl App {
-    /// Reserves a name for a user.
-    pub(crate) async fn reserve(
-        &self,
-        name: &StreamId,
-        owner: UserId,
-        context: &Context,
-    ) -> Result<(), HandleError<NameTaken>> {
-        self.engine.handler.run::<Name>(name, &ReserveName { owner }, context).await.map(drop)
-    }
-
-    /// Returns the owner of a name, who never changes.
-    pub(crate) async fn name_owner(&self, name: &StreamId) -> Result<Option<UserId>, StoreError> {
-        let has_owner = |name: &Name| name.owner.is_some();
-        Ok(self.engine.handler.settled(name, has_owner).await?.owner)
-    }
-
     /// Runs a command on a user and returns whether it changed anything.
     pub(crate) async fn run_user(
         &self,

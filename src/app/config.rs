@@ -218,6 +218,11 @@ impl Config {
 }
 
 impl ListeningConfig {
+    /// Returns the URL of a page of this service, of which `path` begins without a slash.
+    pub(crate) fn page(&self, path: &str) -> String {
+        format!("{}/{path}", self.public_url.as_str().trim_end_matches('/'))
+    }
+
     /// Returns the settings of a service that browsers reach at the address it listens on.
     pub fn new(listen: SocketAddr) -> anyhow::Result<Self> {
         // An address that stands for every address of this machine is not one to connect to.

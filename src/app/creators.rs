@@ -6,8 +6,9 @@ use serde::{Deserialize, Serialize};
 use whence_events::{Handle, Position, StreamId, UserId};
 
 use crate::app::App;
+use crate::app::commands::{name_owner, reserve};
 use crate::domain::handle::stand_in;
-use crate::domain::name::{Name, NameTaken, ReserveName};
+use crate::domain::name::{Name, NameTaken};
 use crate::domain::user::{MAX_HANDLES, User, UserCommand, UserRejection};
 use crate::engine::Engine;
 use crate::engine::handler::{Context, HandleError};
@@ -70,8 +71,8 @@ pub async fn claim_handle(
         }
     }
     for (name, refusal) in names(&own, alike.as_ref()) {
-        match engine.handler.run::<Name>(name, &ReserveName { owner: user_id }, context).await {
-            Ok(_) => {}
+        match reserve(&engine.handler, name, user_id, context).await {
+            Ok(()) => {}
             Err(HandleError::Rejected(NameTaken)) => return Err(refusal),
             Err(HandleError::Store(error)) => return Err(error.into()),
         }
@@ -116,14 +117,14 @@ impl App {
     /// Returns the link of a creator, which leads to the landing page.
     #[must_use]
     pub fn creator_link(&self, handle: &Handle) -> String {
-        let public_url = self.config.listening.public_url.as_str().trim_end_matches('/');
-        format!("{public_url}/creators/{handle}")
+        self.config.listening.page(&format!("creators/{handle}"))
     }
 
     /// Returns the creator with a handle. When the creator cannot be looked up now, it returns `None`:
     /// a first touch never fails a login.
     pub(crate) async fn creator(&self, handle: &Handle) -> Option<UserId> {
-        let owner = self.name_owner(&StreamId::Handle(handle.clone())).await.ok()??;
+        let name = StreamId::Handle(handle.clone());
+        let owner = name_owner(&self.engine.handler, &name).await.ok()??;
         let user = self.engine.handler.load::<User>(&StreamId::User(owner)).await.ok()?;
         (user.state.is_active() && user.state.handles.contains(handle)).then_some(owner)
     }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use whence_events::{CodeKind, ReferralCode, StreamId, UserId};
 
 use crate::app::App;
+use crate::app::commands::{name_owner, reserve};
 use crate::domain::name::{Name, NameTaken};
 use crate::domain::user::{IssuedCode, User, UserCommand, UserRejection};
 use crate::engine::handler::{Context, HandleError, Handler};
@@ -29,7 +30,7 @@ impl App {
     /// Returns the short link with a code.
     #[must_use]
     pub fn link(&self, code: &str) -> String {
-        format!("{}/r/{code}", self.config.listening.public_url.as_str().trim_end_matches('/'))
+        self.config.listening.page(&format!("r/{code}"))
     }
 
     /// Returns the primary code of a user, and issues it when there is none; `None` when every code
@@ -48,7 +49,7 @@ impl App {
             }
             let code = new_referral_code();
             self.engine.handler.expect_empty::<Name>(&StreamId::code(&code));
-            match self.reserve(&StreamId::code(&code), user_id, context).await {
+            match reserve(&self.engine.handler, &StreamId::code(&code), user_id, context).await {
                 Ok(()) => {}
                 Err(HandleError::Rejected(NameTaken)) => continue,
                 Err(HandleError::Store(error)) => return Err(HandleError::Store(error)),
@@ -80,7 +81,9 @@ impl App {
         &self,
         code: &ReferralCode,
     ) -> Result<Option<CodeOwner>, StoreError> {
-        let Some(user_id) = self.name_owner(&StreamId::code(code)).await? else { return Ok(None) };
+        let Some(user_id) = name_owner(&self.engine.handler, &StreamId::code(code)).await? else {
+            return Ok(None);
+        };
         let user = self.engine.handler.load::<User>(&StreamId::User(user_id)).await?.state;
         // A code that is reserved and not issued yet counts as unknown: no user has been given it.
         let issued = user.code(code).cloned();
@@ -93,10 +96,7 @@ pub(crate) async fn code_holder(
     handler: &Handler,
     code: &ReferralCode,
 ) -> Result<Option<(UserId, Arc<User>)>, StoreError> {
-    let has_owner = |name: &Name| name.owner.is_some();
-    let Some(user_id) = handler.settled(&StreamId::code(code), has_owner).await?.owner else {
-        return Ok(None);
-    };
+    let Some(user_id) = name_owner(handler, &StreamId::code(code)).await? else { return Ok(None) };
     let has_code = |user: &User| user.code(code).is_some();
     let user = handler.settled(&StreamId::User(user_id), has_code).await?;
     Ok(has_code(&user).then_some((user_id, user)))

@@ -55,7 +55,7 @@ pub struct LandingClient {
     /// how many are recorded, and is not recorded itself.
     pub address: ClientAddress,
     /// The client's `User-Agent`, which is used for the same purpose, tells bots from people, and is
-    /// recorded under seal.
+    /// recorded under seal. [`Landing`] takes from it what is neither judged nor kept.
     pub user_agent: Option<String>,
     /// The facts about the visitor that are recorded. [`Landing`] adds whether it is a bot.
     pub visitor: Visitor,
@@ -234,7 +234,7 @@ impl Landing {
         ]);
         if let Some(mut record) = touch.record {
             record.deduplicated = again;
-            record.agent = client.user_agent.as_deref().and_then(bots::kept);
+            record.agent.clone_from(&client.user_agent);
             // No client can fill the log by landing.
             if self.limit.count(client.address, now).is_ok() {
                 self.recorder.record(record);
@@ -248,8 +248,8 @@ impl Landing {
     /// Returns the client behind a request, judged by the rules about bots.
     fn client(&self, parts: &Parts) -> LandingClient {
         let mut client = (self.identify_client)(parts);
-        let agent = client.user_agent.as_deref().and_then(bots::kept);
-        client.visitor.bot |= bots::is_bot(agent.as_deref());
+        client.user_agent = client.user_agent.as_deref().and_then(bots::kept);
+        client.visitor.bot |= bots::is_bot(client.user_agent.as_deref());
         client.visitor.bot_rules_version = bots::BOT_RULES_VERSION;
         client
     }

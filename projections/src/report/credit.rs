@@ -41,12 +41,13 @@ pub(super) fn as_float(count: usize) -> f64 {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
     const DAY: Duration = Duration::from_hours(24);
 
-    fn close(found: &[f64], expected: &[f64]) {
+    #[track_caller]
+    pub(in crate::report) fn close(found: &[f64], expected: &[f64]) {
         let near = |(a, b): (&f64, &f64)| (a - b).abs() < 1e-12;
         assert_eq!(found.len(), expected.len());
         assert!(found.iter().zip(expected).all(near), "{found:?} {expected:?}");

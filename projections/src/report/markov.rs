@@ -7,6 +7,8 @@
 
 use std::collections::HashMap;
 
+use super::credit::as_float;
+
 /// The most states that the chain tells apart, which bounds its time and memory. The rarest of more than
 /// these are one state.
 const MOST_STATES: usize = 400;
@@ -15,13 +17,13 @@ const MOST_STATES: usize = 400;
 #[derive(Debug, Default)]
 pub(super) struct Chain {
     /// How often each state was visited.
-    visits: Vec<u64>,
+    visits: Vec<usize>,
     /// How often visitors began with each state.
-    begins: Vec<u64>,
+    begins: Vec<usize>,
     /// How often an account came after each state.
-    converts: Vec<u64>,
-    moves: HashMap<(usize, usize), u64>,
-    conversions: u64,
+    converts: Vec<usize>,
+    moves: HashMap<(usize, usize), usize>,
+    conversions: usize,
 }
 
 impl Chain {
@@ -70,7 +72,7 @@ impl Chain {
                 _ if sum > 0.0 => share / sum,
                 _ => 1.0 / f64::from(number),
             };
-            float(self.conversions) * effects[*place] / all * part
+            as_float(self.conversions) * effects[*place] / all * part
         };
         places.iter().zip(shares).map(credit).collect()
     }
@@ -83,7 +85,7 @@ impl Chain {
             return (0..states).collect();
         }
         let mut by_visits: Vec<usize> = (0..states).collect();
-        by_visits.sort_by_key(|state| (u64::MAX - self.visits[*state], *state));
+        by_visits.sort_by_key(|state| (usize::MAX - self.visits[*state], *state));
         let mut places = vec![most - 1; states];
         for (place, state) in by_visits.into_iter().take(most - 1).enumerate() {
             places[state] = place;
@@ -100,15 +102,15 @@ impl Chain {
         let (mut begins, mut converts, mut visits) =
             (vec![0.0; kept], vec![0.0; kept], vec![0.0; kept]);
         for (state, place) in places.iter().enumerate() {
-            begins[*place] += float(self.begins[state]);
-            converts[*place] += float(self.converts[state]);
-            visits[*place] += float(self.visits[state]);
+            begins[*place] += as_float(self.begins[state]);
+            converts[*place] += as_float(self.converts[state]);
+            visits[*place] += as_float(self.visits[state]);
         }
         let mut matrix = Matrix::identity(kept);
         for ((from, to), number) in &self.moves {
             let (from, to) = (places[*from], places[*to]);
             // Counts are whole numbers, of which the order does not matter.
-            matrix.row_mut(from)[to] -= float(*number);
+            matrix.row_mut(from)[to] -= as_float(*number);
         }
         for (from, visits) in visits.iter().enumerate() {
             for (to, cell) in matrix.row_mut(from).iter_mut().enumerate() {
@@ -187,14 +189,10 @@ fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
-#[expect(clippy::cast_precision_loss, reason = "counts of events are far below 2^52")]
-fn float(count: u64) -> f64 {
-    count as f64
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::report::credit::tests::close;
 
     fn chain(ways: &[(&[usize], bool)]) -> Chain {
         let mut chain = Chain::default();
@@ -202,12 +200,6 @@ mod tests {
             chain.add(way, *converted);
         }
         chain
-    }
-
-    fn close(found: &[f64], expected: &[f64]) {
-        let near = |(a, b): (&f64, &f64)| (a - b).abs() < 1e-12;
-        assert_eq!(found.len(), expected.len());
-        assert!(found.iter().zip(expected).all(near), "{found:?} {expected:?}");
     }
 
     /// Calculated by hand: of three visitors, 0-1-2 converts, 0 does not, 1-2 does not.
@@ -244,7 +236,7 @@ mod tests {
         shares[states - 1] = 3.0;
         let credits = ways.credits(&shares);
         let sum: f64 = credits.iter().sum();
-        assert!((sum - float(ways.conversions)).abs() < 1e-9, "{sum}");
+        assert!((sum - as_float(ways.conversions)).abs() < 1e-9, "{sum}");
         assert!((credits[0] - 2.0).abs() < 1e-9, "{}", credits[0]);
         let rest = f64::from(51_u8) / 53.0;
         assert!((credits[states - 2] - rest).abs() < 1e-9, "{}", credits[states - 2]);

@@ -11,7 +11,8 @@ use serde_json::json;
 use whence_events::{Actor, CodeKind, ReferralCode, StreamId};
 
 use crate::app::App;
-use crate::domain::name::{Name, NameTaken, ReserveName};
+use crate::app::commands::reserve;
+use crate::domain::name::NameTaken;
 use crate::domain::reserved;
 use crate::domain::user::{User, UserCommand, UserRejection};
 use crate::engine::handler::HandleError;
@@ -43,9 +44,8 @@ pub(crate) async fn choose(
     let user = app.engine.handler.load::<User>(&stream).await?.state;
     user.may_choose_code(now).map_err(|rejection| too_many(rejection, &request))?;
     let context = request.context(Actor::Owner);
-    let reserve = ReserveName { owner: user_id };
-    match app.engine.handler.run::<Name>(&StreamId::code(&code), &reserve, &context).await {
-        Ok(_) => {}
+    match reserve(&app.engine.handler, &StreamId::code(&code), user_id, &context).await {
+        Ok(()) => {}
         Err(HandleError::Rejected(NameTaken)) => return Err(Problem::SlugTaken),
         Err(HandleError::Store(error)) => return Err(error.into()),
     }
