@@ -17,6 +17,8 @@ mod invisible;
 mod leaf;
 mod mailbox;
 mod name;
+#[cfg(feature = "openapi")]
+mod openapi;
 mod pii;
 mod recorded;
 mod rules;

@@ -35,6 +35,16 @@ macro_rules! vocabulary {
                 f.write_str(self.as_str())
             }
         }
+
+        #[cfg(feature = "openapi")]
+        impl utoipa::ToSchema for $name {}
+
+        #[cfg(feature = "openapi")]
+        impl utoipa::PartialSchema for $name {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+                crate::openapi::words(Self::ALL.iter().map(|word| word.as_str()))
+            }
+        }
     };
 }
 
