@@ -3,6 +3,7 @@
 pub mod activity;
 mod command;
 pub mod measure;
+pub mod refresh;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -20,6 +21,7 @@ use super::referral::{self, Attempt, Referee};
 use super::{Decider, EventContext};
 pub use activity::needs_extension;
 pub use command::{OpenSession, UserCommand, UserRejection};
+use refresh::RefreshChain;
 use session::Session;
 
 /// The time after which an unused session ends.
@@ -154,6 +156,12 @@ impl Decider for User {
                     session.used_at = context.at;
                 }
             }
+            UserEvent::RefreshRotated(rotated) => {
+                let session = self.sessions.iter_mut().find(|s| s.id == rotated.session_id);
+                if let Some(session) = session {
+                    session.rotated(rotated, context.at);
+                }
+            }
             UserEvent::SessionRevoked(revoked) => {
                 self.sessions.retain(|session| session.id != revoked.session_id);
             }
@@ -187,7 +195,6 @@ impl Decider for User {
             }
             UserEvent::AttributionCapturedV1(_)
             | UserEvent::AttributionCaptured(_)
-            | UserEvent::RefreshRotated(_)
             | UserEvent::SessionsRevoked(_)
             | UserEvent::ProfileUpdated(_)
             | UserEvent::BillingCustomerLinked(_) => {}
@@ -221,6 +228,9 @@ impl Decider for User {
             }
             UserCommand::ExtendSession { now, session_id, period } => {
                 self.session(*session_id)?.used(*now, *period)
+            }
+            UserCommand::RotateRefresh(command) => {
+                self.session(command.session_id)?.rotate(command)
             }
             UserCommand::Measure(measure) => self.take_measure(measure),
             UserCommand::IssueReferralCode { now, code, kind } => self.issue(code, *kind, *now),
@@ -398,6 +408,7 @@ impl User {
             expires_at: opened.expires_at,
             absolute_expires_at: opened.absolute_expires_at,
             used_at: context.at,
+            refresh: RefreshChain::of(opened, context.at),
         });
         if let Some(account) = &mut self.account {
             account.last_device = Some((opened.device.clone(), context.version));

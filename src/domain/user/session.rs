@@ -5,6 +5,7 @@ use whence_events::{
 };
 
 use super::activity::{ActivityPeriod, SessionTimes};
+use super::refresh::RefreshChain;
 use super::{User, UserRejection};
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -14,6 +15,8 @@ pub(super) struct Session {
     pub(super) absolute_expires_at: Timestamp,
     /// The time of the last use on record.
     pub(super) used_at: Timestamp,
+    /// The refresh tokens of a session that bearers use.
+    pub(super) refresh: Option<RefreshChain>,
 }
 
 impl Session {
