@@ -20,6 +20,7 @@ pub(crate) mod operator_tokens;
 pub(crate) mod proof_turns;
 pub(crate) mod rate_limits;
 mod referral_codes;
+pub(crate) mod refresh;
 mod retention;
 pub mod sessions;
 pub mod touches;

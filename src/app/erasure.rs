@@ -93,6 +93,7 @@ async fn end_account(
             | UserRejection::NoSuchCode
             | UserRejection::CodeBlocked
             | UserRejection::TooManyCodes { .. }
+            | UserRejection::TooManyRotations { .. }
             | UserRejection::TooManyHandles
             | UserRejection::NotAttributed(_),
         )) => never_registered(engine, subject).await,

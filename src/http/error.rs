@@ -6,6 +6,7 @@
 //! once, here, and never sent.
 
 mod handles;
+mod portal;
 mod waits;
 
 use axum::response::{IntoResponse, Response};
@@ -16,6 +17,7 @@ use whence_events::CorrelationId;
 
 use crate::app::sessions::SessionError;
 use crate::domain::mailbox::MailboxRejection;
+use crate::domain::user::refresh::ROTATION_WINDOW;
 use crate::domain::user::{SLUG_WINDOW, UserRejection};
 use crate::engine::handler::HandleError;
 use crate::engine::proof::checkpointer::CheckpointError;
@@ -25,6 +27,7 @@ use crate::infra::security::SecurityEvent;
 use crate::insight::audit::AuditError;
 use crate::store::StoreError;
 pub(crate) use handles::HandleProblem;
+pub(crate) use portal::PortalField;
 
 /// Every error that a response can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,6 +86,12 @@ pub(crate) enum Problem {
     InvalidCredentials,
     /// Portal family: the token is right, and its user was erased.
     UserNotFound,
+    /// Portal family: the refresh token is missing or none, or its session is over.
+    RefreshInvalid,
+    /// Portal family: the refresh token had been exchanged before, so that its session was ended.
+    RefreshReused,
+    /// Portal family: a field of the body is not what it can be.
+    InvalidField(PortalField),
     /// Operators: the code belongs to no user.
     CodeNotFound,
 }
@@ -102,6 +111,11 @@ const EMAIL_UNSUPPORTED: &str = "This site cannot send mail to a mailbox whose n
 const INVALID_REQUEST: &str = "There is no such login to verify. Start again.";
 
 const INVALID_HOST: &str = "Name one host, in one header Host.";
+
+const REFRESH_INVALID: &str = "There is no such refresh token, or its session is over. Log in.";
+
+const REFRESH_REUSED: &str =
+    "This refresh token had been exchanged before, so its session was ended. Log in.";
 
 const SUSPENDED: &str = "This account is suspended. Ask the site why.";
 
@@ -178,6 +192,9 @@ impl Problem {
             }
             Self::InvalidCredentials => (S::UNAUTHORIZED, "unauthenticated", "Invalid credentials"),
             Self::UserNotFound => (S::NOT_FOUND, "not_found", "User not found"),
+            Self::RefreshInvalid => (S::UNAUTHORIZED, "invalid_token", REFRESH_INVALID),
+            Self::RefreshReused => (S::UNAUTHORIZED, "token_reuse_detected", REFRESH_REUSED),
+            Self::InvalidField(field) => (S::BAD_REQUEST, "invalid_field", field.why),
             Self::CodeNotFound => (S::NOT_FOUND, "not_found", "There is no such code."),
         }
     }
@@ -219,6 +236,9 @@ impl Problem {
             | Self::Internal
             | Self::InvalidCredentials
             | Self::UserNotFound
+            | Self::RefreshInvalid
+            | Self::RefreshReused
+            | Self::InvalidField(_)
             | Self::CodeNotFound => None,
         }
     }
@@ -235,6 +255,7 @@ impl Problem {
             Self::AdminTokenInvalid => Some(SecurityEvent::AdminTokenInvalid),
             Self::AdminTokenUnset => Some(SecurityEvent::AdminTokenUnset),
             Self::InvalidCredentials | Self::UserNotFound => Some(SecurityEvent::BearerRefused),
+            Self::RefreshInvalid => Some(SecurityEvent::RefreshRefused),
             Self::RateLimited { .. }
             | Self::InvalidHost
             | Self::InvalidJson
@@ -258,46 +279,10 @@ impl Problem {
             | Self::LogoutFailed
             | Self::Unavailable
             | Self::Internal
+            // The end of its session is one.
+            | Self::RefreshReused
+            | Self::InvalidField(_)
             | Self::CodeNotFound => None,
-        }
-    }
-
-    /// Returns the code and the i18n key of the portal family.
-    fn portal(self) -> (&'static str, &'static str) {
-        match self {
-            Self::InvalidCredentials | Self::Unauthenticated | Self::SeveralSessions => {
-                ("AUTH_UNAUTHORIZED", "auth.login.invalid_credentials")
-            }
-            Self::Suspended => ("ACCOUNT_SUSPENDED", "auth.login.suspended"),
-            Self::UserNotFound => ("NOT_FOUND", "error.user.not_found"),
-            Self::HistoryChanged => ("HISTORY_CHANGED", "error.history_changed"),
-            Self::NotFound | Self::CodeNotFound => ("NOT_FOUND", "error.not_found"),
-            Self::MethodNotAllowed => ("METHOD_NOT_ALLOWED", "error.method_not_allowed"),
-            Self::RateLimited { .. } => ("RATE_LIMITED", "error.rate_limited"),
-            Self::Unavailable | Self::MailUnavailable { .. } => {
-                ("UNAVAILABLE", "error.unavailable")
-            }
-            Self::InvalidJson
-            | Self::InvalidEmail
-            | Self::EmailUnsupported
-            | Self::InvalidCode
-            | Self::InvalidRequest
-            | Self::InvalidHost
-            | Self::AdminTokenUnset
-            | Self::AdminTokenInvalid
-            | Self::CsrfMissing
-            | Self::CsrfInvalid
-            | Self::CrossSite
-            | Self::InvalidParameter(_)
-            | Self::InvalidQuery
-            | Self::SlugInvalid
-            | Self::SlugReserved
-            | Self::SlugTaken
-            | Self::Handle(_)
-            | Self::RebuildUnderWay => ("BAD_REQUEST", "error.bad_request"),
-            Self::SessionIssueFailed | Self::LogoutFailed | Self::UnknownEvent | Self::Internal => {
-                ("INTERNAL", "error.internal")
-            }
         }
     }
 }
@@ -366,21 +351,11 @@ pub(super) fn render(response: Response, family: Family, id: CorrelationId) -> R
     let (status, code, message) = problem.parts();
     let with_detail = response.extensions().get::<ProblemWithDetail>();
     let message = with_detail.map_or(message, |with_detail| with_detail.detail.as_str());
-    let body = if family == Family::Portal {
-        let (code, i18n_key) = problem.portal();
-        json!({
-            "success": false,
-            "error": {
-                "code": code,
-                "message": message,
-                "i18nKey": i18n_key,
-                "i18nVars": {},
-                "details": [],
-                "correlationId": id,
-            }
-        })
+    let (status, body) = if family == Family::Portal {
+        let allow = response.headers().get(ALLOW).and_then(|allow| allow.to_str().ok());
+        (problem.portal_status(), problem.portal_body(message, allow, id))
     } else {
-        json!({ "error": code, "message": message, "request_id": id })
+        (status, json!({ "error": code, "message": message, "request_id": id }))
     };
     let mut rendered = (status, body.to_string()).into_response();
     let headers = rendered.headers_mut();
@@ -469,6 +444,9 @@ impl From<HandleError<UserRejection>> for Problem {
             }
             HandleError::Rejected(UserRejection::TooManyCodes { .. }) => {
                 Self::RateLimited { retry_after_seconds: SLUG_WINDOW.as_secs() }
+            }
+            HandleError::Rejected(UserRejection::TooManyRotations { .. }) => {
+                Self::RateLimited { retry_after_seconds: ROTATION_WINDOW.as_secs() }
             }
             // Callers answer with the reason: being refused is not an error.
             HandleError::Rejected(UserRejection::NotAttributed(_)) => Self::Internal,

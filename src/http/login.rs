@@ -5,13 +5,13 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::HeaderMap;
 use http::header::SET_COOKIE;
+use http::{HeaderMap, HeaderValue};
 use serde::Deserialize;
 use serde_json::json;
 use whence_events::{
-    Actor, DeviceClass, DeviceId, EmailAddress, EmailKey, MailboxEvent, RequestId, SessionKind,
-    StreamId, Timestamp, UserEvent, UserId, Via,
+    Actor, DeviceClass, DeviceId, EmailAddress, EmailKey, Hash, MailboxEvent, Position, RequestId,
+    SessionId, SessionKind, StreamId, Timestamp, UserEvent, UserId, Via,
 };
 
 use super::client::ClientFacts;
@@ -64,13 +64,25 @@ pub(super) async fn start(
     headers: HeaderMap,
     JsonBody(body): JsonBody<StartBody>,
 ) -> Result<Response, Problem> {
+    let email = body.email.as_deref().unwrap_or_default();
+    let login = start_login(&app, &request, &facts, &headers, email).await?;
+    Ok(Json(json!({ "request_id": login.to_text() })).into_response())
+}
+
+/// Starts a login of a typed address and mails its code, for either family.
+pub(super) async fn start_login(
+    app: &App,
+    request: &RequestContext,
+    facts: &ClientFacts,
+    headers: &HeaderMap,
+    email: &str,
+) -> Result<LoginToken, Problem> {
     // No page of another site sends mails by way of its visitors' browsers.
-    refuse_cross_site(&headers, &app)?;
-    let email = EmailAddress::parse(body.email.as_deref().unwrap_or_default())
-        .map_err(|_| Problem::InvalidEmail)?;
+    refuse_cross_site(headers, app)?;
+    let email = EmailAddress::parse(email).map_err(|_| Problem::InvalidEmail)?;
     let now = request.now;
     let email_key = app.engine.keys.email_key(&email);
-    let devices = KnownBy::of(&headers, &app).for_address(email_key);
+    let devices = KnownBy::of(headers, app).for_address(email_key);
     // A known device is limited by the address that knows it, and not with all others behind the same
     // network address.
     if devices.is_empty() {
@@ -97,7 +109,7 @@ pub(super) async fn start(
         devices,
         network: network_mac(facts.address, &app.engine.keys),
     };
-    begin(&app, email_key, command, &context).await.inspect_err(|_| app.mail_budget.give_back())?;
+    begin(app, email_key, command, &context).await.inspect_err(|_| app.mail_budget.give_back())?;
     app.recent_logins.insert(request_id, email_key);
     // The login is in the log; without its mail it is useless, and the response says so.
     let mail = Mail::LoginCode {
@@ -105,7 +117,7 @@ pub(super) async fn start(
         code: code.as_str().into(),
         page_host: app.config.listening.public_url.host_str().map(str::to_owned),
         minutes: u32::try_from(CODE_LIFETIME.as_secs() / 60).unwrap_or(10),
-        asked_from: asked_from(&facts),
+        asked_from: asked_from(facts),
         code_in_subject: app.config.mail.code_in_subject,
     };
     if let Err(reason) = app.mailer.send(&email, &mail).await {
@@ -118,7 +130,7 @@ pub(super) async fn start(
         }
         return Err(Problem::undelivered(reason));
     }
-    Ok(Json(json!({ "request_id": login.to_text() })).into_response())
+    Ok(login)
 }
 
 /// Starts a login, if the address and the person whose it is may have one more code.
@@ -186,13 +198,101 @@ pub(super) async fn verify(
     landing_cookies: LandingCookies,
     JsonBody(body): JsonBody<VerifyBody>,
 ) -> Result<Response, Problem> {
+    let token = SessionToken::generate();
+    let credential =
+        Credential { session_id: token.id, hash: token.hash(), kind: SessionKind::Cookie };
+    let tried = TriedCode {
+        request_id: &body.request_id.unwrap_or_default(),
+        code: body.code.and_then(TypedText::into_code),
+    };
+    let (client, landing) = (&headers, &landing_cookies);
+    let login = complete_login(&app, &request, facts, client, landing, tried, credential).await?;
+    let mut response = match login.registered_at {
+        Some(at) => UserBody::fresh(login.user_id, &login.email, at).into_response(),
+        None => known_user(&app, &login, &request).await?,
+    };
+    end_replaced(&app, &headers, &request).await;
+    let set = response.headers_mut();
+    let expires_at = request.now + SESSION_IDLE;
+    let cookies = session_cookies::set(&app, &token, request.now, expires_at);
+    let plain = session_cookies::clear_plain(&app.config);
+    for cookie in cookies.into_iter().chain(plain).chain(login.set_cookies) {
+        set.append(SET_COOKIE, cookie);
+    }
+    Ok(response)
+}
+
+/// Returns the body of a user who was registered before, as the read models hold it. They are waited
+/// for before they are asked, so that they are not asked in vain, nor the log where it ends.
+async fn known_user(
+    app: &App,
+    login: &CompletedLogin,
+    request: &RequestContext,
+) -> Result<Response, Problem> {
+    if !app.progress.wait_for(login.position).await {
+        return Err(Problem::SessionIssueFailed);
+    }
+    let session = app.sessions.find(login.session_id, request.now).await;
+    let session = session.ok().flatten().ok_or(Problem::SessionIssueFailed)?;
+    Ok(UserBody::of(&session.user).into_response())
+}
+
+/// A code that is tried on a login.
+pub(super) struct TriedCode<'a> {
+    /// The token of the login as it was sent.
+    pub(super) request_id: &'a str,
+    /// The digits; `None` when what was sent is no code.
+    pub(super) code: Option<[u8; 6]>,
+}
+
+/// What proves a session that is about to be opened.
+#[derive(Clone, Copy)]
+pub(super) struct Credential {
+    pub(super) session_id: SessionId,
+    /// The hash of its token.
+    pub(super) hash: Hash,
+    pub(super) kind: SessionKind,
+}
+
+impl Credential {
+    /// Returns the path of the call that opens the session.
+    fn path(self) -> &'static str {
+        match self.kind {
+            SessionKind::Cookie => "/v1/auth/email/verify",
+            SessionKind::Bearer => "/api/v1/auth/login",
+        }
+    }
+}
+
+/// A login whose session is open.
+pub(super) struct CompletedLogin {
+    pub(super) user_id: UserId,
+    pub(super) session_id: SessionId,
+    email: EmailAddress,
+    /// When the user registered, if that was by this login.
+    pub(super) registered_at: Option<Timestamp>,
+    /// The position of its last event.
+    position: Position,
+    /// The cookies that a browser gets whatever proves its session.
+    pub(super) set_cookies: Vec<HeaderValue>,
+}
+
+/// Checks a code, registers a new user, and opens a session, for either family.
+pub(super) async fn complete_login(
+    app: &App,
+    request: &RequestContext,
+    facts: ClientFacts,
+    headers: &HeaderMap,
+    landing_cookies: &LandingCookies,
+    tried: TriedCode<'_>,
+    credential: Credential,
+) -> Result<CompletedLogin, Problem> {
     // Login CSRF: another site must not log its visitors in as another user.
-    refuse_cross_site(&headers, &app)?;
-    let login = LoginToken::parse(&body.request_id.unwrap_or_default());
+    refuse_cross_site(headers, app)?;
+    let login = LoginToken::parse(tried.request_id);
     let request_id = login.ok_or(Problem::InvalidRequest)?.request_id();
-    let digits = body.code.and_then(TypedText::into_code).ok_or(Problem::InvalidCode)?;
-    let code = OneTimeCode::from_digits(digits);
-    let known_by = KnownBy::of(&headers, &app);
+    let code = OneTimeCode::from_digits(tried.code.ok_or(Problem::InvalidCode)?);
+    let known_by = KnownBy::of(headers, app);
     let limited = app.rate_limits.verify(facts.address, request.now);
     let limited = limited.map_err(|until| Problem::rate_limited(request.now, until)).err();
     let over_limit = |problem| {
@@ -202,7 +302,7 @@ pub(super) async fn verify(
     if let Some(problem) = limited.filter(|_| known_by.is_empty()) {
         return over_limit(problem);
     }
-    let email_key = find_login(&app, request_id).await?.ok_or(Problem::InvalidRequest)?;
+    let email_key = find_login(app, request_id).await?.ok_or(Problem::InvalidRequest)?;
     let proven = known_by.for_address(email_key);
     // A known device is not held up by others behind the same network address.
     if let Some(problem) = limited.filter(|_| proven.is_empty()) {
@@ -210,29 +310,27 @@ pub(super) async fn verify(
     }
     let device = DeviceFacts { proven, fresh: new_device_id(), class: facts.device_class };
     // 1. The mailbox stream: is the code right, and whose is the address?
-    let verified = verify_code(&app, &request, request_id, &code, email_key, device).await?;
+    let verified = verify_code(app, request, request_id, &code, email_key, device).await?;
     // 2. The user's stream: register if new, open the session. A process that dies between the two
     //    leaves an address that belongs to a user who registers at the next login.
-    let opened = open_session(&app, &request, facts, &verified, &landing_cookies).await;
+    let opened = open_session(app, request, facts, &verified, landing_cookies, credential).await;
     // Only who reads the mail of the address gets here, and may know of a suspension.
     let is_told = |problem: &Problem| matches!(problem, Problem::Suspended);
-    let (token, mut response) = opened
+    let (registered_at, position) = opened
         .map_err(|problem| if is_told(&problem) { problem } else { Problem::SessionIssueFailed })?;
-    end_replaced(&app, &headers, &request).await;
-    let set = response.headers_mut();
-    let expires_at = request.now + SESSION_IDLE;
-    let cookies = session_cookies::set(&app, &token, request.now, expires_at);
-    for cookie in cookies.into_iter().chain(session_cookies::clear_plain(&app.config)) {
-        set.append(SET_COOKIE, cookie);
-    }
     let proof = DeviceProof { email_key, device_id: verified.device_id };
-    set.append(SET_COOKIE, known_by.and(proof, &app));
+    let mut set_cookies = vec![known_by.and(proof, app)];
     if landing_cookies.ref_code.is_some() {
-        for line in clear_landing_cookies(&app, &headers, "/v1/auth/email/verify").await {
-            set.append(SET_COOKIE, line);
-        }
+        set_cookies.extend(clear_landing_cookies(app, headers, credential.path()).await);
     }
-    Ok(response)
+    Ok(CompletedLogin {
+        user_id: verified.user_id,
+        session_id: credential.session_id,
+        email: verified.email,
+        registered_at,
+        position,
+        set_cookies,
+    })
 }
 
 /// An e-mail address that a right code has proven, and the user who owns it.
@@ -311,6 +409,7 @@ async fn find_login(app: &App, request_id: RequestId) -> Result<Option<EmailKey>
 }
 
 /// Registers the user if they are new, decides their referral, and opens a session, in one append.
+/// Returns when the user registered, if they are new, and the position of the last event.
 ///
 /// Both parts of `landing_cookies` are handed to `app/attribution.rs`: `App::attempt` looks the
 /// code of `ref_code` up, `App::attribution_snapshot` makes the snapshot of the first touch. The user's stream
@@ -321,7 +420,8 @@ async fn open_session(
     facts: ClientFacts,
     verified: &Verified,
     landing_cookies: &LandingCookies,
-) -> Result<(SessionToken, Response), Problem> {
+    credential: Credential,
+) -> Result<(Option<Timestamp>, Position), Problem> {
     let ClientFacts { client, device_class, country, .. } = facts;
     let (user_id, email) = (verified.user_id, &verified.email);
     let attempt = match landing_cookies.ref_code {
@@ -331,7 +431,6 @@ async fn open_session(
         }
         None => None,
     };
-    let token = SessionToken::generate();
     let first_touch = landing_cookies.first_touch.as_ref();
     let snapshot = app.attribution_snapshot(first_touch, device_class, country, request.now).await;
     let command = UserCommand::OpenSession(Box::new(OpenSession {
@@ -341,9 +440,9 @@ async fn open_session(
         email_key: verified.email_key,
         snapshot,
         attempt,
-        session_id: token.id,
-        token_hash: token.hash(),
-        kind: SessionKind::Cookie,
+        session_id: credential.session_id,
+        token_hash: credential.hash,
+        kind: credential.kind,
         device: client,
         device_class,
         country,
@@ -360,17 +459,7 @@ async fn open_session(
     })?;
     let is_new = done.events.iter().any(|event| matches!(event, UserEvent::UserRegistered(_)));
     let registered_at = done.state.account.as_ref().map(|account| account.registered_at);
-    if let Some(registered_at) = registered_at.filter(|_| is_new) {
-        return Ok((token, UserBody::fresh(user_id, email, registered_at).into_response()));
-    }
-    // The body is made of what the read models hold. They are waited for before they are asked, so that
-    // they are not asked in vain, nor the log where it ends.
-    if !app.progress.wait_for(done.position).await {
-        return Err(Problem::SessionIssueFailed);
-    }
-    let session = app.sessions.find(token.id, request.now).await?;
-    let session = session.ok_or(Problem::SessionIssueFailed)?;
-    Ok((token, UserBody::of(&session.user).into_response()))
+    Ok((registered_at.filter(|_| is_new), done.position))
 }
 
 /// Returns the device and the country that a login was requested from, in words for the mail.
