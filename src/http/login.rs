@@ -383,6 +383,7 @@ async fn verify_code(
             | MailboxEvent::StartCounted(_)
             | MailboxEvent::StartReturned(_)
             | MailboxEvent::DeviceForgotten(_)
+            | MailboxEvent::MailboxMoved(_)
             | MailboxEvent::LockCleared(_) => {}
         }
     }
