@@ -1,17 +1,19 @@
 //! Login by a mailed code: start and verify.
 
+mod credential;
+
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
+use http::HeaderMap;
 use http::header::SET_COOKIE;
-use http::{HeaderMap, HeaderValue};
 use serde::Deserialize;
 use serde_json::json;
 use whence_events::{
-    Actor, DeviceClass, DeviceId, EmailAddress, EmailKey, Hash, MailboxEvent, Position, RequestId,
-    SessionId, SessionKind, StreamId, Timestamp, UserEvent, UserId, Via,
+    Actor, DeliveryFailure, DeviceClass, DeviceId, EmailAddress, EmailKey, MailboxEvent, Position,
+    RequestId, SessionKind, StreamId, Timestamp, TouchId, UserEvent, UserId, Via,
 };
 
 use super::client::ClientFacts;
@@ -27,10 +29,12 @@ use crate::app::App;
 use crate::app::attribution::{Candidate, LandingCookies};
 use crate::app::known_devices::{DeviceProof, network_mac};
 use crate::app::sessions::SessionError;
+use crate::app::touches::record_now;
 use crate::domain::mailbox::{
     CODE_LIFETIME, CountStart, DeviceFacts, Mailbox, MailboxCommand, MailboxRejection,
     START_WINDOW, StartLogin, VerifyCode,
 };
+use crate::domain::touch::RecordedTouch;
 use crate::domain::user::{OpenSession, SESSION_IDLE, User, UserCommand, UserRejection};
 use crate::engine::handler::{Context, HandleError};
 use crate::engine::progress::query_after_log;
@@ -39,6 +43,7 @@ use crate::infra::mail::Mail;
 use crate::infra::random::{new_device_id, new_user_id};
 use crate::infra::security::SecurityEvent;
 use crate::infra::tokens::{LoginToken, OneTimeCode, SessionToken};
+pub(super) use credential::{CompletedLogin, Credential, TriedCode};
 
 /// The body of a start. A missing field counts as empty.
 #[derive(Deserialize)]
@@ -65,17 +70,19 @@ pub(super) async fn start(
     JsonBody(body): JsonBody<StartBody>,
 ) -> Result<Response, Problem> {
     let email = body.email.as_deref().unwrap_or_default();
-    let login = start_login(&app, &request, &facts, &headers, email).await?;
+    let login = start_login(&app, &request, &facts, &headers, email, None).await?;
     Ok(Json(json!({ "request_id": login.to_text() })).into_response())
 }
 
-/// Starts a login of a typed address and mails its code, for either family.
+/// Starts a login of a typed address and mails its code, for either family. The touch is the landing
+/// that the client says itself.
 pub(super) async fn start_login(
     app: &App,
     request: &RequestContext,
     facts: &ClientFacts,
     headers: &HeaderMap,
     email: &str,
+    touch: Option<RecordedTouch>,
 ) -> Result<LoginToken, Problem> {
     // No page of another site sends mails by way of its visitors' browsers.
     refuse_cross_site(headers, app)?;
@@ -108,9 +115,17 @@ pub(super) async fn start_login(
         client: facts.client.clone(),
         devices,
         network: network_mac(facts.address, &app.engine.keys),
+        touch_id: touch.as_ref().map(|touch| touch.touch_id),
     };
     begin(app, email_key, command, &context).await.inspect_err(|_| app.mail_budget.give_back())?;
     app.recent_logins.insert(request_id, email_key);
+    if let Some(touch) = touch
+        && let Err(error) = record_now(app, touch).await
+    {
+        tracing::error!(error = %with_causes(&error), "a landing could not be recorded");
+        not_delivered(app, &email, request_id, DeliveryFailure::Local, &context).await?;
+        return Err(Problem::Unavailable);
+    }
     // The login is in the log; without its mail it is useless, and the response says so.
     let mail = Mail::LoginCode {
         site: app.config.mail.site.clone(),
@@ -121,16 +136,28 @@ pub(super) async fn start_login(
         code_in_subject: app.config.mail.code_in_subject,
     };
     if let Err(reason) = app.mailer.send(&email, &mail).await {
-        let failed = MailboxCommand::FailDelivery { request_id, reason };
-        let stream = StreamId::Mailbox(email_key);
-        app.engine.handler.run::<Mailbox>(&stream, &failed, &context).await?;
-        if reason.certainly_not_sent() {
-            app.mail_budget.give_back();
-            app.return_to_person(&email, request_id, &context).await;
-        }
+        not_delivered(app, &email, request_id, reason, &context).await?;
         return Err(Problem::undelivered(reason));
     }
     Ok(login)
+}
+
+/// Records that a login is without its mail, and takes it out of the counts if that is certain.
+async fn not_delivered(
+    app: &App,
+    email: &EmailAddress,
+    request_id: RequestId,
+    reason: DeliveryFailure,
+    context: &Context,
+) -> Result<(), Problem> {
+    let failed = MailboxCommand::FailDelivery { request_id, reason };
+    let stream = StreamId::Mailbox(app.engine.keys.email_key(email));
+    app.engine.handler.run::<Mailbox>(&stream, &failed, context).await?;
+    if reason.certainly_not_sent() {
+        app.mail_budget.give_back();
+        app.return_to_person(email, request_id, context).await;
+    }
+    Ok(())
 }
 
 /// Starts a login, if the address and the person whose it is may have one more code.
@@ -237,46 +264,6 @@ async fn known_user(
     Ok(UserBody::of(&session.user).into_response())
 }
 
-/// A code that is tried on a login.
-pub(super) struct TriedCode<'a> {
-    /// The token of the login as it was sent.
-    pub(super) request_id: &'a str,
-    /// The digits; `None` when what was sent is no code.
-    pub(super) code: Option<[u8; 6]>,
-}
-
-/// What proves a session that is about to be opened.
-#[derive(Clone, Copy)]
-pub(super) struct Credential {
-    pub(super) session_id: SessionId,
-    /// The hash of its token.
-    pub(super) hash: Hash,
-    pub(super) kind: SessionKind,
-}
-
-impl Credential {
-    /// Returns the path of the call that opens the session.
-    fn path(self) -> &'static str {
-        match self.kind {
-            SessionKind::Cookie => "/v1/auth/email/verify",
-            SessionKind::Bearer => "/api/v1/auth/login",
-        }
-    }
-}
-
-/// A login whose session is open.
-pub(super) struct CompletedLogin {
-    pub(super) user_id: UserId,
-    pub(super) session_id: SessionId,
-    email: EmailAddress,
-    /// When the user registered, if that was by this login.
-    pub(super) registered_at: Option<Timestamp>,
-    /// The position of its last event.
-    position: Position,
-    /// The cookies that a browser gets whatever proves its session.
-    pub(super) set_cookies: Vec<HeaderValue>,
-}
-
 /// Checks a code, registers a new user, and opens a session, for either family.
 pub(super) async fn complete_login(
     app: &App,
@@ -313,7 +300,10 @@ pub(super) async fn complete_login(
     let verified = verify_code(app, request, request_id, &code, email_key, device).await?;
     // 2. The user's stream: register if new, open the session. A process that dies between the two
     //    leaves an address that belongs to a user who registers at the next login.
-    let opened = open_session(app, request, facts, &verified, landing_cookies, credential).await;
+    let opened = match app.with_said_touch(landing_cookies.clone(), verified.touch_id).await {
+        Ok(landing) => open_session(app, request, facts, &verified, &landing, credential).await,
+        Err(error) => Err(error.into()),
+    };
     // Only who reads the mail of the address gets here, and may know of a suspension.
     let is_told = |problem: &Problem| matches!(problem, Problem::Suspended);
     let (registered_at, position) = opened
@@ -339,6 +329,8 @@ struct Verified {
     email_key: EmailKey,
     email: EmailAddress,
     device_id: DeviceId,
+    /// The landing that the client said at the start.
+    touch_id: Option<TouchId>,
 }
 
 /// Checks the code of a login and returns the address that it proves; an address without an owner
@@ -393,7 +385,8 @@ async fn verify_code(
     // Without an address, its key was destroyed during the login: the next login has another key.
     let email = email.ok_or(Problem::InvalidRequest)?;
     app.return_to_person(&email, request_id, &context).await;
-    Ok(Verified { user_id, email_key, email, device_id })
+    let touch_id = done.state.said_touch(request_id);
+    Ok(Verified { user_id, email_key, email, device_id, touch_id })
 }
 
 /// Returns the key of the address that a login is for. A login that is not found is looked up again
@@ -432,8 +425,8 @@ async fn open_session(
         }
         None => None,
     };
-    let first_touch = landing_cookies.first_touch.as_ref();
-    let snapshot = app.attribution_snapshot(first_touch, device_class, country, request.now).await;
+    let snapshot =
+        app.attribution_snapshot(landing_cookies, device_class, country, request.now).await;
     let command = UserCommand::OpenSession(Box::new(OpenSession {
         now: request.now,
         user_id,
