@@ -16,3 +16,4 @@ mod limits;
 mod out_of_touch;
 mod proxy;
 mod races;
+mod refresh;

@@ -2,7 +2,7 @@
 
 use whence_events::{
     ApiKeyEvent, AttributionCaptured, AuditEvent, CodeStatus, DeliveryFailure, DeviceClass, Event,
-    MailboxEvent, NameEvent, Pii, ReferralCode, Refusal, RevokeReason, RulesEvent, SessionOpened,
+    MailboxEvent, NameEvent, Pii, ReferralCode, Refusal, RevokeReason, RulesEvent, SessionKind, SessionOpened,
     Signal, StreamId, TouchRecorded, UserEvent, Utm, Via,
 };
 
@@ -151,7 +151,10 @@ fn user(event: &UserEvent, show: Show) -> String {
         UserEvent::SessionExtended(extended) => {
             format!("session {} in use lasts until {}", extended.session_id, extended.expires_at)
         }
-        UserEvent::RefreshRotated(_) => "a refresh token was exchanged for its successor".into(),
+        UserEvent::RefreshRotated(rotated) => format!(
+            "the refresh token of session {} was exchanged for its successor; it lasts until {}",
+            rotated.session_id, rotated.expires_at
+        ),
         UserEvent::SessionRevoked(revoked) => {
             format!("session {} ended: {}", revoked.session_id, revocation(revoked.reason))
         }
@@ -244,16 +247,23 @@ fn login(opened: &SessionOpened, show: Show) -> String {
         Some(DeviceClass::Other) | None => "a device",
     };
     let country = opened.country.map(|country| format!(" in {}", country.as_str()));
+    let with = match opened.kind {
+        SessionKind::Cookie => "",
+        SessionKind::Bearer => " with tokens",
+    };
     format!(
-        "logged in from {class}{}, {}",
+        "logged in{with} from {class}{}, {}",
         country.unwrap_or_default(),
         show.client(&opened.device)
     )
 }
 
 fn origin(origin: &AttributionCaptured, show: Show) -> String {
-    let Some(page) = &origin.first_landing_page else {
-        return "came from nowhere that is known".into();
+    let page = match &origin.first_landing_page {
+        Some(page) => page,
+        // Who says a landing itself need not say a page.
+        None if origin.said_by_client => "",
+        None => return "came from nowhere that is known".into(),
     };
     let utm = Utm {
         source: origin.utm_source.clone(),
@@ -264,7 +274,8 @@ fn origin(origin: &AttributionCaptured, show: Show) -> String {
     };
     let referrer = origin.first_referrer_url.as_ref().map(|url| show.url(url));
     let (landed, utm) = (landing(page, referrer), campaign(&utm));
-    format!("where they came from was frozen: {landed}{utm}")
+    let said = said(origin.said_by_client);
+    format!("where they came from was frozen: {landed}{utm}{said}")
 }
 
 fn touch(touch: &TouchRecorded, show: Show) -> String {
@@ -281,12 +292,20 @@ fn touch(touch: &TouchRecorded, show: Show) -> String {
     };
     let bot = if touch.bot { "; it was a bot" } else { "" };
     let again = if touch.deduplicated { "; counted before, within the hour" } else { "" };
-    format!("{landed}{code}{utm}{bot}{again}")
+    format!("{landed}{code}{utm}{bot}{again}{}", said(touch.said_by_client))
+}
+
+/// Returns that nobody but the client saw a landing.
+fn said(by_client: bool) -> &'static str {
+    if by_client { "; the client said so itself" } else { "" }
 }
 
 /// Returns a landing page and where its visitor came from.
 pub(super) fn landing(page: &str, referrer: Option<String>) -> String {
     let from = referrer.map(|referrer| format!(" from {referrer}")).unwrap_or_default();
+    if page.is_empty() {
+        return format!("landed on a page that is not known{from}");
+    }
     format!("landed on {}{from}", plain(page))
 }
 

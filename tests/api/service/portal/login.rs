@@ -2,6 +2,7 @@
 
 use insta::assert_snapshot;
 use serde_json::json;
+use whence_events::{AttributionCaptured, Event, TouchEvent, TouchRecorded, UserEvent};
 
 use super::{log_in, started};
 use crate::server::{Server, masked};
@@ -76,4 +77,122 @@ async fn errors_say_which_field_is_wrong_and_how_long_to_wait() {
     let limited = stranger.post(START, r#"{"email":"eve@example.com"}"#).await;
     assert_snapshot!(limited.shown(), @r#"429 {"success":false,"error":{"code":"RATE_LIMITED","message":"Too often. Try again later.","i18nKey":"error.rate_limited","i18nVars":{"retryAfterSeconds":3600},"details":[{"message":"Another try helps in 3600 seconds."}],"correlationId":"<uuid>"}}"#);
     assert_eq!(limited.header("retry-after").as_deref(), Some("3600"));
+}
+
+/// The one snapshot that was captured of an address's user, and the touches that clients said.
+async fn captured(server: &Server) -> (AttributionCaptured, Vec<TouchRecorded>) {
+    let (mut snapshots, mut touches) = (vec![], vec![]);
+    for recorded in server.log().await {
+        match recorded.event {
+            Event::User(event) => {
+                if let UserEvent::AttributionCaptured(snapshot) = *event {
+                    snapshots.push(snapshot);
+                }
+            }
+            Event::Touch(event) => {
+                if let TouchEvent::TouchRecorded(touch) = *event
+                    && touch.said_by_client
+                {
+                    touches.push(touch);
+                }
+            }
+            _ => {}
+        }
+    }
+    (snapshots.pop().unwrap(), touches)
+}
+
+#[on_every_store]
+async fn an_app_says_its_landing_which_survives_the_mail_and_the_process() {
+    let flags = ["--record-touches", "none"];
+    let server = Server::with(&flags).await;
+    let mut ada = server.signed_in("ada@example.com").await;
+    let code = server.onboarded(&mut ada).await;
+    drop(ada);
+    let mut app = server.browser();
+    app.headers.push(("user-agent", "okhttp/4.12.0".into()));
+    let said = json!({
+        "referralCode": format!("https://login.test/r/{}", code.to_lowercase()),
+        "utmSource": " News\u{200b}letter ",
+        "utmCampaign": "x".repeat(300),
+        "landingPage": "https://www.shop.test/creators/nobody?utm_source=other&utm_medium=mail&gclid=1",
+        "referrerUrl": "https://news.test/article?reader=7",
+        "creatorHandle": "",
+    });
+    let request_id = started(&mut app, "bob@example.com", &said).await;
+    let mail = server.code("bob@example.com");
+    drop(app);
+    let now = server.clock.now() + std::time::Duration::from_mins(5);
+    let server = server.restarted_with(now, &flags).await;
+    let mut app = server.browser();
+    let body = json!({ "requestId": request_id, "code": mail, "tokenDelivery": "body" });
+    let login = app.post(LOGIN, body.to_string()).await;
+    assert_eq!(login.json()["data"]["isNewUser"], true, "{}", login.text);
+    let bearer = login.json()["data"]["accessToken"].as_str().unwrap().to_owned();
+    let request = app.request("GET", "/api/v1/users/attribution").bearer_auth(bearer);
+    let snapshot = app.send(request).await.json()["data"].clone();
+    assert_eq!(snapshot["referralCode"], code.as_str());
+    assert_eq!(snapshot["utmSource"], "News letter");
+    assert_eq!(snapshot["utmMedium"], "mail");
+    assert_eq!(snapshot["utmCampaign"].as_str().unwrap().len(), 255);
+    assert_eq!(snapshot["firstLandingPage"], "/creators/nobody");
+    assert_eq!(snapshot["firstReferrerUrl"], "https://news.test/article");
+    let (captured, touches) = captured(&server).await;
+    assert!(captured.said_by_client && captured.touch_id.is_some());
+    assert_eq!(captured.click_ids.get("gclid").map(String::as_str), Some("1"));
+    let [touch] = &touches[..] else { panic!("{touches:?}") };
+    assert!(!touch.bot && touch.agent.is_none() && touch.owner.is_some());
+    assert_eq!(touch.referrer_domain.as_deref(), Some("news.test"));
+}
+
+#[on_every_store]
+async fn cookies_count_before_what_an_app_says() {
+    let server = Server::start().await;
+    let mut ada = server.signed_in("ada@example.com").await;
+    let code = server.onboarded(&mut ada).await;
+    let mut bob = server.browser();
+    assert_eq!(bob.get("/r/NOBODYS1?utm_source=paper").await.status, 302);
+    let said = json!({ "referralCode": code, "utmSource": "app", "landingPage": "/app" });
+    log_in(&server, &mut bob, "bob@example.com", &said).await;
+    let (first, touches) = captured(&server).await;
+    assert_eq!((first.utm_source.as_deref(), first.said_by_client), (Some("paper"), false));
+    assert_eq!(touches.len(), 1);
+    assert!(!server.types().await.iter().any(|stored| stored == "ReferralAttributed.v1"));
+    // Of two parts one can be a cookie's.
+    let mut eve = server.browser();
+    assert_eq!(eve.get("/r?utm_source=paper").await.status, 302);
+    log_in(&server, &mut eve, "eve@example.com", &said).await;
+    let (first, _) = captured(&server).await;
+    assert_eq!((first.utm_source.as_deref(), first.said_by_client), (Some("paper"), false));
+    assert!(server.types().await.iter().any(|stored| stored == "ReferralAttributed.v1"));
+}
+
+#[on_every_store]
+async fn what_an_app_says_is_optional_and_can_be_refused() {
+    let server = Server::start().await;
+    let mut app = server.browser();
+    for (n, said) in [
+        json!({}),
+        json!({ "utmSource": "", "landingPage": " ", "referrerUrl": null, "unheard": [1] }),
+        json!({ "utmSource": "app", "consent": "denied" }),
+    ]
+    .iter()
+    .enumerate()
+    {
+        log_in(&server, &mut app, &format!("u{n}@example.com"), said).await;
+        let (snapshot, touches) = captured(&server).await;
+        assert!(touches.is_empty() && !snapshot.said_by_client, "{said}");
+        assert_eq!((snapshot.utm_source, snapshot.first_landing_page), (None, None));
+        app.cookies.clear();
+    }
+    // What says no page has none; what cannot be a code is none.
+    let odd = json!({ "utmSource": 2026, "referralCode": "a b@c", "referrerUrl": "nonsense" });
+    log_in(&server, &mut app, "odd@example.com", &odd).await;
+    let (snapshot, touches) = captured(&server).await;
+    assert_eq!(snapshot.utm_source.as_deref(), Some("2026"));
+    assert_eq!((snapshot.first_landing_page, snapshot.first_referrer_url), (None, None));
+    assert_eq!((touches.len(), touches[0].code.is_none()), (1, true));
+    let wrong = json!({ "email": "ada@example.com", "consent": "perhaps" }).to_string();
+    let refused = app.post(START, wrong).await;
+    assert_eq!(refused.json()["error"]["i18nVars"]["field"], "consent", "{}", refused.text);
 }
