@@ -2,8 +2,8 @@
 
 use whence_events::{
     ApiKeyEvent, AttributionCaptured, AuditEvent, CodeStatus, DeliveryFailure, DeviceClass, Event,
-    MailboxEvent, NameEvent, Pii, ReferralCode, Refusal, RevokeReason, RulesEvent, SessionKind, SessionOpened,
-    Signal, StreamId, TouchRecorded, UserEvent, Utm, Via,
+    MailboxEvent, NameEvent, Pii, ReferralCode, Refusal, RevokeReason, RulesEvent, SessionKind,
+    SessionOpened, Signal, StreamId, TouchRecorded, UserEvent, Utm, Via,
 };
 
 use super::personal::Show;
