@@ -80,6 +80,8 @@ impl App {
             done.state.refresh_token(session_id).ok_or(RefreshError::Invalid)?;
         let token = successors.into_iter().find(|next| next.hash().same_as(&hash));
         let token = token.ok_or(RefreshError::Invalid)?;
+        // The read models say so a moment later.
+        session.goes_on_until(expires_at);
         Ok(Refreshed { session, token, expires_at })
     }
 }

@@ -132,7 +132,7 @@ async fn an_app_says_its_landing_which_survives_the_mail_and_the_process() {
     let request = app.request("GET", "/api/v1/users/attribution").bearer_auth(bearer);
     let snapshot = app.send(request).await.json()["data"].clone();
     assert_eq!(snapshot["referralCode"], code.as_str());
-    assert_eq!(snapshot["utmSource"], "News letter");
+    assert_eq!(snapshot["utmSource"], "Newsletter");
     assert_eq!(snapshot["utmMedium"], "mail");
     assert_eq!(snapshot["utmCampaign"].as_str().unwrap().len(), 255);
     assert_eq!(snapshot["firstLandingPage"], "/creators/nobody");
