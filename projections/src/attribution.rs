@@ -368,6 +368,7 @@ fn user_change(user_id: UserId, event: &UserEvent, at: Timestamp) -> Option<Attr
         | UserEvent::CreatorHandleClaimed(_)
         | UserEvent::EmailChanged(_)
         | UserEvent::EmailChangeUndone(_)
+        | UserEvent::EmailChangeNoticed(_)
         | UserEvent::ErasureRequested(_)
         | UserEvent::ErasureCancelled(_)
         | UserEvent::BillingCustomerLinked(_) => None,

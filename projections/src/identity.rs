@@ -277,6 +277,7 @@ impl Projector for Identity {
                 | MailboxEvent::StartReturned(_)
                 | MailboxEvent::DeviceForgotten(_)
                 | MailboxEvent::MailboxMoved(_)
+                | MailboxEvent::MailboxReclaimed(_)
                 | MailboxEvent::LockCleared(_) => {}
             },
             (StreamId::User(user_id), Event::User(event)) => {
@@ -360,6 +361,7 @@ fn user_changes(
         | UserEvent::WelcomeEmailFailed(_)
         | UserEvent::EmailChanged(_)
         | UserEvent::EmailChangeUndone(_)
+        | UserEvent::EmailChangeNoticed(_)
         | UserEvent::ErasureRequested(_)
         | UserEvent::ErasureCancelled(_)
         | UserEvent::CreatorHandleClaimed(_) => {}

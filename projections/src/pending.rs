@@ -199,6 +199,7 @@ fn mailbox_change(
         | MailboxEvent::StartReturned(_)
         | MailboxEvent::DeviceForgotten(_)
         | MailboxEvent::MailboxMoved(_)
+        | MailboxEvent::MailboxReclaimed(_)
         | MailboxEvent::LockCleared(_) => None,
     }
 }
@@ -263,6 +264,7 @@ fn user_changes(user_id: UserId, event: &UserEvent, at: Timestamp, changes: &mut
         | UserEvent::CreatorHandleClaimed(_)
         | UserEvent::EmailChanged(_)
         | UserEvent::EmailChangeUndone(_)
+        | UserEvent::EmailChangeNoticed(_)
         | UserEvent::ErasureRequested(_)
         | UserEvent::ErasureCancelled(_)
         | UserEvent::BillingCustomerLinked(_) => {}

@@ -217,6 +217,7 @@ impl ErasureFacts {
             | UserEvent::CreatorHandleClaimed(_)
             | UserEvent::EmailChanged(_)
             | UserEvent::EmailChangeUndone(_)
+            | UserEvent::EmailChangeNoticed(_)
             | UserEvent::ErasureRequested(_)
             | UserEvent::ErasureCancelled(_)
             | UserEvent::BillingCustomerLinked(_) => {}

@@ -311,6 +311,7 @@ impl Observer for SessionObserver {
                 | UserEvent::WelcomeEmailFailed(_)
                 | UserEvent::EmailChanged(_)
                 | UserEvent::EmailChangeUndone(_)
+                | UserEvent::EmailChangeNoticed(_)
                 | UserEvent::ErasureRequested(_)
                 | UserEvent::ErasureCancelled(_)
                 | UserEvent::CreatorHandleClaimed(_) => {}

@@ -1,6 +1,7 @@
 //! An account: its registration, its attribution snapshot, its sessions and its codes.
 
 pub mod activity;
+pub mod address;
 mod command;
 pub mod measure;
 pub mod refresh;
@@ -20,6 +21,7 @@ use whence_events::{
 use super::referral::{self, Attempt, Referee};
 use super::{Decider, EventContext};
 pub use activity::needs_extension;
+use address::OpenChange;
 pub use command::{OpenSession, UserCommand, UserRejection};
 use refresh::RefreshChain;
 use session::Session;
@@ -62,6 +64,10 @@ pub struct User {
     pub subscribed: bool,
     /// The progress of the welcome mail.
     pub welcome: Welcome,
+    /// The changes of the address to which there can still be objections.
+    pub(crate) changes: Vec<OpenChange>,
+    /// The keys of the addresses that the account had before.
+    pub former_keys: Vec<EmailKey>,
     /// Whether the user was erased.
     pub erased: bool,
     /// The time since when the user is suspended.
@@ -77,8 +83,10 @@ pub struct User {
 pub struct Account {
     /// The time of the registration.
     pub registered_at: Timestamp,
-    /// The address, sealed in the event [`EMAIL_VERSION`].
+    /// The address, sealed in the event of the version below.
     pub email: Pii<EmailAddress>,
+    /// The version of the event that holds the address.
+    pub email_version: Version,
     /// The key that names the address in the log.
     pub email_key: EmailKey,
     /// The device of the last session, sealed, and the version of the event that holds it.
@@ -86,9 +94,6 @@ pub struct Account {
     /// The country of the last session.
     pub last_country: Option<Country>,
 }
-
-/// The version of the event that holds the address: the first one.
-pub const EMAIL_VERSION: Version = 0;
 
 /// The version of the event that holds the attribution snapshot: the second one.
 pub const ATTRIBUTION_VERSION: Version = 1;
@@ -138,6 +143,7 @@ impl Decider for User {
                 self.account = Some(Account {
                     registered_at: context.at,
                     email: registered.email.clone(),
+                    email_version: context.version,
                     email_key: registered.email_key,
                     last_device: None,
                     last_country: None,
@@ -189,6 +195,9 @@ impl Decider for User {
                 let folded = unblocked.code.folded();
                 self.blocked_codes.retain(|code| *code != folded);
             }
+            UserEvent::EmailChanged(changed) => self.moved(changed, context.version),
+            UserEvent::EmailChangeNoticed(noticed) => self.noticed(noticed),
+            UserEvent::EmailChangeUndone(undone) => self.moved_back(undone, context.version),
             UserEvent::UserErased(_) => {
                 self.erased = true;
                 self.sessions.clear();
@@ -197,8 +206,6 @@ impl Decider for User {
             | UserEvent::AttributionCaptured(_)
             | UserEvent::SessionsRevoked(_)
             | UserEvent::ProfileUpdated(_)
-            | UserEvent::EmailChanged(_)
-            | UserEvent::EmailChangeUndone(_)
             | UserEvent::ErasureRequested(_)
             | UserEvent::ErasureCancelled(_)
             | UserEvent::BillingCustomerLinked(_) => {}
@@ -236,6 +243,11 @@ impl Decider for User {
             UserCommand::RotateRefresh(command) => {
                 self.session(command.session_id)?.rotate(command)
             }
+            UserCommand::ChangeEmail(command) => self.change_email(account, command),
+            UserCommand::RecordChangeNotice { now, previous_key, outcome } => {
+                Ok(self.record_notice(*now, *previous_key, *outcome))
+            }
+            UserCommand::UndoEmailChange(command) => self.undo_change(account, command),
             UserCommand::Measure(measure) => self.take_measure(measure),
             UserCommand::IssueReferralCode { now, code, kind } => self.issue(code, *kind, *now),
             UserCommand::DisableReferralCode { code, reason } => self.disable(code, reason),

@@ -376,6 +376,7 @@ async fn verify_code(
             | MailboxEvent::StartReturned(_)
             | MailboxEvent::DeviceForgotten(_)
             | MailboxEvent::MailboxMoved(_)
+            | MailboxEvent::MailboxReclaimed(_)
             | MailboxEvent::LockCleared(_) => {}
         }
     }

@@ -65,12 +65,12 @@ macro_rules! into_event {
 into_event! {
     MailboxEvent: LoginStarted LoginThrottled CodeDeliveryFailed CodeRejected LoginLocked
         LoginExpired CodeVerified MailboxClaimed MailboxReleased MailboxForgotten
-        StartCounted StartReturned DeviceForgotten LockCleared MailboxMoved;
+        StartCounted StartReturned DeviceForgotten LockCleared MailboxMoved MailboxReclaimed;
     UserEvent: UserRegistered AttributionCapturedV1 AttributionCaptured ReferralAttributed ReferralRefused SessionOpened
         SessionExtended RefreshRotated SessionRevoked ReferralCodeIssued ReferralCodeDisabled
         SubscriptionProvisioned WelcomeEmailSent WelcomeEmailFailed ProfileUpdated
         CreatorHandleClaimed BillingCustomerLinked SessionsRevoked UserSuspended UserReinstated
-        ReferralCodeBlocked ReferralCodeUnblocked EmailChanged EmailChangeUndone ErasureRequested
+        ReferralCodeBlocked ReferralCodeUnblocked EmailChanged EmailChangeUndone EmailChangeNoticed ErasureRequested
         ErasureCancelled UserErased;
     NameEvent: NameReserved;
     TouchEvent: TouchRecordedV1 TouchRecorded;
@@ -109,7 +109,7 @@ fn mailbox() -> Named {
             device_id: option::of(device()),
             device_class: option::of(select(DeviceClass::ALL)),
         }
-        MailboxClaimed { user_id: user(), }
+        MailboxClaimed { user_id: user(), by_change: any::<bool>(), }
         MailboxReleased { user_id: user(), }
         MailboxForgotten { asked_at: time(), }
         StartCounted {
@@ -119,6 +119,7 @@ fn mailbox() -> Named {
         StartReturned { request_id: uuid().prop_map(RequestId), }
         DeviceForgotten { device_id: device(), }
         LockCleared { wrong: any::<u16>(), reason: option::of(sealed()), }
+        MailboxReclaimed { user_id: user(), }
         MailboxMoved { user_id: user(), held_until: time(), }
     }
 }
@@ -183,7 +184,17 @@ fn account() -> Named {
             objection_until: time(),
             objection_hash: hash(),
         }
-        EmailChangeUndone { email_key: any::<[u8; 16]>().prop_map(EmailKey), }
+        EmailChangeUndone {
+            email: sealed(),
+            email_key: any::<[u8; 16]>().prop_map(EmailKey),
+            voided_key: any::<[u8; 16]>().prop_map(EmailKey),
+        }
+        EmailChangeNoticed {
+            previous_key: any::<[u8; 16]>().prop_map(EmailKey),
+            attempt: any::<u8>(),
+            failed: option::of(select(DeliveryFailure::ALL)),
+            again_at: time(),
+        }
         ErasureRequested { due_at: time(), }
         ErasureCancelled { due_at: time(), }
         UserErased { requested_by: any::<String>(), mode: any::<String>(), }

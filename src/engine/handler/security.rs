@@ -41,6 +41,7 @@ fn of_mailbox(event: &MailboxEvent) -> Option<SecurityEvent> {
         | MailboxEvent::StartReturned(_)
         | MailboxEvent::MailboxClaimed(_)
         | MailboxEvent::MailboxMoved(_)
+        | MailboxEvent::MailboxReclaimed(_)
         | MailboxEvent::MailboxReleased(_) => None,
     }
 }
@@ -79,6 +80,7 @@ fn of_user(event: &UserEvent) -> Option<SecurityEvent> {
         | UserEvent::CreatorHandleClaimed(_)
         | UserEvent::EmailChanged(_)
         | UserEvent::EmailChangeUndone(_)
+        | UserEvent::EmailChangeNoticed(_)
         | UserEvent::ErasureRequested(_)
         | UserEvent::ErasureCancelled(_)
         | UserEvent::BillingCustomerLinked(_) => None,
