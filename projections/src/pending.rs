@@ -1,6 +1,8 @@
 //! Work that is due: onboarding steps, referrals that could not be decided, and addresses that were
 //! never verified and are to be forgotten. A row goes when its work is done.
 
+use std::time::Duration;
+
 use whence_events::{
     CodeKind, EmailKey, Event, MailboxEvent, Recorded, ReferralCode, Refusal, StreamId, Timestamp,
     TouchId, UserEvent, UserId, Via, WelcomeEmailFailed,
@@ -44,7 +46,23 @@ pub struct UndecidedReferral {
     pub refused_at: Timestamp,
 }
 
-static SCHEMA: [TableSchema; 3] = [
+/// An address whose account moves, or has moved: it has to be looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DueAddress {
+    /// The key of the address.
+    pub email_key: EmailKey,
+    /// The user who moves.
+    pub user_id: UserId,
+}
+
+static SCHEMA: [TableSchema; 4] = [
+    TableSchema {
+        name: "address_moves",
+        columns: &[bytes("email_key"), uuid("user_id"), int("due_at")],
+        key: &["email_key"],
+        indexes: &[index("address_moves_by_time", &["due_at"])],
+        rows: RowSize::Small,
+    },
     TableSchema {
         name: "onboardings",
         columns: &[
@@ -122,7 +140,22 @@ static UNVERIFIED: Select<EmailKey> = Select::new(
     |row| row.array(0).map(EmailKey),
 );
 
+static DUE_ADDRESSES: Select<DueAddress> = Select::new(
+    "SELECT email_key, user_id FROM {address_moves} WHERE due_at <= {1}
+     ORDER BY due_at, email_key LIMIT {2}",
+    |row| Ok(DueAddress { email_key: row.array(0).map(EmailKey)?, user_id: UserId(row.uuid(1)?) }),
+);
+
 impl ReadDb {
+    /// Returns up to `limit` addresses that have to be looked at by now, the longest waiting first.
+    pub async fn due_addresses(
+        &self,
+        now: Timestamp,
+        limit: u64,
+    ) -> Result<Vec<DueAddress>, QueryError> {
+        self.all(&DUE_ADDRESSES, &[now.into(), limit.into()]).await
+    }
+
     /// Returns up to `limit` onboardings that are not over, the longest waiting first.
     pub async fn onboardings(&self, limit: u64) -> Result<Vec<Onboarding>, QueryError> {
         self.all(&ONBOARDINGS, &[limit.into()]).await
@@ -157,7 +190,7 @@ impl Projector for Pending {
     }
 
     fn version(&self) -> u32 {
-        3
+        4
     }
 
     fn schema(&self) -> &'static [TableSchema] {
@@ -171,24 +204,38 @@ impl Projector for Pending {
                 user_changes(*user_id, event, at, changes);
             }
             (StreamId::Mailbox(email_key), Event::Mailbox(event)) => {
-                changes.extend(mailbox_change(*email_key, event, at).map(Change::from));
+                mailbox_changes(*email_key, event, at, changes);
             }
             _ => {}
         }
     }
 }
 
-fn mailbox_change(
+/// How long a step of a change of address may take before it counts as interrupted.
+const SETTLE_TIME: Duration = Duration::from_secs(30);
+
+fn mailbox_changes(
     email_key: EmailKey,
     event: &MailboxEvent,
     at: Timestamp,
-) -> Option<PendingChange> {
+    changes: &mut Vec<Change>,
+) {
+    let mut add = |change: PendingChange| changes.push(change.into());
     match event {
-        MailboxEvent::LoginStarted(_) => Some(PendingChange::CodeAskedFor { email_key, at }),
-        MailboxEvent::MailboxClaimed(_) => Some(PendingChange::MailboxOwned { email_key }),
-        MailboxEvent::MailboxReleased(_) | MailboxEvent::MailboxForgotten(_) => {
-            Some(PendingChange::MailboxGone { email_key })
+        MailboxEvent::LoginStarted(_) => add(PendingChange::CodeAskedFor { email_key, at }),
+        MailboxEvent::MailboxClaimed(claimed) => {
+            add(PendingChange::MailboxOwned { email_key });
+            if claimed.by_change {
+                let (user_id, due_at) = (claimed.user_id, at + SETTLE_TIME);
+                add(PendingChange::AddressDue { email_key, user_id, due_at });
+            }
         }
+        MailboxEvent::MailboxReclaimed(_) => add(PendingChange::AddressSettled { email_key }),
+        MailboxEvent::MailboxReleased(_) => {
+            add(PendingChange::MailboxGone { email_key });
+            add(PendingChange::AddressSettled { email_key });
+        }
+        MailboxEvent::MailboxForgotten(_) => add(PendingChange::MailboxGone { email_key }),
         MailboxEvent::LoginThrottled(_)
         | MailboxEvent::CodeDeliveryFailed(_)
         | MailboxEvent::CodeRejected(_)
@@ -199,8 +246,7 @@ fn mailbox_change(
         | MailboxEvent::StartReturned(_)
         | MailboxEvent::DeviceForgotten(_)
         | MailboxEvent::MailboxMoved(_)
-        | MailboxEvent::MailboxReclaimed(_)
-        | MailboxEvent::LockCleared(_) => None,
+        | MailboxEvent::LockCleared(_) => {}
     }
 }
 
@@ -224,6 +270,21 @@ fn user_changes(user_id: UserId, event: &UserEvent, at: Timestamp, changes: &mut
             // Given up is over, too: else users whose mailbox is gone fill every sweep.
             if failed.attempt >= WelcomeEmailFailed::LAST_ATTEMPT {
                 add(PendingChange::OnboardingStep { user_id, step: OnboardingStep::Welcome });
+            }
+        }
+        UserEvent::EmailChanged(changed) => {
+            let (email_key, due_at) = (changed.previous_key, at + SETTLE_TIME);
+            add(PendingChange::AddressSettled { email_key: changed.email_key });
+            add(PendingChange::AddressDue { email_key, user_id, due_at });
+        }
+        UserEvent::EmailChangeNoticed(noticed) => {
+            let (email_key, due_at) = (noticed.previous_key, noticed.again_at);
+            add(PendingChange::AddressDue { email_key, user_id, due_at });
+        }
+        UserEvent::EmailChangeUndone(undone) => {
+            let due_at = at + SETTLE_TIME;
+            for email_key in [undone.email_key, undone.voided_key] {
+                add(PendingChange::AddressDue { email_key, user_id, due_at });
             }
         }
         UserEvent::UserErased(_) => {
@@ -262,9 +323,6 @@ fn user_changes(user_id: UserId, event: &UserEvent, at: Timestamp, changes: &mut
         | UserEvent::UserReinstated(_)
         | UserEvent::ProfileUpdated(_)
         | UserEvent::CreatorHandleClaimed(_)
-        | UserEvent::EmailChanged(_)
-        | UserEvent::EmailChangeUndone(_)
-        | UserEvent::EmailChangeNoticed(_)
         | UserEvent::ErasureRequested(_)
         | UserEvent::ErasureCancelled(_)
         | UserEvent::BillingCustomerLinked(_) => {}

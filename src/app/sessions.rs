@@ -16,9 +16,8 @@ use whence_events::{
     EmailAddress, Event, Hash, Provider, Recorded, SessionId, StreamId, Timestamp, UserEvent,
     UserId,
 };
-use whence_projections::{QueryError, ReadDb, SessionView};
+use whence_projections::{QueryError, ReadDb, SessionView, UserView};
 
-use crate::domain::user::EMAIL_VERSION;
 use crate::domain::user::activity::SessionTimes;
 use crate::engine::progress::{Progress, ReadModelsBehind, query_after_log};
 use crate::engine::runner::Observer;
@@ -219,15 +218,11 @@ impl Sessions {
     /// Opens the personal data of a session; `None` when its user is erased.
     async fn open(&self, view: SessionView) -> Result<Option<Session>, StoreError> {
         let stream = StreamId::User(view.user.user_id);
-        let email = self.vault.open(&stream, EMAIL_VERSION, "email", &view.user.email).await?;
+        let (email, version) = (&view.user.email, view.user.email_version);
+        let email = self.vault.open(&stream, version, "email", email).await?;
         let Some(email) = email else { return Ok(None) };
-        let display_name = match &view.user.display_name {
-            Some(name) => {
-                let version = view.user.display_name_version;
-                self.vault.open(&stream, version, "display_name", name).await?
-            }
-            None => None,
-        };
+        let display_name = self.shown(&view.user, "display_name").await?;
+        let avatar_url = self.shown(&view.user, "avatar_url").await?;
         Ok(Some(Session {
             session_id: view.session_id,
             token_hash: view.token_hash,
@@ -236,8 +231,8 @@ impl Sessions {
             user: User {
                 user_id: view.user.user_id,
                 email,
-                display_name: display_name.map(Into::into),
-                avatar_url: view.user.avatar_url.map(Into::into),
+                display_name,
+                avatar_url,
                 billing_customer_id: view.user.billing_customer_id.map(Into::into),
                 provider: view.user.provider,
                 created_at: view.user.created_at,
@@ -248,6 +243,19 @@ impl Sessions {
             cookies_at: AtomicI64::new(view.opened_at.as_micros()),
             use_is_queued: AtomicBool::new(false),
         }))
+    }
+
+    /// Opens a field of the profile of a user.
+    async fn shown(
+        &self,
+        user: &UserView,
+        field: &'static str,
+    ) -> Result<Option<Box<str>>, StoreError> {
+        let sealed = if field == "avatar_url" { &user.avatar_url } else { &user.display_name };
+        let Some(sealed) = sealed else { return Ok(None) };
+        let stream = StreamId::User(user.user_id);
+        let text = self.vault.open(&stream, user.profile_version, field, sealed).await?;
+        Ok(text.map(Into::into))
     }
 }
 
@@ -281,7 +289,10 @@ impl Observer for SessionObserver {
                 UserEvent::RefreshRotated(rotated) => {
                     self.extended(rotated.session_id, rotated.expires_at, at);
                 }
-                UserEvent::ProfileUpdated(_) | UserEvent::BillingCustomerLinked(_) => {
+                UserEvent::ProfileUpdated(_)
+                | UserEvent::EmailChanged(_)
+                | UserEvent::EmailChangeUndone(_)
+                | UserEvent::BillingCustomerLinked(_) => {
                     match self.read_db.sessions_of(user_id).await {
                         Ok(sessions) => sessions.into_iter().for_each(|id| self.forget(id)),
                         Err(_) => self.cache.clear(),
@@ -309,8 +320,6 @@ impl Observer for SessionObserver {
                 | UserEvent::SubscriptionProvisioned(_)
                 | UserEvent::WelcomeEmailSent(_)
                 | UserEvent::WelcomeEmailFailed(_)
-                | UserEvent::EmailChanged(_)
-                | UserEvent::EmailChangeUndone(_)
                 | UserEvent::EmailChangeNoticed(_)
                 | UserEvent::ErasureRequested(_)
                 | UserEvent::ErasureCancelled(_)

@@ -34,6 +34,33 @@ pub enum Mail {
         /// Whether the subject shows the code. Subjects appear on locked screens.
         code_in_subject: bool,
     },
+    /// The code that moves an account to the address. It logs nobody in.
+    ChangeCode {
+        /// The name of the site.
+        site: String,
+        /// The code.
+        code: CodeText,
+        /// The host of the site's pages.
+        page_host: Option<String>,
+        /// How long the code is valid, in minutes.
+        minutes: u32,
+    },
+    /// That an account was to move to the address, which another account has.
+    AddressInUse {
+        /// The name of the site.
+        site: String,
+    },
+    /// That an account has moved away from the address, with the way to object.
+    AddressChanged {
+        /// The name of the site.
+        site: String,
+        /// The page on which one can object.
+        link: String,
+        /// How long one can object, in hours.
+        hours: u32,
+        /// A text that is the same each time this very mail is sent.
+        reference: String,
+    },
     /// The first mail to a new account.
     Welcome {
         /// The name of the site, as its users know it.
@@ -76,8 +103,8 @@ impl Mail {
     #[must_use]
     pub fn code(&self) -> Option<&str> {
         match self {
-            Self::LoginCode { code, .. } => Some(code.as_str()),
-            Self::Welcome { .. } => None,
+            Self::LoginCode { code, .. } | Self::ChangeCode { code, .. } => Some(code.as_str()),
+            Self::Welcome { .. } | Self::AddressInUse { .. } | Self::AddressChanged { .. } => None,
         }
     }
 
@@ -101,6 +128,29 @@ impl Mail {
                 let text = LoginCodeText { site, code, page_host, minutes, asked_from };
                 rendered(&text, &html, subject.clone())
             }
+            Self::ChangeCode { site, code, page_host, minutes } => {
+                let site = &site_name(site)?;
+                let code = checked_code(code)?;
+                let minutes = *minutes;
+                let subject = format!("Your code to change your address at {site}");
+                let html = ChangeCodeHtml { title: &subject, site, code, minutes };
+                let page_host = page_host.as_deref().filter(|host| is_host(host));
+                rendered(&ChangeCodeText { site, code, page_host, minutes }, &html, subject.clone())
+            }
+            Self::AddressInUse { site } => {
+                let site = &site_name(site)?;
+                let subject = format!("Your address at {site}");
+                let html = AddressInUseHtml { title: &subject, site };
+                rendered(&AddressInUseText { site }, &html, subject.clone())
+            }
+            Self::AddressChanged { site, link, hours, .. } => {
+                let site = &site_name(site)?;
+                let link = checked_link(link)?;
+                let (link, hours) = (link.as_str(), *hours);
+                let subject = format!("Your account at {site} has another address now");
+                let html = AddressChangedHtml { title: &subject, site, link, hours };
+                rendered(&AddressChangedText { site, link, hours }, &html, subject.clone())
+            }
             Self::Welcome { site, link, .. } => {
                 let site = &site_name(site)?;
                 let link = checked_link(link)?;
@@ -118,6 +168,9 @@ impl fmt::Debug for Mail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::LoginCode { .. } => "LoginCode(..)",
+            Self::ChangeCode { .. } => "ChangeCode(..)",
+            Self::AddressInUse { .. } => "AddressInUse(..)",
+            Self::AddressChanged { .. } => "AddressChanged(..)",
             Self::Welcome { .. } => "Welcome(..)",
         })
     }
@@ -151,6 +204,54 @@ struct LoginCodeHtml<'a> {
     code: &'a str,
     minutes: u32,
     asked_from: Option<&'a str>,
+}
+
+#[derive(Template)]
+#[template(path = "change_code.txt")]
+struct ChangeCodeText<'a> {
+    site: &'a str,
+    code: &'a str,
+    page_host: Option<&'a str>,
+    minutes: u32,
+}
+
+#[derive(Template)]
+#[template(path = "change_code.html")]
+struct ChangeCodeHtml<'a> {
+    title: &'a str,
+    site: &'a str,
+    code: &'a str,
+    minutes: u32,
+}
+
+#[derive(Template)]
+#[template(path = "address_in_use.txt")]
+struct AddressInUseText<'a> {
+    site: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "address_in_use.html")]
+struct AddressInUseHtml<'a> {
+    title: &'a str,
+    site: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "address_changed.txt")]
+struct AddressChangedText<'a> {
+    site: &'a str,
+    link: &'a str,
+    hours: u32,
+}
+
+#[derive(Template)]
+#[template(path = "address_changed.html")]
+struct AddressChangedHtml<'a> {
+    title: &'a str,
+    site: &'a str,
+    link: &'a str,
+    hours: u32,
 }
 
 #[derive(Template)]
@@ -189,7 +290,11 @@ pub(super) fn build(
         .multipart(MultiPart::alternative_plain_html(text, html))
         .map_err(local)?;
     match mail {
-        Mail::LoginCode { .. } => hide_host_name(&mut message, from.email.domain()),
+        Mail::AddressChanged { reference, .. } => {
+            let id = format!("<changed.{}@{}>", one_line(reference), from.email.domain());
+            message.headers_mut().set(MessageId::from(id));
+        }
+        Mail::LoginCode { .. } | Mail::ChangeCode { .. } | Mail::AddressInUse { .. } => hide_host_name(&mut message, from.email.domain()),
         Mail::Welcome { reference, .. } => {
             let id = format!("<welcome.{}@{}>", one_line(reference), from.email.domain());
             message.headers_mut().set(MessageId::from(id));
