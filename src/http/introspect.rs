@@ -106,7 +106,8 @@ mod tests {
     #[test]
     fn a_form_names_one_token() {
         assert_eq!(token_of(b"token_type_hint=access_token&token=a%2Bb").as_deref(), Some("a+b"));
-        for form in [&b""[..], b"token", b"token=", b"Token=a", b"token=a&token=a", b"{\"token\":1}"]
+        for form in
+            [&b""[..], b"token", b"token=", b"Token=a", b"token=a&token=a", b"{\"token\":1}"]
         {
             assert_eq!(token_of(form), None);
         }

@@ -264,9 +264,7 @@ pub(super) fn creator_routes(landing: Arc<Landing>) -> Router {
 
 /// Returns the route `GET /v1/touch/forward`, for the proxies and services that a service trusts.
 pub(super) fn forward_routes(app: Arc<App>, landing: Arc<Landing>) -> Router {
-    Router::new()
-        .route("/v1/touch/forward", get(forward::pick_up))
-        .with_state((app, landing))
+    Router::new().route("/v1/touch/forward", get(forward::pick_up)).with_state((app, landing))
 }
 
 /// Returns the routes `GET /r/{code}`, `POST /v1/touch` and `GET /touch.js`.

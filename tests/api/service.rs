@@ -35,6 +35,7 @@ mod races;
 mod raw;
 mod referrals;
 mod retention;
+mod rust_service;
 mod secrecy;
 mod session;
 mod session_list;

@@ -63,10 +63,7 @@ impl Whence {
     }
 
     /// Asks who a request is of, which is described by these headers.
-    pub(crate) async fn ask_session(
-        &self,
-        headers: HeaderMap,
-    ) -> Result<Response<Body>, NoAnswer> {
+    pub(crate) async fn ask_session(&self, headers: HeaderMap) -> Result<Response<Body>, NoAnswer> {
         self.ask("/v1/auth/forward", headers, self.session_timeout).await
     }
 

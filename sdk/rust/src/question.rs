@@ -5,7 +5,8 @@ use std::net::SocketAddr;
 use axum::extract::ConnectInfo;
 use http::header::{
     ACCEPT_ENCODING, CACHE_CONTROL, CONNECTION, CONTENT_ENCODING, CONTENT_LENGTH, CONTENT_TYPE,
-    EXPECT, FORWARDED, HOST, HeaderName, RANGE, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING, UPGRADE,
+    EXPECT, FORWARDED, HOST, HeaderName, RANGE, SET_COOKIE, TE, TRAILER, TRANSFER_ENCODING,
+    UPGRADE,
 };
 use http::{Extensions, HeaderMap, HeaderValue, Method, Request, Uri};
 

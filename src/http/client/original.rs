@@ -193,7 +193,9 @@ mod tests {
 
     #[test]
     fn what_is_no_address_is_none() {
-        for text in ["", "a", "@evil.test/", "https:", "https://", "https:///a", "javascript:x", "?"] {
+        for text in
+            ["", "a", "@evil.test/", "https:", "https://", "https:///a", "javascript:x", "?"]
+        {
             check(&[("host", "app.example.com"), ("x-original-url", text)], None);
         }
         let lines = [("x-forwarded-uri", "/"), ("x-forwarded-host", "app.example.com@evil.test")];

@@ -24,11 +24,8 @@ const SITE: [&str; 8] = [
 type Lines<'a> = &'a [(&'a str, &'a str)];
 
 /// A page view as browsers make it.
-const PAGE: Lines<'static> = &[
-    ("accept", "text/html,*/*"),
-    ("sec-fetch-mode", "navigate"),
-    ("sec-fetch-dest", "document"),
-];
+const PAGE: Lines<'static> =
+    &[("accept", "text/html,*/*"), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")];
 
 /// The original request as Traefik tells it.
 const TRAEFIK: Lines<'static> = &[

@@ -14,7 +14,9 @@ async fn introspect(server: &Server, form: &str) -> Answer {
     let request = browser.request("POST", "/v1/auth/introspect");
     let request = request.header("x-admin-token", "0123456789abcdef0123456789");
     let form = form.to_owned();
-    browser.send(request.header("content-type", "application/x-www-form-urlencoded").body(form)).await
+    browser
+        .send(request.header("content-type", "application/x-www-form-urlencoded").body(form))
+        .await
 }
 
 #[on_every_store]
@@ -64,7 +66,8 @@ async fn only_those_who_may_ask_are_told_and_only_what_they_asked() {
     let browser = server.browser();
     let ask = |token: &'static str, kind: &'static str, body: &'static str| {
         let request = browser.request("POST", "/v1/auth/introspect");
-        let request = request.header("x-admin-token", token).header("content-type", kind).body(body);
+        let request =
+            request.header("x-admin-token", token).header("content-type", kind).body(body);
         let mut browser = browser.clone();
         async move { browser.send(request).await }
     };
@@ -87,8 +90,10 @@ async fn only_those_who_may_ask_are_told_and_only_what_they_asked() {
 
 #[on_every_store]
 async fn the_metadata_names_what_there_is() {
-    let server = Server::with(&["--public-url", "https://login.example.com", "--development"]).await;
-    let metadata: Value = server.browser().get("/.well-known/oauth-authorization-server").await.json();
+    let server =
+        Server::with(&["--public-url", "https://login.example.com", "--development"]).await;
+    let metadata: Value =
+        server.browser().get("/.well-known/oauth-authorization-server").await.json();
     let expected = json!({
         "issuer": "https://login.example.com",
         "jwks_uri": "https://login.example.com/.well-known/jwks.json",

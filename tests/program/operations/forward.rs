@@ -129,8 +129,14 @@ impl Site {
         until_listening(port).await;
         let client = reqwest::Client::builder().redirect(reqwest::redirect::Policy::none());
         let client = client.user_agent("Browser/1").build().unwrap();
-        let mut site =
-            Self { service: Some(service), proxy, url, directory, client, cookies: BTreeMap::new() };
+        let mut site = Self {
+            service: Some(service),
+            proxy,
+            url,
+            directory,
+            client,
+            cookies: BTreeMap::new(),
+        };
         // Traefik listens before it knows its routes.
         while site.view("/v1/auth/me", &[]).await.status == 404 {
             tokio::time::sleep(std::time::Duration::from_millis(20)).await;
@@ -207,7 +213,10 @@ async fn visit(start: Start, line: &str, outlives: bool) {
 
     // A landing, whose cookies come along with the page, once.
     let landed = site.view("/pricing?ref=abc&utm_source=mail", CLAIMS).await;
-    assert_eq!((landed.status, &landed.body["path"]), (200, &json!("/pricing?ref=abc&utm_source=mail")));
+    assert_eq!(
+        (landed.status, &landed.body["path"]),
+        (200, &json!("/pricing?ref=abc&utm_source=mail"))
+    );
     assert_eq!(landed.set, ["ref_code", "whence_touch"]);
     assert_eq!(landed.got("remote-user").to_owned() + landed.got("remote-email"), "");
     let later = site.view("/pricing", &[]).await;
