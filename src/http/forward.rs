@@ -66,8 +66,8 @@ async fn find(app: &Arc<App>, parts: &mut Parts) -> Result<Arc<Session>, Problem
     Ok(session)
 }
 
-/// Returns whether the original request is of a kind that changes something. A proxy may not tell its
-/// method; then one with an `Origin` counts as such. A WebSocket is opened by a GET.
+/// Returns whether the original request is of a kind that changes something. A proxy may leave its
+/// method out; then one with an `Origin` counts as such. A WebSocket is opened by a GET.
 fn may_change_something(original: Option<&OriginalRequest<'_>>, headers: &HeaderMap) -> bool {
     let changes = match original.and_then(|original| original.method) {
         Some(method) => !matches!(method, "GET" | "HEAD" | "OPTIONS"),
@@ -76,7 +76,7 @@ fn may_change_something(original: Option<&OriginalRequest<'_>>, headers: &Header
     changes || headers.contains_key("sec-websocket-key")
 }
 
-/// Returns whether an old browser, which says nothing but `Origin`, names the very origin that is asked for.
+/// Returns whether an old browser, which sends nothing but `Origin`, names the very origin that is asked for.
 fn is_of_its_own_page(original: Option<&OriginalRequest<'_>>, headers: &HeaderMap) -> bool {
     let mut origins = headers.get_all(ORIGIN).iter();
     let (Some(origin), None) = (origins.next(), origins.next()) else { return false };

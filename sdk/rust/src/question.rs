@@ -1,4 +1,4 @@
-//! What whence is told about a request: its own headers, and those by which a proxy describes it.
+//! What whence learns about a request: its own headers, and those by which a proxy describes it.
 
 use std::net::SocketAddr;
 

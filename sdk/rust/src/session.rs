@@ -72,7 +72,7 @@ impl SessionLayer {
         Self { whence, required: true }
     }
 
-    /// Returns a layer that lets everybody in, and says of those who are signed in who they are.
+    /// Returns a layer that lets every request in, with the user of those that are of one.
     #[must_use]
     pub fn optional(whence: Whence) -> Self {
         Self { whence, required: false }

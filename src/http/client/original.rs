@@ -4,7 +4,7 @@
 //! to name its address in `X-Original-URL` or `X-Original-URI`. Caddy (`forward_auth`) and Traefik
 //! (`ForwardAuth`) name it in `X-Forwarded-Uri` and its relatives. A proxy overwrites the headers that it
 //! writes and passes on what the client sent of the others, so where two of them differ, one is the
-//! client's own, and nothing says which.
+//! client's own, and nothing shows which.
 
 use http::HeaderName;
 use http::request::Parts;
@@ -31,11 +31,11 @@ pub(in crate::http) enum ProxyKind {
     PassingOn,
 }
 
-/// The request of a client, as a trusted proxy tells it.
+/// The request of a client, as a trusted proxy describes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::http) struct OriginalRequest<'a> {
     pub(in crate::http) proxy: ProxyKind,
-    /// The method, when the proxy tells it.
+    /// The method, when the proxy names it.
     pub(in crate::http) method: Option<&'a str>,
     scheme: &'a str,
     pub(in crate::http) host: Option<&'a str>,
@@ -70,14 +70,14 @@ impl<'a> OriginalRequest<'a> {
             (ProxyKind::PassingOn, [&FORWARDED_METHOD, &ORIGINAL_METHOD])
         };
         // nginx passes the host of its client on as that of the request.
-        let told = if is_subrequest { None } else { text(&FORWARDED_HOST) };
+        let forwarded = if is_subrequest { None } else { text(&FORWARDED_HOST) };
         let own = parts.uri.host().or_else(|| text(&http::header::HOST));
         let scheme = address.scheme.or_else(|| text(&FORWARDED_PROTO));
         Some(Self {
             proxy,
             method: methods.into_iter().find_map(text),
             scheme: scheme.unwrap_or(listening.public_url.scheme()),
-            host: address.host.or(told).or(own),
+            host: address.host.or(forwarded).or(own),
             target: address.target,
         })
     }

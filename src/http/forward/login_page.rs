@@ -16,7 +16,7 @@ const RETURN_TO: &str = "return_to";
 const MAX_RETURN_BYTES: usize = 2048;
 
 /// Returns the address of the login page for the page view of a browser; `None` when there is no login page,
-/// or somebody else asks than a browser for a page.
+/// or the request is not that of a browser for a page.
 pub(super) fn of(
     app: &App,
     parts: &Parts,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use whence_events::{Event, TouchEvent};
+use whence_events::Event;
 
 use crate::server::{Answer, Browser, Server, until};
 use crate::stores::on_every_store;
@@ -27,7 +27,7 @@ type Lines<'a> = &'a [(&'a str, &'a str)];
 const PAGE: Lines<'static> =
     &[("accept", "text/html,*/*"), ("sec-fetch-mode", "navigate"), ("sec-fetch-dest", "document")];
 
-/// The original request as Traefik tells it.
+/// The original request as Traefik describes it.
 const TRAEFIK: Lines<'static> = &[
     ("x-forwarded-method", "GET"),
     ("x-forwarded-proto", "https"),
@@ -47,7 +47,7 @@ async fn forward(browser: &mut Browser, lines: &[Lines<'_>]) -> Answer {
 }
 
 #[on_every_store]
-async fn whoever_is_signed_in_passes_with_their_name_in_headers() {
+async fn a_signed_in_user_passes_with_their_name_in_headers() {
     let server = Server::with(&SITE).await;
     let mut browser = server.signed_in("jürgen%a@müller.example").await.with_csrf();
     let user = browser.get("/v1/auth/me").await.json();
@@ -159,7 +159,7 @@ async fn a_page_of_another_site_passes_with_nothing_that_changes_something() {
         (&[&post, &own], 204),
         (&[TRAEFIK, &cross], 204),
         (&[&socket, &[("x-forwarded-uri", "/")]], 403),
-        // A proxy that does not tell the method.
+        // A proxy that does not name the method.
         (&[&evil, &[("x-original-uri", "/")]], 403),
         (&[&[("sec-fetch-site", "cross-site")], &[("x-original-uri", "/")]], 204),
     ] {
@@ -224,12 +224,10 @@ async fn a_page_view_behind_a_proxy_is_a_landing_once() {
 async fn touches_of(server: &Server) -> Vec<(String, bool)> {
     let log = server.log().await;
     let touches = log.iter().filter_map(|recorded| match &recorded.event {
-        Event::Touch(event) => match event.as_ref() {
-            TouchEvent::TouchRecorded(touch) => {
-                Some((touch.landing_page.clone(), touch.deduplicated))
-            }
-            _ => None,
-        },
+        Event::Touch(event) => {
+            let touch = event.touch().into_owned();
+            Some((touch.landing_page, touch.deduplicated))
+        }
         _ => None,
     });
     touches.collect()

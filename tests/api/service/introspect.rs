@@ -1,4 +1,4 @@
-//! What other services are told about access tokens.
+//! What other services learn about access tokens.
 
 use std::time::Duration;
 
@@ -44,7 +44,7 @@ async fn a_token_is_active_while_its_session_is() {
     assert_eq!(answer, expected);
 
     let session = &browser.cookies["nl_session"];
-    let spoilt = format!("token={}x", token);
+    let spoilt = format!("token={token}x");
     for other in [&format!("token={session}"), "token=x", "token=%FF%00", &spoilt] {
         let answer = introspect(&server, other).await;
         assert_eq!((answer.status, answer.text.as_str()), (200, r#"{"active":false}"#), "{other}");

@@ -224,7 +224,7 @@ async fn visit(start: Start, line: &str, outlives: bool) {
     let posted = site.post("/form?ref=abc", &json!("text"), &[]).await;
     assert_eq!((posted.status, &posted.body["body"]), (200, &json!("\"text\"")));
 
-    // Nobody yet: a browser is led to the login page, a program is told.
+    // Nobody yet: a browser is led to the login page, a program gets 401.
     let url = site.url.clone();
     let led = site.view("/account/a?b=c", CLAIMS).await;
     let back = url.replace(':', "%3A").replace('/', "%2F") + "%2Faccount%2Fa%3Fb%3Dc";
