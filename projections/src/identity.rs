@@ -273,6 +273,7 @@ impl Projector for Identity {
                 | MailboxEvent::StartCounted(_)
                 | MailboxEvent::StartReturned(_)
                 | MailboxEvent::DeviceForgotten(_)
+                | MailboxEvent::MailboxMoved(_)
                 | MailboxEvent::LockCleared(_) => {}
             },
             (StreamId::User(user_id), Event::User(event)) => {
@@ -354,6 +355,10 @@ fn user_changes(
         | UserEvent::SubscriptionProvisioned(_)
         | UserEvent::WelcomeEmailSent(_)
         | UserEvent::WelcomeEmailFailed(_)
+        | UserEvent::EmailChanged(_)
+        | UserEvent::EmailChangeUndone(_)
+        | UserEvent::ErasureRequested(_)
+        | UserEvent::ErasureCancelled(_)
         | UserEvent::CreatorHandleClaimed(_) => {}
     }
 }
@@ -378,7 +383,7 @@ fn user_shown_as(
         user_id,
         display_name: updated.display_name.as_ref().and_then(sealed),
         display_name_version: version,
-        avatar_url: updated.avatar_url.clone(),
+        avatar_url: None,
         at,
     }
 }

@@ -104,6 +104,7 @@ impl App {
             touched_at: touch.map(|touch| touch.touched_at),
             consent: touch.map_or(Consent::Unknown, |touch| touch.consent),
             rules_version: RULES_VERSION,
+            said_by_client: false,
         }
     }
 

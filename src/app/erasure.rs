@@ -211,6 +211,10 @@ impl ErasureFacts {
             | UserEvent::WelcomeEmailFailed(_)
             | UserEvent::ProfileUpdated(_)
             | UserEvent::CreatorHandleClaimed(_)
+            | UserEvent::EmailChanged(_)
+            | UserEvent::EmailChangeUndone(_)
+            | UserEvent::ErasureRequested(_)
+            | UserEvent::ErasureCancelled(_)
             | UserEvent::BillingCustomerLinked(_) => {}
         }
     }

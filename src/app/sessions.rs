@@ -312,6 +312,10 @@ impl Observer for SessionObserver {
                 | UserEvent::SubscriptionProvisioned(_)
                 | UserEvent::WelcomeEmailSent(_)
                 | UserEvent::WelcomeEmailFailed(_)
+                | UserEvent::EmailChanged(_)
+                | UserEvent::EmailChangeUndone(_)
+                | UserEvent::ErasureRequested(_)
+                | UserEvent::ErasureCancelled(_)
                 | UserEvent::CreatorHandleClaimed(_) => {}
             }
         }

@@ -215,6 +215,7 @@ async fn record(app: &Arc<App>, touch: RecordedTouch) {
         deduplicated: touch.deduplicated,
         fetch_site: touch.fetch_site,
         agent: touch.agent.map(Pii::Clear),
+        said_by_client: false,
     };
     let context = Context::of_system(None);
     let run = app.engine.handler.run_first::<TouchStream>(&stream, &recorded, &context);

@@ -135,6 +135,7 @@ impl Decider for Mailbox {
                 self.email = None;
                 self.devices.clear();
             }
+            MailboxEvent::MailboxMoved(_) => self.owner = None,
             MailboxEvent::MailboxForgotten(_) => {
                 self.email = None;
                 self.devices.clear();
@@ -191,6 +192,8 @@ impl Mailbox {
                 client: Pii::Clear(command.client.clone()),
                 device_id,
                 network,
+                change_of: None,
+                touch_id: None,
             }
             .into(),
         ])

@@ -190,6 +190,10 @@ impl Decider for User {
             | UserEvent::RefreshRotated(_)
             | UserEvent::SessionsRevoked(_)
             | UserEvent::ProfileUpdated(_)
+            | UserEvent::EmailChanged(_)
+            | UserEvent::EmailChangeUndone(_)
+            | UserEvent::ErasureRequested(_)
+            | UserEvent::ErasureCancelled(_)
             | UserEvent::BillingCustomerLinked(_) => {}
         }
         self

@@ -285,6 +285,7 @@ async fn verify_code(
             | MailboxEvent::StartCounted(_)
             | MailboxEvent::StartReturned(_)
             | MailboxEvent::DeviceForgotten(_)
+            | MailboxEvent::MailboxMoved(_)
             | MailboxEvent::LockCleared(_) => {}
         }
     }

@@ -124,7 +124,14 @@ impl ReportFold {
                 return Err(Stopped { position, event_type });
             }
             // An event of a user or a touch in a stream of another family would belong to no user or touch.
-            (_, Event::User(_) | Event::Touch(_) | Event::Name(_) | Event::Audit(_)) => {}
+            (
+                _,
+                Event::User(_)
+                | Event::Touch(_)
+                | Event::Name(_)
+                | Event::Audit(_)
+                | Event::ApiKey(_),
+            ) => {}
         }
         Ok(())
     }
@@ -190,6 +197,10 @@ impl ReportFold {
             | UserEvent::ProfileUpdated(_)
             | UserEvent::CreatorHandleClaimed(_)
             | UserEvent::BillingCustomerLinked(_)
+            | UserEvent::EmailChanged(_)
+            | UserEvent::EmailChangeUndone(_)
+            | UserEvent::ErasureRequested(_)
+            | UserEvent::ErasureCancelled(_)
             | UserEvent::UserErased(_) => {}
         }
     }
@@ -333,6 +344,7 @@ impl ReportFold {
             | MailboxEvent::StartCounted(_)
             | MailboxEvent::StartReturned(_)
             | MailboxEvent::DeviceForgotten(_)
+            | MailboxEvent::MailboxMoved(_)
             | MailboxEvent::LockCleared(_) => {}
         }
     }

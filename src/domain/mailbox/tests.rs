@@ -49,6 +49,8 @@ fn started_of(n: u8, at: Timestamp, known: Option<u8>, network: Option<u8>) -> M
         client: Pii::Clear(Client::default()),
         device_id: known.map(device),
         network: network.map(of_network),
+        change_of: None,
+        touch_id: None,
     }
     .into()
 }

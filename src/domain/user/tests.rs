@@ -42,6 +42,7 @@ fn snapshot() -> AttributionCaptured {
         consent: Consent::Unknown,
         rules_version: 1,
         referrer_site: None,
+        said_by_client: false,
     }
 }
 

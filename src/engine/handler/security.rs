@@ -13,7 +13,11 @@ pub(super) fn security_event(event: &Event) -> Option<SecurityEvent> {
             Some(SecurityEvent::RecordOpened)
         }
         Event::Audit(AuditEvent::AuditRead(_)) => Some(SecurityEvent::RecordRead),
-        Event::Name(_) | Event::Touch(_) | Event::Rules(_) | Event::Unknown { .. } => None,
+        Event::Name(_)
+        | Event::Touch(_)
+        | Event::Rules(_)
+        | Event::ApiKey(_)
+        | Event::Unknown { .. } => None,
     }
 }
 
@@ -36,6 +40,7 @@ fn of_mailbox(event: &MailboxEvent) -> Option<SecurityEvent> {
         | MailboxEvent::StartCounted(_)
         | MailboxEvent::StartReturned(_)
         | MailboxEvent::MailboxClaimed(_)
+        | MailboxEvent::MailboxMoved(_)
         | MailboxEvent::MailboxReleased(_) => None,
     }
 }
@@ -72,6 +77,10 @@ fn of_user(event: &UserEvent) -> Option<SecurityEvent> {
         | UserEvent::WelcomeEmailFailed(_)
         | UserEvent::ProfileUpdated(_)
         | UserEvent::CreatorHandleClaimed(_)
+        | UserEvent::EmailChanged(_)
+        | UserEvent::EmailChangeUndone(_)
+        | UserEvent::ErasureRequested(_)
+        | UserEvent::ErasureCancelled(_)
         | UserEvent::BillingCustomerLinked(_) => None,
     }
 }

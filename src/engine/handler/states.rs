@@ -133,7 +133,7 @@ impl States {
                 StreamId::User(_) => self.fold_next::<User>(recorded),
                 StreamId::Code(_) | StreamId::Handle(_) => self.fold_next::<Name>(recorded),
                 StreamId::Audit => self.fold_next::<Audit>(recorded),
-                StreamId::Rules(_) | StreamId::Touch(_) => {}
+                StreamId::Rules(_) | StreamId::Touch(_) | StreamId::ApiKey(_) => {}
             }
         }
     }

@@ -1,9 +1,9 @@
 //! Every event in plain words, one line each.
 
 use whence_events::{
-    AttributionCaptured, AuditEvent, CodeStatus, DeliveryFailure, DeviceClass, Event, MailboxEvent,
-    NameEvent, Pii, ReferralCode, Refusal, RevokeReason, RulesEvent, SessionOpened, Signal,
-    StreamId, TouchRecorded, UserEvent, Utm, Via,
+    ApiKeyEvent, AttributionCaptured, AuditEvent, CodeStatus, DeliveryFailure, DeviceClass, Event,
+    MailboxEvent, NameEvent, Pii, ReferralCode, Refusal, RevokeReason, RulesEvent, SessionOpened,
+    Signal, StreamId, TouchRecorded, UserEvent, Utm, Via,
 };
 
 use super::personal::Show;
@@ -43,9 +43,26 @@ pub(super) fn event(event: &Event, show: Show) -> String {
             let code = read.code.as_ref().map(|code| format!(" {}", code.as_str()));
             format!("an audit was read: {}{user}{}{data}", read.subject, code.unwrap_or_default())
         }
+        Event::ApiKey(event) => api_key(event),
         Event::Unknown { event_type } => {
             format!("unknown: a newer version of whence wrote an event of the type {event_type}")
         }
+    }
+}
+
+fn api_key(event: &ApiKeyEvent) -> String {
+    match event {
+        ApiKeyEvent::ApiKeyIssued(issued) => {
+            let scopes: Vec<_> = issued.scopes.iter().map(|scope| scope.as_str()).collect();
+            format!("API key {} was issued, for {}", plain(&issued.name), scopes.join(", "))
+        }
+        ApiKeyEvent::ApiKeyRotated(rotated) => {
+            format!("the key got another secret; the one before ends at {}", rotated.previous_until)
+        }
+        ApiKeyEvent::ApiKeyRevoked(revoked) => {
+            format!("the key was revoked: {}", plain(&revoked.reason))
+        }
+        ApiKeyEvent::ApiKeyUsed(used) => format!("the key was used on {}", plain(&used.day)),
     }
 }
 
@@ -84,6 +101,10 @@ fn mailbox(event: &MailboxEvent, show: Show) -> String {
         }
         MailboxEvent::MailboxReleased(released) => {
             format!("the address belongs to user {} no more, and to nobody", released.user_id)
+        }
+        MailboxEvent::MailboxMoved(moved) => {
+            let (user, until) = (moved.user_id, moved.held_until);
+            format!("user {user} moved to another address; until {until} nobody can have this one")
         }
         MailboxEvent::MailboxForgotten(_) => {
             "nobody proved the address in time: it was forgotten".into()
@@ -164,6 +185,19 @@ fn user(event: &UserEvent, show: Show) -> String {
         UserEvent::BillingCustomerLinked(linked) => {
             format!("billing knows them as {}", plain(&linked.billing_customer_id))
         }
+        UserEvent::EmailChanged(changed) => {
+            let (email, until) = (show.email(&changed.email), changed.objection_until);
+            format!(
+                "has the address {email} from now on; the previous one may object until {until}"
+            )
+        }
+        UserEvent::EmailChangeUndone(_) => {
+            "the owner of the previous address objected, which is the address again".into()
+        }
+        UserEvent::ErasureRequested(requested) => {
+            format!("asked to be erased, which is done from {} on", requested.due_at)
+        }
+        UserEvent::ErasureCancelled(_) => "withdrew the request to be erased".into(),
         UserEvent::UserErased(erased) => {
             format!("was erased, as {} asked", plain(&erased.requested_by))
         }

@@ -186,6 +186,7 @@ impl World {
             fetch_site: None,
             referrer_site: None,
             agent: None,
+            said_by_client: false,
         };
         let event =
             if who.is_multiple_of(5) { old_touch(new).into() } else { TouchEvent::from(new) };
@@ -213,6 +214,8 @@ impl World {
                     client: sealed(),
                     device_id: None,
                     network: None,
+                    change_of: None,
+                    touch_id: None,
                 }
                 .into()
             }
@@ -281,6 +284,7 @@ impl World {
             consent: Consent::Unknown,
             rules_version: 1,
             referrer_site: None,
+            said_by_client: false,
         }
     }
 

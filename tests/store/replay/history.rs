@@ -213,6 +213,7 @@ impl World {
             fetch_site: None,
             referrer_site: Some("google".to_owned()),
             agent: Some(Pii::Clear("Mozilla/5.0".to_owned())),
+            said_by_client: false,
         };
         let mut stream = Stream::<TouchStream>::new(StreamId::Touch(new_touch_id()));
         self.log.run(&mut stream, &touch);
@@ -406,7 +407,7 @@ impl World {
         if user.state.is_active() {
             let display_name =
                 (!what.is_multiple_of(3)).then(|| Pii::Clear(format!("Ada of {DOMAIN}")));
-            let avatar_url = Some(format!("/{what}.png"));
+            let avatar_url = Some(Pii::Clear(format!("/{what}.png")));
             let billing_customer_id = format!("cus_{what}");
             let events = vec![
                 ProfileUpdated { display_name, avatar_url }.into(),
@@ -451,6 +452,7 @@ fn snapshot(now: Timestamp) -> AttributionCaptured {
         consent: Consent::Granted,
         rules_version: 1,
         referrer_site: Some("google".to_owned()),
+        said_by_client: false,
     }
 }
 
