@@ -127,6 +127,23 @@ async fn a_browser_is_led_to_the_login_page_and_back_to_the_site_alone() {
 }
 
 #[on_every_store]
+async fn of_two_sessions_neither_passes_and_the_redirect_takes_both_away() {
+    let server = Server::with(&SITE).await;
+    let sessions =
+        [server.signed_in("ada@example.com").await, server.signed_in("bo@example.com").await];
+    let pairs = sessions.map(|browser| format!("nl_session={}", browser.cookies["nl_session"]));
+    let cookie = pairs.join("; ");
+    let led = forward(&mut server.browser(), &[PAGE, TRAEFIK, &[("cookie", &cookie)]]).await;
+    assert_eq!((led.status, led.header("remote-user")), (302, None));
+    // Wherever they were planted: also at the path of the page that was asked for.
+    let lines = led.all("set-cookie");
+    for path in ["Path=/;", "Path=/inbox;"] {
+        let there = |line: &String| line.starts_with("nl_session=;") && line.contains(path);
+        assert!(lines.iter().any(there), "{path} {lines:?}");
+    }
+}
+
+#[on_every_store]
 async fn a_peer_that_nobody_named_says_nothing_about_another_request() {
     let flags = &SITE[2..];
     let server = Server::with(flags).await;

@@ -61,7 +61,7 @@ async fn a_token_is_active_while_its_session_is() {
 }
 
 #[on_every_store]
-async fn only_those_who_may_ask_are_told_and_only_what_they_asked() {
+async fn only_those_who_may_ask_get_an_answer() {
     let server = Server::with(&OPERATOR).await;
     let browser = server.browser();
     let ask = |token: &'static str, kind: &'static str, body: &'static str| {
