@@ -253,6 +253,8 @@ async fn visit(start: Start, line: &str, outlives: bool) {
     assert!(site.view("/account/a", CLAIMS).await.status >= 500);
     let status = site.view("/pricing?ref=abc", &[]).await.status;
     assert_eq!(status, if outlives { 200 } else { 500 });
+    let posted = site.post("/form", &json!("text"), &[]).await;
+    assert_eq!(posted.status, if outlives { 200 } else { 500 });
 }
 
 #[tokio::test(flavor = "multi_thread")]
