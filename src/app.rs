@@ -9,6 +9,7 @@ pub mod config;
 pub mod counters;
 mod country_watch;
 pub mod creators;
+pub(crate) mod email_change;
 pub mod erasure;
 mod key_watch;
 pub(crate) mod known_devices;

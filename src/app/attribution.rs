@@ -237,7 +237,8 @@ impl App {
         stream: &StreamId,
         account: &Account,
     ) -> Result<(Option<EmailAddress>, Option<Client>), StoreError> {
-        let email = self.engine.vault.open(stream, account.email_version, "email", &account.email).await?;
+        let email =
+            self.engine.vault.open(stream, account.email_version, "email", &account.email).await?;
         let device = match &account.last_device {
             Some((device, version)) => {
                 self.engine.vault.open(stream, *version, "device", device).await?

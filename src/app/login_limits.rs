@@ -7,8 +7,8 @@ use whence_events::{EmailAddress, EmailKey, MailboxEvent, RequestId, StreamId, U
 
 use crate::app::App;
 use crate::domain::mailbox::{CountStart, Mailbox, MailboxCommand, MailboxRejection};
-use crate::domain::user::measure::Reason;
 use crate::domain::user::User;
+use crate::domain::user::measure::Reason;
 use crate::engine::Engine;
 use crate::engine::handler::{Context, HandleError};
 use crate::store::StoreError;

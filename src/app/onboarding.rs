@@ -164,6 +164,7 @@ impl Onboarder {
                 tracing::warn!(error = %with_causes(&error), "a referral is still undecided");
             }
         }
+        app.sweep_addresses().await;
     }
 }
 
@@ -203,7 +204,8 @@ async fn welcome(
     let Some(account) = user.account.as_ref().filter(|_| !user.welcome.is_over()) else {
         return Ok(());
     };
-    let opened = app.engine.vault.open(&stream, account.email_version, "email", &account.email).await;
+    let opened =
+        app.engine.vault.open(&stream, account.email_version, "email", &account.email).await;
     let Some(email) = opened.map_err(HandleError::Store)? else { return Ok(()) };
     let sent = match code {
         Some(code) => {

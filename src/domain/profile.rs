@@ -66,7 +66,11 @@ impl AvatarUrl {
         let names_a_user = !url.username().is_empty() || url.password().is_some();
         let fits = url.scheme() == "https" && url.has_host() && !names_a_user;
         let url = String::from(url);
-        if fits && url.len() <= Self::MAX_BYTES { Ok(Some(Self(url))) } else { Err(InvalidAvatarUrl) }
+        if fits && url.len() <= Self::MAX_BYTES {
+            Ok(Some(Self(url)))
+        } else {
+            Err(InvalidAvatarUrl)
+        }
     }
 
     /// Returns the URL.
@@ -106,7 +110,10 @@ mod tests {
         assert_eq!(name(&"é".repeat(80)), Ok(Some("é".repeat(80))));
         assert_eq!(name(&"e\u{301}".repeat(80)), Ok(Some("é".repeat(80))));
         assert_eq!(name(&"é".repeat(81)), Err(InvalidDisplayName));
-        assert_eq!(name(&format!("{}{}", "a".repeat(80), " ".repeat(500))), Ok(Some("a".repeat(80))));
+        assert_eq!(
+            name(&format!("{}{}", "a".repeat(80), " ".repeat(500))),
+            Ok(Some("a".repeat(80)))
+        );
     }
 
     #[test]
@@ -142,7 +149,8 @@ mod tests {
         ] {
             let refused = avatar(text);
             // The parser reads a third slash as none.
-            let read_so = text == "https:///a.png?" && refused == Ok(Some("https://a.png/?".into()));
+            let read_so =
+                text == "https:///a.png?" && refused == Ok(Some("https://a.png/?".into()));
             assert!(refused == Err(InvalidAvatarUrl) || read_so, "{text}: {refused:?}");
         }
     }
@@ -153,7 +161,10 @@ mod tests {
         assert!(avatar(&url(2048 - 18)).is_ok());
         assert_eq!(avatar(&url(2049 - 18)), Err(InvalidAvatarUrl));
         // Each of these letters is six bytes once it is escaped.
-        assert_eq!(avatar(&format!("https://a.example/{}", "ä".repeat(600))), Err(InvalidAvatarUrl));
+        assert_eq!(
+            avatar(&format!("https://a.example/{}", "ä".repeat(600))),
+            Err(InvalidAvatarUrl)
+        );
     }
 
     proptest! {

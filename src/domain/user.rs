@@ -4,6 +4,7 @@ pub mod activity;
 pub mod address;
 mod command;
 pub mod measure;
+pub mod profile;
 pub mod refresh;
 mod session;
 #[cfg(test)]
@@ -13,9 +14,10 @@ use std::time::Duration;
 
 use whence_events::{
     Client, CodeKind, Country, CreatorHandleClaimed, DeliveryFailure, EmailAddress, EmailKey,
-    Event, Handle, Pii, Provider, ReferralCode, ReferralCodeDisabled, ReferralCodeIssued, Refusal,
-    RevokeReason, SessionId, SessionOpened, SessionRevoked, SubscriptionProvisioned, Timestamp,
-    UserErased, UserEvent, UserId, UserRegistered, Version, WelcomeEmailFailed, WelcomeEmailSent,
+    Event, Handle, Pii, ProfileUpdated, Provider, ReferralCode, ReferralCodeDisabled,
+    ReferralCodeIssued, Refusal, RevokeReason, SessionId, SessionOpened, SessionRevoked,
+    SubscriptionProvisioned, Timestamp, UserErased, UserEvent, UserId, UserRegistered, Version,
+    WelcomeEmailFailed, WelcomeEmailSent,
 };
 
 use super::referral::{self, Attempt, Referee};
@@ -64,6 +66,10 @@ pub struct User {
     pub subscribed: bool,
     /// The progress of the welcome mail.
     pub welcome: Welcome,
+    /// What the user is shown by, sealed, and the version of the event that holds it.
+    pub shown_as: Option<(ProfileUpdated, Version)>,
+    /// The times at which the profile was changed lately.
+    profile_updates: Vec<Timestamp>,
     /// The changes of the address to which there can still be objections.
     pub(crate) changes: Vec<OpenChange>,
     /// The keys of the addresses that the account had before.
@@ -195,6 +201,7 @@ impl Decider for User {
                 let folded = unblocked.code.folded();
                 self.blocked_codes.retain(|code| *code != folded);
             }
+            UserEvent::ProfileUpdated(updated) => self.profile_updated(updated, context),
             UserEvent::EmailChanged(changed) => self.moved(changed, context.version),
             UserEvent::EmailChangeNoticed(noticed) => self.noticed(noticed),
             UserEvent::EmailChangeUndone(undone) => self.moved_back(undone, context.version),
@@ -205,7 +212,6 @@ impl Decider for User {
             UserEvent::AttributionCapturedV1(_)
             | UserEvent::AttributionCaptured(_)
             | UserEvent::SessionsRevoked(_)
-            | UserEvent::ProfileUpdated(_)
             | UserEvent::ErasureRequested(_)
             | UserEvent::ErasureCancelled(_)
             | UserEvent::BillingCustomerLinked(_) => {}
@@ -243,6 +249,7 @@ impl Decider for User {
             UserCommand::RotateRefresh(command) => {
                 self.session(command.session_id)?.rotate(command)
             }
+            UserCommand::UpdateProfile(command) => self.update_profile(command),
             UserCommand::ChangeEmail(command) => self.change_email(account, command),
             UserCommand::RecordChangeNotice { now, previous_key, outcome } => {
                 Ok(self.record_notice(*now, *previous_key, *outcome))

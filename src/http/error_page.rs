@@ -20,17 +20,21 @@ use crate::app::config::Config;
 use crate::infra::hash::sha256;
 
 /// The style of the page, to the byte that its policy names.
-const STYLE: &str = include_str!("error_page.css");
+pub(super) const STYLE: &str = include_str!("error_page.css");
 
 /// The policy of the page: nothing but this very style.
 static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
-    let hash = STANDARD.encode(sha256(STYLE.as_bytes()).0);
-    let policy = format!(
-        "default-src 'none'; style-src 'sha256-{hash}'; img-src data:; base-uri 'none'; \
-         form-action 'none'; frame-ancestors 'none'"
-    );
-    HeaderValue::from_str(&policy).expect("base64 is header text")
+    HeaderValue::from_str(&style_policy("form-action 'none'")).expect("base64 is header text")
 });
+
+/// Returns the policy of a page that has this very style, and what `more` allows.
+pub(super) fn style_policy(more: &str) -> String {
+    let hash = STANDARD.encode(sha256(STYLE.as_bytes()).0);
+    format!(
+        "default-src 'none'; style-src 'sha256-{hash}'; img-src data:; base-uri 'none'; {more}; \
+         frame-ancestors 'none'"
+    )
+}
 
 #[derive(Template)]
 #[template(path = "error_page.html")]

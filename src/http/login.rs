@@ -49,7 +49,7 @@ pub(super) use credential::{CompletedLogin, Credential, TriedCode};
 #[derive(Deserialize)]
 pub(super) struct StartBody {
     #[serde(default, deserialize_with = "optional_text")]
-    email: Option<String>,
+    pub(super) email: Option<String>,
 }
 
 /// The body of a verify. A missing field counts as empty.
@@ -61,6 +61,13 @@ pub(super) struct VerifyBody {
     code: Option<TypedText>,
 }
 
+impl VerifyBody {
+    /// Returns the id of the login, and the digits of the code if it is one.
+    pub(super) fn into_parts(self) -> (String, Option<[u8; 6]>) {
+        (self.request_id.unwrap_or_default(), self.code.and_then(TypedText::into_code))
+    }
+}
+
 /// `POST /v1/auth/email/start`: starts a login and mails its code.
 pub(super) async fn start(
     State(app): State<Arc<App>>,
@@ -70,25 +77,36 @@ pub(super) async fn start(
     JsonBody(body): JsonBody<StartBody>,
 ) -> Result<Response, Problem> {
     let email = body.email.as_deref().unwrap_or_default();
-    let login = start_login(&app, &request, &facts, &headers, email, None).await?;
+    let login = start_login(&app, &request, &facts, &headers, email, Purpose::LogIn(None)).await?;
     Ok(Json(json!({ "request_id": login.to_text() })).into_response())
 }
 
-/// Starts a login of a typed address and mails its code, for either family. The touch is the landing
-/// that the client says itself.
+/// What a code is asked for.
+pub(super) enum Purpose {
+    /// To log in. The landing is the one that the client says itself.
+    LogIn(Option<RecordedTouch>),
+    /// To move this user's account to the address.
+    Move(UserId),
+}
+
+/// Starts a login of a typed address and mails its code, for either family; or a move to the address.
 pub(super) async fn start_login(
     app: &App,
     request: &RequestContext,
     facts: &ClientFacts,
     headers: &HeaderMap,
     email: &str,
-    touch: Option<RecordedTouch>,
+    purpose: Purpose,
 ) -> Result<LoginToken, Problem> {
     // No page of another site sends mails by way of its visitors' browsers.
     refuse_cross_site(headers, app)?;
     let email = EmailAddress::parse(email).map_err(|_| Problem::InvalidEmail)?;
     let now = request.now;
     let email_key = app.engine.keys.email_key(&email);
+    let (touch, change_of) = match purpose {
+        Purpose::LogIn(touch) => (touch, None),
+        Purpose::Move(user_id) => (None, Some(user_id)),
+    };
     let devices = KnownBy::of(headers, app).for_address(email_key);
     // A known device is limited by the address that knows it, and not with all others behind the same
     // network address.
@@ -116,6 +134,7 @@ pub(super) async fn start_login(
         devices,
         network: network_mac(facts.address, &app.engine.keys),
         touch_id: touch.as_ref().map(|touch| touch.touch_id),
+        change_of,
     };
     begin(app, email_key, command, &context).await.inspect_err(|_| app.mail_budget.give_back())?;
     app.recent_logins.insert(request_id, email_key);
@@ -127,13 +146,9 @@ pub(super) async fn start_login(
         return Err(Problem::Unavailable);
     }
     // The login is in the log; without its mail it is useless, and the response says so.
-    let mail = Mail::LoginCode {
-        site: app.config.mail.site.clone(),
-        code: code.as_str().into(),
-        page_host: app.config.listening.public_url.host_str().map(str::to_owned),
-        minutes: u32::try_from(CODE_LIFETIME.as_secs() / 60).unwrap_or(10),
-        asked_from: asked_from(facts),
-        code_in_subject: app.config.mail.code_in_subject,
+    let mail = match change_of {
+        None => login_mail(app, facts, &code),
+        Some(user_id) => move_mail(app, email_key, user_id, &code).await?,
     };
     if let Err(reason) = app.mailer.send(&email, &mail).await {
         not_delivered(app, &email, request_id, reason, &context).await?;
@@ -141,6 +156,42 @@ pub(super) async fn start_login(
     }
     Ok(login)
 }
+
+/// Returns the mail with the code of a login.
+fn login_mail(app: &App, facts: &ClientFacts, code: &OneTimeCode) -> Mail {
+    Mail::LoginCode {
+        site: app.config.mail.site.clone(),
+        code: code.as_str().into(),
+        page_host: app.config.listening.public_url.host_str().map(str::to_owned),
+        minutes: CODE_MINUTES,
+        asked_from: asked_from(facts),
+        code_in_subject: app.config.mail.code_in_subject,
+    }
+}
+
+/// Returns the mail with the code that moves an account; an address of another account is told so, by
+/// mail only: nobody else learns that it has one.
+async fn move_mail(
+    app: &App,
+    email_key: EmailKey,
+    user_id: UserId,
+    code: &OneTimeCode,
+) -> Result<Mail, Problem> {
+    let site = app.config.mail.site.clone();
+    if !app.engine.mailbox(email_key).await?.can_be_of(user_id) {
+        return Ok(Mail::AddressInUse { site });
+    }
+    Ok(Mail::ChangeCode {
+        site,
+        code: code.as_str().into(),
+        page_host: app.config.listening.public_url.host_str().map(str::to_owned),
+        minutes: CODE_MINUTES,
+    })
+}
+
+/// How long a code is valid, in minutes, as mails say it.
+#[expect(clippy::cast_possible_truncation, reason = "it is 10")]
+const CODE_MINUTES: u32 = (CODE_LIFETIME.as_secs() / 60) as u32;
 
 /// Records that a login is without its mail, and takes it out of the counts if that is certain.
 async fn not_delivered(
@@ -228,10 +279,8 @@ pub(super) async fn verify(
     let token = SessionToken::generate();
     let credential =
         Credential { session_id: token.id, hash: token.hash(), kind: SessionKind::Cookie };
-    let tried = TriedCode {
-        request_id: &body.request_id.unwrap_or_default(),
-        code: body.code.and_then(TypedText::into_code),
-    };
+    let (request_id, code) = body.into_parts();
+    let tried = TriedCode { request_id: &request_id, code };
     let (client, landing) = (&headers, &landing_cookies);
     let login = complete_login(&app, &request, facts, client, landing, tried, credential).await?;
     let mut response = match login.registered_at {
@@ -274,30 +323,10 @@ pub(super) async fn complete_login(
     tried: TriedCode<'_>,
     credential: Credential,
 ) -> Result<CompletedLogin, Problem> {
-    // Login CSRF: another site must not log its visitors in as another user.
-    refuse_cross_site(headers, app)?;
-    let login = LoginToken::parse(tried.request_id);
-    let request_id = login.ok_or(Problem::InvalidRequest)?.request_id();
-    let code = OneTimeCode::from_digits(tried.code.ok_or(Problem::InvalidCode)?);
-    let known_by = KnownBy::of(headers, app);
-    let limited = app.rate_limits.verify(facts.address, request.now);
-    let limited = limited.map_err(|until| Problem::rate_limited(request.now, until)).err();
-    let over_limit = |problem| {
-        app.engine.security.record(SecurityEvent::ClientVerifies, None, Some(request.id));
-        Err(problem)
-    };
-    if let Some(problem) = limited.filter(|_| known_by.is_empty()) {
-        return over_limit(problem);
-    }
-    let email_key = find_login(app, request_id).await?.ok_or(Problem::InvalidRequest)?;
-    let proven = known_by.for_address(email_key);
-    // A known device is not held up by others behind the same network address.
-    if let Some(problem) = limited.filter(|_| proven.is_empty()) {
-        return over_limit(problem);
-    }
-    let device = DeviceFacts { proven, fresh: new_device_id(), class: facts.device_class };
+    let login = find_tried(app, request, &facts, headers, tried).await?;
+    let (known_by, email_key) = (login.known_by.clone(), login.email_key);
     // 1. The mailbox stream: is the code right, and whose is the address?
-    let verified = verify_code(app, request, request_id, &code, email_key, device).await?;
+    let verified = verify_code(app, request, login, &facts, None).await?;
     // 2. The user's stream: register if new, open the session. A process that dies between the two
     //    leaves an address that belongs to a user who registers at the next login.
     let opened = match app.with_said_touch(landing_cookies.clone(), verified.touch_id).await {
@@ -323,32 +352,75 @@ pub(super) async fn complete_login(
     })
 }
 
+/// A login on which a code is tried, within the limits of the client.
+pub(super) struct TriedLogin {
+    request_id: RequestId,
+    code: OneTimeCode,
+    pub(super) email_key: EmailKey,
+    pub(super) known_by: KnownBy,
+    proven: Vec<DeviceId>,
+}
+
+/// Finds the login on which a code is tried.
+pub(super) async fn find_tried(
+    app: &App,
+    request: &RequestContext,
+    facts: &ClientFacts,
+    headers: &HeaderMap,
+    tried: TriedCode<'_>,
+) -> Result<TriedLogin, Problem> {
+    // Login CSRF: another site must not log its visitors in as another user.
+    refuse_cross_site(headers, app)?;
+    let login = LoginToken::parse(tried.request_id);
+    let request_id = login.ok_or(Problem::InvalidRequest)?.request_id();
+    let code = OneTimeCode::from_digits(tried.code.ok_or(Problem::InvalidCode)?);
+    let known_by = KnownBy::of(headers, app);
+    let limited = app.rate_limits.verify(facts.address, request.now);
+    let limited = limited.map_err(|until| Problem::rate_limited(request.now, until)).err();
+    let over_limit = |problem| {
+        app.engine.security.record(SecurityEvent::ClientVerifies, None, Some(request.id));
+        Err(problem)
+    };
+    if let Some(problem) = limited.filter(|_| known_by.is_empty()) {
+        return over_limit(problem);
+    }
+    let email_key = find_login(app, request_id).await?.ok_or(Problem::InvalidRequest)?;
+    let proven = known_by.for_address(email_key);
+    // A known device is not held up by others behind the same network address.
+    if let Some(problem) = limited.filter(|_| proven.is_empty()) {
+        return over_limit(problem);
+    }
+    Ok(TriedLogin { request_id, code, email_key, known_by, proven })
+}
+
 /// An e-mail address that a right code has proven, and the user who owns it.
-struct Verified {
+pub(super) struct Verified {
     user_id: UserId,
     email_key: EmailKey,
-    email: EmailAddress,
-    device_id: DeviceId,
+    pub(super) email: EmailAddress,
+    pub(super) device_id: DeviceId,
     /// The landing that the client said at the start.
     touch_id: Option<TouchId>,
 }
 
 /// Checks the code of a login and returns the address that it proves; an address without an owner
 /// gets a new one.
-async fn verify_code(
+pub(super) async fn verify_code(
     app: &App,
     request: &RequestContext,
-    request_id: RequestId,
-    code: &OneTimeCode,
-    email_key: EmailKey,
-    device: DeviceFacts,
+    login: TriedLogin,
+    facts: &ClientFacts,
+    change_of: Option<UserId>,
 ) -> Result<Verified, Problem> {
+    let TriedLogin { request_id, code, email_key, proven, .. } = login;
+    let device = DeviceFacts { proven, fresh: new_device_id(), class: facts.device_class };
     let mut device_id = device.fresh;
     let stream = StreamId::Mailbox(email_key);
     let command = MailboxCommand::VerifyCode(VerifyCode {
         now: request.now,
         request_id,
         code_mac: code.mac(request_id, &app.engine.keys),
+        change_of,
         fresh_user: new_user_id(),
         device,
         lock_time: app.config.limits.guess_lock,
@@ -360,6 +432,7 @@ async fn verify_code(
             MailboxEvent::CodeRejected(_) => return Err(Problem::InvalidCode),
             MailboxEvent::LoginExpired(_) => return Err(Problem::InvalidRequest),
             // The owner is the id that was made above, so its stream has no events.
+            MailboxEvent::MailboxClaimed(claimed) if claimed.by_change => {}
             MailboxEvent::MailboxClaimed(claimed) => {
                 app.engine.handler.expect_empty::<User>(&StreamId::User(claimed.user_id));
             }

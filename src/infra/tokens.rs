@@ -8,7 +8,7 @@ use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use uuid::Uuid;
-use whence_events::{EmailKey, Hash, Mac, RequestId, SessionId, six_digits, Timestamp, UserId};
+use whence_events::{EmailKey, Hash, Mac, RequestId, SessionId, Timestamp, UserId, six_digits};
 use zeroize::Zeroizing;
 
 use crate::infra::hash::{mac, sha256};

@@ -10,6 +10,7 @@ use super::MAX_HANDLES;
 use super::activity::ActivityPeriod;
 use super::address::{ChangeEmail, UndoEmailChange};
 use super::measure::Measure;
+use super::profile::UpdateProfile;
 use super::refresh::RotateRefresh;
 use crate::referral::Attempt;
 
@@ -50,6 +51,8 @@ pub enum UserCommand {
     },
     /// Exchanges a refresh token for its successor.
     RotateRefresh(RotateRefresh),
+    /// Changes the name and the picture that the user is shown by.
+    UpdateProfile(UpdateProfile),
     /// Moves the account to another address, which belongs to the user already.
     ChangeEmail(ChangeEmail),
     /// Records the outcome of an attempt to tell the previous address of a change.
@@ -150,6 +153,12 @@ pub enum UserRejection {
     #[error("the refresh token was exchanged too often; the next time at {until}")]
     TooManyRotations {
         /// The time from which it may be exchanged again.
+        until: Timestamp,
+    },
+    /// The profile was changed too often lately.
+    #[error("the profile was changed too often; the next time at {until}")]
+    TooManyUpdates {
+        /// The time from which it may be changed again.
         until: Timestamp,
     },
     /// The address was changed too often lately.

@@ -58,6 +58,7 @@ fn of_user(event: &UserEvent) -> Option<SecurityEvent> {
             RevokeReason::Replaced => SecurityEvent::SessionReplaced,
             RevokeReason::Erased => SecurityEvent::SessionErased,
             RevokeReason::Admin => SecurityEvent::SessionEndedByOperator,
+            RevokeReason::Objection => SecurityEvent::SessionsRevoked,
         }),
         UserEvent::SessionsRevoked(_) => Some(SecurityEvent::OperatorEndedSessions),
         UserEvent::UserSuspended(_) => Some(SecurityEvent::UserSuspended),

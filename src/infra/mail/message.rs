@@ -294,7 +294,9 @@ pub(super) fn build(
             let id = format!("<changed.{}@{}>", one_line(reference), from.email.domain());
             message.headers_mut().set(MessageId::from(id));
         }
-        Mail::LoginCode { .. } | Mail::ChangeCode { .. } | Mail::AddressInUse { .. } => hide_host_name(&mut message, from.email.domain()),
+        Mail::LoginCode { .. } | Mail::ChangeCode { .. } | Mail::AddressInUse { .. } => {
+            hide_host_name(&mut message, from.email.domain())
+        }
         Mail::Welcome { reference, .. } => {
             let id = format!("<welcome.{}@{}>", one_line(reference), from.email.domain());
             message.headers_mut().set(MessageId::from(id));

@@ -102,6 +102,9 @@ fn mailbox(event: &MailboxEvent, show: Show) -> String {
         MailboxEvent::MailboxReleased(released) => {
             format!("the address belongs to user {} no more, and to nobody", released.user_id)
         }
+        MailboxEvent::MailboxReclaimed(reclaimed) => {
+            format!("the address belongs to user {} again: its owner objected", reclaimed.user_id)
+        }
         MailboxEvent::MailboxMoved(moved) => {
             let (user, until) = (moved.user_id, moved.held_until);
             format!("user {user} moved to another address; until {until} nobody can have this one")
@@ -188,15 +191,9 @@ fn user(event: &UserEvent, show: Show) -> String {
         UserEvent::BillingCustomerLinked(linked) => {
             format!("billing knows them as {}", plain(&linked.billing_customer_id))
         }
-        UserEvent::EmailChanged(changed) => {
-            let (email, until) = (show.email(&changed.email), changed.objection_until);
-            format!(
-                "has the address {email} from now on; the previous one may object until {until}"
-            )
-        }
-        UserEvent::EmailChangeUndone(_) => {
-            "the owner of the previous address objected, which is the address again".into()
-        }
+        UserEvent::EmailChanged(_)
+        | UserEvent::EmailChangeNoticed(_)
+        | UserEvent::EmailChangeUndone(_) => address_change(event, show).unwrap_or_default(),
         UserEvent::ErasureRequested(requested) => {
             format!("asked to be erased, which is done from {} on", requested.due_at)
         }
@@ -205,6 +202,30 @@ fn user(event: &UserEvent, show: Show) -> String {
             format!("was erased, as {} asked", plain(&erased.requested_by))
         }
     }
+}
+
+/// Returns what happened to the address of the user; `None` for other events.
+fn address_change(event: &UserEvent, show: Show) -> Option<String> {
+    if let UserEvent::EmailChanged(changed) = event {
+        let (email, until) = (show.email(&changed.email), changed.objection_until);
+        return Some(format!(
+            "has the address {email} from now on; the previous one may object until {until}"
+        ));
+    }
+    if let UserEvent::EmailChangeNoticed(noticed) = event {
+        return Some(match noticed.failed {
+            None => "the previous address was told of the change".into(),
+            Some(reason) => {
+                let (attempt, reason) = (noticed.attempt, delivery(reason));
+                format!("the previous address was not told, attempt {attempt}: {reason}")
+            }
+        });
+    }
+    if let UserEvent::EmailChangeUndone(undone) = event {
+        let email = show.email(&undone.email);
+        return Some(format!("has the address {email} again, whose owner objected to the change"));
+    }
+    None
 }
 
 /// Returns what an operator did; `None` for other events.
@@ -381,6 +402,7 @@ fn revocation(reason: RevokeReason) -> &'static str {
         RevokeReason::TokenReuse => "a refresh token was used twice",
         RevokeReason::Erased => "the user was erased",
         RevokeReason::Admin => "an operator ended it",
+        RevokeReason::Objection => "the owner of the previous address objected to the change",
         RevokeReason::Replaced => "the same browser logged in anew",
     }
 }
