@@ -96,13 +96,13 @@ vocabulary! {
     /// What an API key may be used for.
     ApiKeyScope {
         /// Reading users: identity and profile.
-        ReadUsers = "read_users",
+        ReadUsers = "users:read",
         /// Reading attribution snapshots.
-        ReadAttribution = "read_attribution",
+        ReadAttribution = "attribution:read",
         /// Reading the views of analysts.
-        ReadAnalytics = "read_analytics",
+        ReadAnalytics = "analytics:read",
         /// Linking users to customers of the billing system.
-        WriteBilling = "write_billing",
+        WriteBilling = "billing:write",
     }
 }
 

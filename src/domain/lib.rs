@@ -4,6 +4,7 @@
 //! decides a command in that state. Everything else that a decision depends on (the time, fresh
 //! ids, facts looked up elsewhere) is part of the command. Each module is about one noun.
 
+pub mod api_key;
 pub mod audit;
 pub mod bots;
 pub mod handle;
