@@ -59,6 +59,9 @@ fn api_key(event: &ApiKeyEvent) -> String {
         ApiKeyEvent::ApiKeyRotated(rotated) => {
             format!("the key got another secret; the one before ends at {}", rotated.previous_until)
         }
+        ApiKeyEvent::ApiKeyGraceEnded(ended) => {
+            format!("the earlier secrets of the key ended at {}", ended.ended_at)
+        }
         ApiKeyEvent::ApiKeyRevoked(revoked) => {
             format!("the key was revoked: {}", plain(&revoked.reason))
         }
