@@ -1,9 +1,9 @@
 //! What projectors ask of the tables.
 
 use whence_events::{
-    ApiKeyId,    AttributionCaptured, CodeKind, Country, DeviceClass, EmailKey, Hash, Position, Provider,
-    ReferralCode, RequestId, Sealed, SessionId, SessionKind, Timestamp, TouchId, UserId, Version,
-    Via,
+    ApiKeyId, AttributionCaptured, CodeKind, Country, DeviceClass, EmailKey, Hash, Position,
+    Provider, ReferralCode, RequestId, Sealed, SessionId, SessionKind, Timestamp, TouchId, UserId,
+    Version, Via,
 };
 
 /// One change to the tables, in terms of what it means; each database has its own statements for it.

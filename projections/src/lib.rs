@@ -39,7 +39,8 @@ mod projectors;
 pub use api_keys::ApiKeyView;
 pub use attribution::{Invitee, ReferralOverview, Snapshot};
 pub use change::{
-    ApiKeyChange, AttributionChange, Change, IdentityChange, Leaf, NewApiKey, NewSession, OnboardingStep, PendingChange,
+    ApiKeyChange, AttributionChange, Change, IdentityChange, Leaf, NewApiKey, NewSession,
+    OnboardingStep, PendingChange,
 };
 pub use identity::{ListedSession, SessionView, UserView};
 pub use inspect::{

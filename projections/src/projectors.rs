@@ -13,8 +13,7 @@ use crate::projector::Projector;
 use crate::read_db::{PostgresReadDb, ProjectError, ReadDb, SqliteReadDb};
 
 /// The projectors, in no particular order: none depends on the tables of another.
-static PROJECTORS: [&dyn Projector; 5] =
-    [&Identity, &Attribution, &Pending, &ApiKeys, &LogTree];
+static PROJECTORS: [&dyn Projector; 5] = [&Identity, &Attribution, &Pending, &ApiKeys, &LogTree];
 
 /// Returns every projector.
 #[must_use]

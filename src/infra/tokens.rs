@@ -1,5 +1,7 @@
 //! One-time codes and the tokens of sessions: made, parsed and hashed here, and never written to a log.
 
+pub mod api_key;
+
 use std::fmt;
 
 use aws_lc_rs::hmac;

@@ -14,10 +14,7 @@ pub(super) fn security_event(event: &Event) -> Option<SecurityEvent> {
         }
         Event::Audit(AuditEvent::AuditRead(_)) => Some(SecurityEvent::RecordRead),
         Event::ApiKey(event) => of_api_key(event),
-        Event::Name(_)
-        | Event::Touch(_)
-        | Event::Rules(_)
-        | Event::Unknown { .. } => None,
+        Event::Name(_) | Event::Touch(_) | Event::Rules(_) | Event::Unknown { .. } => None,
     }
 }
 
