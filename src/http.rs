@@ -1,6 +1,7 @@
 //! The HTTP API: the route table, the envelope around every request, and the server.
 
 mod admin;
+mod api_key;
 mod attribution;
 mod client;
 pub mod cookies;
@@ -22,6 +23,7 @@ pub mod limits;
 mod log_proof;
 mod login;
 pub mod metrics;
+mod platform;
 mod query;
 mod referrals;
 mod renewal;
@@ -75,6 +77,7 @@ pub fn router(app: Arc<App>) -> Envelope {
         .route("/v1/log/key", get(log_proof::key))
         .route("/v1/log/keys", get(log_proof::keys))
         .nest("/v1/admin", admin::routes())
+        .nest("/api/v1", platform::routes())
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(metrics::public))

@@ -5,11 +5,12 @@
 //! writes the body at the very end, when the path says which family it is for. Causes are logged
 //! once, here, and never sent.
 
+mod api_keys;
 mod handles;
 mod waits;
 
 use axum::response::{IntoResponse, Response};
-use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use serde_json::json;
 use whence_events::CorrelationId;
@@ -24,6 +25,7 @@ use crate::infra::errors::with_causes;
 use crate::infra::security::SecurityEvent;
 use crate::insight::audit::AuditError;
 use crate::store::StoreError;
+pub(crate) use api_keys::ApiKeyProblem;
 pub(crate) use handles::HandleProblem;
 
 /// Every error that a response can have.
@@ -85,6 +87,8 @@ pub(crate) enum Problem {
     UserNotFound,
     /// Operators: the code belongs to no user.
     CodeNotFound,
+    /// A call with an API key, or about one, is refused.
+    ApiKey(ApiKeyProblem),
 }
 
 const HISTORY_CHANGED: &str =
@@ -155,6 +159,7 @@ impl Problem {
             }
             Self::SlugReserved => (S::CONFLICT, "slug_reserved", "This one cannot be had."),
             Self::Handle(problem) => problem.parts(),
+            Self::ApiKey(problem) => problem.parts(),
             Self::SlugTaken => (S::CONFLICT, "slug_taken", "Somebody has this one."),
             Self::RebuildUnderWay => {
                 (S::CONFLICT, "rebuild_under_way", "One at a time: wait for the one under way.")
@@ -219,6 +224,7 @@ impl Problem {
             | Self::Internal
             | Self::InvalidCredentials
             | Self::UserNotFound
+            | Self::ApiKey(_)
             | Self::CodeNotFound => None,
         }
     }
@@ -230,6 +236,7 @@ impl Problem {
             Self::InvalidRequest => Some(SecurityEvent::LoginNotOpen),
             Self::SessionIssueFailed => Some(SecurityEvent::LoginFailed),
             Self::Suspended => Some(SecurityEvent::SuspendedLogin),
+            Self::ApiKey(problem) => problem.security_event(),
             Self::CsrfMissing => Some(SecurityEvent::CsrfMissing),
             Self::CsrfInvalid | Self::CrossSite => Some(SecurityEvent::CsrfInvalid),
             Self::AdminTokenInvalid => Some(SecurityEvent::AdminTokenInvalid),
@@ -268,6 +275,7 @@ impl Problem {
             Self::InvalidCredentials | Self::Unauthenticated | Self::SeveralSessions => {
                 ("AUTH_UNAUTHORIZED", "auth.login.invalid_credentials")
             }
+            Self::ApiKey(problem) => problem.portal(),
             Self::Suspended => ("ACCOUNT_SUSPENDED", "auth.login.suspended"),
             Self::UserNotFound => ("NOT_FOUND", "error.user.not_found"),
             Self::HistoryChanged => ("HISTORY_CHANGED", "error.history_changed"),
@@ -305,6 +313,11 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = self.parts().0.into_response();
+        if let Self::ApiKey(problem) = self
+            && let Some(challenge) = problem.challenge()
+        {
+            response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+        }
         response.extensions_mut().insert(self);
         response
     }
@@ -366,6 +379,7 @@ pub(super) fn render(response: Response, family: Family, id: CorrelationId) -> R
     let (status, code, message) = problem.parts();
     let with_detail = response.extensions().get::<ProblemWithDetail>();
     let message = with_detail.map_or(message, |with_detail| with_detail.detail.as_str());
+    let details = if let Problem::ApiKey(about) = problem { about.details() } else { json!([]) };
     let body = if family == Family::Portal {
         let (code, i18n_key) = problem.portal();
         json!({
@@ -375,7 +389,7 @@ pub(super) fn render(response: Response, family: Family, id: CorrelationId) -> R
                 "message": message,
                 "i18nKey": i18n_key,
                 "i18nVars": {},
-                "details": [],
+                "details": details,
                 "correlationId": id,
             }
         })
