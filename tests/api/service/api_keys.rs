@@ -135,7 +135,7 @@ async fn a_back_end_reads_users_and_reports() {
     assert_eq!(user.status, 200, "{}", user.text);
     let data = &user.json()["data"];
     assert_eq!((&data["id"], &data["email"]), (&json!(id), &json!("ada@example.com")));
-    assert_eq!((&data["displayName"], &data["avatarUrl"]), (&json!("ada"), &json!("")));
+    assert_eq!((&data["displayName"], &data["avatarUrl"]), (&json!(""), &json!("")));
     let report = get(&server, &key, "/api/v1/analytics/signups").await;
     assert_eq!((report.status, &report.json()["success"]), (200, &json!(true)), "{}", report.text);
     let admin = operator(&server).get("/v1/admin/analytics/signups").await;
