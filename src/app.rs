@@ -4,6 +4,7 @@ pub mod access_tokens;
 pub mod activity;
 pub mod api_keys;
 pub mod attribution;
+mod billing;
 pub mod client_address;
 pub(crate) mod commands;
 pub mod config;

@@ -6,6 +6,7 @@
 
 pub mod api_key;
 pub mod audit;
+pub mod billing;
 pub mod bots;
 pub mod handle;
 pub mod mailbox;

@@ -66,6 +66,8 @@ pub struct User {
     pub suspended_at: Option<Timestamp>,
     /// The codes that operators disabled, in lower case.
     blocked_codes: Vec<ReferralCode>,
+    /// The customer of the billing system that the user is; empty when none.
+    billing_customer: String,
     sessions: Vec<Session>,
     refusals: Vec<(Option<ReferralCode>, Refusal)>,
 }
@@ -172,6 +174,9 @@ impl Decider for User {
             UserEvent::WelcomeEmailSent(_) => self.welcome.sent = true,
             UserEvent::WelcomeEmailFailed(failed) => self.welcome.failed = failed.attempt,
             UserEvent::CreatorHandleClaimed(claimed) => self.handles.push(claimed.handle.clone()),
+            UserEvent::BillingCustomerLinked(linked) => {
+                self.billing_customer.clone_from(&linked.billing_customer_id);
+            }
             UserEvent::UserSuspended(_) => self.suspended_at = Some(context.at),
             UserEvent::UserReinstated(_) => self.suspended_at = None,
             UserEvent::ReferralCodeBlocked(blocked) => {
@@ -193,8 +198,7 @@ impl Decider for User {
             | UserEvent::EmailChanged(_)
             | UserEvent::EmailChangeUndone(_)
             | UserEvent::ErasureRequested(_)
-            | UserEvent::ErasureCancelled(_)
-            | UserEvent::BillingCustomerLinked(_) => {}
+            | UserEvent::ErasureCancelled(_) => {}
         }
         self
     }
@@ -225,6 +229,11 @@ impl Decider for User {
             }
             UserCommand::ExtendSession { now, session_id, period } => {
                 self.session(*session_id)?.used(*now, *period)
+            }
+            UserCommand::LinkBilling { customer } => {
+                let id = customer.as_ref().map_or("", BillingCustomerId::as_str);
+                let billing_customer_id = id.to_owned();
+                Ok(unless(self.billing_customer == id, BillingCustomerLinked { billing_customer_id }))
             }
             UserCommand::Measure(measure) => self.take_measure(measure),
             UserCommand::IssueReferralCode { now, code, kind } => self.issue(code, *kind, *now),

@@ -1,12 +1,13 @@
 //! What back-ends of the platform read and write with an API key, about any user.
 
 mod attribution;
+mod billing;
 mod user;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 use whence_events::UserId;
 
 use super::admin::platform_view;
@@ -19,6 +20,7 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/users/{id}", get(user::profile))
         .route("/users/{id}/attribution", get(attribution::of_user))
         .route("/users/attribution/batch", post(attribution::of_users))
+        .route("/users/{id}/billing-customer", put(billing::link))
         .route("/analytics/{view}", get(platform_view))
 }
 

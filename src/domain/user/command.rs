@@ -9,6 +9,7 @@ use whence_events::{
 use super::MAX_HANDLES;
 use super::activity::ActivityPeriod;
 use super::measure::Measure;
+use crate::billing::BillingCustomerId;
 use crate::referral::Attempt;
 
 /// A command on an account.
@@ -45,6 +46,11 @@ pub enum UserCommand {
         session_id: SessionId,
         /// The period in which one use is recorded.
         period: ActivityPeriod,
+    },
+    /// Links the user to a customer of the billing system, or to none.
+    LinkBilling {
+        /// The customer; none: the user is none.
+        customer: Option<BillingCustomerId>,
     },
     /// Does what an operator decided about the user.
     Measure(Measure),
