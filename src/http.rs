@@ -77,7 +77,7 @@ pub fn router(app: Arc<App>) -> Envelope {
         .route("/v1/log/key", get(log_proof::key))
         .route("/v1/log/keys", get(log_proof::keys))
         .nest("/v1/admin", admin::routes())
-        .nest("/api/v1", platform::routes())
+        .merge(platform::routes())
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(metrics::public))

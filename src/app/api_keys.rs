@@ -107,7 +107,7 @@ pub struct ApiKeyChanged {
 
 /// What an operator wants of a new key.
 #[derive(Clone, Debug)]
-pub struct NewKey {
+pub struct ApiKeyRequest {
     /// The name that operators know it by.
     pub name: ApiKeyName,
     /// What it may be used for.
@@ -142,7 +142,7 @@ pub enum ApiKeyError {
 /// Issues a key on behalf of the actor of the context.
 pub async fn issue(
     engine: &Engine,
-    new: NewKey,
+    new: ApiKeyRequest,
     now: Timestamp,
     context: &Context,
 ) -> Result<IssuedApiKey, ApiKeyError> {
@@ -330,7 +330,7 @@ impl App {
     /// Issues a key, which can be used from here on.
     pub async fn issue_api_key(
         &self,
-        new: NewKey,
+        new: ApiKeyRequest,
         context: &Context,
     ) -> Result<IssuedApiKey, ApiKeyError> {
         let issued = issue(&self.engine, new, self.clock.now(), context).await?;

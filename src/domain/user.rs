@@ -10,12 +10,14 @@ mod tests;
 use std::time::Duration;
 
 use whence_events::{
-    Client, CodeKind, Country, CreatorHandleClaimed, DeliveryFailure, EmailAddress, EmailKey,
-    Event, Handle, Pii, Provider, ReferralCode, ReferralCodeDisabled, ReferralCodeIssued, Refusal,
-    RevokeReason, SessionId, SessionOpened, SessionRevoked, SubscriptionProvisioned, Timestamp,
-    UserErased, UserEvent, UserId, UserRegistered, Version, WelcomeEmailFailed, WelcomeEmailSent,
+    BillingCustomerLinked, Client, CodeKind, Country, CreatorHandleClaimed, DeliveryFailure,
+    EmailAddress, EmailKey, Event, Handle, Pii, Provider, ReferralCode, ReferralCodeDisabled,
+    ReferralCodeIssued, Refusal, RevokeReason, SessionId, SessionOpened, SessionRevoked,
+    SubscriptionProvisioned, Timestamp, UserErased, UserEvent, UserId, UserRegistered, Version,
+    WelcomeEmailFailed, WelcomeEmailSent,
 };
 
+use super::billing::BillingCustomerId;
 use super::referral::{self, Attempt, Referee};
 use super::{Decider, EventContext};
 pub use activity::needs_extension;
@@ -233,7 +235,10 @@ impl Decider for User {
             UserCommand::LinkBilling { customer } => {
                 let id = customer.as_ref().map_or("", BillingCustomerId::as_str);
                 let billing_customer_id = id.to_owned();
-                Ok(unless(self.billing_customer == id, BillingCustomerLinked { billing_customer_id }))
+                Ok(unless(
+                    self.billing_customer == id,
+                    BillingCustomerLinked { billing_customer_id },
+                ))
             }
             UserCommand::Measure(measure) => self.take_measure(measure),
             UserCommand::IssueReferralCode { now, code, kind } => self.issue(code, *kind, *now),

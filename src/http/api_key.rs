@@ -13,7 +13,8 @@ use super::error::{ApiKeyProblem, Problem};
 use super::extract::correlation_id;
 use super::token::bearer_token;
 use crate::app::App;
-use crate::app::api_keys::ApiKeyCheckError;
+use crate::app::api_keys::{ApiKeyCheckError, ApiKeyError};
+use crate::domain::api_key::{ApiKeyRefusal, ApiKeyRejection};
 use crate::infra::tokens::api_key::ApiKeyToken;
 
 /// A thing that keys can be for, as a type that a handler names.
@@ -92,6 +93,50 @@ impl From<ApiKeyCheckError> for Problem {
         match error {
             ApiKeyCheckError::Refused(refusal) => refusal.into(),
             ApiKeyCheckError::Store(error) => error.into(),
+        }
+    }
+}
+
+impl From<ApiKeyRefusal> for Problem {
+    fn from(refusal: ApiKeyRefusal) -> Self {
+        Self::ApiKey(match refusal {
+            ApiKeyRefusal::Unknown => ApiKeyProblem::Unknown,
+            ApiKeyRefusal::Replaced => ApiKeyProblem::Replaced,
+            ApiKeyRefusal::Expired => ApiKeyProblem::Expired,
+            ApiKeyRefusal::Revoked => ApiKeyProblem::Revoked,
+        })
+    }
+}
+
+impl From<ApiKeyError> for Problem {
+    fn from(error: ApiKeyError) -> Self {
+        match error {
+            ApiKeyError::Rejected(rejection) => rejection.into(),
+            ApiKeyError::Store(error) => error.into(),
+            ApiKeyError::Query(error) => error.into(),
+        }
+    }
+}
+
+impl From<ApiKeyRejection> for Problem {
+    fn from(rejection: ApiKeyRejection) -> Self {
+        match rejection {
+            ApiKeyRejection::NoSuchKey => Self::ApiKey(ApiKeyProblem::NotFound),
+            ApiKeyRejection::Revoked | ApiKeyRejection::Expired => {
+                Self::ApiKey(ApiKeyProblem::Over)
+            }
+            ApiKeyRejection::TooManySecrets => Self::ApiKey(ApiKeyProblem::TooManySecrets),
+            ApiKeyRejection::ExpiresInPast => {
+                Self::InvalidParameter("expires_at is a time that is to come (RFC 3339).")
+            }
+            ApiKeyRejection::NoScope => Self::InvalidParameter(
+                "scopes is one or more of users:read, attribution:read, analytics:read, billing:write.",
+            ),
+            ApiKeyRejection::GraceTooLong => {
+                Self::InvalidParameter("grace_seconds is 0 to 2592000, which is 30 days.")
+            }
+            // An id of 74 random bits that there is already.
+            ApiKeyRejection::Exists => Self::Internal,
         }
     }
 }

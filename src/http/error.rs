@@ -19,7 +19,6 @@ use crate::app::sessions::SessionError;
 use crate::domain::mailbox::MailboxRejection;
 use crate::domain::user::{SLUG_WINDOW, UserRejection};
 use crate::engine::handler::HandleError;
-use crate::engine::proof::checkpointer::CheckpointError;
 use crate::http::limits::RETRY_AFTER_SECONDS;
 use crate::infra::errors::with_causes;
 use crate::infra::security::SecurityEvent;
@@ -105,6 +104,10 @@ const EMAIL_UNSUPPORTED: &str = "This site cannot send mail to a mailbox whose n
 
 const INVALID_REQUEST: &str = "There is no such login to verify. Start again.";
 
+const WRONG_METHOD: &str = "This cannot be done here.";
+
+const UNDER_WAY: &str = "One at a time: wait for the one under way.";
+
 const INVALID_HOST: &str = "Name one host, in one header Host.";
 
 const SUSPENDED: &str = "This account is suspended. Ask the site why.";
@@ -148,9 +151,7 @@ impl Problem {
             }
             Self::InvalidParameter(message) => (S::BAD_REQUEST, "invalid_parameter", message),
             Self::NotFound => (S::NOT_FOUND, "not_found", "There is nothing here."),
-            Self::MethodNotAllowed => {
-                (S::METHOD_NOT_ALLOWED, "method_not_allowed", "This cannot be done here.")
-            }
+            Self::MethodNotAllowed => (S::METHOD_NOT_ALLOWED, "method_not_allowed", WRONG_METHOD),
             Self::InvalidQuery => (S::BAD_REQUEST, "invalid_query", "This cannot be asked."),
             Self::HistoryChanged => (S::CONFLICT, "history_changed", HISTORY_CHANGED),
             Self::UnknownEvent => (S::INTERNAL_SERVER_ERROR, "unknown_event", UNKNOWN_EVENT),
@@ -161,9 +162,7 @@ impl Problem {
             Self::Handle(problem) => problem.parts(),
             Self::ApiKey(problem) => problem.parts(),
             Self::SlugTaken => (S::CONFLICT, "slug_taken", "Somebody has this one."),
-            Self::RebuildUnderWay => {
-                (S::CONFLICT, "rebuild_under_way", "One at a time: wait for the one under way.")
-            }
+            Self::RebuildUnderWay => (S::CONFLICT, "rebuild_under_way", UNDER_WAY),
             Self::SessionIssueFailed => (
                 S::INTERNAL_SERVER_ERROR,
                 "session_issue_failed",
@@ -452,18 +451,6 @@ impl From<AuditError> for Problem {
             }
             AuditError::Store(error) => error.into(),
             AuditError::Query(error) => error.into(),
-        }
-    }
-}
-
-impl From<CheckpointError> for Problem {
-    fn from(error: CheckpointError) -> Self {
-        tracing::error!(error = %with_causes(&error), "no checkpoint of the log");
-        match error {
-            CheckpointError::Shorter { .. } | CheckpointError::ReadDb(_) => Self::Unavailable,
-            CheckpointError::Contradiction(_)
-            | CheckpointError::NotOurs { .. }
-            | CheckpointError::File { .. } => Self::Internal,
         }
     }
 }

@@ -14,14 +14,14 @@ use super::admin::platform_view;
 use super::error::{Problem, ProblemWithDetail};
 use crate::app::App;
 
-/// Returns the routes, with paths relative to `/api/v1`.
+/// Returns the routes.
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
-        .route("/users/{id}", get(user::profile))
-        .route("/users/{id}/attribution", get(attribution::of_user))
-        .route("/users/attribution/batch", post(attribution::of_users))
-        .route("/users/{id}/billing-customer", put(billing::link))
-        .route("/analytics/{view}", get(platform_view))
+        .route("/api/v1/users/{id}", get(user::profile))
+        .route("/api/v1/users/{id}/attribution", get(attribution::of_user))
+        .route("/api/v1/users/attribution/batch", post(attribution::of_users))
+        .route("/api/v1/users/{id}/billing-customer", put(billing::link))
+        .route("/api/v1/analytics/{view}", get(platform_view))
 }
 
 /// Parses the id of a user in a path.

@@ -9,7 +9,7 @@ use serde_json::json;
 use whence_events::{Actor, ApiKeyId, ApiKeyScope, Timestamp};
 
 use crate::app::api_keys::{
-    self, ApiKeyChanged, ApiKeyError, ApiKeyList, IssuedApiKey, KeyChange, NewKey,
+    self, ApiKeyChanged, ApiKeyError, ApiKeyList, ApiKeyRequest, IssuedApiKey, KeyChange,
 };
 use crate::cli::flags::operate::{OperateArgs, Target};
 use crate::cli::terminal::stdout::print_text_or_json;
@@ -139,11 +139,11 @@ async fn issue(args: ApiKeyIssueArgs) -> anyhow::Result<()> {
     });
     let scopes = scopes.collect::<anyhow::Result<Vec<_>>>()?;
     let expires_at = args.expires_in_days.map(|days| in_days(Clock::system().now(), days));
-    let new = NewKey { name, scopes, expires_at };
+    let new = ApiKeyRequest { name, scopes, expires_at };
     let json = args.operate.json;
     let issued: IssuedApiKey = match args.operate.into_target()? {
         Target::Server(client) => {
-            let NewKey { name, scopes, expires_at } = &new;
+            let ApiKeyRequest { name, scopes, expires_at } = &new;
             let body = json!({ "name": name.as_str(), "scopes": scopes, "expires_at": expires_at });
             client.post("api-keys", &body).await?
         }

@@ -9,7 +9,7 @@ use whence_events::{ApiKeyId, ApiKeyScope, Timestamp};
 
 use super::operator::OperatorCall;
 use crate::app::api_keys::{
-    self, ApiKeyChanged, ApiKeyLine, ApiKeyList, IssuedApiKey, KeyChange, NewKey,
+    self, ApiKeyChanged, ApiKeyLine, ApiKeyList, ApiKeyRequest, IssuedApiKey, KeyChange,
 };
 use crate::domain::api_key::{ApiKeyName, ApiKeyRejection, DEFAULT_GRACE};
 use crate::domain::user::measure::Reason;
@@ -49,7 +49,7 @@ pub(super) struct RevokeApiKeyBody {
 }
 
 impl NewApiKeyBody {
-    fn into_key(self) -> Result<NewKey, Problem> {
+    fn into_key(self) -> Result<ApiKeyRequest, Problem> {
         let name = ApiKeyName::parse(self.name.as_deref().unwrap_or_default()).map_err(|_| {
             Problem::InvalidParameter("name is 1 to 64 characters that can be seen.")
         })?;
@@ -57,7 +57,7 @@ impl NewApiKeyBody {
         let scopes = scopes.collect::<Option<Vec<_>>>().ok_or(ApiKeyRejection::NoScope)?;
         let expires_at = self.expires_at.map(|text| text.parse::<Timestamp>()).transpose();
         let expires_at = expires_at.map_err(|_| ApiKeyRejection::ExpiresInPast)?;
-        Ok(NewKey { name, scopes, expires_at })
+        Ok(ApiKeyRequest { name, scopes, expires_at })
     }
 }
 

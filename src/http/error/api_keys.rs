@@ -4,9 +4,6 @@ use http::{HeaderValue, StatusCode};
 use serde_json::{Value, json};
 use whence_events::ApiKeyScope;
 
-use crate::app::api_keys::ApiKeyError;
-use crate::domain::api_key::{ApiKeyRefusal, ApiKeyRejection};
-use crate::http::error::{Problem, ProblemWithDetail};
 use crate::infra::security::SecurityEvent;
 
 /// The reason why a call with an API key, or a call about one, is refused.
@@ -129,55 +126,5 @@ fn missing(scope: ApiKeyScope) -> &'static str {
         ApiKeyScope::ReadAttribution => "This API key is not for attribution:read.",
         ApiKeyScope::ReadAnalytics => "This API key is not for analytics:read.",
         ApiKeyScope::WriteBilling => "This API key is not for billing:write.",
-    }
-}
-
-impl From<ApiKeyRefusal> for Problem {
-    fn from(refusal: ApiKeyRefusal) -> Self {
-        Self::ApiKey(match refusal {
-            ApiKeyRefusal::Unknown => ApiKeyProblem::Unknown,
-            ApiKeyRefusal::Replaced => ApiKeyProblem::Replaced,
-            ApiKeyRefusal::Expired => ApiKeyProblem::Expired,
-            ApiKeyRefusal::Revoked => ApiKeyProblem::Revoked,
-        })
-    }
-}
-
-impl From<ApiKeyError> for Problem {
-    fn from(error: ApiKeyError) -> Self {
-        match error {
-            ApiKeyError::Rejected(rejection) => rejection.into(),
-            ApiKeyError::Store(error) => error.into(),
-            ApiKeyError::Query(error) => error.into(),
-        }
-    }
-}
-
-impl From<ApiKeyError> for ProblemWithDetail {
-    fn from(error: ApiKeyError) -> Self {
-        Problem::from(error).into()
-    }
-}
-
-impl From<ApiKeyRejection> for Problem {
-    fn from(rejection: ApiKeyRejection) -> Self {
-        match rejection {
-            ApiKeyRejection::NoSuchKey => Self::ApiKey(ApiKeyProblem::NotFound),
-            ApiKeyRejection::Revoked | ApiKeyRejection::Expired => {
-                Self::ApiKey(ApiKeyProblem::Over)
-            }
-            ApiKeyRejection::TooManySecrets => Self::ApiKey(ApiKeyProblem::TooManySecrets),
-            ApiKeyRejection::ExpiresInPast => {
-                Self::InvalidParameter("expires_at is a time that is to come (RFC 3339).")
-            }
-            ApiKeyRejection::NoScope => Self::InvalidParameter(
-                "scopes is one or more of users:read, attribution:read, analytics:read, billing:write.",
-            ),
-            ApiKeyRejection::GraceTooLong => {
-                Self::InvalidParameter("grace_seconds is 0 to 2592000, which is 30 days.")
-            }
-            // An id of 74 random bits that there is already.
-            ApiKeyRejection::Exists => Self::Internal,
-        }
     }
 }

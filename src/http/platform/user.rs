@@ -17,7 +17,7 @@ use crate::http::error::{ApiKeyProblem, Problem};
 /// A user: identity and profile. What is not known is an empty text.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct UserBody<'a> {
+struct PlatformUser<'a> {
     id: UserId,
     email: &'a str,
     display_name: &'a str,
@@ -28,7 +28,7 @@ struct UserBody<'a> {
     updated_at: String,
 }
 
-impl<'a> UserBody<'a> {
+impl<'a> PlatformUser<'a> {
     fn of(user: &'a User) -> Self {
         Self {
             id: user.user_id,
@@ -54,5 +54,5 @@ pub(super) async fn profile(
         .user(user_id(&id)?)
         .await?
         .ok_or(Problem::ApiKey(ApiKeyProblem::NoSuchUser))?;
-    Ok(Json(json!({ "success": true, "data": UserBody::of(&user) })))
+    Ok(Json(json!({ "success": true, "data": PlatformUser::of(&user) })))
 }

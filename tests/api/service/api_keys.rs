@@ -152,6 +152,38 @@ async fn a_back_end_reads_users_and_reports() {
 }
 
 #[on_every_store]
+async fn a_back_end_links_users_to_customers() {
+    let server = server().await;
+    let mut ada = server.signed_in("ada@example.com").await;
+    let id = user_id(&mut ada).await;
+    let path = format!("/api/v1/users/{id}/billing-customer");
+    let put = async |key: &str, path: &str, body: Value| {
+        let request = server.browser().request("PUT", path).body(body.to_string());
+        server.browser().send(request.header("authorization", format!("Bearer {key}"))).await
+    };
+    let (key_id, key) = key_for(&server, &["billing:write"]).await;
+    let body = |id: &str| json!({ "billingCustomerId": id });
+    let linked = put(&key, &path, body(" cus_1 ")).await;
+    let expected = json!({ "id": id, "billingCustomerId": "cus_1", "changed": true });
+    assert_eq!((linked.status, &linked.json()["data"]), (200, &expected), "{}", linked.text);
+    assert_eq!(put(&key, &path, body("cus_1")).await.json()["data"]["changed"], false);
+    assert_eq!(ada.get("/v1/auth/me").await.json()["user"]["billing_customer_id"], "cus_1");
+    for bad in [body("ada@example.com"), body("a b"), body(&"x".repeat(256)), json!({})] {
+        assert_eq!(put(&key, &path, bad.clone()).await.status, 400, "{bad}");
+    }
+    let nobody = format!("/api/v1/users/{NOBODY}/billing-customer");
+    let answer = put(&key, &nobody, body("cus_1")).await;
+    assert_eq!((answer.status, &*reason(&answer)), (404, "error.user.not_found"));
+    let (_, other) = key_for(&server, &["users:read", "attribution:read", "analytics:read"]).await;
+    let answer = put(&other, &path, body("cus_2")).await;
+    assert_eq!(answer.json()["error"]["details"], json!([{ "missingScope": "billing:write" }]));
+    let log = server.log().await;
+    let links = log.iter().filter(|event| event.event.event_type() == "BillingCustomerLinked.v1");
+    let actors: Vec<_> = links.map(|event| event.metadata.actor.to_string()).collect();
+    assert_eq!(actors, [format!("api-key:{key_id}")], "on record with the key, and once");
+}
+
+#[on_every_store]
 async fn a_key_opens_only_what_it_is_for() {
     let server = server().await;
     let mut ada = server.signed_in("ada@example.com").await;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use whence::app::App;
-use whence::app::api_keys::{KeyChange, NewKey};
+use whence::app::api_keys::{ApiKeyRequest, KeyChange};
 use whence::domain::api_key::ApiKeyName;
 use whence::domain::user::measure::Reason;
 use whence::engine::handler::Context;
@@ -22,8 +22,8 @@ fn bearer(key: &str) -> Cookies {
     Cookies::from([("bearer".to_owned(), key.to_owned())])
 }
 
-fn new_key() -> NewKey {
-    NewKey {
+fn new_key() -> ApiKeyRequest {
+    ApiKeyRequest {
         name: ApiKeyName::parse("shop").unwrap(),
         scopes: vec![ApiKeyScope::ReadAttribution],
         expires_at: None,
