@@ -102,7 +102,7 @@ pub(crate) struct ApiKeys;
 
 impl Projector for ApiKeys {
     fn name(&self) -> &'static str {
-        "api_keys"
+        "api-keys"
     }
 
     fn version(&self) -> u32 {
