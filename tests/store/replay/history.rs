@@ -186,7 +186,7 @@ impl World {
             9 | 10 => self.session(user, what),
             11 => self.name(user, what),
             12 if who % 2 == 0 => self.measure(user, what),
-            12 if what.is_multiple_of(3) => self.api_key(what),
+            12 if what.is_multiple_of(4) => self.api_key(what),
             12 => self.onboard(user, what),
             13 => self.refer(user, what),
             14 => self.profile(user, what),
