@@ -244,6 +244,8 @@ fn sentence(error: ApiKeyError) -> anyhow::Error {
         ApiKeyError::Rejected(ApiKeyRejection::ExpiresInPast) => {
             anyhow::anyhow!("--expires-in-days: 1 at least")
         }
-        error => error.into(),
+        error @ (ApiKeyError::Rejected(_) | ApiKeyError::Store(_) | ApiKeyError::Query(_)) => {
+            error.into()
+        }
     }
 }
