@@ -11,7 +11,7 @@ pub(super) fn said_touches(events: &[Recorded], user_id: UserId) -> BTreeSet<Tou
     let (mut is_owner, mut verified) = (false, None);
     for recorded in events {
         let Event::Mailbox(event) = &recorded.event else { continue };
-        match &**event {
+        match event {
             MailboxEvent::LoginStarted(login) => {
                 started.extend(login.touch_id.map(|touch| (login.request_id, touch)));
             }
