@@ -59,7 +59,7 @@ async fn sixty_four_uses_of_one_refresh_token_on_two_nodes_give_one_successor() 
 async fn a_stolen_refresh_token_ends_the_session_on_every_node_at_the_next_request() {
     let mut cluster = Cluster::new().await;
     // The issuer of access tokens, which is one for all nodes.
-    cluster.flags = vec!["--public-url", "http://login.test"];
+    cluster.flags = vec!["--public-url", "http://localhost:8080"];
     let nodes = [cluster.node().await, cluster.node().await];
     for round in 0..10 {
         let (one, other) = (&nodes[round % 2], &nodes[(round + 1) % 2]);
