@@ -22,7 +22,7 @@ pub(crate) mod rate_limits;
 mod referral_codes;
 pub(crate) mod refresh;
 mod retention;
-pub mod said_touch;
+mod said_touch;
 pub mod sessions;
 pub mod touches;
 pub(crate) mod unnamed_proxy;

@@ -148,19 +148,12 @@ impl Decider for User {
                 self.refusals.push((refused.code.clone(), refused.reason));
             }
             UserEvent::SessionOpened(opened) => self.open(opened, context),
-            UserEvent::SessionExtended(extended) => {
-                if let Some(session) =
-                    self.sessions.iter_mut().find(|s| s.id == extended.session_id)
-                {
-                    session.expires_at = extended.expires_at;
-                    session.used_at = context.at;
-                }
+            UserEvent::SessionExtended(used) => {
+                self.session_used(used.session_id, used.expires_at, None, context.at);
             }
-            UserEvent::RefreshRotated(rotated) => {
-                let session = self.sessions.iter_mut().find(|s| s.id == rotated.session_id);
-                if let Some(session) = session {
-                    session.rotated(rotated, context.at);
-                }
+            UserEvent::RefreshRotated(used) => {
+                let hash = Some(used.refresh_hash);
+                self.session_used(used.session_id, used.expires_at, hash, context.at);
             }
             UserEvent::SessionRevoked(revoked) => {
                 self.sessions.retain(|session| session.id != revoked.session_id);

@@ -5,6 +5,7 @@
 //! writes the body at the very end, when the path says which family it is for. Causes are logged
 //! once, here, and never sent.
 
+mod field;
 mod handles;
 mod portal;
 mod waits;
@@ -26,8 +27,8 @@ use crate::infra::errors::with_causes;
 use crate::infra::security::SecurityEvent;
 use crate::insight::audit::AuditError;
 use crate::store::StoreError;
+pub(crate) use field::PortalField;
 pub(crate) use handles::HandleProblem;
-pub(crate) use portal::PortalField;
 
 /// Every error that a response can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -117,6 +118,10 @@ const REFRESH_INVALID: &str = "There is no such refresh token, or its session is
 const REFRESH_REUSED: &str =
     "This refresh token had been exchanged before, so its session was ended. Log in.";
 
+const ADMIN_TOKEN_UNSET: &str = "Start the service with --admin-token.";
+
+const ADMIN_TOKEN_INVALID: &str = "Send an operator's token, X-Admin-Token.";
+
 const SUSPENDED: &str = "This account is suspended. Ask the site why.";
 
 const LOGOUT_FAILED: &str = "The session may go on. Try again.";
@@ -141,11 +146,9 @@ impl Problem {
             Self::Unauthenticated => (S::UNAUTHORIZED, "unauthenticated", "Log in first."),
             Self::SeveralSessions => (S::UNAUTHORIZED, "unauthenticated", SEVERAL_SESSIONS),
             Self::Suspended => (S::FORBIDDEN, "account_suspended", SUSPENDED),
-            Self::AdminTokenUnset => {
-                (S::UNAUTHORIZED, "admin_token_unset", "Start the service with --admin-token.")
-            }
+            Self::AdminTokenUnset => (S::UNAUTHORIZED, "admin_token_unset", ADMIN_TOKEN_UNSET),
             Self::AdminTokenInvalid => {
-                (S::UNAUTHORIZED, "admin_token_invalid", "Send an operator's token, X-Admin-Token.")
+                (S::UNAUTHORIZED, "admin_token_invalid", ADMIN_TOKEN_INVALID)
             }
             Self::CsrfMissing => {
                 (S::FORBIDDEN, "csrf_missing", "Echo the CSRF cookie in the X-CSRF-Token header.")

@@ -6,15 +6,6 @@ use whence_events::CorrelationId;
 
 use super::Problem;
 
-/// A field of a body that is not what it can be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct PortalField {
-    /// The name of the field.
-    pub(crate) name: &'static str,
-    /// What it can be, in a sentence.
-    pub(crate) why: &'static str,
-}
-
 impl Problem {
     /// Returns the status in the portal family, where a wrong code is a wrong credential.
     pub(super) fn portal_status(self) -> StatusCode {

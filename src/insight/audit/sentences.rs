@@ -147,17 +147,10 @@ fn user(event: &UserEvent, show: Show) -> String {
             via(refused.via),
             refusal(refused.reason)
         ),
-        UserEvent::SessionOpened(opened) => login(opened, show),
-        UserEvent::SessionExtended(extended) => {
-            format!("session {} in use lasts until {}", extended.session_id, extended.expires_at)
-        }
-        UserEvent::RefreshRotated(rotated) => format!(
-            "the refresh token of session {} was exchanged for its successor; it lasts until {}",
-            rotated.session_id, rotated.expires_at
-        ),
-        UserEvent::SessionRevoked(revoked) => {
-            format!("session {} ended: {}", revoked.session_id, revocation(revoked.reason))
-        }
+        UserEvent::SessionOpened(_)
+        | UserEvent::SessionExtended(_)
+        | UserEvent::RefreshRotated(_)
+        | UserEvent::SessionRevoked(_) => session(event, show).unwrap_or_default(),
         UserEvent::ReferralCodeIssued(issued) => {
             format!("got the {} referral code {}", issued.kind, issued.code.as_str())
         }
@@ -188,23 +181,58 @@ fn user(event: &UserEvent, show: Show) -> String {
         UserEvent::BillingCustomerLinked(linked) => {
             format!("billing knows them as {}", plain(&linked.billing_customer_id))
         }
-        UserEvent::EmailChanged(changed) => {
-            let (email, until) = (show.email(&changed.email), changed.objection_until);
-            format!(
-                "has the address {email} from now on; the previous one may object until {until}"
-            )
-        }
-        UserEvent::EmailChangeUndone(_) => {
-            "the owner of the previous address objected, which is the address again".into()
-        }
-        UserEvent::ErasureRequested(requested) => {
-            format!("asked to be erased, which is done from {} on", requested.due_at)
-        }
-        UserEvent::ErasureCancelled(_) => "withdrew the request to be erased".into(),
+        UserEvent::EmailChanged(_)
+        | UserEvent::EmailChangeUndone(_)
+        | UserEvent::ErasureRequested(_)
+        | UserEvent::ErasureCancelled(_) => own_wish(event, show).unwrap_or_default(),
         UserEvent::UserErased(erased) => {
             format!("was erased, as {} asked", plain(&erased.requested_by))
         }
     }
+}
+
+/// Returns what became of a session; `None` for other events.
+fn session(event: &UserEvent, show: Show) -> Option<String> {
+    if let UserEvent::SessionOpened(opened) = event {
+        return Some(login(opened, show));
+    }
+    if let UserEvent::SessionExtended(extended) = event {
+        let (id, until) = (extended.session_id, extended.expires_at);
+        return Some(format!("session {id} in use lasts until {until}"));
+    }
+    if let UserEvent::RefreshRotated(rotated) = event {
+        let (id, until) = (rotated.session_id, rotated.expires_at);
+        return Some(format!(
+            "the refresh token of session {id} was exchanged for its successor; it lasts until {until}"
+        ));
+    }
+    if let UserEvent::SessionRevoked(revoked) = event {
+        let (id, why) = (revoked.session_id, revocation(revoked.reason));
+        return Some(format!("session {id} ended: {why}"));
+    }
+    None
+}
+
+/// Returns what a user wanted to become of the account; `None` for other events.
+fn own_wish(event: &UserEvent, show: Show) -> Option<String> {
+    if let UserEvent::EmailChanged(changed) = event {
+        let (email, until) = (show.email(&changed.email), changed.objection_until);
+        return Some(format!(
+            "has the address {email} from now on; the previous one may object until {until}"
+        ));
+    }
+    if let UserEvent::EmailChangeUndone(_) = event {
+        return Some(
+            "the owner of the previous address objected, which is the address again".into(),
+        );
+    }
+    if let UserEvent::ErasureRequested(requested) = event {
+        return Some(format!("asked to be erased, which is done from {} on", requested.due_at));
+    }
+    if let UserEvent::ErasureCancelled(_) = event {
+        return Some("withdrew the request to be erased".into());
+    }
+    None
 }
 
 /// Returns what an operator did; `None` for other events.
