@@ -24,6 +24,7 @@ mod log_proof;
 mod login;
 pub mod metrics;
 mod platform;
+mod portal;
 mod query;
 mod referrals;
 mod renewal;
@@ -69,7 +70,7 @@ pub fn router(app: Arc<App>) -> Envelope {
         .route("/v1/referrals/invitees", get(referrals::invitees))
         .route("/v1/referrals/code", post(referrals::slug::choose).delete(referrals::slug::give_up))
         .route("/v1/creators/me", get(creators::me).put(creators::claim))
-        .route("/api/v1/users/attribution", get(attribution::snapshot))
+        .merge(portal::routes(landing.clone()))
         .route("/.well-known/jwks.json", get(token::jwks))
         .route("/v1/log/checkpoint", get(log_proof::checkpoint))
         .route("/v1/log/proof", get(log_proof::proof))

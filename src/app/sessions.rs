@@ -301,14 +301,11 @@ impl Observer for SessionObserver {
         for (user_id, event, at) in user_events(events) {
             match event {
                 UserEvent::SessionExtended(extended) => {
-                    match self.cache.get(&extended.session_id) {
-                        Some(Entry::Live(session)) => session.extended(extended.expires_at, at),
-                        Some(Entry::Gone) => {}
-                        // Perhaps it is being looked up, in tables from before.
-                        None => self.forget(extended.session_id),
-                    }
+                    self.extended(extended.session_id, extended.expires_at, at);
                 }
-                UserEvent::RefreshRotated(rotated) => self.forget(rotated.session_id),
+                UserEvent::RefreshRotated(rotated) => {
+                    self.extended(rotated.session_id, rotated.expires_at, at);
+                }
                 UserEvent::ProfileUpdated(_) | UserEvent::BillingCustomerLinked(_) => {
                     match self.read_db.sessions_of(user_id).await {
                         Ok(sessions) => sessions.into_iter().for_each(|id| self.forget(id)),
@@ -362,6 +359,15 @@ impl SessionObserver {
                 Err(RecvError::Lagged(_)) => self.lost(),
                 Err(RecvError::Closed) => return,
             }
+        }
+    }
+
+    fn extended(&self, id: SessionId, expires_at: Timestamp, at: Timestamp) {
+        match self.cache.get(&id) {
+            Some(Entry::Live(session)) => session.extended(expires_at, at),
+            Some(Entry::Gone) => {}
+            // Perhaps it is being looked up, in tables from before.
+            None => self.forget(id),
         }
     }
 

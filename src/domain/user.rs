@@ -3,6 +3,7 @@
 pub mod activity;
 mod command;
 pub mod measure;
+pub mod refresh;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -22,6 +23,7 @@ use super::referral::{self, Attempt, Referee};
 use super::{Decider, EventContext};
 pub use activity::needs_extension;
 pub use command::{OpenSession, UserCommand, UserRejection};
+use refresh::RefreshChain;
 use session::Session;
 
 /// The time after which an unused session ends.
@@ -150,13 +152,12 @@ impl Decider for User {
                 self.refusals.push((refused.code.clone(), refused.reason));
             }
             UserEvent::SessionOpened(opened) => self.open(opened, context),
-            UserEvent::SessionExtended(extended) => {
-                if let Some(session) =
-                    self.sessions.iter_mut().find(|s| s.id == extended.session_id)
-                {
-                    session.expires_at = extended.expires_at;
-                    session.used_at = context.at;
-                }
+            UserEvent::SessionExtended(used) => {
+                self.session_used(used.session_id, used.expires_at, None, context.at);
+            }
+            UserEvent::RefreshRotated(used) => {
+                let hash = Some(used.refresh_hash);
+                self.session_used(used.session_id, used.expires_at, hash, context.at);
             }
             UserEvent::SessionRevoked(revoked) => {
                 self.sessions.retain(|session| session.id != revoked.session_id);
@@ -194,7 +195,6 @@ impl Decider for User {
             }
             UserEvent::AttributionCapturedV1(_)
             | UserEvent::AttributionCaptured(_)
-            | UserEvent::RefreshRotated(_)
             | UserEvent::SessionsRevoked(_)
             | UserEvent::ProfileUpdated(_)
             | UserEvent::EmailChanged(_)
@@ -239,6 +239,9 @@ impl Decider for User {
                     self.billing_customer == id,
                     BillingCustomerLinked { billing_customer_id },
                 ))
+            }
+            UserCommand::RotateRefresh(command) => {
+                self.session(command.session_id)?.rotate(command)
             }
             UserCommand::Measure(measure) => self.take_measure(measure),
             UserCommand::IssueReferralCode { now, code, kind } => self.issue(code, *kind, *now),
@@ -416,6 +419,7 @@ impl User {
             expires_at: opened.expires_at,
             absolute_expires_at: opened.absolute_expires_at,
             used_at: context.at,
+            refresh: RefreshChain::of(opened, context.at),
         });
         if let Some(account) = &mut self.account {
             account.last_device = Some((opened.device.clone(), context.version));

@@ -6,7 +6,9 @@
 //! once, here, and never sent.
 
 mod api_keys;
+mod field;
 mod handles;
+mod portal;
 mod waits;
 
 use axum::response::{IntoResponse, Response};
@@ -17,6 +19,7 @@ use whence_events::CorrelationId;
 
 use crate::app::sessions::SessionError;
 use crate::domain::mailbox::MailboxRejection;
+use crate::domain::user::refresh::ROTATION_WINDOW;
 use crate::domain::user::{SLUG_WINDOW, UserRejection};
 use crate::engine::handler::HandleError;
 use crate::http::limits::RETRY_AFTER_SECONDS;
@@ -25,6 +28,7 @@ use crate::infra::security::SecurityEvent;
 use crate::insight::audit::AuditError;
 use crate::store::StoreError;
 pub(crate) use api_keys::ApiKeyProblem;
+pub(crate) use field::PortalField;
 pub(crate) use handles::HandleProblem;
 
 /// Every error that a response can have.
@@ -84,6 +88,12 @@ pub(crate) enum Problem {
     InvalidCredentials,
     /// Portal family: the token is right, and its user was erased.
     UserNotFound,
+    /// Portal family: the refresh token is missing or none, or its session is over.
+    RefreshInvalid,
+    /// Portal family: the refresh token had been exchanged before, so that its session was ended.
+    RefreshReused,
+    /// Portal family: a field of the body is not what it can be.
+    InvalidField(PortalField),
     /// Operators: the code belongs to no user.
     CodeNotFound,
     /// A call with an API key, or about one, is refused.
@@ -110,6 +120,15 @@ const UNDER_WAY: &str = "One at a time: wait for the one under way.";
 
 const INVALID_HOST: &str = "Name one host, in one header Host.";
 
+const REFRESH_INVALID: &str = "There is no such refresh token, or its session is over. Log in.";
+
+const REFRESH_REUSED: &str =
+    "This refresh token had been exchanged before, so its session was ended. Log in.";
+
+const ADMIN_TOKEN_UNSET: &str = "Start the service with --admin-token.";
+
+const ADMIN_TOKEN_INVALID: &str = "Send an operator's token, X-Admin-Token.";
+
 const SUSPENDED: &str = "This account is suspended. Ask the site why.";
 
 const LOGOUT_FAILED: &str = "The session may go on. Try again.";
@@ -134,11 +153,9 @@ impl Problem {
             Self::Unauthenticated => (S::UNAUTHORIZED, "unauthenticated", "Log in first."),
             Self::SeveralSessions => (S::UNAUTHORIZED, "unauthenticated", SEVERAL_SESSIONS),
             Self::Suspended => (S::FORBIDDEN, "account_suspended", SUSPENDED),
-            Self::AdminTokenUnset => {
-                (S::UNAUTHORIZED, "admin_token_unset", "Start the service with --admin-token.")
-            }
+            Self::AdminTokenUnset => (S::UNAUTHORIZED, "admin_token_unset", ADMIN_TOKEN_UNSET),
             Self::AdminTokenInvalid => {
-                (S::UNAUTHORIZED, "admin_token_invalid", "Send an operator's token, X-Admin-Token.")
+                (S::UNAUTHORIZED, "admin_token_invalid", ADMIN_TOKEN_INVALID)
             }
             Self::CsrfMissing => {
                 (S::FORBIDDEN, "csrf_missing", "Echo the CSRF cookie in the X-CSRF-Token header.")
@@ -182,6 +199,9 @@ impl Problem {
             }
             Self::InvalidCredentials => (S::UNAUTHORIZED, "unauthenticated", "Invalid credentials"),
             Self::UserNotFound => (S::NOT_FOUND, "not_found", "User not found"),
+            Self::RefreshInvalid => (S::UNAUTHORIZED, "invalid_token", REFRESH_INVALID),
+            Self::RefreshReused => (S::UNAUTHORIZED, "token_reuse_detected", REFRESH_REUSED),
+            Self::InvalidField(field) => (S::BAD_REQUEST, "invalid_field", field.why),
             Self::CodeNotFound => (S::NOT_FOUND, "not_found", "There is no such code."),
         }
     }
@@ -224,6 +244,9 @@ impl Problem {
             | Self::InvalidCredentials
             | Self::UserNotFound
             | Self::ApiKey(_)
+            | Self::RefreshInvalid
+            | Self::RefreshReused
+            | Self::InvalidField(_)
             | Self::CodeNotFound => None,
         }
     }
@@ -241,6 +264,7 @@ impl Problem {
             Self::AdminTokenInvalid => Some(SecurityEvent::AdminTokenInvalid),
             Self::AdminTokenUnset => Some(SecurityEvent::AdminTokenUnset),
             Self::InvalidCredentials | Self::UserNotFound => Some(SecurityEvent::BearerRefused),
+            Self::RefreshInvalid => Some(SecurityEvent::RefreshRefused),
             Self::RateLimited { .. }
             | Self::InvalidHost
             | Self::InvalidJson
@@ -264,47 +288,10 @@ impl Problem {
             | Self::LogoutFailed
             | Self::Unavailable
             | Self::Internal
+            // The end of its session is one.
+            | Self::RefreshReused
+            | Self::InvalidField(_)
             | Self::CodeNotFound => None,
-        }
-    }
-
-    /// Returns the code and the i18n key of the portal family.
-    fn portal(self) -> (&'static str, &'static str) {
-        match self {
-            Self::InvalidCredentials | Self::Unauthenticated | Self::SeveralSessions => {
-                ("AUTH_UNAUTHORIZED", "auth.login.invalid_credentials")
-            }
-            Self::ApiKey(problem) => problem.portal(),
-            Self::Suspended => ("ACCOUNT_SUSPENDED", "auth.login.suspended"),
-            Self::UserNotFound => ("NOT_FOUND", "error.user.not_found"),
-            Self::HistoryChanged => ("HISTORY_CHANGED", "error.history_changed"),
-            Self::NotFound | Self::CodeNotFound => ("NOT_FOUND", "error.not_found"),
-            Self::MethodNotAllowed => ("METHOD_NOT_ALLOWED", "error.method_not_allowed"),
-            Self::RateLimited { .. } => ("RATE_LIMITED", "error.rate_limited"),
-            Self::Unavailable | Self::MailUnavailable { .. } => {
-                ("UNAVAILABLE", "error.unavailable")
-            }
-            Self::InvalidJson
-            | Self::InvalidEmail
-            | Self::EmailUnsupported
-            | Self::InvalidCode
-            | Self::InvalidRequest
-            | Self::InvalidHost
-            | Self::AdminTokenUnset
-            | Self::AdminTokenInvalid
-            | Self::CsrfMissing
-            | Self::CsrfInvalid
-            | Self::CrossSite
-            | Self::InvalidParameter(_)
-            | Self::InvalidQuery
-            | Self::SlugInvalid
-            | Self::SlugReserved
-            | Self::SlugTaken
-            | Self::Handle(_)
-            | Self::RebuildUnderWay => ("BAD_REQUEST", "error.bad_request"),
-            Self::SessionIssueFailed | Self::LogoutFailed | Self::UnknownEvent | Self::Internal => {
-                ("INTERNAL", "error.internal")
-            }
         }
     }
 }
@@ -378,22 +365,11 @@ pub(super) fn render(response: Response, family: Family, id: CorrelationId) -> R
     let (status, code, message) = problem.parts();
     let with_detail = response.extensions().get::<ProblemWithDetail>();
     let message = with_detail.map_or(message, |with_detail| with_detail.detail.as_str());
-    let details = if let Problem::ApiKey(about) = problem { about.details() } else { json!([]) };
-    let body = if family == Family::Portal {
-        let (code, i18n_key) = problem.portal();
-        json!({
-            "success": false,
-            "error": {
-                "code": code,
-                "message": message,
-                "i18nKey": i18n_key,
-                "i18nVars": {},
-                "details": details,
-                "correlationId": id,
-            }
-        })
+    let (status, body) = if family == Family::Portal {
+        let allow = response.headers().get(ALLOW).and_then(|allow| allow.to_str().ok());
+        (problem.portal_status(), problem.portal_body(message, allow, id))
     } else {
-        json!({ "error": code, "message": message, "request_id": id })
+        (status, json!({ "error": code, "message": message, "request_id": id }))
     };
     let mut rendered = (status, body.to_string()).into_response();
     let headers = rendered.headers_mut();
@@ -470,6 +446,9 @@ impl From<HandleError<UserRejection>> for Problem {
             }
             HandleError::Rejected(UserRejection::TooManyCodes { .. }) => {
                 Self::RateLimited { retry_after_seconds: SLUG_WINDOW.as_secs() }
+            }
+            HandleError::Rejected(UserRejection::TooManyRotations { .. }) => {
+                Self::RateLimited { retry_after_seconds: ROTATION_WINDOW.as_secs() }
             }
             // Callers answer with the reason: being refused is not an error.
             HandleError::Rejected(UserRejection::NotAttributed(_)) => Self::Internal,

@@ -30,6 +30,7 @@ mod measures;
 mod metrics;
 mod nobodys_address;
 mod onboarding;
+mod portal;
 mod races;
 mod raw;
 mod referrals;

@@ -17,3 +17,4 @@ mod limits;
 mod out_of_touch;
 mod proxy;
 mod races;
+mod refresh;

@@ -1,7 +1,6 @@
 //! Why a call with an API key, or a call about one, is refused.
 
 use http::{HeaderValue, StatusCode};
-use serde_json::{Value, json};
 use whence_events::ApiKeyScope;
 
 use crate::infra::security::SecurityEvent;
@@ -84,11 +83,6 @@ impl ApiKeyProblem {
             Self::NotFound => ("NOT_FOUND", "error.not_found"),
             Self::Over | Self::TooManySecrets => ("CONFLICT", "error.conflict"),
         }
-    }
-
-    /// Returns what a program may want to know of it, for the field `details`.
-    pub(super) fn details(self) -> Value {
-        if let Self::Scope(scope) = self { json!([{ "missingScope": scope }]) } else { json!([]) }
     }
 
     /// Returns the challenge of an answer (RFC 6750, section 3).

@@ -91,6 +91,7 @@ security_events! {
     DeviceForgotten = "device" Ok "forgotten": "A known device of an address was forgotten.",
     SuspendedLogin = "login" Refused "suspended": "A right code of a suspended user came.",
     BearerRefused = "bearer" Refused "invalid": "A bearer token is missing, wrong, expired or of an ended session.",
+    RefreshRefused = "refresh" Refused "invalid": "A refresh token is missing, wrong or of an ended session.",
     CsrfMissing = "csrf" Refused "missing": "A call that changes something came without a CSRF token.",
     CsrfInvalid = "csrf" Refused "invalid": "A call came with another session's CSRF token, or from another site.",
     AdminTokenInvalid = "operator" Refused "wrong_token": "A call of the operators' API came without a right token.",

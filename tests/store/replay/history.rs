@@ -241,6 +241,7 @@ impl World {
             self.log.run(mailbox, &MailboxCommand::Forget(forget));
         }
         let start = StartLogin {
+            touch_id: None,
             now: self.log.now,
             request_id,
             email: address(n),
