@@ -1,6 +1,7 @@
 //! The HTTP API: the route table, the envelope around every request, and the server.
 
 mod admin;
+mod api_key;
 mod attribution;
 mod client;
 pub mod cookies;
@@ -24,6 +25,8 @@ pub mod limits;
 mod log_proof;
 mod login;
 pub mod metrics;
+mod platform;
+mod portal;
 mod query;
 mod referrals;
 mod renewal;
@@ -71,7 +74,7 @@ pub fn router(app: Arc<App>) -> Envelope {
         .route("/v1/referrals/invitees", get(referrals::invitees))
         .route("/v1/referrals/code", post(referrals::slug::choose).delete(referrals::slug::give_up))
         .route("/v1/creators/me", get(creators::me).put(creators::claim))
-        .route("/api/v1/users/attribution", get(attribution::snapshot))
+        .merge(portal::routes(landing.clone()))
         .route("/.well-known/jwks.json", get(token::jwks))
         .route("/.well-known/oauth-authorization-server", get(introspect::metadata))
         .route("/v1/log/checkpoint", get(log_proof::checkpoint))
@@ -80,6 +83,7 @@ pub fn router(app: Arc<App>) -> Envelope {
         .route("/v1/log/key", get(log_proof::key))
         .route("/v1/log/keys", get(log_proof::keys))
         .nest("/v1/admin", admin::routes())
+        .merge(platform::routes())
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(metrics::public))

@@ -33,6 +33,27 @@ pub struct AccessTokens {
     issuer: String,
 }
 
+/// What a token says of its bearer, and until when it can be valid.
+#[derive(Clone, Copy, Debug)]
+pub struct Bearer {
+    /// The id of the user.
+    pub user_id: UserId,
+    /// The id of the session.
+    pub session_id: SessionId,
+    /// When the session ends even if it is extended.
+    pub absolute_expires_at: Timestamp,
+}
+
+impl From<&Session> for Bearer {
+    fn from(session: &Session) -> Self {
+        Self {
+            user_id: session.user.user_id,
+            session_id: session.session_id,
+            absolute_expires_at: session.absolute_expires_at,
+        }
+    }
+}
+
 /// The keys of access tokens, the one that signs first, and the seeds that they were made of.
 struct TokenKeys {
     seeds: Arc<Generations<Secret>>,
@@ -111,15 +132,15 @@ impl AccessTokens {
     /// session can be.
     pub fn issue(
         &self,
-        session: &Session,
+        bearer: Bearer,
         now: Timestamp,
     ) -> Result<(String, i64), jsonwebtoken::errors::Error> {
-        let expires_at = (now + ACCESS_LIFETIME).min(session.absolute_expires_at);
+        let expires_at = (now + ACCESS_LIFETIME).min(bearer.absolute_expires_at);
         let claims = Claims {
             iss: self.issuer.clone(),
             aud: self.issuer.clone(),
-            sub: session.user.user_id.0,
-            sid: session.session_id.0,
+            sub: bearer.user_id.0,
+            sid: bearer.session_id.0,
             iat: now.as_seconds(),
             exp: expires_at.as_seconds(),
             nbf: None,

@@ -11,6 +11,7 @@ pub mod cookies;
 mod forward;
 mod layer;
 mod link_text;
+pub(super) mod said;
 mod script;
 mod set_cookies;
 pub(super) mod short_link;
@@ -158,7 +159,8 @@ impl Landing {
     ) -> Option<Arrival> {
         // Before any signature is checked: most requests are no landing.
         let arrival = navigation.check().and_then(|()| {
-            let LandingCookies { ref_code, first_touch } = read_landing_cookies(&self.key, headers);
+            let LandingCookies { ref_code, first_touch, .. } =
+                read_landing_cookies(&self.key, headers);
             let request = PageRequest {
                 navigation,
                 path: page.path,

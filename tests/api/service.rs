@@ -5,6 +5,7 @@
 
 mod admin;
 mod analytics;
+mod api_keys;
 mod attribution;
 mod audit;
 mod bots;
@@ -31,6 +32,7 @@ mod measures;
 mod metrics;
 mod nobodys_address;
 mod onboarding;
+mod portal;
 mod races;
 mod raw;
 mod referrals;
