@@ -14,8 +14,10 @@ pub(crate) mod error;
 mod error_page;
 mod etag;
 mod extract;
+mod forward;
 mod health;
 mod host;
+mod introspect;
 pub mod landing;
 mod landing_cookies;
 pub mod limits;
@@ -59,6 +61,8 @@ pub fn router(app: Arc<App>) -> Envelope {
         .route("/v1/auth/logout", post(session::logout))
         .route("/v1/auth/devices", get(devices::list))
         .route("/v1/auth/devices/{id}", delete(devices::forget))
+        .route("/v1/auth/forward", get(forward::check))
+        .route("/v1/auth/introspect", post(introspect::introspect))
         .route("/v1/auth/attribute", post(attribution::attribute))
         .route("/v1/auth/token", post(token::issue))
         .route("/v1/auth/sessions", get(session_list::list))
@@ -70,6 +74,7 @@ pub fn router(app: Arc<App>) -> Envelope {
         .route("/v1/creators/me", get(creators::me).put(creators::claim))
         .merge(portal::routes(landing.clone()))
         .route("/.well-known/jwks.json", get(token::jwks))
+        .route("/.well-known/oauth-authorization-server", get(introspect::metadata))
         .route("/v1/log/checkpoint", get(log_proof::checkpoint))
         .route("/v1/log/proof", get(log_proof::proof))
         .route("/v1/log/consistency", get(log_proof::consistency))
@@ -82,6 +87,7 @@ pub fn router(app: Arc<App>) -> Envelope {
         .fallback(async || Problem::NotFound)
         .with_state(app.clone())
         .merge(landing::creator_routes(landing.clone()))
+        .merge(landing::forward_routes(app.clone(), landing.clone()))
         .merge(landing::routes(landing));
     Envelope::new(routes, app)
 }

@@ -83,6 +83,21 @@ struct Claims {
     jti: Uuid,
 }
 
+/// What a valid token says. Times are in seconds since 1970.
+#[derive(Clone, Copy, Debug)]
+pub struct TokenFacts {
+    /// The user whose token it is.
+    pub user_id: UserId,
+    /// The session that it was issued for.
+    pub session_id: SessionId,
+    /// When it was issued.
+    pub issued_at: i64,
+    /// When it ends.
+    pub expires_at: i64,
+    /// The id of the token.
+    pub token_id: Uuid,
+}
+
 impl AccessTokens {
     /// Returns what makes and checks tokens whose issuer and audience is `public_url`. It does not
     /// fail for a key that was derived.
@@ -145,9 +160,21 @@ impl AccessTokens {
         self.keys().keys.iter().map(TokenKey::to_json).collect()
     }
 
+    /// Returns the issuer of all tokens, which is their audience as well.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
     /// Returns the user and the session of a token, if the token is one of ours and has not expired.
     #[must_use]
     pub fn check(&self, token: &str, now: Timestamp) -> Option<(UserId, SessionId)> {
+        self.read(token, now).map(|claims| (claims.user_id, claims.session_id))
+    }
+
+    /// Returns what a token says, if it is one of ours and has not expired.
+    #[must_use]
+    pub fn read(&self, token: &str, now: Timestamp) -> Option<TokenFacts> {
         if token.len() > MAX_TOKEN_LENGTH {
             return None;
         }
@@ -160,7 +187,13 @@ impl AccessTokens {
         let plain = data.header.crit.is_none();
         let in_time = claims.nbf.is_none_or(|begin| begin <= now.as_seconds())
             && now.as_seconds() < claims.exp;
-        (plain && in_time).then_some((UserId(claims.sub), SessionId(claims.sid)))
+        (plain && in_time).then_some(TokenFacts {
+            user_id: UserId(claims.sub),
+            session_id: SessionId(claims.sid),
+            issued_at: claims.iat,
+            expires_at: claims.exp,
+            token_id: claims.jti,
+        })
     }
 }
 

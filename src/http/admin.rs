@@ -5,7 +5,7 @@ mod audit;
 mod handles;
 mod keys;
 mod measures;
-mod operator;
+pub(super) mod operator;
 mod projections;
 mod users;
 

@@ -13,6 +13,7 @@ mod countries;
 mod doctor;
 mod doctor_postgres;
 mod erase;
+mod forward;
 mod keys;
 #[cfg(feature = "kurrentdb")]
 mod kurrent_shared;
