@@ -129,6 +129,10 @@ const ADMIN_TOKEN_UNSET: &str = "Start the service with --admin-token.";
 
 const ADMIN_TOKEN_INVALID: &str = "Send an operator's token, X-Admin-Token.";
 
+const CSRF_INVALID: &str = "The CSRF token is not that of this session.";
+
+const CROSS_SITE: &str = "A page of another site may not do this.";
+
 const SUSPENDED: &str = "This account is suspended. Ask the site why.";
 
 const LOGOUT_FAILED: &str = "The session may go on. Try again.";
@@ -160,12 +164,8 @@ impl Problem {
             Self::CsrfMissing => {
                 (S::FORBIDDEN, "csrf_missing", "Echo the CSRF cookie in the X-CSRF-Token header.")
             }
-            Self::CsrfInvalid => {
-                (S::FORBIDDEN, "csrf_invalid", "The CSRF token is not that of this session.")
-            }
-            Self::CrossSite => {
-                (S::FORBIDDEN, "csrf_invalid", "A page of another site may not do this.")
-            }
+            Self::CsrfInvalid => (S::FORBIDDEN, "csrf_invalid", CSRF_INVALID),
+            Self::CrossSite => (S::FORBIDDEN, "csrf_invalid", CROSS_SITE),
             Self::InvalidParameter(message) => (S::BAD_REQUEST, "invalid_parameter", message),
             Self::NotFound => (S::NOT_FOUND, "not_found", "There is nothing here."),
             Self::MethodNotAllowed => (S::METHOD_NOT_ALLOWED, "method_not_allowed", WRONG_METHOD),
