@@ -1,6 +1,7 @@
 //! The HTTP API: the route table, the envelope around every request, and the server.
 
 mod admin;
+mod api_key;
 mod attribution;
 mod client;
 pub mod cookies;
@@ -25,6 +26,7 @@ pub mod limits;
 mod log_proof;
 mod login;
 pub mod metrics;
+mod platform;
 mod portal;
 mod profile;
 mod query;
@@ -89,6 +91,7 @@ pub fn router(app: Arc<App>) -> Envelope {
         .route("/v1/log/key", get(log_proof::key))
         .route("/v1/log/keys", get(log_proof::keys))
         .nest("/v1/admin", admin::routes())
+        .merge(platform::routes())
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(metrics::public))

@@ -14,7 +14,6 @@ use whence_projections::{QueryError, UndecidedReferral};
 
 use crate::app::App;
 use crate::app::referral_codes::CodeOwner;
-use crate::app::said_touch::SaidTouch;
 use crate::domain::referral::{Attempt, CodeFacts, CodeLookup};
 use crate::domain::rules::RULES_VERSION;
 use crate::domain::touch::stream::TouchStream;
@@ -39,6 +38,15 @@ pub struct LandingCookies {
     pub first_touch: Option<FirstTouch>,
     /// What else is on record of the first touch, when the client said it itself.
     pub said: Option<SaidTouch>,
+}
+
+/// What is on record of a first touch that a client said itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SaidTouch {
+    /// The creator whose page it was.
+    pub creator_id: Option<UserId>,
+    /// Whether the client said a page.
+    pub has_page: bool,
 }
 
 /// The user that an attempt is about.

@@ -156,7 +156,7 @@ async fn forget_touch(engine: &Engine, touch: TouchId) -> Result<bool, StoreErro
 fn name(actor: &Actor) -> String {
     match actor {
         Actor::Operator(name) => name.clone(),
-        Actor::Visitor | Actor::Owner | Actor::System => actor.to_string(),
+        Actor::Visitor | Actor::Owner | Actor::System | Actor::ApiKey(_) => actor.to_string(),
     }
 }
 

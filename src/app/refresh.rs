@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use whence_events::{StreamId, Timestamp, UserEvent};
+use whence_events::{SessionId, StreamId, Timestamp, UserEvent};
 
 use crate::app::App;
 use crate::app::sessions::{Session, SessionError};
@@ -54,7 +54,7 @@ impl App {
         context: &Context,
     ) -> Result<Refreshed, RefreshError> {
         let session_id = token.session_id;
-        let session = self.sessions.find(session_id, now).await?.ok_or(RefreshError::Invalid)?;
+        let session = self.session_of(session_id, now).await?.ok_or(RefreshError::Invalid)?;
         let successors = token.successors(&self.engine.keys);
         let command = UserCommand::RotateRefresh(RotateRefresh {
             now,
@@ -83,5 +83,20 @@ impl App {
         // The read models say so a moment later.
         session.goes_on_until(expires_at);
         Ok(Refreshed { session, token, expires_at })
+    }
+
+    /// Returns the session of a token. One that is over is looked up again once the read models have
+    /// what is in the log now: an exchange a moment ago may have extended it.
+    async fn session_of(
+        &self,
+        session_id: SessionId,
+        now: Timestamp,
+    ) -> Result<Option<Arc<Session>>, RefreshError> {
+        if let Some(session) = self.sessions.find(session_id, now).await? {
+            return Ok(Some(session));
+        }
+        let head = self.engine.store.head().await?;
+        self.progress.wait_for(head).await;
+        Ok(self.sessions.find(session_id, now).await?)
     }
 }

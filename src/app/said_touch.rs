@@ -1,23 +1,12 @@
 //! The landing that a client without cookies said when it started a login, read back when the login is
 //! completed.
 
-use whence_events::{
-    Event, ReferralCode, StreamId, Timestamp, TouchEvent, TouchId, TouchRecorded, UserId,
-};
+use whence_events::{Event, ReferralCode, StreamId, Timestamp, TouchEvent, TouchId, TouchRecorded};
 
 use crate::app::App;
-use crate::app::attribution::LandingCookies;
+use crate::app::attribution::{LandingCookies, SaidTouch};
 use crate::domain::touch::{FirstTouch, PlantedCode, RefCode};
 use crate::store::StoreError;
-
-/// What is on record of a first touch that a client said itself.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SaidTouch {
-    /// The creator whose page it was.
-    pub creator_id: Option<UserId>,
-    /// Whether the client said a page.
-    pub has_page: bool,
-}
 
 impl App {
     /// Adds to what the cookies of a login say what its client said at the start. Cookies were set by

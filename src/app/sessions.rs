@@ -13,10 +13,10 @@ use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::timeout;
 use whence_events::{
-    EmailAddress, Event, Hash, Provider, Recorded, SessionId, StreamId, Timestamp, UserEvent,
+    EmailAddress, Event, Hash, Pii, Provider, Recorded, SessionId, StreamId, Timestamp, UserEvent,
     UserId,
 };
-use whence_projections::{QueryError, ReadDb, SessionView, UserView};
+use whence_projections::{QueryError, ReadDb, SessionView, Snapshot, UserView};
 
 use crate::domain::user::activity::SessionTimes;
 use crate::engine::progress::{Progress, ReadModelsBehind, query_after_log};
@@ -215,33 +215,57 @@ impl Sessions {
         query_after_log(self.store.as_ref(), &self.read_db, &self.progress, query).await
     }
 
+    /// Returns a user as the read models hold them, which by then hold all that was acknowledged.
+    pub async fn user(&self, id: UserId) -> Result<Option<User>, SessionError> {
+        let query = move || async move { self.read_db.user(id).await.map_err(SessionError::from) };
+        let view =
+            query_after_log(self.store.as_ref(), &self.read_db, &self.progress, query).await?;
+        match view {
+            Some(view) => Ok(self.open_user(view).await?),
+            None => Ok(None),
+        }
+    }
+
+    /// Returns the attribution snapshot of a user from the read models, which by then hold all that was
+    /// acknowledged.
+    pub async fn snapshot(&self, id: UserId) -> Result<Option<Snapshot>, SessionError> {
+        let query =
+            move || async move { self.read_db.snapshot(id).await.map_err(SessionError::from) };
+        query_after_log(self.store.as_ref(), &self.read_db, &self.progress, query).await
+    }
+
     /// Opens the personal data of a session; `None` when its user is erased.
     async fn open(&self, view: SessionView) -> Result<Option<Session>, StoreError> {
-        let stream = StreamId::User(view.user.user_id);
-        let (email, version) = (&view.user.email, view.user.email_version);
-        let email = self.vault.open(&stream, version, "email", email).await?;
-        let Some(email) = email else { return Ok(None) };
-        let display_name = self.shown(&view.user, "display_name").await?;
-        let avatar_url = self.shown(&view.user, "avatar_url").await?;
+        let Some(user) = self.open_user(view.user).await? else { return Ok(None) };
         Ok(Some(Session {
             session_id: view.session_id,
             token_hash: view.token_hash,
             opened_at: view.opened_at,
             absolute_expires_at: view.absolute_expires_at,
-            user: User {
-                user_id: view.user.user_id,
-                email,
-                display_name,
-                avatar_url,
-                billing_customer_id: view.user.billing_customer_id.map(Into::into),
-                provider: view.user.provider,
-                created_at: view.user.created_at,
-                updated_at: view.user.updated_at,
-            },
+            user,
             expires_at: AtomicI64::new(view.expires_at.as_micros()),
             used_at: AtomicI64::new(view.used_at.as_micros()),
             cookies_at: AtomicI64::new(view.opened_at.as_micros()),
             use_is_queued: AtomicBool::new(false),
+        }))
+    }
+
+    /// Opens the personal data of a user; `None` when the user is erased.
+    async fn open_user(&self, view: UserView) -> Result<Option<User>, StoreError> {
+        let stream = StreamId::User(view.user_id);
+        let email = self.vault.open(&stream, view.email_version, "email", &view.email).await?;
+        let Some(email) = email else { return Ok(None) };
+        let display_name = self.shown(&view, "display_name", view.display_name.as_ref()).await?;
+        let avatar_url = self.shown(&view, "avatar_url", view.avatar_url.as_ref()).await?;
+        Ok(Some(User {
+            user_id: view.user_id,
+            email,
+            display_name,
+            avatar_url,
+            billing_customer_id: view.billing_customer_id.map(Into::into),
+            provider: view.provider,
+            created_at: view.created_at,
+            updated_at: view.updated_at,
         }))
     }
 
@@ -250,8 +274,8 @@ impl Sessions {
         &self,
         user: &UserView,
         field: &'static str,
+        sealed: Option<&Pii<String>>,
     ) -> Result<Option<Box<str>>, StoreError> {
-        let sealed = if field == "avatar_url" { &user.avatar_url } else { &user.display_name };
         let Some(sealed) = sealed else { return Ok(None) };
         let stream = StreamId::User(user.user_id);
         let text = self.vault.open(&stream, user.profile_version, field, sealed).await?;

@@ -132,11 +132,22 @@ pub(super) async fn snapshot(
 ) -> Result<Response, Problem> {
     let user_id = session.user.user_id;
     let snapshot = app.engine.read_db.snapshot(user_id).await?.ok_or(Problem::UserNotFound)?;
-    let is_final = is_final(&app, &snapshot, request.now);
-    let data = SnapshotBody::of(&app, user_id, snapshot).await?;
+    answer_with(&app, user_id, snapshot, &headers, request.now).await
+}
+
+/// Answers the attribution snapshot of a user: with an entity tag once it is final.
+pub(super) async fn answer_with(
+    app: &App,
+    user_id: UserId,
+    snapshot: Snapshot,
+    headers: &HeaderMap,
+    now: Timestamp,
+) -> Result<Response, Problem> {
+    let is_final = is_final(app, &snapshot, now);
+    let data = SnapshotBody::of(app, user_id, snapshot).await?;
     let body = serde_json::to_vec(&json!({ "success": true, "data": data }))
         .map_err(|_| Problem::Internal)?;
-    let mut response = if is_final { with_etag(&headers, body) } else { body.into_response() };
+    let mut response = if is_final { with_etag(headers, body) } else { body.into_response() };
     let set = response.headers_mut();
     set.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
     set.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));

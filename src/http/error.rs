@@ -6,12 +6,14 @@
 //! once, here, and never sent.
 
 mod addresses;
+mod api_keys;
+mod field;
 mod handles;
 mod portal;
 mod waits;
 
 use axum::response::{IntoResponse, Response};
-use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use serde_json::json;
 use whence_events::CorrelationId;
@@ -23,15 +25,15 @@ use crate::domain::user::profile::UPDATE_WINDOW;
 use crate::domain::user::refresh::ROTATION_WINDOW;
 use crate::domain::user::{SLUG_WINDOW, UserRejection};
 use crate::engine::handler::HandleError;
-use crate::engine::proof::checkpointer::CheckpointError;
 use crate::http::limits::RETRY_AFTER_SECONDS;
 use crate::infra::errors::with_causes;
 use crate::infra::security::SecurityEvent;
 use crate::insight::audit::AuditError;
 use crate::store::StoreError;
 pub(crate) use addresses::AddressProblem;
+pub(crate) use api_keys::ApiKeyProblem;
+pub(crate) use field::PortalField;
 pub(crate) use handles::HandleProblem;
-pub(crate) use portal::PortalField;
 
 /// Every error that a response can have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -100,6 +102,8 @@ pub(crate) enum Problem {
     InvalidField(PortalField),
     /// Operators: the code belongs to no user.
     CodeNotFound,
+    /// A call with an API key, or about one, is refused.
+    ApiKey(ApiKeyProblem),
 }
 
 const HISTORY_CHANGED: &str =
@@ -116,12 +120,24 @@ const EMAIL_UNSUPPORTED: &str = "This site cannot send mail to a mailbox whose n
 
 const INVALID_REQUEST: &str = "There is no such login to verify. Start again.";
 
+const WRONG_METHOD: &str = "This cannot be done here.";
+
+const UNDER_WAY: &str = "One at a time: wait for the one under way.";
+
 const INVALID_HOST: &str = "Name one host, in one header Host.";
 
 const REFRESH_INVALID: &str = "There is no such refresh token, or its session is over. Log in.";
 
 const REFRESH_REUSED: &str =
     "This refresh token had been exchanged before, so its session was ended. Log in.";
+
+const ADMIN_TOKEN_UNSET: &str = "Start the service with --admin-token.";
+
+const ADMIN_TOKEN_INVALID: &str = "Send an operator's token, X-Admin-Token.";
+
+const CSRF_INVALID: &str = "The CSRF token is not that of this session.";
+
+const CROSS_SITE: &str = "A page of another site may not do this.";
 
 const SUSPENDED: &str = "This account is suspended. Ask the site why.";
 
@@ -147,26 +163,18 @@ impl Problem {
             Self::Unauthenticated => (S::UNAUTHORIZED, "unauthenticated", "Log in first."),
             Self::SeveralSessions => (S::UNAUTHORIZED, "unauthenticated", SEVERAL_SESSIONS),
             Self::Suspended => (S::FORBIDDEN, "account_suspended", SUSPENDED),
-            Self::AdminTokenUnset => {
-                (S::UNAUTHORIZED, "admin_token_unset", "Start the service with --admin-token.")
-            }
+            Self::AdminTokenUnset => (S::UNAUTHORIZED, "admin_token_unset", ADMIN_TOKEN_UNSET),
             Self::AdminTokenInvalid => {
-                (S::UNAUTHORIZED, "admin_token_invalid", "Send an operator's token, X-Admin-Token.")
+                (S::UNAUTHORIZED, "admin_token_invalid", ADMIN_TOKEN_INVALID)
             }
             Self::CsrfMissing => {
                 (S::FORBIDDEN, "csrf_missing", "Echo the CSRF cookie in the X-CSRF-Token header.")
             }
-            Self::CsrfInvalid => {
-                (S::FORBIDDEN, "csrf_invalid", "The CSRF token is not that of this session.")
-            }
-            Self::CrossSite => {
-                (S::FORBIDDEN, "csrf_invalid", "A page of another site may not do this.")
-            }
+            Self::CsrfInvalid => (S::FORBIDDEN, "csrf_invalid", CSRF_INVALID),
+            Self::CrossSite => (S::FORBIDDEN, "csrf_invalid", CROSS_SITE),
             Self::InvalidParameter(message) => (S::BAD_REQUEST, "invalid_parameter", message),
             Self::NotFound => (S::NOT_FOUND, "not_found", "There is nothing here."),
-            Self::MethodNotAllowed => {
-                (S::METHOD_NOT_ALLOWED, "method_not_allowed", "This cannot be done here.")
-            }
+            Self::MethodNotAllowed => (S::METHOD_NOT_ALLOWED, "method_not_allowed", WRONG_METHOD),
             Self::InvalidQuery => (S::BAD_REQUEST, "invalid_query", "This cannot be asked."),
             Self::HistoryChanged => (S::CONFLICT, "history_changed", HISTORY_CHANGED),
             Self::UnknownEvent => (S::INTERNAL_SERVER_ERROR, "unknown_event", UNKNOWN_EVENT),
@@ -176,10 +184,9 @@ impl Problem {
             Self::SlugReserved => (S::CONFLICT, "slug_reserved", "This one cannot be had."),
             Self::Handle(problem) => problem.parts(),
             Self::Address(problem) => problem.parts(),
+            Self::ApiKey(problem) => problem.parts(),
             Self::SlugTaken => (S::CONFLICT, "slug_taken", "Somebody has this one."),
-            Self::RebuildUnderWay => {
-                (S::CONFLICT, "rebuild_under_way", "One at a time: wait for the one under way.")
-            }
+            Self::RebuildUnderWay => (S::CONFLICT, "rebuild_under_way", UNDER_WAY),
             Self::SessionIssueFailed => (
                 S::INTERNAL_SERVER_ERROR,
                 "session_issue_failed",
@@ -244,6 +251,7 @@ impl Problem {
             | Self::Internal
             | Self::InvalidCredentials
             | Self::UserNotFound
+            | Self::ApiKey(_)
             | Self::RefreshInvalid
             | Self::RefreshReused
             | Self::InvalidField(_)
@@ -258,6 +266,7 @@ impl Problem {
             Self::InvalidRequest => Some(SecurityEvent::LoginNotOpen),
             Self::SessionIssueFailed => Some(SecurityEvent::LoginFailed),
             Self::Suspended => Some(SecurityEvent::SuspendedLogin),
+            Self::ApiKey(problem) => problem.security_event(),
             Self::CsrfMissing => Some(SecurityEvent::CsrfMissing),
             Self::CsrfInvalid | Self::CrossSite => Some(SecurityEvent::CsrfInvalid),
             Self::AdminTokenInvalid => Some(SecurityEvent::AdminTokenInvalid),
@@ -299,6 +308,11 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = self.parts().0.into_response();
+        if let Self::ApiKey(problem) = self
+            && let Some(challenge) = problem.challenge()
+        {
+            response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+        }
         response.extensions_mut().insert(self);
         response
     }
@@ -422,18 +436,6 @@ impl From<AuditError> for Problem {
             }
             AuditError::Store(error) => error.into(),
             AuditError::Query(error) => error.into(),
-        }
-    }
-}
-
-impl From<CheckpointError> for Problem {
-    fn from(error: CheckpointError) -> Self {
-        tracing::error!(error = %with_causes(&error), "no checkpoint of the log");
-        match error {
-            CheckpointError::Shorter { .. } | CheckpointError::ReadDb(_) => Self::Unavailable,
-            CheckpointError::Contradiction(_)
-            | CheckpointError::NotOurs { .. }
-            | CheckpointError::File { .. } => Self::Internal,
         }
     }
 }

@@ -1,5 +1,6 @@
 //! One-time codes and the tokens of sessions: made, parsed and hashed here, and never written to a log.
 
+pub mod api_key;
 mod refresh;
 
 use std::fmt;

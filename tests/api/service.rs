@@ -5,6 +5,7 @@
 
 mod admin;
 mod analytics;
+mod api_keys;
 mod attribution;
 mod audit;
 mod bots;

@@ -12,6 +12,7 @@ use super::address::{ChangeEmail, UndoEmailChange};
 use super::measure::Measure;
 use super::profile::UpdateProfile;
 use super::refresh::RotateRefresh;
+use crate::billing::BillingCustomerId;
 use crate::referral::Attempt;
 
 /// A command on an account.
@@ -48,6 +49,11 @@ pub enum UserCommand {
         session_id: SessionId,
         /// The period in which one use is recorded.
         period: ActivityPeriod,
+    },
+    /// Links the user to a customer of the billing system, or to none.
+    LinkBilling {
+        /// The customer; none: the user is none.
+        customer: Option<BillingCustomerId>,
     },
     /// Exchanges a refresh token for its successor.
     RotateRefresh(RotateRefresh),

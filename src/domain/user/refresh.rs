@@ -5,13 +5,9 @@
 
 use std::time::Duration;
 
-use whence_events::{
-    Hash, RefreshRotated, RevokeReason, SessionId, SessionKind, SessionOpened, Timestamp, UserEvent,
-};
+use whence_events::{Hash, SessionId, SessionKind, SessionOpened, Timestamp};
 
-use super::activity::SessionTimes;
-use super::session::Session;
-use super::{User, UserRejection};
+use super::UserRejection;
 
 /// The time for which a token that was exchanged gives the same successor again.
 pub const REFRESH_GRACE: Duration = Duration::from_secs(30);
@@ -35,6 +31,16 @@ pub struct RotateRefresh {
     pub successors: Vec<Hash>,
 }
 
+/// What becomes of a token that was of the session.
+pub(super) enum Exchange {
+    /// It is exchanged for the token with this hash.
+    For(Hash),
+    /// It gives the current token again.
+    Again,
+    /// It is in two hands.
+    Reused,
+}
+
 /// The refresh tokens of a session, as far as they matter.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct RefreshChain {
@@ -56,11 +62,37 @@ impl RefreshChain {
         }
     }
 
-    fn rotated(&mut self, refresh_hash: Hash, at: Timestamp) {
+    /// Returns the hash of the token that is to be used next.
+    pub(super) fn current(&self) -> Hash {
+        self.current
+    }
+
+    /// Takes note of an exchange.
+    pub(super) fn rotated(&mut self, refresh_hash: Hash, at: Timestamp) {
         self.previous = Some((self.current, at));
         self.current = refresh_hash;
         let (since, count) = self.counted;
         self.counted = if at < since + ROTATION_WINDOW { (since, count + 1) } else { (at, 1) };
+    }
+
+    /// Decides what becomes of a token.
+    pub(super) fn exchange(&self, command: &RotateRefresh) -> Result<Exchange, UserRejection> {
+        let now = command.now;
+        if self.current.same_as(&command.presented) {
+            if let Some(until) = self.used_up_until(now) {
+                return Err(UserRejection::TooManyRotations { until });
+            }
+            let next = command.successors.first().ok_or(UserRejection::NoSuchSession)?;
+            return Ok(Exchange::For(*next));
+        }
+        match self.previous {
+            Some((hash, at)) if hash.same_as(&command.presented) && now < at + REFRESH_GRACE => {
+                // The key that made the successor may be gone: then nobody can give it again.
+                let known = command.successors.iter().any(|hash| hash.same_as(&self.current));
+                if known { Ok(Exchange::Again) } else { Err(UserRejection::NoSuchSession) }
+            }
+            _ => Ok(Exchange::Reused),
+        }
     }
 
     /// Returns the time of the next exchange when those of the window are used up.
@@ -71,65 +103,16 @@ impl RefreshChain {
     }
 }
 
-impl Session {
-    /// Takes note of an exchange, which extends the session.
-    pub(super) fn rotated(&mut self, rotated: &RefreshRotated, at: Timestamp) {
-        if let Some(chain) = &mut self.refresh {
-            chain.rotated(rotated.refresh_hash, at);
-        }
-        self.expires_at = rotated.expires_at;
-        self.used_at = at;
-    }
-
-    /// Decides an exchange.
-    pub(super) fn rotate(&self, command: &RotateRefresh) -> Result<Vec<UserEvent>, UserRejection> {
-        let now = command.now;
-        let chain = self.refresh.as_ref().filter(|_| now < self.expires_at);
-        let chain = chain.ok_or(UserRejection::NoSuchSession)?;
-        if chain.current.same_as(&command.presented) {
-            if let Some(until) = chain.used_up_until(now) {
-                return Err(UserRejection::TooManyRotations { until });
-            }
-            let next = command.successors.first().ok_or(UserRejection::NoSuchSession)?;
-            let times = SessionTimes {
-                used_at: self.used_at,
-                expires_at: self.expires_at,
-                absolute_expires_at: self.absolute_expires_at,
-            };
-            let (session_id, expires_at) = (self.id, times.after_use(now));
-            return Ok(vec![RefreshRotated { session_id, refresh_hash: *next, expires_at }.into()]);
-        }
-        match chain.previous {
-            Some((hash, at)) if hash.same_as(&command.presented) && now < at + REFRESH_GRACE => {
-                // The key that made the successor may be gone: then nobody can give it again.
-                let known = command.successors.iter().any(|hash| hash.same_as(&chain.current));
-                if known { Ok(vec![]) } else { Err(UserRejection::NoSuchSession) }
-            }
-            _ => Ok(vec![self.revoked(RevokeReason::TokenReuse)]),
-        }
-    }
-}
-
-impl User {
-    /// Returns the hash of the refresh token of a session that is to be used next, and when the session
-    /// ends unless it is extended.
-    #[must_use]
-    pub fn refresh_token(&self, session_id: SessionId) -> Option<(Hash, Timestamp)> {
-        let session = self.sessions.iter().find(|session| session.id == session_id)?;
-        Some((session.refresh.as_ref()?.current, session.expires_at))
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use whence_events::{
-        Client, EmailAddress, EmailKey, Pii, Provider, SessionExtended, SessionRevoked,
-        UserRegistered,
+        Client, EmailAddress, EmailKey, Pii, Provider, RefreshRotated, RevokeReason,
+        SessionExtended, SessionRevoked, UserEvent, UserRegistered,
     };
 
     use super::*;
     use crate::spec::{Given, START, after, given, session};
-    use crate::user::{SESSION_IDLE, SESSION_MAX, UserCommand};
+    use crate::user::{SESSION_IDLE, SESSION_MAX, User, UserCommand};
 
     fn registered() -> UserEvent {
         UserRegistered {

@@ -4,16 +4,7 @@ use http::StatusCode;
 use serde_json::{Map, Value, json};
 use whence_events::CorrelationId;
 
-use super::Problem;
-
-/// A field of a body that is not what it can be.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct PortalField {
-    /// The name of the field.
-    pub(crate) name: &'static str,
-    /// What it can be, in a sentence.
-    pub(crate) why: &'static str,
-}
+use super::{ApiKeyProblem, Problem};
 
 impl Problem {
     /// Returns the status in the portal family, where a wrong code is a wrong credential.
@@ -44,6 +35,10 @@ impl Problem {
             vars.insert("retryAfterSeconds".to_owned(), seconds.into());
             let why = format!("Another try helps in {seconds} seconds.");
             detail.insert("message".to_owned(), why.into());
+        }
+        if let Self::ApiKey(ApiKeyProblem::Scope(scope)) = self {
+            vars.insert("missingScope".to_owned(), scope.as_str().into());
+            detail.insert("missingScope".to_owned(), scope.as_str().into());
         }
         if let Some(allow) = allow {
             vars.insert("allow".to_owned(), allow.into());
@@ -99,6 +94,7 @@ impl Problem {
             | Self::MailUnavailable { .. }
             | Self::Internal
             | Self::UserNotFound
+            | Self::ApiKey(_)
             | Self::CodeNotFound => None,
         }
     }
@@ -116,6 +112,7 @@ impl Problem {
             Self::InvalidEmail => ("BAD_REQUEST", "auth.login.invalid_email"),
             Self::EmailUnsupported => ("BAD_REQUEST", "auth.login.email_unsupported"),
             Self::InvalidField(_) => ("BAD_REQUEST", "error.invalid_field"),
+            Self::ApiKey(problem) => problem.portal(),
             Self::Suspended => ("ACCOUNT_SUSPENDED", "auth.login.suspended"),
             Self::UserNotFound => ("NOT_FOUND", "error.user.not_found"),
             Self::HistoryChanged => ("HISTORY_CHANGED", "error.history_changed"),

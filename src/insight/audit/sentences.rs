@@ -59,6 +59,9 @@ fn api_key(event: &ApiKeyEvent) -> String {
         ApiKeyEvent::ApiKeyRotated(rotated) => {
             format!("the key got another secret; the one before ends at {}", rotated.previous_until)
         }
+        ApiKeyEvent::ApiKeyGraceEnded(ended) => {
+            format!("the earlier secrets of the key ended at {}", ended.ended_at)
+        }
         ApiKeyEvent::ApiKeyRevoked(revoked) => {
             format!("the key was revoked: {}", plain(&revoked.reason))
         }
@@ -150,17 +153,10 @@ fn user(event: &UserEvent, show: Show) -> String {
             via(refused.via),
             refusal(refused.reason)
         ),
-        UserEvent::SessionOpened(opened) => login(opened, show),
-        UserEvent::SessionExtended(extended) => {
-            format!("session {} in use lasts until {}", extended.session_id, extended.expires_at)
-        }
-        UserEvent::RefreshRotated(rotated) => format!(
-            "the refresh token of session {} was exchanged for its successor; it lasts until {}",
-            rotated.session_id, rotated.expires_at
-        ),
-        UserEvent::SessionRevoked(revoked) => {
-            format!("session {} ended: {}", revoked.session_id, revocation(revoked.reason))
-        }
+        UserEvent::SessionOpened(_)
+        | UserEvent::SessionExtended(_)
+        | UserEvent::RefreshRotated(_)
+        | UserEvent::SessionRevoked(_) => session(event, show).unwrap_or_default(),
         UserEvent::ReferralCodeIssued(issued) => {
             format!("got the {} referral code {}", issued.kind, issued.code.as_str())
         }
@@ -193,19 +189,39 @@ fn user(event: &UserEvent, show: Show) -> String {
         }
         UserEvent::EmailChanged(_)
         | UserEvent::EmailChangeNoticed(_)
-        | UserEvent::EmailChangeUndone(_) => address_change(event, show).unwrap_or_default(),
-        UserEvent::ErasureRequested(requested) => {
-            format!("asked to be erased, which is done from {} on", requested.due_at)
-        }
-        UserEvent::ErasureCancelled(_) => "withdrew the request to be erased".into(),
+        | UserEvent::EmailChangeUndone(_)
+        | UserEvent::ErasureRequested(_)
+        | UserEvent::ErasureCancelled(_) => own_wish(event, show).unwrap_or_default(),
         UserEvent::UserErased(erased) => {
             format!("was erased, as {} asked", plain(&erased.requested_by))
         }
     }
 }
 
-/// Returns what happened to the address of the user; `None` for other events.
-fn address_change(event: &UserEvent, show: Show) -> Option<String> {
+/// Returns what became of a session; `None` for other events.
+fn session(event: &UserEvent, show: Show) -> Option<String> {
+    if let UserEvent::SessionOpened(opened) = event {
+        return Some(login(opened, show));
+    }
+    if let UserEvent::SessionExtended(extended) = event {
+        let (id, until) = (extended.session_id, extended.expires_at);
+        return Some(format!("session {id} in use lasts until {until}"));
+    }
+    if let UserEvent::RefreshRotated(rotated) = event {
+        let (id, until) = (rotated.session_id, rotated.expires_at);
+        return Some(format!(
+            "the refresh token of session {id} was exchanged for its successor; it lasts until {until}"
+        ));
+    }
+    if let UserEvent::SessionRevoked(revoked) = event {
+        let (id, why) = (revoked.session_id, revocation(revoked.reason));
+        return Some(format!("session {id} ended: {why}"));
+    }
+    None
+}
+
+/// Returns what a user wanted to become of the account; `None` for other events.
+fn own_wish(event: &UserEvent, show: Show) -> Option<String> {
     if let UserEvent::EmailChanged(changed) = event {
         let (email, until) = (show.email(&changed.email), changed.objection_until);
         return Some(format!(
@@ -224,6 +240,12 @@ fn address_change(event: &UserEvent, show: Show) -> Option<String> {
     if let UserEvent::EmailChangeUndone(undone) = event {
         let email = show.email(&undone.email);
         return Some(format!("has the address {email} again, whose owner objected to the change"));
+    }
+    if let UserEvent::ErasureRequested(requested) = event {
+        return Some(format!("asked to be erased, which is done from {} on", requested.due_at));
+    }
+    if let UserEvent::ErasureCancelled(_) = event {
+        return Some("withdrew the request to be erased".into());
     }
     None
 }

@@ -119,7 +119,7 @@ async fn every_answer_has_the_security_headers() {
         "/v1/referrals/me",
         "/v1/referrals/invitees",
         "/v1/nope",
-        "/api/v1/users/attribution",
+        "/api/v1/users/profile",
         "/v1/auth/logout",
         "/healthz",
         "/readyz",

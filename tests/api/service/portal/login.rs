@@ -196,3 +196,28 @@ async fn what_an_app_says_is_optional_and_can_be_refused() {
     let refused = app.post(START, wrong).await;
     assert_eq!(refused.json()["error"]["i18nVars"]["field"], "consent", "{}", refused.text);
 }
+
+/// A later login is not of the snapshot, and its landing is the user's all the same.
+#[on_every_store]
+async fn an_erasure_reaches_every_landing_that_the_user_said() {
+    let server = Server::start().await;
+    let mut app = server.browser();
+    let said = |n| json!({ "referrerUrl": format!("https://news.test/{n}"), "utmSource": "app" });
+    log_in(&server, &mut app, "ada@example.com", &said(1)).await;
+    let again = log_in(&server, &mut app, "ada@example.com", &said(2)).await;
+    // Who cannot read the mail of the address says nothing about its owner.
+    started(&mut server.browser(), "ada@example.com", &said(3)).await;
+    let bearer = again.json()["data"]["accessToken"].as_str().unwrap().to_owned();
+    let request = app.request("GET", "/api/v1/users/profile").bearer_auth(bearer);
+    let id = app.send(request).await.json()["data"]["id"].as_str().unwrap().parse().unwrap();
+    let erased = server.app.erase_user(id, "test").await.unwrap();
+    assert_eq!(erased.removed.touches, 2);
+    for recorded in server.log().await {
+        let Event::Touch(event) = &recorded.event else { continue };
+        let TouchEvent::TouchRecorded(touch) = &**event else { continue };
+        let (vault, sealed) = (&server.app.engine.vault, touch.referrer_url.as_ref().unwrap());
+        let opened = vault.open(&recorded.stream, recorded.version, "referrer_url", sealed);
+        let opened = opened.await.unwrap();
+        assert!(opened.is_none_or(|url| url == "https://news.test/3"));
+    }
+}
