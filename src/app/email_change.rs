@@ -138,7 +138,7 @@ impl App {
             .map(|change| (change.previous_key.0, change.until))
             .collect();
         let account = user.account.as_ref().map(|account| account.email_key);
-        let keys = user.former_keys.iter().copied().chain(account).chain(found);
+        let keys = user.former_keys.iter().map(|(key, _)| *key).chain(account).chain(found);
         for email_key in keys.map(|key| key.0).collect::<std::collections::BTreeSet<_>>() {
             let email_key = EmailKey(email_key);
             if current == Some(email_key) {
@@ -148,7 +148,7 @@ impl App {
                 let hold = MailboxCommand::Move { user_id, held_until };
                 self.run_mailbox(email_key, &hold, context).await?;
             } else {
-                self.release(user_id, email_key, now, context).await?;
+                self.release(user_id, email_key, user.left_at(email_key), now, context).await?;
             }
         }
         for change in user.open_changes(now).filter(|it| !it.is_told && !user.erased) {
@@ -167,7 +167,7 @@ impl App {
     ) -> Result<Option<EmailAddress>, StoreError> {
         let mailbox = self.engine.mailbox(email_key).await?;
         let is_late = mailbox.moved_here_at.is_some_and(|at| now.since(at) >= CLAIM_TIME / 2);
-        let is_known = user.former_keys.contains(&email_key)
+        let is_known = user.left_at(email_key) >= mailbox.moved_here_at
             || user.account.as_ref().is_none_or(|account| account.email_key == email_key);
         if mailbox.owner == Some(user_id) && is_late && !is_known && !user.erased {
             self.address_in(email_key).await
@@ -182,12 +182,14 @@ impl App {
         &self,
         user_id: UserId,
         email_key: EmailKey,
+        left_at: Option<Timestamp>,
         now: Timestamp,
         context: &Context,
     ) -> Result<(), StoreError> {
         let mailbox = self.engine.mailbox(email_key).await?;
         // A request is about to take step 2.
         let is_claimed = mailbox.owner == Some(user_id)
+            && mailbox.moved_here_at > left_at
             && mailbox.moved_here_at.is_some_and(|at| now.since(at) < CLAIM_TIME);
         if is_claimed || !mailbox.is_kept_by(user_id) {
             return Ok(());

@@ -73,8 +73,8 @@ pub struct User {
     profile_updates: Vec<Timestamp>,
     /// The changes of the address to which there can still be objections.
     pub(crate) changes: Vec<OpenChange>,
-    /// The keys of the addresses that the account had before.
-    pub former_keys: Vec<EmailKey>,
+    /// The keys of the addresses that the account had before, and when it left each.
+    pub former_keys: Vec<(EmailKey, Timestamp)>,
     /// Whether the user was erased.
     pub erased: bool,
     /// The time since when the user is suspended.
@@ -201,9 +201,9 @@ impl Decider for User {
                 self.blocked_codes.retain(|code| *code != folded);
             }
             UserEvent::ProfileUpdated(updated) => self.profile_updated(updated, context),
-            UserEvent::EmailChanged(changed) => self.moved(changed, context.version),
+            UserEvent::EmailChanged(changed) => self.moved(changed, context),
             UserEvent::EmailChangeNoticed(noticed) => self.noticed(noticed),
-            UserEvent::EmailChangeUndone(undone) => self.moved_back(undone, context.version),
+            UserEvent::EmailChangeUndone(undone) => self.moved_back(undone, context),
             UserEvent::UserErased(_) => {
                 self.erased = true;
                 self.sessions.clear();

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use whence_events::{Actor, StreamId, UserId};
 
@@ -21,8 +21,15 @@ use crate::domain::user::{User, UserCommand};
 /// The body of an update. What is missing stays as it is, an empty text or null is taken away.
 #[derive(Deserialize)]
 pub(super) struct ProfilePatch {
+    #[serde(default, deserialize_with = "present")]
     display_name: Option<Value>,
+    #[serde(default, deserialize_with = "present")]
     avatar_url: Option<Value>,
+}
+
+/// Deserializes a field that is there: null is a value, and not a missing field.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Some)
 }
 
 /// `PATCH /v1/auth/me`: changes what the user is shown by, and answers the user.

@@ -11,6 +11,7 @@ use whence_events::{
 };
 
 use super::{Account, User, UserRejection};
+use crate::EventContext;
 
 /// The time for which the owner of the previous address may object to a change.
 pub const OBJECTION_TIME: Duration = Duration::from_hours(72);
@@ -149,8 +150,8 @@ impl User {
 
 /// What events change.
 impl User {
-    pub(super) fn moved(&mut self, changed: &EmailChanged, version: Version) {
-        self.former_keys.push(changed.previous_key);
+    pub(super) fn moved(&mut self, changed: &EmailChanged, context: EventContext) {
+        self.left(changed.previous_key, context.at);
         // Who moves back to an address needs no objection from there.
         self.changes.retain(|change| change.previous_key != changed.email_key);
         self.changes.push(OpenChange {
@@ -160,7 +161,7 @@ impl User {
             notices: 0,
             is_told: false,
         });
-        self.set_address(&changed.email, changed.email_key, version);
+        self.set_address(&changed.email, changed.email_key, context.version);
     }
 
     pub(super) fn noticed(&mut self, noticed: &EmailChangeNoticed) {
@@ -171,12 +172,23 @@ impl User {
         }
     }
 
-    pub(super) fn moved_back(&mut self, undone: &EmailChangeUndone, version: Version) {
-        self.former_keys.push(undone.voided_key);
+    pub(super) fn moved_back(&mut self, undone: &EmailChangeUndone, context: EventContext) {
+        self.left(undone.voided_key, context.at);
         // The changes after it were made by the same hands.
         let first = self.changes.iter().position(|c| c.previous_key == undone.email_key);
         self.changes.truncate(first.unwrap_or_default());
-        self.set_address(&undone.email, undone.email_key, version);
+        self.set_address(&undone.email, undone.email_key, context.version);
+    }
+
+    fn left(&mut self, email_key: EmailKey, at: Timestamp) {
+        self.former_keys.retain(|(former, _)| *former != email_key);
+        self.former_keys.push((email_key, at));
+    }
+
+    /// Returns when the account left an address that it had before.
+    #[must_use]
+    pub fn left_at(&self, email_key: EmailKey) -> Option<Timestamp> {
+        self.former_keys.iter().find(|(former, _)| *former == email_key).map(|(_, at)| *at)
     }
 
     fn set_address(&mut self, email: &Pii<EmailAddress>, email_key: EmailKey, version: Version) {

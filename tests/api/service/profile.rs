@@ -9,6 +9,10 @@ async fn patch(browser: &mut Browser, body: &serde_json::Value) -> Answer {
     browser.send(browser.request("PATCH", "/v1/auth/me").body(body.to_string())).await
 }
 
+async fn updates(server: &Server) -> usize {
+    server.types().await.iter().filter(|name| *name == "ProfileUpdated.v1").count()
+}
+
 #[on_every_store]
 async fn a_user_says_a_name_and_a_picture_and_takes_them_back() {
     let server = Server::start().await;
@@ -20,10 +24,10 @@ async fn a_user_says_a_name_and_a_picture_and_takes_them_back() {
     assert_eq!(user["display_name"], "Ada Lovelace");
     assert_eq!(user["avatar_url"], "https://cdn.example.com/a.png");
     assert_eq!(ada.get("/v1/auth/me").await.json()["user"], user);
-    let changes = server.types().await.len();
+    let changes = updates(&server).await;
     assert_eq!(patch(&mut ada, &both).await.status, 200);
     assert_eq!(patch(&mut ada, &json!({ "unknown": 1 })).await.json()["user"], user);
-    assert_eq!(server.types().await.len(), changes, "what is so already leaves no event");
+    assert_eq!(updates(&server).await, changes, "what is so already leaves no event");
     let user = patch(&mut ada, &json!({ "display_name": null })).await.json()["user"].clone();
     assert_eq!((&user["display_name"], &user["avatar_url"]), (&json!(""), &both["avatar_url"]));
     let user = patch(&mut ada, &json!({ "avatar_url": "" })).await.json()["user"].clone();
@@ -34,7 +38,6 @@ async fn a_user_says_a_name_and_a_picture_and_takes_them_back() {
 async fn what_is_no_profile_changes_nothing() {
     let server = Server::start().await;
     let mut ada = server.signed_in("ada@example.com").await;
-    let before = server.types().await.len();
     let missing = patch(&mut ada, &json!({ "display_name": "Ada" })).await;
     assert_eq!((missing.status, missing.error().as_str()), (403, "csrf_missing"));
     let mut ada = ada.with_csrf();
@@ -51,7 +54,7 @@ async fn what_is_no_profile_changes_nothing() {
         let shown = (answer.status, answer.error());
         assert_eq!(shown, (400, "invalid_parameter".into()), "{body}");
     }
-    assert_eq!(server.types().await.len(), before);
+    assert_eq!(updates(&server).await, 0);
     let mut nobody = server.browser();
     assert_eq!(patch(&mut nobody, &json!({})).await.status, 401);
 }
