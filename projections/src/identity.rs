@@ -317,13 +317,11 @@ fn user_changes(
         UserEvent::ProfileUpdated(updated) => {
             add(changes, user_shown_as(user_id, updated, at, version));
         }
-        UserEvent::EmailChanged(changed) => {
-            let email = sealed(&changed.email);
-            add(changes, IdentityChange::UserMovedTo { user_id, email, version, at });
+        UserEvent::EmailChanged(moved) => {
+            add(changes, user_moved_to(user_id, &moved.email, at, version));
         }
         UserEvent::EmailChangeUndone(undone) => {
-            let email = sealed(&undone.email);
-            add(changes, IdentityChange::UserMovedTo { user_id, email, version, at });
+            add(changes, user_moved_to(user_id, &undone.email, at, version));
         }
         UserEvent::BillingCustomerLinked(linked) => add(
             changes,
@@ -386,6 +384,15 @@ fn user_added(user_id: UserId, registered: &UserRegistered, at: Timestamp) -> Id
         provider: registered.provider,
         at,
     }
+}
+
+fn user_moved_to(
+    user_id: UserId,
+    email: &Pii<EmailAddress>,
+    at: Timestamp,
+    version: Version,
+) -> IdentityChange {
+    IdentityChange::UserMovedTo { user_id, email: sealed(email), version, at }
 }
 
 fn user_shown_as(

@@ -272,21 +272,9 @@ fn user_changes(user_id: UserId, event: &UserEvent, at: Timestamp, changes: &mut
                 add(PendingChange::OnboardingStep { user_id, step: OnboardingStep::Welcome });
             }
         }
-        UserEvent::EmailChanged(changed) => {
-            let (email_key, due_at) = (changed.previous_key, at + SETTLE_TIME);
-            add(PendingChange::AddressSettled { email_key: changed.email_key });
-            add(PendingChange::AddressDue { email_key, user_id, due_at });
-        }
-        UserEvent::EmailChangeNoticed(noticed) => {
-            let (email_key, due_at) = (noticed.previous_key, noticed.again_at);
-            add(PendingChange::AddressDue { email_key, user_id, due_at });
-        }
-        UserEvent::EmailChangeUndone(undone) => {
-            let due_at = at + SETTLE_TIME;
-            for email_key in [undone.email_key, undone.voided_key] {
-                add(PendingChange::AddressDue { email_key, user_id, due_at });
-            }
-        }
+        UserEvent::EmailChanged(_)
+        | UserEvent::EmailChangeNoticed(_)
+        | UserEvent::EmailChangeUndone(_) => address_changes(user_id, event, at, changes),
         UserEvent::UserErased(_) => {
             add(PendingChange::OnboardingOver { user_id });
             add(PendingChange::ReferralDecided { user_id, code: None });
@@ -326,5 +314,21 @@ fn user_changes(user_id: UserId, event: &UserEvent, at: Timestamp, changes: &mut
         | UserEvent::ErasureRequested(_)
         | UserEvent::ErasureCancelled(_)
         | UserEvent::BillingCustomerLinked(_) => {}
+    }
+}
+
+/// Adds what a change of address leaves to do.
+fn address_changes(user_id: UserId, event: &UserEvent, at: Timestamp, changes: &mut Vec<Change>) {
+    let mut due = |email_key, due_at| {
+        changes.push(PendingChange::AddressDue { email_key, user_id, due_at }.into());
+    };
+    if let UserEvent::EmailChanged(changed) = event {
+        due(changed.previous_key, at + SETTLE_TIME);
+        changes.push(PendingChange::AddressSettled { email_key: changed.email_key }.into());
+    } else if let UserEvent::EmailChangeNoticed(noticed) = event {
+        due(noticed.previous_key, noticed.again_at);
+    } else if let UserEvent::EmailChangeUndone(undone) = event {
+        due(undone.email_key, at + SETTLE_TIME);
+        due(undone.voided_key, at + SETTLE_TIME);
     }
 }

@@ -10,13 +10,15 @@
 //! What a crash interrupts is found by the read model of pending work, and completed by
 //! [`settle`], which brings every address of a user into the state that their stream asks for.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use whence_events::{
-    DeliveryFailure, EmailAddress, EmailKey, StreamId, Timestamp, UserEvent, UserId,
+    DeliveryFailure, EmailAddress, EmailKey, SessionId, StreamId, Timestamp, UserEvent, UserId,
 };
 
 use crate::app::App;
+use crate::app::sessions::Session;
 use crate::domain::mailbox::{Mailbox, MailboxCommand, MailboxRejection};
 use crate::domain::user::address::{ChangeEmail, OBJECTION_TIME, OpenChange, UndoEmailChange};
 use crate::domain::user::{User, UserCommand, UserRejection};
@@ -30,18 +32,27 @@ use crate::store::StoreError;
 const SWEEP_SIZE: u64 = 100;
 
 /// How long an address is left alone that a change has just claimed.
-const CLAIM_TIME: std::time::Duration = std::time::Duration::from_secs(60);
+const CLAIM_TIME: Duration = Duration::from_mins(1);
+
+/// Who asks for a change whose address is claimed, and since when it is.
+#[derive(Clone, Copy)]
+struct Claim {
+    session_id: Option<SessionId>,
+    claimed_at: Timestamp,
+}
 
 impl App {
     /// Moves an account to an address that belongs to the user by now (steps 2 to 4).
     pub(crate) async fn move_account(
         &self,
-        user_id: UserId,
+        session: &Session,
         email: &EmailAddress,
         now: Timestamp,
         context: &Context,
     ) -> Result<(), HandleError<UserRejection>> {
-        let result = self.change_address(user_id, email, now, context).await;
+        let user_id = session.user.user_id;
+        let by = Claim { session_id: Some(session.session_id), claimed_at: now };
+        let result = self.change_address(user_id, email, by, now, context).await;
         // Also when the user rejected it: then the address that was claimed is released.
         self.settle(user_id, None, now, context).await.map_err(HandleError::Store)?;
         result
@@ -52,6 +63,7 @@ impl App {
         &self,
         user_id: UserId,
         email: &EmailAddress,
+        claim: Claim,
         now: Timestamp,
         context: &Context,
     ) -> Result<(), HandleError<UserRejection>> {
@@ -64,6 +76,8 @@ impl App {
         let token = ObjectionToken::of(user_id, account.email_key, objection_until, keys);
         let command = UserCommand::ChangeEmail(ChangeEmail {
             now,
+            session_id: claim.session_id,
+            claimed_at: claim.claimed_at,
             email: email.clone(),
             email_key: keys.email_key(email),
             objection_until,
@@ -122,9 +136,11 @@ impl App {
         let stream = StreamId::User(user_id);
         let mut user = self.engine.handler.load::<User>(&stream).await?.state;
         if let Some(email_key) = found
-            && let Some(email) = self.interrupted(&user, user_id, email_key, now).await?
+            && let Some((email, claimed_at)) =
+                self.interrupted(&user, user_id, email_key, now).await?
         {
-            match self.change_address(user_id, &email, now, context).await {
+            let claim = Claim { session_id: None, claimed_at };
+            match self.change_address(user_id, &email, claim, now, context).await {
                 Ok(()) => user = self.engine.handler.load::<User>(&stream).await?.state,
                 // Erased, or too many by now: the address is released below.
                 Err(HandleError::Rejected(_)) => {}
@@ -139,7 +155,7 @@ impl App {
             .collect();
         let account = user.account.as_ref().map(|account| account.email_key);
         let keys = user.former_keys.iter().map(|(key, _)| *key).chain(account).chain(found);
-        for email_key in keys.map(|key| key.0).collect::<std::collections::BTreeSet<_>>() {
+        for email_key in keys.map(|key| key.0).collect::<BTreeSet<_>>() {
             let email_key = EmailKey(email_key);
             if current == Some(email_key) {
                 let reclaim = MailboxCommand::Reclaim { user_id };
@@ -151,8 +167,8 @@ impl App {
                 self.release(user_id, email_key, user.left_at(email_key), now, context).await?;
             }
         }
-        for change in user.open_changes(now).filter(|it| !it.is_told && !user.erased) {
-            self.tell_previous(user_id, change, now, context).await?;
+        for open in user.open_changes(now).filter(|it| !it.is_told && !user.erased) {
+            self.tell_previous(user_id, open, now, context).await?;
         }
         Ok(())
     }
@@ -164,13 +180,14 @@ impl App {
         user_id: UserId,
         email_key: EmailKey,
         now: Timestamp,
-    ) -> Result<Option<EmailAddress>, StoreError> {
+    ) -> Result<Option<(EmailAddress, Timestamp)>, StoreError> {
         let mailbox = self.engine.mailbox(email_key).await?;
-        let is_late = mailbox.moved_here_at.is_some_and(|at| now.since(at) >= CLAIM_TIME / 2);
+        let Some(claimed_at) = mailbox.moved_here_at else { return Ok(None) };
+        let is_late = now.since(claimed_at) >= CLAIM_TIME / 2;
         let is_known = user.left_at(email_key) >= mailbox.moved_here_at
             || user.account.as_ref().is_none_or(|account| account.email_key == email_key);
         if mailbox.owner == Some(user_id) && is_late && !is_known && !user.erased {
-            self.address_in(email_key).await
+            Ok(self.address_in(email_key).await?.map(|email| (email, claimed_at)))
         } else {
             Ok(None)
         }

@@ -71,6 +71,8 @@ pub struct User {
     pub shown_as: Option<(ProfileUpdated, Version)>,
     /// The times at which the profile was changed lately.
     profile_updates: Vec<Timestamp>,
+    /// The time of the last change of the address.
+    address_since: Option<Timestamp>,
     /// The changes of the address to which there can still be objections.
     pub(crate) changes: Vec<OpenChange>,
     /// The keys of the addresses that the account had before, and when it left each.

@@ -9,7 +9,7 @@ use axum::response::{Html, IntoResponse, Response};
 use http::header::{CONTENT_SECURITY_POLICY, SET_COOKIE};
 use http::{HeaderMap, HeaderValue};
 use serde_json::json;
-use whence_events::{Actor, EmailAddress, StreamId};
+use whence_events::{Actor, EmailAddress, EmailKey, StreamId};
 
 use super::client::ClientFacts;
 use super::csrf::check_csrf;
@@ -17,11 +17,12 @@ use super::error::{AddressProblem, Problem};
 use super::error_page::{STYLE, style_policy};
 use super::extract::{JsonBody, RequestContext, SignedIn};
 use super::login::{
-    Purpose, StartBody, TriedCode, VerifyBody, find_tried, start_login, verify_code,
+    CodeUse, StartBody, TriedCode, VerifyBody, find_tried, start_login, verify_code,
 };
 use super::session::UserBody;
 use crate::app::App;
 use crate::app::known_devices::DeviceProof;
+use crate::app::sessions::Session;
 use crate::domain::user::{User, UserRejection};
 use crate::engine::handler::HandleError;
 use crate::infra::tokens::ObjectionToken;
@@ -50,7 +51,7 @@ pub(super) async fn change(
     if user.account.as_ref().is_some_and(|account| account.email_key == key) {
         return Err(Problem::Address(AddressProblem::Unchanged));
     }
-    let purpose = Purpose::Move(user_id);
+    let purpose = CodeUse::Move(user_id);
     let login = start_login(&app, &request, &facts, &headers, wanted, purpose).await?;
     Ok(Json(json!({ "request_id": login.to_text() })).into_response())
 }
@@ -70,15 +71,25 @@ pub(super) async fn verify(
     let user_id = session.user.user_id;
     let login = find_tried(&app, &request, &facts, &headers, tried).await?;
     let (email_key, known_by) = (login.email_key, login.known_by.clone());
-    let verified = verify_code(&app, &request, login, &facts, Some(user_id)).await?;
+    let verified = match verify_code(&app, &request, login, &facts, Some(user_id)).await {
+        // The answer to the first try was lost.
+        Err(Problem::InvalidRequest) if is_address(&app, &session, email_key) => {
+            return Ok(UserBody::of(&session.user).into_response());
+        }
+        verified => verified?,
+    };
     let context = request.context(Actor::Owner);
-    app.move_account(user_id, &verified.email, request.now, &context).await?;
+    app.move_account(&session, &verified.email, request.now, &context).await?;
     let session = app.sessions.find(session.session_id, request.now).await?;
     let session = session.ok_or(Problem::Unauthenticated)?;
     let mut response = UserBody::of(&session.user).into_response();
     let proof = DeviceProof { email_key, device_id: verified.device_id };
     response.headers_mut().append(SET_COOKIE, known_by.and(proof, &app));
     Ok(response)
+}
+
+fn is_address(app: &App, session: &Session, email_key: EmailKey) -> bool {
+    app.engine.keys.email_key(&session.user.email) == email_key
 }
 
 #[derive(Template)]

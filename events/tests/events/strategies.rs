@@ -8,7 +8,7 @@ use whence_events::*;
 
 /// Returns a strategy for every stored type, by its name.
 pub(crate) fn all() -> Vec<(&'static str, BoxedStrategy<Event>)> {
-    [mailbox(), account(), sessions(), referrals(), onboarding(), others()].concat()
+    [mailbox(), account(), leaving(), sessions(), referrals(), onboarding(), others()].concat()
 }
 
 /// Returns a strategy for any event.
@@ -177,6 +177,12 @@ fn account() -> Named {
         BillingCustomerLinked { billing_customer_id: any::<String>(), }
         UserSuspended { reason: sealed(), }
         UserReinstated { reason: sealed(), }
+        UserErased { requested_by: any::<String>(), mode: any::<String>(), }
+    }
+}
+
+fn leaving() -> Named {
+    events! {
         EmailChanged {
             email: sealed(),
             email_key: any::<[u8; 16]>().prop_map(EmailKey),
@@ -197,7 +203,6 @@ fn account() -> Named {
         }
         ErasureRequested { due_at: time(), }
         ErasureCancelled { due_at: time(), }
-        UserErased { requested_by: any::<String>(), mode: any::<String>(), }
     }
 }
 

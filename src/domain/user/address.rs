@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use whence_events::{
     DeliveryFailure, EmailAddress, EmailChangeNoticed, EmailChangeUndone, EmailChanged, EmailKey,
-    Hash, Pii, RevokeReason, Timestamp, UserEvent, Version,
+    Hash, Pii, RevokeReason, SessionId, Timestamp, UserEvent, Version,
 };
 
 use super::{Account, User, UserRejection};
@@ -19,17 +19,22 @@ pub const OBJECTION_TIME: Duration = Duration::from_hours(72);
 /// The number of changes within [`OBJECTION_TIME`], so that no session fills mailboxes and the log.
 pub const MAX_CHANGES: usize = 3;
 
-/// The number of attempts to tell the previous address.
-const MAX_NOTICES: u8 = 5;
-
 /// The time between a failed notice and the next attempt; doubled with each.
 const NOTICE_RETRY: Duration = Duration::from_secs(30);
+
+/// The longest time between two attempts. They end with the time for objections only.
+const LONGEST_RETRY: Duration = Duration::from_hours(4);
 
 /// The command that moves an account to another address.
 #[derive(Clone, Debug)]
 pub struct ChangeEmail {
     /// The current time.
     pub now: Timestamp,
+    /// The session that asks, which has to be in use: an objection ends all of them. `None`: a request
+    /// that was interrupted is completed.
+    pub session_id: Option<SessionId>,
+    /// The time at which the new address was claimed.
+    pub claimed_at: Timestamp,
     /// The new address.
     pub email: EmailAddress,
     /// The key that names it in the log.
@@ -76,6 +81,14 @@ impl User {
         if account.email_key == command.email_key {
             return Ok(vec![]);
         }
+        match command.session_id {
+            Some(session_id) => drop(self.session(session_id)?),
+            // What was decided since counts, and not what was asked before it.
+            None if self.address_since >= Some(command.claimed_at) => {
+                return Err(UserRejection::NoSuchSession);
+            }
+            None => {}
+        }
         self.may_change_email(command.now)?;
         Ok(vec![
             EmailChanged {
@@ -114,8 +127,11 @@ impl User {
         let attempt = change.notices.saturating_add(1);
         let failed = outcome.err();
         let again_at = match failed {
-            Some(_) if attempt < MAX_NOTICES => now + NOTICE_RETRY * 2_u32.pow(attempt.into()),
-            _ => change.until,
+            Some(_) => {
+                let wait = NOTICE_RETRY * 2_u32.pow(u32::from(attempt.min(10)));
+                change.until.min(now + wait.min(LONGEST_RETRY))
+            }
+            None => change.until,
         };
         vec![EmailChangeNoticed { previous_key, attempt, failed, again_at }.into()]
     }
@@ -152,15 +168,21 @@ impl User {
 impl User {
     pub(super) fn moved(&mut self, changed: &EmailChanged, context: EventContext) {
         self.left(changed.previous_key, context.at);
-        // Who moves back to an address needs no objection from there.
-        self.changes.retain(|change| change.previous_key != changed.email_key);
-        self.changes.push(OpenChange {
-            previous_key: changed.previous_key,
-            until: changed.objection_until,
-            objection_hash: changed.objection_hash,
-            notices: 0,
-            is_told: false,
-        });
+        let back = self.changes.iter().position(|c| c.previous_key == changed.email_key);
+        if let Some(back) = back {
+            // Who moves back does what an objection would have done: the changes since are over, and
+            // who made them has nothing to object to.
+            self.changes.truncate(back);
+        } else {
+            self.changes.push(OpenChange {
+                previous_key: changed.previous_key,
+                until: changed.objection_until,
+                objection_hash: changed.objection_hash,
+                notices: 0,
+                is_told: false,
+            });
+        }
+        self.address_since = Some(context.at);
         self.set_address(&changed.email, changed.email_key, context.version);
     }
 
@@ -168,7 +190,7 @@ impl User {
         let told = self.changes.iter_mut().find(|c| c.previous_key == noticed.previous_key);
         if let Some(change) = told {
             change.notices = noticed.attempt;
-            change.is_told = noticed.failed.is_none() || noticed.attempt >= MAX_NOTICES;
+            change.is_told = noticed.failed.is_none();
         }
     }
 
@@ -177,6 +199,7 @@ impl User {
         // The changes after it were made by the same hands.
         let first = self.changes.iter().position(|c| c.previous_key == undone.email_key);
         self.changes.truncate(first.unwrap_or_default());
+        self.address_since = Some(context.at);
         self.set_address(&undone.email, undone.email_key, context.version);
     }
 
@@ -254,6 +277,8 @@ mod tests {
     fn change(to: u8, from: u8, now: Timestamp) -> UserCommand {
         UserCommand::ChangeEmail(ChangeEmail {
             now,
+            session_id: None,
+            claimed_at: now,
             email: address(to),
             email_key: EmailKey([to; 16]),
             objection_until: START + OBJECTION_TIME,
@@ -319,7 +344,7 @@ mod tests {
     }
 
     #[test]
-    fn the_previous_address_is_told_once_and_five_times_tried() {
+    fn the_previous_address_is_told_once_however_long_mail_is_down() {
         let notice = |now, outcome| UserCommand::RecordChangeNotice {
             now,
             previous_key: EmailKey([1; 16]),
@@ -333,19 +358,46 @@ mod tests {
         let history = [registered(), changed(1, 2)];
         given::<User>(history.clone()).when(notice(START, Ok(()))).then([noticed(1, None, until)]);
         let failure = DeliveryFailure::Deferred;
-        let again = START + Duration::from_mins(1);
-        given::<User>(history).when(notice(START, Err(failure))).then([noticed(
-            1,
-            Some(failure),
-            again,
-        )]);
+        let failed = |attempt, again_at| noticed(attempt, Some(failure), again_at);
+        let soon = START + Duration::from_mins(1);
+        given::<User>(history).when(notice(START, Err(failure))).then([failed(1, soon)]);
         let told = [registered(), changed(1, 2), noticed(1, None, until)];
         given::<User>(told).when(notice(START, Ok(()))).then([]);
-        let tried = [registered(), changed(1, 2), noticed(4, Some(failure), again)];
-        given::<User>(tried).when(notice(START, Err(failure))).then([noticed(
-            5,
-            Some(failure),
-            until,
-        )]);
+        let tried = [registered(), changed(1, 2), failed(20, soon)];
+        let later = START + LONGEST_RETRY;
+        given::<User>(tried.clone()).when(notice(START, Err(failure))).then([failed(21, later)]);
+        let end = START + 71 * HOUR;
+        given::<User>(tried).when(notice(end, Err(failure))).then([failed(21, until)]);
+    }
+
+    #[test]
+    fn who_moves_back_leaves_nothing_to_object_to_for_those_in_between() {
+        let history = [registered(), changed(1, 2), changed(2, 3), changed(3, 2)];
+        given::<User>(history.clone()).when(undo(3, START)).rejected(UserRejection::NoSuchChange);
+        given::<User>(history.clone()).when(undo(2, START)).rejected(UserRejection::NoSuchChange);
+        given::<User>(history).when(undo(1, START)).then([undone(1, 2)]);
+        let history = [registered(), changed(1, 2), changed(2, 1)];
+        given::<User>(history.clone()).when(undo(2, START)).rejected(UserRejection::NoSuchChange);
+        given::<User>(history).when(undo(1, START)).rejected(UserRejection::NoSuchChange);
+    }
+
+    #[test]
+    fn a_change_that_was_asked_for_before_an_objection_does_nothing_after_it() {
+        let by_session = UserCommand::ChangeEmail(ChangeEmail {
+            now: START + HOUR,
+            session_id: Some(session(1)),
+            claimed_at: START + HOUR,
+            email: address(3),
+            email_key: EmailKey([3; 16]),
+            objection_until: START + OBJECTION_TIME,
+            objection_hash: Hash([3; 32]),
+        });
+        let over = UserRejection::NoSuchSession;
+        let history = [registered(), opened(), changed(1, 2), objected(), undone(1, 2)];
+        given::<User>(history.clone()).when(by_session.clone()).rejected(over);
+        // Nor does the sweep complete it.
+        given::<User>(history).when(change(3, 1, START)).rejected(over);
+        let moved = [registered(), opened(), changed(1, 2)];
+        given::<User>(moved).when(change(3, 2, START)).rejected(over);
     }
 }

@@ -4,6 +4,8 @@
 //! Values are cleaned before they meet a template: one line each, without control characters or
 //! characters that reorder text. `.html` templates escape them as well.
 
+mod templates;
+
 use std::fmt;
 
 use askama::Template;
@@ -13,6 +15,11 @@ use lettre::message::{Mailbox, MultiPart};
 use url::Url;
 use whence_events::DeliveryFailure;
 use whence_events::EmailAddress;
+
+use templates::{
+    AddressChangedHtml, AddressChangedText, AddressInUseHtml, AddressInUseText, ChangeCodeHtml,
+    ChangeCodeText, LoginCodeHtml, LoginCodeText, WelcomeHtml, WelcomeText,
+};
 
 /// A mail to a user.
 #[derive(Clone, PartialEq, Eq)]
@@ -184,89 +191,6 @@ pub struct Rendered {
     pub text: String,
     /// The same words as HTML.
     pub html: String,
-}
-
-#[derive(Template)]
-#[template(path = "login_code.txt")]
-struct LoginCodeText<'a> {
-    site: &'a str,
-    code: &'a str,
-    page_host: Option<&'a str>,
-    minutes: u32,
-    asked_from: Option<&'a str>,
-}
-
-#[derive(Template)]
-#[template(path = "login_code.html")]
-struct LoginCodeHtml<'a> {
-    title: &'a str,
-    site: &'a str,
-    code: &'a str,
-    minutes: u32,
-    asked_from: Option<&'a str>,
-}
-
-#[derive(Template)]
-#[template(path = "change_code.txt")]
-struct ChangeCodeText<'a> {
-    site: &'a str,
-    code: &'a str,
-    page_host: Option<&'a str>,
-    minutes: u32,
-}
-
-#[derive(Template)]
-#[template(path = "change_code.html")]
-struct ChangeCodeHtml<'a> {
-    title: &'a str,
-    site: &'a str,
-    code: &'a str,
-    minutes: u32,
-}
-
-#[derive(Template)]
-#[template(path = "address_in_use.txt")]
-struct AddressInUseText<'a> {
-    site: &'a str,
-}
-
-#[derive(Template)]
-#[template(path = "address_in_use.html")]
-struct AddressInUseHtml<'a> {
-    title: &'a str,
-    site: &'a str,
-}
-
-#[derive(Template)]
-#[template(path = "address_changed.txt")]
-struct AddressChangedText<'a> {
-    site: &'a str,
-    link: &'a str,
-    hours: u32,
-}
-
-#[derive(Template)]
-#[template(path = "address_changed.html")]
-struct AddressChangedHtml<'a> {
-    title: &'a str,
-    site: &'a str,
-    link: &'a str,
-    hours: u32,
-}
-
-#[derive(Template)]
-#[template(path = "welcome.txt")]
-struct WelcomeText<'a> {
-    site: &'a str,
-    link: &'a str,
-}
-
-#[derive(Template)]
-#[template(path = "welcome.html")]
-struct WelcomeHtml<'a> {
-    title: &'a str,
-    site: &'a str,
-    link: &'a str,
 }
 
 /// Returns the whole mail, with its headers. All of it is ASCII on the wire, but for the name of a mailbox

@@ -156,7 +156,8 @@ async fn a_code_does_what_it_was_mailed_for_and_nothing_else() {
     assert_eq!(verify(&mut bare, &moving).await.error(), "csrf_missing");
     assert_eq!(server.browser().post("/v1/auth/email/change", "{}").await.status, 401);
     assert_eq!(verify(&mut ada, &moving).await.status, 200);
-    assert_eq!(verify(&mut ada, &moving).await.error(), "invalid_request", "once");
+    let again = verify(&mut ada, &moving).await;
+    assert_eq!(again.json()["user"]["email"], "new@example.com", "an answer may have been lost");
     let body = json!({ "email": " New@Example.com " }).to_string();
     assert_eq!(ada.post("/v1/auth/email/change", body).await.error(), "email_unchanged");
     let body = json!({ "email": "nobody" }).to_string();
