@@ -107,6 +107,8 @@ pub struct User {
     pub created_at: Timestamp,
     /// When any of these fields last changed.
     pub updated_at: Timestamp,
+    /// When the user is erased, as they asked; `None` when they did not.
+    pub erasure_due_at: Option<Timestamp>,
 }
 
 /// What the cache knows of a session.
@@ -217,10 +219,11 @@ impl Sessions {
     }
 
     /// Opens the personal data of a session; `None` when its user is erased.
-    async fn open(&self, view: SessionView) -> Result<Option<Session>, StoreError> {
+    async fn open(&self, view: SessionView) -> Result<Option<Session>, SessionError> {
         let stream = StreamId::User(view.user.user_id);
         let email = self.vault.open(&stream, EMAIL_VERSION, "email", &view.user.email).await?;
         let Some(email) = email else { return Ok(None) };
+        let erasure_due_at = self.read_db.erasure_due(view.user.user_id).await?;
         let display_name = match &view.user.display_name {
             Some(name) => {
                 let version = view.user.display_name_version;
@@ -242,6 +245,7 @@ impl Sessions {
                 provider: view.user.provider,
                 created_at: view.user.created_at,
                 updated_at: view.user.updated_at,
+                erasure_due_at,
             },
             expires_at: AtomicI64::new(view.expires_at.as_micros()),
             used_at: AtomicI64::new(view.used_at.as_micros()),
@@ -284,12 +288,13 @@ impl Observer for SessionObserver {
                     }
                 }
                 UserEvent::RefreshRotated(rotated) => self.forget(rotated.session_id),
-                UserEvent::ProfileUpdated(_) | UserEvent::BillingCustomerLinked(_) => {
-                    match self.read_db.sessions_of(user_id).await {
-                        Ok(sessions) => sessions.into_iter().for_each(|id| self.forget(id)),
-                        Err(_) => self.cache.clear(),
-                    }
-                }
+                UserEvent::ProfileUpdated(_)
+                | UserEvent::BillingCustomerLinked(_)
+                | UserEvent::ErasureRequested(_)
+                | UserEvent::ErasureCancelled(_) => match self.read_db.sessions_of(user_id).await {
+                    Ok(sessions) => sessions.into_iter().for_each(|id| self.forget(id)),
+                    Err(_) => self.cache.clear(),
+                },
                 // Marked again: a small cache may have dropped the mark, and filled the entry since.
                 UserEvent::SessionRevoked(revoked) => {
                     self.cache.insert(revoked.session_id, Entry::Gone);
@@ -314,8 +319,7 @@ impl Observer for SessionObserver {
                 | UserEvent::WelcomeEmailFailed(_)
                 | UserEvent::EmailChanged(_)
                 | UserEvent::EmailChangeUndone(_)
-                | UserEvent::ErasureRequested(_)
-                | UserEvent::ErasureCancelled(_)
+                | UserEvent::ErasureCompleted(_)
                 | UserEvent::CreatorHandleClaimed(_) => {}
             }
         }

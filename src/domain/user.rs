@@ -2,6 +2,7 @@
 
 pub mod activity;
 mod command;
+mod erasure;
 pub mod measure;
 mod session;
 #[cfg(test)]
@@ -13,13 +14,14 @@ use whence_events::{
     Client, CodeKind, Country, CreatorHandleClaimed, DeliveryFailure, EmailAddress, EmailKey,
     Event, Handle, Pii, Provider, ReferralCode, ReferralCodeDisabled, ReferralCodeIssued, Refusal,
     RevokeReason, SessionId, SessionOpened, SessionRevoked, SubscriptionProvisioned, Timestamp,
-    UserErased, UserEvent, UserId, UserRegistered, Version, WelcomeEmailFailed, WelcomeEmailSent,
+    UserEvent, UserId, UserRegistered, Version, WelcomeEmailFailed, WelcomeEmailSent,
 };
 
 use super::referral::{self, Attempt, Referee};
 use super::{Decider, EventContext};
 pub use activity::needs_extension;
 pub use command::{OpenSession, UserCommand, UserRejection};
+pub use erasure::ErasureRequest;
 use session::Session;
 
 /// The time after which an unused session ends.
@@ -62,12 +64,15 @@ pub struct User {
     pub welcome: Welcome,
     /// Whether the user was erased.
     pub erased: bool,
+    /// The request of the user to be erased, as long as it stands.
+    pub erasure: Option<ErasureRequest>,
     /// The time since when the user is suspended.
     pub suspended_at: Option<Timestamp>,
     /// The codes that operators disabled, in lower case.
     blocked_codes: Vec<ReferralCode>,
     sessions: Vec<Session>,
     refusals: Vec<(Option<ReferralCode>, Refusal)>,
+    erasure_complete: bool,
 }
 
 /// The account of a registered user.
@@ -181,8 +186,15 @@ impl Decider for User {
                 let folded = unblocked.code.folded();
                 self.blocked_codes.retain(|code| *code != folded);
             }
+            UserEvent::ErasureRequested(requested) => {
+                let (requested_at, due_at) = (context.at, requested.due_at);
+                self.erasure = Some(ErasureRequest { requested_at, due_at });
+            }
+            UserEvent::ErasureCancelled(_) => self.erasure = None,
+            UserEvent::ErasureCompleted(_) => self.erasure_complete = true,
             UserEvent::UserErased(_) => {
                 self.erased = true;
+                self.erasure = None;
                 self.sessions.clear();
             }
             UserEvent::AttributionCapturedV1(_)
@@ -192,8 +204,6 @@ impl Decider for User {
             | UserEvent::ProfileUpdated(_)
             | UserEvent::EmailChanged(_)
             | UserEvent::EmailChangeUndone(_)
-            | UserEvent::ErasureRequested(_)
-            | UserEvent::ErasureCancelled(_)
             | UserEvent::BillingCustomerLinked(_) => {}
         }
         self
@@ -201,7 +211,7 @@ impl Decider for User {
 
     fn decide(&self, command: &UserCommand) -> Result<Vec<UserEvent>, UserRejection> {
         if self.erased {
-            return Err(UserRejection::Erased);
+            return self.complete_erasure(command);
         }
         if let UserCommand::OpenSession(command) = command {
             return match self.suspended_at {
@@ -235,6 +245,11 @@ impl Decider for User {
             }
             UserCommand::RecordWelcome(outcome) => Ok(self.record_welcome(*outcome)),
             UserCommand::Erase { requested_by, mode } => Ok(self.erase(requested_by, mode)),
+            UserCommand::RequestErasure { now, grace } => Ok(self.request_erasure(*now + *grace)),
+            UserCommand::CancelErasure => Ok(self.cancel_erasure()),
+            UserCommand::EraseIfDue { now } => Ok(self.erase_if_due(*now)),
+            // There is nothing to complete.
+            UserCommand::CompleteErasure { .. } => Ok(vec![]),
         }
     }
 }
@@ -381,14 +396,6 @@ impl User {
             Ok(()) => vec![WelcomeEmailSent { attempt }.into()],
             Err(reason) => vec![WelcomeEmailFailed { reason, attempt }.into()],
         }
-    }
-
-    fn erase(&self, requested_by: &str, mode: &str) -> Vec<UserEvent> {
-        let ended = self.sessions.iter().map(|session| session.revoked(RevokeReason::Erased));
-        let mut events: Vec<UserEvent> = ended.collect();
-        let (requested_by, mode) = (requested_by.to_owned(), mode.to_owned());
-        events.push(UserErased { requested_by, mode }.into());
-        events
     }
 
     fn session(&self, id: SessionId) -> Result<&Session, UserRejection> {

@@ -44,6 +44,8 @@ pub(crate) enum Problem {
     /// Several session cookies of the request are of sessions in use. The response takes all of them
     /// away.
     SeveralSessions,
+    /// The call takes a login of the last minutes, and that of this session is older.
+    LoginNotRecent,
     /// An operator suspended the user whose address the right code proved.
     Suspended,
     /// The operators' API is closed, because no token is configured.
@@ -103,6 +105,8 @@ const INVALID_REQUEST: &str = "There is no such login to verify. Start again.";
 
 const INVALID_HOST: &str = "Name one host, in one header Host.";
 
+const LOGIN_NOT_RECENT: &str = "Log in again first: this takes a login of the last 15 minutes.";
+
 const SUSPENDED: &str = "This account is suspended. Ask the site why.";
 
 const LOGOUT_FAILED: &str = "The session may go on. Try again.";
@@ -126,6 +130,7 @@ impl Problem {
             }
             Self::Unauthenticated => (S::UNAUTHORIZED, "unauthenticated", "Log in first."),
             Self::SeveralSessions => (S::UNAUTHORIZED, "unauthenticated", SEVERAL_SESSIONS),
+            Self::LoginNotRecent => (S::FORBIDDEN, "recent_login_required", LOGIN_NOT_RECENT),
             Self::Suspended => (S::FORBIDDEN, "account_suspended", SUSPENDED),
             Self::AdminTokenUnset => {
                 (S::UNAUTHORIZED, "admin_token_unset", "Start the service with --admin-token.")
@@ -199,6 +204,7 @@ impl Problem {
             | Self::InvalidHost
             | Self::Unauthenticated
             | Self::SeveralSessions
+            | Self::LoginNotRecent
             | Self::Suspended
             | Self::AdminTokenUnset
             | Self::AdminTokenInvalid
@@ -243,6 +249,7 @@ impl Problem {
             | Self::InvalidCode
             | Self::Unauthenticated
             | Self::SeveralSessions
+            | Self::LoginNotRecent
             | Self::MailUnavailable { .. }
             | Self::InvalidParameter(_)
             | Self::InvalidQuery
@@ -283,6 +290,7 @@ impl Problem {
             | Self::InvalidCode
             | Self::InvalidRequest
             | Self::InvalidHost
+            | Self::LoginNotRecent
             | Self::AdminTokenUnset
             | Self::AdminTokenInvalid
             | Self::CsrfMissing

@@ -214,8 +214,9 @@ pub(super) async fn verify(
     // 2. The user's stream: register if new, open the session. A process that dies between the two
     //    leaves an address that belongs to a user who registers at the next login.
     let opened = open_session(&app, &request, facts, &verified, &landing_cookies).await;
-    // Only who reads the mail of the address gets here, and may know of a suspension.
-    let is_told = |problem: &Problem| matches!(problem, Problem::Suspended);
+    // Only who reads the mail of the address gets here, and may know of a suspension or an erasure.
+    let is_told =
+        |problem: &Problem| matches!(problem, Problem::Suspended | Problem::InvalidRequest);
     let (token, mut response) = opened
         .map_err(|problem| if is_told(&problem) { problem } else { Problem::SessionIssueFailed })?;
     end_replaced(&app, &headers, &request).await;
@@ -355,6 +356,10 @@ async fn open_session(
     let done = done.map_err(|error| {
         if matches!(error, HandleError::Rejected(UserRejection::Suspended)) {
             return Problem::Suspended;
+        }
+        // The user was erased during this login, and the address is free in a moment.
+        if matches!(error, HandleError::Rejected(UserRejection::Erased)) {
+            return Problem::InvalidRequest;
         }
         tracing::error!(error = %with_causes(&error), "no session after a verified code");
         Problem::SessionIssueFailed

@@ -29,6 +29,8 @@ mod measures;
 mod metrics;
 mod nobodys_address;
 mod onboarding;
+mod own_data;
+mod own_erasure;
 mod races;
 mod raw;
 mod referrals;

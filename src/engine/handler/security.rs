@@ -1,6 +1,6 @@
 //! Which committed events are security events: each is recorded by the node that committed it, once.
 
-use whence_events::{AuditEvent, Event, MailboxEvent, RevokeReason, UserEvent};
+use whence_events::{AuditEvent, AuditSubject, Event, MailboxEvent, RevokeReason, UserEvent};
 
 use crate::infra::security::SecurityEvent;
 
@@ -9,6 +9,9 @@ pub(super) fn security_event(event: &Event) -> Option<SecurityEvent> {
     match event {
         Event::Mailbox(event) => of_mailbox(event),
         Event::User(event) => of_user(event),
+        Event::Audit(AuditEvent::AuditRead(read)) if read.subject == AuditSubject::OwnData => {
+            Some(SecurityEvent::OwnDataRead)
+        }
         Event::Audit(AuditEvent::AuditRead(read)) if read.personal_data => {
             Some(SecurityEvent::RecordOpened)
         }
@@ -63,6 +66,8 @@ fn of_user(event: &UserEvent) -> Option<SecurityEvent> {
         UserEvent::UserReinstated(_) => Some(SecurityEvent::UserReinstated),
         UserEvent::ReferralCodeBlocked(_) => Some(SecurityEvent::CodeBlocked),
         UserEvent::ReferralCodeUnblocked(_) => Some(SecurityEvent::CodeUnblocked),
+        UserEvent::ErasureRequested(_) => Some(SecurityEvent::ErasureRequested),
+        UserEvent::ErasureCancelled(_) => Some(SecurityEvent::ErasureCancelled),
         UserEvent::UserErased(_) => Some(SecurityEvent::UserErased),
         UserEvent::ReferralCodeDisabled(_) => Some(SecurityEvent::CodeDisabled),
         UserEvent::AttributionCapturedV1(_)
@@ -79,8 +84,7 @@ fn of_user(event: &UserEvent) -> Option<SecurityEvent> {
         | UserEvent::CreatorHandleClaimed(_)
         | UserEvent::EmailChanged(_)
         | UserEvent::EmailChangeUndone(_)
-        | UserEvent::ErasureRequested(_)
-        | UserEvent::ErasureCancelled(_)
+        | UserEvent::ErasureCompleted(_)
         | UserEvent::BillingCustomerLinked(_) => None,
     }
 }

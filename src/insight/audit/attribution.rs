@@ -135,6 +135,7 @@ fn is_act(recorded: &Recorded) -> bool {
         | UserEvent::EmailChangeUndone(_)
         | UserEvent::ErasureRequested(_)
         | UserEvent::ErasureCancelled(_)
+        | UserEvent::ErasureCompleted(_)
         | UserEvent::UserErased(_) => true,
         UserEvent::UserRegistered(_)
         | UserEvent::AttributionCapturedV1(_)

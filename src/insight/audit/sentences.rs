@@ -198,6 +198,9 @@ fn user(event: &UserEvent, show: Show) -> String {
             format!("asked to be erased, which is done from {} on", requested.due_at)
         }
         UserEvent::ErasureCancelled(_) => "withdrew the request to be erased".into(),
+        UserEvent::ErasureCompleted(_) => {
+            "the erasure is complete: the keys are destroyed, and the address is free".into()
+        }
         UserEvent::UserErased(erased) => {
             format!("was erased, as {} asked", plain(&erased.requested_by))
         }
@@ -354,7 +357,7 @@ pub(super) fn signal(signal: Signal) -> &'static str {
     }
 }
 
-fn revocation(reason: RevokeReason) -> &'static str {
+pub(super) fn revocation(reason: RevokeReason) -> &'static str {
     match reason {
         RevokeReason::Logout => "logged out",
         RevokeReason::Revoked => "ended from another session",
