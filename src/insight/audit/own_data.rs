@@ -9,7 +9,7 @@
 mod account;
 mod landing;
 
-use std::collections::BTreeSet;
+use std::collections::HashSet;
 
 use serde::Serialize;
 use whence_events::{
@@ -17,9 +17,9 @@ use whence_events::{
     StreamId, Timestamp, UserId,
 };
 
-use self::account::Account;
-pub use self::account::{
-    OwnAccount, OwnAddress, OwnCode, OwnDecision, OwnHandle, OwnName, OwnOrigin, OwnSession,
+pub use self::account::OwnSession;
+use self::account::{
+    Account, OwnAccount, OwnAddress, OwnCode, OwnDecision, OwnHandle, OwnName, OwnOrigin,
 };
 pub use self::landing::OwnLanding;
 use super::error::AuditError;
@@ -252,7 +252,7 @@ fn part_of(mailbox: Vec<Recorded>, user_id: UserId) -> Vec<Recorded> {
 
 impl Account {
     /// Returns the streams of the names that the user has.
-    fn names_taken(&self) -> BTreeSet<StreamId> {
+    fn names_taken(&self) -> HashSet<StreamId> {
         let codes = self.codes.iter().map(|code| &code.code);
         let codes = codes.filter_map(|code| code.parse::<ReferralCode>().ok());
         codes.map(|code| StreamId::code(&code)).collect()

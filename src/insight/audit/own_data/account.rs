@@ -87,7 +87,6 @@ pub struct OwnSession {
 
 /// Where a user came from.
 #[derive(Debug, Serialize)]
-#[expect(missing_docs, reason = "the fields are named as in the event")]
 pub struct OwnOrigin {
     pub captured_at: Timestamp,
     pub touched_at: Option<Timestamp>,
