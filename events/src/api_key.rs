@@ -10,6 +10,7 @@ stream_family! {
     ApiKeyEvent {
         ApiKeyIssued = "ApiKeyIssued.v1" [],
         ApiKeyRotated = "ApiKeyRotated.v1" [],
+        ApiKeyGraceEnded = "ApiKeyGraceEnded.v1" [],
         ApiKeyRevoked = "ApiKeyRevoked.v1" [],
         ApiKeyUsed = "ApiKeyUsed.v1" [],
     }
@@ -37,6 +38,14 @@ pub struct ApiKeyRotated {
     pub secret_hash: Hash,
     /// The time from which the secret until now is no longer valid.
     pub previous_until: Timestamp,
+}
+
+/// An operator ended the grace time of all earlier secrets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ApiKeyGraceEnded {
+    /// The time from which no earlier secret is valid.
+    pub ended_at: Timestamp,
 }
 
 /// An operator revoked the key.

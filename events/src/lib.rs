@@ -26,7 +26,9 @@ mod touch;
 mod user;
 mod vocabulary;
 
-pub use api_key::{ApiKeyEvent, ApiKeyIssued, ApiKeyRevoked, ApiKeyRotated, ApiKeyUsed};
+pub use api_key::{
+    ApiKeyEvent, ApiKeyGraceEnded, ApiKeyIssued, ApiKeyRevoked, ApiKeyRotated, ApiKeyUsed,
+};
 pub use audit::{AuditEvent, AuditRead};
 pub use digits::{decimal_digit, six_digits};
 pub use email::EmailAddress;

@@ -104,6 +104,8 @@ pub enum Actor {
     System,
     /// An operator, by name.
     Operator(String),
+    /// A back-end of the platform, by its API key.
+    ApiKey(ApiKeyId),
 }
 
 impl fmt::Display for Actor {
@@ -113,6 +115,7 @@ impl fmt::Display for Actor {
             Self::Owner => f.write_str("owner"),
             Self::System => f.write_str("system"),
             Self::Operator(name) => write!(f, "operator:{name}"),
+            Self::ApiKey(id) => write!(f, "api-key:{id}"),
         }
     }
 }
@@ -124,10 +127,13 @@ impl FromStr for Actor {
             "visitor" => Ok(Self::Visitor),
             "owner" => Ok(Self::Owner),
             "system" => Ok(Self::System),
-            _ => text
-                .strip_prefix("operator:")
-                .map(|name| Self::Operator(name.to_owned()))
-                .ok_or(InvalidId("actor")),
+            _ => match text.strip_prefix("api-key:") {
+                Some(id) => id.parse().map(Self::ApiKey).map_err(|_| InvalidId("actor")),
+                None => text
+                    .strip_prefix("operator:")
+                    .map(|name| Self::Operator(name.to_owned()))
+                    .ok_or(InvalidId("actor")),
+            },
         }
     }
 }

@@ -210,7 +210,7 @@ pub struct Evidence {
 pub struct SessionOpened {
     /// The id of the session, which is also the public half of its token.
     pub session_id: SessionId,
-    /// The SHA-256 of the secret half of the token.
+    /// The SHA-256 of the secret half of the token; of a refresh token, that of id and secret.
     pub token_hash: Hash,
     /// The kind of credential that carries the session.
     pub kind: SessionKind,
@@ -237,7 +237,7 @@ pub struct SessionExtended {
     pub expires_at: Timestamp,
 }
 
-/// A refresh token was exchanged for its successor. No command writes it yet.
+/// A refresh token was exchanged for its successor.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RefreshRotated {

@@ -67,7 +67,7 @@ vocabulary! {
     SessionKind {
         /// A browser cookie.
         Cookie = "cookie",
-        /// Bearer and refresh tokens. No command opens such a session yet.
+        /// Bearer and refresh tokens.
         Bearer = "bearer",
     }
 }
@@ -81,7 +81,7 @@ vocabulary! {
         Revoked = "revoked",
         /// The user ended all other sessions at once.
         RevokedAll = "revoked_all",
-        /// A rotated refresh token was used again. No command gives this reason yet.
+        /// A rotated refresh token was used again.
         TokenReuse = "token_reuse",
         /// The user was erased.
         Erased = "erased",
@@ -96,13 +96,13 @@ vocabulary! {
     /// What an API key may be used for.
     ApiKeyScope {
         /// Reading users: identity and profile.
-        ReadUsers = "read_users",
+        ReadUsers = "users:read",
         /// Reading attribution snapshots.
-        ReadAttribution = "read_attribution",
+        ReadAttribution = "attribution:read",
         /// Reading the views of analysts.
-        ReadAnalytics = "read_analytics",
+        ReadAnalytics = "analytics:read",
         /// Linking users to customers of the billing system.
-        WriteBilling = "write_billing",
+        WriteBilling = "billing:write",
     }
 }
 

@@ -88,6 +88,8 @@ pub struct ListeningConfig {
     pub trusted_proxies: Vec<IpNet>,
     /// The headers that are read of them.
     pub client_headers: ClientHeaders,
+    /// The page on which people log in, for those whom the forward check does not let in.
+    pub login_url: Option<Url>,
 }
 
 /// Where log and read models are kept, and under which key.
@@ -239,6 +241,7 @@ impl ListeningConfig {
             allowed_origins: Vec::new(),
             trusted_proxies: Vec::new(),
             client_headers: ClientHeaders::default(),
+            login_url: None,
         })
     }
 

@@ -76,7 +76,7 @@ into_event! {
     TouchEvent: TouchRecordedV1 TouchRecorded;
     RulesEvent: RulesAdopted;
     AuditEvent: AuditRead;
-    ApiKeyEvent: ApiKeyIssued ApiKeyRotated ApiKeyRevoked ApiKeyUsed;
+    ApiKeyEvent: ApiKeyIssued ApiKeyRotated ApiKeyGraceEnded ApiKeyRevoked ApiKeyUsed;
 }
 
 fn mailbox() -> Named {
@@ -307,6 +307,7 @@ fn others() -> Named {
             expires_at: option::of(time()),
         }
         ApiKeyRotated { secret_hash: hash(), previous_until: time(), }
+        ApiKeyGraceEnded { ended_at: time(), }
         ApiKeyRevoked { reason: any::<String>(), }
         ApiKeyUsed { day: any::<String>(), }
     }

@@ -178,13 +178,13 @@ impl ReportFold {
             }
             UserEvent::SessionOpened(_)
             | UserEvent::SessionExtended(_)
+            | UserEvent::RefreshRotated(_)
             | UserEvent::SessionRevoked(_) => {
                 if self.needs.activities {
                     self.session(user_id, event, at);
                 }
             }
-            UserEvent::RefreshRotated(_)
-            | UserEvent::ReferralCodeIssued(_)
+            UserEvent::ReferralCodeIssued(_)
             | UserEvent::ReferralCodeDisabled(_)
             | UserEvent::ReferralCodeBlocked(_)
             | UserEvent::ReferralCodeUnblocked(_)
@@ -212,6 +212,8 @@ impl ReportFold {
             uses.opened(opened);
         } else if let UserEvent::SessionExtended(extended) = event {
             uses.extended(extended, at);
+        } else if let UserEvent::RefreshRotated(rotated) = event {
+            uses.rotated(rotated);
         } else {
             if let UserEvent::SessionRevoked(revoked) = event {
                 uses.ended(revoked.session_id);

@@ -21,6 +21,7 @@ fn start(n: u8, now: Timestamp) -> MailboxCommand {
 /// Returns a start by a device of these, from a network.
 fn start_of(n: u8, now: Timestamp, devices: &[u8], network: Option<u8>) -> MailboxCommand {
     MailboxCommand::StartLogin(StartLogin {
+        touch_id: None,
         now,
         request_id: request(n),
         email: EmailAddress::parse("ada@example.com").unwrap(),

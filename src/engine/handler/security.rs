@@ -1,6 +1,8 @@
 //! Which committed events are security events: each is recorded by the node that committed it, once.
 
-use whence_events::{AuditEvent, AuditSubject, Event, MailboxEvent, RevokeReason, UserEvent};
+use whence_events::{
+    ApiKeyEvent, AuditEvent, AuditSubject, Event, MailboxEvent, RevokeReason, UserEvent,
+};
 
 use crate::infra::security::SecurityEvent;
 
@@ -16,11 +18,8 @@ pub(super) fn security_event(event: &Event) -> Option<SecurityEvent> {
             Some(SecurityEvent::RecordOpened)
         }
         Event::Audit(AuditEvent::AuditRead(_)) => Some(SecurityEvent::RecordRead),
-        Event::Name(_)
-        | Event::Touch(_)
-        | Event::Rules(_)
-        | Event::ApiKey(_)
-        | Event::Unknown { .. } => None,
+        Event::ApiKey(event) => of_api_key(event),
+        Event::Name(_) | Event::Touch(_) | Event::Rules(_) | Event::Unknown { .. } => None,
     }
 }
 
@@ -86,5 +85,15 @@ fn of_user(event: &UserEvent) -> Option<SecurityEvent> {
         | UserEvent::EmailChangeUndone(_)
         | UserEvent::ErasureCompleted(_)
         | UserEvent::BillingCustomerLinked(_) => None,
+    }
+}
+
+fn of_api_key(event: &ApiKeyEvent) -> Option<SecurityEvent> {
+    match event {
+        ApiKeyEvent::ApiKeyIssued(_) => Some(SecurityEvent::ApiKeyIssued),
+        ApiKeyEvent::ApiKeyRotated(_) => Some(SecurityEvent::ApiKeyRotated),
+        ApiKeyEvent::ApiKeyGraceEnded(_) => Some(SecurityEvent::ApiKeyGraceEnded),
+        ApiKeyEvent::ApiKeyRevoked(_) => Some(SecurityEvent::ApiKeyRevoked),
+        ApiKeyEvent::ApiKeyUsed(_) => None,
     }
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tempfile::TempDir;
+use whence::domain::api_key::ApiKey;
 use whence::domain::mailbox::{
     CountStart, DeviceFacts, ForgetMailbox, Mailbox, MailboxCommand, StartLogin, VerifyCode,
 };
@@ -27,6 +28,7 @@ use whence_events::*;
 use self::attempts::attempt;
 use self::older::older;
 
+mod api_keys;
 mod attempts;
 mod older;
 
@@ -138,6 +140,7 @@ struct World {
     mailboxes: Vec<(Stream<Mailbox>, Vec<RequestId>)>,
     users: Vec<Account>,
     names: BTreeMap<String, Stream<Name>>,
+    api_keys: Vec<Stream<ApiKey>>,
 }
 
 const LANDING: u8 = 0;
@@ -159,6 +162,7 @@ impl World {
             mailboxes: (0..ADDRESSES).map(mailbox).collect(),
             users: vec![],
             names: BTreeMap::new(),
+            api_keys: vec![],
         }
     }
 
@@ -182,6 +186,7 @@ impl World {
             9 | 10 => self.session(user, what),
             11 => self.name(user, what),
             12 if who % 2 == 0 => self.measure(user, what),
+            12 if what.is_multiple_of(4) => self.api_key(what),
             12 => self.onboard(user, what),
             13 => self.refer(user, what),
             14 => self.profile(user, what),
@@ -236,6 +241,7 @@ impl World {
             self.log.run(mailbox, &MailboxCommand::Forget(forget));
         }
         let start = StartLogin {
+            touch_id: None,
             now: self.log.now,
             request_id,
             email: address(n),

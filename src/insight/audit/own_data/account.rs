@@ -207,7 +207,8 @@ impl Account {
                 self.is_called(updated.display_name.as_ref(), updated.avatar_url.as_ref(), at);
             }
             UserEvent::BillingCustomerLinked(linked) => {
-                self.billing_customer_id = Some(linked.billing_customer_id.clone());
+                let id = Some(linked.billing_customer_id.clone());
+                self.billing_customer_id = id.filter(|id| !id.is_empty());
             }
             UserEvent::SubscriptionProvisioned(given) => self.plan = Some(given.plan.clone()),
             UserEvent::UserSuspended(_) => self.suspended_at = Some(at),
