@@ -211,6 +211,7 @@ fn actor(actor: &Actor) -> &'static str {
         Actor::Owner => "you",
         Actor::System => "the service",
         Actor::Operator(_) => "an operator",
+        Actor::ApiKey(_) => "another service of the site",
     }
 }
 
