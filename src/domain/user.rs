@@ -194,17 +194,10 @@ impl Decider for User {
                 let folded = unblocked.code.folded();
                 self.blocked_codes.retain(|code| *code != folded);
             }
-            UserEvent::ErasureRequested(requested) => {
-                let (requested_at, due_at) = (context.at, requested.due_at);
-                self.erasure = Some(ErasureRequest { requested_at, due_at });
-            }
-            UserEvent::ErasureCancelled(_) => self.erasure = None,
-            UserEvent::ErasureCompleted(_) => self.erasure_complete = true,
-            UserEvent::UserErased(_) => {
-                self.erased = true;
-                self.erasure = None;
-                self.sessions.clear();
-            }
+            UserEvent::ErasureRequested(_)
+            | UserEvent::ErasureCancelled(_)
+            | UserEvent::UserErased(_)
+            | UserEvent::ErasureCompleted(_) => self.leaves(event, context.at),
             UserEvent::AttributionCapturedV1(_)
             | UserEvent::AttributionCaptured(_)
             | UserEvent::SessionsRevoked(_)

@@ -17,6 +17,22 @@ pub struct ErasureRequest {
 }
 
 impl User {
+    /// Takes note of an event about the end of the account.
+    pub(super) fn leaves(&mut self, event: &UserEvent, at: Timestamp) {
+        if let UserEvent::ErasureRequested(requested) = event {
+            let due_at = requested.due_at;
+            self.erasure = Some(ErasureRequest { requested_at: at, due_at });
+        } else if let UserEvent::ErasureCancelled(_) = event {
+            self.erasure = None;
+        } else if let UserEvent::ErasureCompleted(_) = event {
+            self.erasure_complete = true;
+        } else if let UserEvent::UserErased(_) = event {
+            self.erased = true;
+            self.erasure = None;
+            self.sessions.clear();
+        }
+    }
+
     pub(super) fn erase(&self, requested_by: &str, mode: &str) -> Vec<UserEvent> {
         let ended = self.sessions.iter().map(|session| session.revoked(RevokeReason::Erased));
         let mut events: Vec<UserEvent> = ended.collect();

@@ -24,17 +24,17 @@ struct OwnDataPage<'a> {
     site: &'a str,
     at: String,
     style: &'static str,
-    sections: Vec<Section>,
+    sections: Vec<PageTable>,
 }
 
 /// A table with a title; without rows, the page says that nothing is on record.
-struct Section {
+struct PageTable {
     title: &'static str,
     columns: &'static [&'static str],
     rows: Vec<Vec<String>>,
 }
 
-impl Section {
+impl PageTable {
     fn new(
         title: &'static str,
         columns: &'static [&'static str],
@@ -55,29 +55,29 @@ pub(super) fn render(data: &OwnData) -> askama::Result<String> {
     page.render()
 }
 
-fn sections(data: &OwnData) -> Vec<Section> {
+fn sections(data: &OwnData) -> Vec<PageTable> {
     let maybe = |at: Option<Timestamp>| at.map(time).unwrap_or_default();
     let text = |text: &Option<String>| text.clone().unwrap_or_default();
     vec![
-        Section::new("Account", &["", ""], fields(&data.account)),
-        Section::new(
+        PageTable::new("Account", &["", ""], fields(&data.account)),
+        PageTable::new(
             "E-mail addresses",
             &["Address", "Since", "Until"],
             data.addresses.iter().map(|a| vec![text(&a.email), time(a.since), maybe(a.until)]),
         ),
-        Section::new(
+        PageTable::new(
             "Names and pictures",
             &["Name", "Picture", "Since"],
             data.names
                 .iter()
                 .map(|n| vec![text(&n.display_name), text(&n.avatar_url), time(n.since)]),
         ),
-        Section::new(
+        PageTable::new(
             "Sessions",
             &["Began", "Last used", "Ends or ended", "Why", "Device", "IP address", "Browser"],
             data.sessions.iter().map(session),
         ),
-        Section::new(
+        PageTable::new(
             "Devices that the address knows",
             &["Device", "First login", "Last login"],
             data.devices.iter().map(|d| {
@@ -85,13 +85,13 @@ fn sections(data: &OwnData) -> Vec<Section> {
                 vec![kind, time(d.first_login_at), time(d.last_login_at)]
             }),
         ),
-        Section::new("Where you came from", &["", ""], data.origin.iter().flat_map(fields)),
-        Section::new(
+        PageTable::new("Where you came from", &["", ""], data.origin.iter().flat_map(fields)),
+        PageTable::new(
             "Visits on record",
             &["When", "Page", "From", "Code", "Campaign", "Device", "Browser"],
             data.landings.iter().map(landing),
         ),
-        Section::new(
+        PageTable::new(
             "Who referred you",
             &["When", "Code", "Referred by", "Refused because"],
             data.referral_decisions.iter().map(|d| {
@@ -99,24 +99,24 @@ fn sections(data: &OwnData) -> Vec<Section> {
                 vec![time(d.at), text(&d.code), plain(&d.referred_by), because]
             }),
         ),
-        Section::new(
+        PageTable::new(
             "Your referral codes",
             &["Code", "Kind", "Since", "Disabled"],
             data.referral_codes.iter().map(|c| {
                 vec![c.code.clone(), plain(&c.kind), time(c.issued_at), maybe(c.disabled_at)]
             }),
         ),
-        Section::new(
+        PageTable::new(
             "Your creator handles",
             &["Handle", "Since"],
             data.handles.iter().map(|h| vec![h.handle.clone(), time(h.claimed_at)]),
         ),
-        Section::new(
+        PageTable::new(
             "Whom you referred",
             &["Account", "Registered"],
             data.referred_users.iter().map(|u| vec![u.user_id.to_string(), time(u.signed_at)]),
         ),
-        Section::new("Everything that happened", &["When", "By", "What"], timeline(data)),
+        PageTable::new("Everything that happened", &["When", "By", "What"], timeline(data)),
     ]
 }
 

@@ -13,8 +13,7 @@ use std::collections::HashSet;
 
 use serde::Serialize;
 use whence_events::{
-    Actor, AuditRead, AuditSubject, DeviceClass, Event, MailboxEvent, Recorded, ReferralCode,
-    StreamId, Timestamp, UserId,
+    Actor, DeviceClass, Event, MailboxEvent, Recorded, ReferralCode, StreamId, Timestamp, UserId,
 };
 
 pub use self::account::OwnSession;
@@ -24,9 +23,8 @@ use self::account::{
 pub use self::landing::OwnLanding;
 use super::error::AuditError;
 use super::personal::Show;
-use super::{record, sentences, user};
+use super::{sentences, user};
 use crate::engine::Engine;
-use crate::engine::handler::Context;
 use crate::store::StoreError;
 
 /// The users that were referred who are listed; the call for them has all.
@@ -105,27 +103,8 @@ pub struct OwnEvent {
     position: whence_events::Position,
 }
 
-/// Returns everything about a user, after it is recorded that they read it.
-pub async fn own_data(
-    engine: &Engine,
-    user_id: UserId,
-    site: &str,
-    now: Timestamp,
-    context: &Context,
-) -> Result<OwnData, AuditError> {
-    let data = OwnData::of(engine, user_id, site, now).await?;
-    let read = AuditRead {
-        subject: AuditSubject::OwnData,
-        user_id: Some(user_id),
-        code: None,
-        personal_data: true,
-    };
-    record(&engine.handler, read, context).await?;
-    Ok(data)
-}
-
 impl OwnData {
-    async fn of(
+    pub(super) async fn of(
         engine: &Engine,
         user_id: UserId,
         site: &str,
