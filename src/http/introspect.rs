@@ -4,24 +4,43 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::body::to_bytes;
-use axum::extract::{Request, State};
+use axum::extract::{FromRequestParts, Request, State};
 use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde_json::{Value, json};
 
 use super::admin::operator::AuthenticatedOperator;
+use super::api_key::{ReadUsers, ScopedApiKey};
 use super::error::Problem;
 use super::limits::{BODY_TIMEOUT, MAX_BODY_BYTES};
 use crate::app::App;
 
-/// `POST /v1/auth/introspect`: answers an operator whether an access token is valid now, and whose it is.
+/// A caller who may ask about tokens: an operator (`X-Admin-Token`), or a back-end whose API key is for
+/// reading users.
+pub(super) struct Inquirer;
+
+impl FromRequestParts<Arc<App>> for Inquirer {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        if parts.headers.contains_key("x-admin-token") {
+            AuthenticatedOperator::from_request_parts(parts, app).await?;
+        } else {
+            ScopedApiKey::<ReadUsers>::from_request_parts(parts, app).await?;
+        }
+        Ok(Self)
+    }
+}
+
+/// `POST /v1/auth/introspect`: answers an operator or a back-end whether an access token is valid now, and whose it is.
 ///
 /// Every other text is inactive, whatever is wrong with it; session cookies and refresh tokens are for this
 /// service alone. An answer that cannot be known is an error: a service would take "inactive" for final.
 /// Being asked about is no use of the session.
 pub(super) async fn introspect(
-    _: AuthenticatedOperator,
+    _: Inquirer,
     State(app): State<Arc<App>>,
     request: Request,
 ) -> Result<Response, Problem> {
@@ -92,6 +111,8 @@ pub(super) async fn metadata(State(app): State<Arc<App>>) -> Response {
         "issuer": app.access_tokens.issuer(),
         "jwks_uri": listening.page(".well-known/jwks.json"),
         "introspection_endpoint": listening.page("v1/auth/introspect"),
+        // The type of an access token, which an API key is (RFC 8414, section 2).
+        "introspection_endpoint_auth_methods_supported": ["Bearer"],
         "response_types_supported": [],
         "grant_types_supported": [],
     });

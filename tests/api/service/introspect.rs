@@ -88,6 +88,32 @@ async fn only_those_who_may_ask_get_an_answer() {
     assert_eq!((refused.status, refused.error().as_str()), (401, "admin_token_unset"));
 }
 
+/// Asks about a text with an API key of one scope.
+async fn with_key(server: &Server, scope: &str) -> Answer {
+    let mut operator = server.browser();
+    operator.headers.push(("x-admin-token", "0123456789abcdef0123456789".to_owned()));
+    let body = json!({ "name": "shop", "scopes": [scope] }).to_string();
+    let key = operator.post("/v1/admin/api-keys", body).await.json();
+    let mut back_end = server.browser();
+    let request = back_end.request("POST", "/v1/auth/introspect");
+    let request = request.bearer_auth(key["key"].as_str().unwrap());
+    let form = "application/x-www-form-urlencoded";
+    back_end.send(request.header("content-type", form).body("token=x")).await
+}
+
+#[on_every_store]
+async fn a_back_end_asks_with_a_key_for_reading_users() {
+    let server = Server::with(&OPERATOR).await;
+    let answer = with_key(&server, "users:read").await;
+    assert_eq!((answer.status, answer.text.as_str()), (200, r#"{"active":false}"#));
+    let refused = with_key(&server, "billing:write").await;
+    assert_eq!((refused.status, refused.error().as_str()), (403, "api_key_scope"));
+    let mut nobody = server.browser();
+    let refused = nobody.post("/v1/auth/introspect", "token=x").await;
+    assert_eq!((refused.status, refused.error().as_str()), (401, "api_key_invalid"));
+    assert!(refused.header("www-authenticate").unwrap().starts_with("Bearer"));
+}
+
 #[on_every_store]
 async fn the_metadata_names_what_there_is() {
     let server =
@@ -98,6 +124,7 @@ async fn the_metadata_names_what_there_is() {
         "issuer": "https://login.example.com",
         "jwks_uri": "https://login.example.com/.well-known/jwks.json",
         "introspection_endpoint": "https://login.example.com/v1/auth/introspect",
+        "introspection_endpoint_auth_methods_supported": ["Bearer"],
         "response_types_supported": [],
         "grant_types_supported": [],
     });

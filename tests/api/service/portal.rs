@@ -60,8 +60,8 @@ impl Native {
     /// Keeps the tokens of an answer.
     fn take(&mut self, answer: &Answer) {
         let data = &answer.json()["data"];
-        self.refresh = data["refreshToken"].as_str().expect(&answer.text).to_owned();
-        self.access = data["accessToken"].as_str().unwrap().to_owned();
+        data["refreshToken"].as_str().expect(&answer.text).clone_into(&mut self.refresh);
+        data["accessToken"].as_str().unwrap().clone_into(&mut self.access);
     }
 
     /// Exchanges the token and keeps what comes back.

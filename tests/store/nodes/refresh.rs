@@ -15,15 +15,15 @@ const SOON: Duration = Duration::from_secs(5);
 
 /// Logs in on a node and gives the tokens.
 async fn tokens(node: &Node, email: &str) -> Value {
-    let none = Cookies::new();
-    let start = node.client.post("/api/v1/auth/login/start", json!({ "email": email }), &none);
+    let cookies = Cookies::new();
+    let start = node.client.post("/api/v1/auth/login/start", json!({ "email": email }), &cookies);
     let start = start.await.unwrap();
     let body = json!({
         "requestId": start.body["data"]["requestId"],
         "code": node.mails.code(email).unwrap(),
         "tokenDelivery": "body",
     });
-    let login = node.client.post("/api/v1/auth/login", body, &none).await.unwrap();
+    let login = node.client.post("/api/v1/auth/login", body, &cookies).await.unwrap();
     assert_eq!(login.status, 200, "{}", login.body);
     login.body["data"].clone()
 }

@@ -45,7 +45,8 @@ async fn a_token_is_exchanged_and_its_answer_can_be_lost() {
     drop(ada);
     let now = server.clock.now() + Duration::from_secs(29);
     let server = server.restarted(now).await;
-    let mut ada = Native { browser: server.browser(), refresh: second.clone(), access: "".into() };
+    let mut ada =
+        Native { browser: server.browser(), refresh: second.clone(), access: String::new() };
     let again = ada.refresh(&first).await;
     assert_eq!(again.json()["data"]["refreshToken"], *second, "{}", again.text);
     assert_eq!(count(&server, "RefreshRotated.v1").await, 1);
