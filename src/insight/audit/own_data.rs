@@ -23,7 +23,8 @@ use self::account::{
 pub use self::landing::OwnLanding;
 use super::error::AuditError;
 use super::personal::Show;
-use super::{sentences, user};
+use super::sentences;
+use super::user::touches;
 use crate::engine::Engine;
 use crate::store::StoreError;
 
@@ -114,7 +115,7 @@ impl OwnData {
         let account = Account::of(&own);
         let shown = account.shown(user_id).ok_or(AuditError::NoSuchUser)?;
         let mut timeline = lines(&own, Show::Open);
-        let touches = user::touches(engine, &account.touches).await?;
+        let touches = touches(engine, &account.touches).await?;
         let touches = opened(engine, touches).await?;
         timeline.extend(lines(&touches, Show::Open));
         let mut devices = vec![];
