@@ -220,7 +220,8 @@ impl Decider for User {
         }
         let account = self.account.as_ref().ok_or(UserRejection::NotRegistered)?;
         match command {
-            UserCommand::OpenSession(_) => Ok(vec![]),
+            // The first is decided above; of one who was not erased there is nothing to complete.
+            UserCommand::OpenSession(_) | UserCommand::CompleteErasure { .. } => Ok(vec![]),
             UserCommand::AttributeReferral { user_id, attempt } => {
                 self.attribute(*user_id, account.registered_at, attempt)
             }
@@ -258,8 +259,6 @@ impl Decider for User {
             UserCommand::RequestErasure { now, grace } => Ok(self.request_erasure(*now + *grace)),
             UserCommand::CancelErasure => Ok(self.cancel_erasure()),
             UserCommand::EraseIfDue { now } => Ok(self.erase_if_due(*now)),
-            // There is nothing to complete.
-            UserCommand::CompleteErasure { .. } => Ok(vec![]),
         }
     }
 }

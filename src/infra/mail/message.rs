@@ -220,7 +220,7 @@ pub(super) fn build(
         .map_err(local)?;
     match mail {
         Mail::LoginCode { .. } | Mail::ErasureRequested { .. } => {
-            hide_host_name(&mut message, from.email.domain())
+            hide_host_name(&mut message, from.email.domain());
         }
         Mail::Welcome { reference, .. } => {
             let id = format!("<welcome.{}@{}>", one_line(reference), from.email.domain());
