@@ -3,6 +3,7 @@
 //! As in `steps.rs`, this test binary starts itself: [`child`] opens a log over a store that kills its
 //! own process, and sweeps; the test sees it die, and lets the next sweep go on.
 
+use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
@@ -98,7 +99,6 @@ async fn sweep_dies(data: &Path, when: &str, at: &str) {
         .spawn()
         .unwrap();
     until("the child dies", async || child.try_wait().unwrap().is_some()).await;
-    use std::os::unix::process::ExitStatusExt as _;
     assert_eq!(child.wait().unwrap().signal(), Some(9), "{when} {at}");
 }
 
