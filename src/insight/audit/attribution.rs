@@ -135,7 +135,6 @@ fn is_act(recorded: &Recorded) -> bool {
         | UserEvent::EmailChangeUndone(_)
         | UserEvent::ErasureRequested(_)
         | UserEvent::ErasureCancelled(_)
-        | UserEvent::ErasureCompleted(_)
         | UserEvent::UserErased(_) => true,
         UserEvent::UserRegistered(_)
         | UserEvent::AttributionCapturedV1(_)
@@ -147,6 +146,7 @@ fn is_act(recorded: &Recorded) -> bool {
         | UserEvent::SubscriptionProvisioned(_)
         | UserEvent::WelcomeEmailSent(_)
         | UserEvent::WelcomeEmailFailed(_)
+        | UserEvent::ErasureCompleted(_)
         | UserEvent::CreatorHandleClaimed(_) => false,
     }
 }
