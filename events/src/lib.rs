@@ -52,11 +52,12 @@ pub use time::Timestamp;
 pub use touch::{ClickIds, TouchEvent, TouchRecorded, TouchRecordedV1, Utm};
 pub use user::{
     AttributionCaptured, AttributionCapturedV1, BillingCustomerLinked, CreatorHandleClaimed,
-    EmailChangeNoticed, EmailChangeUndone, EmailChanged, ErasureCancelled, ErasureRequested,
-    Evidence, ProfileUpdated, ReferralAttributed, ReferralCodeBlocked, ReferralCodeDisabled,
-    ReferralCodeIssued, ReferralCodeUnblocked, ReferralRefused, RefreshRotated, SessionExtended,
-    SessionOpened, SessionRevoked, SessionsRevoked, SubscriptionProvisioned, UserErased, UserEvent,
-    UserRegistered, UserReinstated, UserSuspended, WelcomeEmailFailed, WelcomeEmailSent,
+    EmailChangeNoticed, EmailChangeUndone, EmailChanged, ErasureCancelled, ErasureCompleted,
+    ErasureRequested, Evidence, ProfileUpdated, ReferralAttributed, ReferralCodeBlocked,
+    ReferralCodeDisabled, ReferralCodeIssued, ReferralCodeUnblocked, ReferralRefused,
+    RefreshRotated, SessionExtended, SessionOpened, SessionRevoked, SessionsRevoked,
+    SubscriptionProvisioned, UserErased, UserEvent, UserRegistered, UserReinstated, UserSuspended,
+    WelcomeEmailFailed, WelcomeEmailSent,
 };
 pub use vocabulary::{
     ApiKeyScope, AuditSubject, CodeKind, CodeStatus, Consent, Country, DeliveryFailure,

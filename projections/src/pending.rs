@@ -1,5 +1,5 @@
-//! Work that is due: onboarding steps, referrals that could not be decided, and addresses that were
-//! never verified and are to be forgotten. A row goes when its work is done.
+//! Work that is due: onboarding steps, referrals that could not be decided, addresses that were never
+//! verified and are to be forgotten, and erasures. A row goes when its work is done.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use whence_events::{
 
 use crate::change::{Change, OnboardingStep, PendingChange};
 use crate::projector::Projector;
-use crate::read_db::select::{Select, known};
+use crate::read_db::select::{Select, Value, known};
 use crate::read_db::{QueryError, ReadDb};
 use crate::schema::{
     IndexSchema, RowSize, TableSchema, bytes, bytewise_text, index, int, text, uuid,
@@ -55,7 +55,11 @@ pub struct DueAddress {
     pub user_id: UserId,
 }
 
-static SCHEMA: [TableSchema; 4] = [
+/// How long after its first step an erasure counts as interrupted: the call that made the step is
+/// given this time to take the others.
+const ERASURE_TIME: Duration = Duration::from_mins(1);
+
+static SCHEMA: [TableSchema; 5] = [
     TableSchema {
         name: "address_moves",
         columns: &[bytes("email_key"), uuid("user_id"), int("due_at")],
@@ -104,6 +108,16 @@ static SCHEMA: [TableSchema; 4] = [
         }],
         rows: RowSize::Small,
     },
+    TableSchema {
+        name: "erasures",
+        columns: &[
+            uuid("user_id"),
+            int("due_at"), // the end of the grace time, or the time to complete what was begun
+        ],
+        key: &["user_id"],
+        indexes: &[index("erasures_by_time", &["due_at"])],
+        rows: RowSize::Small,
+    },
 ];
 
 static ONBOARDINGS: Select<Onboarding> = Select::new(
@@ -146,6 +160,14 @@ static DUE_ADDRESSES: Select<DueAddress> = Select::new(
     |row| Ok(DueAddress { email_key: row.array(0).map(EmailKey)?, user_id: UserId(row.uuid(1)?) }),
 );
 
+static ERASURES: Select<UserId> = Select::new(
+    "SELECT user_id FROM {erasures} WHERE due_at <= {1} ORDER BY due_at, user_id LIMIT {2}",
+    |row| row.uuid(0).map(UserId),
+);
+
+static ERASURE_DUE: Select<Timestamp> =
+    Select::new("SELECT due_at FROM {erasures} WHERE user_id = {1}", |row| row.time(0));
+
 impl ReadDb {
     /// Returns up to `limit` addresses that have to be looked at by now, the longest waiting first.
     pub async fn due_addresses(
@@ -154,6 +176,21 @@ impl ReadDb {
         limit: u64,
     ) -> Result<Vec<DueAddress>, QueryError> {
         self.all(&DUE_ADDRESSES, &[now.into(), limit.into()]).await
+    }
+
+    /// Returns up to `limit` users whose erasure is due at `now`, or was begun and is not complete, the
+    /// longest waiting first.
+    pub async fn due_erasures(
+        &self,
+        now: Timestamp,
+        limit: u64,
+    ) -> Result<Vec<UserId>, QueryError> {
+        self.all(&ERASURES, &[now.into(), limit.into()]).await
+    }
+
+    /// Returns when a user is erased, as they asked.
+    pub async fn erasure_due(&self, user_id: UserId) -> Result<Option<Timestamp>, QueryError> {
+        self.first(&ERASURE_DUE, &[Value::Uuid(user_id.0)]).await
     }
 
     /// Returns up to `limit` onboardings that are not over, the longest waiting first.
@@ -190,7 +227,7 @@ impl Projector for Pending {
     }
 
     fn version(&self) -> u32 {
-        4
+        5
     }
 
     fn schema(&self) -> &'static [TableSchema] {
@@ -275,7 +312,14 @@ fn user_changes(user_id: UserId, event: &UserEvent, at: Timestamp, changes: &mut
         UserEvent::EmailChanged(_)
         | UserEvent::EmailChangeNoticed(_)
         | UserEvent::EmailChangeUndone(_) => address_changes(user_id, event, at, changes),
+        UserEvent::ErasureRequested(requested) => {
+            add(PendingChange::ErasureDue { user_id, due_at: requested.due_at });
+        }
+        UserEvent::ErasureCancelled(_) | UserEvent::ErasureCompleted(_) => {
+            add(PendingChange::ErasureOver { user_id });
+        }
         UserEvent::UserErased(_) => {
+            add(PendingChange::ErasureDue { user_id, due_at: at + ERASURE_TIME });
             add(PendingChange::OnboardingOver { user_id });
             add(PendingChange::ReferralDecided { user_id, code: None });
         }
@@ -311,8 +355,6 @@ fn user_changes(user_id: UserId, event: &UserEvent, at: Timestamp, changes: &mut
         | UserEvent::UserReinstated(_)
         | UserEvent::ProfileUpdated(_)
         | UserEvent::CreatorHandleClaimed(_)
-        | UserEvent::ErasureRequested(_)
-        | UserEvent::ErasureCancelled(_)
         | UserEvent::BillingCustomerLinked(_) => {}
     }
 }

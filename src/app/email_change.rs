@@ -161,8 +161,8 @@ impl App {
                 let reclaim = MailboxCommand::Reclaim { user_id };
                 self.run_mailbox(email_key, &reclaim, context).await?;
             } else if let Some(held_until) = held.get(&email_key.0).copied() {
-                let hold = MailboxCommand::Move { user_id, held_until };
-                self.run_mailbox(email_key, &hold, context).await?;
+                let leave = MailboxCommand::Move { user_id, held_until };
+                self.run_mailbox(email_key, &leave, context).await?;
             } else {
                 self.release(user_id, email_key, user.left_at(email_key), now, context).await?;
             }

@@ -6,19 +6,20 @@ use askama::Template;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{Html, IntoResponse, Response};
+use http::HeaderMap;
 use http::header::{CONTENT_SECURITY_POLICY, SET_COOKIE};
-use http::{HeaderMap, HeaderValue};
 use serde_json::json;
 use whence_events::{Actor, EmailAddress, EmailKey, StreamId};
 
 use super::client::ClientFacts;
 use super::csrf::check_csrf;
 use super::error::{AddressProblem, Problem};
-use super::error_page::{STYLE, style_policy};
+use super::error_page::{STYLE, policy_of};
 use super::extract::{JsonBody, RequestContext, SignedIn};
 use super::login::{
     CodeUse, StartBody, TriedCode, VerifyBody, find_tried, start_login, verify_code,
 };
+use super::recent_login::check_recent_login;
 use super::session::UserBody;
 use crate::app::App;
 use crate::app::known_devices::DeviceProof;
@@ -37,6 +38,7 @@ pub(super) async fn change(
     JsonBody(body): JsonBody<StartBody>,
 ) -> Result<Response, Problem> {
     check_csrf(&headers, &app, &token)?;
+    check_recent_login(&session, request.now)?;
     let wanted = body.email.as_deref().unwrap_or_default();
     let email = EmailAddress::parse(wanted).map_err(|_| Problem::InvalidEmail)?;
     let user_id = session.user.user_id;
@@ -145,8 +147,6 @@ fn page(app: &App, state: PageState) -> Result<Response, Problem> {
         PageState::Gone => http::StatusCode::NOT_FOUND,
     };
     let mut response = (status, Html(html)).into_response();
-    let policy = style_policy("form-action 'self'");
-    let policy = HeaderValue::from_str(&policy).map_err(|_| Problem::Internal)?;
-    response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
+    response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy_of(STYLE, "'self'"));
     Ok(response)
 }

@@ -53,6 +53,8 @@ pub(crate) enum Problem {
     /// Several session cookies of the request are of sessions in use. The response takes all of them
     /// away.
     SeveralSessions,
+    /// The call takes a login of the last minutes, and that of this session is older.
+    LoginNotRecent,
     /// An operator suspended the user whose address the right code proved.
     Suspended,
     /// The operators' API is closed, because no token is configured.
@@ -126,6 +128,7 @@ const UNDER_WAY: &str = "One at a time: wait for the one under way.";
 
 const INVALID_HOST: &str = "Name one host, in one header Host.";
 
+const LOGIN_NOT_RECENT: &str = "Log in again first: this takes a login of the last 15 minutes.";
 const REFRESH_INVALID: &str = "There is no such refresh token, or its session is over. Log in.";
 
 const REFRESH_REUSED: &str =
@@ -162,6 +165,7 @@ impl Problem {
             }
             Self::Unauthenticated => (S::UNAUTHORIZED, "unauthenticated", "Log in first."),
             Self::SeveralSessions => (S::UNAUTHORIZED, "unauthenticated", SEVERAL_SESSIONS),
+            Self::LoginNotRecent => (S::FORBIDDEN, "recent_login_required", LOGIN_NOT_RECENT),
             Self::Suspended => (S::FORBIDDEN, "account_suspended", SUSPENDED),
             Self::AdminTokenUnset => (S::UNAUTHORIZED, "admin_token_unset", ADMIN_TOKEN_UNSET),
             Self::AdminTokenInvalid => {
@@ -230,6 +234,7 @@ impl Problem {
             | Self::InvalidHost
             | Self::Unauthenticated
             | Self::SeveralSessions
+            | Self::LoginNotRecent
             | Self::Suspended
             | Self::AdminTokenUnset
             | Self::AdminTokenInvalid
@@ -281,6 +286,7 @@ impl Problem {
             | Self::InvalidCode
             | Self::Unauthenticated
             | Self::SeveralSessions
+            | Self::LoginNotRecent
             | Self::MailUnavailable { .. }
             | Self::InvalidParameter(_)
             | Self::InvalidQuery
@@ -449,14 +455,15 @@ impl From<HandleError<UserRejection>> for Problem {
             ) => Self::Unauthenticated,
             HandleError::Rejected(UserRejection::Suspended) => Self::Suspended,
             HandleError::Rejected(UserRejection::CodeBlocked) => Self::SlugReserved,
-            HandleError::Rejected(UserRejection::NoSuchCode) => Self::NotFound,
+            HandleError::Rejected(UserRejection::NoSuchCode | UserRejection::NoSuchChange) => {
+                Self::NotFound
+            }
             HandleError::Rejected(UserRejection::TooManyHandles) => {
                 Self::Handle(HandleProblem::Limit)
             }
             HandleError::Rejected(UserRejection::TooManyCodes { .. }) => {
                 Self::RateLimited { retry_after_seconds: SLUG_WINDOW.as_secs() }
             }
-            HandleError::Rejected(UserRejection::NoSuchChange) => Self::NotFound,
             HandleError::Rejected(UserRejection::TooManyUpdates { .. }) => {
                 Self::RateLimited { retry_after_seconds: UPDATE_WINDOW.as_secs() }
             }

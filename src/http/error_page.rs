@@ -23,17 +23,16 @@ use crate::infra::hash::sha256;
 pub(super) const STYLE: &str = include_str!("error_page.css");
 
 /// The policy of the page: nothing but this very style.
-static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
-    HeaderValue::from_str(&style_policy("form-action 'none'")).expect("base64 is header text")
-});
+static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| policy_of(STYLE, "'none'"));
 
-/// Returns the policy of a page that has this very style, and what `more` allows.
-pub(super) fn style_policy(more: &str) -> String {
-    let hash = STANDARD.encode(sha256(STYLE.as_bytes()).0);
-    format!(
-        "default-src 'none'; style-src 'sha256-{hash}'; img-src data:; base-uri 'none'; {more}; \
-         frame-ancestors 'none'"
-    )
+/// Returns the policy of a page that is made of words and one style, and whose forms lead there.
+pub(super) fn policy_of(style: &str, forms: &str) -> HeaderValue {
+    let hash = STANDARD.encode(sha256(style.as_bytes()).0);
+    let policy = format!(
+        "default-src 'none'; style-src 'sha256-{hash}'; img-src data:; base-uri 'none'; \
+         form-action {forms}; frame-ancestors 'none'"
+    );
+    HeaderValue::from_str(&policy).expect("base64 is header text")
 }
 
 #[derive(Template)]

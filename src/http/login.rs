@@ -13,8 +13,8 @@ use http::header::SET_COOKIE;
 use serde::Deserialize;
 use serde_json::json;
 use whence_events::{
-    Actor, DeliveryFailure, DeviceClass, DeviceId, EmailAddress, EmailKey, MailboxEvent, Position,
-    RequestId, SessionKind, StreamId, Timestamp, TouchId, UserEvent, UserId, Via,
+    Actor, DeviceId, EmailAddress, EmailKey, MailboxEvent, Position, RequestId, SessionKind,
+    StreamId, Timestamp, TouchId, UserEvent, UserId, Via,
 };
 
 use super::client::ClientFacts;
@@ -28,19 +28,13 @@ use super::session_cookies;
 use super::typed_text::{TypedText, optional_text};
 use crate::app::App;
 use crate::app::attribution::{Candidate, LandingCookies};
-use crate::app::known_devices::{DeviceProof, network_mac};
+use crate::app::known_devices::DeviceProof;
 use crate::app::sessions::SessionError;
-use crate::app::touches::record_now;
-use crate::domain::mailbox::{
-    CODE_LIFETIME, CountStart, DeviceFacts, Mailbox, MailboxCommand, MailboxRejection,
-    START_WINDOW, StartLogin, VerifyCode,
-};
-use crate::domain::touch::RecordedTouch;
+use crate::domain::mailbox::{DeviceFacts, Mailbox, MailboxCommand, VerifyCode};
 use crate::domain::user::{OpenSession, SESSION_IDLE, User, UserCommand, UserRejection};
-use crate::engine::handler::{Context, HandleError};
+use crate::engine::handler::HandleError;
 use crate::engine::progress::query_after_log;
 use crate::infra::errors::with_causes;
-use crate::infra::mail::Mail;
 use crate::infra::random::{new_device_id, new_user_id};
 use crate::infra::security::SecurityEvent;
 use crate::infra::tokens::{LoginToken, OneTimeCode, SessionToken};
@@ -149,8 +143,9 @@ pub(super) async fn complete_login(
         Ok(landing) => open_session(app, request, facts, &verified, &landing, credential).await,
         Err(error) => Err(error.into()),
     };
-    // Only who reads the mail of the address gets here, and may know of a suspension.
-    let is_told = |problem: &Problem| matches!(problem, Problem::Suspended);
+    // Only who reads the mail of the address gets here, and may know of a suspension or an erasure.
+    let is_told =
+        |problem: &Problem| matches!(problem, Problem::Suspended | Problem::InvalidRequest);
     let (registered_at, position) = opened
         .map_err(|problem| if is_told(&problem) { problem } else { Problem::SessionIssueFailed })?;
     let proof = DeviceProof { email_key, device_id: verified.device_id };
@@ -337,6 +332,10 @@ async fn open_session(
     let done = done.map_err(|error| {
         if matches!(error, HandleError::Rejected(UserRejection::Suspended)) {
             return Problem::Suspended;
+        }
+        // The user was erased during this login, and the address is free in a moment.
+        if matches!(error, HandleError::Rejected(UserRejection::Erased)) {
+            return Problem::InvalidRequest;
         }
         tracing::error!(error = %with_causes(&error), "no session after a verified code");
         Problem::SessionIssueFailed

@@ -6,6 +6,7 @@
 
 mod address;
 mod client;
+mod erasure;
 mod ledger;
 mod log;
 mod random;

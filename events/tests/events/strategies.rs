@@ -70,8 +70,8 @@ into_event! {
         SessionExtended RefreshRotated SessionRevoked ReferralCodeIssued ReferralCodeDisabled
         SubscriptionProvisioned WelcomeEmailSent WelcomeEmailFailed ProfileUpdated
         CreatorHandleClaimed BillingCustomerLinked SessionsRevoked UserSuspended UserReinstated
-        ReferralCodeBlocked ReferralCodeUnblocked EmailChanged EmailChangeUndone EmailChangeNoticed ErasureRequested
-        ErasureCancelled UserErased;
+        ReferralCodeBlocked ReferralCodeUnblocked EmailChanged EmailChangeUndone EmailChangeNoticed
+        ErasureRequested ErasureCancelled UserErased ErasureCompleted;
     NameEvent: NameReserved;
     TouchEvent: TouchRecordedV1 TouchRecorded;
     RulesEvent: RulesAdopted;
@@ -177,6 +177,7 @@ fn account() -> Named {
         BillingCustomerLinked { billing_customer_id: any::<String>(), }
         UserSuspended { reason: sealed(), }
         UserReinstated { reason: sealed(), }
+        ErasureCompleted { touches: any::<u64>(), }
         UserErased { requested_by: any::<String>(), mode: any::<String>(), }
     }
 }

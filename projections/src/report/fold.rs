@@ -202,6 +202,7 @@ impl ReportFold {
             | UserEvent::EmailChangeNoticed(_)
             | UserEvent::ErasureRequested(_)
             | UserEvent::ErasureCancelled(_)
+            | UserEvent::ErasureCompleted(_)
             | UserEvent::UserErased(_) => {}
         }
     }

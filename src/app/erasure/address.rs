@@ -4,10 +4,11 @@ use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use whence_events::{EmailAddress, EmailKey, StreamId, Timestamp};
+use whence_events::{EmailAddress, EmailKey, StreamId, Timestamp, UserId};
 
 use super::{EraseError, Erasure, Subject, erase};
 use crate::domain::mailbox::{ForgetMailbox, Mailbox, MailboxCommand};
+use crate::domain::user::User;
 use crate::engine::Engine;
 use crate::engine::handler::{Context, HandleError};
 use crate::store::StoreError;

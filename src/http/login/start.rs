@@ -27,7 +27,7 @@ use crate::infra::tokens::{LoginToken, OneTimeCode};
 /// What a code is asked for.
 pub(in crate::http) enum CodeUse {
     /// To log in. The landing is the one that the client says itself.
-    LogIn(Option<RecordedTouch>),
+    LogIn(Option<Box<RecordedTouch>>),
     /// To move this user's account to the address.
     Move(UserId),
 }
@@ -47,7 +47,7 @@ pub(in crate::http) async fn start_login(
     let now = request.now;
     let email_key = app.engine.keys.email_key(&email);
     let (touch, change_of) = match purpose {
-        CodeUse::LogIn(touch) => (touch, None),
+        CodeUse::LogIn(touch) => (touch.map(|touch| *touch), None),
         CodeUse::Move(user_id) => (None, Some(user_id)),
     };
     let devices = KnownBy::of(headers, app).for_address(email_key);

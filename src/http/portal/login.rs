@@ -43,7 +43,9 @@ pub(super) async fn start(
     let email = body.text("email")?.unwrap_or_default();
     let said = said_landing(&mut body)?;
     let touch = if said.is_empty() { None } else { landing.said(&said, &parts).await };
-    let login = start_login(&app, &request, &facts, headers, &email, CodeUse::LogIn(touch)).await?;
+    let login =
+        start_login(&app, &request, &facts, headers, &email, CodeUse::LogIn(touch.map(Box::new)))
+            .await?;
     let expires_at = request.now + CODE_LIFETIME;
     Ok(success(json!({
         "requestId": login.to_text(),

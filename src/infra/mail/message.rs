@@ -18,7 +18,8 @@ use whence_events::EmailAddress;
 
 use templates::{
     AddressChangedHtml, AddressChangedText, AddressInUseHtml, AddressInUseText, ChangeCodeHtml,
-    ChangeCodeText, LoginCodeHtml, LoginCodeText, WelcomeHtml, WelcomeText,
+    ChangeCodeText, ErasureRequestedHtml, ErasureRequestedText, LoginCodeHtml, LoginCodeText,
+    WelcomeHtml, WelcomeText,
 };
 
 /// A mail to a user.
@@ -79,6 +80,14 @@ pub enum Mail {
         /// once.
         reference: String,
     },
+    /// The notice that the user asked to be erased, and how to undo it. It holds no link, as the mail
+    /// of a login.
+    ErasureRequested {
+        /// The name of the site, as its users know it.
+        site: String,
+        /// The time from which the account is erased, as text.
+        due: String,
+    },
 }
 
 /// A one-time code on its way into a mail. `Debug` does not show it.
@@ -111,7 +120,10 @@ impl Mail {
     pub fn code(&self) -> Option<&str> {
         match self {
             Self::LoginCode { code, .. } | Self::ChangeCode { code, .. } => Some(code.as_str()),
-            Self::Welcome { .. } | Self::AddressInUse { .. } | Self::AddressChanged { .. } => None,
+            Self::Welcome { .. }
+            | Self::ErasureRequested { .. }
+            | Self::AddressInUse { .. }
+            | Self::AddressChanged { .. } => None,
         }
     }
 
@@ -166,6 +178,12 @@ impl Mail {
                 let html = WelcomeHtml { title: &subject, site, link };
                 rendered(&WelcomeText { site, link }, &html, subject.clone())
             }
+            Self::ErasureRequested { site, due } => {
+                let (site, due) = (&site_name(site)?, &one_line(due));
+                let subject = format!("Your account at {site} will be erased");
+                let html = ErasureRequestedHtml { title: &subject, site, due };
+                rendered(&ErasureRequestedText { site, due }, &html, subject.clone())
+            }
         }
     }
 }
@@ -179,6 +197,7 @@ impl fmt::Debug for Mail {
             Self::AddressInUse { .. } => "AddressInUse(..)",
             Self::AddressChanged { .. } => "AddressChanged(..)",
             Self::Welcome { .. } => "Welcome(..)",
+            Self::ErasureRequested { .. } => "ErasureRequested(..)",
         })
     }
 }
@@ -218,8 +237,11 @@ pub(super) fn build(
             let id = format!("<changed.{}@{}>", one_line(reference), from.email.domain());
             message.headers_mut().set(MessageId::from(id));
         }
-        Mail::LoginCode { .. } | Mail::ChangeCode { .. } | Mail::AddressInUse { .. } => {
-            hide_host_name(&mut message, from.email.domain())
+        Mail::LoginCode { .. }
+        | Mail::ChangeCode { .. }
+        | Mail::AddressInUse { .. }
+        | Mail::ErasureRequested { .. } => {
+            hide_host_name(&mut message, from.email.domain());
         }
         Mail::Welcome { reference, .. } => {
             let id = format!("<welcome.{}@{}>", one_line(reference), from.email.domain());

@@ -84,3 +84,18 @@ pub(super) struct WelcomeHtml<'a> {
     pub(super) site: &'a str,
     pub(super) link: &'a str,
 }
+
+#[derive(Template)]
+#[template(path = "erasure_requested.txt")]
+pub(super) struct ErasureRequestedText<'a> {
+    pub(super) site: &'a str,
+    pub(super) due: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "erasure_requested.html")]
+pub(super) struct ErasureRequestedHtml<'a> {
+    pub(super) title: &'a str,
+    pub(super) site: &'a str,
+    pub(super) due: &'a str,
+}
