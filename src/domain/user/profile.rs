@@ -91,7 +91,8 @@ mod tests {
         let history: Vec<_> = std::iter::once(registered())
             .chain((0..MAX_UPDATES).map(|n| called(&format!("Ada {n}"))))
             .collect();
-        let until = START + UPDATE_WINDOW;
+        // The first change is the second event, a second after the first.
+        let until = START + Duration::from_secs(1) + UPDATE_WINDOW;
         let too_many = UserRejection::TooManyUpdates { until };
         given::<User>(history.clone()).when(call("Ada", START)).rejected(too_many);
         given::<User>(history).when(call("Ada", until)).then([called("Ada")]);
