@@ -9,6 +9,7 @@ pub mod config;
 pub mod counters;
 mod country_watch;
 pub mod creators;
+mod development;
 pub mod erasure;
 mod key_watch;
 pub(crate) mod known_devices;

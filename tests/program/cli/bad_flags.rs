@@ -217,7 +217,7 @@ fn domains_of_cookies() {
     ] {
         let public = format!("https://{host}");
         refused_at_once(
-            &["--public-url", &public, "--development", "--cookie-domain", suffix],
+            &["--public-url", &public, "--staging", "--cookie-domain", suffix],
             &format!(
                 "--cookie-domain {suffix}: unrelated hosts share this suffix, so browsers take no \
                  cookie for it"
@@ -282,7 +282,7 @@ fn origins_and_hosts() {
         );
     }
     refused_at_once(
-        &["--public-url", "https://*.example.com", "--development"],
+        &["--public-url", "https://*.example.com", "--staging"],
         "--public-url https://*.example.com/: no host is called that",
     );
 }
@@ -326,18 +326,18 @@ fn production_refuses_development_choices() {
     refused_at_once(
         &["--public-url", "http://login.example.com"],
         "--public-url http://login.example.com/ is not this machine and not https: session \
-         cookies would travel in clear (--development allows it)",
+         cookies would travel in clear (--staging allows it)",
     );
     refused_at_once(
         &["--public-url", "https://login.example.com"],
         "--mail directory keeps mails on this machine, but --public-url \
-         https://login.example.com/ is not this machine: nobody would get a code (--development \
+         https://login.example.com/ is not this machine: nobody would get a code (--staging \
          allows it)",
     );
     refused_at_once(
         &["--public-url", "https://login.example.com", "--mail", "directory:mails"],
         "--mail directory keeps mails on this machine, but --public-url \
-         https://login.example.com/ is not this machine: nobody would get a code (--development \
+         https://login.example.com/ is not this machine: nobody would get a code (--staging \
          allows it)",
     );
 }
