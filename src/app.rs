@@ -2,7 +2,9 @@
 
 pub mod access_tokens;
 pub mod activity;
+pub mod api_keys;
 pub mod attribution;
+mod billing;
 pub mod client_address;
 pub(crate) mod commands;
 pub mod config;
@@ -21,7 +23,9 @@ pub(crate) mod operator_tokens;
 pub(crate) mod proof_turns;
 pub(crate) mod rate_limits;
 mod referral_codes;
+pub(crate) mod refresh;
 mod retention;
+mod said_touch;
 pub mod sessions;
 pub mod touches;
 pub(crate) mod unnamed_proxy;
@@ -50,6 +54,7 @@ use crate::infra::security::SecurityLog;
 use crate::store::EventStore;
 use access_tokens::AccessTokens;
 use activity::{Queued, SessionActivity};
+use api_keys::{ApiKeyUsage, ApiKeys, KeyUse};
 use config::Config;
 use counters::Counters;
 use erasure::{AddressErasure, EraseError, Erasure, Subject};
@@ -88,6 +93,10 @@ pub struct App {
     pub sessions: Sessions,
     /// Records that sessions are used.
     pub activity: SessionActivity,
+    /// Finds the API key of a request.
+    pub(crate) api_keys: ApiKeys,
+    /// Records that API keys are used.
+    pub(crate) api_key_usage: ApiKeyUsage,
     /// Sends mails.
     pub mailer: Mailer,
     /// The ceiling of mails an hour.
@@ -153,6 +162,8 @@ impl App {
         let checkpointer = Checkpointer::new(signer, read_db.clone(), checkpoints.policy.clone());
         let sessions = Sessions::new(&observer, vault.clone(), store.clone(), progress.clone());
         let (activity, uses) = SessionActivity::bounded(config.accounts.session_activity);
+        let (api_key_usage, key_uses) = ApiKeyUsage::bounded();
+        let api_keys = ApiKeys::following(store.tail());
         let (recorder, queue) = TouchRecorder::bounded(MAX_QUEUED_TOUCHES);
         let recorder = recorder.of_service(&engine);
         let app = Arc::new(Self {
@@ -175,9 +186,11 @@ impl App {
             progress,
             sessions,
             activity,
+            api_keys,
+            api_key_usage,
             mailer,
         });
-        app.start(queue, uses).await?;
+        app.start(queue, uses, key_uses).await?;
         Ok(app)
     }
 
@@ -219,6 +232,7 @@ impl App {
         self: &Arc<Self>,
         queue: mpsc::Receiver<RecordedTouch>,
         uses: mpsc::Receiver<Queued>,
+        key_uses: mpsc::Receiver<KeyUse>,
     ) -> anyhow::Result<()> {
         let rules = &self.config.referrals.rules;
         let stream = StreamId::Rules(rules.digest);
@@ -239,6 +253,7 @@ impl App {
             tokio::spawn(country_watch::work(Arc::downgrade(self)));
         }
         tokio::spawn(activity::work(Arc::downgrade(self), uses));
+        tokio::spawn(api_keys::work(Arc::downgrade(self), key_uses));
         Ok(())
     }
 }

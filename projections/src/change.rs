@@ -1,9 +1,9 @@
 //! What projectors ask of the tables.
 
 use whence_events::{
-    AttributionCaptured, CodeKind, Country, DeviceClass, EmailKey, Hash, Position, Provider,
-    ReferralCode, RequestId, Sealed, SessionId, SessionKind, Timestamp, TouchId, UserId, Version,
-    Via,
+    ApiKeyId, AttributionCaptured, CodeKind, Country, DeviceClass, EmailKey, Hash, Position,
+    Provider, ReferralCode, RequestId, Sealed, SessionId, SessionKind, Timestamp, TouchId, UserId,
+    Version, Via,
 };
 
 /// One change to the tables, in terms of what it means; each database has its own statements for it.
@@ -15,6 +15,8 @@ pub enum Change {
     Attribution(AttributionChange),
     /// A change to the tables of pending work.
     Pending(PendingChange),
+    /// A change to the keys of back-ends.
+    ApiKey(ApiKeyChange),
     /// A leaf that is added to the tree over the log. The leaves of a run are added together.
     LeafAdded(Leaf),
 }
@@ -129,6 +131,32 @@ pub enum PendingChange {
     ReferralDecided { user_id: UserId, code: Option<ReferralCode> },
 }
 
+/// A change to the keys of back-ends.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "fields are named as the columns they fill")]
+pub enum ApiKeyChange {
+    /// A key was issued.
+    Issued { api_key_id: ApiKeyId, key: Box<NewApiKey>, at: Timestamp },
+    /// A key got another secret.
+    Rotated { api_key_id: ApiKeyId, previous_until: Timestamp, at: Timestamp },
+    /// No earlier secret of a key counts from this time on.
+    GraceEnded { api_key_id: ApiKeyId, previous_until: Timestamp },
+    /// A key was revoked.
+    Revoked { api_key_id: ApiKeyId, at: Timestamp },
+    /// A key was used on this day.
+    Used { api_key_id: ApiKeyId, day: String },
+}
+
+/// A key that was issued.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "fields are named as the columns they fill")]
+pub struct NewApiKey {
+    pub name: String,
+    pub scopes: String,
+    pub issued_by: String,
+    pub expires_at: Option<Timestamp>,
+}
+
 /// A step of an onboarding, as a bit of the column `steps`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
@@ -176,5 +204,11 @@ impl From<AttributionChange> for Change {
 impl From<PendingChange> for Change {
     fn from(change: PendingChange) -> Self {
         Self::Pending(change)
+    }
+}
+
+impl From<ApiKeyChange> for Change {
+    fn from(change: ApiKeyChange) -> Self {
+        Self::ApiKey(change)
     }
 }

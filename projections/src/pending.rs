@@ -198,6 +198,7 @@ fn mailbox_change(
         | MailboxEvent::StartCounted(_)
         | MailboxEvent::StartReturned(_)
         | MailboxEvent::DeviceForgotten(_)
+        | MailboxEvent::MailboxMoved(_)
         | MailboxEvent::LockCleared(_) => None,
     }
 }
@@ -260,6 +261,10 @@ fn user_changes(user_id: UserId, event: &UserEvent, at: Timestamp, changes: &mut
         | UserEvent::UserReinstated(_)
         | UserEvent::ProfileUpdated(_)
         | UserEvent::CreatorHandleClaimed(_)
+        | UserEvent::EmailChanged(_)
+        | UserEvent::EmailChangeUndone(_)
+        | UserEvent::ErasureRequested(_)
+        | UserEvent::ErasureCancelled(_)
         | UserEvent::BillingCustomerLinked(_) => {}
     }
 }

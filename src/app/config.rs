@@ -93,6 +93,8 @@ pub struct ListeningConfig {
     /// Whether the service is for people who build against it on this machine: pages of any port of
     /// it may call, mails are shown, and codes of test addresses are known.
     pub development: bool,
+    /// The page on which people log in, for those whom the forward check does not let in.
+    pub login_url: Option<Url>,
 }
 
 /// Where log and read models are kept, and under which key.
@@ -243,6 +245,7 @@ impl ListeningConfig {
             trusted_proxies: Vec::new(),
             client_headers: ClientHeaders::default(),
             development: false,
+            login_url: None,
         })
     }
 

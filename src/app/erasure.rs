@@ -13,6 +13,7 @@
 
 mod address;
 mod outcome;
+mod said;
 
 use std::collections::BTreeSet;
 
@@ -59,8 +60,10 @@ pub async fn erase(
     let user_id = subject.user_id;
     let mut run = end_account(engine, subject, context).await?;
     let mut destroyed = destroy(engine, &StreamId::User(user_id)).await?;
-    let facts = ErasureFacts::of(&engine.stream(&StreamId::User(user_id)).await?);
+    let mut facts = ErasureFacts::of(&engine.stream(&StreamId::User(user_id)).await?);
     if let Some(email_key) = facts.email_key.or(subject.email_key) {
+        let mailbox = engine.stream(&StreamId::Mailbox(email_key)).await?;
+        facts.touches.extend(said::said_touches(&mailbox, user_id));
         destroyed |= release(engine, user_id, email_key, context).await?;
     }
     let touches = engine.touches_of_visitor(&facts.touches).await?;
@@ -93,6 +96,7 @@ async fn end_account(
             | UserRejection::NoSuchCode
             | UserRejection::CodeBlocked
             | UserRejection::TooManyCodes { .. }
+            | UserRejection::TooManyRotations { .. }
             | UserRejection::TooManyHandles
             | UserRejection::NotAttributed(_),
         )) => never_registered(engine, subject).await,
@@ -148,7 +152,7 @@ async fn forget_touch(engine: &Engine, touch: TouchId) -> Result<bool, StoreErro
 fn name(actor: &Actor) -> String {
     match actor {
         Actor::Operator(name) => name.clone(),
-        Actor::Visitor | Actor::Owner | Actor::System => actor.to_string(),
+        Actor::Visitor | Actor::Owner | Actor::System | Actor::ApiKey(_) => actor.to_string(),
     }
 }
 
@@ -211,6 +215,10 @@ impl ErasureFacts {
             | UserEvent::WelcomeEmailFailed(_)
             | UserEvent::ProfileUpdated(_)
             | UserEvent::CreatorHandleClaimed(_)
+            | UserEvent::EmailChanged(_)
+            | UserEvent::EmailChangeUndone(_)
+            | UserEvent::ErasureRequested(_)
+            | UserEvent::ErasureCancelled(_)
             | UserEvent::BillingCustomerLinked(_) => {}
         }
     }

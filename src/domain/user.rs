@@ -3,6 +3,7 @@
 pub mod activity;
 mod command;
 pub mod measure;
+pub mod refresh;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -10,16 +11,19 @@ mod tests;
 use std::time::Duration;
 
 use whence_events::{
-    Client, CodeKind, Country, CreatorHandleClaimed, DeliveryFailure, EmailAddress, EmailKey,
-    Event, Handle, Pii, Provider, ReferralCode, ReferralCodeDisabled, ReferralCodeIssued, Refusal,
-    RevokeReason, SessionId, SessionOpened, SessionRevoked, SubscriptionProvisioned, Timestamp,
-    UserErased, UserEvent, UserId, UserRegistered, Version, WelcomeEmailFailed, WelcomeEmailSent,
+    BillingCustomerLinked, Client, CodeKind, Country, CreatorHandleClaimed, DeliveryFailure,
+    EmailAddress, EmailKey, Event, Handle, Pii, Provider, ReferralCode, ReferralCodeDisabled,
+    ReferralCodeIssued, Refusal, RevokeReason, SessionId, SessionOpened, SessionRevoked,
+    SubscriptionProvisioned, Timestamp, UserErased, UserEvent, UserId, UserRegistered, Version,
+    WelcomeEmailFailed, WelcomeEmailSent,
 };
 
+use super::billing::BillingCustomerId;
 use super::referral::{self, Attempt, Referee};
 use super::{Decider, EventContext};
 pub use activity::needs_extension;
 pub use command::{OpenSession, UserCommand, UserRejection};
+use refresh::RefreshChain;
 use session::Session;
 
 /// The time after which an unused session ends.
@@ -66,6 +70,8 @@ pub struct User {
     pub suspended_at: Option<Timestamp>,
     /// The codes that operators disabled, in lower case.
     blocked_codes: Vec<ReferralCode>,
+    /// The customer of the billing system that the user is; empty when none.
+    billing_customer: String,
     sessions: Vec<Session>,
     refusals: Vec<(Option<ReferralCode>, Refusal)>,
 }
@@ -146,13 +152,12 @@ impl Decider for User {
                 self.refusals.push((refused.code.clone(), refused.reason));
             }
             UserEvent::SessionOpened(opened) => self.open(opened, context),
-            UserEvent::SessionExtended(extended) => {
-                if let Some(session) =
-                    self.sessions.iter_mut().find(|s| s.id == extended.session_id)
-                {
-                    session.expires_at = extended.expires_at;
-                    session.used_at = context.at;
-                }
+            UserEvent::SessionExtended(used) => {
+                self.session_used(used.session_id, used.expires_at, None, context.at);
+            }
+            UserEvent::RefreshRotated(used) => {
+                let hash = Some(used.refresh_hash);
+                self.session_used(used.session_id, used.expires_at, hash, context.at);
             }
             UserEvent::SessionRevoked(revoked) => {
                 self.sessions.retain(|session| session.id != revoked.session_id);
@@ -172,6 +177,9 @@ impl Decider for User {
             UserEvent::WelcomeEmailSent(_) => self.welcome.sent = true,
             UserEvent::WelcomeEmailFailed(failed) => self.welcome.failed = failed.attempt,
             UserEvent::CreatorHandleClaimed(claimed) => self.handles.push(claimed.handle.clone()),
+            UserEvent::BillingCustomerLinked(linked) => {
+                self.billing_customer.clone_from(&linked.billing_customer_id);
+            }
             UserEvent::UserSuspended(_) => self.suspended_at = Some(context.at),
             UserEvent::UserReinstated(_) => self.suspended_at = None,
             UserEvent::ReferralCodeBlocked(blocked) => {
@@ -187,10 +195,12 @@ impl Decider for User {
             }
             UserEvent::AttributionCapturedV1(_)
             | UserEvent::AttributionCaptured(_)
-            | UserEvent::RefreshRotated(_)
             | UserEvent::SessionsRevoked(_)
             | UserEvent::ProfileUpdated(_)
-            | UserEvent::BillingCustomerLinked(_) => {}
+            | UserEvent::EmailChanged(_)
+            | UserEvent::EmailChangeUndone(_)
+            | UserEvent::ErasureRequested(_)
+            | UserEvent::ErasureCancelled(_) => {}
         }
         self
     }
@@ -221,6 +231,17 @@ impl Decider for User {
             }
             UserCommand::ExtendSession { now, session_id, period } => {
                 self.session(*session_id)?.used(*now, *period)
+            }
+            UserCommand::LinkBilling { customer } => {
+                let id = customer.as_ref().map_or("", BillingCustomerId::as_str);
+                let billing_customer_id = id.to_owned();
+                Ok(unless(
+                    self.billing_customer == id,
+                    BillingCustomerLinked { billing_customer_id },
+                ))
+            }
+            UserCommand::RotateRefresh(command) => {
+                self.session(command.session_id)?.rotate(command)
             }
             UserCommand::Measure(measure) => self.take_measure(measure),
             UserCommand::IssueReferralCode { now, code, kind } => self.issue(code, *kind, *now),
@@ -398,6 +419,7 @@ impl User {
             expires_at: opened.expires_at,
             absolute_expires_at: opened.absolute_expires_at,
             used_at: context.at,
+            refresh: RefreshChain::of(opened, context.at),
         });
         if let Some(account) = &mut self.account {
             account.last_device = Some((opened.device.clone(), context.version));

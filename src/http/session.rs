@@ -17,7 +17,7 @@ use super::error::Problem;
 use super::extract::{RequestContext, SignedIn, session_tokens};
 use super::session_cookies;
 use crate::app::App;
-use crate::app::sessions;
+use crate::app::sessions::{self, Session};
 use crate::domain::user::{User, UserCommand};
 use crate::engine::handler::HandleError;
 use crate::infra::tokens::SessionToken;
@@ -131,7 +131,19 @@ async fn end(
     request: &RequestContext,
     reason: RevokeReason,
 ) -> Result<(), Problem> {
-    let Some(session) = app.sessions.get(token, request.now).await? else { return Ok(()) };
+    match app.sessions.get(token, request.now).await? {
+        Some(session) => end_session(app, &session, request, reason).await,
+        None => Ok(()),
+    }
+}
+
+/// Ends a session that was found in use.
+pub(super) async fn end_session(
+    app: &App,
+    session: &Session,
+    request: &RequestContext,
+    reason: RevokeReason,
+) -> Result<(), Problem> {
     let command = UserCommand::RevokeSession { session_id: session.session_id, reason };
     let stream = StreamId::User(session.user.user_id);
     match app.engine.handler.run::<User>(&stream, &command, &request.context(Actor::Owner)).await {

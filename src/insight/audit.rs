@@ -18,7 +18,9 @@ pub(crate) mod text;
 mod touch;
 mod user;
 
-use whence_events::{AuditRead, AuditSubject, Position, ReferralCode, StreamId, Timestamp, UserId};
+use whence_events::{
+    ApiKeyId, AuditRead, AuditSubject, Position, ReferralCode, StreamId, Timestamp, UserId,
+};
 
 pub use attribution::{AttributionStory, SnapshotStory};
 pub use code::{CodeStory, CreditedUser};
@@ -77,6 +79,19 @@ pub async fn code(
     let read = AuditRead { code: Some(code.clone()), ..audit_read(AuditSubject::Code, show) };
     record(&engine.handler, read, context).await?;
     Ok(story)
+}
+
+/// Returns the events of an API key, in order; none when there is no such key.
+pub async fn api_key(
+    engine: &Engine,
+    id: ApiKeyId,
+    show: Show,
+    context: &Context,
+) -> Result<Vec<EventLine>, AuditError> {
+    let events = engine.stream(&StreamId::ApiKey(id)).await?;
+    let lines = EventLine::all(engine, &events, show).await?;
+    record(&engine.handler, audit_read(AuditSubject::Events, show), context).await?;
+    Ok(lines)
 }
 
 /// Returns a page of the referral decisions of a time, after a position.

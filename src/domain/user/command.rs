@@ -9,6 +9,8 @@ use whence_events::{
 use super::MAX_HANDLES;
 use super::activity::ActivityPeriod;
 use super::measure::Measure;
+use super::refresh::RotateRefresh;
+use crate::billing::BillingCustomerId;
 use crate::referral::Attempt;
 
 /// A command on an account.
@@ -46,6 +48,13 @@ pub enum UserCommand {
         /// The period in which one use is recorded.
         period: ActivityPeriod,
     },
+    /// Links the user to a customer of the billing system, or to none.
+    LinkBilling {
+        /// The customer; none: the user is none.
+        customer: Option<BillingCustomerId>,
+    },
+    /// Exchanges a refresh token for its successor.
+    RotateRefresh(RotateRefresh),
     /// Does what an operator decided about the user.
     Measure(Measure),
     /// Issues a referral code, whose name was reserved for the user.
@@ -102,7 +111,7 @@ pub struct OpenSession {
     pub attempt: Option<Attempt>,
     /// A fresh id for the session.
     pub session_id: SessionId,
-    /// The SHA-256 of the secret half of the token.
+    /// The hash of the token that proves the session.
     pub token_hash: Hash,
     /// The kind of credential that carries the session.
     pub kind: SessionKind,
@@ -129,6 +138,12 @@ pub enum UserRejection {
     /// The session does not exist, or has ended.
     #[error("there is no such session")]
     NoSuchSession,
+    /// The refresh token of a session was exchanged too often lately.
+    #[error("the refresh token was exchanged too often; the next time at {until}")]
+    TooManyRotations {
+        /// The time from which it may be exchanged again.
+        until: Timestamp,
+    },
     /// The user has no such code, or it is disabled.
     #[error("there is no such code")]
     NoSuchCode,

@@ -42,6 +42,7 @@ fn snapshot() -> AttributionCaptured {
         consent: Consent::Unknown,
         rules_version: 1,
         referrer_site: None,
+        said_by_client: false,
     }
 }
 
@@ -363,4 +364,20 @@ fn nobody_can_be_asked_anything_but_to_register() {
     ] {
         given::<User>([]).when(command).rejected(UserRejection::NotRegistered);
     }
+}
+
+#[test]
+fn a_user_is_linked_to_one_customer_of_the_billing_system() {
+    let link = |id: &str| UserCommand::LinkBilling {
+        customer: crate::billing::BillingCustomerId::parse(id).unwrap(),
+    };
+    let linked =
+        |id: &str| -> UserEvent { BillingCustomerLinked { billing_customer_id: id.into() }.into() };
+    let registered = || given::<User>([registered()]);
+    registered().when(link("cus_1")).then([linked("cus_1")]);
+    registered().when(link("")).then([]);
+    registered().and([linked("cus_1")]).when(link("cus_1")).then([]);
+    registered().and([linked("cus_1")]).when(link("cus_2")).then([linked("cus_2")]);
+    registered().and([linked("cus_1")]).when(link("")).then([linked("")]);
+    given::<User>([]).when(link("cus_1")).rejected(UserRejection::NotRegistered);
 }

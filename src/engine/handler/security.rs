@@ -1,6 +1,6 @@
 //! Which committed events are security events: each is recorded by the node that committed it, once.
 
-use whence_events::{AuditEvent, Event, MailboxEvent, RevokeReason, UserEvent};
+use whence_events::{ApiKeyEvent, AuditEvent, Event, MailboxEvent, RevokeReason, UserEvent};
 
 use crate::infra::security::SecurityEvent;
 
@@ -13,6 +13,7 @@ pub(super) fn security_event(event: &Event) -> Option<SecurityEvent> {
             Some(SecurityEvent::RecordOpened)
         }
         Event::Audit(AuditEvent::AuditRead(_)) => Some(SecurityEvent::RecordRead),
+        Event::ApiKey(event) => of_api_key(event),
         Event::Name(_) | Event::Touch(_) | Event::Rules(_) | Event::Unknown { .. } => None,
     }
 }
@@ -36,6 +37,7 @@ fn of_mailbox(event: &MailboxEvent) -> Option<SecurityEvent> {
         | MailboxEvent::StartCounted(_)
         | MailboxEvent::StartReturned(_)
         | MailboxEvent::MailboxClaimed(_)
+        | MailboxEvent::MailboxMoved(_)
         | MailboxEvent::MailboxReleased(_) => None,
     }
 }
@@ -72,6 +74,20 @@ fn of_user(event: &UserEvent) -> Option<SecurityEvent> {
         | UserEvent::WelcomeEmailFailed(_)
         | UserEvent::ProfileUpdated(_)
         | UserEvent::CreatorHandleClaimed(_)
+        | UserEvent::EmailChanged(_)
+        | UserEvent::EmailChangeUndone(_)
+        | UserEvent::ErasureRequested(_)
+        | UserEvent::ErasureCancelled(_)
         | UserEvent::BillingCustomerLinked(_) => None,
+    }
+}
+
+fn of_api_key(event: &ApiKeyEvent) -> Option<SecurityEvent> {
+    match event {
+        ApiKeyEvent::ApiKeyIssued(_) => Some(SecurityEvent::ApiKeyIssued),
+        ApiKeyEvent::ApiKeyRotated(_) => Some(SecurityEvent::ApiKeyRotated),
+        ApiKeyEvent::ApiKeyGraceEnded(_) => Some(SecurityEvent::ApiKeyGraceEnded),
+        ApiKeyEvent::ApiKeyRevoked(_) => Some(SecurityEvent::ApiKeyRevoked),
+        ApiKeyEvent::ApiKeyUsed(_) => None,
     }
 }

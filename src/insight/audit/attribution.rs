@@ -131,6 +131,10 @@ fn is_act(recorded: &Recorded) -> bool {
         | UserEvent::UserReinstated(_)
         | UserEvent::ProfileUpdated(_)
         | UserEvent::BillingCustomerLinked(_)
+        | UserEvent::EmailChanged(_)
+        | UserEvent::EmailChangeUndone(_)
+        | UserEvent::ErasureRequested(_)
+        | UserEvent::ErasureCancelled(_)
         | UserEvent::UserErased(_) => true,
         UserEvent::UserRegistered(_)
         | UserEvent::AttributionCapturedV1(_)

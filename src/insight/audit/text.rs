@@ -202,6 +202,7 @@ fn actor(name: &str) -> String {
         Ok(Actor::Owner) => "the user".into(),
         Ok(Actor::System) => "whence".into(),
         Ok(Actor::Operator(name)) => format!("operator {name}"),
+        Ok(Actor::ApiKey(id)) => format!("API key {id}"),
         Err(_) => name.to_owned(),
     }
 }
