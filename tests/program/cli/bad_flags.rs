@@ -347,6 +347,34 @@ fn production_refuses_development_choices() {
 }
 
 #[test]
+fn development_is_for_this_machine_alone() {
+    let alone = "--development is for this machine alone, and";
+    for listen in ["0.0.0.0:0", "[::]:0"] {
+        let directory = TempDir::new().unwrap();
+        let output = serve_and_fail(directory.path(), &["--development", "--listen", listen]);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains(alone) && said.contains(" is open to others\n"), "{said}");
+        assert!(contents(directory.path()).is_empty());
+    }
+    for url in [
+        "https://login.example.com",
+        "http://localhost.example.com",
+        "http://192.0.2.1",
+        "http://app.localhost",
+    ] {
+        refused_at_once(
+            &["--development", "--staging", "--public-url", url],
+            &format!("{alone} --public-url {url}/ is not localhost"),
+        );
+    }
+    refused_at_once(
+        &["--development", "--store", "postgres://127.0.0.1/x", "--master-key", &"ab".repeat(32)],
+        "--development keeps its log in files: its test addresses are no accounts for a log that \
+         several nodes share",
+    );
+}
+
+#[test]
 fn no_secret_is_ever_repeated() {
     let secret = "c0ffee".repeat(11); // too long by two digits
     let directory = TempDir::new().unwrap();
