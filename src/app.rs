@@ -13,6 +13,7 @@ mod country_watch;
 pub mod creators;
 mod development;
 pub mod erasure;
+pub(crate) mod export_turns;
 mod key_watch;
 pub(crate) mod known_devices;
 pub mod login_limits;
@@ -20,6 +21,7 @@ pub(crate) mod mail_budget;
 pub mod moderation;
 pub mod onboarding;
 pub(crate) mod operator_tokens;
+pub(crate) mod own_erasure;
 pub(crate) mod proof_turns;
 pub(crate) mod rate_limits;
 mod referral_codes;
@@ -58,6 +60,7 @@ use api_keys::{ApiKeyUsage, ApiKeys, KeyUse};
 use config::Config;
 use counters::Counters;
 use erasure::{AddressErasure, EraseError, Erasure, Subject};
+use export_turns::ExportTurns;
 use mail_budget::MailBudget;
 use onboarding::Onboarder;
 use operator_tokens::OperatorTokens;
@@ -113,6 +116,8 @@ pub struct App {
     pub(crate) unnamed_proxy: UnnamedProxy,
     /// Makes wrong operators' tokens cost time.
     pub(crate) operator_tokens: OperatorTokens,
+    /// Bounds the exports that users make of their own data.
+    pub(crate) export_turns: ExportTurns,
     /// Bounds the proofs that are made.
     pub(crate) proof_turns: ProofTurns,
     /// The mailboxes of logins begun here, which the read models may lack when the code is entered.
@@ -171,6 +176,7 @@ impl App {
             rate_limits: RateLimits::new(&config.limits),
             unnamed_proxy: UnnamedProxy::default(),
             operator_tokens: OperatorTokens::new(),
+            export_turns: ExportTurns::default(),
             proof_turns: ProofTurns::new(config.limits.proofs_per_client),
             mail_budget: MailBudget::new(config.mail.per_hour),
             checkpointer: Arc::new(checkpointer),
@@ -246,6 +252,7 @@ impl App {
         tokio::spawn(SecurityLog::work(Arc::downgrade(&self.engine.security)));
         tokio::spawn(onboarding::work(onboarder, app, progress, tail));
         tokio::spawn(retention::work(Arc::downgrade(self), self.progress.clone()));
+        tokio::spawn(own_erasure::work(Arc::downgrade(self), self.progress.clone()));
         tokio::spawn(checkpointer::work(Arc::downgrade(&self.checkpointer), self.progress.clone()));
         tokio::spawn(touches::work(Arc::downgrade(self), queue));
         tokio::spawn(key_watch::work(Arc::downgrade(self)));

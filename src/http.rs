@@ -26,9 +26,12 @@ pub mod limits;
 mod log_proof;
 mod login;
 pub mod metrics;
+mod own_data;
+mod own_erasure;
 mod platform;
 mod portal;
 mod query;
+mod recent_login;
 mod referrals;
 mod renewal;
 mod serve;
@@ -64,6 +67,12 @@ pub fn router(app: Arc<App>) -> Envelope {
         .route("/v1/auth/logout", post(session::logout))
         .route("/v1/auth/devices", get(devices::list))
         .route("/v1/auth/devices/{id}", delete(devices::forget))
+        .route("/v1/auth/export", get(own_data::json))
+        .route("/v1/auth/export.html", get(own_data::html))
+        .route(
+            "/v1/auth/erasure",
+            get(own_erasure::show).post(own_erasure::request).delete(own_erasure::cancel),
+        )
         .route("/v1/auth/forward", get(forward::check))
         .route("/v1/auth/introspect", post(introspect::introspect))
         .route("/v1/auth/attribute", post(attribution::attribute))

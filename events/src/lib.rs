@@ -52,10 +52,10 @@ pub use time::Timestamp;
 pub use touch::{ClickIds, TouchEvent, TouchRecorded, TouchRecordedV1, Utm};
 pub use user::{
     AttributionCaptured, AttributionCapturedV1, BillingCustomerLinked, CreatorHandleClaimed,
-    EmailChangeUndone, EmailChanged, ErasureCancelled, ErasureRequested, Evidence, ProfileUpdated,
-    ReferralAttributed, ReferralCodeBlocked, ReferralCodeDisabled, ReferralCodeIssued,
-    ReferralCodeUnblocked, ReferralRefused, RefreshRotated, SessionExtended, SessionOpened,
-    SessionRevoked, SessionsRevoked, SubscriptionProvisioned, UserErased, UserEvent,
+    EmailChangeUndone, EmailChanged, ErasureCancelled, ErasureCompleted, ErasureRequested,
+    Evidence, ProfileUpdated, ReferralAttributed, ReferralCodeBlocked, ReferralCodeDisabled,
+    ReferralCodeIssued, ReferralCodeUnblocked, ReferralRefused, RefreshRotated, SessionExtended,
+    SessionOpened, SessionRevoked, SessionsRevoked, SubscriptionProvisioned, UserErased, UserEvent,
     UserRegistered, UserReinstated, UserSuspended, WelcomeEmailFailed, WelcomeEmailSent,
 };
 pub use vocabulary::{

@@ -39,6 +39,7 @@ stream_family! {
         ErasureRequested = "ErasureRequested.v1" [],
         ErasureCancelled = "ErasureCancelled.v1" [],
         UserErased = "UserErased.v1" [],
+        ErasureCompleted = "ErasureCompleted.v1" [],
     }
 }
 
@@ -434,4 +435,13 @@ pub struct ErasureRequested {
 pub struct ErasureCancelled {
     /// The time from which the erasure would have been done.
     pub due_at: Timestamp,
+}
+
+/// Everything that an erasure takes was taken: the keys of the user, of their address and of their
+/// landings are destroyed, and the address is free. A [`UserErased`] comes before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ErasureCompleted {
+    /// The number of landings whose keys are destroyed.
+    pub touches: u64,
 }

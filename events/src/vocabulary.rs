@@ -127,6 +127,8 @@ vocabulary! {
         Referrals = "referrals",
         /// Events as they are stored in the log.
         Events = "events",
+        /// Everything about the user who asks.
+        OwnData = "own_data",
     }
 }
 

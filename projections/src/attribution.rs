@@ -370,6 +370,7 @@ fn user_change(user_id: UserId, event: &UserEvent, at: Timestamp) -> Option<Attr
         | UserEvent::EmailChangeUndone(_)
         | UserEvent::ErasureRequested(_)
         | UserEvent::ErasureCancelled(_)
+        | UserEvent::ErasureCompleted(_)
         | UserEvent::BillingCustomerLinked(_) => None,
     }
 }

@@ -100,7 +100,7 @@ pub enum AttributionChange {
     VisitorReturned { first_touch_id: TouchId, touch_id: TouchId },
 }
 
-/// A change to work that is due: onboarding, undecided referrals, unverified addresses.
+/// A change to work that is due: onboarding, undecided referrals, unverified addresses, erasures.
 #[derive(Clone, Debug, PartialEq)]
 #[expect(missing_docs, reason = "fields are named as the columns they fill")]
 pub enum PendingChange {
@@ -129,6 +129,10 @@ pub enum PendingChange {
     },
     /// A referral was decided after all; without a code, all of the user are.
     ReferralDecided { user_id: UserId, code: Option<ReferralCode> },
+    /// A user is to be erased at this time, or their erasure is to be completed by then.
+    ErasureDue { user_id: UserId, due_at: Timestamp },
+    /// An erasure was withdrawn, or is complete.
+    ErasureOver { user_id: UserId },
 }
 
 /// A change to the keys of back-ends.

@@ -362,6 +362,7 @@ fn user_changes(
         | UserEvent::EmailChangeUndone(_)
         | UserEvent::ErasureRequested(_)
         | UserEvent::ErasureCancelled(_)
+        | UserEvent::ErasureCompleted(_)
         | UserEvent::CreatorHandleClaimed(_) => {}
     }
 }

@@ -162,6 +162,8 @@ pub struct AccountConfig {
     pub keep_unverified: Option<Duration>,
     /// How often it is recorded that a session is used.
     pub session_activity: ActivityPeriod,
+    /// How long users can withdraw that they asked to be erased; zero erases them at once.
+    pub erasure_grace: Duration,
 }
 
 /// How the log is signed.
@@ -343,6 +345,7 @@ impl Default for AccountConfig {
             plan: "free".to_owned(),
             keep_unverified: Some(Duration::from_hours(24 * 30)),
             session_activity: ActivityPeriod::Week,
+            erasure_grace: Duration::from_hours(24 * 14),
         }
     }
 }

@@ -1,5 +1,5 @@
 //! Erases a user, in steps each of which may be repeated: what a crash interrupts is completed by the
-//! same command again.
+//! sweep of `own_erasure.rs`, or by the same command again.
 //!
 //! 1. The stream of the user: sessions end, `UserErased`. From here on no login reaches the account.
 //! 2. The key of the user: address, name, devices.
@@ -8,6 +8,7 @@
 //!    key.
 //! 4. The keys of the touches of the user: the pages that they came from. A touch without a key gets a
 //!    destroyed one, by which a later visit with the same cookies is known to be of nobody.
+//! 5. The stream of the user again: `ErasureCompleted`.
 //!
 //! Read models and caches follow the events. The bytes of the log stay as they are.
 
@@ -70,6 +71,7 @@ pub async fn erase(
     for touch in &touches {
         destroyed |= forget_touch(engine, *touch).await?;
     }
+    complete(engine, user_id, touches.len(), context).await?;
     if run == Run::Already && destroyed {
         run = Run::Completed;
     }
@@ -128,6 +130,22 @@ async fn release(
     match engine.handler.run::<Mailbox>(&stream, &release, context).await {
         // A release is not rejected: that of another user's address changes nothing.
         Ok(_) | Err(HandleError::Rejected(_)) => Ok(true),
+        Err(HandleError::Store(error)) => Err(error),
+    }
+}
+
+/// Takes the last step: the log records that all others were taken, and no sweep comes back to them.
+async fn complete(
+    engine: &Engine,
+    user_id: UserId,
+    touches: usize,
+    context: &Context,
+) -> Result<(), StoreError> {
+    let stream = StreamId::User(user_id);
+    let complete = UserCommand::CompleteErasure { touches: touches as u64 };
+    match engine.handler.run::<User>(&stream, &complete, context).await {
+        // It is rejected of a user who never registered, of whom the log has no stream.
+        Ok(_) | Err(HandleError::Rejected(_)) => Ok(()),
         Err(HandleError::Store(error)) => Err(error),
     }
 }
@@ -219,6 +237,7 @@ impl ErasureFacts {
             | UserEvent::EmailChangeUndone(_)
             | UserEvent::ErasureRequested(_)
             | UserEvent::ErasureCancelled(_)
+            | UserEvent::ErasureCompleted(_)
             | UserEvent::BillingCustomerLinked(_) => {}
         }
     }

@@ -107,6 +107,8 @@ pub struct User {
     pub created_at: Timestamp,
     /// When any of these fields last changed.
     pub updated_at: Timestamp,
+    /// When the user is erased, as they asked; `None` when they did not.
+    pub erasure_due_at: Option<Timestamp>,
 }
 
 /// What the cache knows of a session.
@@ -222,7 +224,7 @@ impl Sessions {
         let view =
             query_after_log(self.store.as_ref(), &self.read_db, &self.progress, query).await?;
         match view {
-            Some(view) => Ok(self.open_user(view).await?),
+            Some(view) => self.open_user(view).await,
             None => Ok(None),
         }
     }
@@ -236,7 +238,7 @@ impl Sessions {
     }
 
     /// Opens the personal data of a session; `None` when its user is erased.
-    async fn open(&self, view: SessionView) -> Result<Option<Session>, StoreError> {
+    async fn open(&self, view: SessionView) -> Result<Option<Session>, SessionError> {
         let Some(user) = self.open_user(view.user).await? else { return Ok(None) };
         Ok(Some(Session {
             session_id: view.session_id,
@@ -252,10 +254,11 @@ impl Sessions {
     }
 
     /// Opens the personal data of a user; `None` when the user is erased.
-    async fn open_user(&self, view: UserView) -> Result<Option<User>, StoreError> {
+    async fn open_user(&self, view: UserView) -> Result<Option<User>, SessionError> {
         let stream = StreamId::User(view.user_id);
         let email = self.vault.open(&stream, EMAIL_VERSION, "email", &view.email).await?;
         let Some(email) = email else { return Ok(None) };
+        let erasure_due_at = self.read_db.erasure_due(view.user_id).await?;
         let display_name = match &view.display_name {
             Some(name) => {
                 let version = view.display_name_version;
@@ -272,6 +275,7 @@ impl Sessions {
             provider: view.provider,
             created_at: view.created_at,
             updated_at: view.updated_at,
+            erasure_due_at,
         }))
     }
 }
@@ -306,12 +310,13 @@ impl Observer for SessionObserver {
                 UserEvent::RefreshRotated(rotated) => {
                     self.extended(rotated.session_id, rotated.expires_at, at);
                 }
-                UserEvent::ProfileUpdated(_) | UserEvent::BillingCustomerLinked(_) => {
-                    match self.read_db.sessions_of(user_id).await {
-                        Ok(sessions) => sessions.into_iter().for_each(|id| self.forget(id)),
-                        Err(_) => self.cache.clear(),
-                    }
-                }
+                UserEvent::ProfileUpdated(_)
+                | UserEvent::BillingCustomerLinked(_)
+                | UserEvent::ErasureRequested(_)
+                | UserEvent::ErasureCancelled(_) => match self.read_db.sessions_of(user_id).await {
+                    Ok(sessions) => sessions.into_iter().for_each(|id| self.forget(id)),
+                    Err(_) => self.cache.clear(),
+                },
                 // Marked again: a small cache may have dropped the mark, and filled the entry since.
                 UserEvent::SessionRevoked(revoked) => {
                     self.cache.insert(revoked.session_id, Entry::Gone);
@@ -336,8 +341,7 @@ impl Observer for SessionObserver {
                 | UserEvent::WelcomeEmailFailed(_)
                 | UserEvent::EmailChanged(_)
                 | UserEvent::EmailChangeUndone(_)
-                | UserEvent::ErasureRequested(_)
-                | UserEvent::ErasureCancelled(_)
+                | UserEvent::ErasureCompleted(_)
                 | UserEvent::CreatorHandleClaimed(_) => {}
             }
         }

@@ -2,6 +2,7 @@
 
 pub mod activity;
 mod command;
+mod erasure;
 pub mod measure;
 pub mod refresh;
 mod session;
@@ -14,7 +15,7 @@ use whence_events::{
     BillingCustomerLinked, Client, CodeKind, Country, CreatorHandleClaimed, DeliveryFailure,
     EmailAddress, EmailKey, Event, Handle, Pii, Provider, ReferralCode, ReferralCodeDisabled,
     ReferralCodeIssued, Refusal, RevokeReason, SessionId, SessionOpened, SessionRevoked,
-    SubscriptionProvisioned, Timestamp, UserErased, UserEvent, UserId, UserRegistered, Version,
+    SubscriptionProvisioned, Timestamp, UserEvent, UserId, UserRegistered, Version,
     WelcomeEmailFailed, WelcomeEmailSent,
 };
 
@@ -23,6 +24,7 @@ use super::referral::{self, Attempt, Referee};
 use super::{Decider, EventContext};
 pub use activity::needs_extension;
 pub use command::{OpenSession, UserCommand, UserRejection};
+pub use erasure::ErasureRequest;
 use refresh::RefreshChain;
 use session::Session;
 
@@ -66,6 +68,8 @@ pub struct User {
     pub welcome: Welcome,
     /// Whether the user was erased.
     pub erased: bool,
+    /// The request of the user to be erased, as long as it stands.
+    pub erasure: Option<ErasureRequest>,
     /// The time since when the user is suspended.
     pub suspended_at: Option<Timestamp>,
     /// The codes that operators disabled, in lower case.
@@ -74,6 +78,7 @@ pub struct User {
     billing_customer: String,
     sessions: Vec<Session>,
     refusals: Vec<(Option<ReferralCode>, Refusal)>,
+    erasure_complete: bool,
 }
 
 /// The account of a registered user.
@@ -189,25 +194,23 @@ impl Decider for User {
                 let folded = unblocked.code.folded();
                 self.blocked_codes.retain(|code| *code != folded);
             }
-            UserEvent::UserErased(_) => {
-                self.erased = true;
-                self.sessions.clear();
-            }
+            UserEvent::ErasureRequested(_)
+            | UserEvent::ErasureCancelled(_)
+            | UserEvent::UserErased(_)
+            | UserEvent::ErasureCompleted(_) => self.leaves(event, context.at),
             UserEvent::AttributionCapturedV1(_)
             | UserEvent::AttributionCaptured(_)
             | UserEvent::SessionsRevoked(_)
             | UserEvent::ProfileUpdated(_)
             | UserEvent::EmailChanged(_)
-            | UserEvent::EmailChangeUndone(_)
-            | UserEvent::ErasureRequested(_)
-            | UserEvent::ErasureCancelled(_) => {}
+            | UserEvent::EmailChangeUndone(_) => {}
         }
         self
     }
 
     fn decide(&self, command: &UserCommand) -> Result<Vec<UserEvent>, UserRejection> {
         if self.erased {
-            return Err(UserRejection::Erased);
+            return self.complete_erasure(command);
         }
         if let UserCommand::OpenSession(command) = command {
             return match self.suspended_at {
@@ -217,7 +220,8 @@ impl Decider for User {
         }
         let account = self.account.as_ref().ok_or(UserRejection::NotRegistered)?;
         match command {
-            UserCommand::OpenSession(_) => Ok(vec![]),
+            // The first is decided above; of one who was not erased there is nothing to complete.
+            UserCommand::OpenSession(_) | UserCommand::CompleteErasure { .. } => Ok(vec![]),
             UserCommand::AttributeReferral { user_id, attempt } => {
                 self.attribute(*user_id, account.registered_at, attempt)
             }
@@ -252,6 +256,9 @@ impl Decider for User {
             }
             UserCommand::RecordWelcome(outcome) => Ok(self.record_welcome(*outcome)),
             UserCommand::Erase { requested_by, mode } => Ok(self.erase(requested_by, mode)),
+            UserCommand::RequestErasure { now, grace } => Ok(self.request_erasure(*now + *grace)),
+            UserCommand::CancelErasure => Ok(self.cancel_erasure()),
+            UserCommand::EraseIfDue { now } => Ok(self.erase_if_due(*now)),
         }
     }
 }
@@ -398,14 +405,6 @@ impl User {
             Ok(()) => vec![WelcomeEmailSent { attempt }.into()],
             Err(reason) => vec![WelcomeEmailFailed { reason, attempt }.into()],
         }
-    }
-
-    fn erase(&self, requested_by: &str, mode: &str) -> Vec<UserEvent> {
-        let ended = self.sessions.iter().map(|session| session.revoked(RevokeReason::Erased));
-        let mut events: Vec<UserEvent> = ended.collect();
-        let (requested_by, mode) = (requested_by.to_owned(), mode.to_owned());
-        events.push(UserErased { requested_by, mode }.into());
-        events
     }
 
     fn session(&self, id: SessionId) -> Result<&Session, UserRejection> {

@@ -49,6 +49,8 @@ pub(crate) enum Problem {
     /// Several session cookies of the request are of sessions in use. The response takes all of them
     /// away.
     SeveralSessions,
+    /// The call takes a login of the last minutes, and that of this session is older.
+    LoginNotRecent,
     /// An operator suspended the user whose address the right code proved.
     Suspended,
     /// The operators' API is closed, because no token is configured.
@@ -120,6 +122,7 @@ const UNDER_WAY: &str = "One at a time: wait for the one under way.";
 
 const INVALID_HOST: &str = "Name one host, in one header Host.";
 
+const LOGIN_NOT_RECENT: &str = "Log in again first: this takes a login of the last 15 minutes.";
 const REFRESH_INVALID: &str = "There is no such refresh token, or its session is over. Log in.";
 
 const REFRESH_REUSED: &str =
@@ -156,6 +159,7 @@ impl Problem {
             }
             Self::Unauthenticated => (S::UNAUTHORIZED, "unauthenticated", "Log in first."),
             Self::SeveralSessions => (S::UNAUTHORIZED, "unauthenticated", SEVERAL_SESSIONS),
+            Self::LoginNotRecent => (S::FORBIDDEN, "recent_login_required", LOGIN_NOT_RECENT),
             Self::Suspended => (S::FORBIDDEN, "account_suspended", SUSPENDED),
             Self::AdminTokenUnset => (S::UNAUTHORIZED, "admin_token_unset", ADMIN_TOKEN_UNSET),
             Self::AdminTokenInvalid => {
@@ -223,6 +227,7 @@ impl Problem {
             | Self::InvalidHost
             | Self::Unauthenticated
             | Self::SeveralSessions
+            | Self::LoginNotRecent
             | Self::Suspended
             | Self::AdminTokenUnset
             | Self::AdminTokenInvalid
@@ -273,6 +278,7 @@ impl Problem {
             | Self::InvalidCode
             | Self::Unauthenticated
             | Self::SeveralSessions
+            | Self::LoginNotRecent
             | Self::MailUnavailable { .. }
             | Self::InvalidParameter(_)
             | Self::InvalidQuery

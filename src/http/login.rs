@@ -304,8 +304,9 @@ pub(super) async fn complete_login(
         Ok(landing) => open_session(app, request, facts, &verified, &landing, credential).await,
         Err(error) => Err(error.into()),
     };
-    // Only who reads the mail of the address gets here, and may know of a suspension.
-    let is_told = |problem: &Problem| matches!(problem, Problem::Suspended);
+    // Only who reads the mail of the address gets here, and may know of a suspension or an erasure.
+    let is_told =
+        |problem: &Problem| matches!(problem, Problem::Suspended | Problem::InvalidRequest);
     let (registered_at, position) = opened
         .map_err(|problem| if is_told(&problem) { problem } else { Problem::SessionIssueFailed })?;
     let proof = DeviceProof { email_key, device_id: verified.device_id };
@@ -447,6 +448,10 @@ async fn open_session(
     let done = done.map_err(|error| {
         if matches!(error, HandleError::Rejected(UserRejection::Suspended)) {
             return Problem::Suspended;
+        }
+        // The user was erased during this login, and the address is free in a moment.
+        if matches!(error, HandleError::Rejected(UserRejection::Erased)) {
+            return Problem::InvalidRequest;
         }
         tracing::error!(error = %with_causes(&error), "no session after a verified code");
         Problem::SessionIssueFailed

@@ -78,9 +78,13 @@ pub(super) async fn me(SignedIn { session, .. }: SignedIn) -> Response {
     struct Me<'a> {
         user: UserBody<'a>,
         provider: &'static str,
+        /// When the user is erased, as they asked; absent when they did not.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        erasure_due_at: Option<Timestamp>,
     }
     let provider = session.user.provider.as_str();
-    Json(Me { user: UserBody::of(&session.user), provider }).into_response()
+    let erasure_due_at = session.user.erasure_due_at;
+    Json(Me { user: UserBody::of(&session.user), provider, erasure_due_at }).into_response()
 }
 
 /// `POST /v1/auth/logout`: ends the session and takes its cookies away.

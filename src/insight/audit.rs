@@ -11,6 +11,7 @@ mod error;
 mod events;
 mod evidence;
 mod line;
+mod own_data;
 mod personal;
 mod referrals;
 mod sentences;
@@ -29,6 +30,7 @@ pub use error::AuditError;
 pub use events::{EventPage, EventQuery, StoredEvent};
 pub use evidence::{EventPlace, bundle};
 pub use line::EventLine;
+pub use own_data::{OwnData, OwnEvent, OwnLanding, OwnSession};
 pub use personal::Show;
 pub use referrals::{Decisions, TimeRange, time_range};
 pub(crate) use sentences::refusal;
@@ -65,6 +67,21 @@ pub async fn user(
     let read = AuditRead { user_id: Some(user_id), ..audit_read(AuditSubject::User, show) };
     record(&engine.handler, read, context).await?;
     Ok(story)
+}
+
+/// Returns everything about a user, for that user.
+pub async fn own_data(
+    engine: &Engine,
+    user_id: UserId,
+    site: &str,
+    now: Timestamp,
+    context: &Context,
+) -> Result<OwnData, AuditError> {
+    let data = OwnData::of(engine, user_id, site, now).await?;
+    let read =
+        AuditRead { user_id: Some(user_id), ..audit_read(AuditSubject::OwnData, Show::Open) };
+    record(&engine.handler, read, context).await?;
+    Ok(data)
 }
 
 /// Returns the story of a code.

@@ -32,6 +32,8 @@ mod measures;
 mod metrics;
 mod nobodys_address;
 mod onboarding;
+mod own_data;
+mod own_erasure;
 mod portal;
 mod races;
 mod raw;

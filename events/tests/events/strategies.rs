@@ -71,7 +71,7 @@ into_event! {
         SubscriptionProvisioned WelcomeEmailSent WelcomeEmailFailed ProfileUpdated
         CreatorHandleClaimed BillingCustomerLinked SessionsRevoked UserSuspended UserReinstated
         ReferralCodeBlocked ReferralCodeUnblocked EmailChanged EmailChangeUndone ErasureRequested
-        ErasureCancelled UserErased;
+        ErasureCancelled UserErased ErasureCompleted;
     NameEvent: NameReserved;
     TouchEvent: TouchRecordedV1 TouchRecorded;
     RulesEvent: RulesAdopted;
@@ -186,6 +186,7 @@ fn account() -> Named {
         EmailChangeUndone { email_key: any::<[u8; 16]>().prop_map(EmailKey), }
         ErasureRequested { due_at: time(), }
         ErasureCancelled { due_at: time(), }
+        ErasureCompleted { touches: any::<u64>(), }
         UserErased { requested_by: any::<String>(), mode: any::<String>(), }
     }
 }

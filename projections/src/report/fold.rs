@@ -201,6 +201,7 @@ impl ReportFold {
             | UserEvent::EmailChangeUndone(_)
             | UserEvent::ErasureRequested(_)
             | UserEvent::ErasureCancelled(_)
+            | UserEvent::ErasureCompleted(_)
             | UserEvent::UserErased(_) => {}
         }
     }

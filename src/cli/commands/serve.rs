@@ -35,7 +35,9 @@ pub(crate) async fn run(mut args: ServeArgs) -> anyhow::Result<()> {
     let listener =
         TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
     args.listening.set_address(listener.local_addr()?);
-    let beside = if args.development.is_on() { loopback::beside(&listener).await? } else { None };
+    // Another address is refused with the other settings.
+    let local = args.development.is_on() && args.listening.address().ip().is_loopback();
+    let beside = if local { loopback::beside(&listener).await? } else { None };
     let metrics_listener = match args.metrics.listen() {
         Some(listen) => {
             let bound = TcpListener::bind(listen).await;

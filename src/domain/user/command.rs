@@ -1,5 +1,7 @@
 //! The commands on an account, and the reasons why it rejects them.
 
+use std::time::Duration;
+
 use whence_events::{
     AttributionCaptured, Client, CodeKind, Country, DeliveryFailure, DeviceClass, EmailAddress,
     EmailKey, Handle, Hash, ReferralCode, Refusal, RevokeReason, SessionId, SessionKind, Timestamp,
@@ -91,6 +93,25 @@ pub enum UserCommand {
         requested_by: String,
         /// The way in which the erasure was requested.
         mode: String,
+    },
+    /// Asks for the erasure of the user, on their own behalf, after a grace time.
+    RequestErasure {
+        /// The current time.
+        now: Timestamp,
+        /// The time for which the request can be withdrawn.
+        grace: Duration,
+    },
+    /// Withdraws the request to be erased.
+    CancelErasure,
+    /// Erases the user if they asked for it and the grace time is over.
+    EraseIfDue {
+        /// The current time.
+        now: Timestamp,
+    },
+    /// Records that all steps of the erasure were taken.
+    CompleteErasure {
+        /// The number of landings whose keys are destroyed.
+        touches: u64,
     },
 }
 

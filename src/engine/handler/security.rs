@@ -1,6 +1,8 @@
 //! Which committed events are security events: each is recorded by the node that committed it, once.
 
-use whence_events::{ApiKeyEvent, AuditEvent, Event, MailboxEvent, RevokeReason, UserEvent};
+use whence_events::{
+    ApiKeyEvent, AuditEvent, AuditSubject, Event, MailboxEvent, RevokeReason, UserEvent,
+};
 
 use crate::infra::security::SecurityEvent;
 
@@ -9,6 +11,9 @@ pub(super) fn security_event(event: &Event) -> Option<SecurityEvent> {
     match event {
         Event::Mailbox(event) => of_mailbox(event),
         Event::User(event) => of_user(event),
+        Event::Audit(AuditEvent::AuditRead(read)) if read.subject == AuditSubject::OwnData => {
+            Some(SecurityEvent::OwnDataRead)
+        }
         Event::Audit(AuditEvent::AuditRead(read)) if read.personal_data => {
             Some(SecurityEvent::RecordOpened)
         }
@@ -60,6 +65,8 @@ fn of_user(event: &UserEvent) -> Option<SecurityEvent> {
         UserEvent::UserReinstated(_) => Some(SecurityEvent::UserReinstated),
         UserEvent::ReferralCodeBlocked(_) => Some(SecurityEvent::CodeBlocked),
         UserEvent::ReferralCodeUnblocked(_) => Some(SecurityEvent::CodeUnblocked),
+        UserEvent::ErasureRequested(_) => Some(SecurityEvent::ErasureRequested),
+        UserEvent::ErasureCancelled(_) => Some(SecurityEvent::ErasureCancelled),
         UserEvent::UserErased(_) => Some(SecurityEvent::UserErased),
         UserEvent::ReferralCodeDisabled(_) => Some(SecurityEvent::CodeDisabled),
         UserEvent::AttributionCapturedV1(_)
@@ -76,8 +83,7 @@ fn of_user(event: &UserEvent) -> Option<SecurityEvent> {
         | UserEvent::CreatorHandleClaimed(_)
         | UserEvent::EmailChanged(_)
         | UserEvent::EmailChangeUndone(_)
-        | UserEvent::ErasureRequested(_)
-        | UserEvent::ErasureCancelled(_)
+        | UserEvent::ErasureCompleted(_)
         | UserEvent::BillingCustomerLinked(_) => None,
     }
 }

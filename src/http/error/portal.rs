@@ -74,6 +74,7 @@ impl Problem {
             Self::CrossSite => Some("origin"),
             Self::CsrfMissing | Self::CsrfInvalid => Some("x-csrf-token"),
             Self::RateLimited { .. }
+            | Self::LoginNotRecent
             | Self::Suspended
             | Self::AdminTokenUnset
             | Self::AdminTokenInvalid
@@ -121,7 +122,7 @@ impl Problem {
             Self::Unavailable | Self::MailUnavailable { .. } => {
                 ("UNAVAILABLE", "error.unavailable")
             }
-            Self::CsrfMissing | Self::CsrfInvalid | Self::CrossSite => {
+            Self::CsrfMissing | Self::CsrfInvalid | Self::CrossSite | Self::LoginNotRecent => {
                 ("FORBIDDEN", "error.forbidden")
             }
             Self::InvalidJson

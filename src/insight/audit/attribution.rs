@@ -146,6 +146,7 @@ fn is_act(recorded: &Recorded) -> bool {
         | UserEvent::SubscriptionProvisioned(_)
         | UserEvent::WelcomeEmailSent(_)
         | UserEvent::WelcomeEmailFailed(_)
+        | UserEvent::ErasureCompleted(_)
         | UserEvent::CreatorHandleClaimed(_) => false,
     }
 }

@@ -187,7 +187,8 @@ fn user(event: &UserEvent, show: Show) -> String {
         UserEvent::EmailChanged(_)
         | UserEvent::EmailChangeUndone(_)
         | UserEvent::ErasureRequested(_)
-        | UserEvent::ErasureCancelled(_) => own_wish(event, show).unwrap_or_default(),
+        | UserEvent::ErasureCancelled(_)
+        | UserEvent::ErasureCompleted(_) => own_wish(event, show).unwrap_or_default(),
         UserEvent::UserErased(erased) => {
             format!("was erased, as {} asked", plain(&erased.requested_by))
         }
@@ -234,6 +235,11 @@ fn own_wish(event: &UserEvent, show: Show) -> Option<String> {
     }
     if let UserEvent::ErasureCancelled(_) = event {
         return Some("withdrew the request to be erased".into());
+    }
+    if let UserEvent::ErasureCompleted(_) = event {
+        return Some(
+            "the erasure is complete: the keys are destroyed, and the address is free".into(),
+        );
     }
     None
 }
@@ -404,7 +410,7 @@ pub(super) fn signal(signal: Signal) -> &'static str {
     }
 }
 
-fn revocation(reason: RevokeReason) -> &'static str {
+pub(super) fn revocation(reason: RevokeReason) -> &'static str {
     match reason {
         RevokeReason::Logout => "logged out",
         RevokeReason::Revoked => "ended from another session",

@@ -21,8 +21,8 @@ async fn post(url: &str, body: Value, origin: &str) -> Response {
 
 /// Logs in with a code, from a page of this origin: the status of each step.
 async fn log_in(base: &str, email: &str, code: &str, origin: &str) -> (u16, u16) {
-    let start = post(&format!("{base}/v1/auth/email/start"), json!({ "email": email }), origin);
-    let start = start.await;
+    let url = format!("{base}/v1/auth/email/start");
+    let start = post(&url, json!({ "email": email }), origin).await;
     let started = start.status().as_u16();
     let answer: Value = start.json().await.unwrap();
     let body = json!({ "request_id": answer["request_id"], "code": code });
