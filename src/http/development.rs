@@ -81,7 +81,8 @@ async fn one(
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
     let directory = app.mailer.directory().ok_or(Problem::NotFound)?;
-    let mail = directory.read(id).await.map_err(unreadable)?.ok_or(Problem::NotFound)?;
+    let mail =
+        directory.read(id).await.map_err(|error| unreadable(&error))?.ok_or(Problem::NotFound)?;
     if asks_for_json(&headers) {
         return Ok(by_accept(Json(mail).into_response()));
     }
@@ -92,10 +93,10 @@ async fn newest(app: &App, query: Option<&str>) -> Result<Vec<KeptMail>, Problem
     let Some(directory) = app.mailer.directory() else { return Ok(Vec::new()) };
     let mut pairs = url::form_urlencoded::parse(query.unwrap_or_default().as_bytes());
     let to = pairs.find(|(name, _)| name == "to").map(|(_, to)| to.into_owned());
-    directory.newest(to, SHOWN_MAILS).await.map_err(unreadable)
+    directory.newest(to, SHOWN_MAILS).await.map_err(|error| unreadable(&error))
 }
 
-fn unreadable(error: std::io::Error) -> Problem {
+fn unreadable(error: &std::io::Error) -> Problem {
     tracing::warn!(cause = ?error.kind(), "the mails cannot be read");
     Problem::Internal
 }
