@@ -7,6 +7,7 @@ mod client;
 pub mod cookies;
 mod creators;
 mod csrf;
+mod development;
 pub mod device;
 mod device_cookie;
 mod devices;
@@ -104,6 +105,7 @@ pub fn router(app: Arc<App>) -> Envelope {
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(metrics::public))
+        .merge(if app.config.listening.development { development::routes() } else { Router::new() })
         .fallback(async || Problem::NotFound)
         .with_state(app.clone())
         .merge(landing::creator_routes(landing.clone()))
@@ -161,5 +163,12 @@ pub fn landing(app: &App) -> Landing {
         }
     };
     let key = app.engine.keys.cookie.clone();
-    Landing::new(settings, key, app.clock.clone(), app.recorder.clone(), Arc::new(identify_client))
+    let landing = Landing::new(
+        settings,
+        key,
+        app.clock.clone(),
+        app.recorder.clone(),
+        Arc::new(identify_client),
+    );
+    if app.config.listening.development { landing.with_local_pages() } else { landing }
 }

@@ -25,6 +25,7 @@ const RUN: &[&str] = &[
     "docs/operating.md",
     "docs/privacy.md",
     "docs/speed.md",
+    "docs/tutorial.md",
 ];
 
 #[test]
@@ -119,7 +120,7 @@ fn is_listed(block: &Block, listed: &elsewhere::Elsewhere) -> bool {
 
 /// Runs the blocks of a document that are not run elsewhere, and returns what each printed.
 #[track_caller]
-fn run(path: &str, shell: &mut Shell) -> Vec<String> {
+pub(crate) fn run(path: &str, shell: &mut Shell) -> Vec<String> {
     let document = documents().into_iter().find(|document| document.path == path).unwrap();
     let listed: Vec<_> = ELSEWHERE.iter().filter(|listed| listed.document == path).collect();
     let mut printed = Vec::new();
@@ -150,7 +151,6 @@ fn run(path: &str, shell: &mut Shell) -> Vec<String> {
             _ => {}
         }
     }
-    shell.stop();
     if updates() && !changes.is_empty() {
         for (line, shown, said) in changes.into_iter().rev() {
             lines.splice(line..line + shown, said);
@@ -167,6 +167,10 @@ fn run_script(document: &Document, block: &Block, shell: &mut Shell) -> String {
     let last = block.lines.last().unwrap();
     if last.starts_with("whence serve") || last.starts_with("cargo run --release -- serve") {
         shell.serve(&script);
+        return String::new();
+    }
+    if last.starts_with("python3 -m http.server") {
+        shell.serve_pages(&script);
         return String::new();
     }
     let (code, printed) = shell.run(&script);

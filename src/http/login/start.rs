@@ -66,7 +66,7 @@ pub(in crate::http) async fn start_login(
         Problem::mails_used_up(now, until)
     })?;
     let context = request.context(Actor::Visitor);
-    let (login, code) = (LoginToken::generate(), OneTimeCode::generate());
+    let (login, code) = (LoginToken::generate(), app.new_code(&email));
     let request_id = login.request_id();
     let command = StartLogin {
         now,
