@@ -163,7 +163,7 @@ fn with_cors(routes: Router, app: &App) -> Router {
     } else {
         AllowOrigin::list(origins)
     };
-    let methods = [Method::GET, Method::POST, Method::PUT, Method::DELETE];
+    let methods = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
     let headers = [http::header::CONTENT_TYPE, http::header::AUTHORIZATION, CSRF_TOKEN];
     let cors = CorsLayer::new()
         .allow_origin(origins)
