@@ -8,6 +8,7 @@
 use std::path::Path;
 
 use serde_json::Value;
+use whence_test_support::postgres;
 
 use crate::elsewhere::{self, ELSEWHERE};
 use crate::markdown::{Block, Document, ROOT, documents};
@@ -30,8 +31,20 @@ const RUN: &[&str] = &[
 
 #[test]
 fn the_readme_works_when_pasted() {
-    let mut shell = Shell::new();
-    let printed = run("README.md", &mut shell);
+    check_the_readme(&mut Shell::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_readme_works_over_postgres() {
+    let database = postgres::database().await;
+    let mut shell = Shell::over(database.url());
+    check_the_readme(&mut shell);
+    assert!(!shell.directory().join("whence-data/log.db").exists(), "the log is in the database");
+}
+
+#[track_caller]
+fn check_the_readme(shell: &mut Shell) {
+    let printed = run("README.md", shell);
     let session = printed.last().unwrap();
     let last = session.lines().rfind(|line| !line.trim().is_empty()).unwrap();
     let answer: Value = serde_json::from_str(last).expect(session);

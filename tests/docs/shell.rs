@@ -38,6 +38,8 @@ pub(crate) struct Shell {
     address: Option<SocketAddr>,
     /// The free port that is meant wherever a document says 3000.
     pages: u16,
+    /// What is set for the services.
+    variables: Vec<(&'static str, String)>,
 }
 
 impl Shell {
@@ -52,9 +54,17 @@ impl Shell {
         std::fs::set_permissions(cargo, PermissionsExt::from_mode(0o755)).unwrap();
         let pages =
             std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-        let shell = Self { home, servers: vec![], address: None, pages };
+        let shell = Self { home, servers: vec![], address: None, pages, variables: vec![] };
         std::fs::create_dir(shell.directory()).unwrap();
         symlink(Path::new(ROOT).join("scripts"), shell.directory().join("scripts")).unwrap();
+        shell
+    }
+
+    /// Makes an empty directory whose services keep their data in a database.
+    pub(crate) fn over(database: &str) -> Self {
+        let key = ("WHENCE_MASTER_KEY", "ab".repeat(32));
+        let mut shell = Self::new();
+        shell.variables = vec![("WHENCE_STORE", database.to_owned()), key];
         shell
     }
 
@@ -81,6 +91,7 @@ impl Shell {
         let errors = self.home.path().join(format!("stderr-{}", self.servers.len()));
         let script = self.here(&format!("{before}\nexec {serve} --listen 127.0.0.1:0"));
         let mut command = self.bash(&script);
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         let stderr = std::fs::File::create(&errors).unwrap();
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
         let mut child = command.spawn().unwrap();
