@@ -1,28 +1,39 @@
 //! The HTTP API: the route table, the envelope around every request, and the server.
 
 mod admin;
+mod api_key;
 mod attribution;
 mod client;
 pub mod cookies;
 mod creators;
 mod csrf;
+mod development;
 pub mod device;
 mod device_cookie;
 mod devices;
+mod email_change;
 mod envelope;
 pub(crate) mod error;
 mod error_page;
 mod etag;
 mod extract;
+mod forward;
 mod health;
 mod host;
+mod introspect;
 pub mod landing;
 mod landing_cookies;
 pub mod limits;
 mod log_proof;
 mod login;
 pub mod metrics;
+mod own_data;
+mod own_erasure;
+mod platform;
+mod portal;
+mod profile;
 mod query;
+mod recent_login;
 mod referrals;
 mod renewal;
 mod serve;
@@ -54,10 +65,24 @@ pub fn router(app: Arc<App>) -> Envelope {
     let routes = Router::new()
         .route("/v1/auth/email/start", post(login::start))
         .route("/v1/auth/email/verify", post(login::verify))
-        .route("/v1/auth/me", get(session::me))
+        .route("/v1/auth/email/change", post(email_change::change))
+        .route("/v1/auth/email/change/verify", post(email_change::verify))
+        .route(
+            "/v1/auth/email/objection/{token}",
+            get(email_change::objection_page).post(email_change::object),
+        )
+        .route("/v1/auth/me", get(session::me).patch(profile::update))
         .route("/v1/auth/logout", post(session::logout))
         .route("/v1/auth/devices", get(devices::list))
         .route("/v1/auth/devices/{id}", delete(devices::forget))
+        .route("/v1/auth/export", get(own_data::json))
+        .route("/v1/auth/export.html", get(own_data::html))
+        .route(
+            "/v1/auth/erasure",
+            get(own_erasure::show).post(own_erasure::request).delete(own_erasure::cancel),
+        )
+        .route("/v1/auth/forward", get(forward::check))
+        .route("/v1/auth/introspect", post(introspect::introspect))
         .route("/v1/auth/attribute", post(attribution::attribute))
         .route("/v1/auth/token", post(token::issue))
         .route("/v1/auth/sessions", get(session_list::list))
@@ -67,20 +92,24 @@ pub fn router(app: Arc<App>) -> Envelope {
         .route("/v1/referrals/invitees", get(referrals::invitees))
         .route("/v1/referrals/code", post(referrals::slug::choose).delete(referrals::slug::give_up))
         .route("/v1/creators/me", get(creators::me).put(creators::claim))
-        .route("/api/v1/users/attribution", get(attribution::snapshot))
+        .merge(portal::routes(landing.clone()))
         .route("/.well-known/jwks.json", get(token::jwks))
+        .route("/.well-known/oauth-authorization-server", get(introspect::metadata))
         .route("/v1/log/checkpoint", get(log_proof::checkpoint))
         .route("/v1/log/proof", get(log_proof::proof))
         .route("/v1/log/consistency", get(log_proof::consistency))
         .route("/v1/log/key", get(log_proof::key))
         .route("/v1/log/keys", get(log_proof::keys))
         .nest("/v1/admin", admin::routes())
+        .merge(platform::routes())
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(metrics::public))
+        .merge(if app.config.listening.development { development::routes() } else { Router::new() })
         .fallback(async || Problem::NotFound)
         .with_state(app.clone())
         .merge(landing::creator_routes(landing.clone()))
+        .merge(landing::forward_routes(app.clone(), landing.clone()))
         .merge(landing::routes(landing));
     Envelope::new(routes, app)
 }
@@ -134,5 +163,12 @@ pub fn landing(app: &App) -> Landing {
         }
     };
     let key = app.engine.keys.cookie.clone();
-    Landing::new(settings, key, app.clock.clone(), app.recorder.clone(), Arc::new(identify_client))
+    let landing = Landing::new(
+        settings,
+        key,
+        app.clock.clone(),
+        app.recorder.clone(),
+        Arc::new(identify_client),
+    );
+    if app.config.listening.development { landing.with_local_pages() } else { landing }
 }

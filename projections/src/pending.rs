@@ -1,5 +1,7 @@
-//! Work that is due: onboarding steps, referrals that could not be decided, and addresses that were
-//! never verified and are to be forgotten. A row goes when its work is done.
+//! Work that is due: onboarding steps, referrals that could not be decided, addresses that were never
+//! verified and are to be forgotten, and erasures. A row goes when its work is done.
+
+use std::time::Duration;
 
 use whence_events::{
     CodeKind, EmailKey, Event, MailboxEvent, Recorded, ReferralCode, Refusal, StreamId, Timestamp,
@@ -8,7 +10,7 @@ use whence_events::{
 
 use crate::change::{Change, OnboardingStep, PendingChange};
 use crate::projector::Projector;
-use crate::read_db::select::{Select, known};
+use crate::read_db::select::{Select, Value, known};
 use crate::read_db::{QueryError, ReadDb};
 use crate::schema::{
     IndexSchema, RowSize, TableSchema, bytes, bytewise_text, index, int, text, uuid,
@@ -44,7 +46,27 @@ pub struct UndecidedReferral {
     pub refused_at: Timestamp,
 }
 
-static SCHEMA: [TableSchema; 3] = [
+/// An address whose account moves, or has moved: it has to be looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DueAddress {
+    /// The key of the address.
+    pub email_key: EmailKey,
+    /// The user who moves.
+    pub user_id: UserId,
+}
+
+/// How long after its first step an erasure counts as interrupted: the call that made the step is
+/// given this time to take the others.
+const ERASURE_TIME: Duration = Duration::from_mins(1);
+
+static SCHEMA: [TableSchema; 5] = [
+    TableSchema {
+        name: "address_moves",
+        columns: &[bytes("email_key"), uuid("user_id"), int("due_at")],
+        key: &["email_key"],
+        indexes: &[index("address_moves_by_time", &["due_at"])],
+        rows: RowSize::Small,
+    },
     TableSchema {
         name: "onboardings",
         columns: &[
@@ -86,6 +108,16 @@ static SCHEMA: [TableSchema; 3] = [
         }],
         rows: RowSize::Small,
     },
+    TableSchema {
+        name: "erasures",
+        columns: &[
+            uuid("user_id"),
+            int("due_at"), // the end of the grace time, or the time to complete what was begun
+        ],
+        key: &["user_id"],
+        indexes: &[index("erasures_by_time", &["due_at"])],
+        rows: RowSize::Small,
+    },
 ];
 
 static ONBOARDINGS: Select<Onboarding> = Select::new(
@@ -122,7 +154,45 @@ static UNVERIFIED: Select<EmailKey> = Select::new(
     |row| row.array(0).map(EmailKey),
 );
 
+static DUE_ADDRESSES: Select<DueAddress> = Select::new(
+    "SELECT email_key, user_id FROM {address_moves} WHERE due_at <= {1}
+     ORDER BY due_at, email_key LIMIT {2}",
+    |row| Ok(DueAddress { email_key: row.array(0).map(EmailKey)?, user_id: UserId(row.uuid(1)?) }),
+);
+
+static ERASURES: Select<UserId> = Select::new(
+    "SELECT user_id FROM {erasures} WHERE due_at <= {1} ORDER BY due_at, user_id LIMIT {2}",
+    |row| row.uuid(0).map(UserId),
+);
+
+static ERASURE_DUE: Select<Timestamp> =
+    Select::new("SELECT due_at FROM {erasures} WHERE user_id = {1}", |row| row.time(0));
+
 impl ReadDb {
+    /// Returns up to `limit` addresses that have to be looked at by now, the longest waiting first.
+    pub async fn due_addresses(
+        &self,
+        now: Timestamp,
+        limit: u64,
+    ) -> Result<Vec<DueAddress>, QueryError> {
+        self.all(&DUE_ADDRESSES, &[now.into(), limit.into()]).await
+    }
+
+    /// Returns up to `limit` users whose erasure is due at `now`, or was begun and is not complete, the
+    /// longest waiting first.
+    pub async fn due_erasures(
+        &self,
+        now: Timestamp,
+        limit: u64,
+    ) -> Result<Vec<UserId>, QueryError> {
+        self.all(&ERASURES, &[now.into(), limit.into()]).await
+    }
+
+    /// Returns when a user is erased, as they asked.
+    pub async fn erasure_due(&self, user_id: UserId) -> Result<Option<Timestamp>, QueryError> {
+        self.first(&ERASURE_DUE, &[Value::Uuid(user_id.0)]).await
+    }
+
     /// Returns up to `limit` onboardings that are not over, the longest waiting first.
     pub async fn onboardings(&self, limit: u64) -> Result<Vec<Onboarding>, QueryError> {
         self.all(&ONBOARDINGS, &[limit.into()]).await
@@ -157,7 +227,7 @@ impl Projector for Pending {
     }
 
     fn version(&self) -> u32 {
-        3
+        5
     }
 
     fn schema(&self) -> &'static [TableSchema] {
@@ -171,24 +241,38 @@ impl Projector for Pending {
                 user_changes(*user_id, event, at, changes);
             }
             (StreamId::Mailbox(email_key), Event::Mailbox(event)) => {
-                changes.extend(mailbox_change(*email_key, event, at).map(Change::from));
+                mailbox_changes(*email_key, event, at, changes);
             }
             _ => {}
         }
     }
 }
 
-fn mailbox_change(
+/// How long a step of a change of address may take before it counts as interrupted.
+const SETTLE_TIME: Duration = Duration::from_secs(30);
+
+fn mailbox_changes(
     email_key: EmailKey,
     event: &MailboxEvent,
     at: Timestamp,
-) -> Option<PendingChange> {
+    changes: &mut Vec<Change>,
+) {
+    let mut add = |change: PendingChange| changes.push(change.into());
     match event {
-        MailboxEvent::LoginStarted(_) => Some(PendingChange::CodeAskedFor { email_key, at }),
-        MailboxEvent::MailboxClaimed(_) => Some(PendingChange::MailboxOwned { email_key }),
-        MailboxEvent::MailboxReleased(_) | MailboxEvent::MailboxForgotten(_) => {
-            Some(PendingChange::MailboxGone { email_key })
+        MailboxEvent::LoginStarted(_) => add(PendingChange::CodeAskedFor { email_key, at }),
+        MailboxEvent::MailboxClaimed(claimed) => {
+            add(PendingChange::MailboxOwned { email_key });
+            if claimed.by_change {
+                let (user_id, due_at) = (claimed.user_id, at + SETTLE_TIME);
+                add(PendingChange::AddressDue { email_key, user_id, due_at });
+            }
         }
+        MailboxEvent::MailboxReclaimed(_) => add(PendingChange::AddressSettled { email_key }),
+        MailboxEvent::MailboxReleased(_) => {
+            add(PendingChange::MailboxGone { email_key });
+            add(PendingChange::AddressSettled { email_key });
+        }
+        MailboxEvent::MailboxForgotten(_) => add(PendingChange::MailboxGone { email_key }),
         MailboxEvent::LoginThrottled(_)
         | MailboxEvent::CodeDeliveryFailed(_)
         | MailboxEvent::CodeRejected(_)
@@ -198,7 +282,8 @@ fn mailbox_change(
         | MailboxEvent::StartCounted(_)
         | MailboxEvent::StartReturned(_)
         | MailboxEvent::DeviceForgotten(_)
-        | MailboxEvent::LockCleared(_) => None,
+        | MailboxEvent::MailboxMoved(_)
+        | MailboxEvent::LockCleared(_) => {}
     }
 }
 
@@ -224,7 +309,17 @@ fn user_changes(user_id: UserId, event: &UserEvent, at: Timestamp, changes: &mut
                 add(PendingChange::OnboardingStep { user_id, step: OnboardingStep::Welcome });
             }
         }
+        UserEvent::EmailChanged(_)
+        | UserEvent::EmailChangeNoticed(_)
+        | UserEvent::EmailChangeUndone(_) => address_changes(user_id, event, at, changes),
+        UserEvent::ErasureRequested(requested) => {
+            add(PendingChange::ErasureDue { user_id, due_at: requested.due_at });
+        }
+        UserEvent::ErasureCancelled(_) | UserEvent::ErasureCompleted(_) => {
+            add(PendingChange::ErasureOver { user_id });
+        }
         UserEvent::UserErased(_) => {
+            add(PendingChange::ErasureDue { user_id, due_at: at + ERASURE_TIME });
             add(PendingChange::OnboardingOver { user_id });
             add(PendingChange::ReferralDecided { user_id, code: None });
         }
@@ -261,5 +356,21 @@ fn user_changes(user_id: UserId, event: &UserEvent, at: Timestamp, changes: &mut
         | UserEvent::ProfileUpdated(_)
         | UserEvent::CreatorHandleClaimed(_)
         | UserEvent::BillingCustomerLinked(_) => {}
+    }
+}
+
+/// Adds what a change of address leaves to do.
+fn address_changes(user_id: UserId, event: &UserEvent, at: Timestamp, changes: &mut Vec<Change>) {
+    let mut due = |email_key, due_at| {
+        changes.push(PendingChange::AddressDue { email_key, user_id, due_at }.into());
+    };
+    if let UserEvent::EmailChanged(changed) = event {
+        due(changed.previous_key, at + SETTLE_TIME);
+        changes.push(PendingChange::AddressSettled { email_key: changed.email_key }.into());
+    } else if let UserEvent::EmailChangeNoticed(noticed) = event {
+        due(noticed.previous_key, noticed.again_at);
+    } else if let UserEvent::EmailChangeUndone(undone) = event {
+        due(undone.email_key, at + SETTLE_TIME);
+        due(undone.voided_key, at + SETTLE_TIME);
     }
 }

@@ -143,6 +143,10 @@ impl From<HandleError<UserRejection>> for ClaimError {
                 | UserRejection::NoSuchCode
                 | UserRejection::CodeBlocked
                 | UserRejection::TooManyCodes { .. }
+                | UserRejection::TooManyRotations { .. }
+                | UserRejection::TooManyChanges { .. }
+                | UserRejection::NoSuchChange
+                | UserRejection::TooManyUpdates { .. }
                 | UserRejection::NotAttributed(_),
             ) => Self::NoSuchUser,
         }

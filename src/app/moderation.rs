@@ -143,6 +143,10 @@ impl From<HandleError<UserRejection>> for ModerationError {
                 | UserRejection::Erased
                 | UserRejection::Suspended
                 | UserRejection::TooManyCodes { .. }
+                | UserRejection::TooManyRotations { .. }
+                | UserRejection::TooManyChanges { .. }
+                | UserRejection::NoSuchChange
+                | UserRejection::TooManyUpdates { .. }
                 | UserRejection::TooManyHandles
                 | UserRejection::NotAttributed(_),
             ) => Self::NoSuchUser,

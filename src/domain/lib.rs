@@ -4,11 +4,14 @@
 //! decides a command in that state. Everything else that a decision depends on (the time, fresh
 //! ids, facts looked up elsewhere) is part of the command. Each module is about one noun.
 
+pub mod api_key;
 pub mod audit;
+pub mod billing;
 pub mod bots;
 pub mod handle;
 pub mod mailbox;
 pub mod name;
+pub mod profile;
 pub mod referral;
 pub mod reserved;
 pub mod rules;

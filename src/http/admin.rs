@@ -1,24 +1,34 @@
 //! The operators' API under `/v1/admin`. Each call needs an operator's token (`X-Admin-Token`).
 
 mod analytics;
+mod api_keys;
 mod audit;
+mod billing;
 mod handles;
 mod keys;
 mod measures;
-mod operator;
+pub(super) mod operator;
 mod projections;
 mod users;
 
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 
 use crate::app::App;
+
+pub(super) use analytics::platform_view;
 
 /// Returns the routes, with paths relative to `/v1/admin`.
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
+        .route("/api-keys", get(api_keys::list).post(api_keys::issue))
+        .route("/api-keys/{id}", get(api_keys::show))
+        .route("/api-keys/{id}/timeline", get(api_keys::timeline))
+        .route("/api-keys/{id}/rotate", post(api_keys::rotate))
+        .route("/api-keys/{id}/end-grace", post(api_keys::end_grace))
+        .route("/api-keys/{id}/revoke", post(api_keys::revoke))
         .route("/projections", get(projections::list))
         .route("/projections/{name}/rebuild", post(projections::rebuild))
         .route("/keys", get(keys::list))
@@ -43,5 +53,6 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/referrals", get(audit::referrals))
         .route("/events", get(audit::events))
         .route("/users/{id}/erase", post(users::erase))
+        .route("/users/{id}/billing-customer", put(billing::link))
         .route("/analytics/{view}", get(analytics::view))
 }

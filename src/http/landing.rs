@@ -1,15 +1,17 @@
 //! Landings: a visitor who opens a page with `?ref=` gets the cookies that credit the referrer.
 //!
-//! One [`Landing`] serves three ways in: [`TouchLayer`] around the pages of a Rust service, the
-//! short link `GET /r/{code}`, and `POST /v1/touch` with its script `/touch.js` for all other
-//! sites. The rules are those of [`crate::domain::touch`]; this module gathers what they decide on
+//! One [`Landing`] serves four ways in: [`TouchLayer`] around the pages of a Rust service, the
+//! short link `GET /r/{code}`, `GET /v1/touch/forward` for proxies and other services, and
+//! `POST /v1/touch` with its script `/touch.js` for all other sites. The rules are those of [`crate::domain::touch`]; this module gathers what they decide on
 //! and does what follows.
 
 mod beacon;
 mod clicks;
 pub mod cookies;
+mod forward;
 mod layer;
 mod link_text;
+pub(super) mod said;
 mod script;
 mod set_cookies;
 pub(super) mod short_link;
@@ -25,8 +27,10 @@ use http::request::Parts;
 use url::Url;
 use whence_events::ReferralCode;
 
+use crate::app::App;
 use crate::app::attribution::LandingCookies;
 use crate::app::client_address::ClientAddress;
+use crate::app::config::is_local_origin;
 use crate::app::rate_limits::Limit;
 use crate::domain::bots;
 use crate::domain::touch::planting::CodeRecord;
@@ -85,6 +89,8 @@ pub struct Landing {
     settings: LandingSettings,
     /// The origins whose pages may report: the allowed ones, and that of the landing page.
     origins: Vec<String>,
+    /// Whether pages of any port of this machine may report.
+    local_pages: bool,
     key: MacKey,
     clock: Clock,
     recorder: TouchRecorder,
@@ -118,6 +124,7 @@ impl Landing {
         Self {
             settings,
             origins,
+            local_pages: false,
             key,
             clock,
             recorder,
@@ -126,6 +133,22 @@ impl Landing {
             limit: Limit::new(TOUCHES_PER_CLIENT),
             ignored: Default::default(),
         }
+    }
+
+    /// Returns the same, whose visits pages of any port of this machine may report, for development.
+    #[must_use]
+    pub fn with_local_pages(mut self) -> Self {
+        for host in ["localhost", "127.0.0.1", "[::1]"] {
+            self.settings.rules.own_hosts.add(host);
+        }
+        self.local_pages = true;
+        self
+    }
+
+    /// Returns whether pages of this origin may report their visits.
+    fn takes_reports_of(&self, origin: &str) -> bool {
+        self.origins.iter().any(|allowed| allowed == origin)
+            || self.local_pages && is_local_origin(origin.as_bytes())
     }
 
     /// Returns how many requests were no touch, by reason.
@@ -156,7 +179,8 @@ impl Landing {
     ) -> Option<Arrival> {
         // Before any signature is checked: most requests are no landing.
         let arrival = navigation.check().and_then(|()| {
-            let LandingCookies { ref_code, first_touch } = read_landing_cookies(&self.key, headers);
+            let LandingCookies { ref_code, first_touch, .. } =
+                read_landing_cookies(&self.key, headers);
             let request = PageRequest {
                 navigation,
                 path: page.path,
@@ -258,6 +282,11 @@ impl Landing {
 /// Returns the route `GET /creators/{handle}`, for a service that shows no page of creators itself.
 pub(super) fn creator_routes(landing: Arc<Landing>) -> Router {
     Router::new().route("/creators/{handle}", get(short_link::follow_creator)).with_state(landing)
+}
+
+/// Returns the route `GET /v1/touch/forward`, for the proxies and services that a service trusts.
+pub(super) fn forward_routes(app: Arc<App>, landing: Arc<Landing>) -> Router {
+    Router::new().route("/v1/touch/forward", get(forward::pick_up)).with_state((app, landing))
 }
 
 /// Returns the routes `GET /r/{code}`, `POST /v1/touch` and `GET /touch.js`.

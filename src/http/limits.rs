@@ -6,6 +6,10 @@ use std::time::Duration;
 /// The longest request body, in bytes.
 pub const MAX_BODY_BYTES: usize = 4096;
 
+/// The longest request body of a call about many things at once, in bytes: 100 ids, however they are
+/// set out.
+pub const MAX_BATCH_BODY_BYTES: usize = 16 * 1024;
+
 /// The longest request line with headers, in bytes. The bound is checked before each read, so a
 /// head that exceeds it within one read still passes: at most twice as much.
 pub const MAX_HEAD_BYTES: usize = 32 * 1024;
@@ -39,6 +43,9 @@ pub const MAX_PAGE_ITEMS: u64 = 200;
 
 /// The greatest number of items before a page.
 pub const MAX_OFFSET: u64 = 1_000_000;
+
+/// The most mails that a page of development shows.
+pub const SHOWN_MAILS: usize = 100;
 
 /// The touches of one client address that are recorded in an hour. Cookies are set beyond that too.
 pub const TOUCHES_PER_CLIENT: u32 = 600;

@@ -57,6 +57,10 @@ pub(crate) struct ListeningArgs {
                 cloudfront, or the name of one"
     )]
     pub(super) country_header: Option<String>,
+
+    /// Page on which people log in, to which the forward check sends browsers
+    #[arg(long, env = "WHENCE_LOGIN_URL", value_name = "URL")]
+    pub(super) login_url: Option<Url>,
 }
 
 impl ListeningArgs {
@@ -83,6 +87,8 @@ impl ListeningArgs {
             .iter()
             .map(|text| AllowedOrigin::parse(text))
             .collect::<Result<_, _>>()?;
+        let login_url = self.login_url.as_ref().map(|url| base_url(url, "--login-url"));
+        config.login_url = login_url.transpose()?;
         config.trusted_proxies = networks(&self.trusted_proxy)?;
         let (address, country) = (&self.client_address_header, &self.country_header);
         config.client_headers = ClientHeaders::parse(address.as_deref(), country.as_deref())?;
@@ -97,7 +103,7 @@ impl ListeningArgs {
     }
 }
 
-/// Refuses what only development may do at a URL that is not this machine.
+/// Refuses what only a platform that is being tried out may do at a URL that is not this machine.
 pub(super) fn refuse_development_choices(public_url: &Url, mail: &str) -> anyhow::Result<()> {
     if is_this_machine(public_url) {
         return Ok(());
@@ -105,12 +111,12 @@ pub(super) fn refuse_development_choices(public_url: &Url, mail: &str) -> anyhow
     ensure!(
         public_url.scheme() == "https",
         "--public-url {public_url} is not this machine and not https: session cookies would travel \
-         in clear (--development allows it)"
+         in clear (--staging allows it)"
     );
     ensure!(
         mail.starts_with("smtp"),
         "--mail {} keeps mails on this machine, but --public-url {public_url} is not this machine: \
-         nobody would get a code (--development allows it)",
+         nobody would get a code (--staging allows it)",
         // Anything else may be a password.
         if mail.starts_with("memory") { "memory" } else { "directory" }
     );

@@ -21,6 +21,8 @@ fn start(n: u8, now: Timestamp) -> MailboxCommand {
 /// Returns a start by a device of these, from a network.
 fn start_of(n: u8, now: Timestamp, devices: &[u8], network: Option<u8>) -> MailboxCommand {
     MailboxCommand::StartLogin(StartLogin {
+        touch_id: None,
+        change_of: None,
         now,
         request_id: request(n),
         email: EmailAddress::parse("ada@example.com").unwrap(),
@@ -49,6 +51,8 @@ fn started_of(n: u8, at: Timestamp, known: Option<u8>, network: Option<u8>) -> M
         client: Pii::Clear(Client::default()),
         device_id: known.map(device),
         network: network.map(of_network),
+        change_of: None,
+        touch_id: None,
     }
     .into()
 }
@@ -61,6 +65,7 @@ fn verify(n: u8, code_mac: Mac, now: Timestamp) -> MailboxCommand {
 /// Returns a code that is entered on a device of these.
 fn verify_on(n: u8, code_mac: Mac, now: Timestamp, devices: &[u8]) -> MailboxCommand {
     MailboxCommand::VerifyCode(VerifyCode {
+        change_of: None,
         now,
         request_id: request(n),
         code_mac,
@@ -92,7 +97,7 @@ fn verified_on(n: u8, known: u8) -> MailboxEvent {
 }
 
 fn claimed(by: u8) -> MailboxEvent {
-    MailboxClaimed { user_id: user(by) }.into()
+    MailboxClaimed { user_id: user(by), by_change: false }.into()
 }
 
 fn throttled(until: Timestamp) -> MailboxEvent {

@@ -138,8 +138,17 @@ impl World {
                 let code_mac = Mac([1; 16]);
                 let (email, client) = (email(one), Client::default());
                 let (devices, network) = (vec![], None);
-                let start =
-                    StartLogin { now, request_id, email, code_mac, client, devices, network };
+                let start = StartLogin {
+                    change_of: None,
+                    now,
+                    request_id,
+                    email,
+                    code_mac,
+                    client,
+                    devices,
+                    network,
+                    touch_id: None,
+                };
                 Command::Mailbox(mailbox(one), MailboxCommand::StartLogin(start))
             }
             3..6 => {
@@ -151,8 +160,15 @@ impl World {
                 let fresh = DeviceId(Uuid::from_u128(u128::from(which)));
                 let device = DeviceFacts { proven: vec![], fresh, class: None };
                 let lock_time = None;
-                let verify =
-                    VerifyCode { now, request_id, code_mac, fresh_user, device, lock_time };
+                let verify = VerifyCode {
+                    change_of: None,
+                    now,
+                    request_id,
+                    code_mac,
+                    fresh_user,
+                    device,
+                    lock_time,
+                };
                 Command::Mailbox(mailbox(one), MailboxCommand::VerifyCode(verify))
             }
             6 => {
@@ -436,5 +452,6 @@ fn snapshot() -> AttributionCaptured {
         consent: Consent::Unknown,
         rules_version: 1,
         referrer_site: None,
+        said_by_client: false,
     }
 }

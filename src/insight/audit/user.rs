@@ -30,6 +30,9 @@ pub struct UserStory {
     /// The time since when they are suspended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspended_at: Option<Timestamp>,
+    /// The time at which they are erased, as they asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erasure_due_at: Option<Timestamp>,
     /// What other programs than whence wrote into the streams of the user, or cut from them: one
     /// sentence each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -71,16 +74,16 @@ impl UserStory {
         let attribution = AttributionStory::tell(engine, &events, &touches, show).await?;
         let mut related = touches;
         let mut streams = vec![stream];
-        streams.extend(known.email_key.map(StreamId::Mailbox));
+        streams.extend(known.email_keys.iter().copied().map(StreamId::Mailbox));
         streams.extend(known.codes.iter().map(StreamId::code));
-        if let Some(email_key) = known.email_key {
-            let mailbox = engine.stream(&StreamId::Mailbox(email_key)).await?;
+        for email_key in &known.email_keys {
+            let mailbox = engine.stream(&StreamId::Mailbox(*email_key)).await?;
             related.extend(theirs(mailbox, user_id));
         }
         for code in &known.codes {
             related.extend(engine.stream(&StreamId::code(code)).await?);
         }
-        let email = match events.iter().find(|event| is_registration(event)) {
+        let email = match events.iter().rfind(|event| names_address(event)) {
             Some(registered) => email(engine, registered, show).await?,
             None => None,
         };
@@ -96,6 +99,7 @@ impl UserStory {
             email,
             erased_at,
             suspended_at: known.suspended_at,
+            erasure_due_at: known.erasure_due_at,
             history_cut,
             attribution,
             timeline,
@@ -106,11 +110,12 @@ impl UserStory {
 /// The other streams that a user's stream leads to, and when the user was erased.
 #[derive(Default)]
 struct RelatedStreams {
-    email_key: Option<EmailKey>,
+    email_keys: Vec<EmailKey>,
     touches: BTreeSet<TouchId>,
     codes: Vec<ReferralCode>,
     erased_at: Option<Timestamp>,
     suspended_at: Option<Timestamp>,
+    erasure_due_at: Option<Timestamp>,
 }
 
 impl RelatedStreams {
@@ -120,13 +125,25 @@ impl RelatedStreams {
             let Event::User(event) = &recorded.event else { continue };
             known.touches.extend(touch_of(event));
             if let UserEvent::UserRegistered(registered) = event.as_ref() {
-                known.email_key = Some(registered.email_key);
+                known.email_keys.push(registered.email_key);
+            }
+            if let UserEvent::EmailChanged(changed) = event.as_ref()
+                && !known.email_keys.contains(&changed.email_key)
+            {
+                known.email_keys.push(changed.email_key);
             }
             if let UserEvent::ReferralCodeIssued(issued) = event.as_ref() {
                 known.codes.push(issued.code.clone());
             }
             if let UserEvent::UserErased(_) = event.as_ref() {
                 known.erased_at = Some(recorded.metadata.occurred_at);
+                known.erasure_due_at = None;
+            }
+            if let UserEvent::ErasureRequested(requested) = event.as_ref() {
+                known.erasure_due_at = Some(requested.due_at);
+            }
+            if let UserEvent::ErasureCancelled(_) = event.as_ref() {
+                known.erasure_due_at = None;
             }
             if let UserEvent::UserSuspended(_) = event.as_ref() {
                 known.suspended_at = Some(recorded.metadata.occurred_at);
@@ -151,7 +168,10 @@ fn touch_of(event: &UserEvent) -> Option<TouchId> {
 }
 
 /// Returns every recorded touch of the visitor who made these.
-async fn touches(engine: &Engine, named: &BTreeSet<TouchId>) -> Result<Vec<Recorded>, StoreError> {
+pub(super) async fn touches(
+    engine: &Engine,
+    named: &BTreeSet<TouchId>,
+) -> Result<Vec<Recorded>, StoreError> {
     let mut touches = vec![];
     for touch in engine.touches_of_visitor(named).await? {
         touches.extend(engine.stream(&StreamId::Touch(touch)).await?);
@@ -183,9 +203,10 @@ fn theirs(mailbox: Vec<Recorded>, user_id: UserId) -> Vec<Recorded> {
     part
 }
 
-fn is_registration(recorded: &Recorded) -> bool {
-    matches!(&recorded.event, Event::User(event)
-        if matches!(event.as_ref(), UserEvent::UserRegistered(_)))
+/// Returns whether an event says which address the user has.
+fn names_address(recorded: &Recorded) -> bool {
+    matches!(&recorded.event, Event::User(event) if matches!(event.as_ref(),
+        UserEvent::UserRegistered(_) | UserEvent::EmailChanged(_) | UserEvent::EmailChangeUndone(_)))
 }
 
 async fn email(
@@ -196,6 +217,12 @@ async fn email(
     let mut event = recorded.event.clone();
     engine.vault.open_event(&recorded.stream, recorded.version, &mut event).await?;
     let Event::User(event) = event else { return Ok(None) };
+    if let UserEvent::EmailChanged(changed) = event.as_ref() {
+        return Ok(Some(show.email(&changed.email)));
+    }
+    if let UserEvent::EmailChangeUndone(undone) = event.as_ref() {
+        return Ok(Some(show.email(&undone.email)));
+    }
     let UserEvent::UserRegistered(registered) = *event else { return Ok(None) };
     Ok(Some(show.email(&registered.email)))
 }

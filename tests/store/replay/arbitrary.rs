@@ -136,7 +136,7 @@ fn event(at: Timestamp, (kind, who, what): Draw) -> (StreamId, Event) {
 /// What ends a login, or the address being somebody's, or both.
 fn ended(request_id: RequestId, user_id: UserId, what: u8) -> MailboxEvent {
     match what % 4 {
-        0 => MailboxClaimed { user_id }.into(),
+        0 => MailboxClaimed { user_id, by_change: false }.into(),
         1 => MailboxReleased { user_id }.into(),
         2 => MailboxForgotten { asked_at: Timestamp::from_micros(0) }.into(),
         _ => CodeVerified { request_id, device_id: None, device_class: None }.into(),
@@ -204,6 +204,8 @@ fn started(request_id: RequestId, expires_at: Timestamp) -> LoginStarted {
         client: sealed(0),
         device_id: None,
         network: None,
+        change_of: None,
+        touch_id: None,
     }
 }
 
@@ -243,6 +245,7 @@ fn origin(what: u8) -> AttributionCaptured {
         consent: Consent::Granted,
         rules_version: 1,
         referrer_site: None,
+        said_by_client: false,
     }
 }
 
@@ -283,5 +286,6 @@ fn touch(owner: UserId) -> TouchRecorded {
         fetch_site: None,
         referrer_site: None,
         agent: None,
+        said_by_client: false,
     }
 }
