@@ -8,6 +8,7 @@ pub mod cookies;
 mod creators;
 mod csrf;
 mod development;
+mod docs;
 pub mod device;
 mod device_cookie;
 mod devices;
@@ -27,6 +28,7 @@ pub mod limits;
 mod log_proof;
 mod login;
 pub mod metrics;
+mod openapi;
 mod own_data;
 mod own_erasure;
 mod platform;
@@ -47,7 +49,9 @@ mod typed_text;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{delete, get, post};
+use axum::routing::get;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use crate::app::App;
 use crate::domain::touch::{LandingRules, Visitor};
@@ -62,55 +66,57 @@ pub use serve::serve;
 #[must_use]
 pub fn router(app: Arc<App>) -> Envelope {
     let landing = Arc::new(landing(&app));
-    let routes = Router::new()
-        .route("/v1/auth/email/start", post(login::start))
-        .route("/v1/auth/email/verify", post(login::verify))
-        .route("/v1/auth/email/change", post(email_change::change))
-        .route("/v1/auth/email/change/verify", post(email_change::verify))
-        .route(
-            "/v1/auth/email/objection/{token}",
-            get(email_change::objection_page).post(email_change::object),
-        )
-        .route("/v1/auth/me", get(session::me).patch(profile::update))
-        .route("/v1/auth/logout", post(session::logout))
-        .route("/v1/auth/devices", get(devices::list))
-        .route("/v1/auth/devices/{id}", delete(devices::forget))
-        .route("/v1/auth/export", get(own_data::json))
-        .route("/v1/auth/export.html", get(own_data::html))
-        .route(
-            "/v1/auth/erasure",
-            get(own_erasure::show).post(own_erasure::request).delete(own_erasure::cancel),
-        )
-        .route("/v1/auth/forward", get(forward::check))
-        .route("/v1/auth/introspect", post(introspect::introspect))
-        .route("/v1/auth/attribute", post(attribution::attribute))
-        .route("/v1/auth/token", post(token::issue))
-        .route("/v1/auth/sessions", get(session_list::list))
-        .route("/v1/auth/sessions/{id}", delete(session_list::revoke))
-        .route("/v1/auth/sessions/revoke-all", post(session_list::revoke_others))
-        .route("/v1/referrals/me", get(referrals::me))
-        .route("/v1/referrals/invitees", get(referrals::invitees))
-        .route("/v1/referrals/code", post(referrals::slug::choose).delete(referrals::slug::give_up))
-        .route("/v1/creators/me", get(creators::me).put(creators::claim))
+    let specification = Arc::new(docs::Specification::default());
+    let (routes, described) = OpenApiRouter::new()
+        .routes(routes!(login::start))
+        .routes(routes!(login::verify))
+        .routes(routes!(email_change::change))
+        .routes(routes!(email_change::verify))
+        .routes(routes!(email_change::objection_page, email_change::object))
+        .routes(routes!(session::me, profile::update))
+        .routes(routes!(session::logout))
+        .routes(routes!(devices::list))
+        .routes(routes!(devices::forget))
+        .routes(routes!(own_data::json))
+        .routes(routes!(own_data::html))
+        .routes(routes!(own_erasure::show, own_erasure::request, own_erasure::cancel))
+        .routes(routes!(forward::check))
+        .routes(routes!(introspect::introspect))
+        .routes(routes!(attribution::attribute))
+        .routes(routes!(token::issue))
+        .routes(routes!(session_list::list))
+        .routes(routes!(session_list::revoke))
+        .routes(routes!(session_list::revoke_others))
+        .routes(routes!(referrals::me))
+        .routes(routes!(referrals::invitees))
+        .routes(routes!(referrals::slug::choose, referrals::slug::give_up))
+        .routes(routes!(creators::me, creators::claim))
         .merge(portal::routes(landing.clone()))
-        .route("/.well-known/jwks.json", get(token::jwks))
-        .route("/.well-known/oauth-authorization-server", get(introspect::metadata))
-        .route("/v1/log/checkpoint", get(log_proof::checkpoint))
-        .route("/v1/log/proof", get(log_proof::proof))
-        .route("/v1/log/consistency", get(log_proof::consistency))
-        .route("/v1/log/key", get(log_proof::key))
-        .route("/v1/log/keys", get(log_proof::keys))
+        .routes(routes!(token::jwks))
+        .routes(routes!(introspect::metadata))
+        .routes(routes!(log_proof::checkpoint))
+        .routes(routes!(log_proof::proof))
+        .routes(routes!(log_proof::consistency))
+        .routes(routes!(log_proof::key))
+        .routes(routes!(log_proof::keys))
         .nest("/v1/admin", admin::routes())
         .merge(platform::routes())
-        .route("/healthz", get(health::alive))
-        .route("/readyz", get(health::ready))
-        .route("/metrics", get(metrics::public))
-        .merge(if app.config.listening.development { development::routes() } else { Router::new() })
+        .routes(routes!(health::alive))
+        .routes(routes!(health::ready))
+        .routes(routes!(metrics::public))
+        .merge(if app.config.listening.development {
+            development::routes()
+        } else {
+            OpenApiRouter::new()
+        })
         .fallback(async || Problem::NotFound)
         .with_state(app.clone())
+        .merge(docs::routes(specification.clone()))
         .merge(landing::creator_routes(landing.clone()))
         .merge(landing::forward_routes(app.clone(), landing.clone()))
-        .merge(landing::routes(landing));
+        .merge(landing::documented_routes(landing))
+        .split_for_parts();
+    specification.take(described);
     Envelope::new(routes, app)
 }
 

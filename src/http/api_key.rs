@@ -11,6 +11,7 @@ use whence_events::{Actor, ApiKeyId, ApiKeyScope};
 
 use super::error::{ApiKeyProblem, Problem};
 use super::extract::correlation_id;
+use super::openapi::{Facts, Need, Refuses};
 use super::token::bearer_token;
 use crate::app::App;
 use crate::app::api_keys::{ApiKeyCheckError, ApiKeyError};
@@ -77,6 +78,22 @@ impl<S: RequiredScope> FromRequestParts<Arc<App>> for ScopedApiKey<S> {
         }
         app.api_key_usage.used(token.id, &key, now, correlation_id(parts));
         Ok(Self { id: token.id, scope: PhantomData })
+    }
+}
+
+impl<S: RequiredScope> Refuses for ScopedApiKey<S> {
+    fn add_to(facts: &mut Facts) {
+        facts.allow(Need::ApiKey);
+        let problems = [
+            ApiKeyProblem::Missing,
+            ApiKeyProblem::Malformed,
+            ApiKeyProblem::Unknown,
+            ApiKeyProblem::Replaced,
+            ApiKeyProblem::Expired,
+            ApiKeyProblem::Revoked,
+            ApiKeyProblem::Scope(S::SCOPE),
+        ];
+        facts.fail(problems.map(Problem::ApiKey));
     }
 }
 

@@ -6,11 +6,12 @@ use std::sync::{Arc, LazyLock};
 use askama::Template;
 use axum::extract::{Path, RawQuery, State};
 use axum::response::{Html, IntoResponse, Response};
-use axum::routing::get;
-use axum::{Json, Router};
+use axum::Json;
 use http::header::{ACCEPT, CONTENT_SECURITY_POLICY, VARY};
 use http::{HeaderMap, HeaderValue};
 use serde_json::json;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::error::Problem;
 use super::limits::SHOWN_MAILS;
@@ -45,11 +46,11 @@ struct MailPage<'a> {
 }
 
 /// Returns the routes.
-pub(super) fn routes() -> Router<Arc<App>> {
-    Router::new()
-        .route("/dev/mail", get(list))
-        .route("/dev/mail.json", get(list_as_json))
-        .route("/dev/mail/{id}", get(one))
+pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(list))
+        .routes(routes!(list_as_json))
+        .routes(routes!(one))
 }
 
 /// `GET /dev/mail`: shows the newest mails, the newest first; as JSON to who asks for that.

@@ -3,10 +3,12 @@
 //!
 //! A handler fails with a [`Problem`]. The response carries the problem as an extension; [`render`]
 //! writes the body at the very end, when the path says which family it is for. Causes are logged
-//! once, here, and never sent.
+//! once, in `causes.rs`, and never sent.
 
 mod addresses;
 mod api_keys;
+mod causes;
+mod described;
 mod field;
 mod handles;
 mod portal;
@@ -15,23 +17,14 @@ mod waits;
 use axum::response::{IntoResponse, Response};
 use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
-use serde_json::json;
+use serde_json::{Value, json};
 use whence_events::CorrelationId;
 
-use crate::app::sessions::SessionError;
-use crate::domain::mailbox::MailboxRejection;
-use crate::domain::user::address::OBJECTION_TIME;
-use crate::domain::user::profile::UPDATE_WINDOW;
-use crate::domain::user::refresh::ROTATION_WINDOW;
-use crate::domain::user::{SLUG_WINDOW, UserRejection};
-use crate::engine::handler::HandleError;
 use crate::http::limits::RETRY_AFTER_SECONDS;
-use crate::infra::errors::with_causes;
 use crate::infra::security::SecurityEvent;
-use crate::insight::audit::AuditError;
-use crate::store::StoreError;
 pub(crate) use addresses::AddressProblem;
 pub(crate) use api_keys::ApiKeyProblem;
+pub(super) use described::DescribedProblem;
 pub(crate) use field::PortalField;
 pub(crate) use handles::HandleProblem;
 
@@ -217,6 +210,21 @@ impl Problem {
         }
     }
 
+    /// Returns the status and the body of the answer of a family.
+    fn answer(
+        self,
+        family: Family,
+        message: &str,
+        allow: Option<&str>,
+        id: CorrelationId,
+    ) -> (StatusCode, Value) {
+        if family == Family::Portal {
+            return (self.portal_status(), self.portal_body(message, allow, id));
+        }
+        let (status, code, _) = self.parts();
+        (status, json!({ "error": code, "message": message, "request_id": id }))
+    }
+
     /// Returns the `Retry-After` in seconds, where another try helps.
     fn retry_after_seconds(self) -> Option<u64> {
         match self {
@@ -367,6 +375,14 @@ impl Family {
     pub(super) fn of(path: &str) -> Self {
         if path.starts_with("/api/") { Self::Portal } else { Self::Console }
     }
+
+    /// Returns the name of the family.
+    pub(super) fn name(self) -> &'static str {
+        match self {
+            Self::Console => "console",
+            Self::Portal => "portal",
+        }
+    }
 }
 
 /// Writes the body of a response that carries a problem.
@@ -377,15 +393,11 @@ pub(super) fn render(response: Response, family: Family, id: CorrelationId) -> R
     let Some(problem) = carried.or(wrong_verb.then_some(Problem::MethodNotAllowed)) else {
         return response;
     };
-    let (status, code, message) = problem.parts();
+    let message = problem.parts().2;
     let with_detail = response.extensions().get::<ProblemWithDetail>();
     let message = with_detail.map_or(message, |with_detail| with_detail.detail.as_str());
-    let (status, body) = if family == Family::Portal {
-        let allow = response.headers().get(ALLOW).and_then(|allow| allow.to_str().ok());
-        (problem.portal_status(), problem.portal_body(message, allow, id))
-    } else {
-        (status, json!({ "error": code, "message": message, "request_id": id }))
-    };
+    let allow = response.headers().get(ALLOW).and_then(|allow| allow.to_str().ok());
+    let (status, body) = problem.answer(family, message, allow, id);
     let mut rendered = (status, body.to_string()).into_response();
     let headers = rendered.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
@@ -404,97 +416,3 @@ pub(super) fn render(response: Response, family: Family, id: CorrelationId) -> R
     rendered
 }
 
-impl From<StoreError> for Problem {
-    fn from(error: StoreError) -> Self {
-        tracing::error!(error = %with_causes(&error), "the event store did not do it");
-        match error {
-            StoreError::Foreign(_) => Self::HistoryChanged,
-            StoreError::TooLarge { .. } => Self::Internal,
-            StoreError::Conflict { .. }
-            | StoreError::ClockAhead(_)
-            | StoreError::Unavailable(_) => Self::Unavailable,
-        }
-    }
-}
-
-impl From<SessionError> for Problem {
-    fn from(error: SessionError) -> Self {
-        tracing::error!(error = %with_causes(&error), "a session could not be looked up");
-        Self::Unavailable
-    }
-}
-
-impl From<whence_projections::QueryError> for Problem {
-    fn from(error: whence_projections::QueryError) -> Self {
-        tracing::error!(%error, "the read models do not answer");
-        Self::Unavailable
-    }
-}
-
-impl From<AuditError> for Problem {
-    fn from(error: AuditError) -> Self {
-        match error {
-            AuditError::NoSuchUser => Self::UserNotFound,
-            AuditError::HistoryGone(_) => Self::HistoryChanged,
-            AuditError::NoSuchCode => Self::CodeNotFound,
-            AuditError::NoSuchPosition => {
-                Self::InvalidParameter("after is 0, or the position of an event.")
-            }
-            AuditError::Store(error) => error.into(),
-            AuditError::Query(error) => error.into(),
-        }
-    }
-}
-
-impl From<HandleError<UserRejection>> for Problem {
-    fn from(error: HandleError<UserRejection>) -> Self {
-        match error {
-            HandleError::Store(error) => error.into(),
-            HandleError::Rejected(
-                UserRejection::NotRegistered | UserRejection::Erased | UserRejection::NoSuchSession,
-            ) => Self::Unauthenticated,
-            HandleError::Rejected(UserRejection::Suspended) => Self::Suspended,
-            HandleError::Rejected(UserRejection::CodeBlocked) => Self::SlugReserved,
-            HandleError::Rejected(UserRejection::NoSuchCode | UserRejection::NoSuchChange) => {
-                Self::NotFound
-            }
-            HandleError::Rejected(UserRejection::TooManyHandles) => {
-                Self::Handle(HandleProblem::Limit)
-            }
-            HandleError::Rejected(UserRejection::TooManyCodes { .. }) => {
-                Self::RateLimited { retry_after_seconds: SLUG_WINDOW.as_secs() }
-            }
-            HandleError::Rejected(UserRejection::TooManyUpdates { .. }) => {
-                Self::RateLimited { retry_after_seconds: UPDATE_WINDOW.as_secs() }
-            }
-            HandleError::Rejected(UserRejection::TooManyChanges { .. }) => {
-                Self::RateLimited { retry_after_seconds: OBJECTION_TIME.as_secs() }
-            }
-            HandleError::Rejected(UserRejection::TooManyRotations { .. }) => {
-                Self::RateLimited { retry_after_seconds: ROTATION_WINDOW.as_secs() }
-            }
-            // Callers answer with the reason: being refused is not an error.
-            HandleError::Rejected(UserRejection::NotAttributed(_)) => Self::Internal,
-        }
-    }
-}
-
-impl From<HandleError<MailboxRejection>> for Problem {
-    fn from(error: HandleError<MailboxRejection>) -> Self {
-        match error {
-            HandleError::Store(error) => error.into(),
-            // A caller that knows the time turns this into `rate_limited` itself.
-            HandleError::Rejected(MailboxRejection::Throttled { .. }) => {
-                Self::RateLimited { retry_after_seconds: 3600 }
-            }
-            HandleError::Rejected(MailboxRejection::Moved) => Self::Address(AddressProblem::Moved),
-            HandleError::Rejected(MailboxRejection::Taken) => Self::Address(AddressProblem::Taken),
-            HandleError::Rejected(
-                MailboxRejection::UnknownRequest
-                | MailboxRejection::Expired
-                | MailboxRejection::Locked
-                | MailboxRejection::AlreadyConsumed,
-            ) => Self::InvalidRequest,
-        }
-    }
-}

@@ -12,6 +12,7 @@ use whence_events::{Actor, CorrelationId, Timestamp};
 
 use super::cookies::{MAX_SAME_NAME, candidates};
 use super::error::Problem;
+use super::openapi::{Facts, Need, Refuses};
 use super::limits::{BODY_TIMEOUT, MAX_BATCH_BODY_BYTES, MAX_BODY_BYTES};
 use super::renewal::used_by_cookie;
 use super::session_cookies;
@@ -129,6 +130,13 @@ impl FromRequestParts<Arc<App>> for SignedIn {
         let proven = (&signed_in.session, &signed_in.token);
         used_by_cookie(parts, app, correlation_id(parts), proven, now);
         Ok(signed_in)
+    }
+}
+
+impl Refuses for SignedIn {
+    fn add_to(facts: &mut Facts) {
+        facts.allow(Need::Session);
+        facts.fail([Problem::Unauthenticated, Problem::SeveralSessions]);
     }
 }
 

@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use super::admin::operator::AuthenticatedOperator;
 use super::api_key::{ReadUsers, ScopedApiKey};
 use super::error::Problem;
+use super::openapi::{Facts, Refuses};
 use super::limits::{BODY_TIMEOUT, MAX_BODY_BYTES};
 use crate::app::App;
 
@@ -31,6 +32,13 @@ impl FromRequestParts<Arc<App>> for Inquirer {
             ScopedApiKey::<ReadUsers>::from_request_parts(parts, app).await?;
         }
         Ok(Self)
+    }
+}
+
+impl Refuses for Inquirer {
+    fn add_to(facts: &mut Facts) {
+        AuthenticatedOperator::add_to(facts);
+        ScopedApiKey::<ReadUsers>::add_to(facts);
     }
 }
 

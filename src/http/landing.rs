@@ -21,10 +21,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use axum::Router;
-use axum::routing::{get, post};
 use http::HeaderMap;
 use http::request::Parts;
 use url::Url;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 use whence_events::ReferralCode;
 
 use crate::app::App;
@@ -280,22 +281,27 @@ impl Landing {
 }
 
 /// Returns the route `GET /creators/{handle}`, for a service that shows no page of creators itself.
-pub(super) fn creator_routes(landing: Arc<Landing>) -> Router {
-    Router::new().route("/creators/{handle}", get(short_link::follow_creator)).with_state(landing)
+pub(super) fn creator_routes(landing: Arc<Landing>) -> OpenApiRouter {
+    OpenApiRouter::new().routes(routes!(short_link::follow_creator)).with_state(landing)
 }
 
 /// Returns the route `GET /v1/touch/forward`, for the proxies and services that a service trusts.
-pub(super) fn forward_routes(app: Arc<App>, landing: Arc<Landing>) -> Router {
-    Router::new().route("/v1/touch/forward", get(forward::pick_up)).with_state((app, landing))
+pub(super) fn forward_routes(app: Arc<App>, landing: Arc<Landing>) -> OpenApiRouter {
+    OpenApiRouter::new().routes(routes!(forward::pick_up)).with_state((app, landing))
 }
 
 /// Returns the routes `GET /r/{code}`, `POST /v1/touch` and `GET /touch.js`.
 pub fn routes(landing: Arc<Landing>) -> Router {
-    Router::new()
-        .route("/r", get(short_link::follow))
-        .route("/r/", get(short_link::follow))
-        .route("/r/{*code}", get(short_link::follow))
-        .route("/v1/touch", post(beacon::report))
-        .route("/touch.js", get(script::serve))
+    documented_routes(landing).into()
+}
+
+/// Returns the same with what the specification says of them.
+pub(super) fn documented_routes(landing: Arc<Landing>) -> OpenApiRouter {
+    OpenApiRouter::new()
+        .routes(routes!(short_link::lead_on_without_code))
+        .routes(routes!(short_link::lead_on_with_slash))
+        .routes(routes!(short_link::follow))
+        .routes(routes!(beacon::report))
+        .routes(routes!(script::serve))
         .with_state(landing)
 }

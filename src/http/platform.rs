@@ -6,22 +6,21 @@ mod user;
 
 use std::sync::Arc;
 
-use axum::Router;
-use axum::routing::{get, post, put};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 use whence_events::UserId;
 
-use super::admin::platform_view;
 use super::error::{Problem, ProblemWithDetail};
 use crate::app::App;
 
 /// Returns the routes.
-pub(super) fn routes() -> Router<Arc<App>> {
-    Router::new()
-        .route("/api/v1/users/{id}", get(user::profile))
-        .route("/api/v1/users/{id}/attribution", get(attribution::of_user))
-        .route("/api/v1/users/attribution/batch", post(attribution::of_users))
-        .route("/api/v1/users/{id}/billing-customer", put(billing::link))
-        .route("/api/v1/analytics/{view}", get(platform_view))
+pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
+    OpenApiRouter::new()
+        .routes(routes!(user::profile))
+        .routes(routes!(attribution::of_user))
+        .routes(routes!(attribution::of_users))
+        .routes(routes!(billing::link))
+        .routes(routes!(super::admin::analytics::platform_view))
 }
 
 /// Parses the id of a user in a path.

@@ -14,6 +14,7 @@ use whence_events::Timestamp;
 use super::csrf::check_csrf;
 use super::error::Problem;
 use super::extract::{RequestContext, SignedIn, correlation_id};
+use super::openapi::{Facts, Need, Refuses};
 use crate::app::App;
 use crate::app::access_tokens::Bearer;
 use crate::app::sessions::Session;
@@ -42,6 +43,13 @@ impl FromRequestParts<Arc<App>> for BearerUser {
             }
             None => Err(Problem::UserNotFound),
         }
+    }
+}
+
+impl Refuses for BearerUser {
+    fn add_to(facts: &mut Facts) {
+        facts.allow(Need::Bearer);
+        facts.fail([Problem::InvalidCredentials, Problem::UserNotFound]);
     }
 }
 

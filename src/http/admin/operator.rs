@@ -12,6 +12,7 @@ use crate::engine::handler::Context;
 use crate::http::client::ClientFacts;
 use crate::http::error::Problem;
 use crate::http::extract::{RequestContext, correlation_id};
+use crate::http::openapi::{Facts, Need, Refuses};
 use crate::infra::security::SecurityEvent;
 
 /// An operator who sent their token (`X-Admin-Token`) with the request.
@@ -70,5 +71,19 @@ impl FromRequestParts<Arc<App>> for OperatorCall {
         let Ok(request) = RequestContext::from_request_parts(parts, app).await;
         let context = request.context(operator.actor());
         Ok(Self { app: app.clone(), now: request.now, context })
+    }
+}
+
+impl Refuses for AuthenticatedOperator {
+    fn add_to(facts: &mut Facts) {
+        facts.allow(Need::Operator);
+        facts.fail([Problem::AdminTokenUnset, Problem::AdminTokenInvalid]);
+        facts.fail([Problem::RateLimited { retry_after_seconds: 60 }]);
+    }
+}
+
+impl Refuses for OperatorCall {
+    fn add_to(facts: &mut Facts) {
+        AuthenticatedOperator::add_to(facts);
     }
 }

@@ -11,6 +11,7 @@ use crate::app::sessions::Session;
 use crate::http::csrf::refuse_cross_site;
 use crate::http::error::Problem;
 use crate::http::extract::{SignedIn, session_tokens};
+use crate::http::openapi::{Facts, Refuses};
 use crate::http::token::BearerUser;
 
 /// The session of a request that only reads.
@@ -33,5 +34,13 @@ impl FromRequestParts<Arc<App>> for PortalUser {
         refuse_cross_site(&parts.headers, app)?;
         let SignedIn { session, .. } = SignedIn::from_request_parts(parts, app).await?;
         Ok(Self(session))
+    }
+}
+
+impl Refuses for PortalUser {
+    fn add_to(facts: &mut Facts) {
+        BearerUser::add_to(facts);
+        SignedIn::add_to(facts);
+        facts.fail([Problem::CrossSite]);
     }
 }

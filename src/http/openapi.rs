@@ -1,0 +1,29 @@
+//! The specification of the API (OpenAPI 3.1), which is made of the routes themselves.
+//!
+//! A route is added by `routes!`, so that none is outside of it. Its handler says the rest:
+//!
+//! ```ignore
+//! #[utoipa::path(post, path = "/v1/referrals/code", request_body = SlugBody, responses(
+//!     (status = 200, body = ChosenCode),
+//!     Refusals<(SignedIn, Csrf, InvalidJson, WrongSlug, RateLimited, Command)>,
+//! ))]
+//! ```
+//!
+//! The first sentence of its documentation is the summary. What follows from the path, or is the same for
+//! all routes, is added by [`describe()`]: ids, groups, headers, examples, the envelope of the portal family
+//! and the errors, by status.
+
+mod components;
+mod describe;
+mod groups;
+mod refusals;
+mod responses;
+mod samples;
+
+pub(super) use describe::describe;
+pub(super) use refusals::{Facts, Need, Refusals, Refuses};
+
+/// How calls are refused, each as a type that routes name.
+pub(super) mod refused {
+    pub(in crate::http) use super::refusals::*;
+}
