@@ -1,6 +1,7 @@
 //! The HTTP API: the route table, the envelope around every request, and the server.
 
 mod admin;
+mod answers;
 mod api_key;
 mod attribution;
 mod client;
@@ -8,10 +9,10 @@ pub mod cookies;
 mod creators;
 mod csrf;
 mod development;
-mod docs;
 pub mod device;
 mod device_cookie;
 mod devices;
+mod docs;
 mod email_change;
 mod envelope;
 pub(crate) mod error;

@@ -1,11 +1,11 @@
 //! The schemas of ids, times and words in the specification of the API, for whoever serves them.
 
-use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaFormat, Type};
 use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaFormat, Type};
 use utoipa::{PartialSchema, ToSchema};
 
 use crate::{
-    CorrelationId, Country, DeviceId, EmailKey, EventId, Handle, Hash, Mac, ReferralCode,
+    ApiKeyId, CorrelationId, Country, DeviceId, EmailKey, EventId, Handle, Hash, Mac, ReferralCode,
     RequestId, SessionId, Timestamp, TouchId, UserId,
 };
 
@@ -51,6 +51,7 @@ macro_rules! texts {
 texts! {
     UserId: Format "uuid", "0192a7c4-3b5e-7d10-8c1f-6a2b9e4d5f01", "The id of an account.";
     RequestId: Format "uuid", "5b1f3c3e-8a0d-4f6a-9a41-0e6c2f7d9b52", "The id of a login request.";
+    ApiKeyId: Format "uuid", "0192a7c4-3b64-7177-8c5b-61839ecf4007", "The id of an API key.";
     SessionId: Format "uuid", "0192a7c4-3b5f-7a22-9d0e-1c3f5b7a9e02", "The id of a session.";
     DeviceId: Format "uuid", "0192a7c4-3b60-7c33-8e1d-2d4f6a8b0c03", "The id of a known device.";
     TouchId: Format "uuid", "0192a7c4-3b61-7e44-9f2c-3e506b9c1d04", "The id of a touch.";

@@ -25,6 +25,7 @@ pub struct RulesAdopted {
 /// The settings that the referral decision depends on, besides the facts of a case.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct RuleSettings {
     /// The version of the rules in the program.
     pub rules_version: u16,

@@ -21,6 +21,7 @@ stream_family! {
 /// The five campaign parameters of a landing, as given in its query.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Utm {
     /// The parameter `utm_source`.
     pub source: Option<String>,

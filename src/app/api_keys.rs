@@ -14,6 +14,7 @@ use quick_cache::sync::Cache;
 use serde::{Deserialize, Serialize};
 use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
+use utoipa::ToSchema;
 use whence_events::{ApiKeyId, ApiKeyIssued, ApiKeyScope, Position, StreamId, Timestamp};
 use whence_projections::{ApiKeyView, QueryError};
 
@@ -30,7 +31,7 @@ pub(crate) use usage::{ApiKeyUsage, KeyUse, work};
 const MAX_KEYS: usize = 10_000;
 
 /// A key as operators see it: without a secret.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ApiKeyLine {
     /// The id of the key.
     pub id: ApiKeyId,
@@ -59,7 +60,7 @@ pub struct ApiKeyLine {
 }
 
 /// Whether a key can be used.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum ApiKeyState {
     /// It can be used.
@@ -71,14 +72,14 @@ pub enum ApiKeyState {
 }
 
 /// The keys of back-ends, also those that are over.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ApiKeyList {
     /// The keys, the oldest first.
     pub items: Vec<ApiKeyLine>,
 }
 
 /// A secret that was made, which is shown once.
-#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct IssuedApiKey {
     /// The id of the key.
     pub id: ApiKeyId,
@@ -95,7 +96,7 @@ pub struct IssuedApiKey {
 }
 
 /// What an operator did to a key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ApiKeyChanged {
     /// The id of the key.
     pub id: ApiKeyId,

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use whence_events::{Handle, Position, StreamId, UserId};
 
 use crate::app::App;
@@ -15,7 +16,7 @@ use crate::engine::handler::{Context, HandleError};
 use crate::store::StoreError;
 
 /// The handles of a user.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CreatorHandles {
     /// The user.
     pub user_id: UserId,

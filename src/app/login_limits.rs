@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use whence_events::{EmailAddress, EmailKey, MailboxEvent, RequestId, StreamId, UserId};
 
 use crate::app::App;
@@ -77,7 +78,7 @@ fn person_key(engine: &Engine, email: &EmailAddress) -> Option<EmailKey> {
 }
 
 /// What an operator cleared at an address.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Unlocking {
     /// Whether there was anything to clear.
     pub changed: bool,

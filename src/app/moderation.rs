@@ -5,6 +5,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use whence_events::{Position, ReferralCode, SessionId, StreamId, Timestamp, UserEvent, UserId};
 
 use crate::app::App;
@@ -16,7 +17,7 @@ use crate::engine::handler::{Context, HandleError};
 use crate::store::StoreError;
 
 /// What an operator did about a user.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Moderation {
     /// The user whom it is about.
     pub user_id: UserId,
@@ -34,7 +35,7 @@ pub struct Moderation {
 }
 
 /// The kinds of measures of operators.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum MeasureKind {
     /// Sessions of the user were ended.

@@ -7,6 +7,7 @@ use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use whence_events::{Mac, Timestamp};
 
 use crate::infra::keys::{
@@ -102,7 +103,7 @@ fn why_fixed(purpose: Purpose) -> &'static str {
 }
 
 /// A key that was made.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct NewServiceKey {
     /// What the key is for.
     pub purpose: Purpose,
@@ -120,7 +121,7 @@ impl fmt::Display for NewServiceKey {
 }
 
 /// How far the rotation of the master key is: the answer to a step, and the question of the next one.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct MasterRotation {
     /// The place in the vault that the next step begins after.
     #[serde(default)]
@@ -236,7 +237,7 @@ fn renewed_service_keys(keys: &Keys, state: &VaultState) -> Vec<Rewrapped> {
 }
 
 /// The keys of a service, without a secret.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct KeyList {
     /// The first digits of the fingerprint of the master key.
     pub master: String,
@@ -253,7 +254,7 @@ pub struct KeyList {
 }
 
 /// A service key, without the key.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct ListedKey {
     /// What the key is for.
     pub purpose: Purpose,
@@ -270,7 +271,7 @@ pub struct ListedKey {
 }
 
 /// What a service key is used for at present.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 pub enum KeyState {
     /// It is known, and signs later.

@@ -1,6 +1,6 @@
 //! The operators' API under `/v1/admin`. Each call needs an operator's token (`X-Admin-Token`).
 
-mod analytics;
+pub(super) mod analytics;
 mod api_keys;
 mod audit;
 mod billing;
@@ -17,8 +17,6 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use crate::app::App;
-
-pub(super) use analytics::platform_view;
 
 /// Returns the routes, with paths relative to `/v1/admin`.
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {

@@ -10,6 +10,7 @@ use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, SET_COOKIE, VARY};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Serialize;
 use serde_json::json;
+use utoipa::ToSchema;
 use whence_events::{
     Actor, Country, DeviceClass, Refusal, StreamId, Timestamp, UserEvent, UserId, Via,
 };
@@ -21,6 +22,8 @@ use super::error::Problem;
 use super::etag::EntityTag;
 use super::extract::{RequestContext, SignedIn};
 use super::landing_cookies::clear_landing_cookies;
+use super::openapi::Millis;
+use super::openapi::{Refusals, refused};
 use super::portal::user::PortalUser;
 use crate::app::App;
 use crate::app::attribution::{Candidate, LandingCookies};
@@ -31,6 +34,12 @@ use crate::infra::errors::with_causes;
 
 /// `POST /v1/auth/attribute`: answers 200 with a reason, or 401, and nothing else. The body is not
 /// read.
+#[utoipa::path(post, path = "/v1/auth/attribute",
+    responses(
+        (status = 200, body = AttributeAnswer),
+        Refusals<(SignedIn,)>,
+    )
+)]
 pub(super) async fn attribute(
     State(app): State<Arc<App>>,
     signed_in: Result<SignedIn, Problem>,
@@ -51,15 +60,16 @@ pub(super) async fn attribute(
         }
         Err(_) => Err(Unattributed::Failed("the session could not be looked up".to_owned())),
     };
-    let (body, keep_cookie) = match decided {
-        Ok(()) => (json!({ "attributed": true }), false),
-        Err(Unattributed::Refused(reason)) => (refused(reason), false),
+    let (reason, keep_cookie) = match decided {
+        Ok(()) => (None, false),
+        Err(Unattributed::Refused(reason)) => (Some(reason), false),
         // Nothing is in the log, so the visitor keeps what another try needs.
         Err(Unattributed::Failed(error)) => {
             tracing::error!(%error, "a referral could not be decided");
-            (refused(Refusal::InternalError), true)
+            (Some(Refusal::InternalError), true)
         }
     };
+    let body = AttributeAnswer { attributed: reason.is_none(), reason };
     let mut response = Json(body).into_response();
     if !keep_cookie {
         for line in clear_landing_cookies(&app, &headers, "/v1/auth/attribute").await {
@@ -69,8 +79,13 @@ pub(super) async fn attribute(
     Ok(response)
 }
 
-fn refused(reason: Refusal) -> serde_json::Value {
-    json!({ "attributed": false, "reason": reason })
+/// What became of a referral.
+#[derive(Serialize, ToSchema)]
+struct AttributeAnswer {
+    attributed: bool,
+    /// Why not; absent when it was attributed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<Refusal>,
 }
 
 /// Why a referral was not attributed.
@@ -124,6 +139,13 @@ async fn decide(
 
 /// `GET /api/v1/users/attribution`: answers the user's attribution snapshot. Browsers may keep it, and
 /// ask each time whether it is still the same.
+#[utoipa::path(get, path = "/api/v1/users/attribution",
+    responses(
+        (status = 200, body = SnapshotBody),
+        (status = 304),
+        Refusals<(PortalUser, refused::Command)>,
+    )
+)]
 pub(super) async fn snapshot(
     State(app): State<Arc<App>>,
     PortalUser(session): PortalUser,
@@ -176,21 +198,30 @@ fn with_etag(headers: &HeaderMap, body: Vec<u8>) -> Response {
 }
 
 /// The 13 fields of an attribution snapshot, in the order and spelling of the portal family.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct SnapshotBody {
     referred_by: Option<UserId>,
+    #[schema(example = "ada-1815")]
     referral_code: Option<String>,
+    #[schema(example = "https://news.example.org/")]
     first_referrer_url: Option<String>,
+    #[schema(example = "/pricing")]
     first_landing_page: Option<String>,
     acquired_via_creator_id: Option<UserId>,
+    #[schema(example = "news")]
     utm_source: Option<String>,
+    #[schema(example = "email")]
     utm_medium: Option<String>,
+    #[schema(example = "spring")]
     utm_campaign: Option<String>,
+    #[schema(example = "analytics")]
     utm_term: Option<String>,
+    #[schema(example = "button")]
     utm_content: Option<String>,
     registration_device: Option<DeviceClass>,
     registration_country: Option<Country>,
+    #[schema(value_type = Millis)]
     created_at: String,
 }
 

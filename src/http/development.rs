@@ -4,17 +4,19 @@
 use std::sync::{Arc, LazyLock};
 
 use askama::Template;
+use axum::Json;
 use axum::extract::{Path, RawQuery, State};
 use axum::response::{Html, IntoResponse, Response};
-use axum::Json;
 use http::header::{ACCEPT, CONTENT_SECURITY_POLICY, VARY};
 use http::{HeaderMap, HeaderValue};
-use serde_json::json;
+use serde::Serialize;
+use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::error::Problem;
 use super::limits::SHOWN_MAILS;
+use super::openapi::{Refusals, refused};
 use crate::app::App;
 use crate::infra::mail::KeptMail;
 
@@ -47,13 +49,33 @@ struct MailPage<'a> {
 
 /// Returns the routes.
 pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
-    OpenApiRouter::new()
-        .routes(routes!(list))
-        .routes(routes!(list_as_json))
-        .routes(routes!(one))
+    OpenApiRouter::new().routes(routes!(list)).routes(routes!(list_as_json)).routes(routes!(one))
+}
+
+/// The newest mails, the newest first.
+#[derive(Serialize, ToSchema)]
+struct MailList<'a> {
+    mails: &'a [KeptMail],
+}
+
+/// Which mails are asked for.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "says what may be asked; the query is read pair by pair")]
+struct MailsQuery {
+    /// The address that they are for.
+    #[param(example = "ada@example.com")]
+    to: Option<String>,
 }
 
 /// `GET /dev/mail`: shows the newest mails, the newest first; as JSON to who asks for that.
+#[utoipa::path(get, path = "/dev/mail",
+    params(MailsQuery),
+    responses(
+        (status = 200, content((String = "text/html"), (MailList = "application/json"))),
+        Refusals<()>,
+    )
+)]
 async fn list(
     State(app): State<Arc<App>>,
     RawQuery(query): RawQuery,
@@ -68,6 +90,13 @@ async fn list(
 }
 
 /// `GET /dev/mail.json`: answers the newest mails, the newest first; with `?to=`, those of an address.
+#[utoipa::path(get, path = "/dev/mail.json",
+    params(MailsQuery),
+    responses(
+        (status = 200, body = MailList),
+        Refusals<()>,
+    )
+)]
 async fn list_as_json(
     State(app): State<Arc<App>>,
     RawQuery(query): RawQuery,
@@ -76,6 +105,13 @@ async fn list_as_json(
 }
 
 /// `GET /dev/mail/{id}`: shows one mail, as text and as HTML that can do nothing.
+#[utoipa::path(get, path = "/dev/mail/{id}",
+    params(("id" = String, Path, description = "A mail of the list.")),
+    responses(
+        (status = 200, content((String = "text/html"), (KeptMail = "application/json"))),
+        Refusals<(refused::NotFound,)>,
+    )
+)]
 async fn one(
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
@@ -103,7 +139,7 @@ fn unreadable(error: &std::io::Error) -> Problem {
 }
 
 fn as_json(mails: &[KeptMail]) -> Response {
-    Json(json!({ "mails": mails })).into_response()
+    Json(MailList { mails }).into_response()
 }
 
 /// Returns whether a request asks for JSON, and not for a page.

@@ -7,17 +7,19 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
 use serde::Serialize;
-use serde_json::json;
+use utoipa::ToSchema;
 use whence_events::{Actor, DeviceClass, DeviceId, Timestamp};
 
+use super::answers::Done;
 use super::csrf::check_csrf;
 use super::device_cookie::KnownBy;
 use super::error::Problem;
 use super::extract::{RequestContext, SignedIn};
+use super::openapi::{Refusals, refused};
 use crate::app::App;
 
 /// A device in the shape of the console family.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct DeviceBody {
     id: DeviceId,
     device: Option<DeviceClass>,
@@ -26,7 +28,19 @@ struct DeviceBody {
     current: bool,
 }
 
+/// The devices that are known.
+#[derive(Serialize, ToSchema)]
+struct DeviceList {
+    devices: Vec<DeviceBody>,
+}
+
 /// `GET /v1/auth/devices`: lists the devices that are known, the one that logged in last first.
+#[utoipa::path(get, path = "/v1/auth/devices",
+    responses(
+        (status = 200, body = DeviceList),
+        Refusals<(SignedIn, refused::Command)>,
+    )
+)]
 pub(super) async fn list(
     State(app): State<Arc<App>>,
     SignedIn { session, .. }: SignedIn,
@@ -42,11 +56,17 @@ pub(super) async fn list(
         last_login_at: device.last_login,
         current: current.contains(&device.id),
     });
-    let devices: Vec<_> = devices.collect();
-    Ok(Json(json!({ "devices": devices })).into_response())
+    Ok(Json(DeviceList { devices: devices.collect() }).into_response())
 }
 
 /// `DELETE /v1/auth/devices/{id}`: forgets a device, which counts as unknown from then on.
+#[utoipa::path(delete, path = "/v1/auth/devices/{id}",
+    params(("id" = DeviceId, Path, description = "A device of the list.")),
+    responses(
+        (status = 200, body = Done),
+        Refusals<(SignedIn, refused::Csrf, refused::NotFound, refused::Command)>,
+    )
+)]
 pub(super) async fn forget(
     State(app): State<Arc<App>>,
     SignedIn { session, token }: SignedIn,
@@ -62,5 +82,5 @@ pub(super) async fn forget(
         return Err(Problem::NotFound);
     }
     app.forget_device(&user.email, device_id, &request.context(Actor::Owner)).await?;
-    Ok(Json(json!({ "ok": true })).into_response())
+    Ok(Done::answer().into_response())
 }

@@ -3,12 +3,10 @@
 use std::sync::Arc;
 
 use askama::Template;
-use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{Html, IntoResponse, Response};
 use http::HeaderMap;
 use http::header::{CONTENT_SECURITY_POLICY, SET_COOKIE};
-use serde_json::json;
 use whence_events::{Actor, EmailAddress, EmailKey, StreamId};
 
 use super::client::ClientFacts;
@@ -17,10 +15,11 @@ use super::error::{AddressProblem, Problem};
 use super::error_page::{STYLE, policy_of};
 use super::extract::{JsonBody, RequestContext, SignedIn};
 use super::login::{
-    CodeUse, StartBody, TriedCode, VerifyBody, find_tried, start_login, verify_code,
+    CodeUse, StartBody, StartedLogin, TriedCode, VerifyBody, find_tried, start_login, verify_code,
 };
+use super::openapi::{Refusals, refused};
 use super::recent_login::check_recent_login;
-use super::session::UserBody;
+use super::session::{UserAnswer, UserBody};
 use crate::app::App;
 use crate::app::known_devices::DeviceProof;
 use crate::app::sessions::Session;
@@ -29,6 +28,12 @@ use crate::engine::handler::HandleError;
 use crate::infra::tokens::ObjectionToken;
 
 /// `POST /v1/auth/email/change`: mails a code to the address that the account is to have.
+#[utoipa::path(post, path = "/v1/auth/email/change", request_body = StartBody,
+    responses(
+        (status = 200, body = StartedLogin),
+        Refusals<(SignedIn, refused::Csrf, refused::LoginNotRecent, refused::InvalidJson, refused::InvalidEmail, refused::AddressUnchanged, refused::AddressTaken, refused::RateLimited, refused::MailUnavailable, refused::Command)>,
+    )
+)]
 pub(super) async fn change(
     State(app): State<Arc<App>>,
     SignedIn { session, token }: SignedIn,
@@ -55,10 +60,16 @@ pub(super) async fn change(
     }
     let purpose = CodeUse::Move(user_id);
     let login = start_login(&app, &request, &facts, &headers, wanted, purpose).await?;
-    Ok(Json(json!({ "request_id": login.to_text() })).into_response())
+    Ok(StartedLogin::answer(login))
 }
 
 /// `POST /v1/auth/email/change/verify`: moves the account to the address that the code proves.
+#[utoipa::path(post, path = "/v1/auth/email/change/verify", request_body = VerifyBody,
+    responses(
+        (status = 200, body = UserAnswer),
+        Refusals<(SignedIn, refused::Csrf, refused::InvalidJson, refused::WrongCode, refused::AddressTaken, refused::RateLimited, refused::Command)>,
+    )
+)]
 pub(super) async fn verify(
     State(app): State<Arc<App>>,
     SignedIn { session, token }: SignedIn,
@@ -112,6 +123,14 @@ enum PageState {
 
 /// `GET /v1/auth/email/objection/{token}`: answers a page with a button, because programs that look
 /// through mails open links.
+#[utoipa::path(get, path = "/v1/auth/email/objection/{token}",
+    params(("token" = String, Path, description = "What the link of the mail has.")),
+    responses(
+        (status = 200, body = String, content_type = "text/html"),
+        (status = 404, description = "A page that says so.", body = String, content_type = "text/html"),
+        Refusals<(refused::Command,)>,
+    )
+)]
 pub(super) async fn objection_page(
     State(app): State<Arc<App>>,
     request: RequestContext,
@@ -125,6 +144,14 @@ pub(super) async fn objection_page(
 
 /// `POST /v1/auth/email/objection/{token}`: gives the account back to the previous address, and ends
 /// all of its sessions.
+#[utoipa::path(post, path = "/v1/auth/email/objection/{token}",
+    params(("token" = String, Path, description = "What the link of the mail has.")),
+    responses(
+        (status = 200, body = String, content_type = "text/html"),
+        (status = 404, description = "A page that says so.", body = String, content_type = "text/html"),
+        Refusals<(refused::Command,)>,
+    )
+)]
 pub(super) async fn object(
     State(app): State<Arc<App>>,
     request: RequestContext,

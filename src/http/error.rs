@@ -415,4 +415,3 @@ pub(super) fn render(response: Response, family: Family, id: CorrelationId) -> R
     }
     rendered
 }
-

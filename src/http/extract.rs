@@ -12,8 +12,8 @@ use whence_events::{Actor, CorrelationId, Timestamp};
 
 use super::cookies::{MAX_SAME_NAME, candidates};
 use super::error::Problem;
-use super::openapi::{Facts, Need, Refuses};
 use super::limits::{BODY_TIMEOUT, MAX_BATCH_BODY_BYTES, MAX_BODY_BYTES};
+use super::openapi::{Facts, Need, Refuses};
 use super::renewal::used_by_cookie;
 use super::session_cookies;
 use crate::app::App;

@@ -18,6 +18,7 @@ use super::client::original::{OriginalRequest, ProxyKind};
 use super::csrf::refuse_cross_site;
 use super::error::Problem;
 use super::extract::SignedIn;
+use super::openapi::{Refusals, refused};
 use super::renewal::RenewedCookies;
 use super::session_cookies;
 use super::token::{BearerUser, bearer_token};
@@ -35,6 +36,17 @@ const SESSION: HeaderName = HeaderName::from_static("remote-session");
 const ENCODED: &AsciiSet = &CONTROLS.add(b' ').add(b'%');
 
 /// Answers whether the request of a client may pass.
+#[utoipa::path(get, path = "/v1/auth/forward",
+    responses(
+        (status = 204, description = "The request may pass, as the user in the headers.", headers(
+        ("remote-user" = String, description = "The id of the user."),
+        ("remote-email" = String, description = "The address of the user, percent-encoded."),
+        ("remote-session" = String, description = "The id of the session."),
+    )),
+        (status = 302, description = "The login page, for the page view of a browser behind a proxy that passes answers on."),
+        Refusals<(SignedIn, refused::CrossSite)>,
+    )
+)]
 pub(super) async fn check(State(app): State<Arc<App>>, request: Request) -> Response {
     let (mut parts, _) = request.into_parts();
     match find(&app, &mut parts).await {

@@ -9,11 +9,13 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::CONTENT_TYPE;
 use serde::Serialize;
+use utoipa::ToSchema;
 use whence_events::{Hash, Position};
 use whence_projections::merkle::leaf_hash;
 
 use super::client::ClientFacts;
 use super::error::Problem;
+use super::openapi::{Refusals, refused};
 use super::query::number;
 use crate::app::App;
 use crate::app::proof_turns::ProofRefusal;
@@ -21,28 +23,95 @@ use crate::engine::proof::checkpointer::CheckpointError;
 use crate::infra::errors::with_causes;
 use crate::infra::security::SecurityEvent;
 
+/// The key of checkpoints, and the ones before it.
+#[derive(Serialize, ToSchema)]
+struct CheckpointKeys {
+    #[schema(example = "login.example.com/log+1a2b3c4d+AQw6...")]
+    key: String,
+    /// A signed note for each earlier key, in which it names the next.
+    #[schema(example = json!([]))]
+    successions: Vec<String>,
+}
+
+/// What proves an event to be in the log (RFC 6962, section 2.1.1).
+#[derive(Serialize, ToSchema)]
+struct Inclusion {
+    position: Position,
+    index: u64,
+    /// The hash of the event, in base64.
+    #[schema(example = "n4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgg=")]
+    leaf: String,
+    size: u64,
+    /// In base64.
+    #[schema(example = json!(["n4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgg="]))]
+    hashes: Vec<String>,
+    /// The checkpoint of now, when the request names no size.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(
+        example = "login.example.com/log\n42\nn4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgg=\n\n\u{2014} login.example.com/log GisEIA...\n"
+    )]
+    checkpoint: Option<String>,
+}
+
+/// What proves one tree to be the beginning of another (RFC 6962, section 2.1.2).
+#[derive(Serialize, ToSchema)]
+struct Consistency {
+    from: u64,
+    to: u64,
+    /// In base64.
+    #[schema(example = json!(["n4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgg="]))]
+    hashes: Vec<String>,
+    /// The checkpoint of now, when the request names no end.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(
+        example = "login.example.com/log\n42\nn4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgg=\n\n\u{2014} login.example.com/log GisEIA...\n"
+    )]
+    checkpoint: Option<String>,
+}
+
 /// `GET /v1/log/key`: answers the key that checkpoints are verified by.
+#[utoipa::path(get, path = "/v1/log/key",
+    responses(
+        (status = 200, body = String, content_type = "text/plain; charset=utf-8", example = "whence+1a2b3c4d+AQw6...\n"),
+        Refusals<()>,
+    )
+)]
 pub(super) async fn key(State(app): State<Arc<App>>) -> Response {
     text(format!("{}\n", app.checkpointer.verifier()))
 }
 
 /// `GET /v1/log/keys`: answers the notes by which each earlier key of checkpoints names the one after it.
+#[utoipa::path(get, path = "/v1/log/keys",
+    responses(
+        (status = 200, body = CheckpointKeys),
+        Refusals<()>,
+    )
+)]
 pub(super) async fn keys(State(app): State<Arc<App>>) -> Response {
-    #[derive(Serialize)]
-    struct CheckpointKeys {
-        key: String,
-        successions: Vec<String>,
-    }
     let key = app.checkpointer.verifier().to_string();
     Json(CheckpointKeys { key, successions: app.checkpointer.successions() }).into_response()
 }
 
 /// `GET /v1/log/checkpoint`: answers a checkpoint, the signed number and root hash of all events.
+#[utoipa::path(get, path = "/v1/log/checkpoint",
+    responses(
+        (status = 200, body = String, content_type = "text/plain; charset=utf-8", example = "login.example.com/log\n42\nn4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgg=\n\n\u{2014} login.example.com/log GisEIA...\n"),
+        Refusals<()>,
+    )
+)]
 pub(super) async fn checkpoint(State(app): State<Arc<App>>) -> Result<Response, Problem> {
     Ok(text(app.checkpointer.checkpoint().await?.note))
 }
 
 /// `GET /v1/log/proof`: answers the hashes that prove an event to be in the log.
+#[utoipa::path(get, path = "/v1/log/proof",
+    params(("position" = u64, Query, description = "The position of the event.", minimum = 1),
+        ("size" = Option<u64>, Query, description = "The number of events of the tree; the checkpoint of now when it is missing.")),
+    responses(
+        (status = 200, body = Inclusion),
+        Refusals<(refused::NotFound, refused::RateLimited)>,
+    )
+)]
 pub(super) async fn proof(
     State(app): State<Arc<App>>,
     facts: ClientFacts,
@@ -55,17 +124,6 @@ pub(super) async fn proof(
 }
 
 async fn make_proof(app: &App, position: Position, size: Option<u64>) -> Result<Response, Problem> {
-    #[derive(Serialize)]
-    struct Inclusion {
-        position: Position,
-        index: u64,
-        leaf: String,
-        size: u64,
-        hashes: Vec<String>,
-        /// The checkpoint of now, when the request names no size.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        checkpoint: Option<String>,
-    }
     let (index, leaf) = find_leaf(app, position).await?;
     let (size, checkpoint) = size_or_now(app, size).await?;
     let path = app.engine.read_db.tree_inclusion(index, size).await?.ok_or(Problem::NotFound)?;
@@ -75,6 +133,14 @@ async fn make_proof(app: &App, position: Position, size: Option<u64>) -> Result<
 
 /// `GET /v1/log/consistency`: answers the hashes that prove one tree to be the beginning of
 /// another.
+#[utoipa::path(get, path = "/v1/log/consistency",
+    params(("from" = u64, Query, description = "The number of events of the shorter tree.", minimum = 1),
+        ("to" = Option<u64>, Query, description = "That of the longer one; the checkpoint of now when it is missing.")),
+    responses(
+        (status = 200, body = Consistency),
+        Refusals<(refused::NotFound, refused::RateLimited)>,
+    )
+)]
 pub(super) async fn consistency(
     State(app): State<Arc<App>>,
     facts: ClientFacts,
@@ -87,15 +153,6 @@ pub(super) async fn consistency(
 }
 
 async fn prove_consistency(app: &App, from: u64, to: Option<u64>) -> Result<Response, Problem> {
-    #[derive(Serialize)]
-    struct Consistency {
-        from: u64,
-        to: u64,
-        hashes: Vec<String>,
-        /// The checkpoint of now, when the request names no end.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        checkpoint: Option<String>,
-    }
     let (to, checkpoint) = size_or_now(app, to).await?;
     if from > to {
         return Err(if checkpoint.is_some() { Problem::NotFound } else { Problem::InvalidQuery });

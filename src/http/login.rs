@@ -10,8 +10,8 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
 use http::header::SET_COOKIE;
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use whence_events::{
     Actor, DeviceId, EmailAddress, EmailKey, MailboxEvent, Position, RequestId, SessionKind,
     StreamId, Timestamp, TouchId, UserEvent, UserId, Via,
@@ -23,7 +23,8 @@ use super::device_cookie::KnownBy;
 use super::error::Problem;
 use super::extract::{JsonBody, RequestContext};
 use super::landing_cookies::clear_landing_cookies;
-use super::session::{UserBody, end_replaced};
+use super::openapi::{Refusals, refused};
+use super::session::{UserAnswer, UserBody, end_replaced};
 use super::session_cookies;
 use super::typed_text::{TypedText, optional_text};
 use crate::app::App;
@@ -42,19 +43,39 @@ pub(super) use credential::{CompletedLogin, Credential, TriedCode};
 pub(super) use start::{CodeUse, start_login};
 
 /// The body of a start. A missing field counts as empty.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct StartBody {
+    #[schema(value_type = String, format = "email", example = "ada@example.com", required = true)]
     #[serde(default, deserialize_with = "optional_text")]
     pub(super) email: Option<String>,
 }
 
 /// The body of a verify. A missing field counts as empty.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct VerifyBody {
+    /// What `start` answered.
+    #[schema(value_type = RequestId, required = true)]
     #[serde(default, deserialize_with = "optional_text")]
     request_id: Option<String>,
+    /// The code of the mail.
+    #[schema(value_type = TypedText, example = "042424", required = true)]
     #[serde(default)]
     code: Option<TypedText>,
+}
+
+/// A login, or a change of address, that was started.
+#[derive(Serialize, ToSchema)]
+pub(super) struct StartedLogin {
+    /// What the code is tried with.
+    #[schema(value_type = RequestId)]
+    request_id: String,
+}
+
+impl StartedLogin {
+    /// Returns the answer about a login.
+    pub(super) fn answer(login: LoginToken) -> Response {
+        Json(Self { request_id: login.to_text() }).into_response()
+    }
 }
 
 impl VerifyBody {
@@ -65,6 +86,12 @@ impl VerifyBody {
 }
 
 /// `POST /v1/auth/email/start`: starts a login and mails its code.
+#[utoipa::path(post, path = "/v1/auth/email/start", request_body = StartBody,
+    responses(
+        (status = 200, body = StartedLogin),
+        Refusals<(refused::CrossSite, refused::InvalidJson, refused::InvalidEmail, refused::RateLimited, refused::MailUnavailable, refused::Command)>,
+    )
+)]
 pub(super) async fn start(
     State(app): State<Arc<App>>,
     request: RequestContext,
@@ -74,10 +101,16 @@ pub(super) async fn start(
 ) -> Result<Response, Problem> {
     let email = body.email.as_deref().unwrap_or_default();
     let login = start_login(&app, &request, &facts, &headers, email, CodeUse::LogIn(None)).await?;
-    Ok(Json(json!({ "request_id": login.to_text() })).into_response())
+    Ok(StartedLogin::answer(login))
 }
 
 /// `POST /v1/auth/email/verify`: checks the code, registers a new user, and opens a session.
+#[utoipa::path(post, path = "/v1/auth/email/verify", request_body = VerifyBody,
+    responses(
+        (status = 200, body = UserAnswer),
+        Refusals<(refused::CrossSite, refused::InvalidJson, refused::WrongCode, refused::RateLimited, refused::NoSession, refused::Command)>,
+    )
+)]
 pub(super) async fn verify(
     State(app): State<Arc<App>>,
     request: RequestContext,

@@ -9,6 +9,7 @@ use http::header::CONTENT_TYPE;
 
 use super::error::Problem;
 use super::extract::RequestContext;
+use super::openapi::{Refusals, refused};
 use super::token::bearer_token;
 use crate::app::App;
 use crate::app::counters::Counters;
@@ -98,6 +99,12 @@ const fn gauge(name: &'static str, help: &'static str) -> Metric {
 }
 
 /// `GET /metrics` of the public listener: without a token there is nothing here.
+#[utoipa::path(get, path = "/metrics",
+    responses(
+        (status = 200, body = String, content_type = "text/plain; version=0.0.4; charset=utf-8"),
+        Refusals<(refused::MetricsToken,)>,
+    )
+)]
 pub(super) async fn public(
     State(app): State<Arc<App>>,
     request: RequestContext,

@@ -19,9 +19,11 @@ mod groups;
 mod refusals;
 mod responses;
 mod samples;
+mod texts;
 
 pub(super) use describe::describe;
 pub(super) use refusals::{Facts, Need, Refusals, Refuses};
+pub(super) use texts::Millis;
 
 /// How calls are refused, each as a type that routes name.
 pub(super) mod refused {

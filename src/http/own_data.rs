@@ -13,11 +13,18 @@ use whence_events::Actor;
 use super::csrf::refuse_cross_site;
 use super::error::Problem;
 use super::extract::{RequestContext, SignedIn};
+use super::openapi::{Refusals, refused};
 use super::recent_login::check_recent_login;
 use crate::app::App;
 use crate::insight::audit::{OwnData, own_data};
 
 /// `GET /v1/auth/export`: answers everything about the user as JSON, to be saved in a file.
+#[utoipa::path(get, path = "/v1/auth/export",
+    responses(
+        (status = 200, body = OwnData),
+        Refusals<(SignedIn, refused::CrossSite, refused::LoginNotRecent, refused::RateLimited, refused::UserNotFound, refused::Command)>,
+    )
+)]
 pub(super) async fn json(
     State(app): State<Arc<App>>,
     signed_in: SignedIn,
@@ -37,6 +44,12 @@ pub(super) async fn json(
 }
 
 /// `GET /v1/auth/export.html`: answers everything about the user as a page.
+#[utoipa::path(get, path = "/v1/auth/export.html",
+    responses(
+        (status = 200, body = String, content_type = "text/html"),
+        Refusals<(SignedIn, refused::CrossSite, refused::LoginNotRecent, refused::RateLimited, refused::UserNotFound, refused::Command)>,
+    )
+)]
 pub(super) async fn html(
     State(app): State<Arc<App>>,
     signed_in: SignedIn,

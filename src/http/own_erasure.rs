@@ -8,12 +8,14 @@ use axum::response::{IntoResponse, Response};
 use http::header::SET_COOKIE;
 use http::{HeaderMap, StatusCode, Uri};
 use serde::Serialize;
-use serde_json::{Value, json};
+use utoipa::ToSchema;
 use whence_events::{Actor, Timestamp};
 
+use super::answers::Done;
 use super::csrf::check_csrf;
 use super::error::Problem;
 use super::extract::{RequestContext, SignedIn};
+use super::openapi::{Refusals, refused};
 use super::recent_login::check_recent_login;
 use super::session_cookies;
 use crate::app::App;
@@ -21,7 +23,7 @@ use crate::domain::user::ErasureRequest;
 use crate::infra::errors::with_causes;
 
 /// The erasure that a user asked for.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 struct ErasureBody {
     /// When it was asked for.
     requested_at: Timestamp,
@@ -36,13 +38,19 @@ impl ErasureBody {
 }
 
 /// The answer of the calls about an erasure.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct ErasureAnswer {
     /// The erasure that is due; `null`: there is none.
     erasure: Option<ErasureBody>,
 }
 
 /// `GET /v1/auth/erasure`: answers when the user is erased, if they asked for it.
+#[utoipa::path(get, path = "/v1/auth/erasure",
+    responses(
+        (status = 200, body = ErasureAnswer),
+        Refusals<(SignedIn, refused::Command)>,
+    )
+)]
 pub(super) async fn show(
     State(app): State<Arc<App>>,
     SignedIn { session, .. }: SignedIn,
@@ -52,6 +60,13 @@ pub(super) async fn show(
 }
 
 /// `POST /v1/auth/erasure`: asks for the erasure of the user, which is done after the grace time.
+#[utoipa::path(post, path = "/v1/auth/erasure",
+    responses(
+        (status = 200, description = "There is no grace time: the user is erased.", body = ErasureAnswer),
+        (status = 202, description = "The user is erased at `due_at`.", body = ErasureAnswer),
+        Refusals<(SignedIn, refused::Csrf, refused::LoginNotRecent, refused::Command)>,
+    )
+)]
 pub(super) async fn request(
     State(app): State<Arc<App>>,
     SignedIn { session, token }: SignedIn,
@@ -81,13 +96,19 @@ pub(super) async fn request(
 }
 
 /// `DELETE /v1/auth/erasure`: withdraws the request to be erased, if there is one.
+#[utoipa::path(delete, path = "/v1/auth/erasure",
+    responses(
+        (status = 200, body = Done),
+        Refusals<(SignedIn, refused::Csrf, refused::Command)>,
+    )
+)]
 pub(super) async fn cancel(
     State(app): State<Arc<App>>,
     SignedIn { session, token }: SignedIn,
     headers: HeaderMap,
     request: RequestContext,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<Done>, Problem> {
     check_csrf(&headers, &app, &token)?;
     app.cancel_erasure(session.user.user_id, &request.context(Actor::Owner)).await?;
-    Ok(Json(json!({ "ok": true })))
+    Ok(Done::answer())
 }

@@ -10,6 +10,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 use whence_events::UserId;
 
+use super::admin::analytics;
 use super::error::{Problem, ProblemWithDetail};
 use crate::app::App;
 
@@ -20,7 +21,7 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(attribution::of_user))
         .routes(routes!(attribution::of_users))
         .routes(routes!(billing::link))
-        .routes(routes!(super::admin::analytics::platform_view))
+        .routes(routes!(analytics::platform_view))
 }
 
 /// Parses the id of a user in a path.

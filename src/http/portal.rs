@@ -15,6 +15,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use serde::Serialize;
 use serde_json::json;
+use utoipa::ToSchema;
 use utoipa_axum::router::{OpenApiRouter, UtoipaMethodRouterExt as _};
 use utoipa_axum::routes;
 
@@ -36,7 +37,14 @@ pub(super) fn routes(landing: Arc<Landing>) -> OpenApiRouter<Arc<App>> {
         .routes(routes!(profile::profile))
 }
 
+/// The answer that something is done.
+#[derive(Serialize, ToSchema)]
+struct Message {
+    #[schema(example = "Logged out.")]
+    message: &'static str,
+}
+
 /// Returns an answer that something went well, in the shape of the family.
-fn success(data: impl Serialize) -> Response {
+pub(super) fn success(data: impl Serialize) -> Response {
     Json(json!({ "success": true, "data": data })).into_response()
 }

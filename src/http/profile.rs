@@ -7,22 +7,29 @@ use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
 use serde::{Deserialize, Deserializer};
 use serde_json::Value;
+use utoipa::ToSchema;
 use whence_events::{Actor, StreamId, UserId};
 
 use super::csrf::check_csrf;
 use super::error::Problem;
 use super::extract::{JsonBody, RequestContext, SignedIn};
-use super::session::UserBody;
+use super::openapi::{Refusals, refused};
+use super::session::{UserAnswer, UserBody};
+use super::typed_text::TypedText;
 use crate::app::App;
 use crate::domain::profile::{AvatarUrl, DisplayName};
 use crate::domain::user::profile::UpdateProfile;
 use crate::domain::user::{User, UserCommand};
 
 /// The body of an update. What is missing stays as it is, an empty text or null is taken away.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct ProfilePatch {
+    /// At most 80 characters.
+    #[schema(value_type = Option<TypedText>, example = "Ada Lovelace")]
     #[serde(default, deserialize_with = "present")]
     display_name: Option<Value>,
+    /// An https URL of at most 2048 bytes that names a host and no user.
+    #[schema(value_type = Option<TypedText>, example = "https://img.example.com/ada.png")]
     #[serde(default, deserialize_with = "present")]
     avatar_url: Option<Value>,
 }
@@ -33,6 +40,12 @@ fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Value>, 
 }
 
 /// `PATCH /v1/auth/me`: changes what the user is shown by, and answers the user.
+#[utoipa::path(patch, path = "/v1/auth/me", request_body = ProfilePatch,
+    responses(
+        (status = 200, body = UserAnswer),
+        Refusals<(SignedIn, refused::Csrf, refused::InvalidJson, refused::InvalidParameter, refused::RateLimited, refused::Command)>,
+    )
+)]
 pub(super) async fn update(
     State(app): State<Arc<App>>,
     SignedIn { session, token }: SignedIn,

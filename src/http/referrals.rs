@@ -8,33 +8,79 @@ use axum::Json;
 use axum::extract::{RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use serde::Serialize;
-use serde_json::json;
+use utoipa::{IntoParams, ToSchema};
 use whence_events::{StreamId, Timestamp, UserId};
 
 use super::error::Problem;
 use super::extract::SignedIn;
 use super::limits::{MAX_OFFSET, MAX_PAGE_ITEMS, PAGE_ITEMS};
-use super::query::number;
+use super::openapi::{Refusals, refused};
+use super::query::{LenientNumber, number};
 use crate::app::App;
 
+/// The referrals of a user.
+#[derive(Serialize, ToSchema)]
+struct Overview {
+    /// The code that every user has.
+    #[schema(example = "N0PBPWQK")]
+    primary_code: Option<String>,
+    /// The code of the user's own choice.
+    #[schema(example = "ada-1815")]
+    custom_slug: Option<String>,
+    #[schema(example = "https://login.example.com/r/ada-1815")]
+    link: Option<String>,
+    /// How many users registered by it.
+    invitees: u64,
+    clicks: u64,
+    /// The name of who referred this user.
+    #[schema(example = "Charles")]
+    inviter_display: Option<String>,
+    attributed_at: Option<Timestamp>,
+    /// The codes that operators disabled; absent when there is none.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(example = json!(["old-code"]), required = false)]
+    disabled_codes: Vec<String>,
+}
+
+/// The users who registered by the codes of a user.
+#[derive(Serialize, ToSchema)]
+struct InviteeList {
+    items: Vec<InviteeBody>,
+}
+
+/// A user who registered by a code.
+#[derive(Serialize, ToSchema)]
+struct InviteeBody {
+    user_id: UserId,
+    #[schema(example = "Grace")]
+    display_name: Option<String>,
+    signed_at: Timestamp,
+}
+
+/// Which of the users are asked for. What is no number in bounds counts as missing.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "says what may be asked; the numbers are read one by one")]
+struct InviteesQuery {
+    /// How many, 1 to 200; 50 when it is missing.
+    #[param(value_type = LenientNumber, required = false)]
+    limit: u64,
+    /// How many are passed over; none when it is missing.
+    #[param(value_type = LenientNumber, required = false)]
+    offset: u64,
+}
+
 /// `GET /v1/referrals/me`: answers the codes of the user, their counts, and their own referrer.
+#[utoipa::path(get, path = "/v1/referrals/me",
+    responses(
+        (status = 200, body = Overview),
+        Refusals<(SignedIn, refused::Command)>,
+    )
+)]
 pub(super) async fn me(
     State(app): State<Arc<App>>,
     SignedIn { session, .. }: SignedIn,
 ) -> Result<Response, Problem> {
-    #[derive(Serialize)]
-    struct Overview {
-        primary_code: Option<String>,
-        custom_slug: Option<String>,
-        link: Option<String>,
-        invitees: u64,
-        clicks: u64,
-        inviter_display: Option<String>,
-        attributed_at: Option<Timestamp>,
-        /// The codes that operators disabled; absent when there is none.
-        #[serde(skip_serializing_if = "Vec::is_empty")]
-        disabled_codes: Vec<String>,
-    }
     let overview = app.engine.read_db.referral_overview(session.user.user_id).await?;
     let inviter_display = match overview.inviter {
         Some(inviter) => display_name(&app, inviter).await?,
@@ -55,17 +101,18 @@ pub(super) async fn me(
 }
 
 /// `GET /v1/referrals/invitees`: answers a page of the users that this user referred.
+#[utoipa::path(get, path = "/v1/referrals/invitees",
+    params(InviteesQuery),
+    responses(
+        (status = 200, body = InviteeList),
+        Refusals<(SignedIn, refused::Command)>,
+    )
+)]
 pub(super) async fn invitees(
     State(app): State<Arc<App>>,
     SignedIn { session, .. }: SignedIn,
     RawQuery(query): RawQuery,
 ) -> Result<Response, Problem> {
-    #[derive(Serialize)]
-    struct Item {
-        user_id: UserId,
-        display_name: Option<String>,
-        signed_at: Timestamp,
-    }
     let query = query.unwrap_or_default();
     // What is no number in bounds falls back to the default, as in the API that this one replaces.
     let limit = number(&query, "limit").unwrap_or_default();
@@ -81,9 +128,13 @@ pub(super) async fn invitees(
             }
             None => None,
         };
-        items.push(Item { user_id: invitee.user_id, display_name, signed_at: invitee.signed_at });
+        items.push(InviteeBody {
+            user_id: invitee.user_id,
+            display_name,
+            signed_at: invitee.signed_at,
+        });
     }
-    Ok(Json(json!({ "items": items })).into_response())
+    Ok(Json(InviteeList { items }).into_response())
 }
 
 /// Returns the name that a user goes by; `None` when they have none or were erased.

@@ -9,12 +9,14 @@ use axum::response::{IntoResponse, Response};
 use http::header::SET_COOKIE;
 use http::{HeaderMap, Uri};
 use serde::Serialize;
-use serde_json::json;
-use whence_events::{Actor, EmailAddress, RevokeReason, StreamId, Timestamp, UserId};
+use utoipa::ToSchema;
+use whence_events::{Actor, EmailAddress, Provider, RevokeReason, StreamId, Timestamp, UserId};
 
+use super::answers::Done;
 use super::csrf::{check_csrf_of_any, refuse_cross_site};
 use super::error::Problem;
 use super::extract::{RequestContext, SignedIn, session_tokens};
+use super::openapi::{Refusals, refused};
 use super::session_cookies;
 use crate::app::App;
 use crate::app::sessions::{self, Session};
@@ -23,12 +25,16 @@ use crate::engine::handler::HandleError;
 use crate::infra::tokens::SessionToken;
 
 /// A user in the shape of the console family: texts are empty where nothing is known.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct UserBody<'a> {
     id: UserId,
+    #[schema(example = "ada@example.com")]
     email: Cow<'a, str>,
+    #[schema(example = "Ada Lovelace")]
     display_name: &'a str,
+    #[schema(example = "https://img.example.com/ada.png")]
     avatar_url: &'a str,
+    #[schema(example = "cus_1815")]
     billing_customer_id: &'a str,
     created_at: Timestamp,
     updated_at: Timestamp,
@@ -62,32 +68,50 @@ impl<'a> UserBody<'a> {
     }
 }
 
+/// The answer of calls about who is logged in.
+#[derive(Serialize, ToSchema)]
+pub(super) struct UserAnswer<'a> {
+    user: UserBody<'a>,
+}
+
+/// Who is logged in.
+#[derive(Serialize, ToSchema)]
+pub(super) struct Me<'a> {
+    user: UserBody<'a>,
+    /// How the user logs in.
+    #[schema(value_type = Provider)]
+    provider: &'static str,
+    /// When the user is erased, as they asked; absent when they did not.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    erasure_due_at: Option<Timestamp>,
+}
+
 impl IntoResponse for UserBody<'_> {
     fn into_response(self) -> Response {
-        #[derive(Serialize)]
-        struct UserAnswer<'a> {
-            user: UserBody<'a>,
-        }
         Json(UserAnswer { user: self }).into_response()
     }
 }
 
 /// `GET /v1/auth/me`: answers the user who is logged in.
+#[utoipa::path(get, path = "/v1/auth/me",
+    responses(
+        (status = 200, body = Me),
+        Refusals<(SignedIn,)>,
+    )
+)]
 pub(super) async fn me(SignedIn { session, .. }: SignedIn) -> Response {
-    #[derive(Serialize)]
-    struct Me<'a> {
-        user: UserBody<'a>,
-        provider: &'static str,
-        /// When the user is erased, as they asked; absent when they did not.
-        #[serde(skip_serializing_if = "Option::is_none")]
-        erasure_due_at: Option<Timestamp>,
-    }
     let provider = session.user.provider.as_str();
     let erasure_due_at = session.user.erasure_due_at;
     Json(Me { user: UserBody::of(&session.user), provider, erasure_due_at }).into_response()
 }
 
 /// `POST /v1/auth/logout`: ends the session and takes its cookies away.
+#[utoipa::path(post, path = "/v1/auth/logout",
+    responses(
+        (status = 200, body = Done),
+        Refusals<(refused::AnySession, refused::Csrf, refused::OrNobody, refused::LogoutFailed)>,
+    )
+)]
 pub(super) async fn logout(
     State(app): State<Arc<App>>,
     uri: Uri,
@@ -109,7 +133,7 @@ pub(super) async fn logout(
             .await
             .map_err(|_| Problem::LogoutFailed)?;
     }
-    let mut response = Json(json!({ "ok": true })).into_response();
+    let mut response = Done::answer().into_response();
     for cookie in session_cookies::clear(&app.config, &headers, uri.path()) {
         response.headers_mut().append(SET_COOKIE, cookie);
     }

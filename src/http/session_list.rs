@@ -7,12 +7,15 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use http::header::SET_COOKIE;
 use http::{HeaderMap, Uri};
-use serde_json::{Value, json};
+use serde::Serialize;
+use utoipa::ToSchema;
 use whence_events::{Actor, RevokeReason, SessionId, StreamId, UserEvent, UserId};
 
+use super::answers::Done;
 use super::csrf::check_csrf;
 use super::error::Problem;
 use super::extract::{RequestContext, SignedIn};
+use super::openapi::{Refusals, refused};
 use super::session_cookies;
 use crate::app::App;
 use crate::domain::user::{User, UserCommand, UserRejection};
@@ -20,6 +23,12 @@ use crate::engine::handler::HandleError;
 use crate::insight::sessions::{SessionList, sessions};
 
 /// `GET /v1/auth/sessions`: answers the sessions of the user that are in use.
+#[utoipa::path(get, path = "/v1/auth/sessions",
+    responses(
+        (status = 200, body = SessionList),
+        Refusals<(SignedIn, refused::Command)>,
+    )
+)]
 pub(super) async fn list(
     State(app): State<Arc<App>>,
     SignedIn { session, .. }: SignedIn,
@@ -30,6 +39,13 @@ pub(super) async fn list(
 }
 
 /// `DELETE /v1/auth/sessions/{id}`: ends a session of the user, be it this one.
+#[utoipa::path(delete, path = "/v1/auth/sessions/{id}",
+    params(("id" = SessionId, Path, description = "A session of the list.")),
+    responses(
+        (status = 200, body = Done),
+        Refusals<(SignedIn, refused::Csrf, refused::NotFound, refused::Command)>,
+    )
+)]
 pub(super) async fn revoke(
     State(app): State<Arc<App>>,
     SignedIn { session, token }: SignedIn,
@@ -41,7 +57,7 @@ pub(super) async fn revoke(
     check_csrf(&headers, &app, &token)?;
     let session_id: SessionId = id.parse().map_err(|_| Problem::NotFound)?;
     end_one(&app, session.user.user_id, session_id, &request).await?;
-    let mut response = Json(json!({ "ok": true })).into_response();
+    let mut response = Done::answer().into_response();
     if session_id == session.session_id {
         for cookie in session_cookies::clear(&app.config, &headers, uri.path()) {
             response.headers_mut().append(SET_COOKIE, cookie);
@@ -50,16 +66,30 @@ pub(super) async fn revoke(
     Ok(response)
 }
 
+/// The answer that other sessions are over.
+#[derive(Serialize, ToSchema)]
+pub(super) struct RevokedOthers {
+    ok: bool,
+    /// How many there were.
+    revoked: usize,
+}
+
 /// `POST /v1/auth/sessions/revoke-all`: ends all sessions of the user but this one.
+#[utoipa::path(post, path = "/v1/auth/sessions/revoke-all",
+    responses(
+        (status = 200, body = RevokedOthers),
+        Refusals<(SignedIn, refused::Csrf, refused::Command)>,
+    )
+)]
 pub(super) async fn revoke_others(
     State(app): State<Arc<App>>,
     SignedIn { session, token }: SignedIn,
     headers: HeaderMap,
     request: RequestContext,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Json<RevokedOthers>, Problem> {
     check_csrf(&headers, &app, &token)?;
     let ended = end_others(&app, session.user.user_id, session.session_id, &request).await?;
-    Ok(Json(json!({ "ok": true, "revoked": ended })))
+    Ok(Json(RevokedOthers { ok: true, revoked: ended }))
 }
 
 /// Ends a session of a user who asks for it.

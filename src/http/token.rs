@@ -8,13 +8,14 @@ use axum::response::{IntoResponse, Response};
 use http::header::{AUTHORIZATION, CACHE_CONTROL};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 use whence_events::Timestamp;
 
 use super::csrf::check_csrf;
 use super::error::Problem;
 use super::extract::{RequestContext, SignedIn, correlation_id};
-use super::openapi::{Facts, Need, Refuses};
+use super::openapi::{Facts, Need, Refusals, Refuses, refused};
 use crate::app::App;
 use crate::app::access_tokens::Bearer;
 use crate::app::sessions::Session;
@@ -59,7 +60,48 @@ pub(super) fn bearer_token(headers: &HeaderMap) -> Option<&str> {
     scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
 }
 
+/// An access token for the portal family.
+#[derive(Serialize, ToSchema)]
+struct AccessTokenBody {
+    #[schema(example = "eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiIuLi4ifQ.c2lnbmF0dXJl")]
+    access_token: String,
+    #[schema(example = "Bearer")]
+    token_type: &'static str,
+    /// In seconds.
+    #[schema(example = 900)]
+    expires_in: i64,
+}
+
+/// The keys that verify access tokens (RFC 7517).
+#[derive(Serialize, ToSchema)]
+struct PublicKeys {
+    #[schema(value_type = Vec<PublicKey>)]
+    keys: Vec<serde_json::Value>,
+}
+
+/// A public key (RFC 8037).
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "the keys are made as JSON; this says what is in them")]
+struct PublicKey {
+    #[schema(example = "OKP")]
+    kty: String,
+    #[schema(example = "Ed25519")]
+    crv: String,
+    #[schema(example = "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo")]
+    x: String,
+    #[schema(example = "EdDSA")]
+    alg: String,
+    r#use: String,
+    kid: String,
+}
+
 /// `POST /v1/auth/token`: issues an access token for the session of the request.
+#[utoipa::path(post, path = "/v1/auth/token",
+    responses(
+        (status = 200, body = AccessTokenBody),
+        Refusals<(SignedIn, refused::Csrf)>,
+    )
+)]
 pub(super) async fn issue(
     State(app): State<Arc<App>>,
     SignedIn { session, token }: SignedIn,
@@ -68,12 +110,7 @@ pub(super) async fn issue(
 ) -> Result<Response, Problem> {
     check_csrf(&headers, &app, &token)?;
     let (access_token, expires_in) = access_token(&app, (&*session).into(), request.now)?;
-    Ok(Json(json!({
-        "access_token": access_token,
-        "token_type": "Bearer",
-        "expires_in": expires_in,
-    }))
-    .into_response())
+    Ok(Json(AccessTokenBody { access_token, token_type: "Bearer", expires_in }).into_response())
 }
 
 /// Returns a new access token, and for how many seconds it is valid.
@@ -89,9 +126,15 @@ pub(super) fn access_token(
 }
 
 /// `GET /.well-known/jwks.json`: answers the keys that verify access tokens (RFC 7517, RFC 8037).
+#[utoipa::path(get, path = "/.well-known/jwks.json",
+    responses(
+        (status = 200, body = PublicKeys),
+        Refusals<()>,
+    )
+)]
 pub(super) async fn jwks(State(app): State<Arc<App>>) -> Response {
     let caching = HeaderValue::from_static("public, max-age=3600");
     // `Purpose::lead` of bearer keys is longer than this.
-    ([(CACHE_CONTROL, caching)], Json(json!({ "keys": app.access_tokens.public_keys() })))
+    ([(CACHE_CONTROL, caching)], Json(PublicKeys { keys: app.access_tokens.public_keys() }))
         .into_response()
 }

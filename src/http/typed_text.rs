@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Deserializer};
 use serde_json::Number;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, SchemaType, Type};
+use utoipa::{PartialSchema, ToSchema};
 use whence_events::six_digits;
 
 /// A text of a body. Client libraries turn what looks like a number into one.
@@ -12,6 +15,16 @@ pub(super) enum TypedText {
     Text(String),
     /// A number instead of the text that its digits are.
     Number(Number),
+}
+
+impl ToSchema for TypedText {}
+
+impl PartialSchema for TypedText {
+    fn schema() -> RefOr<Schema> {
+        let kinds = SchemaType::from_iter([Type::String, Type::Number]);
+        let text = ObjectBuilder::new().schema_type(kinds);
+        text.description(Some("A text, or a number whose digits are the text.")).build().into()
+    }
 }
 
 impl TypedText {

@@ -13,6 +13,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use utoipa::ToSchema;
 use uuid::Uuid;
 use whence_events::{Hash, Leaf, Position, Recorded};
 use whence_projections::ReadDb;
@@ -30,9 +31,10 @@ const MAX_FILE_BYTES: u64 = 1 << 30;
 const SEAL: &str = ",\n  \"seal\": ";
 
 /// The content of a bundle without its seal.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct BundleBody {
+    #[schema(minimum = 1)]
     whence_bundle: u32,
     key: String,
     /// The notes by which earlier keys name this one, when the key was ever rotated.
@@ -43,8 +45,21 @@ struct BundleBody {
     story: Value,
 }
 
+/// A bundle as it is served and checked.
+#[derive(ToSchema)]
+#[expect(
+    dead_code,
+    reason = "says what a bundle has; the seal is written behind the body, byte by byte"
+)]
+pub(crate) struct SealedBundle {
+    #[serde(flatten)]
+    body: BundleBody,
+    /// A signed note that holds the hash of everything before it.
+    seal: String,
+}
+
 /// An event, column by column, and what shows it to be in the log.
-#[derive(Serialize, Deserialize)]
+#[derive(Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 struct ProvenEvent {
     /// The number of the event's leaf in the tree, from 0.

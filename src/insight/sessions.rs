@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use whence_events::{
     AuditRead, AuditSubject, Country, DeviceClass, SessionId, SessionKind, StreamId, Timestamp,
     UserId,
@@ -13,14 +14,14 @@ use crate::engine::Engine;
 use crate::engine::handler::Context;
 
 /// The sessions of a user that are in use, the newest first.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SessionList {
     /// The sessions.
     pub items: Vec<SessionLine>,
 }
 
 /// A session in use.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SessionLine {
     /// The id of the session, by which it can be ended.
     pub id: SessionId,

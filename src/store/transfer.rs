@@ -39,7 +39,9 @@ pub trait Transfer: Send + Sync {
 }
 
 /// The place of a key in a vault, ordered by the bytes of the subject's name, then by generation.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,
+)]
 pub struct KeyPlace {
     /// The name of the stream whose personal fields it seals.
     pub subject: String,

@@ -4,6 +4,7 @@ use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use whence_events::{EmailAddress, EmailKey, StreamId, Timestamp, UserId};
 
 use super::{EraseError, Erasure, Subject, erase};
@@ -14,7 +15,7 @@ use crate::engine::handler::{Context, HandleError};
 use crate::store::StoreError;
 
 /// What the erasure by an address did.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AddressErasure {
     /// The erasure of the user; missing when the address never belonged to one.
     #[serde(flatten)]

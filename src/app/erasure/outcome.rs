@@ -3,10 +3,11 @@
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use whence_events::{Position, ReferralCode, SessionId, Timestamp, UserId};
 
 /// What an erasure removed, and what it left.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Erasure {
     /// The id of the user, which does not lead to a person any more.
     pub user_id: UserId,
@@ -25,7 +26,7 @@ pub struct Erasure {
 }
 
 /// What a run of an erasure did.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Run {
     /// This run did all of the erasure.
@@ -37,7 +38,7 @@ pub enum Run {
 }
 
 /// What an erasure removed.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Removed {
     /// The sessions that the erasure ended.
     pub sessions: Vec<SessionId>,
@@ -46,7 +47,7 @@ pub struct Removed {
 }
 
 /// What stays in the log after an erasure.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Remains {
     /// The referral codes of the user: a name never gets another owner.
     pub codes: Vec<ReferralCode>,

@@ -8,6 +8,10 @@ use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
 use serde_json::json;
 use tokio::sync::Semaphore;
+use utoipa::openapi::RefOr;
+use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
+use utoipa::{IntoParams, PartialSchema, ToSchema};
+use whence_events::Timestamp;
 use whence_projections::report::{InvalidQuery, Query, QueryText, Table, View, ZoneDatabase};
 
 use super::operator::AuthenticatedOperator;
@@ -15,6 +19,7 @@ use crate::app::App;
 use crate::http::api_key::{ReadAnalytics, ScopedApiKey};
 use crate::http::error::{Problem, ProblemWithDetail};
 use crate::http::limits::REPORT_QUEUE_TIMEOUT;
+use crate::http::openapi::{Refusals, refused};
 use crate::insight::report;
 use crate::insight::report::{ReportError, as_csv};
 
@@ -34,7 +39,89 @@ struct ReportRequest {
     rejudged: bool,
 }
 
+/// What is asked of a report; `docs/reports.md` says what each view knows. An empty parameter counts as missing.
+#[derive(IntoParams)]
+#[into_params(parameter_in = Query)]
+#[expect(dead_code, reason = "says what may be asked; the parameters are read one by one")]
+struct ReportParameters {
+    /// The first day, or moment (RFC 3339).
+    #[param(example = "2026-01-01")]
+    from: Option<String>,
+    /// The first day, or moment, that no longer counts.
+    #[param(example = "2026-12-01")]
+    to: Option<String>,
+    /// The columns to group by, with commas between them.
+    #[param(example = "channel")]
+    by: Option<String>,
+    /// `column=value`, as often as needed.
+    #[param(example = json!(["channel=Email"]), rename = "where")]
+    filters: Option<Vec<String>>,
+    /// The moment up to which the log counts.
+    #[param(example = "2026-12-01T00:00:00Z")]
+    as_of: Option<String>,
+    /// The time zone of days and weeks.
+    #[param(example = "Europe/Amsterdam")]
+    timezone: Option<String>,
+    /// `bundled`, or `system`.
+    #[param(example = "bundled")]
+    timezone_database: Option<String>,
+    /// The half-life of the model with time decay.
+    #[param(example = "7d")]
+    half_life: Option<String>,
+    /// `json`, or `csv`.
+    #[param(example = "json")]
+    format: Option<String>,
+    /// `false`: texts that a spreadsheet takes for formulas are left as they are.
+    #[param(example = "true")]
+    csv_safe: Option<String>,
+    /// `record`, or `today`: which rules tell bots from people.
+    #[param(example = "record")]
+    bot_rules: Option<String>,
+}
+
+/// The view that a report is of.
+enum ReportView {}
+
+impl ToSchema for ReportView {}
+
+impl PartialSchema for ReportView {
+    fn schema() -> RefOr<Schema> {
+        let names = View::ALL.iter().map(|view| view.name());
+        let text = ObjectBuilder::new().schema_type(Type::String).enum_values(Some(names));
+        text.examples(["signups"]).build().into()
+    }
+}
+
+/// A report.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "reports are made as JSON; this says what is in them")]
+struct ReportBody {
+    #[schema(example = "signups")]
+    view: String,
+    as_of: Timestamp,
+    #[schema(example = "UTC")]
+    timezone: String,
+    /// The release of the database of time zones.
+    #[schema(example = "2026b")]
+    timezone_database: Option<String>,
+    /// `record`, or the version of the rules that bots were judged by.
+    #[schema(value_type = serde_json::Value, example = "record")]
+    bot_rules: String,
+    /// Each row with its columns.
+    #[schema(value_type = Vec<std::collections::BTreeMap<String, serde_json::Value>>, example = json!([{ "channel": "Email", "signups": 2 }]))]
+    rows: Vec<String>,
+    /// Of retention: from when on uses are known.
+    uses_known_from: Option<Timestamp>,
+}
+
 /// `GET /v1/admin/analytics/{view}`: answers the report of a view, as JSON or CSV.
+#[utoipa::path(get, path = "/analytics/{view}",
+    params(("view" = inline(ReportView), Path, description = "The view."), ReportParameters),
+    responses(
+        (status = 200, content((ReportBody = "application/json"), (String = "text/csv; charset=utf-8"))),
+        Refusals<(AuthenticatedOperator, refused::NotFound, refused::UnknownEvent, refused::Command)>,
+    )
+)]
 pub(super) async fn view(
     _: AuthenticatedOperator,
     State(app): State<Arc<App>>,
@@ -46,6 +133,13 @@ pub(super) async fn view(
 }
 
 /// `GET /api/v1/analytics/{view}`: answers the same to a back-end, JSON in the envelope of its family.
+#[utoipa::path(get, path = "/api/v1/analytics/{view}",
+    params(("view" = inline(ReportView), Path, description = "The view."), ReportParameters),
+    responses(
+        (status = 200, content((ReportBody = "application/json"), (String = "text/csv; charset=utf-8"))),
+        Refusals<(ScopedApiKey<ReadAnalytics>, refused::NotFound, refused::UnknownEvent, refused::Command)>,
+    )
+)]
 pub(in crate::http) async fn platform_view(
     _: ScopedApiKey<ReadAnalytics>,
     State(app): State<Arc<App>>,

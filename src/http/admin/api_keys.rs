@@ -5,6 +5,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::Path;
 use serde::Deserialize;
+use utoipa::ToSchema;
 use whence_events::{ApiKeyId, ApiKeyScope, Timestamp};
 
 use super::operator::OperatorCall;
@@ -15,36 +16,42 @@ use crate::domain::api_key::{ApiKeyName, ApiKeyRejection, DEFAULT_GRACE};
 use crate::domain::user::measure::Reason;
 use crate::http::error::Problem;
 use crate::http::extract::JsonBody;
-use crate::http::typed_text::optional_text;
+use crate::http::openapi::{Refusals, refused};
+use crate::http::typed_text::{TypedText, optional_text};
 use crate::insight::audit::{self, EventLine, Show};
 
 /// The body of a new key.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct NewApiKeyBody {
     /// The name that operators know the key by.
     #[serde(default, deserialize_with = "optional_text")]
+    #[schema(value_type = TypedText, example = "billing", required = true)]
     name: Option<String>,
     /// What the key may be used for.
     #[serde(default)]
+    #[schema(value_type = Vec<ApiKeyScope>, min_items = 1, required = true)]
     scopes: Vec<String>,
     /// The time from which the key is no longer valid (RFC 3339); none: it does not expire.
     #[serde(default)]
+    #[schema(value_type = Option<Timestamp>)]
     expires_at: Option<String>,
 }
 
 /// The body of a rotation.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct RotateApiKeyBody {
     /// How long the secret until now still counts; 0 ends earlier ones as well.
     #[serde(default)]
+    #[schema(minimum = 0, maximum = 2_592_000)]
     grace_seconds: Option<u64>,
 }
 
 /// The body of a revocation.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct RevokeApiKeyBody {
     /// The reason of the operator.
     #[serde(default, deserialize_with = "optional_text")]
+    #[schema(value_type = TypedText, example = "It leaked.", required = true)]
     reason: Option<String>,
 }
 
@@ -62,11 +69,23 @@ impl NewApiKeyBody {
 }
 
 /// `GET /v1/admin/api-keys`: answers the keys, also those that are over.
+#[utoipa::path(get, path = "/api-keys",
+    responses(
+        (status = 200, body = ApiKeyList),
+        Refusals<(OperatorCall, refused::Command)>,
+    )
+)]
 pub(super) async fn list(call: OperatorCall) -> Result<Json<ApiKeyList>, Problem> {
     Ok(Json(api_keys::list(&call.app.engine, call.now).await?))
 }
 
 /// `POST /v1/admin/api-keys`: issues a key, whose secret is in this answer only.
+#[utoipa::path(post, path = "/api-keys", request_body = NewApiKeyBody,
+    responses(
+        (status = 200, body = IssuedApiKey),
+        Refusals<(OperatorCall, refused::InvalidJson, refused::InvalidParameter, refused::Command)>,
+    )
+)]
 pub(super) async fn issue(
     call: OperatorCall,
     JsonBody(body): JsonBody<NewApiKeyBody>,
@@ -75,6 +94,13 @@ pub(super) async fn issue(
 }
 
 /// `GET /v1/admin/api-keys/{id}`: answers a key.
+#[utoipa::path(get, path = "/api-keys/{id}",
+    params(("id" = ApiKeyId, Path, description = "The id of an API key.")),
+    responses(
+        (status = 200, body = ApiKeyLine),
+        Refusals<(OperatorCall, refused::InvalidParameter, refused::ApiKeyNotFound, refused::Command)>,
+    )
+)]
 pub(super) async fn show(
     call: OperatorCall,
     Path(id): Path<String>,
@@ -83,6 +109,13 @@ pub(super) async fn show(
 }
 
 /// `GET /v1/admin/api-keys/{id}/timeline`: answers the events of a key, in order.
+#[utoipa::path(get, path = "/api-keys/{id}/timeline",
+    params(("id" = ApiKeyId, Path, description = "The id of an API key.")),
+    responses(
+        (status = 200, body = Vec<EventLine>),
+        Refusals<(OperatorCall, refused::InvalidParameter, refused::ApiKeyNotFound, refused::Command)>,
+    )
+)]
 pub(super) async fn timeline(
     call: OperatorCall,
     Path(id): Path<String>,
@@ -95,6 +128,13 @@ pub(super) async fn timeline(
 }
 
 /// `POST /v1/admin/api-keys/{id}/rotate`: gives a key another secret, which is in this answer only.
+#[utoipa::path(post, path = "/api-keys/{id}/rotate", request_body = RotateApiKeyBody,
+    params(("id" = ApiKeyId, Path, description = "The id of an API key.")),
+    responses(
+        (status = 200, body = IssuedApiKey),
+        Refusals<(OperatorCall, refused::InvalidJson, refused::InvalidParameter, refused::ApiKeyNotFound, refused::ApiKeyOver, refused::Command)>,
+    )
+)]
 pub(super) async fn rotate(
     call: OperatorCall,
     Path(id): Path<String>,
@@ -105,6 +145,13 @@ pub(super) async fn rotate(
 }
 
 /// `POST /v1/admin/api-keys/{id}/end-grace`: lets no earlier secret count from now on.
+#[utoipa::path(post, path = "/api-keys/{id}/end-grace",
+    params(("id" = ApiKeyId, Path, description = "The id of an API key.")),
+    responses(
+        (status = 200, body = ApiKeyChanged),
+        Refusals<(OperatorCall, refused::InvalidParameter, refused::ApiKeyNotFound, refused::ApiKeyOver, refused::Command)>,
+    )
+)]
 pub(super) async fn end_grace(
     call: OperatorCall,
     Path(id): Path<String>,
@@ -114,6 +161,13 @@ pub(super) async fn end_grace(
 }
 
 /// `POST /v1/admin/api-keys/{id}/revoke`: revokes a key for good.
+#[utoipa::path(post, path = "/api-keys/{id}/revoke", request_body = RevokeApiKeyBody,
+    params(("id" = ApiKeyId, Path, description = "The id of an API key.")),
+    responses(
+        (status = 200, body = ApiKeyChanged),
+        Refusals<(OperatorCall, refused::InvalidJson, refused::InvalidParameter, refused::ApiKeyNotFound, refused::Command)>,
+    )
+)]
 pub(super) async fn revoke(
     call: OperatorCall,
     Path(id): Path<String>,

@@ -8,7 +8,8 @@ use axum::extract::{Path, Query, State};
 use axum::response::{IntoResponse as _, Response};
 use http::header::CONTENT_TYPE;
 use serde::{Deserialize, Serialize};
-use whence_events::{Position, ReferralCode, StreamId};
+use utoipa::IntoParams;
+use whence_events::{Position, ReferralCode, StreamId, UserId};
 
 use super::operator::AuthenticatedOperator;
 use super::users::user_id;
@@ -16,10 +17,12 @@ use crate::app::App;
 use crate::engine::proof::Signer;
 use crate::http::error::Problem;
 use crate::http::extract::RequestContext;
+use crate::http::openapi::{Refusals, refused};
 use crate::insight::audit;
 use crate::insight::audit::{
     AttributionStory, CodeStory, Decisions, EventLine, EventQuery, Show, UserStory,
 };
+use crate::insight::bundle::SealedBundle;
 
 /// The events of a page when the request does not say how many.
 const PAGE_EVENTS: usize = 100;
@@ -28,13 +31,23 @@ const PAGE_EVENTS: usize = 100;
 const MAX_PAGE_EVENTS: usize = 1000;
 
 /// The query of an audit of one user: how personal data is to be shown.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct PersonalDataQuery {
+    /// Whether personal data is shown as it is, which is on record.
     #[serde(default)]
+    #[param(required = false)]
     open_personal_data: bool,
 }
 
 /// `GET /v1/admin/users/{id}`: answers the whole story of a user.
+#[utoipa::path(get, path = "/users/{id}",
+    params(("id" = UserId, Path, description = "The id of a user."), PersonalDataQuery),
+    responses(
+        (status = 200, body = UserStory),
+        Refusals<(AuthenticatedOperator, refused::InvalidParameter, refused::UserNotFound, refused::Command)>,
+    )
+)]
 pub(super) async fn user(
     operator: AuthenticatedOperator,
     State(app): State<Arc<App>>,
@@ -46,6 +59,13 @@ pub(super) async fn user(
 }
 
 /// `GET /v1/admin/users/{id}/timeline`: answers the events of a user, in order.
+#[utoipa::path(get, path = "/users/{id}/timeline",
+    params(("id" = UserId, Path, description = "The id of a user."), PersonalDataQuery),
+    responses(
+        (status = 200, body = Vec<EventLine>),
+        Refusals<(AuthenticatedOperator, refused::InvalidParameter, refused::UserNotFound, refused::Command)>,
+    )
+)]
 pub(super) async fn timeline(
     operator: AuthenticatedOperator,
     State(app): State<Arc<App>>,
@@ -58,6 +78,13 @@ pub(super) async fn timeline(
 
 /// `GET /v1/admin/users/{id}/attribution`: answers where a user came from, and why that was
 /// decided.
+#[utoipa::path(get, path = "/users/{id}/attribution",
+    params(("id" = UserId, Path, description = "The id of a user."), PersonalDataQuery),
+    responses(
+        (status = 200, body = AttributionStory),
+        Refusals<(AuthenticatedOperator, refused::InvalidParameter, refused::UserNotFound, refused::Command)>,
+    )
+)]
 pub(super) async fn attribution(
     operator: AuthenticatedOperator,
     State(app): State<Arc<App>>,
@@ -85,6 +112,13 @@ async fn story(
 }
 
 /// `GET /v1/admin/codes/{code}`: answers the story of a code.
+#[utoipa::path(get, path = "/codes/{code}",
+    params(("code" = ReferralCode, Path, description = "A referral code.")),
+    responses(
+        (status = 200, body = CodeStory),
+        Refusals<(AuthenticatedOperator, refused::InvalidParameter, refused::CodeNotFound, refused::Command)>,
+    )
+)]
 pub(super) async fn code(
     operator: AuthenticatedOperator,
     State(app): State<Arc<App>>,
@@ -98,6 +132,13 @@ pub(super) async fn code(
 }
 
 /// `GET /v1/admin/users/{id}/bundle`: answers the evidence bundle of a user.
+#[utoipa::path(get, path = "/users/{id}/bundle",
+    params(("id" = UserId, Path, description = "The id of a user."), PersonalDataQuery),
+    responses(
+        (status = 200, body = SealedBundle),
+        Refusals<(AuthenticatedOperator, refused::InvalidParameter, refused::UserNotFound, refused::Command)>,
+    )
+)]
 pub(super) async fn user_bundle(
     operator: AuthenticatedOperator,
     State(app): State<Arc<App>>,
@@ -110,6 +151,13 @@ pub(super) async fn user_bundle(
 }
 
 /// `GET /v1/admin/codes/{code}/bundle`: answers the evidence bundle of a code.
+#[utoipa::path(get, path = "/codes/{code}/bundle",
+    params(("code" = ReferralCode, Path, description = "A referral code.")),
+    responses(
+        (status = 200, body = SealedBundle),
+        Refusals<(AuthenticatedOperator, refused::InvalidParameter, refused::CodeNotFound, refused::Command)>,
+    )
+)]
 pub(super) async fn code_bundle(
     operator: AuthenticatedOperator,
     state: State<Arc<App>>,
@@ -141,15 +189,29 @@ async fn bundle(
 }
 
 /// The query of a page of decisions: a range of time, and the position after which the page begins.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct DecisionsQuery {
+    /// The first day, or moment (RFC 3339).
+    #[param(example = "2026-01-01")]
     from: Option<String>,
+    /// The first day, or moment, that no longer counts.
+    #[param(example = "2026-12-01")]
     to: Option<String>,
+    /// The position after which the page begins: `next` of the page before.
     #[serde(default)]
+    #[param(value_type = u64, required = false, example = 0)]
     after: Position,
 }
 
 /// `GET /v1/admin/referrals`: answers a page of referral decisions.
+#[utoipa::path(get, path = "/referrals",
+    params(DecisionsQuery),
+    responses(
+        (status = 200, body = Decisions),
+        Refusals<(AuthenticatedOperator, refused::InvalidParameter, refused::Command)>,
+    )
+)]
 pub(super) async fn referrals(
     operator: AuthenticatedOperator,
     State(app): State<Arc<App>>,
@@ -165,17 +227,33 @@ pub(super) async fn referrals(
 }
 
 /// The query of a page of events: which events, and the position after which the page begins.
-#[derive(Deserialize)]
+#[derive(Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
 pub(super) struct EventsQuery {
+    /// The position after which the page begins: `next` of the page before.
     #[serde(default)]
+    #[param(value_type = u64, required = false, example = 0)]
     after: Position,
+    /// How many; 100 when it is missing.
+    #[param(minimum = 1, maximum = 1000)]
     limit: Option<usize>,
+    /// Only the events of this stream.
+    #[param(example = "user-0192a7c4-3b5e-7d10-8c1f-6a2b9e4d5f01")]
     stream: Option<String>,
+    /// Only the events of this stored type.
+    #[param(example = "UserRegistered.v1")]
     #[serde(rename = "type")]
     event_type: Option<String>,
 }
 
 /// `GET /v1/admin/events`: answers a page of events of the log.
+#[utoipa::path(get, path = "/events",
+    params(EventsQuery),
+    responses(
+        (status = 200, body = audit::EventPage),
+        Refusals<(AuthenticatedOperator, refused::InvalidParameter, refused::Command)>,
+    )
+)]
 pub(super) async fn events(
     operator: AuthenticatedOperator,
     State(app): State<Arc<App>>,

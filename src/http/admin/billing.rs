@@ -3,6 +3,7 @@
 use axum::Json;
 use axum::extract::Path;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use whence_events::UserId;
 
 use super::operator::OperatorCall;
@@ -12,24 +13,34 @@ use crate::domain::user::UserRejection;
 use crate::engine::handler::HandleError;
 use crate::http::error::Problem;
 use crate::http::extract::JsonBody;
-use crate::http::typed_text::optional_text;
+use crate::http::openapi::{Refusals, refused};
+use crate::http::typed_text::{TypedText, optional_text};
 
 /// The body of a link. An empty text, null or a missing field links to no customer.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct CustomerBody {
     #[serde(default, deserialize_with = "optional_text")]
+    #[schema(value_type = Option<TypedText>, example = "cus_1815")]
     billing_customer_id: Option<String>,
 }
 
 /// The customer that a user is linked to.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 pub(super) struct LinkedCustomer {
     user_id: UserId,
+    #[schema(example = "cus_1815")]
     billing_customer_id: String,
     changed: bool,
 }
 
 /// `PUT /v1/admin/users/{id}/billing-customer`: links a user to a customer of the billing system.
+#[utoipa::path(put, path = "/users/{id}/billing-customer", request_body = CustomerBody,
+    params(("id" = UserId, Path, description = "The id of a user.")),
+    responses(
+        (status = 200, body = LinkedCustomer),
+        Refusals<(OperatorCall, refused::InvalidJson, refused::InvalidParameter, refused::UserNotFound, refused::Command)>,
+    )
+)]
 pub(super) async fn link(
     call: OperatorCall,
     Path(id): Path<String>,

@@ -3,6 +3,8 @@
 use axum::Json;
 use axum::extract::Path;
 
+use whence_events::UserId;
+
 use super::operator::OperatorCall;
 use super::users::user_id;
 use crate::app::creators::{CreatorHandles, handles_of};
@@ -10,8 +12,16 @@ use crate::domain::handle::parse;
 use crate::http::creators::ClaimBody;
 use crate::http::error::Problem;
 use crate::http::extract::JsonBody;
+use crate::http::openapi::{Refusals, refused};
 
 /// `GET /v1/admin/users/{id}/handles`: answers the handles of a user.
+#[utoipa::path(get, path = "/users/{id}/handles",
+    params(("id" = UserId, Path, description = "The id of a user.")),
+    responses(
+        (status = 200, body = CreatorHandles),
+        Refusals<(OperatorCall, refused::InvalidParameter, refused::Command)>,
+    )
+)]
 pub(super) async fn list(
     call: OperatorCall,
     Path(id): Path<String>,
@@ -20,6 +30,13 @@ pub(super) async fn list(
 }
 
 /// `POST /v1/admin/users/{id}/handles`: gives a user a handle, also a reserved one.
+#[utoipa::path(post, path = "/users/{id}/handles", request_body = ClaimBody,
+    params(("id" = UserId, Path, description = "The id of a user.")),
+    responses(
+        (status = 200, body = CreatorHandles),
+        Refusals<(OperatorCall, refused::InvalidJson, refused::InvalidParameter, refused::WrongHandle, refused::UserNotFound, refused::Command)>,
+    )
+)]
 pub(super) async fn claim(
     call: OperatorCall,
     Path(id): Path<String>,

@@ -4,20 +4,21 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::{Path, State};
-use axum::response::{IntoResponse as _, Response};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::operator::AuthenticatedOperator;
 use crate::app::App;
-use crate::engine::service_keys::{self, KeyList, MasterRotation, ServiceKeysError};
+use crate::engine::service_keys::{self, KeyList, MasterRotation, NewServiceKey, ServiceKeysError};
 use crate::http::error::{Problem, ProblemWithDetail};
 use crate::http::extract::{JsonBody, RequestContext};
+use crate::http::openapi::{Refusals, refused};
 use crate::infra::errors::with_causes;
 use crate::infra::keys::Purpose;
 use crate::infra::security::SecurityEvent;
 
 /// The body of a rotation.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct RotateKey {
     /// Whether what older keys signed is refused as soon as the new one signs.
     #[serde(default)]
@@ -27,7 +28,35 @@ pub(super) struct RotateKey {
     master: MasterRotation,
 }
 
+/// What a key is for.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[expect(dead_code, reason = "says what the path can have, which is read as a text")]
+enum KeyPurpose {
+    Bearer,
+    Cookie,
+    Csrf,
+    Device,
+    Refresh,
+    Checkpoint,
+    Master,
+}
+
+/// The answer to a step: the key that was made, or how far the rotation of the master key is.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+pub(super) enum RotationAnswer {
+    Made(NewServiceKey),
+    Master(MasterRotation),
+}
+
 /// `GET /v1/admin/keys`: answers the keys with their states, without a secret.
+#[utoipa::path(get, path = "/keys",
+    responses(
+        (status = 200, body = KeyList),
+        Refusals<(AuthenticatedOperator, refused::Command)>,
+    )
+)]
 pub(super) async fn list(
     _: AuthenticatedOperator,
     State(app): State<Arc<App>>,
@@ -39,13 +68,20 @@ pub(super) async fn list(
 
 /// `POST /v1/admin/keys/{purpose}/rotate`: makes a new key, or takes one step of the rotation of the
 /// master key.
+#[utoipa::path(post, path = "/keys/{purpose}/rotate", request_body = RotateKey,
+    params(("purpose" = KeyPurpose, Path, description = "What the key is for.")),
+    responses(
+        (status = 200, body = RotationAnswer),
+        Refusals<(AuthenticatedOperator, refused::InvalidJson, refused::InvalidParameter, refused::Command)>,
+    )
+)]
 pub(super) async fn rotate(
     operator: AuthenticatedOperator,
     State(app): State<Arc<App>>,
     request: RequestContext,
     Path(purpose): Path<String>,
     JsonBody(body): JsonBody<RotateKey>,
-) -> Result<Response, ProblemWithDetail> {
+) -> Result<Json<RotationAnswer>, ProblemWithDetail> {
     let rotated = || {
         let actor = operator.actor();
         app.engine.security.record(SecurityEvent::KeyRotated, Some(&actor), Some(request.id));
@@ -57,7 +93,7 @@ pub(super) async fn rotate(
             rotated();
             tracing::warn!(operator = operator.name, "the master key is rotated");
         }
-        return Ok(Json(at).into_response());
+        return Ok(Json(RotationAnswer::Master(at)));
     }
     let purpose = Purpose::parse(&purpose).ok_or(Problem::InvalidParameter(
         "A key is one of bearer, cookie, csrf, device, refresh, checkpoint and master.",
@@ -66,7 +102,7 @@ pub(super) async fn rotate(
     rotated();
     let (generation, at_once) = (made.generation, body.at_once);
     tracing::warn!(operator = operator.name, %purpose, generation, at_once, "a key is rotated");
-    Ok(Json(made).into_response())
+    Ok(Json(RotationAnswer::Made(made)))
 }
 
 impl From<ServiceKeysError> for ProblemWithDetail {

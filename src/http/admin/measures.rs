@@ -3,7 +3,8 @@
 use axum::Json;
 use axum::extract::Path;
 use serde::Deserialize;
-use whence_events::{EmailAddress, ReferralCode, UserId};
+use utoipa::ToSchema;
+use whence_events::{EmailAddress, ReferralCode, SessionId, UserId};
 
 use super::operator::OperatorCall;
 use super::users::user_id;
@@ -13,16 +14,28 @@ use crate::app::moderation::{Moderation, ModerationError, code_owner};
 use crate::domain::user::measure::{Act, Reason};
 use crate::http::error::Problem;
 use crate::http::extract::JsonBody;
-use crate::http::typed_text::optional_text;
+use crate::http::openapi::{Refusals, refused};
+use crate::http::typed_text::{TypedText, optional_text};
 use crate::insight::sessions::{SessionList, sessions_on_record};
 
 /// The body of a measure.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct MeasureBody {
     /// The reason of the operator.
     #[serde(default, deserialize_with = "optional_text")]
+    #[schema(value_type = TypedText, example = "A report of abuse.", required = true)]
+    reason: Option<String>,
+}
+
+/// The body of the end of sessions.
+#[derive(Deserialize, ToSchema)]
+pub(super) struct RevokeSessionsBody {
+    /// The reason of the operator.
+    #[schema(value_type = Option<TypedText>, example = "A report of abuse.")]
+    #[serde(default, deserialize_with = "optional_text")]
     reason: Option<String>,
     /// The session to end; all when there is none.
+    #[schema(value_type = Option<SessionId>)]
     #[serde(default)]
     session_id: Option<String>,
 }
@@ -40,6 +53,13 @@ fn reason(text: Option<&str>) -> Result<Reason, Problem> {
 }
 
 /// `GET /v1/admin/users/{id}/sessions`: answers the sessions of a user that are in use.
+#[utoipa::path(get, path = "/users/{id}/sessions",
+    params(("id" = UserId, Path, description = "The id of a user.")),
+    responses(
+        (status = 200, body = SessionList),
+        Refusals<(OperatorCall, refused::InvalidParameter, refused::UserNotFound, refused::Command)>,
+    )
+)]
 pub(super) async fn sessions_of(
     call: OperatorCall,
     Path(id): Path<String>,
@@ -52,18 +72,32 @@ const NO_REASON: &str = "no reason given";
 
 /// `POST /v1/admin/users/{id}/sessions/revoke`: ends one session of a user, or all. It is urgent and does
 /// no lasting harm, so it alone is not refused for want of a reason.
+#[utoipa::path(post, path = "/users/{id}/sessions/revoke", request_body = RevokeSessionsBody,
+    params(("id" = UserId, Path, description = "The id of a user.")),
+    responses(
+        (status = 200, body = Moderation),
+        Refusals<(OperatorCall, refused::InvalidJson, refused::InvalidParameter, refused::UserNotFound, refused::NotFound, refused::Command)>,
+    )
+)]
 pub(super) async fn revoke_sessions(
     call: OperatorCall,
     Path(id): Path<String>,
-    JsonBody(mut body): JsonBody<MeasureBody>,
+    JsonBody(body): JsonBody<RevokeSessionsBody>,
 ) -> Result<Json<Moderation>, Problem> {
-    body.reason.get_or_insert_with(|| NO_REASON.to_owned());
+    let reason = Some(body.reason.unwrap_or_else(|| NO_REASON.to_owned()));
     let only = body.session_id.as_deref().map(str::parse).transpose();
     let only = only.map_err(|_| Problem::InvalidParameter("The id of a session is a UUID."))?;
-    take(&call, user_id(&id)?, Act::RevokeSessions { only }, &body).await
+    take(&call, user_id(&id)?, Act::RevokeSessions { only }, &MeasureBody { reason }).await
 }
 
 /// `POST /v1/admin/users/{id}/suspend`: ends all sessions of a user, who cannot log in from now on.
+#[utoipa::path(post, path = "/users/{id}/suspend", request_body = MeasureBody,
+    params(("id" = UserId, Path, description = "The id of a user.")),
+    responses(
+        (status = 200, body = Moderation),
+        Refusals<(OperatorCall, refused::InvalidJson, refused::InvalidParameter, refused::UserNotFound, refused::Command)>,
+    )
+)]
 pub(super) async fn suspend(
     call: OperatorCall,
     Path(id): Path<String>,
@@ -73,6 +107,13 @@ pub(super) async fn suspend(
 }
 
 /// `POST /v1/admin/users/{id}/reinstate`: lets a suspended user log in again.
+#[utoipa::path(post, path = "/users/{id}/reinstate", request_body = MeasureBody,
+    params(("id" = UserId, Path, description = "The id of a user.")),
+    responses(
+        (status = 200, body = Moderation),
+        Refusals<(OperatorCall, refused::InvalidJson, refused::InvalidParameter, refused::UserNotFound, refused::Command)>,
+    )
+)]
 pub(super) async fn reinstate(
     call: OperatorCall,
     Path(id): Path<String>,
@@ -82,15 +123,23 @@ pub(super) async fn reinstate(
 }
 
 /// The body of an unlocking by address, which travels in a body because URLs are logged.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct UnlockBody {
+    #[schema(value_type = String, format = "email", example = "ada@example.com", required = true)]
     #[serde(default, deserialize_with = "optional_text")]
     email: Option<String>,
+    #[schema(value_type = TypedText, example = "A report of abuse.", required = true)]
     #[serde(default, deserialize_with = "optional_text")]
     reason: Option<String>,
 }
 
 /// `POST /v1/admin/users/unlock`: lets an address take codes again, also one without a user.
+#[utoipa::path(post, path = "/users/unlock", request_body = UnlockBody,
+    responses(
+        (status = 200, body = Unlocking),
+        Refusals<(OperatorCall, refused::InvalidJson, refused::InvalidParameter, refused::NoEmail, refused::Command)>,
+    )
+)]
 pub(super) async fn unlock_address(
     call: OperatorCall,
     JsonBody(body): JsonBody<UnlockBody>,
@@ -102,6 +151,13 @@ pub(super) async fn unlock_address(
 }
 
 /// `POST /v1/admin/users/{id}/unlock`: lets the address of a user take codes again.
+#[utoipa::path(post, path = "/users/{id}/unlock", request_body = MeasureBody,
+    params(("id" = UserId, Path, description = "The id of a user.")),
+    responses(
+        (status = 200, body = Unlocking),
+        Refusals<(OperatorCall, refused::InvalidJson, refused::InvalidParameter, refused::UserNotFound, refused::Command)>,
+    )
+)]
 pub(super) async fn unlock(
     call: OperatorCall,
     Path(id): Path<String>,
@@ -113,6 +169,13 @@ pub(super) async fn unlock(
 }
 
 /// `POST /v1/admin/codes/{code}/disable`: makes a code attribute nobody from now on.
+#[utoipa::path(post, path = "/codes/{code}/disable", request_body = MeasureBody,
+    params(("code" = ReferralCode, Path, description = "A referral code.")),
+    responses(
+        (status = 200, body = Moderation),
+        Refusals<(OperatorCall, refused::InvalidJson, refused::InvalidParameter, refused::CodeNotFound, refused::Command)>,
+    )
+)]
 pub(super) async fn disable_code(
     call: OperatorCall,
     Path(code): Path<String>,
@@ -123,6 +186,13 @@ pub(super) async fn disable_code(
 }
 
 /// `POST /v1/admin/codes/{code}/enable`: enables a code again that an operator disabled.
+#[utoipa::path(post, path = "/codes/{code}/enable", request_body = MeasureBody,
+    params(("code" = ReferralCode, Path, description = "A referral code.")),
+    responses(
+        (status = 200, body = Moderation),
+        Refusals<(OperatorCall, refused::InvalidJson, refused::InvalidParameter, refused::CodeNotFound, refused::Command)>,
+    )
+)]
 pub(super) async fn enable_code(
     call: OperatorCall,
     Path(code): Path<String>,

@@ -38,6 +38,12 @@ impl Problem {
             headers.push(WWW_AUTHENTICATE);
         }
         let code = code.as_str().unwrap_or_default().to_owned();
-        DescribedProblem { status: status.as_u16(), code, message: message.to_owned(), body, headers }
+        DescribedProblem {
+            status: status.as_u16(),
+            code,
+            message: message.to_owned(),
+            body,
+            headers,
+        }
     }
 }

@@ -8,8 +8,9 @@ use axum::response::{IntoResponse, Response};
 use http::header::{CACHE_CONTROL, CONTENT_TYPE, ORIGIN};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, StatusCode};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use url::Url;
+use utoipa::ToSchema;
 use whence_events::Consent;
 
 use super::Landing;
@@ -17,21 +18,32 @@ use super::visited_page::{VisitedPage, header, request_host};
 use crate::domain::touch::{Navigation, same_host};
 use crate::http::extract::without_bom;
 use crate::http::limits::BODY_TIMEOUT;
+use crate::http::openapi::Refusals;
 
 /// The longest report, in bytes.
 pub const MAX_REPORT_BYTES: usize = 4096;
 
 /// The report of a visit, as `/touch.js` sends it. Unknown fields are ignored.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 struct BeaconReport {
     /// The whole address of the page.
+    #[schema(format = "uri", example = "https://www.example.com/?ref=ada-1815")]
     location: String,
     /// `document.referrer` of the page.
+    #[schema(example = "https://news.example.org/")]
     #[serde(default)]
     referrer: Option<String>,
     /// The consent of the visitor, if the page knows it.
     #[serde(default)]
     consent: Option<Consent>,
+}
+
+/// The error of a report that is refused.
+#[derive(Serialize, ToSchema)]
+struct BeaconProblem {
+    /// `cross_site`, `invalid_json` or `invalid_location`.
+    #[schema(example = "invalid_location")]
+    error: &'static str,
 }
 
 /// The reason why a report is refused.
@@ -52,7 +64,7 @@ impl IntoResponse for BeaconRefusal {
             Self::InvalidJson => (StatusCode::BAD_REQUEST, "invalid_json"),
             Self::InvalidLocation => (StatusCode::BAD_REQUEST, "invalid_location"),
         };
-        (status, Json(serde_json::json!({ "error": error }))).into_response()
+        (status, Json(BeaconProblem { error })).into_response()
     }
 }
 
@@ -62,6 +74,14 @@ impl IntoResponse for BeaconRefusal {
 /// `application/json` and `text/plain` are accepted, the second because it is what `sendBeacon` and
 /// a request without preflight can send. The rules for documents are applied to the page that is
 /// reported, because the call itself never asks for a document.
+#[utoipa::path(post, path = "/v1/touch", request_body = BeaconReport,
+    responses(
+        (status = 204, description = "The landing cookies are in the headers, if the visit is a landing."),
+        (status = 400, body = BeaconProblem),
+        (status = 403, description = "Another site makes the call.", body = BeaconProblem),
+        Refusals<()>,
+    )
+)]
 pub(super) async fn report(State(landing): State<Arc<Landing>>, request: Request) -> Response {
     let (parts, body) = request.into_parts();
     let mut answer = match read(&landing, &parts, body).await {

@@ -16,6 +16,7 @@ use crate::app::App;
 use crate::domain::touch::Navigation;
 use crate::http::client::original::OriginalRequest;
 use crate::http::forward::number_cookies;
+use crate::http::openapi::Refusals;
 
 /// The service, and what recognizes its landings.
 pub(super) type ForwardState = (Arc<App>, Arc<Landing>);
@@ -23,6 +24,12 @@ pub(super) type ForwardState = (Arc<App>, Arc<Landing>);
 /// Records the page view as a layer around the page would, and answers 204 with the cookies that it gets,
 /// whether or not there are any: a page is never refused for the sake of a landing. What a peer says that
 /// is no trusted proxy is no page view.
+#[utoipa::path(get, path = "/v1/touch/forward",
+    responses(
+        (status = 204, description = "The landing cookies are in the headers, if the page view is a landing."),
+        Refusals<()>,
+    )
+)]
 pub(super) async fn pick_up(
     State((app, landing)): State<ForwardState>,
     request: Request,

@@ -6,12 +6,20 @@ use http::{HeaderMap, HeaderName, HeaderValue, StatusCode};
 
 use super::layer::Handled;
 use crate::http::etag::EntityTag;
+use crate::http::openapi::Refusals;
 use crate::infra::hash::sha256;
 
 /// The text of the script.
 const SCRIPT: &str = include_str!("touch.js");
 
 /// Answers with the script, or with 304 when the client holds it.
+#[utoipa::path(get, path = "/touch.js",
+    responses(
+        (status = 200, body = String, content_type = "text/javascript; charset=utf-8"),
+        (status = 304),
+        Refusals<()>,
+    )
+)]
 pub(super) async fn serve(headers: HeaderMap) -> Response {
     let tag = EntityTag::of_hash(&sha256(SCRIPT.as_bytes()));
     let is_held = tag.is_held(&headers);

@@ -16,11 +16,19 @@ use super::link_text::LinkText;
 use super::visited_page::{VisitedPage, navigation};
 use crate::domain::touch::{self, codes_of_link, is_called, segments};
 use crate::http::limits::MAX_LINK_QUERY_BYTES;
+use crate::http::openapi::{Refusals, refused};
 
 /// Redirects the visitor to the landing page, with the query and `ref={code}`.
 ///
 /// The cookies are set here, by the rules for the page that the visitor is sent to, because that
 /// page may be on a server without whence. HEAD, prefetches and frames are only redirected.
+#[utoipa::path(get, path = "/r/{*code}",
+    params(("code" = String, Path, description = "A referral code.")),
+    responses(
+        (status = 302, description = "The landing page, with the code."),
+        Refusals<(refused::Page,)>,
+    )
+)]
 pub(super) async fn follow(State(landing): State<Arc<Landing>>, request: Request) -> Response {
     let (parts, _) = request.into_parts();
     let path = parts.uri.path();
@@ -45,9 +53,41 @@ pub(super) async fn follow(State(landing): State<Arc<Landing>>, request: Request
     lead_on(&landing, &parts, &page, &target).await
 }
 
+/// Redirects the visitor to the landing page, with the query.
+#[utoipa::path(get, path = "/r",
+    responses(
+        (status = 302, description = "The landing page."),
+        Refusals<(refused::Page,)>,
+    )
+)]
+pub(super) async fn lead_on_without_code(
+    landing: State<Arc<Landing>>,
+    request: Request,
+) -> Response {
+    follow(landing, request).await
+}
+
+/// Redirects the visitor to the landing page, with the query.
+#[utoipa::path(get, path = "/r/",
+    responses(
+        (status = 302, description = "The landing page."),
+        Refusals<(refused::Page,)>,
+    )
+)]
+pub(super) async fn lead_on_with_slash(landing: State<Arc<Landing>>, request: Request) -> Response {
+    follow(landing, request).await
+}
+
 /// Redirects the visitor to the landing page, with the query and `creator={handle}`.
 ///
 /// The page of a creator may be a page of the platform: then this is not asked for it.
+#[utoipa::path(get, path = "/creators/{handle}",
+    params(("handle" = String, Path, description = "The handle of a creator.")),
+    responses(
+        (status = 302, description = "The landing page, with the creator."),
+        Refusals<(refused::Page,)>,
+    )
+)]
 pub(super) async fn follow_creator(
     State(landing): State<Arc<Landing>>,
     request: Request,

@@ -11,7 +11,7 @@ use super::samples::sample;
 use crate::http::error::Family;
 
 /// Returns the specification of the routes that these paths and schemas are of.
-pub(super) fn describe(routes: &OpenApi) -> Value {
+pub(in crate::http) fn describe(routes: &OpenApi) -> Value {
     let routes = serde_json::to_value(routes).expect("a specification is JSON");
     let mut named = components::schemas();
     if let Some(schemas) = routes["components"]["schemas"].as_object() {
@@ -168,8 +168,12 @@ mod tests {
 
     #[test]
     fn words_of_a_handler_become_those_of_an_operation() {
-        let said = json!({ "summary": "`GET /a`: answers\nthis. And that.", "description": "More." });
-        assert_eq!(words(&said), ("Answers this".to_owned(), Some("And that.\n\nMore.".to_owned())));
+        let said =
+            json!({ "summary": "`GET /a`: answers\nthis. And that.", "description": "More." });
+        assert_eq!(
+            words(&said),
+            ("Answers this".to_owned(), Some("And that.\n\nMore.".to_owned()))
+        );
         let said = json!({ "summary": "Answers this." });
         assert_eq!(words(&said), ("Answers this".to_owned(), None));
     }

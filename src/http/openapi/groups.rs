@@ -23,10 +23,19 @@ pub(super) const GROUPS: [Group; 11] = [
     Group { name: LOGIN, about: "Log in by a mailed code, with cookies." },
     Group { name: ACCOUNT, about: "What users change, take along and erase." },
     Group { name: SESSIONS, about: "Sessions and known devices of a user." },
-    Group { name: REFERRALS, about: "Codes, invitees, creators, and the decision about a referral." },
+    Group {
+        name: REFERRALS,
+        about: "Codes, invitees, creators, and the decision about a referral.",
+    },
     Group { name: LANDINGS, about: "How visitors get the cookies that credit a referrer." },
-    Group { name: PORTAL, about: "The portal family: login with bearer tokens, and what a user reads." },
-    Group { name: BACKENDS, about: "What back-ends of the platform read and write with an API key." },
+    Group {
+        name: PORTAL,
+        about: "The portal family: login with bearer tokens, and what a user reads.",
+    },
+    Group {
+        name: BACKENDS,
+        about: "What back-ends of the platform read and write with an API key.",
+    },
     Group { name: SERVICES, about: "For proxies and other services: who makes this request?" },
     Group { name: LOG, about: "Proofs that the log is unaltered." },
     Group { name: OPERATORS, about: "What operators look up and do, each time on record." },

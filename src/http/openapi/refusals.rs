@@ -9,9 +9,9 @@ use std::marker::PhantomData;
 
 use serde_json::{Value, json};
 use utoipa::IntoResponses;
+use utoipa::openapi::RefOr;
 use utoipa::openapi::extensions::Extensions;
 use utoipa::openapi::response::{Response, ResponseBuilder};
-use utoipa::openapi::RefOr;
 use whence_events::CorrelationId;
 
 use crate::http::error::{
@@ -63,6 +63,8 @@ pub(in crate::http) struct Facts {
     ways: Vec<Vec<Need>>,
     /// Whether the call can do without.
     optional: bool,
+    /// Whether browsers get errors as pages.
+    pages: bool,
 }
 
 impl Facts {
@@ -82,7 +84,10 @@ impl Facts {
 
     /// Adds a thing that a caller by session needs besides.
     fn with_session(&mut self, need: Need) {
-        self.ways.iter_mut().filter(|way| way.contains(&Need::Session)).for_each(|way| way.push(need));
+        self.ways
+            .iter_mut()
+            .filter(|way| way.contains(&Need::Session))
+            .for_each(|way| way.push(need));
     }
 
     fn to_json(&self) -> Value {
@@ -102,6 +107,7 @@ impl Facts {
             "console": family(Family::Console),
             "portal": family(Family::Portal),
             "security": security,
+            "pages": self.pages,
         })
     }
 }
@@ -212,6 +218,15 @@ impl Refuses for RefreshCookie {
     }
 }
 
+/// Browsers get a page in the place of an error.
+pub(in crate::http) enum Page {}
+
+impl Refuses for Page {
+    fn add_to(facts: &mut Facts) {
+        facts.pages = true;
+    }
+}
+
 /// The token of the metrics.
 pub(in crate::http) enum MetricsToken {}
 
@@ -287,6 +302,8 @@ reasons! {
     WrongHandle: Problem::Handle(HandleProblem::Invalid), Problem::Handle(HandleProblem::Reserved),
         Problem::Handle(HandleProblem::Taken), Problem::Handle(HandleProblem::Confusable),
         Problem::Handle(HandleProblem::Limit);
+    /// The body is not JSON.
+    InvalidJson: Problem::InvalidJson;
     /// The log holds an event of a newer version.
     UnknownEvent: Problem::UnknownEvent;
     /// One rebuild runs at a time.

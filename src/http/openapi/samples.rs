@@ -46,7 +46,9 @@ fn of_type(schema: &Value, named: &Map<String, Value>) -> Value {
             let fields = fields.into_iter().flatten();
             fields.map(|(name, field)| (name.clone(), sample(field, named))).collect()
         }
-        Some("array") => schema.get("items").map_or(json!([]), |items| json!([sample(items, named)])),
+        Some("array") => {
+            schema.get("items").map_or(json!([]), |items| json!([sample(items, named)]))
+        }
         Some("boolean") => json!(true),
         Some("integer" | "number") => schema.get("minimum").cloned().unwrap_or(json!(1)),
         Some("string") => match schema["format"].as_str() {

@@ -2,13 +2,12 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::Response;
 use futures::{StreamExt as _, TryStreamExt as _};
 use http::HeaderMap;
 use serde::{Deserialize, Serialize};
-use serde_json::{Value, json};
+use utoipa::ToSchema;
 use whence_events::UserId;
 
 use super::{invalid_batch, user_id};
@@ -17,6 +16,8 @@ use crate::http::api_key::{ReadAttribution, ScopedApiKey};
 use crate::http::attribution::{SnapshotBody, answer_with};
 use crate::http::error::{ApiKeyProblem, Problem, ProblemWithDetail};
 use crate::http::extract::{LargeJsonBody, RequestContext};
+use crate::http::openapi::{Refusals, refused};
+use crate::http::portal::success;
 
 /// The users whose attribution one call answers at most.
 const MAX_BATCH: usize = 100;
@@ -25,13 +26,15 @@ const MAX_BATCH: usize = 100;
 const LOOKUPS: usize = 8;
 
 /// The body of a batch.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(super) struct BatchBody {
+    /// At most 100.
+    #[schema(value_type = Vec<UserId>, max_items = 100)]
     ids: Vec<String>,
 }
 
 /// A user of a batch.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct BatchItem {
     user_id: UserId,
@@ -40,7 +43,21 @@ struct BatchItem {
     attribution: Option<SnapshotBody>,
 }
 
+/// The users of a batch, in the order of the request.
+#[derive(Serialize, ToSchema)]
+struct BatchAnswer {
+    items: Vec<BatchItem>,
+}
+
 /// `GET /api/v1/users/{id}/attribution`: answers the attribution snapshot of a user.
+#[utoipa::path(get, path = "/api/v1/users/{id}/attribution",
+    params(("id" = UserId, Path, description = "The id of a user.")),
+    responses(
+        (status = 200, body = SnapshotBody),
+        (status = 304),
+        Refusals<(ScopedApiKey<ReadAttribution>, refused::InvalidParameter, refused::NoSuchUser, refused::Command)>,
+    )
+)]
 pub(super) async fn of_user(
     _: ScopedApiKey<ReadAttribution>,
     State(app): State<Arc<App>>,
@@ -56,11 +73,17 @@ pub(super) async fn of_user(
 
 /// `POST /api/v1/users/attribution/batch`: answers the attribution snapshots of users, in the order in
 /// which they are asked for.
+#[utoipa::path(post, path = "/api/v1/users/attribution/batch", request_body = BatchBody,
+    responses(
+        (status = 200, body = BatchAnswer),
+        Refusals<(ScopedApiKey<ReadAttribution>, refused::InvalidJson, refused::InvalidParameter, refused::Command)>,
+    )
+)]
 pub(super) async fn of_users(
     _: ScopedApiKey<ReadAttribution>,
     State(app): State<Arc<App>>,
     LargeJsonBody(body): LargeJsonBody<BatchBody>,
-) -> Result<Json<Value>, ProblemWithDetail> {
+) -> Result<Response, ProblemWithDetail> {
     if body.ids.len() > MAX_BATCH {
         return Err(invalid_batch(format!("ids are {MAX_BATCH} at most.")));
     }
@@ -70,9 +93,8 @@ pub(super) async fn of_users(
     });
     let ids: Vec<UserId> = ids.collect::<Result<_, _>>()?;
     let lookups = ids.into_iter().map(|user_id| item(&app, user_id));
-    let items: Vec<BatchItem> =
-        futures::stream::iter(lookups).buffered(LOOKUPS).try_collect().await?;
-    Ok(Json(json!({ "success": true, "data": { "items": items } })))
+    let items = futures::stream::iter(lookups).buffered(LOOKUPS).try_collect().await?;
+    Ok(success(BatchAnswer { items }))
 }
 
 async fn item(app: &App, user_id: UserId) -> Result<BatchItem, Problem> {

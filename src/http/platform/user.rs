@@ -2,10 +2,10 @@
 
 use std::sync::Arc;
 
-use axum::Json;
 use axum::extract::{Path, State};
+use axum::response::Response;
 use serde::Serialize;
-use serde_json::{Value, json};
+use utoipa::ToSchema;
 use whence_events::{Provider, UserId};
 
 use super::user_id;
@@ -13,18 +13,26 @@ use crate::app::App;
 use crate::app::sessions::User;
 use crate::http::api_key::{ReadUsers, ScopedApiKey};
 use crate::http::error::{ApiKeyProblem, Problem};
+use crate::http::openapi::{Millis, Refusals, refused};
+use crate::http::portal::success;
 
 /// A user: identity and profile. What is not known is an empty text.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct PlatformUser<'a> {
     id: UserId,
+    #[schema(example = "ada@example.com")]
     email: &'a str,
+    #[schema(example = "Ada Lovelace")]
     display_name: &'a str,
+    #[schema(example = "https://img.example.com/ada.png")]
     avatar_url: &'a str,
+    #[schema(example = "cus_1815")]
     billing_customer_id: &'a str,
     provider: Provider,
+    #[schema(value_type = Millis)]
     created_at: String,
+    #[schema(value_type = Millis)]
     updated_at: String,
 }
 
@@ -44,15 +52,22 @@ impl<'a> PlatformUser<'a> {
 }
 
 /// `GET /api/v1/users/{id}`: answers a user.
+#[utoipa::path(get, path = "/api/v1/users/{id}",
+    params(("id" = UserId, Path, description = "The id of a user.")),
+    responses(
+        (status = 200, body = PlatformUser),
+        Refusals<(ScopedApiKey<ReadUsers>, refused::InvalidParameter, refused::NoSuchUser)>,
+    )
+)]
 pub(super) async fn profile(
     _: ScopedApiKey<ReadUsers>,
     State(app): State<Arc<App>>,
     Path(id): Path<String>,
-) -> Result<Json<Value>, Problem> {
+) -> Result<Response, Problem> {
     let user = app
         .sessions
         .user(user_id(&id)?)
         .await?
         .ok_or(Problem::ApiKey(ApiKeyProblem::NoSuchUser))?;
-    Ok(Json(json!({ "success": true, "data": PlatformUser::of(&user) })))
+    Ok(success(PlatformUser::of(&user)))
 }

@@ -8,11 +8,12 @@ use axum::extract::State;
 use axum::response::Response;
 use http::HeaderMap;
 use http::request::Parts;
-use serde_json::json;
-use whence_events::{Consent, SessionKind};
+use serde::Serialize;
+use utoipa::ToSchema;
+use whence_events::{Consent, RequestId, SessionKind};
 
 use super::body::{Fields, invalid};
-use super::refresh::{Delivery, Issued, end_replaced, with_cookies};
+use super::refresh::{Delivery, Issued, IssuedTokens, end_replaced, with_cookies};
 use super::success;
 use crate::app::App;
 use crate::app::access_tokens::Bearer;
@@ -26,10 +27,90 @@ use crate::http::extract::RequestContext;
 use crate::http::landing::Landing;
 use crate::http::landing::said::SaidLanding;
 use crate::http::login::{CodeUse, Credential, TriedCode, complete_login, start_login};
+use crate::http::openapi::{Millis, Refusals, refused};
 use crate::http::token::access_token;
+use crate::http::typed_text::TypedText;
 use crate::infra::tokens::RefreshToken;
 
+/// The body of a start: the address, and what the client knows of the landing that brought its user.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "says what the fields are, which are taken out one by one")]
+struct PortalStartBody {
+    #[schema(format = "email", example = "ada@example.com")]
+    email: String,
+    #[schema(example = "ada-1815")]
+    referral_code: Option<TypedText>,
+    #[schema(example = "news")]
+    utm_source: Option<TypedText>,
+    #[schema(example = "email")]
+    utm_medium: Option<TypedText>,
+    #[schema(example = "spring")]
+    utm_campaign: Option<TypedText>,
+    #[schema(example = "analytics")]
+    utm_term: Option<TypedText>,
+    #[schema(example = "button")]
+    utm_content: Option<TypedText>,
+    #[schema(example = "ada.lovelace")]
+    creator_handle: Option<TypedText>,
+    /// The page or deep link that was opened, with its query; `firstLandingPage` means the same.
+    #[schema(example = "https://www.example.com/pricing?utm_source=news")]
+    landing_page: Option<TypedText>,
+    #[schema(example = "/pricing")]
+    first_landing_page: Option<TypedText>,
+    /// Where that link was; `firstReferrerUrl` means the same.
+    #[schema(example = "https://news.example.org/")]
+    referrer_url: Option<TypedText>,
+    #[schema(example = "https://news.example.org/")]
+    first_referrer_url: Option<TypedText>,
+    /// With `denied`, nothing of the landing is kept.
+    #[schema(example = "granted")]
+    consent: Option<Consent>,
+}
+
+/// A login that was started.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+struct StartedPortalLogin {
+    /// What the code is tried with.
+    #[schema(value_type = RequestId)]
+    request_id: String,
+    #[schema(value_type = Millis)]
+    expires_at: String,
+}
+
+/// The body of a login.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "says what the fields are, which are taken out one by one")]
+struct PortalLoginBody {
+    /// What `start` answered.
+    request_id: RequestId,
+    /// The code of the mail.
+    #[schema(example = "042424")]
+    code: TypedText,
+    /// How the client wants its refresh token.
+    token_delivery: Option<TokenDelivery>,
+}
+
+/// How a refresh token is delivered.
+#[derive(ToSchema)]
+#[schema(rename_all = "lowercase")]
+#[expect(dead_code, reason = "says what the field can be, which is read as a text")]
+enum TokenDelivery {
+    /// In a cookie that no script reads.
+    Cookie,
+    /// In the body, for apps that keep it by themselves.
+    Body,
+}
+
 /// `POST /api/v1/auth/login/start`: starts a login and mails its code.
+#[utoipa::path(post, path = "/api/v1/auth/login/start", request_body = PortalStartBody,
+    responses(
+        (status = 200, body = StartedPortalLogin),
+        Refusals<(refused::CrossSite, refused::InvalidJson, refused::InvalidField, refused::InvalidEmail, refused::RateLimited, refused::MailUnavailable, refused::Command)>,
+    )
+)]
 pub(super) async fn start(
     State(app): State<Arc<App>>,
     request: RequestContext,
@@ -47,13 +128,19 @@ pub(super) async fn start(
         start_login(&app, &request, &facts, headers, &email, CodeUse::LogIn(touch.map(Box::new)))
             .await?;
     let expires_at = request.now + CODE_LIFETIME;
-    Ok(success(json!({
-        "requestId": login.to_text(),
-        "expiresAt": expires_at.to_rfc3339_millis(),
-    })))
+    Ok(success(StartedPortalLogin {
+        request_id: login.to_text(),
+        expires_at: expires_at.to_rfc3339_millis(),
+    }))
 }
 
 /// `POST /api/v1/auth/login`: checks the code, registers a new user, and opens a session of bearers.
+#[utoipa::path(post, path = "/api/v1/auth/login", request_body = PortalLoginBody,
+    responses(
+        (status = 200, body = IssuedTokens),
+        Refusals<(refused::CrossSite, refused::InvalidJson, refused::InvalidField, refused::WrongCode, refused::RateLimited, refused::NoSession, refused::Command)>,
+    )
+)]
 pub(super) async fn login(
     State(app): State<Arc<App>>,
     request: RequestContext,

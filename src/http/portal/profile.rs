@@ -5,6 +5,7 @@ use std::sync::Arc;
 use axum::extract::State;
 use axum::response::Response;
 use serde::Serialize;
+use utoipa::ToSchema;
 use whence_events::{Provider, UserId};
 
 use super::success;
@@ -12,23 +13,35 @@ use super::user::PortalUser;
 use crate::app::App;
 use crate::http::attribution::SnapshotBody;
 use crate::http::error::Problem;
+use crate::http::openapi::{Millis, Refusals, refused};
 
 /// A user in the shape of the portal family.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(rename_all = "camelCase")]
 struct ProfileBody<'a> {
     id: UserId,
+    #[schema(example = "ada@example.com")]
     email: &'a str,
+    #[schema(example = "Ada Lovelace")]
     display_name: Option<&'a str>,
+    #[schema(example = "https://img.example.com/ada.png")]
     avatar_url: Option<&'a str>,
+    #[schema(example = "cus_1815")]
     billing_customer_id: Option<&'a str>,
     provider: Provider,
+    #[schema(value_type = Millis)]
     updated_at: String,
     #[serde(flatten)]
     snapshot: SnapshotBody,
 }
 
 /// `GET /api/v1/users/profile`: answers the user with the fields of their attribution snapshot.
+#[utoipa::path(get, path = "/api/v1/users/profile",
+    responses(
+        (status = 200, body = ProfileBody),
+        Refusals<(PortalUser, refused::Command)>,
+    )
+)]
 pub(super) async fn profile(
     State(app): State<Arc<App>>,
     PortalUser(session): PortalUser,

@@ -6,18 +6,21 @@ use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::header::SET_COOKIE;
 use http::{HeaderMap, HeaderValue, Uri};
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 use whence_events::{Actor, RevokeReason, Timestamp};
 
 use super::body::Fields;
-use super::{refresh_cookie, success};
+use super::{Message, refresh_cookie, success};
 use crate::app::App;
 use crate::app::refresh::{RefreshError, Refreshed};
 use crate::http::csrf::refuse_cross_site;
 use crate::http::error::Problem;
 use crate::http::extract::RequestContext;
+use crate::http::openapi::{Refusals, refused};
 use crate::http::session::end_session;
 use crate::http::token::access_token;
+use crate::http::typed_text::TypedText;
 use crate::infra::tokens::RefreshToken;
 
 /// The field that carries a token of a client without cookies.
@@ -43,16 +46,45 @@ pub(super) struct Issued<'a> {
     pub(super) is_new_user: Option<bool>,
 }
 
+/// Tokens that are handed out.
+#[derive(Serialize, ToSchema)]
+#[serde(rename_all = "camelCase")]
+pub(super) struct IssuedTokens {
+    #[schema(example = "eyJhbGciOiJFZERTQSJ9.eyJzdWIiOiIuLi4ifQ.c2lnbmF0dXJl")]
+    access_token: String,
+    /// In seconds.
+    #[schema(example = 900)]
+    expires_in: i64,
+    /// Whether the user registered just now; at a login only.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    is_new_user: Option<bool>,
+    /// The refresh token, for clients that keep it by themselves.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(example = "AZKnxDtffSKdDhw_W3qeAv8Q")]
+    refresh_token: Option<String>,
+}
+
+/// The body of a call with a refresh token; it may be empty, and the cookie counts.
+#[derive(ToSchema)]
+#[schema(rename_all = "camelCase")]
+#[expect(dead_code, reason = "says what the field is, which is taken out by its name")]
+struct RefreshBody {
+    #[schema(example = "AZKnxDtffSKdDhw_W3qeAv8Q")]
+    refresh_token: Option<TypedText>,
+}
+
 impl Issued<'_> {
     /// Returns the answer that hands the tokens out.
     pub(super) fn answer(self, delivery: Delivery, app: &App, now: Timestamp) -> Response {
-        let mut data = json!({ "accessToken": self.access_token, "expiresIn": self.expires_in });
-        if let Some(is_new) = self.is_new_user {
-            data["isNewUser"] = is_new.into();
-        }
+        let mut data = IssuedTokens {
+            access_token: self.access_token,
+            expires_in: self.expires_in,
+            is_new_user: self.is_new_user,
+            refresh_token: None,
+        };
         match delivery {
             Delivery::Body => {
-                data[FIELD] = self.refresh_token.to_text().into();
+                data.refresh_token = Some(self.refresh_token.to_text());
                 success(data)
             }
             Delivery::Cookie => {
@@ -68,6 +100,12 @@ impl Issued<'_> {
 ///
 /// The successor goes the way that the token came: a script that may send the cookie must not get to
 /// read it.
+#[utoipa::path(post, path = "/api/v1/auth/refresh", request_body = Option<RefreshBody>,
+    responses(
+        (status = 200, body = IssuedTokens),
+        Refusals<(refused::RefreshCookie, refused::CrossSite, refused::InvalidJson, refused::InvalidField, refused::WrongRefreshToken, refused::RateLimited, refused::Command)>,
+    )
+)]
 pub(super) async fn refresh(
     State(app): State<Arc<App>>,
     uri: Uri,
@@ -121,6 +159,12 @@ pub(super) async fn refresh(
 
 /// `POST /api/v1/auth/logout`: ends the session of a refresh token, also of one that was exchanged.
 /// It is well, too, when there is none.
+#[utoipa::path(post, path = "/api/v1/auth/logout", request_body = Option<RefreshBody>,
+    responses(
+        (status = 200, body = Message),
+        Refusals<(refused::RefreshCookie, refused::CrossSite, refused::InvalidJson, refused::InvalidField, refused::LogoutFailed, refused::Command)>,
+    )
+)]
 pub(super) async fn logout(
     State(app): State<Arc<App>>,
     uri: Uri,
@@ -140,7 +184,7 @@ pub(super) async fn logout(
             .map_err(|_| Problem::LogoutFailed)?;
     }
     let lines = refresh_cookie::clear(&app.config, &headers, uri.path());
-    Ok(with_cookies(success(json!({ "message": "Logged out." })), lines))
+    Ok(with_cookies(success(Message { message: "Logged out." }), lines))
 }
 
 /// Ends the session that a browser brought to a login: its cookie is replaced. The login goes on when

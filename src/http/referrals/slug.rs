@@ -6,8 +6,8 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
-use serde::Deserialize;
-use serde_json::json;
+use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use whence_events::{Actor, CodeKind, ReferralCode, StreamId};
 
 use crate::app::App;
@@ -16,19 +16,45 @@ use crate::domain::name::NameTaken;
 use crate::domain::reserved;
 use crate::domain::user::{User, UserCommand, UserRejection};
 use crate::engine::handler::HandleError;
+use crate::http::answers::Done;
 use crate::http::csrf::check_csrf;
 use crate::http::error::Problem;
 use crate::http::extract::{JsonBody, RequestContext, SignedIn};
-use crate::http::typed_text::optional_text;
+use crate::http::openapi::{Refusals, refused};
+use crate::http::typed_text::{TypedText, optional_text};
 
 /// The body of a choice. A missing field counts as empty.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 pub(crate) struct SlugBody {
+    /// 3 to 32 of a-z, 0-9 and -, not - at the ends; in any case.
+    #[schema(value_type = TypedText, example = "ada-1815", required = true)]
     #[serde(default, deserialize_with = "optional_text")]
     slug: Option<String>,
 }
 
+/// The answer about a chosen code.
+#[derive(Serialize, ToSchema)]
+struct ChosenCodeAnswer {
+    code: ChosenCode,
+}
+
+/// A code that a user chose.
+#[derive(Serialize, ToSchema)]
+struct ChosenCode {
+    code: ReferralCode,
+    #[schema(example = "custom")]
+    kind: CodeKind,
+    #[schema(example = "https://login.example.com/r/ada-1815")]
+    link: String,
+}
+
 /// `POST /v1/referrals/code`: gives the user the code that they chose.
+#[utoipa::path(post, path = "/v1/referrals/code", request_body = SlugBody,
+    responses(
+        (status = 200, body = ChosenCodeAnswer),
+        Refusals<(SignedIn, refused::Csrf, refused::InvalidJson, refused::WrongSlug, refused::RateLimited, refused::Command)>,
+    )
+)]
 pub(crate) async fn choose(
     State(app): State<Arc<App>>,
     SignedIn { session, token }: SignedIn,
@@ -57,11 +83,17 @@ pub(crate) async fn choose(
     };
     app.progress.wait_for(done.position).await;
     let link = app.link(code.as_str());
-    Ok(Json(json!({ "code": { "code": code, "kind": kind, "link": link } })).into_response())
+    Ok(Json(ChosenCodeAnswer { code: ChosenCode { code, kind, link } }).into_response())
 }
 
 /// `DELETE /v1/referrals/code`: disables the user's chosen code, which attributes nothing from now
 /// on.
+#[utoipa::path(delete, path = "/v1/referrals/code",
+    responses(
+        (status = 200, body = Done),
+        Refusals<(SignedIn, refused::Csrf, refused::Command)>,
+    )
+)]
 pub(crate) async fn give_up(
     State(app): State<Arc<App>>,
     SignedIn { session, token }: SignedIn,
@@ -87,7 +119,7 @@ pub(crate) async fn give_up(
             }
         }
     }
-    Ok(Json(json!({ "ok": true })).into_response())
+    Ok(Done::answer().into_response())
 }
 
 /// Returns the problem of a rejection; one of too many codes says when the next may be chosen.

@@ -7,8 +7,11 @@ use serde::{Deserialize, Serialize};
 use whence_events::{Mac, Timestamp};
 
 /// What a service key is for. No key serves two purposes.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema,
+)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = ServiceKeyPurpose)]
 pub enum Purpose {
     /// Names the streams of addresses. It can never change: the names are in the log.
     Index,

@@ -7,7 +7,7 @@ use mail_parser::{Address, Message, MessageParser};
 use serde::Serialize;
 
 /// A mail that was kept, as its reader would see it.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, utoipa::ToSchema)]
 pub struct KeptMail {
     /// The name of its file, without the ending.
     pub id: String,

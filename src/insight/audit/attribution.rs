@@ -2,6 +2,7 @@
 //! about it since.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use whence_events::{
     Event, Position, Recorded, ReferralCode, StreamId, Timestamp, TouchId, UserEvent, UserId,
 };
@@ -15,7 +16,7 @@ use crate::engine::Engine;
 use crate::store::StoreError;
 
 /// Where a user came from, who referred them, and why.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct AttributionStory {
     /// The attribution snapshot, frozen when they registered.
     pub origin: Option<SnapshotStory>,
@@ -28,7 +29,7 @@ pub struct AttributionStory {
 }
 
 /// An attribution snapshot, with its personal data as far as it is shown.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct SnapshotStory {
     /// The position of its event in the log.
     pub position: Position,

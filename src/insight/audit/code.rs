@@ -1,6 +1,7 @@
 //! One referral code: its owner, what became of it, and the users who were credited to it.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use whence_events::{Event, ReferralCode, StreamId, Timestamp, UserEvent, UserId};
 
 use super::decision::CodeThen;
@@ -14,7 +15,7 @@ use crate::engine::Engine;
 const MAX_CREDITED_USERS: u64 = 1000;
 
 /// The story of a referral code.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CodeStory {
     /// The code as it is now.
     #[serde(flatten)]
@@ -28,7 +29,7 @@ pub struct CodeStory {
 }
 
 /// A user who was credited to a code.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CreditedUser {
     /// The user who came.
     pub user_id: UserId,

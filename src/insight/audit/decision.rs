@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use whence_events::{
     CodeKind, Event, Mac, NameEvent, Position, Recorded, ReferralCode, Refusal, RuleSettings,
     RulesEvent, Signal, StreamId, Timestamp, TouchId, UserEvent, UserId, Via,
@@ -15,7 +16,7 @@ use crate::engine::Engine;
 use crate::store::StoreError;
 
 /// A referral decision.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Decision {
     /// The position of its event in the log.
     pub position: Position,
@@ -99,7 +100,7 @@ impl Decision {
 }
 
 /// A decision with what the log knows about its code and its rules.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Explained {
     /// The decision.
     #[serde(flatten)]
@@ -149,7 +150,7 @@ impl Explained {
 }
 
 /// A code as it was at some time.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct CodeThen {
     /// The code as it was issued, or as it was sent when it never was.
     pub code: ReferralCode,

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 use whence_events::{Position, StreamId};
 
 use super::line::EventLine;
@@ -26,7 +27,7 @@ pub struct EventQuery {
 }
 
 /// A page of events, and where the next page begins.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct EventPage {
     /// The events of this page.
     pub items: Vec<StoredEvent>,
@@ -35,12 +36,13 @@ pub struct EventPage {
 }
 
 /// An event and its stored bytes, in which personal data is sealed.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct StoredEvent {
     /// The event in words.
     #[serde(flatten)]
     pub line: EventLine,
     /// The event as it is stored.
+    #[schema(value_type = Option<Object>)]
     pub data: Option<Box<RawValue>>,
 }
 

@@ -1,6 +1,7 @@
 //! One event in one line, as an audit shows it.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use whence_events::{EventId, Position, Recorded, Timestamp, Version};
 
 use super::evidence::EventPlace;
@@ -10,7 +11,7 @@ use crate::engine::Engine;
 use crate::store::StoreError;
 
 /// An event in words, with where it is in the log.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct EventLine {
     /// The position in the log.
     pub position: Position,

@@ -12,6 +12,7 @@ mod landing;
 use std::collections::HashSet;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 use whence_events::{
     Actor, DeviceClass, Event, MailboxEvent, Recorded, ReferralCode, StreamId, Timestamp, UserId,
 };
@@ -32,7 +33,7 @@ use crate::store::StoreError;
 const MAX_REFERRED: u64 = 1000;
 
 /// Everything that is on record about a user.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct OwnData {
     /// The time at which it was read.
     pub exported_at: Timestamp,
@@ -67,7 +68,7 @@ pub struct OwnData {
 }
 
 /// A device that the address of the user knows.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct OwnDevice {
     /// The id of the device, by which it can be forgotten.
     pub id: String,
@@ -80,7 +81,7 @@ pub struct OwnDevice {
 }
 
 /// A user who was referred by this one.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct ReferredUser {
     /// The id of that user.
     pub user_id: UserId,
@@ -89,7 +90,7 @@ pub struct ReferredUser {
 }
 
 /// Something that happened, in words.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct OwnEvent {
     /// The time at which it happened.
     pub at: Timestamp,

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use whence_events::{Position, Timestamp};
 
 use super::decision::Decision;
@@ -27,7 +28,7 @@ pub struct TimeRange {
 }
 
 /// A page of decisions in order, and where the next page begins.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct Decisions {
     /// The decisions of this page.
     pub items: Vec<Decision>,

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use whence_events::{
     CodeStatus, Event, Position, Recorded, ReferralCode, Refusal, StreamId, Timestamp, TouchId,
     UserId,
@@ -11,7 +12,7 @@ use whence_events::{
 use super::sentences;
 
 /// A recorded landing.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct TouchStory {
     /// The id of the touch.
     pub touch_id: TouchId,

@@ -3,6 +3,7 @@
 use std::collections::{BTreeSet, HashSet};
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 use whence_events::{
     EmailKey, Event, MailboxEvent, Recorded, ReferralCode, StreamId, Timestamp, TouchId, UserEvent,
     UserId,
@@ -17,7 +18,7 @@ use crate::engine::Engine;
 use crate::store::StoreError;
 
 /// The story of a user.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct UserStory {
     /// The user's id.
     pub user_id: UserId,

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use serde::Serialize;
+use utoipa::ToSchema;
 use whence_events::{
     AttributionCaptured, ClickIds, Client, CodeKind, Country, DeviceClass, EmailAddress, EmailKey,
     Event, Pii, Provider, Recorded, SessionId, SessionKind, SessionOpened, Timestamp, TouchId,
@@ -12,7 +13,7 @@ use whence_events::{
 use crate::insight::audit::sentences;
 
 /// An account as it is now.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 pub struct OwnAccount {
     /// The id of the user.
     pub id: UserId,
@@ -37,7 +38,7 @@ pub struct OwnAccount {
 }
 
 /// A name and a picture, from a time on.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct OwnName {
     /// The name.
     pub display_name: Option<String>,
@@ -48,7 +49,7 @@ pub struct OwnName {
 }
 
 /// An address of the account, and when it was that.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct OwnAddress {
     /// The address.
     pub email: Option<String>,
@@ -59,7 +60,7 @@ pub struct OwnAddress {
 }
 
 /// A session, and what opened it.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct OwnSession {
     /// The id of the session.
     pub id: SessionId,
@@ -86,7 +87,7 @@ pub struct OwnSession {
 }
 
 /// Where a user came from.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct OwnOrigin {
     pub captured_at: Timestamp,
     pub touched_at: Option<Timestamp>,
@@ -105,7 +106,7 @@ pub struct OwnOrigin {
 }
 
 /// A decision about who referred a user.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct OwnDecision {
     /// When it was made.
     pub at: Timestamp,
@@ -118,7 +119,7 @@ pub struct OwnDecision {
 }
 
 /// A referral code of the user.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct OwnCode {
     /// The code.
     pub code: String,
@@ -131,7 +132,7 @@ pub struct OwnCode {
 }
 
 /// A creator handle of the user.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct OwnHandle {
     /// The handle.
     pub handle: String,

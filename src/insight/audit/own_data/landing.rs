@@ -1,12 +1,13 @@
 //! A landing of a user's browser, as the user sees it.
 
 use serde::Serialize;
+use utoipa::ToSchema;
 use whence_events::{
     ClickIds, Country, DeviceClass, Event, Pii, Recorded, StreamId, Timestamp, TouchId, UserId, Utm,
 };
 
 /// A landing that is on record.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 pub struct OwnLanding {
     /// The id of the landing.
     pub id: Option<TouchId>,
