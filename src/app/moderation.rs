@@ -25,6 +25,7 @@ pub struct Moderation {
     pub measure: MeasureKind,
     /// The code that it is about.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub code: Option<ReferralCode>,
     /// Whether it changed anything: what was so already leaves no event.
     pub changed: bool,

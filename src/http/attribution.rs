@@ -85,6 +85,7 @@ struct AttributeAnswer {
     attributed: bool,
     /// Why not; absent when it was attributed.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     reason: Option<Refusal>,
 }
 

@@ -38,6 +38,7 @@ struct Ready {
     country_database_outdated: bool,
     /// How far time here is ahead of the clock of the machine, when that is more than a minute.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     clock_ahead_seconds: Option<u64>,
 }
 

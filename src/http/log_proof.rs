@@ -47,6 +47,7 @@ struct Inclusion {
     hashes: Vec<String>,
     /// The checkpoint of now, when the request names no size.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     #[schema(
         example = "login.example.com/log\n42\nn4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgg=\n\n\u{2014} login.example.com/log GisEIA...\n"
     )]
@@ -63,6 +64,7 @@ struct Consistency {
     hashes: Vec<String>,
     /// The checkpoint of now, when the request names no end.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     #[schema(
         example = "login.example.com/log\n42\nn4bQgYhMfWWaL+qgxVrQFaO/TxsrC4Is0V1sFbDwCgg=\n\n\u{2014} login.example.com/log GisEIA...\n"
     )]

@@ -58,7 +58,7 @@ pub(super) struct VerifyBody {
     #[serde(default, deserialize_with = "optional_text")]
     request_id: Option<String>,
     /// The code of the mail.
-    #[schema(value_type = TypedText, example = "042424", required = true)]
+    #[schema(value_type = TypedText, inline, example = "042424", required = true)]
     #[serde(default)]
     code: Option<TypedText>,
 }

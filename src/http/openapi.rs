@@ -19,6 +19,7 @@ mod groups;
 mod refusals;
 mod responses;
 mod samples;
+mod schemas;
 mod texts;
 
 pub(super) use describe::describe;

@@ -83,6 +83,7 @@ pub(super) struct Me<'a> {
     provider: &'static str,
     /// When the user is erased, as they asked; absent when they did not.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     erasure_due_at: Option<Timestamp>,
 }
 

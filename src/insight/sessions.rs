@@ -35,6 +35,7 @@ pub struct SessionLine {
     pub country: Option<Country>,
     /// Whether it is the session that asks; operators have none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub current: Option<bool>,
     /// When it began.
     pub created_at: Timestamp,

@@ -108,9 +108,10 @@ struct ReportBody {
     #[schema(value_type = serde_json::Value, example = "record")]
     bot_rules: String,
     /// Each row with its columns.
-    #[schema(value_type = Vec<std::collections::BTreeMap<String, serde_json::Value>>, example = json!([{ "channel": "Email", "signups": 2 }]))]
+    #[schema(value_type = Vec<Object>, example = json!([{ "channel": "Email", "signups": 2 }]))]
     rows: Vec<String>,
     /// Of retention: from when on uses are known.
+    #[schema(value_type = serde_json::Value, required = false, example = json!(null))]
     uses_known_from: Option<Timestamp>,
 }
 

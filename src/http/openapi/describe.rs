@@ -6,30 +6,33 @@ use utoipa::openapi::OpenApi;
 use super::components;
 use super::groups::{GROUPS, group_of};
 use super::refusals::{REFUSALS, of_every_route};
-use super::responses::{add_refusals, complete};
+use super::responses::{Refused, complete};
 use super::samples::sample;
+use super::schemas;
 use crate::http::error::Family;
 
 /// Returns the specification of the routes that these paths and schemas are of.
 pub(in crate::http) fn describe(routes: &OpenApi) -> Value {
-    let routes = serde_json::to_value(routes).expect("a specification is JSON");
+    let mut routes = serde_json::to_value(routes).expect("a specification is JSON");
     let mut named = components::schemas();
-    if let Some(schemas) = routes["components"]["schemas"].as_object() {
-        named.extend(schemas.clone());
+    if let Value::Object(schemas) = routes["components"]["schemas"].take() {
+        named.extend(schemas);
     }
-    let common = of_every_route();
+    let mut describing = Describing { common: of_every_route(), refused: Refused::default() };
     let mut paths = Map::new();
-    for (path, item) in routes["paths"].as_object().into_iter().flatten() {
+    let Value::Object(items) = routes["paths"].take() else { return Value::Null };
+    for (path, mut item) in items {
         let path = path.replace("{*", "{");
-        let mut item = item.clone();
         for (method, operation) in item.as_object_mut().into_iter().flatten() {
-            describe_operation(operation, method, &path, &common, &named);
+            describing.operation(operation, method, &path);
         }
         paths.insert(path, item);
     }
     paths.sort_keys();
+    let mut examples = describing.refused.examples;
     named.sort_keys();
-    json!({
+    examples.sort_keys();
+    let mut whole = json!({
         "openapi": "3.1.0",
         "info": components::info(),
         "servers": [{ "url": "/" }],
@@ -37,62 +40,86 @@ pub(in crate::http) fn describe(routes: &OpenApi) -> Value {
         "paths": paths,
         "components": {
             "schemas": named,
+            "examples": examples,
             "headers": components::headers(),
             "securitySchemes": components::security_schemes(),
         },
-    })
+    });
+    schemas::complete(&mut whole);
+    give_examples(&mut whole);
+    whole
 }
 
-/// Completes an operation.
-fn describe_operation(
-    operation: &mut Value,
-    method: &str,
-    path: &str,
-    common: &Value,
-    named: &Map<String, Value>,
-) {
-    let family = Family::of(path);
-    let responses = operation["responses"].as_object_mut();
-    let own = responses.and_then(|responses| responses.remove(REFUSALS)).unwrap_or_default();
-    let own = &own[REFUSALS];
-    let refusals: Vec<&Value> = [own, common]
-        .into_iter()
-        .filter_map(|all| all[family.name()].as_array())
-        .flatten()
-        .collect();
-    operation["operationId"] = operation_id(method, path).into();
-    operation["tags"] = json!([group_of(path)]);
-    let (summary, description) = words(operation);
-    operation["summary"] = summary.into();
-    if let Some(description) = description {
-        operation["description"] = description.into();
-    }
-    if let Some(parameters) = operation["parameters"].as_array_mut() {
-        for parameter in parameters {
-            let example = sample(&parameter["schema"], named);
-            give(parameter, "example", example);
-        }
-    }
-    let body = &mut operation["requestBody"];
-    if body.is_object() {
-        with_examples(body, named);
-    } else if let Some(operation) = operation.as_object_mut() {
-        operation.remove("requestBody");
-    }
-    if let Some(responses) = operation["responses"].as_object_mut() {
-        for (status, response) in responses.iter_mut() {
-            complete(status, response, family);
-            with_examples(response, named);
-        }
-        add_refusals(responses, &refusals, family);
-        responses.sort_keys();
-    }
-    operation["security"] = own.get("security").cloned().unwrap_or_else(|| json!([]));
+/// What operations are described with, and what they add up to.
+struct Describing {
+    common: Value,
+    refused: Refused,
 }
 
-/// Gives each JSON content of a body an example, unless it has one.
+impl Describing {
+    /// Completes an operation.
+    fn operation(&mut self, operation: &mut Value, method: &str, path: &str) {
+        let family = Family::of(path);
+        let responses = operation["responses"].as_object_mut();
+        let own = responses.and_then(|responses| responses.remove(REFUSALS)).unwrap_or_default();
+        let own = &own[REFUSALS];
+        let refusals: Vec<&Value> = [own, &self.common]
+            .into_iter()
+            .filter_map(|all| all[family.name()].as_array())
+            .flatten()
+            .collect();
+        let (summary, description) = words(operation);
+        let responses = &mut operation["responses"];
+        if let Some(responses) = responses.as_object_mut() {
+            complete(responses, family);
+            let pages = own["pages"] == true;
+            self.refused.add_to(responses, &refusals, family, pages);
+            responses.sort_keys();
+        }
+        let mut whole = Map::new();
+        whole.insert("operationId".to_owned(), operation_id(method, path).into());
+        whole.insert("tags".to_owned(), json!([group_of(path)]));
+        whole.insert("summary".to_owned(), summary.into());
+        whole.extend(description.map(|text| ("description".to_owned(), text.into())));
+        for name in ["parameters", "requestBody", "responses"] {
+            whole.extend(operation.get_mut(name).map(|part| (name.to_owned(), part.take())));
+        }
+        let security = own.get("security").cloned().unwrap_or_else(|| json!([]));
+        whole.insert("security".to_owned(), security);
+        *operation = whole.into();
+    }
+}
+
+/// Gives an example to each parameter and each body that has none.
+fn give_examples(whole: &mut Value) {
+    let Value::Object(named) = whole["components"]["schemas"].take() else { return };
+    for item in whole["paths"].as_object_mut().into_iter().flat_map(Map::values_mut) {
+        for operation in item.as_object_mut().into_iter().flat_map(Map::values_mut) {
+            for parameter in operation["parameters"].as_array_mut().into_iter().flatten() {
+                let example = sample(&parameter["schema"], &named);
+                give(parameter, "example", example);
+            }
+            if let Some(body) = operation.get_mut("requestBody") {
+                with_examples(body, &named);
+            }
+            let responses = operation["responses"].as_object_mut();
+            for response in responses.into_iter().flat_map(Map::values_mut) {
+                with_examples(response, &named);
+            }
+            if operation["parameters"].is_null()
+                && let Some(operation) = operation.as_object_mut()
+            {
+                operation.remove("parameters");
+            }
+        }
+    }
+    whole["components"]["schemas"] = named.into();
+}
+
+/// Gives each content of a body an example, unless it has one.
 fn with_examples(body: &mut Value, named: &Map<String, Value>) {
-    for content in body["content"].as_object_mut().into_iter().flat_map(Map::values_mut) {
+    let Some(contents) = body.get_mut("content").and_then(Value::as_object_mut) else { return };
+    for content in contents.values_mut() {
         if content.get("examples").is_none() && content.get("schema").is_some() {
             let example = sample(&content["schema"], named);
             give(content, "example", example);

@@ -4,56 +4,41 @@ use serde_json::{Map, Value, json};
 
 use crate::http::error::Family;
 
-/// The content type of bodies that have examples of their own.
+/// The content type of bodies that have a schema of their own.
 const JSON: &str = "application/json";
 
-/// Completes a response that a route names: its description, its headers, and the envelope of the portal
-/// family around JSON.
-pub(super) fn complete(status: &str, response: &mut Value, family: Family) {
-    if response.get("description").is_none_or(|said| said == "") {
-        response["description"] = match status {
-            "204" => "Done; there is no body.",
-            "302" => "Look there instead.",
-            "304" => "It is still the same.",
-            _ => "Done.",
-        }
-        .into();
-    }
-    set_header(response, "x-request-id");
-    let content = response["content"].get_mut(JSON);
-    if family == Family::Portal
-        && let Some(content) = content
-    {
-        let data = content["schema"].take();
-        content["schema"] = json!({
-            "type": "object",
-            "required": ["success", "data"],
-            "properties": { "success": { "const": true }, "data": data },
-        });
-        for place in ["example"] {
-            if let Some(example) = content.get_mut(place) {
-                *example = json!({ "success": true, "data": example.take() });
+/// Completes the responses that a route names: their descriptions, their headers, and the envelope of the
+/// portal family around JSON.
+pub(super) fn complete(responses: &mut Map<String, Value>, family: Family) {
+    let has_tag = responses.contains_key("304");
+    for (status, response) in responses.iter_mut() {
+        if response["description"].as_str().is_none_or(str::is_empty) {
+            response["description"] = match status.as_str() {
+                "204" => "It is done; there is no body.",
+                "304" => "It is still the same.",
+                "400" => "It is refused.",
+                _ => "It is done.",
             }
+            .into();
         }
-        for example in content["examples"].as_object_mut().into_iter().flat_map(Map::values_mut) {
-            example["value"] = json!({ "success": true, "data": example["value"].take() });
+        set_header(response, "x-request-id");
+        match status.as_str() {
+            "200" | "304" if has_tag => set_header(response, "etag"),
+            "302" => set_header(response, "location"),
+            _ => {}
         }
-    }
-    if response["content"].is_null()
-        && let Some(response) = response.as_object_mut()
-    {
-        response.remove("content");
-    }
-    if let Some(content) = response["content"].get_mut(JSON)
-        && content["examples"].is_null()
-        && let Some(content) = content.as_object_mut()
-    {
-        content.remove("examples");
-    }
-    if response["content"].is_null()
-        && let Some(response) = response.as_object_mut()
-    {
-        response.remove("content");
+        let Some(content) = response.get_mut("content").and_then(|content| content.get_mut(JSON))
+        else {
+            continue;
+        };
+        if family == Family::Portal {
+            let data = content["schema"].take();
+            content["schema"] = json!({
+                "type": "object",
+                "required": ["success", "data"],
+                "properties": { "success": { "const": true }, "data": data },
+            });
+        }
     }
 }
 
@@ -62,55 +47,78 @@ fn set_header(response: &mut Value, name: &str) {
     response["headers"][name] = json!({ "$ref": format!("#/components/headers/{name}") });
 }
 
-/// Adds the errors, by status.
-pub(super) fn add_refusals(
-    responses: &mut Map<String, Value>,
-    refusals: &[&Value],
-    family: Family,
-) {
-    let mut statuses: Vec<u64> =
-        refusals.iter().filter_map(|refusal| refusal["status"].as_u64()).collect();
-    statuses.sort_unstable();
-    statuses.dedup();
-    for status in statuses {
-        let of_status: Vec<&Value> =
-            refusals.iter().copied().filter(|refusal| refusal["status"] == status).collect();
-        let place = responses.entry(status.to_string()).or_insert_with(|| json!({}));
-        add_status(place, &of_status, family);
-    }
+/// The errors of operations, whose examples many share.
+#[derive(Default)]
+pub(super) struct Refused {
+    /// The examples, by the names that operations refer to.
+    pub(super) examples: Map<String, Value>,
 }
 
-/// Adds the errors of one status to the response of that status.
-fn add_status(response: &mut Value, refusals: &[&Value], family: Family) {
-    let mut sentences = Vec::new();
-    let mut codes: Vec<&Value> = Vec::new();
-    let mut examples = Map::new();
-    for refusal in refusals {
-        let (code, message) = (&refusal["code"], refusal["message"].as_str().unwrap_or_default());
-        let name = code.as_str().unwrap_or_default();
-        if !codes.contains(&code) {
-            codes.push(code);
-        }
-        if !message.is_empty() {
-            sentences.push(format!("- `{name}`: {message}"));
-        }
-        let mut key = name.to_owned();
-        for n in 2.. {
-            if !examples.contains_key(&key) {
-                break;
+impl Refused {
+    /// Adds the errors of an operation to its responses, by status. Browsers may get pages.
+    pub(super) fn add_to(
+        &mut self,
+        responses: &mut Map<String, Value>,
+        refusals: &[&Value],
+        family: Family,
+        pages: bool,
+    ) {
+        let mut statuses: Vec<u64> =
+            refusals.iter().filter_map(|refusal| refusal["status"].as_u64()).collect();
+        statuses.sort_unstable();
+        statuses.dedup();
+        for status in statuses {
+            let of_status: Vec<&Value> =
+                refusals.iter().copied().filter(|refusal| refusal["status"] == status).collect();
+            let response = responses.entry(status.to_string()).or_insert_with(|| json!({}));
+            self.add_status(response, &of_status, family);
+            if pages {
+                let page = json!({ "schema": { "type": "string" } });
+                response["content"]["text/html; charset=utf-8"] = page;
             }
-            key = format!("{name}.{n}");
-        }
-        examples.insert(key, json!({ "summary": message, "value": refusal["body"] }));
-        for header in refusal["headers"].as_array().into_iter().flatten() {
-            set_header(response, header.as_str().unwrap_or_default());
         }
     }
-    set_header(response, "x-request-id");
-    let said = response["description"].as_str().map(str::to_owned);
-    let said: Vec<_> = said.into_iter().chain(sentences).collect();
-    response["description"] = said.join("\n").into();
-    add_content(response, schema_of(&codes, family), examples);
+
+    /// Adds the errors of one status to the response of that status.
+    fn add_status(&mut self, response: &mut Value, refusals: &[&Value], family: Family) {
+        let mut sentences = Vec::new();
+        let mut codes: Vec<&Value> = Vec::new();
+        let mut examples = Map::new();
+        for refusal in refusals {
+            let (code, message) =
+                (&refusal["code"], refusal["message"].as_str().unwrap_or_default());
+            if !codes.contains(&code) {
+                codes.push(code);
+            }
+            let code = code.as_str().unwrap_or_default();
+            sentences.push(format!("- `{code}`: {message}"));
+            let name = self.example(code, message, &refusal["body"]);
+            let reference = json!({ "$ref": format!("#/components/examples/{name}") });
+            examples.insert(name, reference);
+            for header in refusal["headers"].as_array().into_iter().flatten() {
+                set_header(response, header.as_str().unwrap_or_default());
+            }
+        }
+        set_header(response, "x-request-id");
+        let said = response["description"].as_str().map(str::to_owned);
+        let said: Vec<_> = said.into_iter().chain(sentences).collect();
+        response["description"] = said.join("\n").into();
+        add_content(response, schema_of(&codes, family), examples);
+    }
+
+    /// Returns the name of the example of an error, which is added when it is a new one.
+    fn example(&mut self, code: &str, message: &str, body: &Value) -> String {
+        let example = json!({ "summary": message, "value": body });
+        let mut name = code.to_owned();
+        for n in 2.. {
+            match self.examples.get(&name) {
+                Some(other) if *other != example => name = format!("{code}.{n}"),
+                Some(_) | None => break,
+            }
+        }
+        self.examples.insert(name.clone(), example);
+        name
+    }
 }
 
 /// Returns the schema of the errors with these codes.
@@ -135,10 +143,7 @@ fn add_content(response: &mut Value, schema: Value, mut examples: Map<String, Va
     content["schema"] =
         if before.is_null() { schema } else { json!({ "anyOf": [before, schema] }) };
     if let Some(example) = content.as_object_mut().and_then(|content| content.remove("example")) {
-        examples.insert("another".to_owned(), json!({ "value": example }));
+        examples.insert("own".to_owned(), json!({ "value": example }));
     }
-    match content["examples"].as_object_mut() {
-        Some(own) => own.extend(examples),
-        None => content["examples"] = examples.into(),
-    }
+    content["examples"] = examples.into();
 }

@@ -57,10 +57,11 @@ pub(super) struct IssuedTokens {
     expires_in: i64,
     /// Whether the user registered just now; at a login only.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     is_new_user: Option<bool>,
     /// The refresh token, for clients that keep it by themselves.
     #[serde(skip_serializing_if = "Option::is_none")]
-    #[schema(example = "AZKnxDtffSKdDhw_W3qeAv8Q")]
+    #[schema(nullable = false, example = "AZKnxDtffSKdDhw_W3qeAv8Q")]
     refresh_token: Option<String>,
 }
 
@@ -69,7 +70,7 @@ pub(super) struct IssuedTokens {
 #[schema(rename_all = "camelCase")]
 #[expect(dead_code, reason = "says what the field is, which is taken out by its name")]
 struct RefreshBody {
-    #[schema(example = "AZKnxDtffSKdDhw_W3qeAv8Q")]
+    #[schema(inline, example = "AZKnxDtffSKdDhw_W3qeAv8Q")]
     refresh_token: Option<TypedText>,
 }
 

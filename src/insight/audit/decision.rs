@@ -164,6 +164,7 @@ pub struct CodeThen {
     pub disabled_at: Option<Timestamp>,
     /// The time since when an operator had it disabled, when the decision was made.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub blocked_at: Option<Timestamp>,
     /// Whether it was in use at that time.
     pub active: bool,

@@ -30,9 +30,11 @@ pub struct UserStory {
     pub erased_at: Option<Timestamp>,
     /// The time since when they are suspended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub suspended_at: Option<Timestamp>,
     /// The time at which they are erased, as they asked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(nullable = false)]
     pub erasure_due_at: Option<Timestamp>,
     /// What other programs than whence wrote into the streams of the user, or cut from them: one
     /// sentence each.
