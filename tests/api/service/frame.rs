@@ -135,7 +135,7 @@ async fn every_answer_has_the_security_headers() {
 
 #[on_every_store]
 async fn over_https_browsers_are_told_to_stay_there() {
-    let flags = ["--public-url", "https://login.example.com", "--staging"];
+    let flags = ["--public-url", "https://login.example.com", "--development"];
     let server = Server::with(&flags).await;
     let answer = server.browser().get("/v1/auth/me").await;
     assert_eq!(answer.all("strict-transport-security"), ["max-age=31536000; includeSubDomains"]);
