@@ -2,7 +2,9 @@
 
 pub mod access_tokens;
 pub mod activity;
+pub mod api_keys;
 pub mod attribution;
+mod billing;
 pub mod client_address;
 pub(crate) mod commands;
 pub mod config;
@@ -10,6 +12,7 @@ pub mod counters;
 mod country_watch;
 pub mod creators;
 pub mod erasure;
+pub(crate) mod export_turns;
 mod key_watch;
 pub(crate) mod known_devices;
 pub mod login_limits;
@@ -17,10 +20,13 @@ pub(crate) mod mail_budget;
 pub mod moderation;
 pub mod onboarding;
 pub(crate) mod operator_tokens;
+pub(crate) mod own_erasure;
 pub(crate) mod proof_turns;
 pub(crate) mod rate_limits;
 mod referral_codes;
+pub(crate) mod refresh;
 mod retention;
+mod said_touch;
 pub mod sessions;
 pub mod touches;
 pub(crate) mod unnamed_proxy;
@@ -49,9 +55,11 @@ use crate::infra::security::SecurityLog;
 use crate::store::EventStore;
 use access_tokens::AccessTokens;
 use activity::{Queued, SessionActivity};
+use api_keys::{ApiKeyUsage, ApiKeys, KeyUse};
 use config::Config;
 use counters::Counters;
 use erasure::{AddressErasure, EraseError, Erasure, Subject};
+use export_turns::ExportTurns;
 use mail_budget::MailBudget;
 use onboarding::Onboarder;
 use operator_tokens::OperatorTokens;
@@ -87,6 +95,10 @@ pub struct App {
     pub sessions: Sessions,
     /// Records that sessions are used.
     pub activity: SessionActivity,
+    /// Finds the API key of a request.
+    pub(crate) api_keys: ApiKeys,
+    /// Records that API keys are used.
+    pub(crate) api_key_usage: ApiKeyUsage,
     /// Sends mails.
     pub mailer: Mailer,
     /// The ceiling of mails an hour.
@@ -103,6 +115,8 @@ pub struct App {
     pub(crate) unnamed_proxy: UnnamedProxy,
     /// Makes wrong operators' tokens cost time.
     pub(crate) operator_tokens: OperatorTokens,
+    /// Bounds the exports that users make of their own data.
+    pub(crate) export_turns: ExportTurns,
     /// Bounds the proofs that are made.
     pub(crate) proof_turns: ProofTurns,
     /// The mailboxes of logins begun here, which the read models may lack when the code is entered.
@@ -152,6 +166,8 @@ impl App {
         let checkpointer = Checkpointer::new(signer, read_db.clone(), checkpoints.policy.clone());
         let sessions = Sessions::new(&observer, vault.clone(), store.clone(), progress.clone());
         let (activity, uses) = SessionActivity::bounded(config.accounts.session_activity);
+        let (api_key_usage, key_uses) = ApiKeyUsage::bounded();
+        let api_keys = ApiKeys::following(store.tail());
         let (recorder, queue) = TouchRecorder::bounded(MAX_QUEUED_TOUCHES);
         let recorder = recorder.of_service(&engine);
         let app = Arc::new(Self {
@@ -159,6 +175,7 @@ impl App {
             rate_limits: RateLimits::new(&config.limits),
             unnamed_proxy: UnnamedProxy::default(),
             operator_tokens: OperatorTokens::new(),
+            export_turns: ExportTurns::default(),
             proof_turns: ProofTurns::new(config.limits.proofs_per_client),
             mail_budget: MailBudget::new(config.mail.per_hour),
             checkpointer: Arc::new(checkpointer),
@@ -174,9 +191,11 @@ impl App {
             progress,
             sessions,
             activity,
+            api_keys,
+            api_key_usage,
             mailer,
         });
-        app.start(queue, uses).await?;
+        app.start(queue, uses, key_uses).await?;
         Ok(app)
     }
 
@@ -218,6 +237,7 @@ impl App {
         self: &Arc<Self>,
         queue: mpsc::Receiver<RecordedTouch>,
         uses: mpsc::Receiver<Queued>,
+        key_uses: mpsc::Receiver<KeyUse>,
     ) -> anyhow::Result<()> {
         let rules = &self.config.referrals.rules;
         let stream = StreamId::Rules(rules.digest);
@@ -231,6 +251,7 @@ impl App {
         tokio::spawn(SecurityLog::work(Arc::downgrade(&self.engine.security)));
         tokio::spawn(onboarding::work(onboarder, app, progress, tail));
         tokio::spawn(retention::work(Arc::downgrade(self), self.progress.clone()));
+        tokio::spawn(own_erasure::work(Arc::downgrade(self), self.progress.clone()));
         tokio::spawn(checkpointer::work(Arc::downgrade(&self.checkpointer), self.progress.clone()));
         tokio::spawn(touches::work(Arc::downgrade(self), queue));
         tokio::spawn(key_watch::work(Arc::downgrade(self)));
@@ -238,6 +259,7 @@ impl App {
             tokio::spawn(country_watch::work(Arc::downgrade(self)));
         }
         tokio::spawn(activity::work(Arc::downgrade(self), uses));
+        tokio::spawn(api_keys::work(Arc::downgrade(self), key_uses));
         Ok(())
     }
 }

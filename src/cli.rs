@@ -13,7 +13,8 @@ use clap::{Parser, Subcommand};
 use whence_projections::report::ZoneDatabase;
 
 use self::commands::{
-    audit, code, copy, demo, doctor, erase, export, keys, replay, report, serve, user, verify,
+    api_key, audit, code, copy, demo, doctor, erase, export, keys, replay, report, serve, user,
+    verify,
 };
 use self::flags::{ServeArgs, environment};
 use self::terminal::stderr::note;
@@ -47,6 +48,7 @@ enum Command {
     Audit(audit::AuditArgs),
     User(user::UserArgs),
     Code(code::CodeArgs),
+    ApiKey(api_key::ApiKeyArgs),
     Erase(erase::EraseArgs),
     Export(Box<export::ExportArgs>),
     Keys(keys::KeysArgs),
@@ -87,6 +89,7 @@ pub fn run() -> anyhow::Result<()> {
             Command::Audit(args) => audit::run(args).await,
             Command::User(args) => user::run(args).await,
             Command::Code(args) => code::run(args).await,
+            Command::ApiKey(args) => api_key::run(args).await,
             Command::Erase(args) => erase::run(args).await,
             Command::Export(args) => export::run(*args).await,
             Command::Keys(args) => keys::run(args).await,

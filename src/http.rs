@@ -1,6 +1,7 @@
 //! The HTTP API: the route table, the envelope around every request, and the server.
 
 mod admin;
+mod api_key;
 mod attribution;
 mod client;
 pub mod cookies;
@@ -14,15 +15,22 @@ pub(crate) mod error;
 mod error_page;
 mod etag;
 mod extract;
+mod forward;
 mod health;
 mod host;
+mod introspect;
 pub mod landing;
 mod landing_cookies;
 pub mod limits;
 mod log_proof;
 mod login;
 pub mod metrics;
+mod own_data;
+mod own_erasure;
+mod platform;
+mod portal;
 mod query;
+mod recent_login;
 mod referrals;
 mod renewal;
 mod serve;
@@ -58,6 +66,14 @@ pub fn router(app: Arc<App>) -> Envelope {
         .route("/v1/auth/logout", post(session::logout))
         .route("/v1/auth/devices", get(devices::list))
         .route("/v1/auth/devices/{id}", delete(devices::forget))
+        .route("/v1/auth/export", get(own_data::json))
+        .route("/v1/auth/export.html", get(own_data::html))
+        .route(
+            "/v1/auth/erasure",
+            get(own_erasure::show).post(own_erasure::request).delete(own_erasure::cancel),
+        )
+        .route("/v1/auth/forward", get(forward::check))
+        .route("/v1/auth/introspect", post(introspect::introspect))
         .route("/v1/auth/attribute", post(attribution::attribute))
         .route("/v1/auth/token", post(token::issue))
         .route("/v1/auth/sessions", get(session_list::list))
@@ -67,20 +83,23 @@ pub fn router(app: Arc<App>) -> Envelope {
         .route("/v1/referrals/invitees", get(referrals::invitees))
         .route("/v1/referrals/code", post(referrals::slug::choose).delete(referrals::slug::give_up))
         .route("/v1/creators/me", get(creators::me).put(creators::claim))
-        .route("/api/v1/users/attribution", get(attribution::snapshot))
+        .merge(portal::routes(landing.clone()))
         .route("/.well-known/jwks.json", get(token::jwks))
+        .route("/.well-known/oauth-authorization-server", get(introspect::metadata))
         .route("/v1/log/checkpoint", get(log_proof::checkpoint))
         .route("/v1/log/proof", get(log_proof::proof))
         .route("/v1/log/consistency", get(log_proof::consistency))
         .route("/v1/log/key", get(log_proof::key))
         .route("/v1/log/keys", get(log_proof::keys))
         .nest("/v1/admin", admin::routes())
+        .merge(platform::routes())
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(metrics::public))
         .fallback(async || Problem::NotFound)
         .with_state(app.clone())
         .merge(landing::creator_routes(landing.clone()))
+        .merge(landing::forward_routes(app.clone(), landing.clone()))
         .merge(landing::routes(landing));
     Envelope::new(routes, app)
 }

@@ -8,8 +8,8 @@
 use std::borrow::Cow;
 
 use crate::{
-    AttributionCaptured, AttributionCapturedV1, AuditEvent, Event, MailboxEvent, NameEvent,
-    RulesEvent, TouchEvent, TouchRecorded, TouchRecordedV1, UserEvent,
+    ApiKeyEvent, AttributionCaptured, AttributionCapturedV1, AuditEvent, Event, MailboxEvent,
+    NameEvent, RulesEvent, TouchEvent, TouchRecorded, TouchRecordedV1, UserEvent,
 };
 
 /// The reason why an event cannot be encoded or bytes cannot be decoded.
@@ -42,6 +42,7 @@ pub fn encode(event: &Event) -> Result<Vec<u8>, CodecError> {
         Event::Touch(event) => event.encode(),
         Event::Rules(event) => event.encode(),
         Event::Audit(event) => event.encode(),
+        Event::ApiKey(event) => event.encode(),
         Event::Unknown { .. } => Err(serde::ser::Error::custom("of an unknown type")),
     };
     bytes.map_err(|source| CodecError::NotWritable {
@@ -58,7 +59,8 @@ pub fn decode(event_type: &str, data: &[u8]) -> Result<Event, CodecError> {
         .or_else(|| NameEvent::decode(event_type, data).map(|event| event.map(Event::from)))
         .or_else(|| TouchEvent::decode(event_type, data).map(|event| event.map(Event::from)))
         .or_else(|| RulesEvent::decode(event_type, data).map(|event| event.map(Event::from)))
-        .or_else(|| AuditEvent::decode(event_type, data).map(|event| event.map(Event::from)));
+        .or_else(|| AuditEvent::decode(event_type, data).map(|event| event.map(Event::from)))
+        .or_else(|| ApiKeyEvent::decode(event_type, data).map(|event| event.map(Event::from)));
     match known {
         Some(event) => event
             .map_err(|source| CodecError::Malformed { event_type: event_type.to_owned(), source }),
@@ -103,6 +105,7 @@ impl From<AttributionCapturedV1> for AttributionCaptured {
             consent,
             rules_version,
             referrer_site: None,
+            said_by_client: false,
         }
     }
 }
@@ -150,6 +153,7 @@ impl From<TouchRecordedV1> for TouchRecorded {
             fetch_site,
             referrer_site: None,
             agent: None,
+            said_by_client: false,
         }
     }
 }
@@ -188,6 +192,7 @@ pub fn known_types() -> impl Iterator<Item = &'static str> {
         TouchEvent::TYPES,
         RulesEvent::TYPES,
         AuditEvent::TYPES,
+        ApiKeyEvent::TYPES,
     ];
     families.into_iter().flatten().copied()
 }
@@ -203,6 +208,7 @@ pub fn schemas() -> Vec<(&'static str, schemars::Schema)> {
         TouchEvent::schemas(),
         RulesEvent::schemas(),
         AuditEvent::schemas(),
+        ApiKeyEvent::schemas(),
     ]
     .concat()
 }

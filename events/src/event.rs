@@ -1,6 +1,8 @@
 //! The enum of all events, and the macro that declares a stream family.
 
-use crate::{AuditEvent, MailboxEvent, NameEvent, PiiSlot, RulesEvent, TouchEvent, UserEvent};
+use crate::{
+    ApiKeyEvent, AuditEvent, MailboxEvent, NameEvent, PiiSlot, RulesEvent, TouchEvent, UserEvent,
+};
 
 /// Any event of the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,6 +19,8 @@ pub enum Event {
     Rules(RulesEvent),
     /// An event of the audit stream.
     Audit(AuditEvent),
+    /// An event of an API key.
+    ApiKey(ApiKeyEvent),
     /// An event of a type that this version does not know, because a newer one wrote it. It stops
     /// projectors and is shown as unknown in an audit; it is never taken for another event.
     Unknown {
@@ -36,6 +40,7 @@ impl Event {
             Self::Touch(event) => event.event_type(),
             Self::Rules(event) => event.event_type(),
             Self::Audit(event) => event.event_type(),
+            Self::ApiKey(event) => event.event_type(),
             Self::Unknown { event_type } => event_type,
         }
     }
@@ -49,6 +54,7 @@ impl Event {
             Self::Touch(event) => event.visit_pii(visit),
             Self::Rules(event) => event.visit_pii(visit),
             Self::Audit(event) => event.visit_pii(visit),
+            Self::ApiKey(event) => event.visit_pii(visit),
             Self::Unknown { .. } => {}
         }
     }
@@ -166,5 +172,11 @@ impl From<RulesEvent> for Event {
 impl From<AuditEvent> for Event {
     fn from(event: AuditEvent) -> Self {
         Self::Audit(event)
+    }
+}
+
+impl From<ApiKeyEvent> for Event {
+    fn from(event: ApiKeyEvent) -> Self {
+        Self::ApiKey(event)
     }
 }

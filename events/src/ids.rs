@@ -78,6 +78,8 @@ uuid_id! {
     DeviceId,
     /// The id of a touch.
     TouchId,
+    /// The id of an API key.
+    ApiKeyId,
     /// The id of a stored event (`UUIDv7`).
     EventId,
     /// The id that all events caused by one request share.

@@ -1,12 +1,13 @@
 //! The events that whence stores, and their bytes.
 //!
 //! The crate has one enum per stream family ([`MailboxEvent`], [`UserEvent`], [`NameEvent`],
-//! [`TouchEvent`], [`RulesEvent`], [`AuditEvent`]), joined in [`Event`]; the envelope that an event
+//! [`TouchEvent`], [`RulesEvent`], [`AuditEvent`], [`ApiKeyEvent`]), joined in [`Event`]; the envelope that an event
 //! is stored in ([`Recorded`]); the types that its fields are made of; and the [`codec`] between an
 //! event and its stored bytes.
 //!
 //! It has no IO, no async, no clock and no randomness: everything here is a value.
 
+mod api_key;
 mod audit;
 pub mod codec;
 mod digits;
@@ -25,20 +26,23 @@ mod touch;
 mod user;
 mod vocabulary;
 
+pub use api_key::{
+    ApiKeyEvent, ApiKeyGraceEnded, ApiKeyIssued, ApiKeyRevoked, ApiKeyRotated, ApiKeyUsed,
+};
 pub use audit::{AuditEvent, AuditRead};
 pub use digits::{decimal_digit, six_digits};
 pub use email::EmailAddress;
 pub use event::Event;
 pub use ids::{
-    CorrelationId, DeviceId, EmailKey, EventId, Handle, Hash, InvalidId, Mac, ReferralCode,
-    RequestId, SessionId, TouchId, UserId,
+    ApiKeyId, CorrelationId, DeviceId, EmailKey, EventId, Handle, Hash, InvalidId, Mac,
+    ReferralCode, RequestId, SessionId, TouchId, UserId,
 };
 pub use invisible::is_invisible;
 pub use leaf::Leaf;
 pub use mailbox::{
     CodeDeliveryFailed, CodeRejected, CodeVerified, DeviceForgotten, LockCleared, LoginExpired,
     LoginLocked, LoginStarted, LoginThrottled, MailboxClaimed, MailboxEvent, MailboxForgotten,
-    MailboxReleased, StartCounted, StartReturned,
+    MailboxMoved, MailboxReleased, StartCounted, StartReturned,
 };
 pub use name::{NameEvent, NameReserved};
 pub use pii::{Client, Personal, Pii, PiiSlot, Sealed};
@@ -48,12 +52,14 @@ pub use time::Timestamp;
 pub use touch::{ClickIds, TouchEvent, TouchRecorded, TouchRecordedV1, Utm};
 pub use user::{
     AttributionCaptured, AttributionCapturedV1, BillingCustomerLinked, CreatorHandleClaimed,
+    EmailChangeUndone, EmailChanged, ErasureCancelled, ErasureCompleted, ErasureRequested,
     Evidence, ProfileUpdated, ReferralAttributed, ReferralCodeBlocked, ReferralCodeDisabled,
     ReferralCodeIssued, ReferralCodeUnblocked, ReferralRefused, RefreshRotated, SessionExtended,
     SessionOpened, SessionRevoked, SessionsRevoked, SubscriptionProvisioned, UserErased, UserEvent,
     UserRegistered, UserReinstated, UserSuspended, WelcomeEmailFailed, WelcomeEmailSent,
 };
 pub use vocabulary::{
-    AuditSubject, CodeKind, CodeStatus, Consent, Country, DeliveryFailure, DeviceClass, FetchSite,
-    Provider, ReferrerKind, Refusal, RevokeReason, SessionKind, Signal, Via,
+    ApiKeyScope, AuditSubject, CodeKind, CodeStatus, Consent, Country, DeliveryFailure,
+    DeviceClass, FetchSite, Provider, ReferrerKind, Refusal, RevokeReason, SessionKind, Signal,
+    Via,
 };

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use crate::event::stream_family;
 use crate::{
     Client, DeliveryFailure, DeviceClass, DeviceId, EmailAddress, Mac, Pii, RequestId, Timestamp,
-    UserId,
+    TouchId, UserId,
 };
 
 stream_family! {
@@ -25,6 +25,7 @@ stream_family! {
         StartReturned = "StartReturned.v1" [],
         DeviceForgotten = "DeviceForgotten.v1" [],
         LockCleared = "LockCleared.v1" [reason?],
+        MailboxMoved = "MailboxMoved.v1" [],
     }
 }
 
@@ -50,6 +51,12 @@ pub struct LoginStarted {
     /// The MAC of the network that an unknown device asked from; none for this machine itself.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub network: Option<Mac>,
+    /// The user whose account the code moves to this address; none: the code logs in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub change_of: Option<UserId>,
+    /// The landing that a native app said at the start.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub touch_id: Option<TouchId>,
 }
 
 /// Codes were requested too often; recorded at most once per window.
@@ -178,4 +185,15 @@ pub struct LockCleared {
     /// The reason, in the operator's words.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<Pii<String>>,
+}
+
+/// The account moved to another address. Until the end of the hold the address belongs to nobody
+/// else, so that its owner can object.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct MailboxMoved {
+    /// The owner of the address until now.
+    pub user_id: UserId,
+    /// The end of the hold.
+    pub held_until: Timestamp,
 }

@@ -5,8 +5,8 @@ use std::str::FromStr;
 use std::sync::Arc;
 
 use crate::{
-    CorrelationId, EmailKey, Event, EventId, Handle, InvalidId, Mac, ReferralCode, Timestamp,
-    TouchId, UserId,
+    ApiKeyId, CorrelationId, EmailKey, Event, EventId, Handle, InvalidId, Mac, ReferralCode,
+    Timestamp, TouchId, UserId,
 };
 
 /// The position of an event in the whole log, in commit order from 1. Some stores leave gaps.
@@ -32,12 +32,22 @@ pub enum StreamId {
     Rules(Mac),
     /// The single stream that records who read the log.
     Audit,
+    /// The stream of an API key.
+    ApiKey(ApiKeyId),
 }
 
 impl StreamId {
     /// The prefixes of the stream names, by which our streams are found in a log that others share.
-    pub const PREFIXES: [&str; 7] =
-        ["mailbox-", "user-", "name-code-", "name-handle-", "touch-", "rules-", "audit"];
+    pub const PREFIXES: [&str; 8] = [
+        "mailbox-",
+        "user-",
+        "name-code-",
+        "name-handle-",
+        "touch-",
+        "rules-",
+        "audit",
+        "api-key-",
+    ];
 
     /// Returns the stream of a referral code, whatever its case.
     #[must_use]
@@ -56,6 +66,7 @@ impl fmt::Display for StreamId {
             Self::Touch(id) => write!(f, "touch-{id}"),
             Self::Rules(digest) => write!(f, "rules-{digest}"),
             Self::Audit => f.write_str("audit"),
+            Self::ApiKey(id) => write!(f, "api-key-{id}"),
         }
     }
 }
@@ -64,7 +75,7 @@ impl FromStr for StreamId {
     type Err = InvalidId;
     fn from_str(text: &str) -> Result<Self, InvalidId> {
         type Parse = fn(&str) -> Result<StreamId, InvalidId>;
-        let parse: [Parse; 7] = [
+        let parse: [Parse; 8] = [
             |rest| rest.parse().map(Self::Mailbox),
             |rest| rest.parse().map(Self::User),
             |rest| rest.parse().map(Self::Code),
@@ -72,6 +83,7 @@ impl FromStr for StreamId {
             |rest| rest.parse().map(Self::Touch),
             |rest| rest.parse().map(Self::Rules),
             |rest| if rest.is_empty() { Ok(Self::Audit) } else { Err(InvalidId("stream name")) },
+            |rest| rest.parse().map(Self::ApiKey),
         ];
         Self::PREFIXES
             .iter()
@@ -92,6 +104,8 @@ pub enum Actor {
     System,
     /// An operator, by name.
     Operator(String),
+    /// A back-end of the platform, by its API key.
+    ApiKey(ApiKeyId),
 }
 
 impl fmt::Display for Actor {
@@ -101,6 +115,7 @@ impl fmt::Display for Actor {
             Self::Owner => f.write_str("owner"),
             Self::System => f.write_str("system"),
             Self::Operator(name) => write!(f, "operator:{name}"),
+            Self::ApiKey(id) => write!(f, "api-key:{id}"),
         }
     }
 }
@@ -112,10 +127,13 @@ impl FromStr for Actor {
             "visitor" => Ok(Self::Visitor),
             "owner" => Ok(Self::Owner),
             "system" => Ok(Self::System),
-            _ => text
-                .strip_prefix("operator:")
-                .map(|name| Self::Operator(name.to_owned()))
-                .ok_or(InvalidId("actor")),
+            _ => match text.strip_prefix("api-key:") {
+                Some(id) => id.parse().map(Self::ApiKey).map_err(|_| InvalidId("actor")),
+                None => text
+                    .strip_prefix("operator:")
+                    .map(|name| Self::Operator(name.to_owned()))
+                    .ok_or(InvalidId("actor")),
+            },
         }
     }
 }

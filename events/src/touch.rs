@@ -89,6 +89,9 @@ pub struct TouchRecorded {
     /// The `User-Agent` header, at most 512 bytes, so that a later rule about bots can judge again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub agent: Option<Pii<String>>,
+    /// Whether a native app said it at the start of a login, and no landing was seen here.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub said_by_client: bool,
 }
 
 /// A touch was recorded, in the first version of the event. It is read as the second.

@@ -26,7 +26,7 @@ stream_family! {
         SubscriptionProvisioned = "SubscriptionProvisioned.v1" [],
         WelcomeEmailSent = "WelcomeEmailSent.v1" [],
         WelcomeEmailFailed = "WelcomeEmailFailed.v1" [],
-        ProfileUpdated = "ProfileUpdated.v1" [display_name?],
+        ProfileUpdated = "ProfileUpdated.v1" [display_name?, avatar_url?],
         CreatorHandleClaimed = "CreatorHandleClaimed.v1" [],
         BillingCustomerLinked = "BillingCustomerLinked.v1" [],
         SessionsRevoked = "SessionsRevoked.v1" [reason],
@@ -34,7 +34,12 @@ stream_family! {
         UserReinstated = "UserReinstated.v1" [reason],
         ReferralCodeBlocked = "ReferralCodeBlocked.v1" [reason],
         ReferralCodeUnblocked = "ReferralCodeUnblocked.v1" [reason],
+        EmailChanged = "EmailChanged.v1" [email],
+        EmailChangeUndone = "EmailChangeUndone.v1" [],
+        ErasureRequested = "ErasureRequested.v1" [],
+        ErasureCancelled = "ErasureCancelled.v1" [],
         UserErased = "UserErased.v1" [],
+        ErasureCompleted = "ErasureCompleted.v1" [],
     }
 }
 
@@ -94,6 +99,9 @@ pub struct AttributionCaptured {
     /// log of before there were entries.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub referrer_site: Option<String>,
+    /// Whether a native app said it at the start of a login, and no landing was seen here.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub said_by_client: bool,
 }
 
 /// The attribution snapshot was taken, in the first version of the event: without a domain. It is
@@ -202,7 +210,7 @@ pub struct Evidence {
 pub struct SessionOpened {
     /// The id of the session, which is also the public half of its token.
     pub session_id: SessionId,
-    /// The SHA-256 of the secret half of the token.
+    /// The SHA-256 of the secret half of the token; of a refresh token, that of id and secret.
     pub token_hash: Hash,
     /// The kind of credential that carries the session.
     pub kind: SessionKind,
@@ -229,7 +237,7 @@ pub struct SessionExtended {
     pub expires_at: Timestamp,
 }
 
-/// A refresh token was exchanged for its successor. No command writes it yet.
+/// A refresh token was exchanged for its successor.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct RefreshRotated {
@@ -310,7 +318,7 @@ pub struct ProfileUpdated {
     /// The name that the user wants to be shown.
     pub display_name: Option<Pii<String>>,
     /// The address of the user's picture.
-    pub avatar_url: Option<String>,
+    pub avatar_url: Option<Pii<String>>,
 }
 
 /// A creator handle was claimed: `/creators/{handle}` is a landing page of this user.
@@ -386,4 +394,54 @@ pub struct UserErased {
     pub requested_by: String,
     /// The way in which the erasure was requested.
     pub mode: String,
+}
+
+/// The user moved the account to another e-mail address, which they proved to own.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct EmailChanged {
+    /// The address of the account from now on.
+    pub email: Pii<EmailAddress>,
+    /// The key that names this address in the log.
+    pub email_key: EmailKey,
+    /// The key of the address until now.
+    pub previous_key: EmailKey,
+    /// The time until which the owner of the previous address may object.
+    pub objection_until: Timestamp,
+    /// The SHA-256 of the token that an objection needs; it was mailed to the previous address.
+    pub objection_hash: Hash,
+}
+
+/// The owner of the previous address objected to a change, so that the account has that address
+/// again. A [`SessionRevoked`] of each session follows.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct EmailChangeUndone {
+    /// The key of the address that the account has again.
+    pub email_key: EmailKey,
+}
+
+/// The user asked to be erased, which happens once the grace time is over.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ErasureRequested {
+    /// The time from which the erasure is done.
+    pub due_at: Timestamp,
+}
+
+/// The user withdrew the request to be erased.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ErasureCancelled {
+    /// The time from which the erasure would have been done.
+    pub due_at: Timestamp,
+}
+
+/// Everything that an erasure takes was taken: the keys of the user, of their address and of their
+/// landings are destroyed, and the address is free. A [`UserErased`] comes before.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct ErasureCompleted {
+    /// The number of landings whose keys are destroyed.
+    pub touches: u64,
 }

@@ -67,7 +67,7 @@ vocabulary! {
     SessionKind {
         /// A browser cookie.
         Cookie = "cookie",
-        /// Bearer and refresh tokens. No command opens such a session yet.
+        /// Bearer and refresh tokens.
         Bearer = "bearer",
     }
 }
@@ -81,7 +81,7 @@ vocabulary! {
         Revoked = "revoked",
         /// The user ended all other sessions at once.
         RevokedAll = "revoked_all",
-        /// A rotated refresh token was used again. No command gives this reason yet.
+        /// A rotated refresh token was used again.
         TokenReuse = "token_reuse",
         /// The user was erased.
         Erased = "erased",
@@ -89,6 +89,20 @@ vocabulary! {
         Admin = "admin",
         /// The same browser logged in anew.
         Replaced = "replaced",
+    }
+}
+
+vocabulary! {
+    /// What an API key may be used for.
+    ApiKeyScope {
+        /// Reading users: identity and profile.
+        ReadUsers = "users:read",
+        /// Reading attribution snapshots.
+        ReadAttribution = "attribution:read",
+        /// Reading the views of analysts.
+        ReadAnalytics = "analytics:read",
+        /// Linking users to customers of the billing system.
+        WriteBilling = "billing:write",
     }
 }
 
@@ -113,6 +127,8 @@ vocabulary! {
         Referrals = "referrals",
         /// Events as they are stored in the log.
         Events = "events",
+        /// Everything about the user who asks.
+        OwnData = "own_data",
     }
 }
 

@@ -366,6 +366,11 @@ fn user_change(user_id: UserId, event: &UserEvent, at: Timestamp) -> Option<Attr
         | UserEvent::WelcomeEmailFailed(_)
         | UserEvent::ProfileUpdated(_)
         | UserEvent::CreatorHandleClaimed(_)
+        | UserEvent::EmailChanged(_)
+        | UserEvent::EmailChangeUndone(_)
+        | UserEvent::ErasureRequested(_)
+        | UserEvent::ErasureCancelled(_)
+        | UserEvent::ErasureCompleted(_)
         | UserEvent::BillingCustomerLinked(_) => None,
     }
 }

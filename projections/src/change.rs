@@ -1,9 +1,9 @@
 //! What projectors ask of the tables.
 
 use whence_events::{
-    AttributionCaptured, CodeKind, Country, DeviceClass, EmailKey, Hash, Position, Provider,
-    ReferralCode, RequestId, Sealed, SessionId, SessionKind, Timestamp, TouchId, UserId, Version,
-    Via,
+    ApiKeyId, AttributionCaptured, CodeKind, Country, DeviceClass, EmailKey, Hash, Position,
+    Provider, ReferralCode, RequestId, Sealed, SessionId, SessionKind, Timestamp, TouchId, UserId,
+    Version, Via,
 };
 
 /// One change to the tables, in terms of what it means; each database has its own statements for it.
@@ -15,6 +15,8 @@ pub enum Change {
     Attribution(AttributionChange),
     /// A change to the tables of pending work.
     Pending(PendingChange),
+    /// A change to the keys of back-ends.
+    ApiKey(ApiKeyChange),
     /// A leaf that is added to the tree over the log. The leaves of a run are added together.
     LeafAdded(Leaf),
 }
@@ -98,7 +100,7 @@ pub enum AttributionChange {
     VisitorReturned { first_touch_id: TouchId, touch_id: TouchId },
 }
 
-/// A change to work that is due: onboarding, undecided referrals, unverified addresses.
+/// A change to work that is due: onboarding, undecided referrals, unverified addresses, erasures.
 #[derive(Clone, Debug, PartialEq)]
 #[expect(missing_docs, reason = "fields are named as the columns they fill")]
 pub enum PendingChange {
@@ -127,6 +129,36 @@ pub enum PendingChange {
     },
     /// A referral was decided after all; without a code, all of the user are.
     ReferralDecided { user_id: UserId, code: Option<ReferralCode> },
+    /// A user is to be erased at this time, or their erasure is to be completed by then.
+    ErasureDue { user_id: UserId, due_at: Timestamp },
+    /// An erasure was withdrawn, or is complete.
+    ErasureOver { user_id: UserId },
+}
+
+/// A change to the keys of back-ends.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "fields are named as the columns they fill")]
+pub enum ApiKeyChange {
+    /// A key was issued.
+    Issued { api_key_id: ApiKeyId, key: Box<NewApiKey>, at: Timestamp },
+    /// A key got another secret.
+    Rotated { api_key_id: ApiKeyId, previous_until: Timestamp, at: Timestamp },
+    /// No earlier secret of a key counts from this time on.
+    GraceEnded { api_key_id: ApiKeyId, previous_until: Timestamp },
+    /// A key was revoked.
+    Revoked { api_key_id: ApiKeyId, at: Timestamp },
+    /// A key was used on this day.
+    Used { api_key_id: ApiKeyId, day: String },
+}
+
+/// A key that was issued.
+#[derive(Clone, Debug, PartialEq)]
+#[expect(missing_docs, reason = "fields are named as the columns they fill")]
+pub struct NewApiKey {
+    pub name: String,
+    pub scopes: String,
+    pub issued_by: String,
+    pub expires_at: Option<Timestamp>,
 }
 
 /// A step of an onboarding, as a bit of the column `steps`.
@@ -176,5 +208,11 @@ impl From<AttributionChange> for Change {
 impl From<PendingChange> for Change {
     fn from(change: PendingChange) -> Self {
         Self::Pending(change)
+    }
+}
+
+impl From<ApiKeyChange> for Change {
+    fn from(change: ApiKeyChange) -> Self {
+        Self::ApiKey(change)
     }
 }

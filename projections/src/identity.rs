@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use whence_events::{
     Client, Country, DeviceClass, EmailAddress, EmailKey, Event, Hash, MailboxEvent, Pii, PiiSlot,
-    Position, ProfileUpdated, Provider, Recorded, RequestId, Sealed, SessionId, SessionOpened,
-    StreamId, Timestamp, UserEvent, UserId, UserRegistered, Version,
+    Position, ProfileUpdated, Provider, Recorded, RequestId, Sealed, SessionId, SessionKind,
+    SessionOpened, StreamId, Timestamp, UserEvent, UserId, UserRegistered, Version,
 };
 
 use crate::change::{Change, IdentityChange, NewSession};
@@ -57,6 +57,8 @@ pub struct ListedSession {
     pub device_class: Option<DeviceClass>,
     /// The country of the client.
     pub country: Option<Country>,
+    /// The kind of credential that carries it.
+    pub kind: SessionKind,
 }
 
 /// A user.
@@ -169,7 +171,7 @@ static SESSIONS_OF: Select<SessionId> = Select::new(
 );
 
 static LISTED_SESSIONS: Select<ListedSession> = Select::new(
-    "SELECT session_id, opened_at, used_at, device, device_version, device_class, country
+    "SELECT session_id, opened_at, used_at, device, device_version, device_class, country, kind
      FROM {sessions} WHERE user_id = {1} AND expires_at > {2} ORDER BY opened_at DESC, session_id",
     |row| {
         Ok(ListedSession {
@@ -180,6 +182,7 @@ static LISTED_SESSIONS: Select<ListedSession> = Select::new(
             device_version: row.number(4)?,
             device_class: row.text_or_null(5)?.and_then(DeviceClass::parse),
             country: row.text_or_null(6)?.and_then(Country::parse),
+            kind: known(SessionKind::parse(row.text(7)?))?,
         })
     },
 );
@@ -273,6 +276,7 @@ impl Projector for Identity {
                 | MailboxEvent::StartCounted(_)
                 | MailboxEvent::StartReturned(_)
                 | MailboxEvent::DeviceForgotten(_)
+                | MailboxEvent::MailboxMoved(_)
                 | MailboxEvent::LockCleared(_) => {}
             },
             (StreamId::User(user_id), Event::User(event)) => {
@@ -354,6 +358,11 @@ fn user_changes(
         | UserEvent::SubscriptionProvisioned(_)
         | UserEvent::WelcomeEmailSent(_)
         | UserEvent::WelcomeEmailFailed(_)
+        | UserEvent::EmailChanged(_)
+        | UserEvent::EmailChangeUndone(_)
+        | UserEvent::ErasureRequested(_)
+        | UserEvent::ErasureCancelled(_)
+        | UserEvent::ErasureCompleted(_)
         | UserEvent::CreatorHandleClaimed(_) => {}
     }
 }
@@ -378,7 +387,7 @@ fn user_shown_as(
         user_id,
         display_name: updated.display_name.as_ref().and_then(sealed),
         display_name_version: version,
-        avatar_url: updated.avatar_url.clone(),
+        avatar_url: None,
         at,
     }
 }

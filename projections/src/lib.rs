@@ -13,7 +13,7 @@
 //! - [`merkle`], [`tiles`]: the arithmetic of the tree over the log;
 //! - `read_db`: the databases that hold read models, SQLite and Postgres;
 //! - `scratch`: tables that are filled next to the live ones and then replace them;
-//! - `identity`, `attribution`, `pending`, `log_tree`: a read model each, with its tables, its projector,
+//! - `identity`, `attribution`, `pending`, `api_keys`, `log_tree`: a read model each, with its tables, its projector,
 //!   its queries and what they answer with;
 //! - `projectors`: the list of them; `inspect`: what is found in a database of read models;
 //! - [`report`]: the views of analysts, a fold of its own without tables.
@@ -27,6 +27,7 @@ mod schema;
 mod scratch;
 pub mod tiles;
 
+mod api_keys;
 mod attribution;
 mod identity;
 mod log_tree;
@@ -35,9 +36,11 @@ mod pending;
 mod inspect;
 mod projectors;
 
+pub use api_keys::ApiKeyView;
 pub use attribution::{Invitee, ReferralOverview, Snapshot};
 pub use change::{
-    AttributionChange, Change, IdentityChange, Leaf, NewSession, OnboardingStep, PendingChange,
+    ApiKeyChange, AttributionChange, Change, IdentityChange, Leaf, NewApiKey, NewSession,
+    OnboardingStep, PendingChange,
 };
 pub use identity::{ListedSession, SessionView, UserView};
 pub use inspect::{

@@ -1,5 +1,7 @@
-//! Work that is due: onboarding steps, referrals that could not be decided, and addresses that were
-//! never verified and are to be forgotten. A row goes when its work is done.
+//! Work that is due: onboarding steps, referrals that could not be decided, addresses that were never
+//! verified and are to be forgotten, and erasures. A row goes when its work is done.
+
+use std::time::Duration;
 
 use whence_events::{
     CodeKind, EmailKey, Event, MailboxEvent, Recorded, ReferralCode, Refusal, StreamId, Timestamp,
@@ -8,7 +10,7 @@ use whence_events::{
 
 use crate::change::{Change, OnboardingStep, PendingChange};
 use crate::projector::Projector;
-use crate::read_db::select::{Select, known};
+use crate::read_db::select::{Select, Value, known};
 use crate::read_db::{QueryError, ReadDb};
 use crate::schema::{
     IndexSchema, RowSize, TableSchema, bytes, bytewise_text, index, int, text, uuid,
@@ -44,7 +46,11 @@ pub struct UndecidedReferral {
     pub refused_at: Timestamp,
 }
 
-static SCHEMA: [TableSchema; 3] = [
+/// How long after its first step an erasure counts as interrupted: the call that made the step is
+/// given this time to take the others.
+const ERASURE_TIME: Duration = Duration::from_mins(1);
+
+static SCHEMA: [TableSchema; 4] = [
     TableSchema {
         name: "onboardings",
         columns: &[
@@ -86,6 +92,16 @@ static SCHEMA: [TableSchema; 3] = [
         }],
         rows: RowSize::Small,
     },
+    TableSchema {
+        name: "erasures",
+        columns: &[
+            uuid("user_id"),
+            int("due_at"), // the end of the grace time, or the time to complete what was begun
+        ],
+        key: &["user_id"],
+        indexes: &[index("erasures_by_time", &["due_at"])],
+        rows: RowSize::Small,
+    },
 ];
 
 static ONBOARDINGS: Select<Onboarding> = Select::new(
@@ -122,7 +138,30 @@ static UNVERIFIED: Select<EmailKey> = Select::new(
     |row| row.array(0).map(EmailKey),
 );
 
+static ERASURES: Select<UserId> = Select::new(
+    "SELECT user_id FROM {erasures} WHERE due_at <= {1} ORDER BY due_at, user_id LIMIT {2}",
+    |row| row.uuid(0).map(UserId),
+);
+
+static ERASURE_DUE: Select<Timestamp> =
+    Select::new("SELECT due_at FROM {erasures} WHERE user_id = {1}", |row| row.time(0));
+
 impl ReadDb {
+    /// Returns up to `limit` users whose erasure is due at `now`, or was begun and is not complete, the
+    /// longest waiting first.
+    pub async fn due_erasures(
+        &self,
+        now: Timestamp,
+        limit: u64,
+    ) -> Result<Vec<UserId>, QueryError> {
+        self.all(&ERASURES, &[now.into(), limit.into()]).await
+    }
+
+    /// Returns when a user is erased, as they asked.
+    pub async fn erasure_due(&self, user_id: UserId) -> Result<Option<Timestamp>, QueryError> {
+        self.first(&ERASURE_DUE, &[Value::Uuid(user_id.0)]).await
+    }
+
     /// Returns up to `limit` onboardings that are not over, the longest waiting first.
     pub async fn onboardings(&self, limit: u64) -> Result<Vec<Onboarding>, QueryError> {
         self.all(&ONBOARDINGS, &[limit.into()]).await
@@ -157,7 +196,7 @@ impl Projector for Pending {
     }
 
     fn version(&self) -> u32 {
-        3
+        4
     }
 
     fn schema(&self) -> &'static [TableSchema] {
@@ -198,6 +237,7 @@ fn mailbox_change(
         | MailboxEvent::StartCounted(_)
         | MailboxEvent::StartReturned(_)
         | MailboxEvent::DeviceForgotten(_)
+        | MailboxEvent::MailboxMoved(_)
         | MailboxEvent::LockCleared(_) => None,
     }
 }
@@ -224,7 +264,14 @@ fn user_changes(user_id: UserId, event: &UserEvent, at: Timestamp, changes: &mut
                 add(PendingChange::OnboardingStep { user_id, step: OnboardingStep::Welcome });
             }
         }
+        UserEvent::ErasureRequested(requested) => {
+            add(PendingChange::ErasureDue { user_id, due_at: requested.due_at });
+        }
+        UserEvent::ErasureCancelled(_) | UserEvent::ErasureCompleted(_) => {
+            add(PendingChange::ErasureOver { user_id });
+        }
         UserEvent::UserErased(_) => {
+            add(PendingChange::ErasureDue { user_id, due_at: at + ERASURE_TIME });
             add(PendingChange::OnboardingOver { user_id });
             add(PendingChange::ReferralDecided { user_id, code: None });
         }
@@ -260,6 +307,8 @@ fn user_changes(user_id: UserId, event: &UserEvent, at: Timestamp, changes: &mut
         | UserEvent::UserReinstated(_)
         | UserEvent::ProfileUpdated(_)
         | UserEvent::CreatorHandleClaimed(_)
+        | UserEvent::EmailChanged(_)
+        | UserEvent::EmailChangeUndone(_)
         | UserEvent::BillingCustomerLinked(_) => {}
     }
 }

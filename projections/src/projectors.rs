@@ -4,6 +4,7 @@ use std::path::Path;
 
 use deadpool_postgres::Pool;
 
+use crate::api_keys::ApiKeys;
 use crate::attribution::Attribution;
 use crate::identity::Identity;
 use crate::log_tree::LogTree;
@@ -12,7 +13,7 @@ use crate::projector::Projector;
 use crate::read_db::{PostgresReadDb, ProjectError, ReadDb, SqliteReadDb};
 
 /// The projectors, in no particular order: none depends on the tables of another.
-static PROJECTORS: [&dyn Projector; 4] = [&Identity, &Attribution, &Pending, &LogTree];
+static PROJECTORS: [&dyn Projector; 5] = [&Identity, &Attribution, &Pending, &ApiKeys, &LogTree];
 
 /// Returns every projector.
 #[must_use]

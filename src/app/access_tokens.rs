@@ -33,6 +33,27 @@ pub struct AccessTokens {
     issuer: String,
 }
 
+/// What a token says of its bearer, and until when it can be valid.
+#[derive(Clone, Copy, Debug)]
+pub struct Bearer {
+    /// The id of the user.
+    pub user_id: UserId,
+    /// The id of the session.
+    pub session_id: SessionId,
+    /// When the session ends even if it is extended.
+    pub absolute_expires_at: Timestamp,
+}
+
+impl From<&Session> for Bearer {
+    fn from(session: &Session) -> Self {
+        Self {
+            user_id: session.user.user_id,
+            session_id: session.session_id,
+            absolute_expires_at: session.absolute_expires_at,
+        }
+    }
+}
+
 /// The keys of access tokens, the one that signs first, and the seeds that they were made of.
 struct TokenKeys {
     seeds: Arc<Generations<Secret>>,
@@ -60,6 +81,21 @@ struct Claims {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     nbf: Option<i64>,
     jti: Uuid,
+}
+
+/// What a valid token says. Times are in seconds since 1970.
+#[derive(Clone, Copy, Debug)]
+pub struct TokenFacts {
+    /// The user whose token it is.
+    pub user_id: UserId,
+    /// The session that it was issued for.
+    pub session_id: SessionId,
+    /// When it was issued.
+    pub issued_at: i64,
+    /// When it ends.
+    pub expires_at: i64,
+    /// The id of the token.
+    pub token_id: Uuid,
 }
 
 impl AccessTokens {
@@ -96,15 +132,15 @@ impl AccessTokens {
     /// session can be.
     pub fn issue(
         &self,
-        session: &Session,
+        bearer: Bearer,
         now: Timestamp,
     ) -> Result<(String, i64), jsonwebtoken::errors::Error> {
-        let expires_at = (now + ACCESS_LIFETIME).min(session.absolute_expires_at);
+        let expires_at = (now + ACCESS_LIFETIME).min(bearer.absolute_expires_at);
         let claims = Claims {
             iss: self.issuer.clone(),
             aud: self.issuer.clone(),
-            sub: session.user.user_id.0,
-            sid: session.session_id.0,
+            sub: bearer.user_id.0,
+            sid: bearer.session_id.0,
             iat: now.as_seconds(),
             exp: expires_at.as_seconds(),
             nbf: None,
@@ -124,9 +160,21 @@ impl AccessTokens {
         self.keys().keys.iter().map(TokenKey::to_json).collect()
     }
 
+    /// Returns the issuer of all tokens, which is their audience as well.
+    #[must_use]
+    pub fn issuer(&self) -> &str {
+        &self.issuer
+    }
+
     /// Returns the user and the session of a token, if the token is one of ours and has not expired.
     #[must_use]
     pub fn check(&self, token: &str, now: Timestamp) -> Option<(UserId, SessionId)> {
+        self.read(token, now).map(|claims| (claims.user_id, claims.session_id))
+    }
+
+    /// Returns what a token says, if it is one of ours and has not expired.
+    #[must_use]
+    pub fn read(&self, token: &str, now: Timestamp) -> Option<TokenFacts> {
         if token.len() > MAX_TOKEN_LENGTH {
             return None;
         }
@@ -139,7 +187,13 @@ impl AccessTokens {
         let plain = data.header.crit.is_none();
         let in_time = claims.nbf.is_none_or(|begin| begin <= now.as_seconds())
             && now.as_seconds() < claims.exp;
-        (plain && in_time).then_some((UserId(claims.sub), SessionId(claims.sid)))
+        (plain && in_time).then_some(TokenFacts {
+            user_id: UserId(claims.sub),
+            session_id: SessionId(claims.sid),
+            issued_at: claims.iat,
+            expires_at: claims.exp,
+            token_id: claims.jti,
+        })
     }
 }
 

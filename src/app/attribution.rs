@@ -36,6 +36,17 @@ pub struct LandingCookies {
     pub ref_code: Option<RefCode>,
     /// The first touch, of the cookie `whence_touch`.
     pub first_touch: Option<FirstTouch>,
+    /// What else is on record of the first touch, when the client said it itself.
+    pub said: Option<SaidTouch>,
+}
+
+/// What is on record of a first touch that a client said itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SaidTouch {
+    /// The creator whose page it was.
+    pub creator_id: Option<UserId>,
+    /// Whether the client said a page.
+    pub has_page: bool,
 }
 
 /// The user that an attempt is about.
@@ -65,20 +76,23 @@ impl App {
     /// touch inside the window, nulls included.
     pub(crate) async fn attribution_snapshot(
         &self,
-        first_touch: Option<&FirstTouch>,
+        landing: &LandingCookies,
         device_class: Option<DeviceClass>,
         country: Option<Country>,
         now: Timestamp,
     ) -> AttributionCaptured {
         let window = self.config.referrals.window.length();
-        let touch = first_touch.filter(|touch| now.since(touch.touched_at) <= window);
+        let said = landing.said.filter(|_| landing.first_touch.is_some());
+        let touch =
+            landing.first_touch.as_ref().filter(|touch| now.since(touch.touched_at) <= window);
         let detail = self.config.landing.referrer_detail;
         let touch = touch.map(|touch| touch.clone().cleaned(detail));
         let touch = touch.as_ref();
         let creator = match touch.and_then(|touch| touch.creator.as_ref()) {
             Some(handle) => self.creator(handle).await,
-            None => None,
+            None => said.filter(|_| touch.is_some()).and_then(|said| said.creator_id),
         };
+        let page = touch.filter(|_| said.is_none_or(|said| said.has_page));
         let utm = touch.map(|touch| touch.utm.clone()).unwrap_or_default();
         AttributionCaptured {
             first_referrer_url: touch
@@ -90,7 +104,7 @@ impl App {
             referrer_site: touch
                 .and_then(|touch| touch.referrer_url.as_deref())
                 .and_then(source_entry),
-            first_landing_page: touch.map(|touch| touch.landing_page.clone()),
+            first_landing_page: page.map(|touch| touch.landing_page.clone()),
             utm_source: utm.source,
             utm_medium: utm.medium,
             utm_campaign: utm.campaign,
@@ -104,6 +118,7 @@ impl App {
             touched_at: touch.map(|touch| touch.touched_at),
             consent: touch.map_or(Consent::Unknown, |touch| touch.consent),
             rules_version: RULES_VERSION,
+            said_by_client: said.is_some() && touch.is_some(),
         }
     }
 
@@ -161,7 +176,7 @@ impl App {
             }
             _ => RefCode::Bare(code),
         };
-        let cookies = LandingCookies { ref_code: Some(ref_code), first_touch: None };
+        let cookies = LandingCookies { ref_code: Some(ref_code), ..LandingCookies::default() };
         let candidate =
             Candidate { user_id, email: &email, client: &client, country: account.last_country };
         // As of then: the user must not lose by the time that the decision took.

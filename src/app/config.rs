@@ -88,6 +88,8 @@ pub struct ListeningConfig {
     pub trusted_proxies: Vec<IpNet>,
     /// The headers that are read of them.
     pub client_headers: ClientHeaders,
+    /// The page on which people log in, for those whom the forward check does not let in.
+    pub login_url: Option<Url>,
 }
 
 /// Where log and read models are kept, and under which key.
@@ -155,6 +157,8 @@ pub struct AccountConfig {
     pub keep_unverified: Option<Duration>,
     /// How often it is recorded that a session is used.
     pub session_activity: ActivityPeriod,
+    /// How long users can withdraw that they asked to be erased; zero erases them at once.
+    pub erasure_grace: Duration,
 }
 
 /// How the log is signed.
@@ -237,6 +241,7 @@ impl ListeningConfig {
             allowed_origins: Vec::new(),
             trusted_proxies: Vec::new(),
             client_headers: ClientHeaders::default(),
+            login_url: None,
         })
     }
 
@@ -332,6 +337,7 @@ impl Default for AccountConfig {
             plan: "free".to_owned(),
             keep_unverified: Some(Duration::from_hours(24 * 30)),
             session_activity: ActivityPeriod::Week,
+            erasure_grace: Duration::from_hours(24 * 14),
         }
     }
 }

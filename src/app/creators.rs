@@ -143,6 +143,7 @@ impl From<HandleError<UserRejection>> for ClaimError {
                 | UserRejection::NoSuchCode
                 | UserRejection::CodeBlocked
                 | UserRejection::TooManyCodes { .. }
+                | UserRejection::TooManyRotations { .. }
                 | UserRejection::NotAttributed(_),
             ) => Self::NoSuchUser,
         }

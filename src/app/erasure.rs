@@ -1,5 +1,5 @@
 //! Erases a user, in steps each of which may be repeated: what a crash interrupts is completed by the
-//! same command again.
+//! sweep of `own_erasure.rs`, or by the same command again.
 //!
 //! 1. The stream of the user: sessions end, `UserErased`. From here on no login reaches the account.
 //! 2. The key of the user: address, name, devices.
@@ -8,11 +8,13 @@
 //!    key.
 //! 4. The keys of the touches of the user: the pages that they came from. A touch without a key gets a
 //!    destroyed one, by which a later visit with the same cookies is known to be of nobody.
+//! 5. The stream of the user again: `ErasureCompleted`.
 //!
 //! Read models and caches follow the events. The bytes of the log stay as they are.
 
 mod address;
 mod outcome;
+mod said;
 
 use std::collections::BTreeSet;
 
@@ -59,14 +61,17 @@ pub async fn erase(
     let user_id = subject.user_id;
     let mut run = end_account(engine, subject, context).await?;
     let mut destroyed = destroy(engine, &StreamId::User(user_id)).await?;
-    let facts = ErasureFacts::of(&engine.stream(&StreamId::User(user_id)).await?);
+    let mut facts = ErasureFacts::of(&engine.stream(&StreamId::User(user_id)).await?);
     if let Some(email_key) = facts.email_key.or(subject.email_key) {
+        let mailbox = engine.stream(&StreamId::Mailbox(email_key)).await?;
+        facts.touches.extend(said::said_touches(&mailbox, user_id));
         destroyed |= release(engine, user_id, email_key, context).await?;
     }
     let touches = engine.touches_of_visitor(&facts.touches).await?;
     for touch in &touches {
         destroyed |= forget_touch(engine, *touch).await?;
     }
+    complete(engine, user_id, touches.len(), context).await?;
     if run == Run::Already && destroyed {
         run = Run::Completed;
     }
@@ -93,6 +98,7 @@ async fn end_account(
             | UserRejection::NoSuchCode
             | UserRejection::CodeBlocked
             | UserRejection::TooManyCodes { .. }
+            | UserRejection::TooManyRotations { .. }
             | UserRejection::TooManyHandles
             | UserRejection::NotAttributed(_),
         )) => never_registered(engine, subject).await,
@@ -128,6 +134,22 @@ async fn release(
     }
 }
 
+/// Takes the last step: the log records that all others were taken, and no sweep comes back to them.
+async fn complete(
+    engine: &Engine,
+    user_id: UserId,
+    touches: usize,
+    context: &Context,
+) -> Result<(), StoreError> {
+    let stream = StreamId::User(user_id);
+    let complete = UserCommand::CompleteErasure { touches: touches as u64 };
+    match engine.handler.run::<User>(&stream, &complete, context).await {
+        // It is rejected of a user who never registered, of whom the log has no stream.
+        Ok(_) | Err(HandleError::Rejected(_)) => Ok(()),
+        Err(HandleError::Store(error)) => Err(error),
+    }
+}
+
 /// Destroys a key, and returns whether it was there. A destroyed one is destroyed again all the same,
 /// because a store may have been interrupted before the last copy of it was gone.
 async fn destroy(engine: &Engine, subject: &StreamId) -> Result<bool, StoreError> {
@@ -148,7 +170,7 @@ async fn forget_touch(engine: &Engine, touch: TouchId) -> Result<bool, StoreErro
 fn name(actor: &Actor) -> String {
     match actor {
         Actor::Operator(name) => name.clone(),
-        Actor::Visitor | Actor::Owner | Actor::System => actor.to_string(),
+        Actor::Visitor | Actor::Owner | Actor::System | Actor::ApiKey(_) => actor.to_string(),
     }
 }
 
@@ -211,6 +233,11 @@ impl ErasureFacts {
             | UserEvent::WelcomeEmailFailed(_)
             | UserEvent::ProfileUpdated(_)
             | UserEvent::CreatorHandleClaimed(_)
+            | UserEvent::EmailChanged(_)
+            | UserEvent::EmailChangeUndone(_)
+            | UserEvent::ErasureRequested(_)
+            | UserEvent::ErasureCancelled(_)
+            | UserEvent::ErasureCompleted(_)
             | UserEvent::BillingCustomerLinked(_) => {}
         }
     }

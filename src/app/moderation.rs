@@ -143,6 +143,7 @@ impl From<HandleError<UserRejection>> for ModerationError {
                 | UserRejection::Erased
                 | UserRejection::Suspended
                 | UserRejection::TooManyCodes { .. }
+                | UserRejection::TooManyRotations { .. }
                 | UserRejection::TooManyHandles
                 | UserRejection::NotAttributed(_),
             ) => Self::NoSuchUser,

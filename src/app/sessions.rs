@@ -16,7 +16,7 @@ use whence_events::{
     EmailAddress, Event, Hash, Provider, Recorded, SessionId, StreamId, Timestamp, UserEvent,
     UserId,
 };
-use whence_projections::{QueryError, ReadDb, SessionView};
+use whence_projections::{QueryError, ReadDb, SessionView, Snapshot, UserView};
 
 use crate::domain::user::EMAIL_VERSION;
 use crate::domain::user::activity::SessionTimes;
@@ -107,6 +107,8 @@ pub struct User {
     pub created_at: Timestamp,
     /// When any of these fields last changed.
     pub updated_at: Timestamp,
+    /// When the user is erased, as they asked; `None` when they did not.
+    pub erasure_due_at: Option<Timestamp>,
 }
 
 /// What the cache knows of a session.
@@ -216,37 +218,64 @@ impl Sessions {
         query_after_log(self.store.as_ref(), &self.read_db, &self.progress, query).await
     }
 
+    /// Returns a user as the read models hold them, which by then hold all that was acknowledged.
+    pub async fn user(&self, id: UserId) -> Result<Option<User>, SessionError> {
+        let query = move || async move { self.read_db.user(id).await.map_err(SessionError::from) };
+        let view =
+            query_after_log(self.store.as_ref(), &self.read_db, &self.progress, query).await?;
+        match view {
+            Some(view) => self.open_user(view).await,
+            None => Ok(None),
+        }
+    }
+
+    /// Returns the attribution snapshot of a user from the read models, which by then hold all that was
+    /// acknowledged.
+    pub async fn snapshot(&self, id: UserId) -> Result<Option<Snapshot>, SessionError> {
+        let query =
+            move || async move { self.read_db.snapshot(id).await.map_err(SessionError::from) };
+        query_after_log(self.store.as_ref(), &self.read_db, &self.progress, query).await
+    }
+
     /// Opens the personal data of a session; `None` when its user is erased.
-    async fn open(&self, view: SessionView) -> Result<Option<Session>, StoreError> {
-        let stream = StreamId::User(view.user.user_id);
-        let email = self.vault.open(&stream, EMAIL_VERSION, "email", &view.user.email).await?;
-        let Some(email) = email else { return Ok(None) };
-        let display_name = match &view.user.display_name {
-            Some(name) => {
-                let version = view.user.display_name_version;
-                self.vault.open(&stream, version, "display_name", name).await?
-            }
-            None => None,
-        };
+    async fn open(&self, view: SessionView) -> Result<Option<Session>, SessionError> {
+        let Some(user) = self.open_user(view.user).await? else { return Ok(None) };
         Ok(Some(Session {
             session_id: view.session_id,
             token_hash: view.token_hash,
             opened_at: view.opened_at,
             absolute_expires_at: view.absolute_expires_at,
-            user: User {
-                user_id: view.user.user_id,
-                email,
-                display_name: display_name.map(Into::into),
-                avatar_url: view.user.avatar_url.map(Into::into),
-                billing_customer_id: view.user.billing_customer_id.map(Into::into),
-                provider: view.user.provider,
-                created_at: view.user.created_at,
-                updated_at: view.user.updated_at,
-            },
+            user,
             expires_at: AtomicI64::new(view.expires_at.as_micros()),
             used_at: AtomicI64::new(view.used_at.as_micros()),
             cookies_at: AtomicI64::new(view.opened_at.as_micros()),
             use_is_queued: AtomicBool::new(false),
+        }))
+    }
+
+    /// Opens the personal data of a user; `None` when the user is erased.
+    async fn open_user(&self, view: UserView) -> Result<Option<User>, SessionError> {
+        let stream = StreamId::User(view.user_id);
+        let email = self.vault.open(&stream, EMAIL_VERSION, "email", &view.email).await?;
+        let Some(email) = email else { return Ok(None) };
+        let erasure_due_at = self.read_db.erasure_due(view.user_id).await?;
+        let display_name = match &view.display_name {
+            Some(name) => {
+                let version = view.display_name_version;
+                self.vault.open(&stream, version, "display_name", name).await?
+            }
+            None => None,
+        };
+        Ok(Some(User {
+            user_id: view.user_id,
+            email,
+            display_name: display_name.map(Into::into),
+            avatar_url: view.avatar_url.map(Into::into),
+            billing_customer_id: view.billing_customer_id.map(Into::into),
+            provider: view.provider,
+            created_at: view.created_at,
+            updated_at: view.updated_at,
+            erasure_due_at,
         }))
     }
 }
@@ -276,20 +305,18 @@ impl Observer for SessionObserver {
         for (user_id, event, at) in user_events(events) {
             match event {
                 UserEvent::SessionExtended(extended) => {
-                    match self.cache.get(&extended.session_id) {
-                        Some(Entry::Live(session)) => session.extended(extended.expires_at, at),
-                        Some(Entry::Gone) => {}
-                        // Perhaps it is being looked up, in tables from before.
-                        None => self.forget(extended.session_id),
-                    }
+                    self.extended(extended.session_id, extended.expires_at, at);
                 }
-                UserEvent::RefreshRotated(rotated) => self.forget(rotated.session_id),
-                UserEvent::ProfileUpdated(_) | UserEvent::BillingCustomerLinked(_) => {
-                    match self.read_db.sessions_of(user_id).await {
-                        Ok(sessions) => sessions.into_iter().for_each(|id| self.forget(id)),
-                        Err(_) => self.cache.clear(),
-                    }
+                UserEvent::RefreshRotated(rotated) => {
+                    self.extended(rotated.session_id, rotated.expires_at, at);
                 }
+                UserEvent::ProfileUpdated(_)
+                | UserEvent::BillingCustomerLinked(_)
+                | UserEvent::ErasureRequested(_)
+                | UserEvent::ErasureCancelled(_) => match self.read_db.sessions_of(user_id).await {
+                    Ok(sessions) => sessions.into_iter().for_each(|id| self.forget(id)),
+                    Err(_) => self.cache.clear(),
+                },
                 // Marked again: a small cache may have dropped the mark, and filled the entry since.
                 UserEvent::SessionRevoked(revoked) => {
                     self.cache.insert(revoked.session_id, Entry::Gone);
@@ -312,6 +339,9 @@ impl Observer for SessionObserver {
                 | UserEvent::SubscriptionProvisioned(_)
                 | UserEvent::WelcomeEmailSent(_)
                 | UserEvent::WelcomeEmailFailed(_)
+                | UserEvent::EmailChanged(_)
+                | UserEvent::EmailChangeUndone(_)
+                | UserEvent::ErasureCompleted(_)
                 | UserEvent::CreatorHandleClaimed(_) => {}
             }
         }
@@ -333,6 +363,15 @@ impl SessionObserver {
                 Err(RecvError::Lagged(_)) => self.lost(),
                 Err(RecvError::Closed) => return,
             }
+        }
+    }
+
+    fn extended(&self, id: SessionId, expires_at: Timestamp, at: Timestamp) {
+        match self.cache.get(&id) {
+            Some(Entry::Live(session)) => session.extended(expires_at, at),
+            Some(Entry::Gone) => {}
+            // Perhaps it is being looked up, in tables from before.
+            None => self.forget(id),
         }
     }
 

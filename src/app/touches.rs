@@ -11,12 +11,13 @@ use whence_projections::report::source_entry;
 
 use crate::app::App;
 use crate::app::referral_codes::code_holder;
+use crate::domain::rules::NeverRejected;
 use crate::domain::touch::planting::CodeRecord;
 use crate::domain::touch::stream::TouchStream;
 use crate::domain::touch::{RecordedTouch, RefParam, registrable_domain};
 use crate::domain::user::User;
 use crate::engine::Engine;
-use crate::engine::handler::{Context, Handler};
+use crate::engine::handler::{Context, HandleError, Handler};
 use crate::infra::errors::with_causes;
 use crate::infra::security::{SecurityEvent, SecurityLog};
 use crate::store::EventStore;
@@ -176,7 +177,24 @@ pub(crate) async fn work(app: Weak<App>, mut queue: mpsc::Receiver<RecordedTouch
 
 /// Looks up the code and the creator of a touch and appends its event.
 async fn record(app: &Arc<App>, touch: RecordedTouch) {
+    if let Err(error) = record_now(app, touch).await {
+        tracing::error!(error = %with_causes(&error), "a touch could not be recorded");
+    }
+}
+
+/// Records a touch that a login is about to name.
+pub(crate) async fn record_now(
+    app: &App,
+    touch: RecordedTouch,
+) -> Result<(), HandleError<NeverRejected>> {
     let stream = StreamId::Touch(touch.touch_id);
+    let recorded = event_of(app, touch).await;
+    let context = Context::of_system(None);
+    app.engine.handler.run_first::<TouchStream>(&stream, &recorded, &context).await.map(drop)
+}
+
+/// Returns the event of a touch, with what is on record of its code and its creator.
+async fn event_of(app: &App, touch: RecordedTouch) -> TouchRecorded {
     let (code_status, owner) = match &touch.referral {
         RefParam::Absent => (CodeStatus::None, None),
         RefParam::Malformed => (CodeStatus::Malformed, None),
@@ -193,7 +211,7 @@ async fn record(app: &Arc<App>, touch: RecordedTouch) {
         Some(handle) => app.creator(handle).await,
         None => None,
     };
-    let recorded = TouchRecorded {
+    TouchRecorded {
         code: touch.referral.code().cloned(),
         code_status,
         owner,
@@ -215,10 +233,6 @@ async fn record(app: &Arc<App>, touch: RecordedTouch) {
         deduplicated: touch.deduplicated,
         fetch_site: touch.fetch_site,
         agent: touch.agent.map(Pii::Clear),
-    };
-    let context = Context::of_system(None);
-    let run = app.engine.handler.run_first::<TouchStream>(&stream, &recorded, &context);
-    if let Err(error) = run.await {
-        tracing::error!(error = %with_causes(&error), "a touch could not be recorded");
+        said_by_client: touch.said_by_client,
     }
 }

@@ -1,5 +1,6 @@
 //! The commands, one file each: its flags, whose doc is its help, and its run.
 
+pub(super) mod api_key;
 pub(super) mod audit;
 pub(super) mod code;
 pub(super) mod copy;

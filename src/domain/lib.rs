@@ -4,7 +4,9 @@
 //! decides a command in that state. Everything else that a decision depends on (the time, fresh
 //! ids, facts looked up elsewhere) is part of the command. Each module is about one noun.
 
+pub mod api_key;
 pub mod audit;
+pub mod billing;
 pub mod bots;
 pub mod handle;
 pub mod mailbox;

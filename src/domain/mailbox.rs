@@ -20,7 +20,7 @@ use whence_events::{
     CodeDeliveryFailed, CodeRejected, CodeVerified, DeviceClass, DeviceForgotten, DeviceId,
     EmailAddress, Event, LockCleared, LoginExpired, LoginLocked, LoginStarted, LoginThrottled,
     MailboxClaimed, MailboxEvent, MailboxForgotten, MailboxReleased, Pii, RequestId, StartCounted,
-    StartReturned, Timestamp, UserId, Version,
+    StartReturned, Timestamp, TouchId, UserId, Version,
 };
 
 use super::{Decider, EventContext};
@@ -135,6 +135,7 @@ impl Decider for Mailbox {
                 self.email = None;
                 self.devices.clear();
             }
+            MailboxEvent::MailboxMoved(_) => self.owner = None,
             MailboxEvent::MailboxForgotten(_) => {
                 self.email = None;
                 self.devices.clear();
@@ -191,6 +192,8 @@ impl Mailbox {
                 client: Pii::Clear(command.client.clone()),
                 device_id,
                 network,
+                change_of: None,
+                touch_id: command.touch_id,
             }
             .into(),
         ])
@@ -304,6 +307,12 @@ impl Mailbox {
         let mut devices: Vec<_> = self.devices.iter().collect();
         devices.sort_by_key(|device| std::cmp::Reverse(device.last_login));
         devices
+    }
+
+    /// Returns the landing that the client said when a login was started.
+    #[must_use]
+    pub fn said_touch(&self, request_id: RequestId) -> Option<TouchId> {
+        self.logins.get(request_id)?.touch_id
     }
 
     /// Returns whether one of these devices is known to the address.

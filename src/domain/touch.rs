@@ -321,6 +321,8 @@ pub struct RecordedTouch {
     pub fetch_site: Option<FetchSite>,
     /// The `User-Agent` header in the clear, at most 512 bytes.
     pub agent: Option<String>,
+    /// Whether the client said the landing itself at the start of a login.
+    pub said_by_client: bool,
 }
 
 /// The effects of a touch.
@@ -428,6 +430,11 @@ impl Arrival {
         self.recorded
     }
 
+    /// Has the touch recorded whatever the settings say, because no cookie carries it.
+    pub fn keep_record(&mut self) {
+        self.recorded = true;
+    }
+
     /// Takes the visitor for somebody who was never here, because what was known of them is erased.
     pub fn forget_visitor(&mut self) {
         self.known = None;
@@ -469,6 +476,7 @@ impl Arrival {
             deduplicated: false,
             fetch_site: self.fetch_site,
             agent: None,
+            said_by_client: false,
         });
         Touch { plant_code, plant_first, record }
     }

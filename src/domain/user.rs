@@ -2,7 +2,9 @@
 
 pub mod activity;
 mod command;
+mod erasure;
 pub mod measure;
+pub mod refresh;
 mod session;
 #[cfg(test)]
 mod tests;
@@ -10,16 +12,20 @@ mod tests;
 use std::time::Duration;
 
 use whence_events::{
-    Client, CodeKind, Country, CreatorHandleClaimed, DeliveryFailure, EmailAddress, EmailKey,
-    Event, Handle, Pii, Provider, ReferralCode, ReferralCodeDisabled, ReferralCodeIssued, Refusal,
-    RevokeReason, SessionId, SessionOpened, SessionRevoked, SubscriptionProvisioned, Timestamp,
-    UserErased, UserEvent, UserId, UserRegistered, Version, WelcomeEmailFailed, WelcomeEmailSent,
+    BillingCustomerLinked, Client, CodeKind, Country, CreatorHandleClaimed, DeliveryFailure,
+    EmailAddress, EmailKey, Event, Handle, Pii, Provider, ReferralCode, ReferralCodeDisabled,
+    ReferralCodeIssued, Refusal, RevokeReason, SessionId, SessionOpened, SessionRevoked,
+    SubscriptionProvisioned, Timestamp, UserEvent, UserId, UserRegistered, Version,
+    WelcomeEmailFailed, WelcomeEmailSent,
 };
 
+use super::billing::BillingCustomerId;
 use super::referral::{self, Attempt, Referee};
 use super::{Decider, EventContext};
 pub use activity::needs_extension;
 pub use command::{OpenSession, UserCommand, UserRejection};
+pub use erasure::ErasureRequest;
+use refresh::RefreshChain;
 use session::Session;
 
 /// The time after which an unused session ends.
@@ -62,12 +68,17 @@ pub struct User {
     pub welcome: Welcome,
     /// Whether the user was erased.
     pub erased: bool,
+    /// The request of the user to be erased, as long as it stands.
+    pub erasure: Option<ErasureRequest>,
     /// The time since when the user is suspended.
     pub suspended_at: Option<Timestamp>,
     /// The codes that operators disabled, in lower case.
     blocked_codes: Vec<ReferralCode>,
+    /// The customer of the billing system that the user is; empty when none.
+    billing_customer: String,
     sessions: Vec<Session>,
     refusals: Vec<(Option<ReferralCode>, Refusal)>,
+    erasure_complete: bool,
 }
 
 /// The account of a registered user.
@@ -146,13 +157,12 @@ impl Decider for User {
                 self.refusals.push((refused.code.clone(), refused.reason));
             }
             UserEvent::SessionOpened(opened) => self.open(opened, context),
-            UserEvent::SessionExtended(extended) => {
-                if let Some(session) =
-                    self.sessions.iter_mut().find(|s| s.id == extended.session_id)
-                {
-                    session.expires_at = extended.expires_at;
-                    session.used_at = context.at;
-                }
+            UserEvent::SessionExtended(used) => {
+                self.session_used(used.session_id, used.expires_at, None, context.at);
+            }
+            UserEvent::RefreshRotated(used) => {
+                let hash = Some(used.refresh_hash);
+                self.session_used(used.session_id, used.expires_at, hash, context.at);
             }
             UserEvent::SessionRevoked(revoked) => {
                 self.sessions.retain(|session| session.id != revoked.session_id);
@@ -172,6 +182,9 @@ impl Decider for User {
             UserEvent::WelcomeEmailSent(_) => self.welcome.sent = true,
             UserEvent::WelcomeEmailFailed(failed) => self.welcome.failed = failed.attempt,
             UserEvent::CreatorHandleClaimed(claimed) => self.handles.push(claimed.handle.clone()),
+            UserEvent::BillingCustomerLinked(linked) => {
+                self.billing_customer.clone_from(&linked.billing_customer_id);
+            }
             UserEvent::UserSuspended(_) => self.suspended_at = Some(context.at),
             UserEvent::UserReinstated(_) => self.suspended_at = None,
             UserEvent::ReferralCodeBlocked(blocked) => {
@@ -181,23 +194,23 @@ impl Decider for User {
                 let folded = unblocked.code.folded();
                 self.blocked_codes.retain(|code| *code != folded);
             }
-            UserEvent::UserErased(_) => {
-                self.erased = true;
-                self.sessions.clear();
-            }
+            UserEvent::ErasureRequested(_)
+            | UserEvent::ErasureCancelled(_)
+            | UserEvent::UserErased(_)
+            | UserEvent::ErasureCompleted(_) => self.leaves(event, context.at),
             UserEvent::AttributionCapturedV1(_)
             | UserEvent::AttributionCaptured(_)
-            | UserEvent::RefreshRotated(_)
             | UserEvent::SessionsRevoked(_)
             | UserEvent::ProfileUpdated(_)
-            | UserEvent::BillingCustomerLinked(_) => {}
+            | UserEvent::EmailChanged(_)
+            | UserEvent::EmailChangeUndone(_) => {}
         }
         self
     }
 
     fn decide(&self, command: &UserCommand) -> Result<Vec<UserEvent>, UserRejection> {
         if self.erased {
-            return Err(UserRejection::Erased);
+            return self.complete_erasure(command);
         }
         if let UserCommand::OpenSession(command) = command {
             return match self.suspended_at {
@@ -207,7 +220,8 @@ impl Decider for User {
         }
         let account = self.account.as_ref().ok_or(UserRejection::NotRegistered)?;
         match command {
-            UserCommand::OpenSession(_) => Ok(vec![]),
+            // The first is decided above; of one who was not erased there is nothing to complete.
+            UserCommand::OpenSession(_) | UserCommand::CompleteErasure { .. } => Ok(vec![]),
             UserCommand::AttributeReferral { user_id, attempt } => {
                 self.attribute(*user_id, account.registered_at, attempt)
             }
@@ -222,6 +236,17 @@ impl Decider for User {
             UserCommand::ExtendSession { now, session_id, period } => {
                 self.session(*session_id)?.used(*now, *period)
             }
+            UserCommand::LinkBilling { customer } => {
+                let id = customer.as_ref().map_or("", BillingCustomerId::as_str);
+                let billing_customer_id = id.to_owned();
+                Ok(unless(
+                    self.billing_customer == id,
+                    BillingCustomerLinked { billing_customer_id },
+                ))
+            }
+            UserCommand::RotateRefresh(command) => {
+                self.session(command.session_id)?.rotate(command)
+            }
             UserCommand::Measure(measure) => self.take_measure(measure),
             UserCommand::IssueReferralCode { now, code, kind } => self.issue(code, *kind, *now),
             UserCommand::DisableReferralCode { code, reason } => self.disable(code, reason),
@@ -231,6 +256,9 @@ impl Decider for User {
             }
             UserCommand::RecordWelcome(outcome) => Ok(self.record_welcome(*outcome)),
             UserCommand::Erase { requested_by, mode } => Ok(self.erase(requested_by, mode)),
+            UserCommand::RequestErasure { now, grace } => Ok(self.request_erasure(*now + *grace)),
+            UserCommand::CancelErasure => Ok(self.cancel_erasure()),
+            UserCommand::EraseIfDue { now } => Ok(self.erase_if_due(*now)),
         }
     }
 }
@@ -379,14 +407,6 @@ impl User {
         }
     }
 
-    fn erase(&self, requested_by: &str, mode: &str) -> Vec<UserEvent> {
-        let ended = self.sessions.iter().map(|session| session.revoked(RevokeReason::Erased));
-        let mut events: Vec<UserEvent> = ended.collect();
-        let (requested_by, mode) = (requested_by.to_owned(), mode.to_owned());
-        events.push(UserErased { requested_by, mode }.into());
-        events
-    }
-
     fn session(&self, id: SessionId) -> Result<&Session, UserRejection> {
         self.sessions.iter().find(|s| s.id == id).ok_or(UserRejection::NoSuchSession)
     }
@@ -398,6 +418,7 @@ impl User {
             expires_at: opened.expires_at,
             absolute_expires_at: opened.absolute_expires_at,
             used_at: context.at,
+            refresh: RefreshChain::of(opened, context.at),
         });
         if let Some(account) = &mut self.account {
             account.last_device = Some((opened.device.clone(), context.version));

@@ -93,6 +93,7 @@ fn why_fixed(purpose: Purpose) -> &'static str {
         Purpose::Code => "what it signs lives for minutes, and it changes with nothing",
         Purpose::Network => "networks are compared by what the log has of them",
         Purpose::Csrf
+        | Purpose::Refresh
         | Purpose::Cookie
         | Purpose::Device
         | Purpose::Bearer

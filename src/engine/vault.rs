@@ -212,6 +212,7 @@ impl OpenKeys {
             | Event::Touch(_)
             | Event::Rules(_)
             | Event::Audit(_)
+            | Event::ApiKey(_)
             | Event::Unknown { .. } => {}
         }
     }

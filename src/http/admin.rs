@@ -1,11 +1,12 @@
 //! The operators' API under `/v1/admin`. Each call needs an operator's token (`X-Admin-Token`).
 
 mod analytics;
+mod api_keys;
 mod audit;
 mod handles;
 mod keys;
 mod measures;
-mod operator;
+pub(super) mod operator;
 mod projections;
 mod users;
 
@@ -16,9 +17,17 @@ use axum::routing::{get, post};
 
 use crate::app::App;
 
+pub(super) use analytics::platform_view;
+
 /// Returns the routes, with paths relative to `/v1/admin`.
 pub(super) fn routes() -> Router<Arc<App>> {
     Router::new()
+        .route("/api-keys", get(api_keys::list).post(api_keys::issue))
+        .route("/api-keys/{id}", get(api_keys::show))
+        .route("/api-keys/{id}/timeline", get(api_keys::timeline))
+        .route("/api-keys/{id}/rotate", post(api_keys::rotate))
+        .route("/api-keys/{id}/end-grace", post(api_keys::end_grace))
+        .route("/api-keys/{id}/revoke", post(api_keys::revoke))
         .route("/projections", get(projections::list))
         .route("/projections/{name}/rebuild", post(projections::rebuild))
         .route("/keys", get(keys::list))

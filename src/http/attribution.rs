@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::header::{CONTENT_TYPE, ETAG, SET_COOKIE};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, SET_COOKIE, VARY};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Serialize;
 use serde_json::json;
@@ -21,7 +21,7 @@ use super::error::Problem;
 use super::etag::EntityTag;
 use super::extract::{RequestContext, SignedIn};
 use super::landing_cookies::clear_landing_cookies;
-use super::token::BearerUser;
+use super::portal::user::PortalUser;
 use crate::app::App;
 use crate::app::attribution::{Candidate, LandingCookies};
 use crate::app::sessions::Session;
@@ -122,22 +122,36 @@ async fn decide(
     }
 }
 
-/// `GET /api/v1/users/attribution`: answers the user's attribution snapshot.
+/// `GET /api/v1/users/attribution`: answers the user's attribution snapshot. Browsers may keep it, and
+/// ask each time whether it is still the same.
 pub(super) async fn snapshot(
     State(app): State<Arc<App>>,
-    BearerUser(session): BearerUser,
+    PortalUser(session): PortalUser,
     headers: HeaderMap,
     request: RequestContext,
 ) -> Result<Response, Problem> {
     let user_id = session.user.user_id;
     let snapshot = app.engine.read_db.snapshot(user_id).await?.ok_or(Problem::UserNotFound)?;
-    let is_final = is_final(&app, &snapshot, request.now);
-    let data = SnapshotBody::of(&app, user_id, snapshot).await?;
+    answer_with(&app, user_id, snapshot, &headers, request.now).await
+}
+
+/// Answers the attribution snapshot of a user: with an entity tag once it is final.
+pub(super) async fn answer_with(
+    app: &App,
+    user_id: UserId,
+    snapshot: Snapshot,
+    headers: &HeaderMap,
+    now: Timestamp,
+) -> Result<Response, Problem> {
+    let is_final = is_final(app, &snapshot, now);
+    let data = SnapshotBody::of(app, user_id, snapshot).await?;
     let body = serde_json::to_vec(&json!({ "success": true, "data": data }))
         .map_err(|_| Problem::Internal)?;
-    let mut response = if is_final { with_etag(&headers, body) } else { body.into_response() };
-    let json = HeaderValue::from_static("application/json");
-    response.headers_mut().insert(CONTENT_TYPE, json);
+    let mut response = if is_final { with_etag(headers, body) } else { body.into_response() };
+    let set = response.headers_mut();
+    set.insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    set.insert(CACHE_CONTROL, HeaderValue::from_static("private, no-cache"));
+    set.append(VARY, HeaderValue::from_static("authorization, cookie"));
     Ok(response)
 }
 
@@ -181,7 +195,12 @@ pub(super) struct SnapshotBody {
 }
 
 impl SnapshotBody {
-    async fn of(app: &App, user_id: UserId, snapshot: Snapshot) -> Result<Self, Problem> {
+    /// Returns the fields of a user as the read models hold them.
+    pub(super) async fn of(
+        app: &App,
+        user_id: UserId,
+        snapshot: Snapshot,
+    ) -> Result<Self, Problem> {
         let stream = StreamId::User(user_id);
         let first_referrer_url = match &snapshot.first_referrer_url {
             Some(url) => {

@@ -1,6 +1,7 @@
 //! The client behind a request, as far as the request can be trusted.
 
 mod forwarded;
+pub(super) mod original;
 
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
@@ -85,6 +86,12 @@ pub fn client_address(
         // A proxy on this machine that no setting names: all of its clients are one.
         (true, true) => ClientAddress::Unknown,
     }
+}
+
+/// Returns whether a request comes from a trusted proxy, whose headers about its own request count.
+pub(super) fn is_of_trusted_proxy(parts: &Parts, listening: &ListeningConfig) -> bool {
+    let peer = parts.extensions.get::<Peer>();
+    peer.is_some_and(|Peer(peer)| listening.trusts(peer.ip().to_canonical()))
 }
 
 /// Returns whether a request with forwarded headers comes from a peer that is not a trusted proxy.

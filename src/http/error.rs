@@ -5,25 +5,30 @@
 //! writes the body at the very end, when the path says which family it is for. Causes are logged
 //! once, here, and never sent.
 
+mod api_keys;
+mod field;
 mod handles;
+mod portal;
 mod waits;
 
 use axum::response::{IntoResponse, Response};
-use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ALLOW, CONTENT_TYPE, RETRY_AFTER, WWW_AUTHENTICATE};
 use http::{HeaderValue, StatusCode};
 use serde_json::json;
 use whence_events::CorrelationId;
 
 use crate::app::sessions::SessionError;
 use crate::domain::mailbox::MailboxRejection;
+use crate::domain::user::refresh::ROTATION_WINDOW;
 use crate::domain::user::{SLUG_WINDOW, UserRejection};
 use crate::engine::handler::HandleError;
-use crate::engine::proof::checkpointer::CheckpointError;
 use crate::http::limits::RETRY_AFTER_SECONDS;
 use crate::infra::errors::with_causes;
 use crate::infra::security::SecurityEvent;
 use crate::insight::audit::AuditError;
 use crate::store::StoreError;
+pub(crate) use api_keys::ApiKeyProblem;
+pub(crate) use field::PortalField;
 pub(crate) use handles::HandleProblem;
 
 /// Every error that a response can have.
@@ -44,6 +49,8 @@ pub(crate) enum Problem {
     /// Several session cookies of the request are of sessions in use. The response takes all of them
     /// away.
     SeveralSessions,
+    /// The call takes a login of the last minutes, and that of this session is older.
+    LoginNotRecent,
     /// An operator suspended the user whose address the right code proved.
     Suspended,
     /// The operators' API is closed, because no token is configured.
@@ -83,8 +90,16 @@ pub(crate) enum Problem {
     InvalidCredentials,
     /// Portal family: the token is right, and its user was erased.
     UserNotFound,
+    /// Portal family: the refresh token is missing or none, or its session is over.
+    RefreshInvalid,
+    /// Portal family: the refresh token had been exchanged before, so that its session was ended.
+    RefreshReused,
+    /// Portal family: a field of the body is not what it can be.
+    InvalidField(PortalField),
     /// Operators: the code belongs to no user.
     CodeNotFound,
+    /// A call with an API key, or about one, is refused.
+    ApiKey(ApiKeyProblem),
 }
 
 const HISTORY_CHANGED: &str =
@@ -101,7 +116,25 @@ const EMAIL_UNSUPPORTED: &str = "This site cannot send mail to a mailbox whose n
 
 const INVALID_REQUEST: &str = "There is no such login to verify. Start again.";
 
+const WRONG_METHOD: &str = "This cannot be done here.";
+
+const UNDER_WAY: &str = "One at a time: wait for the one under way.";
+
 const INVALID_HOST: &str = "Name one host, in one header Host.";
+
+const LOGIN_NOT_RECENT: &str = "Log in again first: this takes a login of the last 15 minutes.";
+const REFRESH_INVALID: &str = "There is no such refresh token, or its session is over. Log in.";
+
+const REFRESH_REUSED: &str =
+    "This refresh token had been exchanged before, so its session was ended. Log in.";
+
+const ADMIN_TOKEN_UNSET: &str = "Start the service with --admin-token.";
+
+const ADMIN_TOKEN_INVALID: &str = "Send an operator's token, X-Admin-Token.";
+
+const CSRF_INVALID: &str = "The CSRF token is not that of this session.";
+
+const CROSS_SITE: &str = "A page of another site may not do this.";
 
 const SUSPENDED: &str = "This account is suspended. Ask the site why.";
 
@@ -126,27 +159,20 @@ impl Problem {
             }
             Self::Unauthenticated => (S::UNAUTHORIZED, "unauthenticated", "Log in first."),
             Self::SeveralSessions => (S::UNAUTHORIZED, "unauthenticated", SEVERAL_SESSIONS),
+            Self::LoginNotRecent => (S::FORBIDDEN, "recent_login_required", LOGIN_NOT_RECENT),
             Self::Suspended => (S::FORBIDDEN, "account_suspended", SUSPENDED),
-            Self::AdminTokenUnset => {
-                (S::UNAUTHORIZED, "admin_token_unset", "Start the service with --admin-token.")
-            }
+            Self::AdminTokenUnset => (S::UNAUTHORIZED, "admin_token_unset", ADMIN_TOKEN_UNSET),
             Self::AdminTokenInvalid => {
-                (S::UNAUTHORIZED, "admin_token_invalid", "Send an operator's token, X-Admin-Token.")
+                (S::UNAUTHORIZED, "admin_token_invalid", ADMIN_TOKEN_INVALID)
             }
             Self::CsrfMissing => {
                 (S::FORBIDDEN, "csrf_missing", "Echo the CSRF cookie in the X-CSRF-Token header.")
             }
-            Self::CsrfInvalid => {
-                (S::FORBIDDEN, "csrf_invalid", "The CSRF token is not that of this session.")
-            }
-            Self::CrossSite => {
-                (S::FORBIDDEN, "csrf_invalid", "A page of another site may not do this.")
-            }
+            Self::CsrfInvalid => (S::FORBIDDEN, "csrf_invalid", CSRF_INVALID),
+            Self::CrossSite => (S::FORBIDDEN, "csrf_invalid", CROSS_SITE),
             Self::InvalidParameter(message) => (S::BAD_REQUEST, "invalid_parameter", message),
             Self::NotFound => (S::NOT_FOUND, "not_found", "There is nothing here."),
-            Self::MethodNotAllowed => {
-                (S::METHOD_NOT_ALLOWED, "method_not_allowed", "This cannot be done here.")
-            }
+            Self::MethodNotAllowed => (S::METHOD_NOT_ALLOWED, "method_not_allowed", WRONG_METHOD),
             Self::InvalidQuery => (S::BAD_REQUEST, "invalid_query", "This cannot be asked."),
             Self::HistoryChanged => (S::CONFLICT, "history_changed", HISTORY_CHANGED),
             Self::UnknownEvent => (S::INTERNAL_SERVER_ERROR, "unknown_event", UNKNOWN_EVENT),
@@ -155,10 +181,9 @@ impl Problem {
             }
             Self::SlugReserved => (S::CONFLICT, "slug_reserved", "This one cannot be had."),
             Self::Handle(problem) => problem.parts(),
+            Self::ApiKey(problem) => problem.parts(),
             Self::SlugTaken => (S::CONFLICT, "slug_taken", "Somebody has this one."),
-            Self::RebuildUnderWay => {
-                (S::CONFLICT, "rebuild_under_way", "One at a time: wait for the one under way.")
-            }
+            Self::RebuildUnderWay => (S::CONFLICT, "rebuild_under_way", UNDER_WAY),
             Self::SessionIssueFailed => (
                 S::INTERNAL_SERVER_ERROR,
                 "session_issue_failed",
@@ -178,6 +203,9 @@ impl Problem {
             }
             Self::InvalidCredentials => (S::UNAUTHORIZED, "unauthenticated", "Invalid credentials"),
             Self::UserNotFound => (S::NOT_FOUND, "not_found", "User not found"),
+            Self::RefreshInvalid => (S::UNAUTHORIZED, "invalid_token", REFRESH_INVALID),
+            Self::RefreshReused => (S::UNAUTHORIZED, "token_reuse_detected", REFRESH_REUSED),
+            Self::InvalidField(field) => (S::BAD_REQUEST, "invalid_field", field.why),
             Self::CodeNotFound => (S::NOT_FOUND, "not_found", "There is no such code."),
         }
     }
@@ -199,6 +227,7 @@ impl Problem {
             | Self::InvalidHost
             | Self::Unauthenticated
             | Self::SeveralSessions
+            | Self::LoginNotRecent
             | Self::Suspended
             | Self::AdminTokenUnset
             | Self::AdminTokenInvalid
@@ -219,6 +248,10 @@ impl Problem {
             | Self::Internal
             | Self::InvalidCredentials
             | Self::UserNotFound
+            | Self::ApiKey(_)
+            | Self::RefreshInvalid
+            | Self::RefreshReused
+            | Self::InvalidField(_)
             | Self::CodeNotFound => None,
         }
     }
@@ -230,11 +263,13 @@ impl Problem {
             Self::InvalidRequest => Some(SecurityEvent::LoginNotOpen),
             Self::SessionIssueFailed => Some(SecurityEvent::LoginFailed),
             Self::Suspended => Some(SecurityEvent::SuspendedLogin),
+            Self::ApiKey(problem) => problem.security_event(),
             Self::CsrfMissing => Some(SecurityEvent::CsrfMissing),
             Self::CsrfInvalid | Self::CrossSite => Some(SecurityEvent::CsrfInvalid),
             Self::AdminTokenInvalid => Some(SecurityEvent::AdminTokenInvalid),
             Self::AdminTokenUnset => Some(SecurityEvent::AdminTokenUnset),
             Self::InvalidCredentials | Self::UserNotFound => Some(SecurityEvent::BearerRefused),
+            Self::RefreshInvalid => Some(SecurityEvent::RefreshRefused),
             Self::RateLimited { .. }
             | Self::InvalidHost
             | Self::InvalidJson
@@ -243,6 +278,7 @@ impl Problem {
             | Self::InvalidCode
             | Self::Unauthenticated
             | Self::SeveralSessions
+            | Self::LoginNotRecent
             | Self::MailUnavailable { .. }
             | Self::InvalidParameter(_)
             | Self::InvalidQuery
@@ -258,46 +294,10 @@ impl Problem {
             | Self::LogoutFailed
             | Self::Unavailable
             | Self::Internal
+            // The end of its session is one.
+            | Self::RefreshReused
+            | Self::InvalidField(_)
             | Self::CodeNotFound => None,
-        }
-    }
-
-    /// Returns the code and the i18n key of the portal family.
-    fn portal(self) -> (&'static str, &'static str) {
-        match self {
-            Self::InvalidCredentials | Self::Unauthenticated | Self::SeveralSessions => {
-                ("AUTH_UNAUTHORIZED", "auth.login.invalid_credentials")
-            }
-            Self::Suspended => ("ACCOUNT_SUSPENDED", "auth.login.suspended"),
-            Self::UserNotFound => ("NOT_FOUND", "error.user.not_found"),
-            Self::HistoryChanged => ("HISTORY_CHANGED", "error.history_changed"),
-            Self::NotFound | Self::CodeNotFound => ("NOT_FOUND", "error.not_found"),
-            Self::MethodNotAllowed => ("METHOD_NOT_ALLOWED", "error.method_not_allowed"),
-            Self::RateLimited { .. } => ("RATE_LIMITED", "error.rate_limited"),
-            Self::Unavailable | Self::MailUnavailable { .. } => {
-                ("UNAVAILABLE", "error.unavailable")
-            }
-            Self::InvalidJson
-            | Self::InvalidEmail
-            | Self::EmailUnsupported
-            | Self::InvalidCode
-            | Self::InvalidRequest
-            | Self::InvalidHost
-            | Self::AdminTokenUnset
-            | Self::AdminTokenInvalid
-            | Self::CsrfMissing
-            | Self::CsrfInvalid
-            | Self::CrossSite
-            | Self::InvalidParameter(_)
-            | Self::InvalidQuery
-            | Self::SlugInvalid
-            | Self::SlugReserved
-            | Self::SlugTaken
-            | Self::Handle(_)
-            | Self::RebuildUnderWay => ("BAD_REQUEST", "error.bad_request"),
-            Self::SessionIssueFailed | Self::LogoutFailed | Self::UnknownEvent | Self::Internal => {
-                ("INTERNAL", "error.internal")
-            }
         }
     }
 }
@@ -305,6 +305,11 @@ impl Problem {
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let mut response = self.parts().0.into_response();
+        if let Self::ApiKey(problem) = self
+            && let Some(challenge) = problem.challenge()
+        {
+            response.headers_mut().insert(WWW_AUTHENTICATE, challenge);
+        }
         response.extensions_mut().insert(self);
         response
     }
@@ -366,21 +371,11 @@ pub(super) fn render(response: Response, family: Family, id: CorrelationId) -> R
     let (status, code, message) = problem.parts();
     let with_detail = response.extensions().get::<ProblemWithDetail>();
     let message = with_detail.map_or(message, |with_detail| with_detail.detail.as_str());
-    let body = if family == Family::Portal {
-        let (code, i18n_key) = problem.portal();
-        json!({
-            "success": false,
-            "error": {
-                "code": code,
-                "message": message,
-                "i18nKey": i18n_key,
-                "i18nVars": {},
-                "details": [],
-                "correlationId": id,
-            }
-        })
+    let (status, body) = if family == Family::Portal {
+        let allow = response.headers().get(ALLOW).and_then(|allow| allow.to_str().ok());
+        (problem.portal_status(), problem.portal_body(message, allow, id))
     } else {
-        json!({ "error": code, "message": message, "request_id": id })
+        (status, json!({ "error": code, "message": message, "request_id": id }))
     };
     let mut rendered = (status, body.to_string()).into_response();
     let headers = rendered.headers_mut();
@@ -442,18 +437,6 @@ impl From<AuditError> for Problem {
     }
 }
 
-impl From<CheckpointError> for Problem {
-    fn from(error: CheckpointError) -> Self {
-        tracing::error!(error = %with_causes(&error), "no checkpoint of the log");
-        match error {
-            CheckpointError::Shorter { .. } | CheckpointError::ReadDb(_) => Self::Unavailable,
-            CheckpointError::Contradiction(_)
-            | CheckpointError::NotOurs { .. }
-            | CheckpointError::File { .. } => Self::Internal,
-        }
-    }
-}
-
 impl From<HandleError<UserRejection>> for Problem {
     fn from(error: HandleError<UserRejection>) -> Self {
         match error {
@@ -469,6 +452,9 @@ impl From<HandleError<UserRejection>> for Problem {
             }
             HandleError::Rejected(UserRejection::TooManyCodes { .. }) => {
                 Self::RateLimited { retry_after_seconds: SLUG_WINDOW.as_secs() }
+            }
+            HandleError::Rejected(UserRejection::TooManyRotations { .. }) => {
+                Self::RateLimited { retry_after_seconds: ROTATION_WINDOW.as_secs() }
             }
             // Callers answer with the reason: being refused is not an error.
             HandleError::Rejected(UserRejection::NotAttributed(_)) => Self::Internal,

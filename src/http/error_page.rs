@@ -23,14 +23,17 @@ use crate::infra::hash::sha256;
 const STYLE: &str = include_str!("error_page.css");
 
 /// The policy of the page: nothing but this very style.
-static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| {
-    let hash = STANDARD.encode(sha256(STYLE.as_bytes()).0);
+static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| policy_of(STYLE));
+
+/// Returns the policy of a page that is made of words and one style.
+pub(super) fn policy_of(style: &str) -> HeaderValue {
+    let hash = STANDARD.encode(sha256(style.as_bytes()).0);
     let policy = format!(
         "default-src 'none'; style-src 'sha256-{hash}'; img-src data:; base-uri 'none'; \
          form-action 'none'; frame-ancestors 'none'"
     );
     HeaderValue::from_str(&policy).expect("base64 is header text")
-});
+}
 
 #[derive(Template)]
 #[template(path = "error_page.html")]

@@ -12,7 +12,7 @@ use whence_events::{Actor, CorrelationId, Timestamp};
 
 use super::cookies::{MAX_SAME_NAME, candidates};
 use super::error::Problem;
-use super::limits::{BODY_TIMEOUT, MAX_BODY_BYTES};
+use super::limits::{BODY_TIMEOUT, MAX_BATCH_BODY_BYTES, MAX_BODY_BYTES};
 use super::renewal::used_by_cookie;
 use super::session_cookies;
 use crate::app::App;
@@ -61,20 +61,40 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for JsonBody<T> {
     type Rejection = Problem;
 
     async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
-        // A client that does not send what it announced is at fault, not the service: no 500.
-        let whole =
-            tokio::time::timeout(BODY_TIMEOUT, to_bytes(request.into_body(), MAX_BODY_BYTES));
-        let bytes: Bytes = match whole.await {
-            Ok(Ok(bytes)) => bytes,
-            Ok(Err(_)) | Err(_) => return Err(Problem::InvalidJson),
-        };
-        object(&bytes).map(Self).ok_or(Problem::InvalidJson)
+        read(request, MAX_BODY_BYTES).await.map(Self)
     }
+}
+
+/// A JSON body of at most [`MAX_BATCH_BODY_BYTES`], for calls about many things at once.
+pub(super) struct LargeJsonBody<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequest<S> for LargeJsonBody<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _: &S) -> Result<Self, Problem> {
+        read(request, MAX_BATCH_BODY_BYTES).await.map(Self)
+    }
+}
+
+/// Reads the JSON body of a request.
+async fn read<T: DeserializeOwned>(request: Request, most: usize) -> Result<T, Problem> {
+    object(&body_of(request, most).await?).ok_or(Problem::InvalidJson)
+}
+
+/// Reads a body of at most [`MAX_BODY_BYTES`].
+pub(super) async fn whole_body(request: Request) -> Result<Bytes, Problem> {
+    body_of(request, MAX_BODY_BYTES).await
+}
+
+async fn body_of(request: Request, most: usize) -> Result<Bytes, Problem> {
+    // A client that does not send what it announced is at fault, not the service: no 500.
+    let whole = tokio::time::timeout(BODY_TIMEOUT, to_bytes(request.into_body(), most));
+    whole.await.ok().and_then(Result::ok).ok_or(Problem::InvalidJson)
 }
 
 /// Reads a JSON object. serde alone would also accept a list of the fields in order, and does not
 /// check whether what it skips is UTF-8 (RFC 8259, section 8.1).
-fn object<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
+pub(super) fn object<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
     let text = std::str::from_utf8(without_bom(bytes)).ok()?;
     if text.trim_ascii_start().starts_with('{') { serde_json::from_str(text).ok() } else { None }
 }

@@ -1,15 +1,17 @@
 //! Landings: a visitor who opens a page with `?ref=` gets the cookies that credit the referrer.
 //!
-//! One [`Landing`] serves three ways in: [`TouchLayer`] around the pages of a Rust service, the
-//! short link `GET /r/{code}`, and `POST /v1/touch` with its script `/touch.js` for all other
-//! sites. The rules are those of [`crate::domain::touch`]; this module gathers what they decide on
+//! One [`Landing`] serves four ways in: [`TouchLayer`] around the pages of a Rust service, the
+//! short link `GET /r/{code}`, `GET /v1/touch/forward` for proxies and other services, and
+//! `POST /v1/touch` with its script `/touch.js` for all other sites. The rules are those of [`crate::domain::touch`]; this module gathers what they decide on
 //! and does what follows.
 
 mod beacon;
 mod clicks;
 pub mod cookies;
+mod forward;
 mod layer;
 mod link_text;
+pub(super) mod said;
 mod script;
 mod set_cookies;
 pub(super) mod short_link;
@@ -25,6 +27,7 @@ use http::request::Parts;
 use url::Url;
 use whence_events::ReferralCode;
 
+use crate::app::App;
 use crate::app::attribution::LandingCookies;
 use crate::app::client_address::ClientAddress;
 use crate::app::rate_limits::Limit;
@@ -156,7 +159,8 @@ impl Landing {
     ) -> Option<Arrival> {
         // Before any signature is checked: most requests are no landing.
         let arrival = navigation.check().and_then(|()| {
-            let LandingCookies { ref_code, first_touch } = read_landing_cookies(&self.key, headers);
+            let LandingCookies { ref_code, first_touch, .. } =
+                read_landing_cookies(&self.key, headers);
             let request = PageRequest {
                 navigation,
                 path: page.path,
@@ -258,6 +262,11 @@ impl Landing {
 /// Returns the route `GET /creators/{handle}`, for a service that shows no page of creators itself.
 pub(super) fn creator_routes(landing: Arc<Landing>) -> Router {
     Router::new().route("/creators/{handle}", get(short_link::follow_creator)).with_state(landing)
+}
+
+/// Returns the route `GET /v1/touch/forward`, for the proxies and services that a service trusts.
+pub(super) fn forward_routes(app: Arc<App>, landing: Arc<Landing>) -> Router {
+    Router::new().route("/v1/touch/forward", get(forward::pick_up)).with_state((app, landing))
 }
 
 /// Returns the routes `GET /r/{code}`, `POST /v1/touch` and `GET /touch.js`.

@@ -6,6 +6,10 @@ use std::time::Duration;
 /// The longest request body, in bytes.
 pub const MAX_BODY_BYTES: usize = 4096;
 
+/// The longest request body of a call about many things at once, in bytes: 100 ids, however they are
+/// set out.
+pub const MAX_BATCH_BODY_BYTES: usize = 16 * 1024;
+
 /// The longest request line with headers, in bytes. The bound is checked before each read, so a
 /// head that exceeds it within one read still passes: at most twice as much.
 pub const MAX_HEAD_BYTES: usize = 32 * 1024;

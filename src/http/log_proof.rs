@@ -17,6 +17,8 @@ use super::error::Problem;
 use super::query::number;
 use crate::app::App;
 use crate::app::proof_turns::ProofRefusal;
+use crate::engine::proof::checkpointer::CheckpointError;
+use crate::infra::errors::with_causes;
 use crate::infra::security::SecurityEvent;
 
 /// `GET /v1/log/key`: answers the key that checkpoints are verified by.
@@ -163,4 +165,16 @@ fn base64(hash: &Hash) -> String {
 
 fn text(text: String) -> Response {
     ([(CONTENT_TYPE, "text/plain; charset=utf-8")], text).into_response()
+}
+
+impl From<CheckpointError> for Problem {
+    fn from(error: CheckpointError) -> Self {
+        tracing::error!(error = %with_causes(&error), "no checkpoint of the log");
+        match error {
+            CheckpointError::Shorter { .. } | CheckpointError::ReadDb(_) => Self::Unavailable,
+            CheckpointError::Contradiction(_)
+            | CheckpointError::NotOurs { .. }
+            | CheckpointError::File { .. } => Self::Internal,
+        }
+    }
 }

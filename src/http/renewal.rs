@@ -19,6 +19,11 @@ use crate::infra::tokens::SessionToken;
 pub(super) struct RenewedCookies(Arc<OnceLock<[HeaderValue; 2]>>);
 
 impl RenewedCookies {
+    /// Returns the cookies that the response is going to set.
+    pub(super) fn lines(&self) -> &[HeaderValue] {
+        self.0.get().map_or(&[], |lines| lines)
+    }
+
     /// Adds the cookies to the response, unless its handler has set or cleared them itself.
     pub(super) fn set_on(&self, response: &mut Response, app: &App) {
         let Some(renewed) = self.0.get() else { return };

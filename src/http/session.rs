@@ -17,7 +17,7 @@ use super::error::Problem;
 use super::extract::{RequestContext, SignedIn, session_tokens};
 use super::session_cookies;
 use crate::app::App;
-use crate::app::sessions;
+use crate::app::sessions::{self, Session};
 use crate::domain::user::{User, UserCommand};
 use crate::engine::handler::HandleError;
 use crate::infra::tokens::SessionToken;
@@ -78,9 +78,13 @@ pub(super) async fn me(SignedIn { session, .. }: SignedIn) -> Response {
     struct Me<'a> {
         user: UserBody<'a>,
         provider: &'static str,
+        /// When the user is erased, as they asked; absent when they did not.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        erasure_due_at: Option<Timestamp>,
     }
     let provider = session.user.provider.as_str();
-    Json(Me { user: UserBody::of(&session.user), provider }).into_response()
+    let erasure_due_at = session.user.erasure_due_at;
+    Json(Me { user: UserBody::of(&session.user), provider, erasure_due_at }).into_response()
 }
 
 /// `POST /v1/auth/logout`: ends the session and takes its cookies away.
@@ -131,7 +135,19 @@ async fn end(
     request: &RequestContext,
     reason: RevokeReason,
 ) -> Result<(), Problem> {
-    let Some(session) = app.sessions.get(token, request.now).await? else { return Ok(()) };
+    match app.sessions.get(token, request.now).await? {
+        Some(session) => end_session(app, &session, request, reason).await,
+        None => Ok(()),
+    }
+}
+
+/// Ends a session that was found in use.
+pub(super) async fn end_session(
+    app: &App,
+    session: &Session,
+    request: &RequestContext,
+    reason: RevokeReason,
+) -> Result<(), Problem> {
     let command = UserCommand::RevokeSession { session_id: session.session_id, reason };
     let stream = StreamId::User(session.user.user_id);
     match app.engine.handler.run::<User>(&stream, &command, &request.context(Actor::Owner)).await {

@@ -8,7 +8,7 @@ use axum::response::{IntoResponse, Response};
 use http::header::SET_COOKIE;
 use http::{HeaderMap, Uri};
 use serde_json::{Value, json};
-use whence_events::{Actor, RevokeReason, SessionId, StreamId, UserEvent};
+use whence_events::{Actor, RevokeReason, SessionId, StreamId, UserEvent, UserId};
 
 use super::csrf::check_csrf;
 use super::error::Problem;
@@ -40,16 +40,7 @@ pub(super) async fn revoke(
 ) -> Result<Response, Problem> {
     check_csrf(&headers, &app, &token)?;
     let session_id: SessionId = id.parse().map_err(|_| Problem::NotFound)?;
-    let reason = RevokeReason::Revoked;
-    let command = UserCommand::RevokeSession { session_id, reason };
-    let stream = StreamId::User(session.user.user_id);
-    let context = request.context(Actor::Owner);
-    let done = match app.engine.handler.run::<User>(&stream, &command, &context).await {
-        // Another user's session is as unknown as none at all.
-        Err(HandleError::Rejected(UserRejection::NoSuchSession)) => return Err(Problem::NotFound),
-        done => done?,
-    };
-    app.ended(&[session_id], done.position).await;
+    end_one(&app, session.user.user_id, session_id, &request).await?;
     let mut response = Json(json!({ "ok": true })).into_response();
     if session_id == session.session_id {
         for cookie in session_cookies::clear(&app.config, &headers, uri.path()) {
@@ -67,9 +58,37 @@ pub(super) async fn revoke_others(
     request: RequestContext,
 ) -> Result<Json<Value>, Problem> {
     check_csrf(&headers, &app, &token)?;
-    let command = UserCommand::RevokeOtherSessions { now: request.now, keep: session.session_id };
-    let stream = StreamId::User(session.user.user_id);
-    let context = request.context(Actor::Owner);
+    let ended = end_others(&app, session.user.user_id, session.session_id, &request).await?;
+    Ok(Json(json!({ "ok": true, "revoked": ended })))
+}
+
+/// Ends a session of a user who asks for it.
+pub(super) async fn end_one(
+    app: &App,
+    user_id: UserId,
+    session_id: SessionId,
+    request: &RequestContext,
+) -> Result<(), Problem> {
+    let command = UserCommand::RevokeSession { session_id, reason: RevokeReason::Revoked };
+    let (stream, context) = (StreamId::User(user_id), request.context(Actor::Owner));
+    let done = match app.engine.handler.run::<User>(&stream, &command, &context).await {
+        // Another user's session is as unknown as none at all.
+        Err(HandleError::Rejected(UserRejection::NoSuchSession)) => return Err(Problem::NotFound),
+        done => done?,
+    };
+    app.ended(&[session_id], done.position).await;
+    Ok(())
+}
+
+/// Ends all sessions of a user but the one that asks for it, and returns how many there were.
+pub(super) async fn end_others(
+    app: &App,
+    user_id: UserId,
+    keep: SessionId,
+    request: &RequestContext,
+) -> Result<usize, Problem> {
+    let command = UserCommand::RevokeOtherSessions { now: request.now, keep };
+    let (stream, context) = (StreamId::User(user_id), request.context(Actor::Owner));
     let done = app.engine.handler.run::<User>(&stream, &command, &context).await?;
     let ended: Vec<_> = done
         .events
@@ -83,5 +102,5 @@ pub(super) async fn revoke_others(
         })
         .collect();
     app.ended(&ended, done.position).await;
-    Ok(Json(json!({ "ok": true, "revoked": ended.len() })))
+    Ok(ended.len())
 }

@@ -9,11 +9,13 @@ use http::header::{AUTHORIZATION, CACHE_CONTROL};
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue};
 use serde_json::json;
+use whence_events::Timestamp;
 
 use super::csrf::check_csrf;
 use super::error::Problem;
 use super::extract::{RequestContext, SignedIn, correlation_id};
 use crate::app::App;
+use crate::app::access_tokens::Bearer;
 use crate::app::sessions::Session;
 
 /// The session behind the access token of a request (`Authorization: Bearer`). The session is in
@@ -57,17 +59,25 @@ pub(super) async fn issue(
     request: RequestContext,
 ) -> Result<Response, Problem> {
     check_csrf(&headers, &app, &token)?;
-    let (access_token, expires_in) =
-        app.access_tokens.issue(&session, request.now).map_err(|error| {
-            tracing::error!(%error, "an access token could not be signed");
-            Problem::Internal
-        })?;
+    let (access_token, expires_in) = access_token(&app, (&*session).into(), request.now)?;
     Ok(Json(json!({
         "access_token": access_token,
         "token_type": "Bearer",
         "expires_in": expires_in,
     }))
     .into_response())
+}
+
+/// Returns a new access token, and for how many seconds it is valid.
+pub(super) fn access_token(
+    app: &App,
+    bearer: Bearer,
+    now: Timestamp,
+) -> Result<(String, i64), Problem> {
+    app.access_tokens.issue(bearer, now).map_err(|error| {
+        tracing::error!(%error, "an access token could not be signed");
+        Problem::Internal
+    })
 }
 
 /// `GET /.well-known/jwks.json`: answers the keys that verify access tokens (RFC 7517, RFC 8037).

@@ -37,6 +37,7 @@ pub struct Keys {
     email_index: Shared<hmac::Key>,
     pub(super) code: Shared<hmac::Key>,
     pub(super) csrf: Shared<Generations<hmac::Key>>,
+    pub(super) refresh: Shared<Generations<hmac::Key>>,
     /// The key that signs the cookie of a known device.
     pub device: MacKey,
     /// The key that stands in the log for client networks.
@@ -71,6 +72,7 @@ impl Keys {
             email_index: Shared::new(hmac_key(seed(Purpose::Index))),
             code: Shared::new(hmac_key(seed(Purpose::Code))),
             csrf: Shared::new(only(Purpose::Csrf).map(hmac_key)),
+            refresh: Shared::new(only(Purpose::Refresh).map(hmac_key)),
             cookie: MacKey(Shared::new(only(Purpose::Cookie).map(hmac_key))),
             device: MacKey(Shared::new(only(Purpose::Device).map(hmac_key))),
             network: MacKey(Shared::new(only(Purpose::Network).map(hmac_key))),
@@ -97,6 +99,7 @@ impl Keys {
         self.email_index.set(hmac_key(&found[&Purpose::Index].signing().key));
         self.code.set(hmac_key(&found[&Purpose::Code].signing().key));
         self.csrf.set(hmac_of(Purpose::Csrf));
+        self.refresh.set(hmac_of(Purpose::Refresh));
         for (purpose, key) in [
             (Purpose::Cookie, &self.cookie),
             (Purpose::Device, &self.device),

@@ -125,6 +125,7 @@ fn kind(actor: &Actor) -> &'static str {
         Actor::Owner => "owner",
         Actor::System => "system",
         Actor::Operator(_) => "operator",
+        Actor::ApiKey(_) => "api_key",
     }
 }
 

@@ -1,5 +1,8 @@
 //! One-time codes and the tokens of sessions: made, parsed and hashed here, and never written to a log.
 
+pub mod api_key;
+mod refresh;
+
 use std::fmt;
 
 use aws_lc_rs::hmac;
@@ -12,6 +15,7 @@ use zeroize::Zeroizing;
 use crate::infra::hash::{mac, sha256};
 use crate::infra::keys::Keys;
 use crate::infra::random::{new_uuid_v4, new_uuid_v7, random_bytes, six_digit_number};
+pub use refresh::RefreshToken;
 
 /// A one-time code of 6 digits.
 #[derive(Clone, PartialEq, Eq)]

@@ -11,6 +11,7 @@ mod error;
 mod events;
 mod evidence;
 mod line;
+mod own_data;
 mod personal;
 mod referrals;
 mod sentences;
@@ -18,7 +19,9 @@ pub(crate) mod text;
 mod touch;
 mod user;
 
-use whence_events::{AuditRead, AuditSubject, Position, ReferralCode, StreamId, Timestamp, UserId};
+use whence_events::{
+    ApiKeyId, AuditRead, AuditSubject, Position, ReferralCode, StreamId, Timestamp, UserId,
+};
 
 pub use attribution::{AttributionStory, SnapshotStory};
 pub use code::{CodeStory, CreditedUser};
@@ -27,6 +30,7 @@ pub use error::AuditError;
 pub use events::{EventPage, EventQuery, StoredEvent};
 pub use evidence::{EventPlace, bundle};
 pub use line::EventLine;
+pub use own_data::{OwnData, OwnEvent, OwnLanding, OwnSession};
 pub use personal::Show;
 pub use referrals::{Decisions, TimeRange, time_range};
 pub(crate) use sentences::refusal;
@@ -65,6 +69,21 @@ pub async fn user(
     Ok(story)
 }
 
+/// Returns everything about a user, for that user.
+pub async fn own_data(
+    engine: &Engine,
+    user_id: UserId,
+    site: &str,
+    now: Timestamp,
+    context: &Context,
+) -> Result<OwnData, AuditError> {
+    let data = OwnData::of(engine, user_id, site, now).await?;
+    let read =
+        AuditRead { user_id: Some(user_id), ..audit_read(AuditSubject::OwnData, Show::Open) };
+    record(&engine.handler, read, context).await?;
+    Ok(data)
+}
+
 /// Returns the story of a code.
 pub async fn code(
     engine: &Engine,
@@ -77,6 +96,19 @@ pub async fn code(
     let read = AuditRead { code: Some(code.clone()), ..audit_read(AuditSubject::Code, show) };
     record(&engine.handler, read, context).await?;
     Ok(story)
+}
+
+/// Returns the events of an API key, in order; none when there is no such key.
+pub async fn api_key(
+    engine: &Engine,
+    id: ApiKeyId,
+    show: Show,
+    context: &Context,
+) -> Result<Vec<EventLine>, AuditError> {
+    let events = engine.stream(&StreamId::ApiKey(id)).await?;
+    let lines = EventLine::all(engine, &events, show).await?;
+    record(&engine.handler, audit_read(AuditSubject::Events, show), context).await?;
+    Ok(lines)
 }
 
 /// Returns a page of the referral decisions of a time, after a position.

@@ -4,7 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use whence_events::{
-    AuditRead, AuditSubject, Country, DeviceClass, SessionId, StreamId, Timestamp, UserId,
+    AuditRead, AuditSubject, Country, DeviceClass, SessionId, SessionKind, StreamId, Timestamp,
+    UserId,
 };
 
 use super::audit::{AuditError, Show, record};
@@ -23,6 +24,8 @@ pub struct SessionList {
 pub struct SessionLine {
     /// The id of the session, by which it can be ended.
     pub id: SessionId,
+    /// The kind of credential that carries it.
+    pub kind: SessionKind,
     /// The kind of device that opened it.
     pub device_class: Option<DeviceClass>,
     /// The network of the address that opened it: the rest of the address is masked.
@@ -53,6 +56,7 @@ pub async fn sessions(
         let ip = client.and_then(|client| client.ip).map(|ip| Show::Masked.ip(ip));
         lines.push(SessionLine {
             id: session.session_id,
+            kind: session.kind,
             device_class: session.device_class,
             ip,
             country: session.country,
@@ -91,8 +95,9 @@ impl fmt::Display for SessionList {
             let class = session.device_class.map_or("unknown device", DeviceClass::as_str);
             let ip = session.ip.as_deref().unwrap_or("unknown address");
             let country = session.country.as_ref().map_or("--", Country::as_str);
-            let (id, since, used) = (session.id, session.created_at, session.last_active_at);
-            writeln!(f, "{id}  {class}  {ip}  {country}  since {since}, last used {used}")?;
+            let (id, kind) = (session.id, session.kind);
+            let (since, used) = (session.created_at, session.last_active_at);
+            writeln!(f, "{id}  {kind}  {class}  {ip}  {country}  since {since}, last used {used}")?;
         }
         Ok(())
     }

@@ -130,14 +130,7 @@ impl Server {
 
     /// A browser without cookies.
     pub fn browser(&self) -> Browser {
-        let client = reqwest::Client::builder()
-            .redirect(reqwest::redirect::Policy::none())
-            // A client that names no browser is a bot.
-            .user_agent("Browser/1")
-            .timeout(Duration::from_mins(1))
-            .build()
-            .unwrap();
-        Browser { client, url: self.url.clone(), cookies: BTreeMap::new(), headers: vec![] }
+        Browser::new(&self.url)
     }
 
     /// Moves time forward.
@@ -232,6 +225,24 @@ pub struct Browser {
 }
 
 impl Browser {
+    /// A browser without cookies that goes to the server at a URL.
+    pub fn new(url: &str) -> Self {
+        let client = reqwest::Client::builder()
+            .redirect(reqwest::redirect::Policy::none())
+            // A client that names no browser is a bot.
+            .user_agent("Browser/1")
+            .timeout(Duration::from_mins(1))
+            .build()
+            .unwrap();
+        Self { client, url: url.to_owned(), cookies: BTreeMap::new(), headers: vec![] }
+    }
+
+    /// The same browser at another server, which shares its host.
+    pub fn elsewhere(mut self, url: String) -> Self {
+        self.url = url;
+        self
+    }
+
     pub fn url(&self) -> &str {
         &self.url
     }

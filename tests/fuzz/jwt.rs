@@ -1,9 +1,11 @@
-//! Bearer tokens: the only one that is accepted is the one that was issued, byte for byte.
+//! Bearer tokens: the only one that is accepted is the one that was issued, byte for byte. Of refresh
+//! tokens none is.
 
 use std::sync::LazyLock;
 
 use url::Url;
 use whence::app::access_tokens::AccessTokens;
+use whence::infra::tokens::RefreshToken;
 use whence_events::Timestamp;
 
 use super::KEYS;
@@ -20,6 +22,8 @@ static TOKENS: LazyLock<AccessTokens> = LazyLock::new(|| {
 /// Reads a token.
 pub fn run(data: &[u8]) {
     assert!(!accepts(data) || data == ISSUED.as_bytes(), "a forged token");
+    let refresh = std::str::from_utf8(data).ok().and_then(|text| RefreshToken::parse(text, &KEYS));
+    assert!(refresh.is_none(), "a forged refresh token");
 }
 
 /// Returns whether the token is accepted at a time at which the one that was issued is valid.

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![expect(clippy::wildcard_enum_match_arm, reason = "a test looks for its own events")]
 
+mod api_keys;
 mod before;
 mod connections;
 mod copy;
@@ -13,6 +14,7 @@ mod countries;
 mod doctor;
 mod doctor_postgres;
 mod erase;
+mod forward;
 mod keys;
 #[cfg(feature = "kurrentdb")]
 mod kurrent_shared;

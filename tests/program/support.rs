@@ -208,7 +208,12 @@ pub(crate) async fn until_listening(port: u16) {
 /// The block of `docs/operating.md` that has this line first.
 #[track_caller]
 pub(crate) fn settings_of(line: &str) -> String {
-    let document = include_str!("../../docs/operating.md");
+    settings_in(include_str!("../../docs/operating.md"), line)
+}
+
+/// The block of settings of a document that begins with these lines.
+#[track_caller]
+pub(crate) fn settings_in(document: &str, line: &str) -> String {
     let begin = document.find(&format!("```text\n{line}")).expect(line) + "```text\n".len();
     let block = &document[begin..];
     block[..block.find("```").expect(line)].to_owned()

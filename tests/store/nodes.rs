@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![expect(clippy::wildcard_enum_match_arm, reason = "tests pick the events they are about")]
 
+mod api_keys;
 mod client;
 mod clocks;
 mod cluster;
@@ -16,3 +17,4 @@ mod limits;
 mod out_of_touch;
 mod proxy;
 mod races;
+mod refresh;

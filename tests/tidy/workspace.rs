@@ -72,6 +72,54 @@ fn every_dependency_of_a_package_is_spoken_of() {
     none(&found, "no source file of the package speaks of these");
 }
 
+/// What a package names, and what those name, by the lock file.
+fn tree(package: &str) -> BTreeSet<String> {
+    let lock = read("Cargo.lock");
+    let entry = |name: &str| {
+        let entries = lock.split("[[package]]");
+        entries
+            .filter(|entry| entry.contains(&format!("\nname = \"{name}\"\n")))
+            .collect::<Vec<_>>()
+    };
+    let (mut found, mut next) = (BTreeSet::new(), vec![package.to_owned()]);
+    while let Some(name) = next.pop() {
+        for entry in entry(&name) {
+            let names = entry.split_once("dependencies = [").map_or("", |(_, names)| names);
+            let names = names.split('"').skip(1).step_by(2);
+            next.extend(names.map(|name| name.split(' ').next().unwrap().to_owned()));
+        }
+        next.retain(|other| !found.contains(other));
+        found.insert(name);
+    }
+    found
+}
+
+#[test]
+fn a_service_that_asks_whence_brings_no_store() {
+    let tree = tree("whence-client");
+    assert!(tree.contains("hyper") && tree.len() < 120, "{} packages", tree.len());
+    let heavy = [
+        "whence",
+        "whence-domain",
+        "whence-events",
+        "whence-projections",
+        "rusqlite",
+        "libsqlite3-sys",
+        "tokio-postgres",
+        "deadpool-postgres",
+        "kurrentdb",
+        "tonic",
+        "prost",
+        "aws-lc-sys",
+        "rustls",
+        "lettre",
+        "clap",
+        "parquet",
+    ];
+    let brought = heavy.into_iter().filter(|name| tree.contains(*name)).map(str::to_owned);
+    none(&brought.collect::<Vec<_>>(), "whence-client depends on none of these");
+}
+
 #[test]
 fn every_script_says_in_one_line_what_it_does() {
     let mut scripts: Vec<_> =

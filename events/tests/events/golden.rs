@@ -37,11 +37,11 @@ fn stored_examples_are_read_and_written_as_the_same_bytes() {
 #[test]
 fn bytes_from_before_a_field_are_read_and_written_as_the_same_bytes() {
     let later = [
-        ("LoginStarted.v1", &["device_id", "network"][..]),
+        ("LoginStarted.v1", &["device_id", "network", "change_of", "touch_id"][..]),
         ("LoginThrottled.v1", &["device_id"]),
         ("CodeVerified.v1", &["device_id", "device_class"]),
-        ("TouchRecorded.v2", &["referrer_site", "agent"]),
-        ("AttributionCaptured.v2", &["referrer_site"]),
+        ("TouchRecorded.v2", &["referrer_site", "agent", "said_by_client"]),
+        ("AttributionCaptured.v2", &["referrer_site", "said_by_client"]),
     ];
     for (event_type, fields) in later {
         let text = String::from_utf8(golden_bytes(event_type)).unwrap();

@@ -65,16 +65,18 @@ macro_rules! into_event {
 into_event! {
     MailboxEvent: LoginStarted LoginThrottled CodeDeliveryFailed CodeRejected LoginLocked
         LoginExpired CodeVerified MailboxClaimed MailboxReleased MailboxForgotten
-        StartCounted StartReturned DeviceForgotten LockCleared;
+        StartCounted StartReturned DeviceForgotten LockCleared MailboxMoved;
     UserEvent: UserRegistered AttributionCapturedV1 AttributionCaptured ReferralAttributed ReferralRefused SessionOpened
         SessionExtended RefreshRotated SessionRevoked ReferralCodeIssued ReferralCodeDisabled
         SubscriptionProvisioned WelcomeEmailSent WelcomeEmailFailed ProfileUpdated
         CreatorHandleClaimed BillingCustomerLinked SessionsRevoked UserSuspended UserReinstated
-        ReferralCodeBlocked ReferralCodeUnblocked UserErased;
+        ReferralCodeBlocked ReferralCodeUnblocked EmailChanged EmailChangeUndone ErasureRequested
+        ErasureCancelled UserErased ErasureCompleted;
     NameEvent: NameReserved;
     TouchEvent: TouchRecordedV1 TouchRecorded;
     RulesEvent: RulesAdopted;
     AuditEvent: AuditRead;
+    ApiKeyEvent: ApiKeyIssued ApiKeyRotated ApiKeyGraceEnded ApiKeyRevoked ApiKeyUsed;
 }
 
 fn mailbox() -> Named {
@@ -88,6 +90,8 @@ fn mailbox() -> Named {
             client: sealed(),
             device_id: option::of(device()),
             network: option::of(mac()),
+            change_of: option::of(user()),
+            touch_id: option::of(uuid().prop_map(TouchId)),
         }
         LoginThrottled { until: time(), device_id: option::of(device()), }
         CodeDeliveryFailed {
@@ -115,6 +119,7 @@ fn mailbox() -> Named {
         StartReturned { request_id: uuid().prop_map(RequestId), }
         DeviceForgotten { device_id: device(), }
         LockCleared { wrong: any::<u16>(), reason: option::of(sealed()), }
+        MailboxMoved { user_id: user(), held_until: time(), }
     }
 }
 
@@ -161,15 +166,27 @@ fn account() -> Named {
             consent: select(Consent::ALL),
             rules_version: any::<u16>(),
             referrer_site: option::of(any::<String>()),
+            said_by_client: any::<bool>(),
         }
         ProfileUpdated {
             display_name: option::of(sealed()),
-            avatar_url: option::of(any::<String>()),
+            avatar_url: option::of(sealed()),
         }
         CreatorHandleClaimed { handle: handle(), }
         BillingCustomerLinked { billing_customer_id: any::<String>(), }
         UserSuspended { reason: sealed(), }
         UserReinstated { reason: sealed(), }
+        EmailChanged {
+            email: sealed(),
+            email_key: any::<[u8; 16]>().prop_map(EmailKey),
+            previous_key: any::<[u8; 16]>().prop_map(EmailKey),
+            objection_until: time(),
+            objection_hash: hash(),
+        }
+        EmailChangeUndone { email_key: any::<[u8; 16]>().prop_map(EmailKey), }
+        ErasureRequested { due_at: time(), }
+        ErasureCancelled { due_at: time(), }
+        ErasureCompleted { touches: any::<u64>(), }
         UserErased { requested_by: any::<String>(), mode: any::<String>(), }
     }
 }
@@ -274,6 +291,7 @@ fn others() -> Named {
             fetch_site: option::of(select(FetchSite::ALL)),
             referrer_site: option::of(any::<String>()),
             agent: option::of(sealed()),
+            said_by_client: any::<bool>(),
         }
         RulesAdopted { digest: mac(), settings: settings(), }
         AuditRead {
@@ -282,6 +300,16 @@ fn others() -> Named {
             code: option::of(code()),
             personal_data: any::<bool>(),
         }
+        ApiKeyIssued {
+            name: any::<String>(),
+            scopes: vec(select(ApiKeyScope::ALL), 0..4),
+            secret_hash: hash(),
+            expires_at: option::of(time()),
+        }
+        ApiKeyRotated { secret_hash: hash(), previous_until: time(), }
+        ApiKeyGraceEnded { ended_at: time(), }
+        ApiKeyRevoked { reason: any::<String>(), }
+        ApiKeyUsed { day: any::<String>(), }
     }
 }
 

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use foldhash::fast::RandomState;
 use whence_events::{
-    RequestId, SessionExtended, SessionId, SessionOpened, Timestamp, TouchId, TouchRecorded, UserId,
+    RefreshRotated, RequestId, SessionExtended, SessionId, SessionOpened, Timestamp, TouchId,
+    TouchRecorded, UserId,
 };
 
 use super::atom::Atom;
@@ -292,6 +293,13 @@ impl Uses {
         if before.is_some_and(early) {
             self.known_from = Some(at);
             self.ends = HashMap::new();
+        }
+    }
+
+    /// Takes note of a use that is on record whatever else is.
+    pub(super) fn rotated(&mut self, rotated: &RefreshRotated) {
+        if self.known_from.is_none() {
+            self.ends.insert(rotated.session_id, rotated.expires_at);
         }
     }
 

@@ -124,7 +124,14 @@ impl ReportFold {
                 return Err(Stopped { position, event_type });
             }
             // An event of a user or a touch in a stream of another family would belong to no user or touch.
-            (_, Event::User(_) | Event::Touch(_) | Event::Name(_) | Event::Audit(_)) => {}
+            (
+                _,
+                Event::User(_)
+                | Event::Touch(_)
+                | Event::Name(_)
+                | Event::Audit(_)
+                | Event::ApiKey(_),
+            ) => {}
         }
         Ok(())
     }
@@ -171,13 +178,13 @@ impl ReportFold {
             }
             UserEvent::SessionOpened(_)
             | UserEvent::SessionExtended(_)
+            | UserEvent::RefreshRotated(_)
             | UserEvent::SessionRevoked(_) => {
                 if self.needs.activities {
                     self.session(user_id, event, at);
                 }
             }
-            UserEvent::RefreshRotated(_)
-            | UserEvent::ReferralCodeIssued(_)
+            UserEvent::ReferralCodeIssued(_)
             | UserEvent::ReferralCodeDisabled(_)
             | UserEvent::ReferralCodeBlocked(_)
             | UserEvent::ReferralCodeUnblocked(_)
@@ -190,6 +197,11 @@ impl ReportFold {
             | UserEvent::ProfileUpdated(_)
             | UserEvent::CreatorHandleClaimed(_)
             | UserEvent::BillingCustomerLinked(_)
+            | UserEvent::EmailChanged(_)
+            | UserEvent::EmailChangeUndone(_)
+            | UserEvent::ErasureRequested(_)
+            | UserEvent::ErasureCancelled(_)
+            | UserEvent::ErasureCompleted(_)
             | UserEvent::UserErased(_) => {}
         }
     }
@@ -200,6 +212,8 @@ impl ReportFold {
             uses.opened(opened);
         } else if let UserEvent::SessionExtended(extended) = event {
             uses.extended(extended, at);
+        } else if let UserEvent::RefreshRotated(rotated) = event {
+            uses.rotated(rotated);
         } else {
             if let UserEvent::SessionRevoked(revoked) = event {
                 uses.ended(revoked.session_id);
@@ -333,6 +347,7 @@ impl ReportFold {
             | MailboxEvent::StartCounted(_)
             | MailboxEvent::StartReturned(_)
             | MailboxEvent::DeviceForgotten(_)
+            | MailboxEvent::MailboxMoved(_)
             | MailboxEvent::LockCleared(_) => {}
         }
     }

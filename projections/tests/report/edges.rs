@@ -197,16 +197,22 @@ fn a_report_says_from_when_on_every_use_is_known() {
         let extended = SessionExtended { session_id, expires_at: at(time) + idle };
         Event::User(Box::new(extended.into()))
     };
-    let report_of = |times: &[&str]| {
+    let rotated_at = |time: &str| {
+        let (session_id, refresh_hash) = (session.session_id, session.token_hash);
+        let rotated = RefreshRotated { session_id, refresh_hash, expires_at: at(time) + idle };
+        Event::User(Box::new(rotated.into()))
+    };
+    let report_with = |times: &[&str], use_at: &dyn Fn(&str) -> Event| {
         let registered = "2026-01-05T09:00:00Z";
         let mut events = vec![
             event(1, registered, user.event.clone()),
             event(2, registered, opened_at(registered)),
         ];
         let later = times.iter().zip(3..);
-        events.extend(later.map(|(time, position)| event(position, time, extended_at(time))));
+        events.extend(later.map(|(time, position)| event(position, time, use_at(time))));
         table(View::Retention, &events, &QueryText::default())
     };
+    let report_of = |times: &[&str]| report_with(times, &extended_at);
     let measures = |table: &whence_projections::report::Table| -> Vec<Vec<String>> {
         let of = |row: &Vec<Cell>| row[3..].iter().map(|cell| cell.to_text().unwrap()).collect();
         table.rows.iter().map(of).collect()
@@ -220,4 +226,9 @@ fn a_report_says_from_when_on_every_use_is_known() {
     assert_eq!(new.to_json()["uses_known_from"], "2026-01-12T09:00:00.000000Z");
     assert_eq!(measures(&new), [["1", "1.0000", "1"], ["1", "1.0000", "0"], ["1", "1.0000", "1"]]);
     assert!(new.note.unwrap().to_text().contains("from 2026-01-12T09:00:00.000000Z on"));
+    // An exchange of refresh tokens is a use, and says nothing about others.
+    let tokens = report_with(&["2026-01-12T09:00:00Z", "2026-01-19T09:00:00Z"], &rotated_at);
+    assert_eq!(tokens.to_json()["uses_known_from"], serde_json::Value::Null);
+    let rows = [["1", "1.0000", "1"], ["1", "1.0000", "0"], ["1", "1.0000", "0"]];
+    assert_eq!(measures(&tokens), rows);
 }

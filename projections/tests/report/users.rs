@@ -112,7 +112,12 @@ proptest! {
             let begin = monday(account.at);
             let active: BTreeSet<i64> = user_events(&events, account.id)
                 .filter(|(event, _)| {
-                    matches!(event, UserEvent::SessionOpened(_) | UserEvent::SessionExtended(_))
+                    matches!(
+                        event,
+                        UserEvent::SessionOpened(_)
+                            | UserEvent::SessionExtended(_)
+                            | UserEvent::RefreshRotated(_)
+                    )
                 })
                 .map(|(_, at)| (monday(at) - begin).num_weeks())
                 .collect();
@@ -187,6 +192,9 @@ fn known_from(events: &[Recorded]) -> Option<Timestamp> {
         match &**event {
             UserEvent::SessionOpened(opened) => {
                 ends.insert(opened.session_id.0, opened.expires_at);
+            }
+            UserEvent::RefreshRotated(used) => {
+                ends.insert(used.session_id.0, used.expires_at);
             }
             UserEvent::SessionExtended(used) => {
                 let end = ends.insert(used.session_id.0, used.expires_at);

@@ -130,6 +130,7 @@ fn touch(number: usize, first: TouchId) -> TouchRecorded {
         consent: Consent::Unknown,
         deduplicated: false,
         fetch_site: None,
+        said_by_client: false,
     }
 }
 
@@ -154,6 +155,7 @@ fn captured(number: usize, first: TouchId) -> AttributionCaptured {
         touched_at: Some(time(begin)),
         consent: Consent::Unknown,
         rules_version: 1,
+        said_by_client: false,
     }
 }
 

@@ -125,6 +125,8 @@ fn login_events(
             client: Pii::Clear(client.clone()),
             device_id: None,
             network: None,
+            change_of: None,
+            touch_id: None,
         }
         .into(),
         CodeVerified { request_id, device_id: None, device_class: None }.into(),
@@ -165,6 +167,7 @@ fn registration_events(
             consent: Consent::Unknown,
             rules_version: 1,
             referrer_site: None,
+            said_by_client: false,
         }
         .into(),
         SessionOpened {

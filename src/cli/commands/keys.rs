@@ -38,7 +38,7 @@ struct KeysListArgs {
 /// Make a new key, which signs from now on, while what older ones signed is accepted as long as it lives
 #[derive(Args, Clone, Debug)]
 struct KeysRotateArgs {
-    /// Key to rotate: bearer, cookie, csrf, device, checkpoint; or master, to seal the vault anew
+    /// Key to rotate: bearer, cookie, csrf, device, refresh, checkpoint; or master, to seal the vault anew
     #[arg(value_name = "KEY")]
     key: String,
 
@@ -82,7 +82,7 @@ async fn list(operate: OperateArgs) -> anyhow::Result<()> {
 async fn rotate(args: KeysRotateArgs) -> anyhow::Result<()> {
     let Some(purpose) = Purpose::parse(&args.key) else {
         anyhow::bail!(
-            "{}: the keys are bearer, cookie, csrf, device, checkpoint and master",
+            "{}: the keys are bearer, cookie, csrf, device, refresh, checkpoint and master",
             args.key
         );
     };

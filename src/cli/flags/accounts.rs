@@ -28,6 +28,16 @@ pub(crate) struct AccountArgs {
     /// that is used before Monday 12:00 twice), or only when that extends the session
     #[arg(long, env = "WHENCE_SESSION_ACTIVITY", default_value = "week", value_name = "PERIOD")]
     pub(super) session_activity: ActivityChoice,
+
+    /// Days for which users can withdraw that they asked to be erased; 0: they are erased at once
+    #[arg(
+        long,
+        env = "WHENCE_ERASURE_GRACE_DAYS",
+        default_value_t = 14,
+        value_name = "N",
+        value_parser = value_parser!(u16).range(0..=30)
+    )]
+    pub(super) erasure_grace_days: u16,
 }
 
 /// The values of `--session-activity`.
@@ -48,6 +58,7 @@ impl AccountArgs {
             ActivityChoice::None => ActivityPeriod::None,
         };
         let keep_unverified = (days > 0).then_some(keep);
-        AccountConfig { plan: self.free_plan, keep_unverified, session_activity }
+        let erasure_grace = Duration::from_hours(24 * u64::from(self.erasure_grace_days));
+        AccountConfig { plan: self.free_plan, keep_unverified, session_activity, erasure_grace }
     }
 }

@@ -57,6 +57,10 @@ pub(crate) struct ListeningArgs {
                 cloudfront, or the name of one"
     )]
     pub(super) country_header: Option<String>,
+
+    /// Page on which people log in, to which the forward check sends browsers
+    #[arg(long, env = "WHENCE_LOGIN_URL", value_name = "URL")]
+    pub(super) login_url: Option<Url>,
 }
 
 impl ListeningArgs {
@@ -83,6 +87,8 @@ impl ListeningArgs {
             .iter()
             .map(|text| AllowedOrigin::parse(text))
             .collect::<Result<_, _>>()?;
+        let login_url = self.login_url.as_ref().map(|url| base_url(url, "--login-url"));
+        config.login_url = login_url.transpose()?;
         config.trusted_proxies = networks(&self.trusted_proxy)?;
         let (address, country) = (&self.client_address_header, &self.country_header);
         config.client_headers = ClientHeaders::parse(address.as_deref(), country.as_deref())?;

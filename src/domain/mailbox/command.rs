@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use whence_events::{
-    Client, DeliveryFailure, DeviceClass, DeviceId, EmailAddress, Mac, RequestId, Timestamp, UserId,
+    Client, DeliveryFailure, DeviceClass, DeviceId, EmailAddress, Mac, RequestId, Timestamp,
+    TouchId, UserId,
 };
 
 /// A command on an address.
@@ -63,6 +64,8 @@ pub struct StartLogin {
     pub devices: Vec<DeviceId>,
     /// The MAC of the network that the request comes from; `None` is not limited as a network.
     pub network: Option<Mac>,
+    /// The landing that the client says itself.
+    pub touch_id: Option<TouchId>,
 }
 
 /// The command that counts a code for another spelling of an address.

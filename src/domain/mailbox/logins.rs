@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use whence_events::{DeviceId, LoginStarted, Mac, RequestId, Timestamp};
+use whence_events::{DeviceId, LoginStarted, Mac, RequestId, Timestamp, TouchId};
 
 use super::budget::Untried;
 
@@ -24,6 +24,8 @@ pub(super) struct TrackedLogin {
     pub(super) device_id: Option<DeviceId>,
     /// The network that the code was asked for from.
     pub(super) network: Option<Mac>,
+    /// The landing that the client said at the start.
+    pub(super) touch_id: Option<TouchId>,
     pub(super) state: LoginState,
 }
 
@@ -64,6 +66,7 @@ impl Logins {
             request_id: started.request_id,
             device_id: started.device_id,
             network: started.network,
+            touch_id: started.touch_id,
             state: LoginState::Live { code_mac, expires_at, wrong: 0 },
         });
     }

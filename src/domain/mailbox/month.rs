@@ -46,6 +46,7 @@ impl Attack {
         self.requests += 1;
         let request_id = RequestId(Uuid::from_u128(self.requests));
         let command = MailboxCommand::StartLogin(StartLogin {
+            touch_id: None,
             now: self.now,
             request_id,
             email: EmailAddress::parse("ada@example.com").unwrap(),

@@ -21,6 +21,7 @@ fn start(n: u8, now: Timestamp) -> MailboxCommand {
 /// Returns a start by a device of these, from a network.
 fn start_of(n: u8, now: Timestamp, devices: &[u8], network: Option<u8>) -> MailboxCommand {
     MailboxCommand::StartLogin(StartLogin {
+        touch_id: None,
         now,
         request_id: request(n),
         email: EmailAddress::parse("ada@example.com").unwrap(),
@@ -49,6 +50,8 @@ fn started_of(n: u8, at: Timestamp, known: Option<u8>, network: Option<u8>) -> M
         client: Pii::Clear(Client::default()),
         device_id: known.map(device),
         network: network.map(of_network),
+        change_of: None,
+        touch_id: None,
     }
     .into()
 }

@@ -1,5 +1,7 @@
 //! The commands on an account, and the reasons why it rejects them.
 
+use std::time::Duration;
+
 use whence_events::{
     AttributionCaptured, Client, CodeKind, Country, DeliveryFailure, DeviceClass, EmailAddress,
     EmailKey, Handle, Hash, ReferralCode, Refusal, RevokeReason, SessionId, SessionKind, Timestamp,
@@ -9,6 +11,8 @@ use whence_events::{
 use super::MAX_HANDLES;
 use super::activity::ActivityPeriod;
 use super::measure::Measure;
+use super::refresh::RotateRefresh;
+use crate::billing::BillingCustomerId;
 use crate::referral::Attempt;
 
 /// A command on an account.
@@ -46,6 +50,13 @@ pub enum UserCommand {
         /// The period in which one use is recorded.
         period: ActivityPeriod,
     },
+    /// Links the user to a customer of the billing system, or to none.
+    LinkBilling {
+        /// The customer; none: the user is none.
+        customer: Option<BillingCustomerId>,
+    },
+    /// Exchanges a refresh token for its successor.
+    RotateRefresh(RotateRefresh),
     /// Does what an operator decided about the user.
     Measure(Measure),
     /// Issues a referral code, whose name was reserved for the user.
@@ -83,6 +94,25 @@ pub enum UserCommand {
         /// The way in which the erasure was requested.
         mode: String,
     },
+    /// Asks for the erasure of the user, on their own behalf, after a grace time.
+    RequestErasure {
+        /// The current time.
+        now: Timestamp,
+        /// The time for which the request can be withdrawn.
+        grace: Duration,
+    },
+    /// Withdraws the request to be erased.
+    CancelErasure,
+    /// Erases the user if they asked for it and the grace time is over.
+    EraseIfDue {
+        /// The current time.
+        now: Timestamp,
+    },
+    /// Records that all steps of the erasure were taken.
+    CompleteErasure {
+        /// The number of landings whose keys are destroyed.
+        touches: u64,
+    },
 }
 
 /// The command that opens a session with a verified address.
@@ -102,7 +132,7 @@ pub struct OpenSession {
     pub attempt: Option<Attempt>,
     /// A fresh id for the session.
     pub session_id: SessionId,
-    /// The SHA-256 of the secret half of the token.
+    /// The hash of the token that proves the session.
     pub token_hash: Hash,
     /// The kind of credential that carries the session.
     pub kind: SessionKind,
@@ -129,6 +159,12 @@ pub enum UserRejection {
     /// The session does not exist, or has ended.
     #[error("there is no such session")]
     NoSuchSession,
+    /// The refresh token of a session was exchanged too often lately.
+    #[error("the refresh token was exchanged too often; the next time at {until}")]
+    TooManyRotations {
+        /// The time from which it may be exchanged again.
+        until: Timestamp,
+    },
     /// The user has no such code, or it is disabled.
     #[error("there is no such code")]
     NoSuchCode,

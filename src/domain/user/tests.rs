@@ -1,6 +1,6 @@
 use whence_events::{
     AttributionCaptured, Consent, Country, DeviceClass, Hash, ReferralAttributed, ReferralRefused,
-    SessionExtended, SessionKind,
+    SessionExtended, SessionKind, UserErased,
 };
 
 use super::*;
@@ -42,6 +42,7 @@ fn snapshot() -> AttributionCaptured {
         consent: Consent::Unknown,
         rules_version: 1,
         referrer_site: None,
+        said_by_client: false,
     }
 }
 
@@ -363,4 +364,58 @@ fn nobody_can_be_asked_anything_but_to_register() {
     ] {
         given::<User>([]).when(command).rejected(UserRejection::NotRegistered);
     }
+}
+
+#[test]
+fn who_asks_to_be_erased_has_a_grace_time_and_may_withdraw() {
+    use whence_events::{ErasureCancelled, ErasureCompleted, ErasureRequested};
+    let ask = |now| UserCommand::RequestErasure { now, grace: Duration::from_secs(14 * DAY) };
+    let due_at = after(14 * DAY);
+    let asked: UserEvent = ErasureRequested { due_at }.into();
+    let withdrawn: UserEvent = ErasureCancelled { due_at }.into();
+    let if_due = |now| UserCommand::EraseIfDue { now };
+    given::<User>([registered()]).when(ask(START)).then([asked.clone()]);
+    // Asked twice, the time is that of the first.
+    given::<User>([registered(), asked.clone()]).when(ask(after(DAY))).then([]);
+    let standing = [registered(), opened(1, START), asked.clone()];
+    given::<User>(standing.clone()).when(if_due(after(14 * DAY - 1))).then([]);
+    let own: UserEvent = UserErased { requested_by: "owner".into(), mode: "self".into() }.into();
+    given::<User>(standing.clone())
+        .when(if_due(due_at))
+        .then([revoked(1, RevokeReason::Erased), own.clone()]);
+    // One stream decides: whichever of the two comes second has nothing to do.
+    given::<User>(standing.clone()).when(UserCommand::CancelErasure).then([withdrawn.clone()]);
+    let [first, second, third] = standing;
+    given::<User>([first, second, third, withdrawn.clone()]).when(if_due(due_at)).then([]);
+    given::<User>([registered(), asked.clone(), own.clone()])
+        .when(UserCommand::CancelErasure)
+        .rejected(UserRejection::Erased);
+    given::<User>([registered()]).when(UserCommand::CancelErasure).then([]);
+    given::<User>([registered()]).when(if_due(due_at)).then([]);
+    given::<User>([registered(), asked, withdrawn])
+        .when(ask(after(DAY)))
+        .then([ErasureRequested { due_at: after(15 * DAY) }.into()]);
+    // The last step is on record once, and of an erasure only.
+    let complete = || UserCommand::CompleteErasure { touches: 3 };
+    let complete_event: UserEvent = ErasureCompleted { touches: 3 }.into();
+    given::<User>([registered()]).when(complete()).then([]);
+    given::<User>([registered(), own.clone()]).when(complete()).then([complete_event.clone()]);
+    given::<User>([registered(), own, complete_event]).when(complete()).then([]);
+    given::<User>([]).when(complete()).rejected(UserRejection::NotRegistered);
+}
+
+#[test]
+fn a_user_is_linked_to_one_customer_of_the_billing_system() {
+    let link = |id: &str| UserCommand::LinkBilling {
+        customer: crate::billing::BillingCustomerId::parse(id).unwrap(),
+    };
+    let linked =
+        |id: &str| -> UserEvent { BillingCustomerLinked { billing_customer_id: id.into() }.into() };
+    let registered = || given::<User>([registered()]);
+    registered().when(link("cus_1")).then([linked("cus_1")]);
+    registered().when(link("")).then([]);
+    registered().and([linked("cus_1")]).when(link("cus_1")).then([]);
+    registered().and([linked("cus_1")]).when(link("cus_2")).then([linked("cus_2")]);
+    registered().and([linked("cus_1")]).when(link("")).then([linked("")]);
+    given::<User>([]).when(link("cus_1")).rejected(UserRejection::NotRegistered);
 }

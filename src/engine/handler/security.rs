@@ -1,6 +1,8 @@
 //! Which committed events are security events: each is recorded by the node that committed it, once.
 
-use whence_events::{AuditEvent, Event, MailboxEvent, RevokeReason, UserEvent};
+use whence_events::{
+    ApiKeyEvent, AuditEvent, AuditSubject, Event, MailboxEvent, RevokeReason, UserEvent,
+};
 
 use crate::infra::security::SecurityEvent;
 
@@ -9,10 +11,14 @@ pub(super) fn security_event(event: &Event) -> Option<SecurityEvent> {
     match event {
         Event::Mailbox(event) => of_mailbox(event),
         Event::User(event) => of_user(event),
+        Event::Audit(AuditEvent::AuditRead(read)) if read.subject == AuditSubject::OwnData => {
+            Some(SecurityEvent::OwnDataRead)
+        }
         Event::Audit(AuditEvent::AuditRead(read)) if read.personal_data => {
             Some(SecurityEvent::RecordOpened)
         }
         Event::Audit(AuditEvent::AuditRead(_)) => Some(SecurityEvent::RecordRead),
+        Event::ApiKey(event) => of_api_key(event),
         Event::Name(_) | Event::Touch(_) | Event::Rules(_) | Event::Unknown { .. } => None,
     }
 }
@@ -36,6 +42,7 @@ fn of_mailbox(event: &MailboxEvent) -> Option<SecurityEvent> {
         | MailboxEvent::StartCounted(_)
         | MailboxEvent::StartReturned(_)
         | MailboxEvent::MailboxClaimed(_)
+        | MailboxEvent::MailboxMoved(_)
         | MailboxEvent::MailboxReleased(_) => None,
     }
 }
@@ -58,6 +65,8 @@ fn of_user(event: &UserEvent) -> Option<SecurityEvent> {
         UserEvent::UserReinstated(_) => Some(SecurityEvent::UserReinstated),
         UserEvent::ReferralCodeBlocked(_) => Some(SecurityEvent::CodeBlocked),
         UserEvent::ReferralCodeUnblocked(_) => Some(SecurityEvent::CodeUnblocked),
+        UserEvent::ErasureRequested(_) => Some(SecurityEvent::ErasureRequested),
+        UserEvent::ErasureCancelled(_) => Some(SecurityEvent::ErasureCancelled),
         UserEvent::UserErased(_) => Some(SecurityEvent::UserErased),
         UserEvent::ReferralCodeDisabled(_) => Some(SecurityEvent::CodeDisabled),
         UserEvent::AttributionCapturedV1(_)
@@ -72,6 +81,19 @@ fn of_user(event: &UserEvent) -> Option<SecurityEvent> {
         | UserEvent::WelcomeEmailFailed(_)
         | UserEvent::ProfileUpdated(_)
         | UserEvent::CreatorHandleClaimed(_)
+        | UserEvent::EmailChanged(_)
+        | UserEvent::EmailChangeUndone(_)
+        | UserEvent::ErasureCompleted(_)
         | UserEvent::BillingCustomerLinked(_) => None,
+    }
+}
+
+fn of_api_key(event: &ApiKeyEvent) -> Option<SecurityEvent> {
+    match event {
+        ApiKeyEvent::ApiKeyIssued(_) => Some(SecurityEvent::ApiKeyIssued),
+        ApiKeyEvent::ApiKeyRotated(_) => Some(SecurityEvent::ApiKeyRotated),
+        ApiKeyEvent::ApiKeyGraceEnded(_) => Some(SecurityEvent::ApiKeyGraceEnded),
+        ApiKeyEvent::ApiKeyRevoked(_) => Some(SecurityEvent::ApiKeyRevoked),
+        ApiKeyEvent::ApiKeyUsed(_) => None,
     }
 }

@@ -11,6 +11,7 @@ use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 use whence_events::{Position, Recorded, StreamId, Version};
 
+use crate::domain::api_key::ApiKey;
 use crate::domain::audit::Audit;
 use crate::domain::mailbox::Mailbox;
 use crate::domain::name::Name;
@@ -44,6 +45,7 @@ pub(crate) struct States {
     rules: StateCache<AdoptedRules>,
     touches: StateCache<TouchStream>,
     audit: StateCache<Audit>,
+    api_keys: StateCache<ApiKey>,
     keys: Arc<OpenKeys>,
 }
 
@@ -65,6 +67,7 @@ impl States {
             touches: StateCache::of_size(1),
             // One stream, of which only the length matters.
             audit: StateCache::of_size(1),
+            api_keys: StateCache::of_size(MAX_STATES),
             keys,
         }
     }
@@ -133,6 +136,7 @@ impl States {
                 StreamId::User(_) => self.fold_next::<User>(recorded),
                 StreamId::Code(_) | StreamId::Handle(_) => self.fold_next::<Name>(recorded),
                 StreamId::Audit => self.fold_next::<Audit>(recorded),
+                StreamId::ApiKey(_) => self.fold_next::<ApiKey>(recorded),
                 StreamId::Rules(_) | StreamId::Touch(_) => {}
             }
         }
@@ -203,6 +207,12 @@ impl Cached for AdoptedRules {
 impl Cached for Audit {
     fn cache(states: &States) -> &StateCache<Self> {
         &states.audit
+    }
+}
+
+impl Cached for ApiKey {
+    fn cache(states: &States) -> &StateCache<Self> {
+        &states.api_keys
     }
 }
 

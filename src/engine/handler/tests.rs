@@ -138,8 +138,16 @@ impl World {
                 let code_mac = Mac([1; 16]);
                 let (email, client) = (email(one), Client::default());
                 let (devices, network) = (vec![], None);
-                let start =
-                    StartLogin { now, request_id, email, code_mac, client, devices, network };
+                let start = StartLogin {
+                    now,
+                    request_id,
+                    email,
+                    code_mac,
+                    client,
+                    devices,
+                    network,
+                    touch_id: None,
+                };
                 Command::Mailbox(mailbox(one), MailboxCommand::StartLogin(start))
             }
             3..6 => {
@@ -436,5 +444,6 @@ fn snapshot() -> AttributionCaptured {
         consent: Consent::Unknown,
         rules_version: 1,
         referrer_site: None,
+        said_by_client: false,
     }
 }

@@ -6,11 +6,13 @@ use axum::Json;
 use axum::extract::{Path, RawQuery, State};
 use axum::response::{IntoResponse, Response};
 use http::header::CONTENT_TYPE;
+use serde_json::json;
 use tokio::sync::Semaphore;
 use whence_projections::report::{InvalidQuery, Query, QueryText, Table, View, ZoneDatabase};
 
 use super::operator::AuthenticatedOperator;
 use crate::app::App;
+use crate::http::api_key::{ReadAnalytics, ScopedApiKey};
 use crate::http::error::{Problem, ProblemWithDetail};
 use crate::http::limits::REPORT_QUEUE_TIMEOUT;
 use crate::insight::report;
@@ -39,9 +41,33 @@ pub(super) async fn view(
     Path(name): Path<String>,
     RawQuery(query): RawQuery,
 ) -> Result<Response, ProblemWithDetail> {
-    let view = View::parse(&name)
+    let (table, request) = table(&app, &name, query.as_deref()).await?;
+    Ok(request.answer(&table))
+}
+
+/// `GET /api/v1/analytics/{view}`: answers the same to a back-end, JSON in the envelope of its family.
+pub(in crate::http) async fn platform_view(
+    _: ScopedApiKey<ReadAnalytics>,
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    RawQuery(query): RawQuery,
+) -> Result<Response, ProblemWithDetail> {
+    let (table, request) = table(&app, &name, query.as_deref()).await?;
+    if request.csv {
+        return Ok(request.answer(&table));
+    }
+    Ok(Json(json!({ "success": true, "data": table.to_json() })).into_response())
+}
+
+/// Makes a report, and returns it with the request that says its format.
+async fn table(
+    app: &App,
+    name: &str,
+    query: Option<&str>,
+) -> Result<(Table, ReportRequest), ProblemWithDetail> {
+    let view = View::parse(name)
         .map_err(|error| ProblemWithDetail::new(Problem::NotFound, error.to_string()))?;
-    let request = ReportRequest::parse(query.as_deref().unwrap_or_default())?;
+    let request = ReportRequest::parse(query.unwrap_or_default())?;
     let query = Query::parse(view, &request.query)?;
     let as_of = report::parse_as_of(request.as_of.as_deref(), &query.zone)?;
     let turn = tokio::time::timeout(REPORT_QUEUE_TIMEOUT, ONE_AT_A_TIME.acquire()).await;
@@ -52,8 +78,7 @@ pub(super) async fn view(
     let vault = request.rejudged.then_some(&*app.engine.vault);
     let analytics = report::fold(&*app.engine.store, vault, &[view], as_of).await?;
     let table = tokio::task::spawn_blocking(move || analytics.table(view, &query)).await;
-    let table = table.map_err(|_| Problem::Internal)?;
-    Ok(request.answer(&table))
+    Ok((table.map_err(|_| Problem::Internal)?, request))
 }
 
 impl ReportRequest {

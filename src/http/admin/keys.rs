@@ -60,7 +60,7 @@ pub(super) async fn rotate(
         return Ok(Json(at).into_response());
     }
     let purpose = Purpose::parse(&purpose).ok_or(Problem::InvalidParameter(
-        "A key is one of bearer, cookie, csrf, device, checkpoint and master.",
+        "A key is one of bearer, cookie, csrf, device, refresh, checkpoint and master.",
     ))?;
     let made = service_keys::rotate(keys, store, purpose, body.at_once, now).await?;
     rotated();

@@ -15,7 +15,7 @@ use crate::http::extract::{RequestContext, correlation_id};
 use crate::infra::security::SecurityEvent;
 
 /// An operator who sent their token (`X-Admin-Token`) with the request.
-pub(super) struct AuthenticatedOperator {
+pub(in crate::http) struct AuthenticatedOperator {
     pub(super) name: String,
 }
 

@@ -38,6 +38,7 @@ pub fn read_landing_cookies(key: &MacKey, headers: &HeaderMap) -> LandingCookies
     LandingCookies {
         ref_code: read_ref_code(key, headers),
         first_touch: read_first_touch(key, headers),
+        said: None,
     }
 }
 

@@ -16,6 +16,8 @@ pub enum Purpose {
     Code,
     /// Signs the tokens that protect sessions against other sites.
     Csrf,
+    /// Signs refresh tokens, and makes the successor of each.
+    Refresh,
     /// Signs the cookies of landings.
     Cookie,
     /// Signs the cookies of known devices.
@@ -30,11 +32,12 @@ pub enum Purpose {
 
 impl Purpose {
     /// Every purpose.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Index,
         Self::Code,
         Self::Network,
         Self::Csrf,
+        Self::Refresh,
         Self::Cookie,
         Self::Device,
         Self::Bearer,
@@ -48,6 +51,7 @@ impl Purpose {
             Self::Index => "index",
             Self::Code => "code",
             Self::Csrf => "csrf",
+            Self::Refresh => "refresh",
             Self::Cookie => "cookie",
             Self::Device => "device",
             Self::Network => "network",
@@ -68,6 +72,7 @@ impl Purpose {
             Self::Index => "email index",
             Self::Code => "one-time code",
             Self::Csrf => "csrf",
+            Self::Refresh => "refresh token",
             Self::Cookie => "landing cookie",
             Self::Device => "known device",
             Self::Network => "client network",
@@ -85,7 +90,7 @@ impl Purpose {
             Self::Index | Self::Code | Self::Network => None,
             // The longest life of a session; both checkpoint keys sign for this long, so that an auditor
             // has the time to follow.
-            Self::Csrf | Self::Checkpoint => Some(days(90)),
+            Self::Csrf | Self::Refresh | Self::Checkpoint => Some(days(90)),
             // The longest life of the cookies, of an access token.
             Self::Cookie | Self::Device => Some(days(400)),
             Self::Bearer => Some(Duration::from_mins(20)),
@@ -101,6 +106,7 @@ impl Purpose {
             Self::Index
             | Self::Code
             | Self::Csrf
+            | Self::Refresh
             | Self::Cookie
             | Self::Device
             | Self::Network

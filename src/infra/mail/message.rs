@@ -45,6 +45,14 @@ pub enum Mail {
         /// once.
         reference: String,
     },
+    /// The notice that the user asked to be erased, and how to undo it. It holds no link, as the mail
+    /// of a login.
+    ErasureRequested {
+        /// The name of the site, as its users know it.
+        site: String,
+        /// The time from which the account is erased, as text.
+        due: String,
+    },
 }
 
 /// A one-time code on its way into a mail. `Debug` does not show it.
@@ -77,7 +85,7 @@ impl Mail {
     pub fn code(&self) -> Option<&str> {
         match self {
             Self::LoginCode { code, .. } => Some(code.as_str()),
-            Self::Welcome { .. } => None,
+            Self::Welcome { .. } | Self::ErasureRequested { .. } => None,
         }
     }
 
@@ -109,6 +117,12 @@ impl Mail {
                 let html = WelcomeHtml { title: &subject, site, link };
                 rendered(&WelcomeText { site, link }, &html, subject.clone())
             }
+            Self::ErasureRequested { site, due } => {
+                let (site, due) = (&site_name(site)?, &one_line(due));
+                let subject = format!("Your account at {site} will be erased");
+                let html = ErasureRequestedHtml { title: &subject, site, due };
+                rendered(&ErasureRequestedText { site, due }, &html, subject.clone())
+            }
         }
     }
 }
@@ -119,6 +133,7 @@ impl fmt::Debug for Mail {
         f.write_str(match self {
             Self::LoginCode { .. } => "LoginCode(..)",
             Self::Welcome { .. } => "Welcome(..)",
+            Self::ErasureRequested { .. } => "ErasureRequested(..)",
         })
     }
 }
@@ -168,6 +183,21 @@ struct WelcomeHtml<'a> {
     link: &'a str,
 }
 
+#[derive(Template)]
+#[template(path = "erasure_requested.txt")]
+struct ErasureRequestedText<'a> {
+    site: &'a str,
+    due: &'a str,
+}
+
+#[derive(Template)]
+#[template(path = "erasure_requested.html")]
+struct ErasureRequestedHtml<'a> {
+    title: &'a str,
+    site: &'a str,
+    due: &'a str,
+}
+
 /// Returns the whole mail, with its headers. All of it is ASCII on the wire, but for the name of a mailbox
 /// that has other letters (RFC 6532).
 pub(super) fn build(
@@ -189,7 +219,9 @@ pub(super) fn build(
         .multipart(MultiPart::alternative_plain_html(text, html))
         .map_err(local)?;
     match mail {
-        Mail::LoginCode { .. } => hide_host_name(&mut message, from.email.domain()),
+        Mail::LoginCode { .. } | Mail::ErasureRequested { .. } => {
+            hide_host_name(&mut message, from.email.domain());
+        }
         Mail::Welcome { reference, .. } => {
             let id = format!("<welcome.{}@{}>", one_line(reference), from.email.domain());
             message.headers_mut().set(MessageId::from(id));

@@ -131,6 +131,10 @@ fn is_act(recorded: &Recorded) -> bool {
         | UserEvent::UserReinstated(_)
         | UserEvent::ProfileUpdated(_)
         | UserEvent::BillingCustomerLinked(_)
+        | UserEvent::EmailChanged(_)
+        | UserEvent::EmailChangeUndone(_)
+        | UserEvent::ErasureRequested(_)
+        | UserEvent::ErasureCancelled(_)
         | UserEvent::UserErased(_) => true,
         UserEvent::UserRegistered(_)
         | UserEvent::AttributionCapturedV1(_)
@@ -142,6 +146,7 @@ fn is_act(recorded: &Recorded) -> bool {
         | UserEvent::SubscriptionProvisioned(_)
         | UserEvent::WelcomeEmailSent(_)
         | UserEvent::WelcomeEmailFailed(_)
+        | UserEvent::ErasureCompleted(_)
         | UserEvent::CreatorHandleClaimed(_) => false,
     }
 }

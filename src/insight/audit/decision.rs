@@ -129,6 +129,7 @@ impl Explained {
             | Event::Name(_)
             | Event::Touch(_)
             | Event::Audit(_)
+            | Event::ApiKey(_)
             | Event::Unknown { .. } => None,
         });
         Ok(Self { decision, code_then, rules })
@@ -234,6 +235,7 @@ pub(super) async fn owner(
         | Event::Touch(_)
         | Event::Rules(_)
         | Event::Audit(_)
+        | Event::ApiKey(_)
         | Event::Unknown { .. } => None,
     }))
 }

@@ -1,9 +1,9 @@
 //! Every event in plain words, one line each.
 
 use whence_events::{
-    AttributionCaptured, AuditEvent, CodeStatus, DeliveryFailure, DeviceClass, Event, MailboxEvent,
-    NameEvent, Pii, ReferralCode, Refusal, RevokeReason, RulesEvent, SessionOpened, Signal,
-    StreamId, TouchRecorded, UserEvent, Utm, Via,
+    ApiKeyEvent, AttributionCaptured, AuditEvent, CodeStatus, DeliveryFailure, DeviceClass, Event,
+    MailboxEvent, NameEvent, Pii, ReferralCode, Refusal, RevokeReason, RulesEvent, SessionKind,
+    SessionOpened, Signal, StreamId, TouchRecorded, UserEvent, Utm, Via,
 };
 
 use super::personal::Show;
@@ -43,9 +43,29 @@ pub(super) fn event(event: &Event, show: Show) -> String {
             let code = read.code.as_ref().map(|code| format!(" {}", code.as_str()));
             format!("an audit was read: {}{user}{}{data}", read.subject, code.unwrap_or_default())
         }
+        Event::ApiKey(event) => api_key(event),
         Event::Unknown { event_type } => {
             format!("unknown: a newer version of whence wrote an event of the type {event_type}")
         }
+    }
+}
+
+fn api_key(event: &ApiKeyEvent) -> String {
+    match event {
+        ApiKeyEvent::ApiKeyIssued(issued) => {
+            let scopes: Vec<_> = issued.scopes.iter().map(|scope| scope.as_str()).collect();
+            format!("API key {} was issued, for {}", plain(&issued.name), scopes.join(", "))
+        }
+        ApiKeyEvent::ApiKeyRotated(rotated) => {
+            format!("the key got another secret; the one before ends at {}", rotated.previous_until)
+        }
+        ApiKeyEvent::ApiKeyGraceEnded(ended) => {
+            format!("the earlier secrets of the key ended at {}", ended.ended_at)
+        }
+        ApiKeyEvent::ApiKeyRevoked(revoked) => {
+            format!("the key was revoked: {}", plain(&revoked.reason))
+        }
+        ApiKeyEvent::ApiKeyUsed(used) => format!("the key was used on {}", plain(&used.day)),
     }
 }
 
@@ -84,6 +104,10 @@ fn mailbox(event: &MailboxEvent, show: Show) -> String {
         }
         MailboxEvent::MailboxReleased(released) => {
             format!("the address belongs to user {} no more, and to nobody", released.user_id)
+        }
+        MailboxEvent::MailboxMoved(moved) => {
+            let (user, until) = (moved.user_id, moved.held_until);
+            format!("user {user} moved to another address; until {until} nobody can have this one")
         }
         MailboxEvent::MailboxForgotten(_) => {
             "nobody proved the address in time: it was forgotten".into()
@@ -126,14 +150,10 @@ fn user(event: &UserEvent, show: Show) -> String {
             via(refused.via),
             refusal(refused.reason)
         ),
-        UserEvent::SessionOpened(opened) => login(opened, show),
-        UserEvent::SessionExtended(extended) => {
-            format!("session {} in use lasts until {}", extended.session_id, extended.expires_at)
-        }
-        UserEvent::RefreshRotated(_) => "a refresh token was exchanged for its successor".into(),
-        UserEvent::SessionRevoked(revoked) => {
-            format!("session {} ended: {}", revoked.session_id, revocation(revoked.reason))
-        }
+        UserEvent::SessionOpened(_)
+        | UserEvent::SessionExtended(_)
+        | UserEvent::RefreshRotated(_)
+        | UserEvent::SessionRevoked(_) => session(event, show).unwrap_or_default(),
         UserEvent::ReferralCodeIssued(issued) => {
             format!("got the {} referral code {}", issued.kind, issued.code.as_str())
         }
@@ -164,10 +184,64 @@ fn user(event: &UserEvent, show: Show) -> String {
         UserEvent::BillingCustomerLinked(linked) => {
             format!("billing knows them as {}", plain(&linked.billing_customer_id))
         }
+        UserEvent::EmailChanged(_)
+        | UserEvent::EmailChangeUndone(_)
+        | UserEvent::ErasureRequested(_)
+        | UserEvent::ErasureCancelled(_)
+        | UserEvent::ErasureCompleted(_) => own_wish(event, show).unwrap_or_default(),
         UserEvent::UserErased(erased) => {
             format!("was erased, as {} asked", plain(&erased.requested_by))
         }
     }
+}
+
+/// Returns what became of a session; `None` for other events.
+fn session(event: &UserEvent, show: Show) -> Option<String> {
+    if let UserEvent::SessionOpened(opened) = event {
+        return Some(login(opened, show));
+    }
+    if let UserEvent::SessionExtended(extended) = event {
+        let (id, until) = (extended.session_id, extended.expires_at);
+        return Some(format!("session {id} in use lasts until {until}"));
+    }
+    if let UserEvent::RefreshRotated(rotated) = event {
+        let (id, until) = (rotated.session_id, rotated.expires_at);
+        return Some(format!(
+            "the refresh token of session {id} was exchanged for its successor; it lasts until {until}"
+        ));
+    }
+    if let UserEvent::SessionRevoked(revoked) = event {
+        let (id, why) = (revoked.session_id, revocation(revoked.reason));
+        return Some(format!("session {id} ended: {why}"));
+    }
+    None
+}
+
+/// Returns what a user wanted to become of the account; `None` for other events.
+fn own_wish(event: &UserEvent, show: Show) -> Option<String> {
+    if let UserEvent::EmailChanged(changed) = event {
+        let (email, until) = (show.email(&changed.email), changed.objection_until);
+        return Some(format!(
+            "has the address {email} from now on; the previous one may object until {until}"
+        ));
+    }
+    if let UserEvent::EmailChangeUndone(_) = event {
+        return Some(
+            "the owner of the previous address objected, which is the address again".into(),
+        );
+    }
+    if let UserEvent::ErasureRequested(requested) = event {
+        return Some(format!("asked to be erased, which is done from {} on", requested.due_at));
+    }
+    if let UserEvent::ErasureCancelled(_) = event {
+        return Some("withdrew the request to be erased".into());
+    }
+    if let UserEvent::ErasureCompleted(_) = event {
+        return Some(
+            "the erasure is complete: the keys are destroyed, and the address is free".into(),
+        );
+    }
+    None
 }
 
 /// Returns what an operator did; `None` for other events.
@@ -210,16 +284,23 @@ fn login(opened: &SessionOpened, show: Show) -> String {
         Some(DeviceClass::Other) | None => "a device",
     };
     let country = opened.country.map(|country| format!(" in {}", country.as_str()));
+    let with = match opened.kind {
+        SessionKind::Cookie => "",
+        SessionKind::Bearer => " with tokens",
+    };
     format!(
-        "logged in from {class}{}, {}",
+        "logged in{with} from {class}{}, {}",
         country.unwrap_or_default(),
         show.client(&opened.device)
     )
 }
 
 fn origin(origin: &AttributionCaptured, show: Show) -> String {
-    let Some(page) = &origin.first_landing_page else {
-        return "came from nowhere that is known".into();
+    let page = match &origin.first_landing_page {
+        Some(page) => page,
+        // Who says a landing itself need not say a page.
+        None if origin.said_by_client => "",
+        None => return "came from nowhere that is known".into(),
     };
     let utm = Utm {
         source: origin.utm_source.clone(),
@@ -230,7 +311,8 @@ fn origin(origin: &AttributionCaptured, show: Show) -> String {
     };
     let referrer = origin.first_referrer_url.as_ref().map(|url| show.url(url));
     let (landed, utm) = (landing(page, referrer), campaign(&utm));
-    format!("where they came from was frozen: {landed}{utm}")
+    let said = said(origin.said_by_client);
+    format!("where they came from was frozen: {landed}{utm}{said}")
 }
 
 fn touch(touch: &TouchRecorded, show: Show) -> String {
@@ -247,12 +329,20 @@ fn touch(touch: &TouchRecorded, show: Show) -> String {
     };
     let bot = if touch.bot { "; it was a bot" } else { "" };
     let again = if touch.deduplicated { "; counted before, within the hour" } else { "" };
-    format!("{landed}{code}{utm}{bot}{again}")
+    format!("{landed}{code}{utm}{bot}{again}{}", said(touch.said_by_client))
+}
+
+/// Returns that nobody but the client saw a landing.
+fn said(by_client: bool) -> &'static str {
+    if by_client { "; the client said so itself" } else { "" }
 }
 
 /// Returns a landing page and where its visitor came from.
 pub(super) fn landing(page: &str, referrer: Option<String>) -> String {
     let from = referrer.map(|referrer| format!(" from {referrer}")).unwrap_or_default();
+    if page.is_empty() {
+        return format!("landed on a page that is not known{from}");
+    }
     format!("landed on {}{from}", plain(page))
 }
 
@@ -320,7 +410,7 @@ pub(super) fn signal(signal: Signal) -> &'static str {
     }
 }
 
-fn revocation(reason: RevokeReason) -> &'static str {
+pub(super) fn revocation(reason: RevokeReason) -> &'static str {
     match reason {
         RevokeReason::Logout => "logged out",
         RevokeReason::Revoked => "ended from another session",

@@ -22,6 +22,9 @@ impl fmt::Display for UserStory {
         if let Some(at) = self.erased_at {
             writeln!(f, "erased at {at}: what was personal can be read by nobody")?;
         }
+        if let Some(at) = self.erasure_due_at {
+            writeln!(f, "asked to be erased, which is done from {at} on")?;
+        }
         for cut in &self.history_cut {
             writeln!(f, "history cut by the operator of the store: {cut}")?;
         }
@@ -202,6 +205,7 @@ fn actor(name: &str) -> String {
         Ok(Actor::Owner) => "the user".into(),
         Ok(Actor::System) => "whence".into(),
         Ok(Actor::Operator(name)) => format!("operator {name}"),
+        Ok(Actor::ApiKey(id)) => format!("API key {id}"),
         Err(_) => name.to_owned(),
     }
 }

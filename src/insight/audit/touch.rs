@@ -77,6 +77,9 @@ impl TouchStory {
         };
         story.why =
             verdict.map_or_else(|| story.without_decision(), |verdict| story.against(verdict));
+        if touch.said_by_client {
+            story.why += "; nobody but the client saw it";
+        }
         if story.bot {
             story.why += "; a bot made it, which is noted and refuses nothing";
         }

@@ -30,6 +30,9 @@ pub struct UserStory {
     /// The time since when they are suspended.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub suspended_at: Option<Timestamp>,
+    /// The time at which they are erased, as they asked.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub erasure_due_at: Option<Timestamp>,
     /// What other programs than whence wrote into the streams of the user, or cut from them: one
     /// sentence each.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -96,6 +99,7 @@ impl UserStory {
             email,
             erased_at,
             suspended_at: known.suspended_at,
+            erasure_due_at: known.erasure_due_at,
             history_cut,
             attribution,
             timeline,
@@ -111,6 +115,7 @@ struct RelatedStreams {
     codes: Vec<ReferralCode>,
     erased_at: Option<Timestamp>,
     suspended_at: Option<Timestamp>,
+    erasure_due_at: Option<Timestamp>,
 }
 
 impl RelatedStreams {
@@ -127,6 +132,13 @@ impl RelatedStreams {
             }
             if let UserEvent::UserErased(_) = event.as_ref() {
                 known.erased_at = Some(recorded.metadata.occurred_at);
+                known.erasure_due_at = None;
+            }
+            if let UserEvent::ErasureRequested(requested) = event.as_ref() {
+                known.erasure_due_at = Some(requested.due_at);
+            }
+            if let UserEvent::ErasureCancelled(_) = event.as_ref() {
+                known.erasure_due_at = None;
             }
             if let UserEvent::UserSuspended(_) = event.as_ref() {
                 known.suspended_at = Some(recorded.metadata.occurred_at);
@@ -151,7 +163,10 @@ fn touch_of(event: &UserEvent) -> Option<TouchId> {
 }
 
 /// Returns every recorded touch of the visitor who made these.
-async fn touches(engine: &Engine, named: &BTreeSet<TouchId>) -> Result<Vec<Recorded>, StoreError> {
+pub(super) async fn touches(
+    engine: &Engine,
+    named: &BTreeSet<TouchId>,
+) -> Result<Vec<Recorded>, StoreError> {
     let mut touches = vec![];
     for touch in engine.touches_of_visitor(named).await? {
         touches.extend(engine.stream(&StreamId::Touch(touch)).await?);

@@ -120,6 +120,7 @@ fn family(stream: &StreamId) -> &'static str {
         StreamId::Touch(_) => "touch",
         StreamId::Rules(_) => "rules",
         StreamId::Audit => "audit",
+        StreamId::ApiKey(_) => "api_key",
     }
 }
 
@@ -131,12 +132,14 @@ fn user_id(event: &Recorded) -> Option<UserId> {
     match &event.event {
         Event::Mailbox(MailboxEvent::MailboxClaimed(claimed)) => Some(claimed.user_id),
         Event::Mailbox(MailboxEvent::MailboxReleased(released)) => Some(released.user_id),
+        Event::Mailbox(MailboxEvent::MailboxMoved(moved)) => Some(moved.user_id),
         Event::Name(NameEvent::NameReserved(reserved)) => Some(reserved.owner),
         Event::Audit(AuditEvent::AuditRead(read)) => read.user_id,
         Event::Mailbox(_)
         | Event::User(_)
         | Event::Touch(_)
         | Event::Rules(_)
+        | Event::ApiKey(_)
         | Event::Unknown { .. } => None,
     }
 }

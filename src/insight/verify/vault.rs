@@ -156,9 +156,11 @@ impl VaultCheck {
                     gone.contains(touch) || gone.contains(first)
                 }
                 StreamId::Mailbox(_) => self.released.get(subject).unwrap_or(&0) >= destroyed,
-                StreamId::Code(_) | StreamId::Handle(_) | StreamId::Rules(_) | StreamId::Audit => {
-                    false
-                }
+                StreamId::Code(_)
+                | StreamId::Handle(_)
+                | StreamId::Rules(_)
+                | StreamId::Audit
+                | StreamId::ApiKey(_) => false,
             };
             if !is_on_record && !has_said_since(log, subject, *destroyed).await? {
                 lost.push(format!(

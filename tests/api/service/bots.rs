@@ -174,6 +174,7 @@ fn of_before(agent: Option<&str>, bot: bool) -> RecordedTouch {
         deduplicated: false,
         fetch_site: None,
         agent: agent.map(str::to_owned),
+        said_by_client: false,
     }
 }
 

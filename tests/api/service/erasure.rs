@@ -212,7 +212,7 @@ async fn an_erasure_that_races_a_login_leaves_no_session_alive() {
         let log = server.log().await;
         let of_user = log.iter().filter(|event| event.stream == StreamId::User(user_id));
         let last = of_user.map(|event| event.event.event_type()).next_back();
-        assert_eq!(last, Some("UserErased.v1"));
+        assert_eq!(last, Some("ErasureCompleted.v1"));
     }
 }
 

@@ -46,7 +46,7 @@ async fn wrong_verbs_are_told_the_right_ones() {
     }
     assert_snapshot!(all_alike(shown), @r#"405 {"error":"method_not_allowed","message":"This cannot be done here.","request_id":"<uuid>"}"#);
     let answer = browser.post("/api/v1/users/attribution", "{}").await;
-    assert_snapshot!(answer.shown(), @r#"405 {"success":false,"error":{"code":"METHOD_NOT_ALLOWED","message":"This cannot be done here.","i18nKey":"error.method_not_allowed","i18nVars":{},"details":[],"correlationId":"<uuid>"}}"#);
+    assert_snapshot!(answer.shown(), @r#"405 {"success":false,"error":{"code":"METHOD_NOT_ALLOWED","message":"This cannot be done here.","i18nKey":"error.method_not_allowed","i18nVars":{"allow":"GET,HEAD"},"details":[{"message":"Allowed here: GET,HEAD."}],"correlationId":"<uuid>"}}"#);
     assert_eq!(answer.all("allow"), ["GET,HEAD"]);
 }
 
@@ -119,7 +119,7 @@ async fn every_answer_has_the_security_headers() {
         "/v1/referrals/me",
         "/v1/referrals/invitees",
         "/v1/nope",
-        "/api/v1/users/attribution",
+        "/api/v1/users/profile",
         "/v1/auth/logout",
         "/healthz",
         "/readyz",

@@ -144,7 +144,7 @@ async fn the_index_key_is_not_rotated_and_no_secret_is_listed() {
     let answer = operator(&server).post("/v1/admin/keys/master/rotate", "{}").await;
     assert_eq!(answer.status, 400, "{}", answer.text);
     let listed = operator(&server).get("/v1/admin/keys").await.json();
-    assert_eq!(listed["keys"].as_array().unwrap().len(), 8);
+    assert_eq!(listed["keys"].as_array().unwrap().len(), 9);
     assert_eq!(listed["under_old_master"], 0);
     assert_eq!(server.browser().get("/v1/admin/keys").await.status, 401);
 }

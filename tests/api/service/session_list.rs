@@ -29,7 +29,7 @@ async fn a_user_sees_their_own_sessions_and_no_more_of_them_than_they_need() {
     assert_eq!(items[1]["last_active_at"], items[1]["created_at"]);
     let fields: Vec<_> = items[0].as_object().unwrap().keys().map(String::as_str).collect();
     let expected =
-        ["country", "created_at", "current", "device_class", "id", "ip", "last_active_at"];
+        ["country", "created_at", "current", "device_class", "id", "ip", "kind", "last_active_at"];
     let mut fields = fields;
     fields.sort_unstable();
     assert_eq!(fields, expected);

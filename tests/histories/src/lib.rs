@@ -12,10 +12,10 @@ use whence_events::{
     Country, DeliveryFailure, DeviceClass, EmailKey, Event, EventId, Evidence, Hash, LoginExpired,
     LoginLocked, LoginStarted, LoginThrottled, Mac, MailboxEvent, Metadata, NameEvent,
     NameReserved, Pii, Provider, Recorded, ReferralAttributed, ReferralCode, ReferralRefused,
-    ReferrerKind, Refusal, RequestId, RevokeReason, RuleSettings, RulesAdopted, RulesEvent, Sealed,
-    SessionExtended, SessionId, SessionKind, SessionOpened, SessionRevoked, StreamId, Timestamp,
-    TouchEvent, TouchId, TouchRecorded, TouchRecordedV1, UserErased, UserEvent, UserId,
-    UserRegistered, Utm, Version, Via,
+    ReferrerKind, RefreshRotated, Refusal, RequestId, RevokeReason, RuleSettings, RulesAdopted,
+    RulesEvent, Sealed, SessionExtended, SessionId, SessionKind, SessionOpened, SessionRevoked,
+    StreamId, Timestamp, TouchEvent, TouchId, TouchRecorded, TouchRecordedV1, UserErased,
+    UserEvent, UserId, UserRegistered, Utm, Version, Via,
 };
 
 /// A step of a history, chosen by five bytes: what happens, to whom, with what, and after how long.
@@ -186,6 +186,7 @@ impl World {
             fetch_site: None,
             referrer_site: None,
             agent: None,
+            said_by_client: false,
         };
         let event =
             if who.is_multiple_of(5) { old_touch(new).into() } else { TouchEvent::from(new) };
@@ -213,6 +214,8 @@ impl World {
                     client: sealed(),
                     device_id: None,
                     network: None,
+                    change_of: None,
+                    touch_id: None,
                 }
                 .into()
             }
@@ -281,6 +284,7 @@ impl World {
             consent: Consent::Unknown,
             rules_version: 1,
             referrer_site: None,
+            said_by_client: false,
         }
     }
 
@@ -314,6 +318,11 @@ impl World {
                 self.push_user(user_id, SessionExtended { session_id, expires_at });
             }
             (1, _) => self.push_user(user_id, SessionExtended { session_id, expires_at: self.now }),
+            (_, all) if all > 0 && what.is_multiple_of(11) => {
+                let (user_id, session_id) = self.sessions[usize::from(who) % all];
+                let (refresh_hash, expires_at) = (Hash([who; 32]), self.now + IDLE);
+                self.push_user(user_id, RefreshRotated { session_id, refresh_hash, expires_at });
+            }
             _ => {
                 let reason = RevokeReason::Logout;
                 self.push_user(user_id, SessionRevoked { session_id, reason });

@@ -61,6 +61,10 @@ fn addresses_and_urls() {
         "--landing-url mailto:a@example.com: not an http or https URL",
     );
     refused_at_once(
+        &["--login-url", "javascript:alert(1)"],
+        "--login-url javascript:alert(1): not an http or https URL",
+    );
+    refused_at_once(
         &["--allowed-origin", "https://example.com/"],
         "--allowed-origin https://example.com/: not an origin like https://www.example.com",
     );

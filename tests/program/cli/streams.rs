@@ -44,6 +44,8 @@ const COMMANDS: &[&str] = &[
     "report --html -",
     "verify",
     "copy --from sqlite:whence-data --to sqlite:copy",
+    "api-key list",
+    "api-key issue shop --scope users:read",
     "keys list",
     "keys rotate csrf",
     "code disable CODE --reason cheating",

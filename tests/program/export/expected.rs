@@ -27,11 +27,12 @@ pub(crate) fn row(event: &Recorded) -> Vec<Value> {
     let data = std::str::from_utf8(&event.data).unwrap();
     let fields: Value = serde_json::from_str(data).unwrap();
     let stream = event.stream.to_string();
-    let family = stream.split('-').next().unwrap();
+    let first = stream.split('-').next().unwrap();
+    let family = if first == "api" { "api_key" } else { first };
     let own = |prefix: &str| stream.strip_prefix(prefix).map(|id| json!(id));
     let field = |name: &str| fields.get(name).cloned().unwrap_or_default();
     let user = match event.event.event_type().split('.').next().unwrap() {
-        "MailboxClaimed" | "MailboxReleased" | "AuditRead" => field("user_id"),
+        "MailboxClaimed" | "MailboxReleased" | "MailboxMoved" | "AuditRead" => field("user_id"),
         "NameReserved" => field("owner"),
         _ => own("user-").unwrap_or_default(),
     };

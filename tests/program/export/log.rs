@@ -161,6 +161,7 @@ fn stream_of(event: &Event, person: usize, keys: &Keys) -> StreamId {
         Event::Touch(touch) => format!("touch-{}{}", touch.event_type().len() % 2, &id[1..]),
         Event::Rules(_) => format!("rules-{}", "A".repeat(21) + ["A", "Q", "g"][person - 1]),
         Event::Audit(_) => "audit".to_owned(),
+        Event::ApiKey(_) => format!("api-key-{id}"),
     };
     name.parse().unwrap()
 }

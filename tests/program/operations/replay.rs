@@ -41,6 +41,8 @@ async fn seed(location: &Location, logins: usize) {
             client: Pii::Sealed(Sealed(Box::new([]))),
             device_id: None,
             network: None,
+            change_of: None,
+            touch_id: None,
         };
         let metadata = Metadata {
             occurred_at: Timestamp::from_micros(1_773_500_966_535_897 + i64::try_from(n).unwrap()),

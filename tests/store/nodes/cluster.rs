@@ -24,6 +24,8 @@ pub(crate) struct Cluster {
     /// Logs and mails, a directory a node.
     pub(crate) directory: TempDir,
     nodes: AtomicU32,
+    /// Flags of every node.
+    pub(crate) flags: Vec<&'static str>,
     _database: Option<Database>,
 }
 
@@ -42,6 +44,7 @@ impl Cluster {
             master_key: MasterKey::generate().to_hex(),
             directory: TempDir::new().unwrap(),
             nodes: AtomicU32::new(1),
+            flags: vec![],
             _database: None,
         }
     }
@@ -75,6 +78,7 @@ impl Cluster {
         let child = Command::new(env!("CARGO_BIN_EXE_whence"))
             .args(["serve", "--listen", &address, "--store", &store, "--mail", &mail])
             .args(["--master-key", &self.master_key])
+            .args(&self.flags)
             .stdin(Stdio::null())
             .stderr(said.unwrap())
             .spawn()

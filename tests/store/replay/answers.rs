@@ -34,6 +34,12 @@ pub(crate) async fn assert_same_answers(one: &ReadDb, other: &ReadDb, events: &[
             assert_eq!(ours, other.credited_since(user, since).await.unwrap());
         }
     }
+    let keys = one.api_keys(1000).await.unwrap();
+    assert_eq!(keys, other.api_keys(1000).await.unwrap());
+    for key in keys {
+        let id = key.api_key_id;
+        assert_eq!(one.api_key(id).await.unwrap(), other.api_key(id).await.unwrap());
+    }
     for limit in [1, 3, 1000] {
         assert_eq!(one.onboardings(limit).await.unwrap(), other.onboardings(limit).await.unwrap());
         let ours = one.undecided_referrals(limit).await.unwrap();

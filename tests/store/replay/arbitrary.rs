@@ -204,6 +204,8 @@ fn started(request_id: RequestId, expires_at: Timestamp) -> LoginStarted {
         client: sealed(0),
         device_id: None,
         network: None,
+        change_of: None,
+        touch_id: None,
     }
 }
 
@@ -243,6 +245,7 @@ fn origin(what: u8) -> AttributionCaptured {
         consent: Consent::Granted,
         rules_version: 1,
         referrer_site: None,
+        said_by_client: false,
     }
 }
 
@@ -283,5 +286,6 @@ fn touch(owner: UserId) -> TouchRecorded {
         fetch_site: None,
         referrer_site: None,
         agent: None,
+        said_by_client: false,
     }
 }

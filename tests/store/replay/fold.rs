@@ -167,6 +167,8 @@ fn started(request_id: RequestId, expires_at: Timestamp) -> Event {
         client: Pii::<Client>::Sealed(Sealed(Box::new([]))),
         device_id: None,
         network: None,
+        change_of: None,
+        touch_id: None,
     })
     .into()
 }

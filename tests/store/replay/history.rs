@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tempfile::TempDir;
+use whence::domain::api_key::ApiKey;
 use whence::domain::mailbox::{
     CountStart, DeviceFacts, ForgetMailbox, Mailbox, MailboxCommand, StartLogin, VerifyCode,
 };
@@ -27,6 +28,7 @@ use whence_events::*;
 use self::attempts::attempt;
 use self::older::older;
 
+mod api_keys;
 mod attempts;
 mod older;
 
@@ -138,6 +140,7 @@ struct World {
     mailboxes: Vec<(Stream<Mailbox>, Vec<RequestId>)>,
     users: Vec<Account>,
     names: BTreeMap<String, Stream<Name>>,
+    api_keys: Vec<Stream<ApiKey>>,
 }
 
 const LANDING: u8 = 0;
@@ -159,6 +162,7 @@ impl World {
             mailboxes: (0..ADDRESSES).map(mailbox).collect(),
             users: vec![],
             names: BTreeMap::new(),
+            api_keys: vec![],
         }
     }
 
@@ -182,6 +186,7 @@ impl World {
             9 | 10 => self.session(user, what),
             11 => self.name(user, what),
             12 if who % 2 == 0 => self.measure(user, what),
+            12 if what.is_multiple_of(4) => self.api_key(what),
             12 => self.onboard(user, what),
             13 => self.refer(user, what),
             14 => self.profile(user, what),
@@ -213,6 +218,7 @@ impl World {
             fetch_site: None,
             referrer_site: Some("google".to_owned()),
             agent: Some(Pii::Clear("Mozilla/5.0".to_owned())),
+            said_by_client: false,
         };
         let mut stream = Stream::<TouchStream>::new(StreamId::Touch(new_touch_id()));
         self.log.run(&mut stream, &touch);
@@ -235,6 +241,7 @@ impl World {
             self.log.run(mailbox, &MailboxCommand::Forget(forget));
         }
         let start = StartLogin {
+            touch_id: None,
             now: self.log.now,
             request_id,
             email: address(n),
@@ -406,7 +413,7 @@ impl World {
         if user.state.is_active() {
             let display_name =
                 (!what.is_multiple_of(3)).then(|| Pii::Clear(format!("Ada of {DOMAIN}")));
-            let avatar_url = Some(format!("/{what}.png"));
+            let avatar_url = Some(Pii::Clear(format!("/{what}.png")));
             let billing_customer_id = format!("cus_{what}");
             let events = vec![
                 ProfileUpdated { display_name, avatar_url }.into(),
@@ -451,6 +458,7 @@ fn snapshot(now: Timestamp) -> AttributionCaptured {
         consent: Consent::Granted,
         rules_version: 1,
         referrer_site: Some("google".to_owned()),
+        said_by_client: false,
     }
 }
 

@@ -1,5 +1,6 @@
 //! Each kind of change as a statement over many rows.
 
+mod api_keys;
 mod attribution;
 mod identity;
 mod pending;
@@ -78,6 +79,7 @@ impl Part {
             Change::Identity(change) => Some(identity::part(change)),
             Change::Attribution(change) => Some(attribution::part(change)),
             Change::Pending(change) => Some(pending::part(change)),
+            Change::ApiKey(change) => Some(api_keys::part(change)),
             Change::LeafAdded(_) => None,
         }
     }

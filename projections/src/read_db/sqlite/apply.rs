@@ -1,5 +1,6 @@
 //! Changes as statements of SQLite.
 
+mod api_keys;
 mod attribution;
 mod identity;
 mod pending;
@@ -18,6 +19,7 @@ pub(super) fn change(
         Change::Identity(change) => identity::apply(transaction, change)?,
         Change::Attribution(change) => attribution::apply(transaction, change)?,
         Change::Pending(change) => pending::apply(transaction, change)?,
+        Change::ApiKey(change) => api_keys::apply(transaction, change)?,
         Change::LeafAdded(leaf) => return Ok(Some(leaf)),
     }
     Ok(None)

@@ -17,6 +17,7 @@ pub(crate) fn older(event: &Event) -> Option<Event> {
         | Event::Name(_)
         | Event::Rules(_)
         | Event::Audit(_)
+        | Event::ApiKey(_)
         | Event::Unknown { .. } => None,
     }
 }

@@ -25,6 +25,8 @@ pub(super) fn part(change: &PendingChange) -> Part {
         // By the user, although there is a row for each code: a decision may end all of them.
         PendingChange::ReferralUndecided { user_id, .. } => (&REFERRAL_UNDECIDED, user_id.0),
         PendingChange::ReferralDecided { user_id, .. } => (&REFERRAL_DECIDED, user_id.0),
+        PendingChange::ErasureDue { user_id, .. } => (&ERASURE_DUE, user_id.0),
+        PendingChange::ErasureOver { user_id } => (&ERASURE_OVER, user_id.0),
     };
     Part::of_row(statement, RowKey::Id(id))
 }
@@ -150,4 +152,24 @@ static MAILBOX_GONE: BulkStatement = BulkStatement {
     sql: Sql::new("DELETE FROM {mailboxes} WHERE email_key = ANY ($1::bytea[])"),
     then: None,
     columns: columns!(Pending, PendingChange::MailboxGone { email_key => &email_key.0[..] }),
+};
+
+static ERASURE_DUE: BulkStatement = BulkStatement {
+    table: "erasures",
+    on_repeat: OnRepeat::LastWins,
+    sql: Sql::new(
+        "INSERT INTO {erasures} (user_id, due_at)
+        SELECT v.user_id, v.due_at FROM unnest($1::uuid[], $2::bigint[]) AS v (user_id, due_at)
+        ON CONFLICT (user_id) DO UPDATE SET due_at = excluded.due_at",
+    ),
+    then: None,
+    columns: columns!(Pending, PendingChange::ErasureDue { user_id => user_id.0, due_at => due_at.as_micros() }),
+};
+
+static ERASURE_OVER: BulkStatement = BulkStatement {
+    table: "erasures",
+    on_repeat: OnRepeat::Together,
+    sql: Sql::new("DELETE FROM {erasures} WHERE user_id = ANY ($1::uuid[])"),
+    then: None,
+    columns: columns!(Pending, PendingChange::ErasureOver { user_id => user_id.0 }),
 };

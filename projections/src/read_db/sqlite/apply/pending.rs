@@ -59,5 +59,12 @@ pub(super) fn apply(transaction: &Transaction<'_>, change: PendingChange) -> rus
             "DELETE FROM undecided_referrals WHERE user_id = ?1 AND code = coalesce(?2, code)",
             params![user_id.0, code.as_ref().map(ReferralCode::as_str)],
         ),
+        PendingChange::ErasureDue { user_id, due_at } => run(
+            "INSERT OR REPLACE INTO erasures (user_id, due_at) VALUES (?1, ?2)",
+            params![user_id.0, due_at.as_micros()],
+        ),
+        PendingChange::ErasureOver { user_id } => {
+            run("DELETE FROM erasures WHERE user_id = ?1", params![user_id.0])
+        }
     }
 }

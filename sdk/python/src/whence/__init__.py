@@ -1,0 +1,61 @@
+"""A client of whence: passwordless login, and where users came from."""
+
+from ._async.client import AsyncWhenceClient
+from ._errors import (
+    ConflictError,
+    ForbiddenError,
+    InvalidRequestError,
+    NetworkError,
+    NotFoundError,
+    RateLimitedError,
+    ServerError,
+    TimeoutError,
+    UnauthenticatedError,
+    WhenceError,
+)
+from ._models import (
+    Attributed,
+    Attribution,
+    FoundAttribution,
+    Invitee,
+    LoggedIn,
+    LoginStarted,
+    Me,
+    Profile,
+    ReferralCode,
+    Referrals,
+    Session,
+    TokenPair,
+    User,
+    UserRecord,
+)
+from ._sync.client import WhenceClient
+
+__all__ = [
+    "AsyncWhenceClient",
+    "Attributed",
+    "Attribution",
+    "ConflictError",
+    "ForbiddenError",
+    "FoundAttribution",
+    "InvalidRequestError",
+    "Invitee",
+    "LoggedIn",
+    "LoginStarted",
+    "Me",
+    "NetworkError",
+    "NotFoundError",
+    "Profile",
+    "RateLimitedError",
+    "ReferralCode",
+    "Referrals",
+    "ServerError",
+    "Session",
+    "TimeoutError",
+    "TokenPair",
+    "UnauthenticatedError",
+    "User",
+    "UserRecord",
+    "WhenceClient",
+    "WhenceError",
+]

@@ -1,0 +1,87 @@
+//! The sessions of a user for clients with bearer tokens: which there are, and the end of one or of all
+//! others.
+
+use std::sync::Arc;
+
+use axum::extract::{Path, State};
+use axum::response::Response;
+use http::{HeaderMap, Uri};
+use serde::Serialize;
+use serde_json::json;
+use whence_events::{Country, DeviceClass, SessionId, SessionKind};
+
+use super::refresh::with_cookies;
+use super::{refresh_cookie, success};
+use crate::app::App;
+use crate::http::error::Problem;
+use crate::http::extract::RequestContext;
+use crate::http::session_list::{end_one, end_others};
+use crate::http::token::BearerUser;
+use crate::insight::sessions::{SessionLine, sessions};
+
+/// A session in the shape of the portal family.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct SessionBody {
+    id: SessionId,
+    kind: SessionKind,
+    device_class: Option<DeviceClass>,
+    ip: Option<String>,
+    country: Option<Country>,
+    current: bool,
+    created_at: String,
+    last_active_at: String,
+}
+
+impl From<SessionLine> for SessionBody {
+    fn from(line: SessionLine) -> Self {
+        Self {
+            id: line.id,
+            kind: line.kind,
+            device_class: line.device_class,
+            ip: line.ip,
+            country: line.country,
+            current: line.current.unwrap_or(false),
+            created_at: line.created_at.to_rfc3339_millis(),
+            last_active_at: line.last_active_at.to_rfc3339_millis(),
+        }
+    }
+}
+
+/// `GET /api/v1/auth/sessions`: answers the sessions of the user that are in use, the newest first.
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    BearerUser(session): BearerUser,
+    request: RequestContext,
+) -> Result<Response, Problem> {
+    let (user_id, asking) = (session.user.user_id, Some(session.session_id));
+    let list = sessions(&app.engine, user_id, asking, request.now).await?;
+    let items: Vec<SessionBody> = list.items.into_iter().map(Into::into).collect();
+    Ok(success(json!({ "items": items })))
+}
+
+/// `DELETE /api/v1/auth/sessions/{id}`: ends a session of the user, be it this one.
+pub(super) async fn revoke(
+    State(app): State<Arc<App>>,
+    BearerUser(session): BearerUser,
+    uri: Uri,
+    headers: HeaderMap,
+    request: RequestContext,
+    Path(id): Path<String>,
+) -> Result<Response, Problem> {
+    let session_id = id.parse().map_err(|_| Problem::NotFound)?;
+    end_one(&app, session.user.user_id, session_id, &request).await?;
+    let own = session_id == session.session_id;
+    let lines = if own { refresh_cookie::clear(&app.config, &headers, uri.path()) } else { vec![] };
+    Ok(with_cookies(success(json!({ "message": "The session is over." })), lines))
+}
+
+/// `POST /api/v1/auth/sessions/revoke-all`: ends all sessions of the user but this one.
+pub(super) async fn revoke_others(
+    State(app): State<Arc<App>>,
+    BearerUser(session): BearerUser,
+    request: RequestContext,
+) -> Result<Response, Problem> {
+    let revoked = end_others(&app, session.user.user_id, session.session_id, &request).await?;
+    Ok(success(json!({ "revoked": revoked })))
+}
