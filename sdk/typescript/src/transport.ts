@@ -1,5 +1,5 @@
 import { camel, snake } from "./case.js";
-import { errorOf, isWhenceError, retryAfterOf, WhenceError, WhenceNetworkError, WhenceTimeoutError } from "./errors.js";
+import { errorOf, isWhenceError, retryAfterOf, WhenceNetworkError, WhenceTimeoutError } from "./errors.js";
 import { CookieJar, setCookiesOf } from "./jar.js";
 
 /** What a client is made with. Everything may be left out. */
@@ -49,8 +49,10 @@ export interface Call extends CallOptions {
   /** The names of the portal family are in camelCase already, and its answers in an envelope. */
   portal?: boolean;
   bearer?: string | undefined;
-  /** Whether the answer is returned as text. */
-  text?: boolean;
+  /** A form instead of a body of JSON. */
+  form?: Record<string, string>;
+  /** The names of the answer stay as they are. */
+  asIs?: boolean;
 }
 
 const CSRF_COOKIES = ["__Host-nl_csrf", "nl_csrf"];
@@ -91,6 +93,7 @@ export class Transport {
     if (!/^https?:$/.test(url.protocol)) throw new TypeError(`WhenceClient: ${url.protocol} is no web address`);
     this.baseUrl = url.origin + url.pathname.replace(/\/+$/, "");
     this.apiKey = options.apiKey || undefined;
+    if (this.apiKey && inBrowser()) throw new TypeError("WhenceClient: an API key in a page is everybody's");
     this.#options = options;
     const { cookies } = options;
     if (!inBrowser()) this.jar = typeof cookies === "string" ? CookieJar.ofHeader(cookies, url) : (cookies ?? new CookieJar());
@@ -200,6 +203,7 @@ export class Transport {
     // A redirect would turn a POST into a GET, and tell another host the body.
     const init: RequestInit = { method: call.method ?? "GET", headers, signal, redirect: "manual" };
     if (call.body !== undefined) init.body = JSON.stringify(call.portal ? call.body : snake(call.body));
+    if (call.form) init.body = new URLSearchParams(call.form);
     // Some runtimes of edge servers refuse the setting itself.
     if (!this.jar) init.credentials = "include";
     const send = this.#options.fetch ?? globalThis.fetch;
@@ -220,7 +224,6 @@ export class Transport {
 
   async #read(call: Call, response: Response): Promise<unknown> {
     const text = await response.text();
-    if (response.ok && call.text) return text;
     let body: unknown;
     try {
       body = text === "" ? undefined : JSON.parse(text);
@@ -228,12 +231,10 @@ export class Transport {
       body = text;
     }
     if (response.ok && typeof body !== "string") {
-      if (!call.portal) return camel(body);
+      if (!call.portal) return call.asIs ? body : camel(body);
       const envelope = body as { success?: boolean; data?: unknown } | undefined;
       if (envelope?.success) return envelope.data;
     }
     throw errorOf(response, body);
   }
 }
-
-export { WhenceError };

@@ -183,7 +183,7 @@ async fn allowed_origins_are_compared_exactly() {
             assert_eq!(answer.all("access-control-allow-origin"), [allowed], "{path}");
             assert_eq!(answer.all("access-control-allow-credentials"), ["true"]);
             let exposed = answer.header("access-control-expose-headers").unwrap();
-            assert_eq!(exposed, "x-request-id,retry-after");
+            assert_eq!(exposed, "x-request-id,retry-after,x-csrf-token");
             assert!(answer.all("vary").join(",").contains("origin"), "caches tell origins apart");
         }
     }
