@@ -11,6 +11,8 @@ pub mod config;
 pub mod counters;
 mod country_watch;
 pub mod creators;
+mod development;
+pub(crate) mod email_change;
 pub mod erasure;
 pub(crate) mod export_turns;
 mod key_watch;

@@ -7,9 +7,11 @@ mod client;
 pub mod cookies;
 mod creators;
 mod csrf;
+mod development;
 pub mod device;
 mod device_cookie;
 mod devices;
+mod email_change;
 mod envelope;
 pub(crate) mod error;
 mod error_page;
@@ -29,6 +31,7 @@ mod own_data;
 mod own_erasure;
 mod platform;
 mod portal;
+mod profile;
 mod query;
 mod recent_login;
 mod referrals;
@@ -62,7 +65,13 @@ pub fn router(app: Arc<App>) -> Envelope {
     let routes = Router::new()
         .route("/v1/auth/email/start", post(login::start))
         .route("/v1/auth/email/verify", post(login::verify))
-        .route("/v1/auth/me", get(session::me))
+        .route("/v1/auth/email/change", post(email_change::change))
+        .route("/v1/auth/email/change/verify", post(email_change::verify))
+        .route(
+            "/v1/auth/email/objection/{token}",
+            get(email_change::objection_page).post(email_change::object),
+        )
+        .route("/v1/auth/me", get(session::me).patch(profile::update))
         .route("/v1/auth/logout", post(session::logout))
         .route("/v1/auth/devices", get(devices::list))
         .route("/v1/auth/devices/{id}", delete(devices::forget))
@@ -96,6 +105,7 @@ pub fn router(app: Arc<App>) -> Envelope {
         .route("/healthz", get(health::alive))
         .route("/readyz", get(health::ready))
         .route("/metrics", get(metrics::public))
+        .merge(if app.config.listening.development { development::routes() } else { Router::new() })
         .fallback(async || Problem::NotFound)
         .with_state(app.clone())
         .merge(landing::creator_routes(landing.clone()))
@@ -153,5 +163,12 @@ pub fn landing(app: &App) -> Landing {
         }
     };
     let key = app.engine.keys.cookie.clone();
-    Landing::new(settings, key, app.clock.clone(), app.recorder.clone(), Arc::new(identify_client))
+    let landing = Landing::new(
+        settings,
+        key,
+        app.clock.clone(),
+        app.recorder.clone(),
+        Arc::new(identify_client),
+    );
+    if app.config.listening.development { landing.with_local_pages() } else { landing }
 }

@@ -42,7 +42,7 @@ pub use leaf::Leaf;
 pub use mailbox::{
     CodeDeliveryFailed, CodeRejected, CodeVerified, DeviceForgotten, LockCleared, LoginExpired,
     LoginLocked, LoginStarted, LoginThrottled, MailboxClaimed, MailboxEvent, MailboxForgotten,
-    MailboxMoved, MailboxReleased, StartCounted, StartReturned,
+    MailboxMoved, MailboxReclaimed, MailboxReleased, StartCounted, StartReturned,
 };
 pub use name::{NameEvent, NameReserved};
 pub use pii::{Client, Personal, Pii, PiiSlot, Sealed};
@@ -52,11 +52,12 @@ pub use time::Timestamp;
 pub use touch::{ClickIds, TouchEvent, TouchRecorded, TouchRecordedV1, Utm};
 pub use user::{
     AttributionCaptured, AttributionCapturedV1, BillingCustomerLinked, CreatorHandleClaimed,
-    EmailChangeUndone, EmailChanged, ErasureCancelled, ErasureCompleted, ErasureRequested,
-    Evidence, ProfileUpdated, ReferralAttributed, ReferralCodeBlocked, ReferralCodeDisabled,
-    ReferralCodeIssued, ReferralCodeUnblocked, ReferralRefused, RefreshRotated, SessionExtended,
-    SessionOpened, SessionRevoked, SessionsRevoked, SubscriptionProvisioned, UserErased, UserEvent,
-    UserRegistered, UserReinstated, UserSuspended, WelcomeEmailFailed, WelcomeEmailSent,
+    EmailChangeNoticed, EmailChangeUndone, EmailChanged, ErasureCancelled, ErasureCompleted,
+    ErasureRequested, Evidence, ProfileUpdated, ReferralAttributed, ReferralCodeBlocked,
+    ReferralCodeDisabled, ReferralCodeIssued, ReferralCodeUnblocked, ReferralRefused,
+    RefreshRotated, SessionExtended, SessionOpened, SessionRevoked, SessionsRevoked,
+    SubscriptionProvisioned, UserErased, UserEvent, UserRegistered, UserReinstated, UserSuspended,
+    WelcomeEmailFailed, WelcomeEmailSent,
 };
 pub use vocabulary::{
     ApiKeyScope, AuditSubject, CodeKind, CodeStatus, Consent, Country, DeliveryFailure,

@@ -26,6 +26,7 @@ stream_family! {
         DeviceForgotten = "DeviceForgotten.v1" [],
         LockCleared = "LockCleared.v1" [reason?],
         MailboxMoved = "MailboxMoved.v1" [],
+        MailboxReclaimed = "MailboxReclaimed.v1" [],
     }
 }
 
@@ -129,6 +130,9 @@ pub struct CodeVerified {
 pub struct MailboxClaimed {
     /// The owner of the address.
     pub user_id: UserId,
+    /// Whether an account moves to this address, rather than that a login proved it first.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub by_change: bool,
 }
 
 /// The address no longer belongs to a user.
@@ -196,4 +200,12 @@ pub struct MailboxMoved {
     pub user_id: UserId,
     /// The end of the hold.
     pub held_until: Timestamp,
+}
+
+/// The account came back to this address, because its owner objected to the change.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct MailboxReclaimed {
+    /// The owner of the address.
+    pub user_id: UserId,
 }

@@ -35,7 +35,8 @@ stream_family! {
         ReferralCodeBlocked = "ReferralCodeBlocked.v1" [reason],
         ReferralCodeUnblocked = "ReferralCodeUnblocked.v1" [reason],
         EmailChanged = "EmailChanged.v1" [email],
-        EmailChangeUndone = "EmailChangeUndone.v1" [],
+        EmailChangeUndone = "EmailChangeUndone.v1" [email],
+        EmailChangeNoticed = "EmailChangeNoticed.v1" [],
         ErasureRequested = "ErasureRequested.v1" [],
         ErasureCancelled = "ErasureCancelled.v1" [],
         UserErased = "UserErased.v1" [],
@@ -417,8 +418,26 @@ pub struct EmailChanged {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct EmailChangeUndone {
-    /// The key of the address that the account has again.
+    /// The address that the account has again.
+    pub email: Pii<EmailAddress>,
+    /// The key that names this address in the log.
     pub email_key: EmailKey,
+    /// The key of the address that the account had until now.
+    pub voided_key: EmailKey,
+}
+
+/// The mail that tells the previous address of a change was sent, or was not.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+pub struct EmailChangeNoticed {
+    /// The key of the previous address.
+    pub previous_key: EmailKey,
+    /// The number of the attempt, from 1.
+    pub attempt: u8,
+    /// The class of the failure; `null`: the mail was sent.
+    pub failed: Option<DeliveryFailure>,
+    /// The time at which the change is looked at again: to send the mail, or to free the address.
+    pub again_at: Timestamp,
 }
 
 /// The user asked to be erased, which happens once the grace time is over.

@@ -89,6 +89,8 @@ vocabulary! {
         Admin = "admin",
         /// The same browser logged in anew.
         Replaced = "replaced",
+        /// The owner of a previous address objected to the change of it.
+        Objection = "objection",
     }
 }
 

@@ -193,7 +193,7 @@ static BLOCKED_CODES: Select<String> = Select::new(
 );
 
 static INVITEES: Select<Invitee> = Select::new(
-    "SELECT a.user_id, u.display_name, u.display_name_version, a.created_at
+    "SELECT a.user_id, u.display_name, u.profile_version, a.created_at
      FROM {attributions} a LEFT JOIN {users} u ON u.user_id = a.user_id
      WHERE a.referrer_id = {1} ORDER BY a.attributed_at DESC, a.user_id LIMIT {2} OFFSET {3}",
     |row| {
@@ -368,6 +368,7 @@ fn user_change(user_id: UserId, event: &UserEvent, at: Timestamp) -> Option<Attr
         | UserEvent::CreatorHandleClaimed(_)
         | UserEvent::EmailChanged(_)
         | UserEvent::EmailChangeUndone(_)
+        | UserEvent::EmailChangeNoticed(_)
         | UserEvent::ErasureRequested(_)
         | UserEvent::ErasureCancelled(_)
         | UserEvent::ErasureCompleted(_)

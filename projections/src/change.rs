@@ -43,10 +43,12 @@ pub enum IdentityChange {
     UserShownAs {
         user_id: UserId,
         display_name: Option<Sealed>,
-        display_name_version: Version,
-        avatar_url: Option<String>,
+        avatar_url: Option<Sealed>,
+        version: Version,
         at: Timestamp,
     },
+    /// A user has this address from now on.
+    UserMovedTo { user_id: UserId, email: Option<Sealed>, version: Version, at: Timestamp },
     /// A user has this id in the billing system.
     UserBilledAs { user_id: UserId, billing_customer_id: String, at: Timestamp },
     /// A user was erased.
@@ -110,6 +112,10 @@ pub enum PendingChange {
     MailboxOwned { email_key: EmailKey },
     /// An address belongs to no user, and its key is destroyed.
     MailboxGone { email_key: EmailKey },
+    /// The change of an address has to be looked at, at this time.
+    AddressDue { email_key: EmailKey, user_id: UserId, due_at: Timestamp },
+    /// An address has an owner for good, or none.
+    AddressSettled { email_key: EmailKey },
     /// The onboarding of a user is due.
     OnboardingDue { user_id: UserId, at: Timestamp },
     /// A step of an onboarding is done.

@@ -66,14 +66,16 @@ pub struct ListedSession {
 pub struct UserView {
     /// The id of the user.
     pub user_id: UserId,
-    /// The address, sealed, in event 0 of the user.
+    /// The address, sealed.
     pub email: Pii<EmailAddress>,
+    /// The event of the user in which the address is sealed.
+    pub email_version: Version,
     /// The display name, sealed.
     pub display_name: Option<Pii<String>>,
-    /// The event of the user in which the display name is sealed.
-    pub display_name_version: Version,
-    /// The address of the avatar.
-    pub avatar_url: Option<String>,
+    /// The URL of the picture, sealed.
+    pub avatar_url: Option<Pii<String>>,
+    /// The event of the user in which display name and picture are sealed.
+    pub profile_version: Version,
     /// The id of the user in the billing system.
     pub billing_customer_id: Option<String>,
     /// How the user logs in.
@@ -97,10 +99,11 @@ static SCHEMA: [TableSchema; 3] = [
         name: "users",
         columns: &[
             uuid("user_id"),
-            bytes("email"),                  // sealed, in event 0 of the user
+            bytes("email"),                  // sealed
+            int("email_version"),            // in this event of the user
             bytes("display_name").or_null(), // sealed
-            int("display_name_version"),     // in this event of the user
-            text("avatar_url").or_null(),
+            bytes("avatar_url").or_null(),   // sealed
+            int("profile_version"),          // in this event of the user
             text("billing_customer_id").or_null(),
             text("provider"),
             int("created_at"),
@@ -141,25 +144,25 @@ static LOGIN: Select<EmailKey> =
     });
 
 static USER: Select<UserView> = Select::new(
-    "SELECT user_id, email, display_name, display_name_version, avatar_url, billing_customer_id,
-            provider, created_at, updated_at
+    "SELECT user_id, email, email_version, display_name, avatar_url, profile_version,
+            billing_customer_id, provider, created_at, updated_at
      FROM {users} WHERE user_id = {1}",
     user_view,
 );
 
 static SESSION: Select<SessionView> = Select::new(
-    "SELECT u.user_id, u.email, u.display_name, u.display_name_version, u.avatar_url,
+    "SELECT u.user_id, u.email, u.email_version, u.display_name, u.avatar_url, u.profile_version,
             u.billing_customer_id, u.provider, u.created_at, u.updated_at,
             s.session_id, s.token_hash, s.opened_at, s.used_at, s.expires_at, s.absolute_expires_at
      FROM {sessions} s JOIN {users} u ON u.user_id = s.user_id WHERE s.session_id = {1}",
     |row| {
         Ok(SessionView {
-            session_id: SessionId(row.uuid(9)?),
-            token_hash: Hash(row.array(10)?),
-            opened_at: row.time(11)?,
-            used_at: row.time(12)?,
-            expires_at: row.time(13)?,
-            absolute_expires_at: row.time(14)?,
+            session_id: SessionId(row.uuid(10)?),
+            token_hash: Hash(row.array(11)?),
+            opened_at: row.time(12)?,
+            used_at: row.time(13)?,
+            expires_at: row.time(14)?,
+            absolute_expires_at: row.time(15)?,
             user: user_view(row)?,
         })
     },
@@ -191,13 +194,14 @@ fn user_view(row: &dyn Row) -> Result<UserView, QueryError> {
     Ok(UserView {
         user_id: UserId(row.uuid(0)?),
         email: known(row.sealed_or_null(1)?)?,
-        display_name: row.sealed_or_null(2)?,
-        display_name_version: row.number(3)?,
-        avatar_url: row.string_or_null(4)?,
-        billing_customer_id: row.string_or_null(5)?,
-        provider: known(Provider::parse(row.text(6)?))?,
-        created_at: row.time(7)?,
-        updated_at: row.time(8)?,
+        email_version: row.number(2)?,
+        display_name: row.sealed_or_null(3)?,
+        avatar_url: row.sealed_or_null(4)?,
+        profile_version: row.number(5)?,
+        billing_customer_id: row.string_or_null(6)?,
+        provider: known(Provider::parse(row.text(7)?))?,
+        created_at: row.time(8)?,
+        updated_at: row.time(9)?,
     })
 }
 
@@ -241,7 +245,7 @@ impl Projector for Identity {
     }
 
     fn version(&self) -> u32 {
-        2
+        3
     }
 
     fn schema(&self) -> &'static [TableSchema] {
@@ -277,6 +281,7 @@ impl Projector for Identity {
                 | MailboxEvent::StartReturned(_)
                 | MailboxEvent::DeviceForgotten(_)
                 | MailboxEvent::MailboxMoved(_)
+                | MailboxEvent::MailboxReclaimed(_)
                 | MailboxEvent::LockCleared(_) => {}
             },
             (StreamId::User(user_id), Event::User(event)) => {
@@ -311,6 +316,12 @@ fn user_changes(
         UserEvent::UserRegistered(registered) => add(changes, user_added(user_id, registered, at)),
         UserEvent::ProfileUpdated(updated) => {
             add(changes, user_shown_as(user_id, updated, at, version));
+        }
+        UserEvent::EmailChanged(moved) => {
+            add(changes, user_moved_to(user_id, &moved.email, at, version));
+        }
+        UserEvent::EmailChangeUndone(undone) => {
+            add(changes, user_moved_to(user_id, &undone.email, at, version));
         }
         UserEvent::BillingCustomerLinked(linked) => add(
             changes,
@@ -358,8 +369,7 @@ fn user_changes(
         | UserEvent::SubscriptionProvisioned(_)
         | UserEvent::WelcomeEmailSent(_)
         | UserEvent::WelcomeEmailFailed(_)
-        | UserEvent::EmailChanged(_)
-        | UserEvent::EmailChangeUndone(_)
+        | UserEvent::EmailChangeNoticed(_)
         | UserEvent::ErasureRequested(_)
         | UserEvent::ErasureCancelled(_)
         | UserEvent::ErasureCompleted(_)
@@ -377,6 +387,15 @@ fn user_added(user_id: UserId, registered: &UserRegistered, at: Timestamp) -> Id
     }
 }
 
+fn user_moved_to(
+    user_id: UserId,
+    email: &Pii<EmailAddress>,
+    at: Timestamp,
+    version: Version,
+) -> IdentityChange {
+    IdentityChange::UserMovedTo { user_id, email: sealed(email), version, at }
+}
+
 fn user_shown_as(
     user_id: UserId,
     updated: &ProfileUpdated,
@@ -386,8 +405,8 @@ fn user_shown_as(
     IdentityChange::UserShownAs {
         user_id,
         display_name: updated.display_name.as_ref().and_then(sealed),
-        display_name_version: version,
-        avatar_url: None,
+        avatar_url: updated.avatar_url.as_ref().and_then(sealed),
+        version,
         at,
     }
 }

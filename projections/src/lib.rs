@@ -46,7 +46,7 @@ pub use identity::{ListedSession, SessionView, UserView};
 pub use inspect::{
     ProjectorState, inspect_covered, inspect_postgres, inspect_sqlite, inspect_writer,
 };
-pub use pending::{Onboarding, UndecidedReferral};
+pub use pending::{DueAddress, Onboarding, UndecidedReferral};
 pub use projector::Projector;
 pub use projectors::projectors;
 pub use read_db::{

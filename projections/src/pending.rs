@@ -46,11 +46,27 @@ pub struct UndecidedReferral {
     pub refused_at: Timestamp,
 }
 
+/// An address whose account moves, or has moved: it has to be looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DueAddress {
+    /// The key of the address.
+    pub email_key: EmailKey,
+    /// The user who moves.
+    pub user_id: UserId,
+}
+
 /// How long after its first step an erasure counts as interrupted: the call that made the step is
 /// given this time to take the others.
 const ERASURE_TIME: Duration = Duration::from_mins(1);
 
-static SCHEMA: [TableSchema; 4] = [
+static SCHEMA: [TableSchema; 5] = [
+    TableSchema {
+        name: "address_moves",
+        columns: &[bytes("email_key"), uuid("user_id"), int("due_at")],
+        key: &["email_key"],
+        indexes: &[index("address_moves_by_time", &["due_at"])],
+        rows: RowSize::Small,
+    },
     TableSchema {
         name: "onboardings",
         columns: &[
@@ -138,6 +154,12 @@ static UNVERIFIED: Select<EmailKey> = Select::new(
     |row| row.array(0).map(EmailKey),
 );
 
+static DUE_ADDRESSES: Select<DueAddress> = Select::new(
+    "SELECT email_key, user_id FROM {address_moves} WHERE due_at <= {1}
+     ORDER BY due_at, email_key LIMIT {2}",
+    |row| Ok(DueAddress { email_key: row.array(0).map(EmailKey)?, user_id: UserId(row.uuid(1)?) }),
+);
+
 static ERASURES: Select<UserId> = Select::new(
     "SELECT user_id FROM {erasures} WHERE due_at <= {1} ORDER BY due_at, user_id LIMIT {2}",
     |row| row.uuid(0).map(UserId),
@@ -147,6 +169,15 @@ static ERASURE_DUE: Select<Timestamp> =
     Select::new("SELECT due_at FROM {erasures} WHERE user_id = {1}", |row| row.time(0));
 
 impl ReadDb {
+    /// Returns up to `limit` addresses that have to be looked at by now, the longest waiting first.
+    pub async fn due_addresses(
+        &self,
+        now: Timestamp,
+        limit: u64,
+    ) -> Result<Vec<DueAddress>, QueryError> {
+        self.all(&DUE_ADDRESSES, &[now.into(), limit.into()]).await
+    }
+
     /// Returns up to `limit` users whose erasure is due at `now`, or was begun and is not complete, the
     /// longest waiting first.
     pub async fn due_erasures(
@@ -196,7 +227,7 @@ impl Projector for Pending {
     }
 
     fn version(&self) -> u32 {
-        4
+        5
     }
 
     fn schema(&self) -> &'static [TableSchema] {
@@ -210,24 +241,38 @@ impl Projector for Pending {
                 user_changes(*user_id, event, at, changes);
             }
             (StreamId::Mailbox(email_key), Event::Mailbox(event)) => {
-                changes.extend(mailbox_change(*email_key, event, at).map(Change::from));
+                mailbox_changes(*email_key, event, at, changes);
             }
             _ => {}
         }
     }
 }
 
-fn mailbox_change(
+/// How long a step of a change of address may take before it counts as interrupted.
+const SETTLE_TIME: Duration = Duration::from_secs(30);
+
+fn mailbox_changes(
     email_key: EmailKey,
     event: &MailboxEvent,
     at: Timestamp,
-) -> Option<PendingChange> {
+    changes: &mut Vec<Change>,
+) {
+    let mut add = |change: PendingChange| changes.push(change.into());
     match event {
-        MailboxEvent::LoginStarted(_) => Some(PendingChange::CodeAskedFor { email_key, at }),
-        MailboxEvent::MailboxClaimed(_) => Some(PendingChange::MailboxOwned { email_key }),
-        MailboxEvent::MailboxReleased(_) | MailboxEvent::MailboxForgotten(_) => {
-            Some(PendingChange::MailboxGone { email_key })
+        MailboxEvent::LoginStarted(_) => add(PendingChange::CodeAskedFor { email_key, at }),
+        MailboxEvent::MailboxClaimed(claimed) => {
+            add(PendingChange::MailboxOwned { email_key });
+            if claimed.by_change {
+                let (user_id, due_at) = (claimed.user_id, at + SETTLE_TIME);
+                add(PendingChange::AddressDue { email_key, user_id, due_at });
+            }
         }
+        MailboxEvent::MailboxReclaimed(_) => add(PendingChange::AddressSettled { email_key }),
+        MailboxEvent::MailboxReleased(_) => {
+            add(PendingChange::MailboxGone { email_key });
+            add(PendingChange::AddressSettled { email_key });
+        }
+        MailboxEvent::MailboxForgotten(_) => add(PendingChange::MailboxGone { email_key }),
         MailboxEvent::LoginThrottled(_)
         | MailboxEvent::CodeDeliveryFailed(_)
         | MailboxEvent::CodeRejected(_)
@@ -238,7 +283,7 @@ fn mailbox_change(
         | MailboxEvent::StartReturned(_)
         | MailboxEvent::DeviceForgotten(_)
         | MailboxEvent::MailboxMoved(_)
-        | MailboxEvent::LockCleared(_) => None,
+        | MailboxEvent::LockCleared(_) => {}
     }
 }
 
@@ -264,6 +309,9 @@ fn user_changes(user_id: UserId, event: &UserEvent, at: Timestamp, changes: &mut
                 add(PendingChange::OnboardingStep { user_id, step: OnboardingStep::Welcome });
             }
         }
+        UserEvent::EmailChanged(_)
+        | UserEvent::EmailChangeNoticed(_)
+        | UserEvent::EmailChangeUndone(_) => address_changes(user_id, event, at, changes),
         UserEvent::ErasureRequested(requested) => {
             add(PendingChange::ErasureDue { user_id, due_at: requested.due_at });
         }
@@ -307,8 +355,22 @@ fn user_changes(user_id: UserId, event: &UserEvent, at: Timestamp, changes: &mut
         | UserEvent::UserReinstated(_)
         | UserEvent::ProfileUpdated(_)
         | UserEvent::CreatorHandleClaimed(_)
-        | UserEvent::EmailChanged(_)
-        | UserEvent::EmailChangeUndone(_)
         | UserEvent::BillingCustomerLinked(_) => {}
+    }
+}
+
+/// Adds what a change of address leaves to do.
+fn address_changes(user_id: UserId, event: &UserEvent, at: Timestamp, changes: &mut Vec<Change>) {
+    let mut due = |email_key, due_at| {
+        changes.push(PendingChange::AddressDue { email_key, user_id, due_at }.into());
+    };
+    if let UserEvent::EmailChanged(changed) = event {
+        due(changed.previous_key, at + SETTLE_TIME);
+        changes.push(PendingChange::AddressSettled { email_key: changed.email_key }.into());
+    } else if let UserEvent::EmailChangeNoticed(noticed) = event {
+        due(noticed.previous_key, noticed.again_at);
+    } else if let UserEvent::EmailChangeUndone(undone) = event {
+        due(undone.email_key, at + SETTLE_TIME);
+        due(undone.voided_key, at + SETTLE_TIME);
     }
 }

@@ -18,7 +18,7 @@ use crate::domain::referral::{Attempt, CodeFacts, CodeLookup};
 use crate::domain::rules::RULES_VERSION;
 use crate::domain::touch::stream::TouchStream;
 use crate::domain::touch::{FirstTouch, PlantedCode, RefCode, registrable_domain};
-use crate::domain::user::{Account, EMAIL_VERSION, User, UserCommand};
+use crate::domain::user::{Account, User, UserCommand};
 use crate::engine::handler::{Context, HandleError};
 use crate::infra::errors::with_causes;
 use crate::store::StoreError;
@@ -245,7 +245,8 @@ impl App {
         stream: &StreamId,
         account: &Account,
     ) -> Result<(Option<EmailAddress>, Option<Client>), StoreError> {
-        let email = self.engine.vault.open(stream, EMAIL_VERSION, "email", &account.email).await?;
+        let email =
+            self.engine.vault.open(stream, account.email_version, "email", &account.email).await?;
         let device = match &account.last_device {
             Some((device, version)) => {
                 self.engine.vault.open(stream, *version, "device", device).await?

@@ -5,6 +5,7 @@ mod client_headers;
 mod connections;
 mod cookies;
 mod hosts;
+mod local;
 mod metrics;
 pub(crate) mod operators;
 
@@ -23,6 +24,7 @@ pub use self::connections::ConnectionLimits;
 pub use self::cookies::{CookieDomain, CookieSettings};
 pub use self::hosts::has_real_host;
 pub(crate) use self::hosts::{is_public_suffix, shared_domains};
+pub(crate) use self::local::{is_local_host, is_local_origin};
 pub use self::metrics::{MetricsConfig, MetricsToken};
 pub use self::operators::OperatorConfig;
 use crate::domain::rules::{RULES_VERSION, Rules};
@@ -88,6 +90,9 @@ pub struct ListeningConfig {
     pub trusted_proxies: Vec<IpNet>,
     /// The headers that are read of them.
     pub client_headers: ClientHeaders,
+    /// Whether the service is for people who build against it on this machine: pages of any port of
+    /// it may call, mails are shown, and codes of test addresses are known.
+    pub development: bool,
     /// The page on which people log in, for those whom the forward check does not let in.
     pub login_url: Option<Url>,
 }
@@ -241,6 +246,7 @@ impl ListeningConfig {
             allowed_origins: Vec::new(),
             trusted_proxies: Vec::new(),
             client_headers: ClientHeaders::default(),
+            development: false,
             login_url: None,
         })
     }
@@ -251,11 +257,13 @@ impl ListeningConfig {
         self.public_url.scheme() == "https"
     }
 
-    /// Returns whether pages of this origin may call: it is that of the service, or an allowed one.
+    /// Returns whether pages of this origin may call: it is that of the service, an allowed one, or, in
+    /// development, one of this machine.
     #[must_use]
     pub fn allows(&self, origin: &[u8]) -> bool {
         self.allowed_origins.iter().any(|allowed| allowed.0.as_bytes() == origin)
             || self.public_url.origin().ascii_serialization().as_bytes() == origin
+            || self.development && is_local_origin(origin)
     }
 
     /// Returns whether forwarded headers of this peer count.

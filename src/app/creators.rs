@@ -144,6 +144,9 @@ impl From<HandleError<UserRejection>> for ClaimError {
                 | UserRejection::CodeBlocked
                 | UserRejection::TooManyCodes { .. }
                 | UserRejection::TooManyRotations { .. }
+                | UserRejection::TooManyChanges { .. }
+                | UserRejection::NoSuchChange
+                | UserRejection::TooManyUpdates { .. }
                 | UserRejection::NotAttributed(_),
             ) => Self::NoSuchUser,
         }

@@ -62,7 +62,8 @@ pub async fn erase(
     let mut run = end_account(engine, subject, context).await?;
     let mut destroyed = destroy(engine, &StreamId::User(user_id)).await?;
     let mut facts = ErasureFacts::of(&engine.stream(&StreamId::User(user_id)).await?);
-    if let Some(email_key) = facts.email_key.or(subject.email_key) {
+    let found = subject.email_key.filter(|found| !facts.email_keys.contains(found));
+    for email_key in facts.email_keys.clone().into_iter().chain(found) {
         let mailbox = engine.stream(&StreamId::Mailbox(email_key)).await?;
         facts.touches.extend(said::said_touches(&mailbox, user_id));
         destroyed |= release(engine, user_id, email_key, context).await?;
@@ -99,6 +100,9 @@ async fn end_account(
             | UserRejection::CodeBlocked
             | UserRejection::TooManyCodes { .. }
             | UserRejection::TooManyRotations { .. }
+            | UserRejection::TooManyChanges { .. }
+            | UserRejection::NoSuchChange
+            | UserRejection::TooManyUpdates { .. }
             | UserRejection::TooManyHandles
             | UserRejection::NotAttributed(_),
         )) => never_registered(engine, subject).await,
@@ -121,7 +125,7 @@ async fn release(
     email_key: EmailKey,
     context: &Context,
 ) -> Result<bool, StoreError> {
-    if engine.mailbox(email_key).await?.owner != Some(user_id) {
+    if !engine.mailbox(email_key).await?.is_kept_by(user_id) {
         return Ok(false);
     }
     let stream = StreamId::Mailbox(email_key);
@@ -177,7 +181,8 @@ fn name(actor: &Actor) -> String {
 /// The facts of a user's stream that an erasure needs: what is removed, and what stays.
 #[derive(Default)]
 struct ErasureFacts {
-    email_key: Option<EmailKey>,
+    /// All addresses that the user had.
+    email_keys: Vec<EmailKey>,
     touches: BTreeSet<TouchId>,
     ended: Vec<SessionId>,
     codes: Vec<ReferralCode>,
@@ -202,7 +207,8 @@ impl ErasureFacts {
     /// Adds the facts of one event.
     fn add(&mut self, event: &UserEvent, recorded: &Recorded) {
         match event {
-            UserEvent::UserRegistered(registered) => self.email_key = Some(registered.email_key),
+            UserEvent::UserRegistered(registered) => self.email_keys.push(registered.email_key),
+            UserEvent::EmailChanged(changed) => self.email_keys.push(changed.email_key),
             UserEvent::AttributionCapturedV1(_) | UserEvent::AttributionCaptured(_) => {
                 self.touches.extend(event.snapshot().and_then(|snapshot| snapshot.touch_id));
             }
@@ -233,8 +239,8 @@ impl ErasureFacts {
             | UserEvent::WelcomeEmailFailed(_)
             | UserEvent::ProfileUpdated(_)
             | UserEvent::CreatorHandleClaimed(_)
-            | UserEvent::EmailChanged(_)
             | UserEvent::EmailChangeUndone(_)
+            | UserEvent::EmailChangeNoticed(_)
             | UserEvent::ErasureRequested(_)
             | UserEvent::ErasureCancelled(_)
             | UserEvent::ErasureCompleted(_)

@@ -7,8 +7,8 @@ use whence_events::{EmailAddress, EmailKey, MailboxEvent, RequestId, StreamId, U
 
 use crate::app::App;
 use crate::domain::mailbox::{CountStart, Mailbox, MailboxCommand, MailboxRejection};
+use crate::domain::user::User;
 use crate::domain::user::measure::Reason;
-use crate::domain::user::{EMAIL_VERSION, User};
 use crate::engine::Engine;
 use crate::engine::handler::{Context, HandleError};
 use crate::store::StoreError;
@@ -125,5 +125,5 @@ pub async fn address_of(
     let stream = StreamId::User(user_id);
     let user = engine.handler.load::<User>(&stream).await?.state;
     let Some(account) = &user.account else { return Ok(None) };
-    engine.vault.open(&stream, EMAIL_VERSION, "email", &account.email).await
+    engine.vault.open(&stream, account.email_version, "email", &account.email).await
 }

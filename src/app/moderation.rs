@@ -144,6 +144,9 @@ impl From<HandleError<UserRejection>> for ModerationError {
                 | UserRejection::Suspended
                 | UserRejection::TooManyCodes { .. }
                 | UserRejection::TooManyRotations { .. }
+                | UserRejection::TooManyChanges { .. }
+                | UserRejection::NoSuchChange
+                | UserRejection::TooManyUpdates { .. }
                 | UserRejection::TooManyHandles
                 | UserRejection::NotAttributed(_),
             ) => Self::NoSuchUser,

@@ -15,7 +15,7 @@ use whence_events::{DeliveryFailure, Event, EventId, Recorded, StreamId, UserEve
 use whence_projections::Onboarding;
 
 use crate::app::App;
-use crate::domain::user::{EMAIL_VERSION, User, UserCommand, UserRejection};
+use crate::domain::user::{User, UserCommand, UserRejection};
 use crate::engine::handler::{Context, HandleError};
 use crate::engine::progress::Progress;
 use crate::infra::errors::with_causes;
@@ -164,6 +164,7 @@ impl Onboarder {
                 tracing::warn!(error = %with_causes(&error), "a referral is still undecided");
             }
         }
+        app.sweep_addresses().await;
     }
 }
 
@@ -203,7 +204,8 @@ async fn welcome(
     let Some(account) = user.account.as_ref().filter(|_| !user.welcome.is_over()) else {
         return Ok(());
     };
-    let opened = app.engine.vault.open(&stream, EMAIL_VERSION, "email", &account.email).await;
+    let opened =
+        app.engine.vault.open(&stream, account.email_version, "email", &account.email).await;
     let Some(email) = opened.map_err(HandleError::Store)? else { return Ok(()) };
     let sent = match code {
         Some(code) => {

@@ -13,12 +13,11 @@ use tokio::sync::broadcast;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::time::timeout;
 use whence_events::{
-    EmailAddress, Event, Hash, Provider, Recorded, SessionId, StreamId, Timestamp, UserEvent,
+    EmailAddress, Event, Hash, Pii, Provider, Recorded, SessionId, StreamId, Timestamp, UserEvent,
     UserId,
 };
 use whence_projections::{QueryError, ReadDb, SessionView, Snapshot, UserView};
 
-use crate::domain::user::EMAIL_VERSION;
 use crate::domain::user::activity::SessionTimes;
 use crate::engine::progress::{Progress, ReadModelsBehind, query_after_log};
 use crate::engine::runner::Observer;
@@ -256,27 +255,35 @@ impl Sessions {
     /// Opens the personal data of a user; `None` when the user is erased.
     async fn open_user(&self, view: UserView) -> Result<Option<User>, SessionError> {
         let stream = StreamId::User(view.user_id);
-        let email = self.vault.open(&stream, EMAIL_VERSION, "email", &view.email).await?;
+        let email = self.vault.open(&stream, view.email_version, "email", &view.email).await?;
         let Some(email) = email else { return Ok(None) };
         let erasure_due_at = self.read_db.erasure_due(view.user_id).await?;
-        let display_name = match &view.display_name {
-            Some(name) => {
-                let version = view.display_name_version;
-                self.vault.open(&stream, version, "display_name", name).await?
-            }
-            None => None,
-        };
+        let display_name = self.shown(&view, "display_name", view.display_name.as_ref()).await?;
+        let avatar_url = self.shown(&view, "avatar_url", view.avatar_url.as_ref()).await?;
         Ok(Some(User {
             user_id: view.user_id,
             email,
-            display_name: display_name.map(Into::into),
-            avatar_url: view.avatar_url.map(Into::into),
+            display_name,
+            avatar_url,
             billing_customer_id: view.billing_customer_id.map(Into::into),
             provider: view.provider,
             created_at: view.created_at,
             updated_at: view.updated_at,
             erasure_due_at,
         }))
+    }
+
+    /// Opens a field of the profile of a user.
+    async fn shown(
+        &self,
+        user: &UserView,
+        field: &'static str,
+        sealed: Option<&Pii<String>>,
+    ) -> Result<Option<Box<str>>, StoreError> {
+        let Some(sealed) = sealed else { return Ok(None) };
+        let stream = StreamId::User(user.user_id);
+        let text = self.vault.open(&stream, user.profile_version, field, sealed).await?;
+        Ok(text.map(Into::into))
     }
 }
 
@@ -311,6 +318,8 @@ impl Observer for SessionObserver {
                     self.extended(rotated.session_id, rotated.expires_at, at);
                 }
                 UserEvent::ProfileUpdated(_)
+                | UserEvent::EmailChanged(_)
+                | UserEvent::EmailChangeUndone(_)
                 | UserEvent::BillingCustomerLinked(_)
                 | UserEvent::ErasureRequested(_)
                 | UserEvent::ErasureCancelled(_) => match self.read_db.sessions_of(user_id).await {
@@ -339,8 +348,7 @@ impl Observer for SessionObserver {
                 | UserEvent::SubscriptionProvisioned(_)
                 | UserEvent::WelcomeEmailSent(_)
                 | UserEvent::WelcomeEmailFailed(_)
-                | UserEvent::EmailChanged(_)
-                | UserEvent::EmailChangeUndone(_)
+                | UserEvent::EmailChangeNoticed(_)
                 | UserEvent::ErasureCompleted(_)
                 | UserEvent::CreatorHandleClaimed(_) => {}
             }

@@ -11,6 +11,7 @@ pub mod bots;
 pub mod handle;
 pub mod mailbox;
 pub mod name;
+pub mod profile;
 pub mod referral;
 pub mod reserved;
 pub mod rules;

@@ -19,8 +19,9 @@ use std::time::Duration;
 use whence_events::{
     CodeDeliveryFailed, CodeRejected, CodeVerified, DeviceClass, DeviceForgotten, DeviceId,
     EmailAddress, Event, LockCleared, LoginExpired, LoginLocked, LoginStarted, LoginThrottled,
-    MailboxClaimed, MailboxEvent, MailboxForgotten, MailboxReleased, Pii, RequestId, StartCounted,
-    StartReturned, Timestamp, TouchId, UserId, Version,
+    MailboxClaimed, MailboxEvent, MailboxForgotten, MailboxMoved, MailboxReclaimed,
+    MailboxReleased, Pii, RequestId, StartCounted, StartReturned, Timestamp, TouchId, UserId,
+    Version,
 };
 
 use super::{Decider, EventContext};
@@ -49,6 +50,10 @@ pub const MAX_DEVICES: usize = 10;
 pub struct Mailbox {
     /// The user who owns the address.
     pub owner: Option<UserId>,
+    /// The user who moved to another address, while nobody else can have this one, and the end of that.
+    pub held: Option<(UserId, Timestamp)>,
+    /// The time at which an account moved here.
+    pub moved_here_at: Option<Timestamp>,
     /// The last owner, when the address was released because that user was erased.
     pub released_by: Option<UserId>,
     /// The address itself, sealed, and the version of the event that holds it.
@@ -128,14 +133,26 @@ impl Decider for Mailbox {
                 self.devices.retain(|device| device.id != forgotten.device_id);
             }
             MailboxEvent::LockCleared(_) => self.unknown = Budget::default(),
-            MailboxEvent::MailboxClaimed(claimed) => self.owner = Some(claimed.user_id),
+            MailboxEvent::MailboxClaimed(claimed) => {
+                self.owner = Some(claimed.user_id);
+                self.held = None;
+                self.moved_here_at = claimed.by_change.then_some(at);
+            }
+            MailboxEvent::MailboxReclaimed(reclaimed) => {
+                self.owner = Some(reclaimed.user_id);
+                self.held = None;
+            }
             MailboxEvent::MailboxReleased(released) => {
                 self.owner = None;
+                self.held = None;
                 self.released_by = Some(released.user_id);
                 self.email = None;
                 self.devices.clear();
             }
-            MailboxEvent::MailboxMoved(_) => self.owner = None,
+            MailboxEvent::MailboxMoved(moved) => {
+                self.owner = None;
+                self.held = Some((moved.user_id, moved.held_until));
+            }
             MailboxEvent::MailboxForgotten(_) => {
                 self.email = None;
                 self.devices.clear();
@@ -157,10 +174,21 @@ impl Decider for Mailbox {
             MailboxCommand::ClearLock { .. } if self.unknown.is_untouched() => Ok(vec![]),
             MailboxCommand::ClearLock { reason } => Ok(vec![self.clear_lock(reason)]),
             // The address has another owner by now, or none: then there is nothing to release.
-            MailboxCommand::Release { user_id } if self.owner != Some(*user_id) => Ok(vec![]),
+            MailboxCommand::Release { user_id } if !self.is_kept_by(*user_id) => Ok(vec![]),
             MailboxCommand::Release { user_id } => {
                 Ok(self.ended_by(MailboxReleased { user_id: *user_id }))
             }
+            MailboxCommand::Move { user_id, .. } if self.owner != Some(*user_id) => Ok(vec![]),
+            MailboxCommand::Move { user_id, held_until } => {
+                let (user_id, held_until) = (*user_id, *held_until);
+                Ok(vec![MailboxMoved { user_id, held_until }.into()])
+            }
+            MailboxCommand::Reclaim { user_id } => Ok(match self.held {
+                Some((held_by, _)) if held_by == *user_id => {
+                    vec![MailboxReclaimed { user_id: *user_id }.into()]
+                }
+                _ => vec![],
+            }),
             MailboxCommand::Forget(command) => Ok(match self.forgettable(command) {
                 Some(asked_at) => self.ended_by(MailboxForgotten { asked_at }),
                 None => vec![],
@@ -192,7 +220,7 @@ impl Mailbox {
                 client: Pii::Clear(command.client.clone()),
                 device_id,
                 network,
-                change_of: None,
+                change_of: command.change_of,
                 touch_id: command.touch_id,
             }
             .into(),
@@ -215,6 +243,10 @@ impl Mailbox {
     fn verify_code(&self, command: &VerifyCode) -> Result<Vec<MailboxEvent>, MailboxRejection> {
         let (now, request_id) = (command.now, command.request_id);
         let login = self.logins.get(request_id).ok_or(MailboxRejection::UnknownRequest)?;
+        // A code that moves an account logs nobody in, and one that logs in moves nothing.
+        if login.change_of != command.change_of {
+            return Err(MailboxRejection::UnknownRequest);
+        }
         let (code_mac, expires_at, wrong) = match &login.state {
             LoginState::Consumed => return Err(MailboxRejection::AlreadyConsumed),
             LoginState::Locked => return Err(MailboxRejection::Locked),
@@ -234,7 +266,7 @@ impl Mailbox {
             return Err(MailboxRejection::Locked);
         }
         if code_mac.same_as(&command.code_mac) {
-            return Ok(self.right_code(command));
+            return self.right_code(command);
         }
         let (attempt, in_a_row) = (wrong + 1, budget.next_wrong());
         let mut events = vec![CodeRejected { request_id, attempt }.into()];
@@ -252,7 +284,13 @@ impl Mailbox {
         Ok(events)
     }
 
-    fn right_code(&self, command: &VerifyCode) -> Vec<MailboxEvent> {
+    fn right_code(&self, command: &VerifyCode) -> Result<Vec<MailboxEvent>, MailboxRejection> {
+        let claimed = match command.change_of {
+            None if self.held.is_some() => return Err(MailboxRejection::Moved),
+            None => self.owner.is_none().then_some(command.fresh_user),
+            Some(user_id) if !self.can_be_of(user_id) => return Err(MailboxRejection::Taken),
+            Some(user_id) => (self.owner != Some(user_id)).then_some(user_id),
+        };
         let facts = &command.device;
         let device_id = self.known_of(&facts.proven).map_or(facts.fresh, |device| device.id);
         let verified = CodeVerified {
@@ -261,10 +299,25 @@ impl Mailbox {
             device_class: facts.class,
         };
         let mut events = vec![verified.into()];
-        if self.owner.is_none() {
-            events.push(MailboxClaimed { user_id: command.fresh_user }.into());
+        if let Some(user_id) = claimed {
+            let by_change = command.change_of.is_some();
+            events.push(MailboxClaimed { user_id, by_change }.into());
         }
-        events
+        Ok(events)
+    }
+
+    /// Returns whether an account may move to this address: it is nobody else's, nor held for anybody
+    /// else.
+    #[must_use]
+    pub fn can_be_of(&self, user_id: UserId) -> bool {
+        let kept_by = self.owner.or(self.held.map(|(held_by, _)| held_by));
+        kept_by.is_none_or(|kept_by| kept_by == user_id)
+    }
+
+    /// Returns whether the address is this user's, or held for them.
+    #[must_use]
+    pub fn is_kept_by(&self, user_id: UserId) -> bool {
+        self.owner == Some(user_id) || self.held.is_some_and(|(held_by, _)| held_by == user_id)
     }
 
     fn forget_device(&self, device_id: DeviceId) -> Vec<MailboxEvent> {
@@ -284,10 +337,10 @@ impl Mailbox {
     }
 
     /// Returns the time at which a code was last requested, if the address is to be forgotten: it
-    /// has no owner, was kept for as long as it may be, and is not forgotten yet.
+    /// has no owner and is held for nobody, was kept for as long as it may be, and is not forgotten yet.
     #[must_use]
     pub fn forgettable(&self, command: &ForgetMailbox) -> Option<Timestamp> {
-        self.email.as_ref().filter(|_| self.owner.is_none())?;
+        self.email.as_ref().filter(|_| self.owner.is_none() && self.held.is_none())?;
         self.asked_at.filter(|asked_at| *asked_at + command.keep <= command.now)
     }
 

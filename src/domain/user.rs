@@ -1,9 +1,11 @@
 //! An account: its registration, its attribution snapshot, its sessions and its codes.
 
 pub mod activity;
+pub mod address;
 mod command;
 mod erasure;
 pub mod measure;
+pub mod profile;
 pub mod refresh;
 mod session;
 #[cfg(test)]
@@ -13,9 +15,9 @@ use std::time::Duration;
 
 use whence_events::{
     BillingCustomerLinked, Client, CodeKind, Country, CreatorHandleClaimed, DeliveryFailure,
-    EmailAddress, EmailKey, Event, Handle, Pii, Provider, ReferralCode, ReferralCodeDisabled,
-    ReferralCodeIssued, Refusal, RevokeReason, SessionId, SessionOpened, SessionRevoked,
-    SubscriptionProvisioned, Timestamp, UserEvent, UserId, UserRegistered, Version,
+    EmailAddress, EmailKey, Event, Handle, Pii, ProfileUpdated, Provider, ReferralCode,
+    ReferralCodeDisabled, ReferralCodeIssued, Refusal, RevokeReason, SessionId, SessionOpened,
+    SessionRevoked, SubscriptionProvisioned, Timestamp, UserEvent, UserId, UserRegistered, Version,
     WelcomeEmailFailed, WelcomeEmailSent,
 };
 
@@ -23,6 +25,7 @@ use super::billing::BillingCustomerId;
 use super::referral::{self, Attempt, Referee};
 use super::{Decider, EventContext};
 pub use activity::needs_extension;
+use address::OpenChange;
 pub use command::{OpenSession, UserCommand, UserRejection};
 pub use erasure::ErasureRequest;
 use refresh::RefreshChain;
@@ -66,6 +69,16 @@ pub struct User {
     pub subscribed: bool,
     /// The progress of the welcome mail.
     pub welcome: Welcome,
+    /// What the user is shown by, sealed, and the version of the event that holds it.
+    pub shown_as: Option<(ProfileUpdated, Version)>,
+    /// The times at which the profile was changed lately.
+    profile_updates: Vec<Timestamp>,
+    /// The time of the last change of the address.
+    address_since: Option<Timestamp>,
+    /// The changes of the address to which there can still be objections.
+    pub(crate) changes: Vec<OpenChange>,
+    /// The keys of the addresses that the account had before, and when it left each.
+    pub former_keys: Vec<(EmailKey, Timestamp)>,
     /// Whether the user was erased.
     pub erased: bool,
     /// The request of the user to be erased, as long as it stands.
@@ -86,8 +99,10 @@ pub struct User {
 pub struct Account {
     /// The time of the registration.
     pub registered_at: Timestamp,
-    /// The address, sealed in the event [`EMAIL_VERSION`].
+    /// The address, sealed in the event of the version below.
     pub email: Pii<EmailAddress>,
+    /// The version of the event that holds the address.
+    pub email_version: Version,
     /// The key that names the address in the log.
     pub email_key: EmailKey,
     /// The device of the last session, sealed, and the version of the event that holds it.
@@ -95,9 +110,6 @@ pub struct Account {
     /// The country of the last session.
     pub last_country: Option<Country>,
 }
-
-/// The version of the event that holds the address: the first one.
-pub const EMAIL_VERSION: Version = 0;
 
 /// The version of the event that holds the attribution snapshot: the second one.
 pub const ATTRIBUTION_VERSION: Version = 1;
@@ -147,6 +159,7 @@ impl Decider for User {
                 self.account = Some(Account {
                     registered_at: context.at,
                     email: registered.email.clone(),
+                    email_version: context.version,
                     email_key: registered.email_key,
                     last_device: None,
                     last_country: None,
@@ -194,16 +207,17 @@ impl Decider for User {
                 let folded = unblocked.code.folded();
                 self.blocked_codes.retain(|code| *code != folded);
             }
+            UserEvent::ProfileUpdated(updated) => self.profile_updated(updated, context),
+            UserEvent::EmailChanged(changed) => self.moved(changed, context),
+            UserEvent::EmailChangeNoticed(noticed) => self.noticed(noticed),
+            UserEvent::EmailChangeUndone(undone) => self.moved_back(undone, context),
             UserEvent::ErasureRequested(_)
             | UserEvent::ErasureCancelled(_)
             | UserEvent::UserErased(_)
             | UserEvent::ErasureCompleted(_) => self.leaves(event, context.at),
             UserEvent::AttributionCapturedV1(_)
             | UserEvent::AttributionCaptured(_)
-            | UserEvent::SessionsRevoked(_)
-            | UserEvent::ProfileUpdated(_)
-            | UserEvent::EmailChanged(_)
-            | UserEvent::EmailChangeUndone(_) => {}
+            | UserEvent::SessionsRevoked(_) => {}
         }
         self
     }
@@ -247,6 +261,12 @@ impl Decider for User {
             UserCommand::RotateRefresh(command) => {
                 self.session(command.session_id)?.rotate(command)
             }
+            UserCommand::UpdateProfile(command) => self.update_profile(command),
+            UserCommand::ChangeEmail(command) => self.change_email(account, command),
+            UserCommand::RecordChangeNotice { now, previous_key, outcome } => {
+                Ok(self.record_notice(*now, *previous_key, *outcome))
+            }
+            UserCommand::UndoEmailChange(command) => self.undo_change(account, command),
             UserCommand::Measure(measure) => self.take_measure(measure),
             UserCommand::IssueReferralCode { now, code, kind } => self.issue(code, *kind, *now),
             UserCommand::DisableReferralCode { code, reason } => self.disable(code, reason),

@@ -3,6 +3,7 @@
 mod analytics;
 mod api_keys;
 mod audit;
+mod billing;
 mod handles;
 mod keys;
 mod measures;
@@ -13,7 +14,7 @@ mod users;
 use std::sync::Arc;
 
 use axum::Router;
-use axum::routing::{get, post};
+use axum::routing::{get, post, put};
 
 use crate::app::App;
 
@@ -52,5 +53,6 @@ pub(super) fn routes() -> Router<Arc<App>> {
         .route("/referrals", get(audit::referrals))
         .route("/events", get(audit::events))
         .route("/users/{id}/erase", post(users::erase))
+        .route("/users/{id}/billing-customer", put(billing::link))
         .route("/analytics/{view}", get(analytics::view))
 }

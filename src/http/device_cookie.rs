@@ -20,6 +20,7 @@ const MAX_ADDRESSES: usize = 3;
 const MAX_COOKIES: usize = 4;
 
 /// The proofs that a request brings, each of which is a right one.
+#[derive(Clone)]
 pub(super) struct KnownBy(Vec<DeviceProof>);
 
 impl KnownBy {

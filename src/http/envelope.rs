@@ -15,7 +15,7 @@ use http::header::{
 use http::{HeaderMap, HeaderValue, Method};
 use quick_cache::sync::Cache;
 use tower::Service as _;
-use tower_http::cors::CorsLayer;
+use tower_http::cors::{AllowOrigin, CorsLayer};
 use whence_events::CorrelationId;
 
 use super::client::{Peer, is_of_unnamed_proxy};
@@ -23,7 +23,7 @@ use super::csrf::CSRF_TOKEN;
 use super::error::{self, Family, Problem};
 use super::error_page;
 use super::extract::RequestIdentity;
-use super::host::has_valid_host;
+use super::host::{has_local_host, has_valid_host};
 use super::landing::short_link;
 use super::limits::{MAX_QUERY_BYTES, REQUEST_TIMEOUT};
 use super::renewal::RenewedCookies;
@@ -75,7 +75,8 @@ impl Envelope {
         let path = request.uri().path().to_owned();
         let for_person = error_page::is_for_person(&request);
         let group = route_group(request.uri().path());
-        let answer = AssertUnwindSafe(route(&mut self.routes, request)).catch_unwind();
+        let development = self.app.config.listening.development;
+        let answer = AssertUnwindSafe(route(&mut self.routes, request, development)).catch_unwind();
         // A command that is cut short is either in the log or not; another request finds out.
         let response = match tokio::time::timeout(REQUEST_TIMEOUT, answer).await {
             Ok(Ok(response)) => response,
@@ -131,8 +132,9 @@ impl Envelope {
 }
 
 /// Answers a request that is well-formed, and refuses any other.
-async fn route(routes: &mut Router, request: Request) -> Response {
-    if !has_valid_host(&request) {
+async fn route(routes: &mut Router, request: Request, development: bool) -> Response {
+    // In development, so that no name that leads to this machine reads what is on it (DNS rebinding).
+    if !has_valid_host(&request) || development && !has_local_host(&request) {
         return Problem::InvalidHost.into_response();
     }
     let query = request.uri().query().map_or(0, str::len);
@@ -149,12 +151,18 @@ async fn route(routes: &mut Router, request: Request) -> Response {
 
 /// Adds CORS for the allowed origins; without any, browsers refuse calls of other origins.
 fn with_cors(routes: Router, app: &App) -> Router {
-    let origins: Vec<_> =
-        app.config.listening.allowed_origins.iter().map(|o| o.0.clone()).collect();
-    if origins.is_empty() {
+    let listening = &app.config.listening;
+    let origins: Vec<_> = listening.allowed_origins.iter().map(|o| o.0.clone()).collect();
+    if origins.is_empty() && !listening.development {
         return routes;
     }
-    let methods = [Method::GET, Method::POST, Method::PUT, Method::DELETE];
+    let origins = if listening.development {
+        let listening = listening.clone();
+        AllowOrigin::predicate(move |origin, _| listening.allows(origin.as_bytes()))
+    } else {
+        AllowOrigin::list(origins)
+    };
+    let methods = [Method::GET, Method::POST, Method::PUT, Method::PATCH, Method::DELETE];
     let headers = [http::header::CONTENT_TYPE, http::header::AUTHORIZATION, CSRF_TOKEN];
     let cors = CorsLayer::new()
         .allow_origin(origins)

@@ -5,6 +5,7 @@
 //! writes the body at the very end, when the path says which family it is for. Causes are logged
 //! once, here, and never sent.
 
+mod addresses;
 mod api_keys;
 mod field;
 mod handles;
@@ -19,6 +20,8 @@ use whence_events::CorrelationId;
 
 use crate::app::sessions::SessionError;
 use crate::domain::mailbox::MailboxRejection;
+use crate::domain::user::address::OBJECTION_TIME;
+use crate::domain::user::profile::UPDATE_WINDOW;
 use crate::domain::user::refresh::ROTATION_WINDOW;
 use crate::domain::user::{SLUG_WINDOW, UserRejection};
 use crate::engine::handler::HandleError;
@@ -27,6 +30,7 @@ use crate::infra::errors::with_causes;
 use crate::infra::security::SecurityEvent;
 use crate::insight::audit::AuditError;
 use crate::store::StoreError;
+pub(crate) use addresses::AddressProblem;
 pub(crate) use api_keys::ApiKeyProblem;
 pub(crate) use field::PortalField;
 pub(crate) use handles::HandleProblem;
@@ -75,6 +79,8 @@ pub(crate) enum Problem {
     SlugTaken,
     /// A handle cannot be claimed.
     Handle(HandleProblem),
+    /// An account cannot have an address.
+    Address(AddressProblem),
     /// Read models are rebuilt, or checked, one at a time.
     RebuildUnderWay,
     SessionIssueFailed,
@@ -181,6 +187,7 @@ impl Problem {
             }
             Self::SlugReserved => (S::CONFLICT, "slug_reserved", "This one cannot be had."),
             Self::Handle(problem) => problem.parts(),
+            Self::Address(problem) => problem.parts(),
             Self::ApiKey(problem) => problem.parts(),
             Self::SlugTaken => (S::CONFLICT, "slug_taken", "Somebody has this one."),
             Self::RebuildUnderWay => (S::CONFLICT, "rebuild_under_way", UNDER_WAY),
@@ -244,6 +251,7 @@ impl Problem {
             | Self::SlugReserved
             | Self::SlugTaken
             | Self::Handle(_)
+            | Self::Address(_)
             | Self::RebuildUnderWay
             | Self::Internal
             | Self::InvalidCredentials
@@ -290,6 +298,7 @@ impl Problem {
             | Self::SlugReserved
             | Self::SlugTaken
             | Self::Handle(_)
+            | Self::Address(_)
             | Self::RebuildUnderWay
             | Self::LogoutFailed
             | Self::Unavailable
@@ -446,12 +455,20 @@ impl From<HandleError<UserRejection>> for Problem {
             ) => Self::Unauthenticated,
             HandleError::Rejected(UserRejection::Suspended) => Self::Suspended,
             HandleError::Rejected(UserRejection::CodeBlocked) => Self::SlugReserved,
-            HandleError::Rejected(UserRejection::NoSuchCode) => Self::NotFound,
+            HandleError::Rejected(UserRejection::NoSuchCode | UserRejection::NoSuchChange) => {
+                Self::NotFound
+            }
             HandleError::Rejected(UserRejection::TooManyHandles) => {
                 Self::Handle(HandleProblem::Limit)
             }
             HandleError::Rejected(UserRejection::TooManyCodes { .. }) => {
                 Self::RateLimited { retry_after_seconds: SLUG_WINDOW.as_secs() }
+            }
+            HandleError::Rejected(UserRejection::TooManyUpdates { .. }) => {
+                Self::RateLimited { retry_after_seconds: UPDATE_WINDOW.as_secs() }
+            }
+            HandleError::Rejected(UserRejection::TooManyChanges { .. }) => {
+                Self::RateLimited { retry_after_seconds: OBJECTION_TIME.as_secs() }
             }
             HandleError::Rejected(UserRejection::TooManyRotations { .. }) => {
                 Self::RateLimited { retry_after_seconds: ROTATION_WINDOW.as_secs() }
@@ -470,6 +487,8 @@ impl From<HandleError<MailboxRejection>> for Problem {
             HandleError::Rejected(MailboxRejection::Throttled { .. }) => {
                 Self::RateLimited { retry_after_seconds: 3600 }
             }
+            HandleError::Rejected(MailboxRejection::Moved) => Self::Address(AddressProblem::Moved),
+            HandleError::Rejected(MailboxRejection::Taken) => Self::Address(AddressProblem::Taken),
             HandleError::Rejected(
                 MailboxRejection::UnknownRequest
                 | MailboxRejection::Expired

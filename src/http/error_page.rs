@@ -20,17 +20,17 @@ use crate::app::config::Config;
 use crate::infra::hash::sha256;
 
 /// The style of the page, to the byte that its policy names.
-const STYLE: &str = include_str!("error_page.css");
+pub(super) const STYLE: &str = include_str!("error_page.css");
 
 /// The policy of the page: nothing but this very style.
-static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| policy_of(STYLE));
+static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| policy_of(STYLE, "'none'"));
 
-/// Returns the policy of a page that is made of words and one style.
-pub(super) fn policy_of(style: &str) -> HeaderValue {
+/// Returns the policy of a page that is made of words and one style, and whose forms lead there.
+pub(super) fn policy_of(style: &str, forms: &str) -> HeaderValue {
     let hash = STANDARD.encode(sha256(style.as_bytes()).0);
     let policy = format!(
         "default-src 'none'; style-src 'sha256-{hash}'; img-src data:; base-uri 'none'; \
-         form-action 'none'; frame-ancestors 'none'"
+         form-action {forms}; frame-ancestors 'none'"
     );
     HeaderValue::from_str(&policy).expect("base64 is header text")
 }

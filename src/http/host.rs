@@ -6,6 +6,8 @@ use axum::extract::Request;
 use http::Version;
 use http::header::HOST;
 
+use crate::app::config::is_local_host;
+
 /// Returns whether a request names exactly one host. HTTP/1.0 need not name one. A target in
 /// absolute form names the host as well, and needs the header all the same.
 pub(super) fn has_valid_host(request: &Request) -> bool {
@@ -17,6 +19,13 @@ pub(super) fn has_valid_host(request: &Request) -> bool {
     };
     let target = request.uri().authority();
     header && target.is_none_or(|authority| is_host(authority.as_str().as_bytes()))
+}
+
+/// Returns whether a request is for this machine by one of its own names.
+pub(super) fn has_local_host(request: &Request) -> bool {
+    let header = request.headers().get(HOST).and_then(|line| line.to_str().ok());
+    let target = request.uri().authority().map(http::uri::Authority::as_str);
+    [header, target].into_iter().flatten().all(is_local_host) && header.or(target).is_some()
 }
 
 /// Returns whether this is a name or an address, with or without a port. Characters that a URI

@@ -30,6 +30,7 @@ use whence_events::ReferralCode;
 use crate::app::App;
 use crate::app::attribution::LandingCookies;
 use crate::app::client_address::ClientAddress;
+use crate::app::config::is_local_origin;
 use crate::app::rate_limits::Limit;
 use crate::domain::bots;
 use crate::domain::touch::planting::CodeRecord;
@@ -88,6 +89,8 @@ pub struct Landing {
     settings: LandingSettings,
     /// The origins whose pages may report: the allowed ones, and that of the landing page.
     origins: Vec<String>,
+    /// Whether pages of any port of this machine may report.
+    local_pages: bool,
     key: MacKey,
     clock: Clock,
     recorder: TouchRecorder,
@@ -121,6 +124,7 @@ impl Landing {
         Self {
             settings,
             origins,
+            local_pages: false,
             key,
             clock,
             recorder,
@@ -129,6 +133,22 @@ impl Landing {
             limit: Limit::new(TOUCHES_PER_CLIENT),
             ignored: Default::default(),
         }
+    }
+
+    /// Returns the same, whose visits pages of any port of this machine may report, for development.
+    #[must_use]
+    pub fn with_local_pages(mut self) -> Self {
+        for host in ["localhost", "127.0.0.1", "[::1]"] {
+            self.settings.rules.own_hosts.add(host);
+        }
+        self.local_pages = true;
+        self
+    }
+
+    /// Returns whether pages of this origin may report their visits.
+    fn takes_reports_of(&self, origin: &str) -> bool {
+        self.origins.iter().any(|allowed| allowed == origin)
+            || self.local_pages && is_local_origin(origin.as_bytes())
     }
 
     /// Returns how many requests were no touch, by reason.

@@ -44,6 +44,9 @@ pub const MAX_PAGE_ITEMS: u64 = 200;
 /// The greatest number of items before a page.
 pub const MAX_OFFSET: u64 = 1_000_000;
 
+/// The most mails that a page of development shows.
+pub const SHOWN_MAILS: usize = 100;
+
 /// The touches of one client address that are recorded in an hour. Cookies are set beyond that too.
 pub const TOUCHES_PER_CLIENT: u32 = 600;
 

@@ -91,5 +91,5 @@ async fn display_name(app: &App, user_id: UserId) -> Result<Option<String>, Prob
     let Some(user) = app.engine.read_db.user(user_id).await? else { return Ok(None) };
     let Some(name) = &user.display_name else { return Ok(None) };
     let stream = StreamId::User(user_id);
-    Ok(app.engine.vault.open(&stream, user.display_name_version, "display_name", name).await?)
+    Ok(app.engine.vault.open(&stream, user.profile_version, "display_name", name).await?)
 }

@@ -22,14 +22,14 @@ use crate::domain::user::{User, UserCommand};
 use crate::engine::handler::HandleError;
 use crate::infra::tokens::SessionToken;
 
-/// A user in the shape of the console family.
+/// A user in the shape of the console family: texts are empty where nothing is known.
 #[derive(Serialize)]
 pub(super) struct UserBody<'a> {
     id: UserId,
     email: Cow<'a, str>,
-    display_name: Option<&'a str>,
-    avatar_url: Option<&'a str>,
-    billing_customer_id: Option<&'a str>,
+    display_name: &'a str,
+    avatar_url: &'a str,
+    billing_customer_id: &'a str,
     created_at: Timestamp,
     updated_at: Timestamp,
 }
@@ -40,9 +40,9 @@ impl<'a> UserBody<'a> {
         Self {
             id,
             email: email.shown(),
-            display_name: None,
-            avatar_url: None,
-            billing_customer_id: None,
+            display_name: "",
+            avatar_url: "",
+            billing_customer_id: "",
             created_at: at,
             updated_at: at,
         }
@@ -53,9 +53,9 @@ impl<'a> UserBody<'a> {
         Self {
             id: user.user_id,
             email: user.email.shown(),
-            display_name: user.display_name.as_deref(),
-            avatar_url: user.avatar_url.as_deref(),
-            billing_customer_id: user.billing_customer_id.as_deref(),
+            display_name: user.display_name.as_deref().unwrap_or_default(),
+            avatar_url: user.avatar_url.as_deref().unwrap_or_default(),
+            billing_customer_id: user.billing_customer_id.as_deref().unwrap_or_default(),
             created_at: user.created_at,
             updated_at: user.updated_at,
         }

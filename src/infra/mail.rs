@@ -15,6 +15,7 @@ pub mod message;
 mod config;
 mod connection;
 mod directory;
+mod kept;
 mod memory;
 mod nodelay;
 mod relay;
@@ -27,6 +28,7 @@ use whence_events::EmailAddress;
 
 pub use self::config::{Limits, MailConfigError, Sender};
 pub use self::directory::Directory;
+pub use self::kept::KeptMail;
 pub use self::memory::{Memory, StoredMail};
 pub use self::message::{CodeText, Mail};
 pub use self::smtp::Smtp;
@@ -129,6 +131,15 @@ impl Mailer {
         match self {
             Self::Smtp(_) => false,
             Self::Directory(_) | Self::Memory(_) => true,
+        }
+    }
+
+    /// Returns the directory that mails are kept in.
+    #[must_use]
+    pub fn directory(&self) -> Option<&Directory> {
+        match self {
+            Self::Directory(directory) => Some(directory),
+            Self::Smtp(_) | Self::Memory(_) => None,
         }
     }
 

@@ -9,7 +9,7 @@ use aws_lc_rs::hmac;
 use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use uuid::Uuid;
-use whence_events::{Hash, Mac, RequestId, SessionId, six_digits};
+use whence_events::{EmailKey, Hash, Mac, RequestId, SessionId, Timestamp, UserId, six_digits};
 use zeroize::Zeroizing;
 
 use crate::infra::hash::{mac, sha256};
@@ -91,6 +91,56 @@ impl LoginToken {
 impl fmt::Debug for LoginToken {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("LoginToken(..)")
+    }
+}
+
+/// The token of an objection to a change of address, which the previous address is mailed. It is made
+/// of the change and a key, so that the mail can be sent again; the log keeps its hash.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct ObjectionToken {
+    /// The user whose address was changed.
+    pub user_id: UserId,
+    secret: Mac,
+}
+
+impl ObjectionToken {
+    /// Returns the token of a change from the address with this key, to which there can be an objection
+    /// until then.
+    #[must_use]
+    pub fn of(user_id: UserId, previous_key: EmailKey, until: Timestamp, keys: &Keys) -> Self {
+        let until = until.as_micros().to_be_bytes();
+        let parts = [&b"objection"[..], user_id.0.as_bytes(), &previous_key.0, &until];
+        Self { user_id, secret: mac(&keys.code.get(), &parts) }
+    }
+
+    /// Parses 43 characters of base64url, as [`ObjectionToken::to_text`] writes them.
+    #[must_use]
+    pub fn parse(text: &str) -> Option<Self> {
+        let mut bytes = [0; 32];
+        if text.len() != 43 || URL_SAFE_NO_PAD.decode_slice(text, &mut bytes).ok()? != 32 {
+            return None;
+        }
+        let (user_id, secret) = bytes.split_at(16);
+        let user_id = UserId(Uuid::from_slice(user_id).ok()?);
+        Some(Self { user_id, secret: Mac(secret.try_into().ok()?) })
+    }
+
+    /// Returns the token as text, for a mail to the previous address only.
+    #[must_use]
+    pub fn to_text(self) -> String {
+        URL_SAFE_NO_PAD.encode([*self.user_id.0.as_bytes(), self.secret.0].concat())
+    }
+
+    /// Returns what the log keeps of it.
+    #[must_use]
+    pub fn hash(self) -> Hash {
+        sha256(&self.secret.0)
+    }
+}
+
+impl fmt::Debug for ObjectionToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ObjectionToken(..)")
     }
 }
 

@@ -4,6 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 #![expect(clippy::wildcard_enum_match_arm, reason = "tests pick the events they are about")]
 
+mod address;
 mod client;
 mod erasure;
 mod ledger;

@@ -8,6 +8,7 @@
 use std::path::Path;
 
 use serde_json::Value;
+use whence_test_support::postgres;
 
 use crate::elsewhere::{self, ELSEWHERE};
 use crate::markdown::{Block, Document, ROOT, documents};
@@ -25,12 +26,25 @@ const RUN: &[&str] = &[
     "docs/operating.md",
     "docs/privacy.md",
     "docs/speed.md",
+    "docs/tutorial.md",
 ];
 
 #[test]
 fn the_readme_works_when_pasted() {
-    let mut shell = Shell::new();
-    let printed = run("README.md", &mut shell);
+    check_the_readme(&mut Shell::new());
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_readme_works_over_postgres() {
+    let database = postgres::database().await;
+    let mut shell = Shell::over(database.url());
+    check_the_readme(&mut shell);
+    assert!(!shell.directory().join("whence-data/log.db").exists(), "the log is in the database");
+}
+
+#[track_caller]
+fn check_the_readme(shell: &mut Shell) {
+    let printed = run("README.md", shell);
     let session = printed.last().unwrap();
     let last = session.lines().rfind(|line| !line.trim().is_empty()).unwrap();
     let answer: Value = serde_json::from_str(last).expect(session);
@@ -119,7 +133,7 @@ fn is_listed(block: &Block, listed: &elsewhere::Elsewhere) -> bool {
 
 /// Runs the blocks of a document that are not run elsewhere, and returns what each printed.
 #[track_caller]
-fn run(path: &str, shell: &mut Shell) -> Vec<String> {
+pub(crate) fn run(path: &str, shell: &mut Shell) -> Vec<String> {
     let document = documents().into_iter().find(|document| document.path == path).unwrap();
     let listed: Vec<_> = ELSEWHERE.iter().filter(|listed| listed.document == path).collect();
     let mut printed = Vec::new();
@@ -150,7 +164,6 @@ fn run(path: &str, shell: &mut Shell) -> Vec<String> {
             _ => {}
         }
     }
-    shell.stop();
     if updates() && !changes.is_empty() {
         for (line, shown, said) in changes.into_iter().rev() {
             lines.splice(line..line + shown, said);
@@ -167,6 +180,10 @@ fn run_script(document: &Document, block: &Block, shell: &mut Shell) -> String {
     let last = block.lines.last().unwrap();
     if last.starts_with("whence serve") || last.starts_with("cargo run --release -- serve") {
         shell.serve(&script);
+        return String::new();
+    }
+    if last.starts_with("python3 -m http.server") {
+        shell.serve_pages(&script);
         return String::new();
     }
     let (code, printed) = shell.run(&script);

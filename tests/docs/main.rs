@@ -15,6 +15,7 @@ mod markdown;
 mod platform;
 mod shell;
 mod spans;
+mod tutorial;
 
 /// Returns whether the documents are to be written instead of compared.
 #[expect(

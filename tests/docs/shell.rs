@@ -14,6 +14,12 @@ use crate::markdown::ROOT;
 /// The address that the documents name.
 const DOCUMENTED: &str = "127.0.0.1:8080";
 
+/// The same, as browsers name it in development.
+const NAMED: &str = "localhost:8080";
+
+/// Where a document has pages of its own served.
+const PAGES: &str = "localhost:3000";
+
 /// How long a service may take to say that it is up; the demo may run before it.
 const START: Duration = Duration::from_mins(1);
 
@@ -30,6 +36,10 @@ pub(crate) struct Shell {
     home: TempDir,
     servers: Vec<Child>,
     address: Option<SocketAddr>,
+    /// The free port that is meant wherever a document says 3000.
+    pages: u16,
+    /// What is set for the services.
+    variables: Vec<(&'static str, String)>,
 }
 
 impl Shell {
@@ -42,9 +52,19 @@ impl Shell {
         let cargo = programs.join("cargo");
         std::fs::write(&cargo, CARGO).unwrap();
         std::fs::set_permissions(cargo, PermissionsExt::from_mode(0o755)).unwrap();
-        let shell = Self { home, servers: vec![], address: None };
+        let pages =
+            std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let shell = Self { home, servers: vec![], address: None, pages, variables: vec![] };
         std::fs::create_dir(shell.directory()).unwrap();
         symlink(Path::new(ROOT).join("scripts"), shell.directory().join("scripts")).unwrap();
+        shell
+    }
+
+    /// Makes an empty directory whose services keep their data in a database.
+    pub(crate) fn over(database: &str) -> Self {
+        let key = ("WHENCE_MASTER_KEY", "ab".repeat(32));
+        let mut shell = Self::new();
+        shell.variables = vec![("WHENCE_STORE", database.to_owned()), key];
         shell
     }
 
@@ -69,8 +89,9 @@ impl Shell {
             script.trim_end().rsplit_once('\n').unwrap_or(("", script.trim_end()));
         let serve = serve.split(" #").next().unwrap().replace("--listen 127.0.0.1:8080", "");
         let errors = self.home.path().join(format!("stderr-{}", self.servers.len()));
-        let script = format!("{before}\nexec {serve} --listen 127.0.0.1:0");
+        let script = self.here(&format!("{before}\nexec {serve} --listen 127.0.0.1:0"));
         let mut command = self.bash(&script);
+        command.envs(self.variables.iter().map(|(name, value)| (name, value)));
         let stderr = std::fs::File::create(&errors).unwrap();
         command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(stderr);
         let mut child = command.spawn().unwrap();
@@ -94,6 +115,19 @@ impl Shell {
         }
     }
 
+    /// Runs a script that serves pages at port 3000, and leaves it running.
+    pub(crate) fn serve_pages(&mut self, script: &str) {
+        let script = script.replace(" 3000 ", &format!(" {} ", self.pages));
+        let mut command = self.bash(&format!("exec {script}"));
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+        self.servers.push(command.spawn().unwrap());
+        let began = Instant::now();
+        while std::net::TcpStream::connect(("localhost", self.pages)).is_err() {
+            assert!(began.elapsed() < START, "{script}: nobody listens");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// Ends the services.
     pub(crate) fn stop(&mut self) {
         for mut server in self.servers.drain(..) {
@@ -114,10 +148,13 @@ impl Shell {
     }
 
     /// What a document says, with the address of the running service.
-    fn here(&self, text: &str) -> String {
+    pub(crate) fn here(&self, text: &str) -> String {
+        let text = text.replace(PAGES, &format!("localhost:{}", self.pages));
         match self.address {
-            Some(address) => text.replace(DOCUMENTED, &address.to_string()),
-            None => text.to_owned(),
+            Some(address) => text
+                .replace(DOCUMENTED, &address.to_string())
+                .replace(NAMED, &format!("localhost:{}", address.port())),
+            None => text,
         }
     }
 

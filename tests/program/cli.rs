@@ -4,6 +4,7 @@
 mod bad_flags;
 mod bad_places;
 mod demo;
+mod development;
 mod help;
 mod serve;
 mod streams;

@@ -38,6 +38,7 @@ fn stored_examples_are_read_and_written_as_the_same_bytes() {
 fn bytes_from_before_a_field_are_read_and_written_as_the_same_bytes() {
     let later = [
         ("LoginStarted.v1", &["device_id", "network", "change_of", "touch_id"][..]),
+        ("MailboxClaimed.v1", &["by_change"]),
         ("LoginThrottled.v1", &["device_id"]),
         ("CodeVerified.v1", &["device_id", "device_class"]),
         ("TouchRecorded.v2", &["referrer_site", "agent", "said_by_client"]),

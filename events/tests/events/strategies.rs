@@ -8,7 +8,7 @@ use whence_events::*;
 
 /// Returns a strategy for every stored type, by its name.
 pub(crate) fn all() -> Vec<(&'static str, BoxedStrategy<Event>)> {
-    [mailbox(), account(), sessions(), referrals(), onboarding(), others()].concat()
+    [mailbox(), account(), leaving(), sessions(), referrals(), onboarding(), others()].concat()
 }
 
 /// Returns a strategy for any event.
@@ -65,13 +65,13 @@ macro_rules! into_event {
 into_event! {
     MailboxEvent: LoginStarted LoginThrottled CodeDeliveryFailed CodeRejected LoginLocked
         LoginExpired CodeVerified MailboxClaimed MailboxReleased MailboxForgotten
-        StartCounted StartReturned DeviceForgotten LockCleared MailboxMoved;
+        StartCounted StartReturned DeviceForgotten LockCleared MailboxMoved MailboxReclaimed;
     UserEvent: UserRegistered AttributionCapturedV1 AttributionCaptured ReferralAttributed ReferralRefused SessionOpened
         SessionExtended RefreshRotated SessionRevoked ReferralCodeIssued ReferralCodeDisabled
         SubscriptionProvisioned WelcomeEmailSent WelcomeEmailFailed ProfileUpdated
         CreatorHandleClaimed BillingCustomerLinked SessionsRevoked UserSuspended UserReinstated
-        ReferralCodeBlocked ReferralCodeUnblocked EmailChanged EmailChangeUndone ErasureRequested
-        ErasureCancelled UserErased ErasureCompleted;
+        ReferralCodeBlocked ReferralCodeUnblocked EmailChanged EmailChangeUndone EmailChangeNoticed
+        ErasureRequested ErasureCancelled UserErased ErasureCompleted;
     NameEvent: NameReserved;
     TouchEvent: TouchRecordedV1 TouchRecorded;
     RulesEvent: RulesAdopted;
@@ -109,7 +109,7 @@ fn mailbox() -> Named {
             device_id: option::of(device()),
             device_class: option::of(select(DeviceClass::ALL)),
         }
-        MailboxClaimed { user_id: user(), }
+        MailboxClaimed { user_id: user(), by_change: any::<bool>(), }
         MailboxReleased { user_id: user(), }
         MailboxForgotten { asked_at: time(), }
         StartCounted {
@@ -119,6 +119,7 @@ fn mailbox() -> Named {
         StartReturned { request_id: uuid().prop_map(RequestId), }
         DeviceForgotten { device_id: device(), }
         LockCleared { wrong: any::<u16>(), reason: option::of(sealed()), }
+        MailboxReclaimed { user_id: user(), }
         MailboxMoved { user_id: user(), held_until: time(), }
     }
 }
@@ -176,6 +177,13 @@ fn account() -> Named {
         BillingCustomerLinked { billing_customer_id: any::<String>(), }
         UserSuspended { reason: sealed(), }
         UserReinstated { reason: sealed(), }
+        ErasureCompleted { touches: any::<u64>(), }
+        UserErased { requested_by: any::<String>(), mode: any::<String>(), }
+    }
+}
+
+fn leaving() -> Named {
+    events! {
         EmailChanged {
             email: sealed(),
             email_key: any::<[u8; 16]>().prop_map(EmailKey),
@@ -183,11 +191,19 @@ fn account() -> Named {
             objection_until: time(),
             objection_hash: hash(),
         }
-        EmailChangeUndone { email_key: any::<[u8; 16]>().prop_map(EmailKey), }
+        EmailChangeUndone {
+            email: sealed(),
+            email_key: any::<[u8; 16]>().prop_map(EmailKey),
+            voided_key: any::<[u8; 16]>().prop_map(EmailKey),
+        }
+        EmailChangeNoticed {
+            previous_key: any::<[u8; 16]>().prop_map(EmailKey),
+            attempt: any::<u8>(),
+            failed: option::of(select(DeliveryFailure::ALL)),
+            again_at: time(),
+        }
         ErasureRequested { due_at: time(), }
         ErasureCancelled { due_at: time(), }
-        ErasureCompleted { touches: any::<u64>(), }
-        UserErased { requested_by: any::<String>(), mode: any::<String>(), }
     }
 }
 

@@ -199,6 +199,7 @@ impl ReportFold {
             | UserEvent::BillingCustomerLinked(_)
             | UserEvent::EmailChanged(_)
             | UserEvent::EmailChangeUndone(_)
+            | UserEvent::EmailChangeNoticed(_)
             | UserEvent::ErasureRequested(_)
             | UserEvent::ErasureCancelled(_)
             | UserEvent::ErasureCompleted(_)
@@ -348,6 +349,7 @@ impl ReportFold {
             | MailboxEvent::StartReturned(_)
             | MailboxEvent::DeviceForgotten(_)
             | MailboxEvent::MailboxMoved(_)
+            | MailboxEvent::MailboxReclaimed(_)
             | MailboxEvent::LockCleared(_) => {}
         }
     }

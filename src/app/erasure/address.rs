@@ -4,10 +4,11 @@ use std::fmt;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use whence_events::{EmailAddress, EmailKey, StreamId, Timestamp};
+use whence_events::{EmailAddress, EmailKey, StreamId, Timestamp, UserId};
 
 use super::{EraseError, Erasure, Subject, erase};
 use crate::domain::mailbox::{ForgetMailbox, Mailbox, MailboxCommand};
+use crate::domain::user::User;
 use crate::engine::Engine;
 use crate::engine::handler::{Context, HandleError};
 use crate::store::StoreError;
@@ -30,7 +31,10 @@ pub async fn erase_address(
     context: &Context,
 ) -> Result<AddressErasure, EraseError> {
     let email_key = engine.keys.email_key(email);
+    let owner = engine.mailbox(email_key).await?.owner;
     let user = match engine.user_of(email).await? {
+        // An account that moved to another address is not that of this one any more.
+        Some(user_id) if owner != Some(user_id) && !is_erased(engine, user_id).await? => None,
         Some(user_id) => {
             let subject = Subject { user_id, email_key: Some(email_key) };
             Some(Box::pin(erase(engine, subject, context)).await?)
@@ -42,6 +46,10 @@ pub async fn erase_address(
         return Err(EraseError::NoSuchUser);
     }
     Ok(AddressErasure { user, address_forgotten })
+}
+
+async fn is_erased(engine: &Engine, user_id: UserId) -> Result<bool, StoreError> {
+    Ok(engine.handler.load::<User>(&StreamId::User(user_id)).await?.state.erased)
 }
 
 /// Forgets an address without an owner, and returns whether there was one to forget.

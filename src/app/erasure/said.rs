@@ -24,6 +24,7 @@ pub(super) fn said_touches(events: &[Recorded], user_id: UserId) -> BTreeSet<Tou
                 is_owner = claimed.user_id == user_id;
                 found.extend(verified.filter(|_| is_owner));
             }
+            MailboxEvent::MailboxReclaimed(reclaimed) => is_owner = reclaimed.user_id == user_id,
             MailboxEvent::MailboxReleased(_) | MailboxEvent::MailboxMoved(_) => is_owner = false,
             MailboxEvent::LoginThrottled(_)
             | MailboxEvent::CodeDeliveryFailed(_)

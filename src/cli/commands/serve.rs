@@ -1,5 +1,7 @@
 //! `whence serve`: runs the service.
 
+mod loopback;
+
 use std::io::IsTerminal as _;
 use std::sync::{Arc, Weak};
 
@@ -33,6 +35,9 @@ pub(crate) async fn run(mut args: ServeArgs) -> anyhow::Result<()> {
     let listener =
         TcpListener::bind(listen).await.with_context(|| format!("cannot listen on {listen}"))?;
     args.listening.set_address(listener.local_addr()?);
+    // Another address is refused with the other settings.
+    let local = args.development.is_on() && args.listening.address().ip().is_loopback();
+    let beside = if local { loopback::beside(&listener).await? } else { None };
     let metrics_listener = match args.metrics.listen() {
         Some(listen) => {
             let bound = TcpListener::bind(listen).await;
@@ -46,6 +51,12 @@ pub(crate) async fn run(mut args: ServeArgs) -> anyhow::Result<()> {
     let mut config = args.into_config()?;
     limit_connections(&mut config, descriptors::raise_limit());
     let app = App::open(config, Clock::system()).await?;
+    if app.config.listening.development {
+        tracing::warn!(
+            "--development: everybody on this machine can read all mails and log in as \
+             test+123456@example.com with the code 123456; never serve people this way"
+        );
+    }
     log_start(&app);
     if let Some(ahead) = app.clock.ahead_of_wall() {
         let ahead = Span(ahead);
@@ -57,8 +68,11 @@ pub(crate) async fn run(mut args: ServeArgs) -> anyhow::Result<()> {
     let stop = stop.shared();
     let metrics = metrics_listener
         .map(|listener| http::serve(listener, http::metrics_router(app.clone()), stop.clone()));
+    let beside =
+        beside.map(|listener| http::serve(listener, http::router(app.clone()), stop.clone()));
     futures::join!(
         OptionFuture::from(metrics),
+        OptionFuture::from(beside),
         http::serve(listener, http::router(app.clone()), stop)
     );
     app.activity.flush().await;
@@ -89,6 +103,14 @@ fn limit_connections(config: &mut Config, descriptors: usize) {
     }
 }
 
+/// Returns where the mails of a service for development are seen.
+fn mails_to_see(app: &App, mails: &str) -> String {
+    match app.mailer.directory() {
+        Some(_) => format!("mails at {}", app.config.listening.page("dev/mail")),
+        None => mails.to_owned(),
+    }
+}
+
 /// Says in one line that the service is up, and where.
 fn log_start(app: &App) {
     let config = &app.config;
@@ -99,8 +121,13 @@ fn log_start(app: &App) {
     let (listen, store) = (config.listening.listen, &config.storage.store);
     let public_url = &config.listening.public_url;
     let here = public_url.as_str() == format!("http://{listen}/");
-    let public = if here { String::new() } else { format!(" for {public_url}") };
-    let line = format!("whence is up at http://{listen}{public}, data in {store}, {mails}");
+    let line = if config.listening.development {
+        let (url, mails) = (public_url.as_str().trim_end_matches('/'), mails_to_see(app, &mails));
+        format!("whence is up at {url} for development, data in {store}, {mails}")
+    } else {
+        let public = if here { String::new() } else { format!(" for {public_url}") };
+        format!("whence is up at http://{listen}{public}, data in {store}, {mails}")
+    };
     if std::io::stderr().is_terminal() {
         note(line);
     } else {

@@ -103,7 +103,7 @@ impl ListeningArgs {
     }
 }
 
-/// Refuses what only development may do at a URL that is not this machine.
+/// Refuses what only a platform that is being tried out may do at a URL that is not this machine.
 pub(super) fn refuse_development_choices(public_url: &Url, mail: &str) -> anyhow::Result<()> {
     if is_this_machine(public_url) {
         return Ok(());
@@ -111,12 +111,12 @@ pub(super) fn refuse_development_choices(public_url: &Url, mail: &str) -> anyhow
     ensure!(
         public_url.scheme() == "https",
         "--public-url {public_url} is not this machine and not https: session cookies would travel \
-         in clear (--development allows it)"
+         in clear (--staging allows it)"
     );
     ensure!(
         mail.starts_with("smtp"),
         "--mail {} keeps mails on this machine, but --public-url {public_url} is not this machine: \
-         nobody would get a code (--development allows it)",
+         nobody would get a code (--staging allows it)",
         // Anything else may be a password.
         if mail.starts_with("memory") { "memory" } else { "directory" }
     );

@@ -96,12 +96,14 @@ impl ServeArgs {
         self.mail.read_file()?;
         self.operators.read_file()?;
         let store = Location::parse(&self.storage.store, self.storage.read_db.as_deref())?;
-        let listening = self.listening.into_config()?;
+        let given_url = self.listening.public_url.clone();
+        let mut listening = self.listening.into_config()?;
+        self.development.open_to_this_machine(&mut listening, given_url.as_ref(), &store)?;
         let public_url = &listening.public_url;
         self.landing.check_prefix(public_url)?;
         let landing_url = self.landing.landing_url(public_url)?;
         let mail = self.mail.into_config(&store, public_url, &landing_url);
-        if !self.development.is_on() {
+        if !self.development.is_staging() {
             refuse_development_choices(public_url, &mail.way)?;
         }
         mail::check(&mail)?;

@@ -43,6 +43,18 @@ pub enum MailboxCommand {
         /// The owner of the address until now.
         user_id: UserId,
     },
+    /// Ends the ownership of the address, whose account moved to another one, and holds it.
+    Move {
+        /// The owner of the address until now.
+        user_id: UserId,
+        /// The end of the hold.
+        held_until: Timestamp,
+    },
+    /// Gives a held address back to the user that it is held for.
+    Reclaim {
+        /// The user.
+        user_id: UserId,
+    },
     /// Forgets an address that has no owner and was not verified in time; its key is destroyed.
     Forget(ForgetMailbox),
 }
@@ -66,6 +78,8 @@ pub struct StartLogin {
     pub network: Option<Mac>,
     /// The landing that the client says itself.
     pub touch_id: Option<TouchId>,
+    /// The user whose account the code moves to this address; `None`: it logs in.
+    pub change_of: Option<UserId>,
 }
 
 /// The command that counts a code for another spelling of an address.
@@ -88,6 +102,8 @@ pub struct VerifyCode {
     pub request_id: RequestId,
     /// The MAC of the code that was entered.
     pub code_mac: Mac,
+    /// The user whose account moves to this address; `None`: the code logs in.
+    pub change_of: Option<UserId>,
     /// A fresh user id, which is used when the address has no owner yet.
     pub fresh_user: UserId,
     /// The device that enters the code.
@@ -138,6 +154,12 @@ pub enum MailboxRejection {
     /// The login is locked after too many wrong codes.
     #[error("the login is locked")]
     Locked,
+    /// The account moved to another address, and this one is held.
+    #[error("the account moved to another address")]
+    Moved,
+    /// The address belongs to another user, or is held for one.
+    #[error("the address belongs to another user")]
+    Taken,
     /// The code was used before.
     #[error("the code was used already")]
     AlreadyConsumed,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use whence_events::{DeviceId, LoginStarted, Mac, RequestId, Timestamp, TouchId};
+use whence_events::{DeviceId, LoginStarted, Mac, RequestId, Timestamp, TouchId, UserId};
 
 use super::budget::Untried;
 
@@ -26,6 +26,8 @@ pub(super) struct TrackedLogin {
     pub(super) network: Option<Mac>,
     /// The landing that the client said at the start.
     pub(super) touch_id: Option<TouchId>,
+    /// The user whose account the code moves to this address.
+    pub(super) change_of: Option<UserId>,
     pub(super) state: LoginState,
 }
 
@@ -67,6 +69,7 @@ impl Logins {
             device_id: started.device_id,
             network: started.network,
             touch_id: started.touch_id,
+            change_of: started.change_of,
             state: LoginState::Live { code_mac, expires_at, wrong: 0 },
         });
     }

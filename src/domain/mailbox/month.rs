@@ -47,6 +47,7 @@ impl Attack {
         let request_id = RequestId(Uuid::from_u128(self.requests));
         let command = MailboxCommand::StartLogin(StartLogin {
             touch_id: None,
+            change_of: None,
             now: self.now,
             request_id,
             email: EmailAddress::parse("ada@example.com").unwrap(),
@@ -68,6 +69,7 @@ impl Attack {
     /// Returns whether the code was compared.
     fn verify(&mut self, request_id: RequestId, code_mac: Mac) -> bool {
         let command = MailboxCommand::VerifyCode(VerifyCode {
+            change_of: None,
             now: self.now,
             request_id,
             code_mac,

@@ -22,6 +22,7 @@ fn start(n: u8, now: Timestamp) -> MailboxCommand {
 fn start_of(n: u8, now: Timestamp, devices: &[u8], network: Option<u8>) -> MailboxCommand {
     MailboxCommand::StartLogin(StartLogin {
         touch_id: None,
+        change_of: None,
         now,
         request_id: request(n),
         email: EmailAddress::parse("ada@example.com").unwrap(),
@@ -64,6 +65,7 @@ fn verify(n: u8, code_mac: Mac, now: Timestamp) -> MailboxCommand {
 /// Returns a code that is entered on a device of these.
 fn verify_on(n: u8, code_mac: Mac, now: Timestamp, devices: &[u8]) -> MailboxCommand {
     MailboxCommand::VerifyCode(VerifyCode {
+        change_of: None,
         now,
         request_id: request(n),
         code_mac,
@@ -95,7 +97,7 @@ fn verified_on(n: u8, known: u8) -> MailboxEvent {
 }
 
 fn claimed(by: u8) -> MailboxEvent {
-    MailboxClaimed { user_id: user(by) }.into()
+    MailboxClaimed { user_id: user(by), by_change: false }.into()
 }
 
 fn throttled(until: Timestamp) -> MailboxEvent {

@@ -10,7 +10,9 @@ use whence_events::{
 
 use super::MAX_HANDLES;
 use super::activity::ActivityPeriod;
+use super::address::{ChangeEmail, UndoEmailChange};
 use super::measure::Measure;
+use super::profile::UpdateProfile;
 use super::refresh::RotateRefresh;
 use crate::billing::BillingCustomerId;
 use crate::referral::Attempt;
@@ -57,6 +59,21 @@ pub enum UserCommand {
     },
     /// Exchanges a refresh token for its successor.
     RotateRefresh(RotateRefresh),
+    /// Changes the name and the picture that the user is shown by.
+    UpdateProfile(UpdateProfile),
+    /// Moves the account to another address, which belongs to the user already.
+    ChangeEmail(ChangeEmail),
+    /// Records the outcome of an attempt to tell the previous address of a change.
+    RecordChangeNotice {
+        /// The current time.
+        now: Timestamp,
+        /// The key of the previous address.
+        previous_key: EmailKey,
+        /// Whether the mail was sent.
+        outcome: Result<(), DeliveryFailure>,
+    },
+    /// Undoes a change of the address, as the owner of the previous one wants.
+    UndoEmailChange(UndoEmailChange),
     /// Does what an operator decided about the user.
     Measure(Measure),
     /// Issues a referral code, whose name was reserved for the user.
@@ -165,6 +182,21 @@ pub enum UserRejection {
         /// The time from which it may be exchanged again.
         until: Timestamp,
     },
+    /// The profile was changed too often lately.
+    #[error("the profile was changed too often; the next time at {until}")]
+    TooManyUpdates {
+        /// The time from which it may be changed again.
+        until: Timestamp,
+    },
+    /// The address was changed too often lately.
+    #[error("the address was changed too often; the next time at {until}")]
+    TooManyChanges {
+        /// The time from which it may be changed again.
+        until: Timestamp,
+    },
+    /// There is no change that this token objects to, or the time for it is over.
+    #[error("there is no such change of the address")]
+    NoSuchChange,
     /// The user has no such code, or it is disabled.
     #[error("there is no such code")]
     NoSuchCode,

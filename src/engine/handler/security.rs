@@ -43,6 +43,7 @@ fn of_mailbox(event: &MailboxEvent) -> Option<SecurityEvent> {
         | MailboxEvent::StartReturned(_)
         | MailboxEvent::MailboxClaimed(_)
         | MailboxEvent::MailboxMoved(_)
+        | MailboxEvent::MailboxReclaimed(_)
         | MailboxEvent::MailboxReleased(_) => None,
     }
 }
@@ -54,7 +55,7 @@ fn of_user(event: &UserEvent) -> Option<SecurityEvent> {
         UserEvent::SessionRevoked(revoked) => Some(match revoked.reason {
             RevokeReason::Logout => SecurityEvent::LoggedOut,
             RevokeReason::Revoked => SecurityEvent::SessionRevoked,
-            RevokeReason::RevokedAll => SecurityEvent::SessionsRevoked,
+            RevokeReason::RevokedAll | RevokeReason::Objection => SecurityEvent::SessionsRevoked,
             RevokeReason::TokenReuse => SecurityEvent::TokenReused,
             RevokeReason::Replaced => SecurityEvent::SessionReplaced,
             RevokeReason::Erased => SecurityEvent::SessionErased,
@@ -83,6 +84,7 @@ fn of_user(event: &UserEvent) -> Option<SecurityEvent> {
         | UserEvent::CreatorHandleClaimed(_)
         | UserEvent::EmailChanged(_)
         | UserEvent::EmailChangeUndone(_)
+        | UserEvent::EmailChangeNoticed(_)
         | UserEvent::ErasureCompleted(_)
         | UserEvent::BillingCustomerLinked(_) => None,
     }

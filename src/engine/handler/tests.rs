@@ -139,6 +139,7 @@ impl World {
                 let (email, client) = (email(one), Client::default());
                 let (devices, network) = (vec![], None);
                 let start = StartLogin {
+                    change_of: None,
                     now,
                     request_id,
                     email,
@@ -159,8 +160,15 @@ impl World {
                 let fresh = DeviceId(Uuid::from_u128(u128::from(which)));
                 let device = DeviceFacts { proven: vec![], fresh, class: None };
                 let lock_time = None;
-                let verify =
-                    VerifyCode { now, request_id, code_mac, fresh_user, device, lock_time };
+                let verify = VerifyCode {
+                    change_of: None,
+                    now,
+                    request_id,
+                    code_mac,
+                    fresh_user,
+                    device,
+                    lock_time,
+                };
                 Command::Mailbox(mailbox(one), MailboxCommand::VerifyCode(verify))
             }
             6 => {

@@ -87,6 +87,7 @@ impl Problem {
             | Self::SlugReserved
             | Self::SlugTaken
             | Self::Handle(_)
+            | Self::Address(_)
             | Self::RebuildUnderWay
             | Self::SessionIssueFailed
             | Self::LogoutFailed
@@ -135,6 +136,7 @@ impl Problem {
             | Self::SlugReserved
             | Self::SlugTaken
             | Self::Handle(_)
+            | Self::Address(_)
             | Self::RebuildUnderWay => ("BAD_REQUEST", "error.bad_request"),
             Self::SessionIssueFailed | Self::LogoutFailed | Self::UnknownEvent | Self::Internal => {
                 ("INTERNAL", "error.internal")

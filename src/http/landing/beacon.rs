@@ -134,7 +134,7 @@ fn from_our_pages(landing: &Landing, headers: &HeaderMap, format: BeaconFormat) 
         Some(_) | None => {}
     }
     match header(headers, ORIGIN.as_str()) {
-        Some(origin) => landing.origins.iter().any(|allowed| allowed == origin),
+        Some(origin) => landing.takes_reports_of(origin),
         // No browser omits both, at least not where it sends no preflight request.
         None => site.is_some() || format == BeaconFormat::Json,
     }

@@ -16,7 +16,7 @@ use crate::insight::audit::{OwnData, OwnEvent, OwnLanding, OwnSession};
 const STYLE: &str = include_str!("../own_data.css");
 
 /// The policy of the page: nothing but this very style.
-pub(super) static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| policy_of(STYLE));
+pub(super) static POLICY: LazyLock<HeaderValue> = LazyLock::new(|| policy_of(STYLE, "'none'"));
 
 #[derive(Template)]
 #[template(path = "own_data.html")]

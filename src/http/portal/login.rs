@@ -25,7 +25,7 @@ use crate::http::error::Problem;
 use crate::http::extract::RequestContext;
 use crate::http::landing::Landing;
 use crate::http::landing::said::SaidLanding;
-use crate::http::login::{Credential, TriedCode, complete_login, start_login};
+use crate::http::login::{CodeUse, Credential, TriedCode, complete_login, start_login};
 use crate::http::token::access_token;
 use crate::infra::tokens::RefreshToken;
 
@@ -43,7 +43,9 @@ pub(super) async fn start(
     let email = body.text("email")?.unwrap_or_default();
     let said = said_landing(&mut body)?;
     let touch = if said.is_empty() { None } else { landing.said(&said, &parts).await };
-    let login = start_login(&app, &request, &facts, headers, &email, touch).await?;
+    let login =
+        start_login(&app, &request, &facts, headers, &email, CodeUse::LogIn(touch.map(Box::new)))
+            .await?;
     let expires_at = request.now + CODE_LIFETIME;
     Ok(success(json!({
         "requestId": login.to_text(),

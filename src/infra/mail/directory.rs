@@ -14,6 +14,7 @@ use whence_events::DeliveryFailure;
 use whence_events::EmailAddress;
 
 use super::config::MailConfigError;
+use super::kept::{self, KeptMail};
 use super::message::{self, Mail};
 
 /// A directory of `.eml` files, numbered in the order of writing, readable by their owner only.
@@ -39,6 +40,19 @@ impl Directory {
             }
             Err(source) => Err(MailConfigError::Directory { dir, source }),
         }
+    }
+
+    /// Reads the newest mails, the newest first: of one address, or of all.
+    pub async fn newest(&self, to: Option<String>, most: usize) -> io::Result<Vec<KeptMail>> {
+        let shared = Arc::clone(&self.0);
+        let read = move || kept::newest(&shared.dir, to.as_deref(), most);
+        tokio::task::spawn_blocking(read).await?
+    }
+
+    /// Reads one mail; `None` when there is none of this id.
+    pub async fn read(&self, id: String) -> io::Result<Option<KeptMail>> {
+        let shared = Arc::clone(&self.0);
+        tokio::task::spawn_blocking(move || kept::read(&shared.dir, &id)).await?
     }
 
     pub(super) async fn send(&self, to: &EmailAddress, mail: &Mail) -> Result<(), DeliveryFailure> {

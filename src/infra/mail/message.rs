@@ -4,6 +4,8 @@
 //! Values are cleaned before they meet a template: one line each, without control characters or
 //! characters that reorder text. `.html` templates escape them as well.
 
+mod templates;
+
 use std::fmt;
 
 use askama::Template;
@@ -13,6 +15,12 @@ use lettre::message::{Mailbox, MultiPart};
 use url::Url;
 use whence_events::DeliveryFailure;
 use whence_events::EmailAddress;
+
+use templates::{
+    AddressChangedHtml, AddressChangedText, AddressInUseHtml, AddressInUseText, ChangeCodeHtml,
+    ChangeCodeText, ErasureRequestedHtml, ErasureRequestedText, LoginCodeHtml, LoginCodeText,
+    WelcomeHtml, WelcomeText,
+};
 
 /// A mail to a user.
 #[derive(Clone, PartialEq, Eq)]
@@ -33,6 +41,33 @@ pub enum Mail {
         asked_from: Option<String>,
         /// Whether the subject shows the code. Subjects appear on locked screens.
         code_in_subject: bool,
+    },
+    /// The code that moves an account to the address. It logs nobody in.
+    ChangeCode {
+        /// The name of the site.
+        site: String,
+        /// The code.
+        code: CodeText,
+        /// The host of the site's pages.
+        page_host: Option<String>,
+        /// How long the code is valid, in minutes.
+        minutes: u32,
+    },
+    /// That an account was to move to the address, which another account has.
+    AddressInUse {
+        /// The name of the site.
+        site: String,
+    },
+    /// That an account has moved away from the address, with the way to object.
+    AddressChanged {
+        /// The name of the site.
+        site: String,
+        /// The page on which one can object.
+        link: String,
+        /// How long one can object, in hours.
+        hours: u32,
+        /// A text that is the same each time this very mail is sent.
+        reference: String,
     },
     /// The first mail to a new account.
     Welcome {
@@ -84,8 +119,11 @@ impl Mail {
     #[must_use]
     pub fn code(&self) -> Option<&str> {
         match self {
-            Self::LoginCode { code, .. } => Some(code.as_str()),
-            Self::Welcome { .. } | Self::ErasureRequested { .. } => None,
+            Self::LoginCode { code, .. } | Self::ChangeCode { code, .. } => Some(code.as_str()),
+            Self::Welcome { .. }
+            | Self::ErasureRequested { .. }
+            | Self::AddressInUse { .. }
+            | Self::AddressChanged { .. } => None,
         }
     }
 
@@ -108,6 +146,29 @@ impl Mail {
                 let page_host = page_host.as_deref().filter(|host| is_host(host));
                 let text = LoginCodeText { site, code, page_host, minutes, asked_from };
                 rendered(&text, &html, subject.clone())
+            }
+            Self::ChangeCode { site, code, page_host, minutes } => {
+                let site = &site_name(site)?;
+                let code = checked_code(code)?;
+                let minutes = *minutes;
+                let subject = format!("Your code to change your address at {site}");
+                let html = ChangeCodeHtml { title: &subject, site, code, minutes };
+                let page_host = page_host.as_deref().filter(|host| is_host(host));
+                rendered(&ChangeCodeText { site, code, page_host, minutes }, &html, subject.clone())
+            }
+            Self::AddressInUse { site } => {
+                let site = &site_name(site)?;
+                let subject = format!("Your address at {site}");
+                let html = AddressInUseHtml { title: &subject, site };
+                rendered(&AddressInUseText { site }, &html, subject.clone())
+            }
+            Self::AddressChanged { site, link, hours, .. } => {
+                let site = &site_name(site)?;
+                let link = checked_link(link)?;
+                let (link, hours) = (link.as_str(), *hours);
+                let subject = format!("Your account at {site} has another address now");
+                let html = AddressChangedHtml { title: &subject, site, link, hours };
+                rendered(&AddressChangedText { site, link, hours }, &html, subject.clone())
             }
             Self::Welcome { site, link, .. } => {
                 let site = &site_name(site)?;
@@ -132,6 +193,9 @@ impl fmt::Debug for Mail {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::LoginCode { .. } => "LoginCode(..)",
+            Self::ChangeCode { .. } => "ChangeCode(..)",
+            Self::AddressInUse { .. } => "AddressInUse(..)",
+            Self::AddressChanged { .. } => "AddressChanged(..)",
             Self::Welcome { .. } => "Welcome(..)",
             Self::ErasureRequested { .. } => "ErasureRequested(..)",
         })
@@ -146,56 +210,6 @@ pub struct Rendered {
     pub text: String,
     /// The same words as HTML.
     pub html: String,
-}
-
-#[derive(Template)]
-#[template(path = "login_code.txt")]
-struct LoginCodeText<'a> {
-    site: &'a str,
-    code: &'a str,
-    page_host: Option<&'a str>,
-    minutes: u32,
-    asked_from: Option<&'a str>,
-}
-
-#[derive(Template)]
-#[template(path = "login_code.html")]
-struct LoginCodeHtml<'a> {
-    title: &'a str,
-    site: &'a str,
-    code: &'a str,
-    minutes: u32,
-    asked_from: Option<&'a str>,
-}
-
-#[derive(Template)]
-#[template(path = "welcome.txt")]
-struct WelcomeText<'a> {
-    site: &'a str,
-    link: &'a str,
-}
-
-#[derive(Template)]
-#[template(path = "welcome.html")]
-struct WelcomeHtml<'a> {
-    title: &'a str,
-    site: &'a str,
-    link: &'a str,
-}
-
-#[derive(Template)]
-#[template(path = "erasure_requested.txt")]
-struct ErasureRequestedText<'a> {
-    site: &'a str,
-    due: &'a str,
-}
-
-#[derive(Template)]
-#[template(path = "erasure_requested.html")]
-struct ErasureRequestedHtml<'a> {
-    title: &'a str,
-    site: &'a str,
-    due: &'a str,
 }
 
 /// Returns the whole mail, with its headers. All of it is ASCII on the wire, but for the name of a mailbox
@@ -219,7 +233,14 @@ pub(super) fn build(
         .multipart(MultiPart::alternative_plain_html(text, html))
         .map_err(local)?;
     match mail {
-        Mail::LoginCode { .. } | Mail::ErasureRequested { .. } => {
+        Mail::AddressChanged { reference, .. } => {
+            let id = format!("<changed.{}@{}>", one_line(reference), from.email.domain());
+            message.headers_mut().set(MessageId::from(id));
+        }
+        Mail::LoginCode { .. }
+        | Mail::ChangeCode { .. }
+        | Mail::AddressInUse { .. }
+        | Mail::ErasureRequested { .. } => {
             hide_host_name(&mut message, from.email.domain());
         }
         Mail::Welcome { reference, .. } => {

@@ -133,6 +133,7 @@ fn is_act(recorded: &Recorded) -> bool {
         | UserEvent::BillingCustomerLinked(_)
         | UserEvent::EmailChanged(_)
         | UserEvent::EmailChangeUndone(_)
+        | UserEvent::EmailChangeNoticed(_)
         | UserEvent::ErasureRequested(_)
         | UserEvent::ErasureCancelled(_)
         | UserEvent::UserErased(_) => true,

@@ -105,6 +105,9 @@ fn mailbox(event: &MailboxEvent, show: Show) -> String {
         MailboxEvent::MailboxReleased(released) => {
             format!("the address belongs to user {} no more, and to nobody", released.user_id)
         }
+        MailboxEvent::MailboxReclaimed(reclaimed) => {
+            format!("the address belongs to user {} again: its owner objected", reclaimed.user_id)
+        }
         MailboxEvent::MailboxMoved(moved) => {
             let (user, until) = (moved.user_id, moved.held_until);
             format!("user {user} moved to another address; until {until} nobody can have this one")
@@ -185,6 +188,7 @@ fn user(event: &UserEvent, show: Show) -> String {
             format!("billing knows them as {}", plain(&linked.billing_customer_id))
         }
         UserEvent::EmailChanged(_)
+        | UserEvent::EmailChangeNoticed(_)
         | UserEvent::EmailChangeUndone(_)
         | UserEvent::ErasureRequested(_)
         | UserEvent::ErasureCancelled(_)
@@ -225,10 +229,18 @@ fn own_wish(event: &UserEvent, show: Show) -> Option<String> {
             "has the address {email} from now on; the previous one may object until {until}"
         ));
     }
-    if let UserEvent::EmailChangeUndone(_) = event {
-        return Some(
-            "the owner of the previous address objected, which is the address again".into(),
-        );
+    if let UserEvent::EmailChangeNoticed(noticed) = event {
+        return Some(match noticed.failed {
+            None => "the previous address was told of the change".into(),
+            Some(reason) => {
+                let (attempt, reason) = (noticed.attempt, delivery(reason));
+                format!("the previous address was not told, attempt {attempt}: {reason}")
+            }
+        });
+    }
+    if let UserEvent::EmailChangeUndone(undone) = event {
+        let email = show.email(&undone.email);
+        return Some(format!("has the address {email} again, whose owner objected to the change"));
     }
     if let UserEvent::ErasureRequested(requested) = event {
         return Some(format!("asked to be erased, which is done from {} on", requested.due_at));
@@ -418,6 +430,7 @@ pub(super) fn revocation(reason: RevokeReason) -> &'static str {
         RevokeReason::TokenReuse => "a refresh token was used twice",
         RevokeReason::Erased => "the user was erased",
         RevokeReason::Admin => "an operator ended it",
+        RevokeReason::Objection => "the owner of the previous address objected to the change",
         RevokeReason::Replaced => "the same browser logged in anew",
     }
 }

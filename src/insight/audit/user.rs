@@ -74,16 +74,16 @@ impl UserStory {
         let attribution = AttributionStory::tell(engine, &events, &touches, show).await?;
         let mut related = touches;
         let mut streams = vec![stream];
-        streams.extend(known.email_key.map(StreamId::Mailbox));
+        streams.extend(known.email_keys.iter().copied().map(StreamId::Mailbox));
         streams.extend(known.codes.iter().map(StreamId::code));
-        if let Some(email_key) = known.email_key {
-            let mailbox = engine.stream(&StreamId::Mailbox(email_key)).await?;
+        for email_key in &known.email_keys {
+            let mailbox = engine.stream(&StreamId::Mailbox(*email_key)).await?;
             related.extend(theirs(mailbox, user_id));
         }
         for code in &known.codes {
             related.extend(engine.stream(&StreamId::code(code)).await?);
         }
-        let email = match events.iter().find(|event| is_registration(event)) {
+        let email = match events.iter().rfind(|event| names_address(event)) {
             Some(registered) => email(engine, registered, show).await?,
             None => None,
         };
@@ -110,7 +110,7 @@ impl UserStory {
 /// The other streams that a user's stream leads to, and when the user was erased.
 #[derive(Default)]
 struct RelatedStreams {
-    email_key: Option<EmailKey>,
+    email_keys: Vec<EmailKey>,
     touches: BTreeSet<TouchId>,
     codes: Vec<ReferralCode>,
     erased_at: Option<Timestamp>,
@@ -125,7 +125,12 @@ impl RelatedStreams {
             let Event::User(event) = &recorded.event else { continue };
             known.touches.extend(touch_of(event));
             if let UserEvent::UserRegistered(registered) = event.as_ref() {
-                known.email_key = Some(registered.email_key);
+                known.email_keys.push(registered.email_key);
+            }
+            if let UserEvent::EmailChanged(changed) = event.as_ref()
+                && !known.email_keys.contains(&changed.email_key)
+            {
+                known.email_keys.push(changed.email_key);
             }
             if let UserEvent::ReferralCodeIssued(issued) = event.as_ref() {
                 known.codes.push(issued.code.clone());
@@ -198,9 +203,10 @@ fn theirs(mailbox: Vec<Recorded>, user_id: UserId) -> Vec<Recorded> {
     part
 }
 
-fn is_registration(recorded: &Recorded) -> bool {
-    matches!(&recorded.event, Event::User(event)
-        if matches!(event.as_ref(), UserEvent::UserRegistered(_)))
+/// Returns whether an event says which address the user has.
+fn names_address(recorded: &Recorded) -> bool {
+    matches!(&recorded.event, Event::User(event) if matches!(event.as_ref(),
+        UserEvent::UserRegistered(_) | UserEvent::EmailChanged(_) | UserEvent::EmailChangeUndone(_)))
 }
 
 async fn email(
@@ -211,6 +217,12 @@ async fn email(
     let mut event = recorded.event.clone();
     engine.vault.open_event(&recorded.stream, recorded.version, &mut event).await?;
     let Event::User(event) = event else { return Ok(None) };
+    if let UserEvent::EmailChanged(changed) = event.as_ref() {
+        return Ok(Some(show.email(&changed.email)));
+    }
+    if let UserEvent::EmailChangeUndone(undone) = event.as_ref() {
+        return Ok(Some(show.email(&undone.email)));
+    }
     let UserEvent::UserRegistered(registered) = *event else { return Ok(None) };
     Ok(Some(show.email(&registered.email)))
 }

@@ -98,32 +98,56 @@ struct Seen {
     cookies: Cookies,
 }
 
+/// A process that serves a store of files until it dies.
+pub(crate) struct Child {
+    process: std::process::Child,
+    around: tempfile::TempDir,
+    pub(crate) client: Client,
+}
+
+impl Child {
+    /// Starts a process that dies right before, or right after, the append of an event.
+    pub(crate) async fn start(data: &Path, when: &str, at: &str) -> Self {
+        let around = tempfile::TempDir::new().unwrap();
+        let mails: PathBuf = around.path().join("mails");
+        let url_file = around.path().join("url");
+        let (data, shown, file) = (data.display(), mails.display(), url_file.display());
+        let process = Command::new(std::env::current_exe().unwrap())
+            .args(["crash::steps::child", "--exact", "--nocapture"])
+            .env(TOLD, format!("{data} {shown} {file} {when} {at}"))
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .unwrap();
+        until("the child serves", async || url_file.exists()).await;
+        let client = Client::new(&std::fs::read_to_string(&url_file).unwrap());
+        Self { process, around, client }
+    }
+
+    /// Returns the newest code that was mailed to an address.
+    pub(crate) fn code(&self, email: &str) -> String {
+        Mails::in_directory(&self.around.path().join("mails")).code(email).unwrap()
+    }
+
+    pub(crate) async fn dies(mut self) {
+        until("the child dies", async || self.process.try_wait().unwrap().is_some()).await;
+        assert!(!self.process.wait().unwrap().success());
+    }
+}
+
 /// Lets a child serve one login until it dies.
 async fn log_in_to_child(data: &Path, when: &str, at: &str, brought: &Cookies) -> Seen {
-    let around = tempfile::TempDir::new().unwrap();
-    let mails: PathBuf = around.path().join("mails");
-    let url_file = around.path().join("url");
-    let (data, shown, file) = (data.display(), mails.display(), url_file.display());
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["crash::steps::child", "--exact", "--nocapture"])
-        .env(TOLD, format!("{data} {shown} {file} {when} {at}"))
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap();
-    until("the child serves", async || url_file.exists()).await;
-    let client = Client::new(&std::fs::read_to_string(&url_file).unwrap());
+    let child = Child::start(data, when, at).await;
     let mut seen = Seen { user: None, cookies: Cookies::new() };
-    if let Some(request_id) = client.start("bob@example.com").await {
-        let code = Mails::in_directory(&mails).code("bob@example.com").unwrap();
-        if let Some(answer) = client.verify(&request_id, &code, brought).await {
+    if let Some(request_id) = child.client.start("bob@example.com").await {
+        let code = child.code("bob@example.com");
+        if let Some(answer) = child.client.verify(&request_id, &code, brought).await {
             assert_eq!(answer.status, 200, "{}", answer.body);
             seen.user = Some(answer.body["user"]["id"].as_str().unwrap().to_owned());
             seen.cookies = answer.cookies;
         }
     }
-    until("the child dies", async || child.try_wait().unwrap().is_some()).await;
-    assert!(!child.wait().unwrap().success());
+    child.dies().await;
     seen
 }
 

@@ -221,7 +221,7 @@ fn domains_of_cookies() {
     ] {
         let public = format!("https://{host}");
         refused_at_once(
-            &["--public-url", &public, "--development", "--cookie-domain", suffix],
+            &["--public-url", &public, "--staging", "--cookie-domain", suffix],
             &format!(
                 "--cookie-domain {suffix}: unrelated hosts share this suffix, so browsers take no \
                  cookie for it"
@@ -286,7 +286,7 @@ fn origins_and_hosts() {
         );
     }
     refused_at_once(
-        &["--public-url", "https://*.example.com", "--development"],
+        &["--public-url", "https://*.example.com", "--staging"],
         "--public-url https://*.example.com/: no host is called that",
     );
 }
@@ -330,19 +330,47 @@ fn production_refuses_development_choices() {
     refused_at_once(
         &["--public-url", "http://login.example.com"],
         "--public-url http://login.example.com/ is not this machine and not https: session \
-         cookies would travel in clear (--development allows it)",
+         cookies would travel in clear (--staging allows it)",
     );
     refused_at_once(
         &["--public-url", "https://login.example.com"],
         "--mail directory keeps mails on this machine, but --public-url \
-         https://login.example.com/ is not this machine: nobody would get a code (--development \
+         https://login.example.com/ is not this machine: nobody would get a code (--staging \
          allows it)",
     );
     refused_at_once(
         &["--public-url", "https://login.example.com", "--mail", "directory:mails"],
         "--mail directory keeps mails on this machine, but --public-url \
-         https://login.example.com/ is not this machine: nobody would get a code (--development \
+         https://login.example.com/ is not this machine: nobody would get a code (--staging \
          allows it)",
+    );
+}
+
+#[test]
+fn development_is_for_this_machine_alone() {
+    let alone = "--development is for this machine alone, and";
+    for listen in ["0.0.0.0:0", "[::]:0"] {
+        let directory = TempDir::new().unwrap();
+        let output = serve_and_fail(directory.path(), &["--development", "--listen", listen]);
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains(alone) && said.contains(" is open to others\n"), "{said}");
+        assert!(contents(directory.path()).is_empty());
+    }
+    for url in [
+        "https://login.example.com",
+        "http://localhost.example.com",
+        "http://192.0.2.1",
+        "http://app.localhost",
+    ] {
+        refused_at_once(
+            &["--development", "--staging", "--public-url", url],
+            &format!("{alone} --public-url {url}/ is not localhost"),
+        );
+    }
+    refused_at_once(
+        &["--development", "--store", "postgres://127.0.0.1/x", "--master-key", &"ab".repeat(32)],
+        "--development keeps its log in files: its test addresses are no accounts for a log that \
+         several nodes share",
     );
 }
 

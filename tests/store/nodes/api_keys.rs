@@ -53,8 +53,8 @@ async fn sixty_four_uses_on_two_nodes_are_one_event_of_the_day() {
     cluster.check_tables(&nodes[0]).await;
     let events = cluster.log().await;
     let days = events.iter().filter_map(|event| match &event.event {
-        whence_events::Event::ApiKey(whence_events::ApiKeyEvent::ApiKeyUsed(used)) => {
-            Some(used.day.clone())
+        whence_events::Event::ApiKey(whence_events::ApiKeyEvent::ApiKeyUsed(key_use)) => {
+            Some(key_use.day.clone())
         }
         _ => None,
     });

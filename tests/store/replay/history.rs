@@ -241,6 +241,7 @@ impl World {
             self.log.run(mailbox, &MailboxCommand::Forget(forget));
         }
         let start = StartLogin {
+            change_of: None,
             touch_id: None,
             now: self.log.now,
             request_id,
@@ -286,7 +287,15 @@ impl World {
         let fresh_user = new_user_id();
         let device = DeviceFacts { proven: vec![], fresh: known_device(n), class: None };
         let lock_time = Some(Duration::from_hours(1));
-        let verify = VerifyCode { now, request_id, code_mac, fresh_user, device, lock_time };
+        let verify = VerifyCode {
+            change_of: None,
+            now,
+            request_id,
+            code_mac,
+            fresh_user,
+            device,
+            lock_time,
+        };
         let events = self.log.run(mailbox, &MailboxCommand::VerifyCode(verify));
         let verified = events.iter().any(|event| matches!(event, MailboxEvent::CodeVerified(_)));
         if let Some(owner) = mailbox.state.owner

@@ -168,8 +168,8 @@ mod tests {
             "show" => IdentityChange::UserShownAs {
                 user_id,
                 display_name: None,
-                display_name_version: 0,
                 avatar_url: None,
+                version: 0,
                 at,
             },
             "extend" => IdentityChange::SessionExtended { session_id, expires_at: at, at },

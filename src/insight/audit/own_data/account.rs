@@ -202,7 +202,7 @@ impl Account {
                 self.email_keys.extend([changed.email_key, changed.previous_key]);
                 self.has_address(&changed.email, at);
             }
-            UserEvent::EmailChangeUndone(_) => self.has_previous_address(at),
+            UserEvent::EmailChangeUndone(undone) => self.has_address(&undone.email, at),
             UserEvent::ProfileUpdated(updated) => {
                 self.is_called(updated.display_name.as_ref(), updated.avatar_url.as_ref(), at);
             }
@@ -239,6 +239,7 @@ impl Account {
             UserEvent::SessionsRevoked(_)
             | UserEvent::WelcomeEmailSent(_)
             | UserEvent::WelcomeEmailFailed(_)
+            | UserEvent::EmailChangeNoticed(_)
             | UserEvent::ErasureCompleted(_)
             | UserEvent::UserErased(_) => {}
         }
@@ -249,16 +250,6 @@ impl Account {
             previous.until = Some(at);
         }
         let email = email.clear().map(|email| email.shown().into_owned());
-        self.addresses.push(OwnAddress { email, since: at, until: None });
-    }
-
-    /// The account has the address again that it had before the last one.
-    fn has_previous_address(&mut self, at: Timestamp) {
-        let before = self.addresses.len().checked_sub(2).and_then(|n| self.addresses.get(n));
-        let email = before.and_then(|address| address.email.clone());
-        if let Some(last) = self.addresses.last_mut() {
-            last.until = Some(at);
-        }
         self.addresses.push(OwnAddress { email, since: at, until: None });
     }
 

@@ -2,7 +2,7 @@
 
 use whence_events::{Country, DeviceClass};
 
-use super::{BulkStatement, OnRepeat, Part, RowKey, bytes, columns, text, text_or_null};
+use super::{BulkStatement, OnRepeat, Part, RowKey, bytes, columns, text};
 use crate::change::IdentityChange;
 use crate::read_db::sql::Sql;
 
@@ -14,6 +14,7 @@ pub(super) fn part(change: &IdentityChange) -> Part {
         IdentityChange::LoginsForgotten { .. } => return Part::of_any_row(&LOGINS_FORGOTTEN),
         IdentityChange::UserAdded { user_id, .. } => (&USER_ADDED, user_id.0),
         IdentityChange::UserShownAs { user_id, .. } => (&USER_SHOWN_AS, user_id.0),
+        IdentityChange::UserMovedTo { user_id, .. } => (&USER_MOVED_TO, user_id.0),
         IdentityChange::UserBilledAs { user_id, .. } => (&USER_BILLED_AS, user_id.0),
         IdentityChange::UserRemoved { user_id } => {
             let user = Part::of_row(&USER_REMOVED, RowKey::Id(user_id.0));
@@ -62,9 +63,9 @@ static USER_ADDED: BulkStatement = BulkStatement {
     table: "users",
     on_repeat: OnRepeat::Never,
     sql: Sql::new(
-        "INSERT INTO {users} (user_id, email, display_name, display_name_version, provider,
-          created_at, updated_at)
-        SELECT v.user_id, v.email, v.display_name, 0, v.provider, v.at, v.at
+        "INSERT INTO {users} (user_id, email, email_version, display_name, profile_version,
+          provider, created_at, updated_at)
+        SELECT v.user_id, v.email, 0, v.display_name, 0, v.provider, v.at, v.at
         FROM unnest($1::uuid[], $2::bytea[], $3::bytea[], $4::text[], $5::bigint[])
           AS v (user_id, email, display_name, provider, at)",
     ),
@@ -82,18 +83,36 @@ static USER_SHOWN_AS: BulkStatement = BulkStatement {
     table: "users",
     on_repeat: OnRepeat::LastWins,
     sql: Sql::new(
-        "UPDATE {users} u SET display_name = v.display_name,
-          display_name_version = v.version, avatar_url = v.avatar_url, updated_at = v.at
-        FROM unnest($1::uuid[], $2::bytea[], $3::bigint[], $4::text[], $5::bigint[])
-          AS v (user_id, display_name, version, avatar_url, at)
+        "UPDATE {users} u SET display_name = v.display_name, avatar_url = v.avatar_url,
+          profile_version = v.version, updated_at = v.at
+        FROM unnest($1::uuid[], $2::bytea[], $3::bytea[], $4::bigint[], $5::bigint[])
+          AS v (user_id, display_name, avatar_url, version, at)
         WHERE u.user_id = v.user_id",
     ),
     then: None,
     columns: columns!(Identity, IdentityChange::UserShownAs {
         user_id => user_id.0,
         display_name => bytes(display_name.as_ref()),
-        display_name_version => display_name_version.cast_signed(),
-        avatar_url => text_or_null(avatar_url.as_ref()),
+        avatar_url => bytes(avatar_url.as_ref()),
+        version => version.cast_signed(),
+        at => at.as_micros(),
+    }),
+};
+
+static USER_MOVED_TO: BulkStatement = BulkStatement {
+    table: "users",
+    on_repeat: OnRepeat::LastWins,
+    sql: Sql::new(
+        "UPDATE {users} u SET email = v.email, email_version = v.version, updated_at = v.at
+        FROM unnest($1::uuid[], $2::bytea[], $3::bigint[], $4::bigint[])
+          AS v (user_id, email, version, at)
+        WHERE u.user_id = v.user_id",
+    ),
+    then: None,
+    columns: columns!(Identity, IdentityChange::UserMovedTo {
+        user_id => user_id.0,
+        email => bytes(email.as_ref()).unwrap_or_default(),
+        version => version.cast_signed(),
         at => at.as_micros(),
     }),
 };

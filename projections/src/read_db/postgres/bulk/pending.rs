@@ -18,6 +18,12 @@ pub(super) fn part(change: &PendingChange) -> Part {
         PendingChange::MailboxGone { email_key } => {
             return Part::of_row(&MAILBOX_GONE, email_key.into());
         }
+        PendingChange::AddressDue { email_key, .. } => {
+            return Part::of_row(&ADDRESS_DUE, email_key.into());
+        }
+        PendingChange::AddressSettled { email_key } => {
+            return Part::of_row(&ADDRESS_SETTLED, email_key.into());
+        }
         PendingChange::OnboardingDue { user_id, .. } => (&ONBOARDING_DUE, user_id.0),
         PendingChange::OnboardingStep { user_id, .. } => (&ONBOARDING_STEP, user_id.0),
         PendingChange::WelcomeFailed { user_id, .. } => (&WELCOME_FAILED, user_id.0),
@@ -30,6 +36,31 @@ pub(super) fn part(change: &PendingChange) -> Part {
     };
     Part::of_row(statement, RowKey::Id(id))
 }
+
+static ADDRESS_DUE: BulkStatement = BulkStatement {
+    table: "address_moves",
+    on_repeat: OnRepeat::LastWins,
+    sql: Sql::new(
+        "INSERT INTO {address_moves} (email_key, user_id, due_at)
+        SELECT * FROM unnest($1::bytea[], $2::uuid[], $3::bigint[])
+        ON CONFLICT (email_key) DO UPDATE
+          SET user_id = excluded.user_id, due_at = excluded.due_at",
+    ),
+    then: None,
+    columns: columns!(Pending, PendingChange::AddressDue {
+        email_key => &email_key.0[..],
+        user_id => user_id.0,
+        due_at => due_at.as_micros(),
+    }),
+};
+
+static ADDRESS_SETTLED: BulkStatement = BulkStatement {
+    table: "address_moves",
+    on_repeat: OnRepeat::Together,
+    sql: Sql::new("DELETE FROM {address_moves} WHERE email_key = ANY ($1::bytea[])"),
+    then: None,
+    columns: columns!(Pending, PendingChange::AddressSettled { email_key => &email_key.0[..] }),
+};
 
 static ONBOARDING_DUE: BulkStatement = BulkStatement {
     table: "onboardings",

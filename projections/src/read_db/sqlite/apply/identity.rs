@@ -20,8 +20,8 @@ pub(super) fn apply(transaction: &Transaction<'_>, change: IdentityChange) -> ru
             run("DELETE FROM login_requests WHERE expires_at < ?1", params![before.as_micros()])
         }
         IdentityChange::UserAdded { user_id, email, display_name, provider, at } => run(
-            "INSERT INTO users (user_id, email, display_name, display_name_version, provider,
-               created_at, updated_at) VALUES (?1, ?2, ?3, 0, ?4, ?5, ?5)",
+            "INSERT INTO users (user_id, email, email_version, display_name, profile_version, provider,
+               created_at, updated_at) VALUES (?1, ?2, 0, ?3, 0, ?4, ?5, ?5)",
             params![
                 user_id.0,
                 bytes(email.as_ref()).unwrap_or_default(),
@@ -30,20 +30,23 @@ pub(super) fn apply(transaction: &Transaction<'_>, change: IdentityChange) -> ru
                 at.as_micros()
             ],
         ),
-        IdentityChange::UserShownAs {
-            user_id,
-            display_name,
-            display_name_version,
-            avatar_url,
-            at,
-        } => run(
-            "UPDATE users SET display_name = ?2, display_name_version = ?3, avatar_url = ?4,
+        IdentityChange::UserShownAs { user_id, display_name, avatar_url, version, at } => run(
+            "UPDATE users SET display_name = ?2, avatar_url = ?3, profile_version = ?4,
                updated_at = ?5 WHERE user_id = ?1",
             params![
                 user_id.0,
                 bytes(display_name.as_ref()),
-                display_name_version,
-                avatar_url,
+                bytes(avatar_url.as_ref()),
+                version,
+                at.as_micros()
+            ],
+        ),
+        IdentityChange::UserMovedTo { user_id, email, version, at } => run(
+            "UPDATE users SET email = ?2, email_version = ?3, updated_at = ?4 WHERE user_id = ?1",
+            params![
+                user_id.0,
+                bytes(email.as_ref()).unwrap_or_default(),
+                version,
                 at.as_micros()
             ],
         ),

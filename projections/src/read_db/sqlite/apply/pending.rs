@@ -20,6 +20,13 @@ pub(super) fn apply(transaction: &Transaction<'_>, change: PendingChange) -> rus
         PendingChange::MailboxGone { email_key } => {
             run("DELETE FROM mailboxes WHERE email_key = ?1", params![email_key.0])
         }
+        PendingChange::AddressDue { email_key, user_id, due_at } => run(
+            "INSERT OR REPLACE INTO address_moves (email_key, user_id, due_at) VALUES (?1, ?2, ?3)",
+            params![email_key.0, user_id.0, due_at.as_micros()],
+        ),
+        PendingChange::AddressSettled { email_key } => {
+            run("DELETE FROM address_moves WHERE email_key = ?1", params![email_key.0])
+        }
         PendingChange::OnboardingDue { user_id, at } => run(
             "INSERT INTO onboardings (user_id, since, steps, welcome_failed, tried_at)
              VALUES (?1, ?2, 0, 0, ?2)",
