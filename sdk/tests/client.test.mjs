@@ -112,6 +112,18 @@ for (const store of STORES) {
       assert.deepEqual([token.tokenType, typeof token.expiresIn], ["Bearer", "number"]);
     });
 
+    test("a user changes how they are shown, and their address", async () => {
+      const one = client();
+      await logIn(service, one, newAddress());
+      const { user } = await one.auth.updateProfile({ displayName: "Ada", avatarUrl: "https://img.example.com/ada.png" });
+      assert.deepEqual([user.displayName, user.avatarUrl], ["Ada", "https://img.example.com/ada.png"]);
+      assert.deepEqual((await one.auth.updateProfile({ avatarUrl: "" })).user.displayName, "Ada");
+      const email = newAddress();
+      const { requestId } = await one.auth.email.startChange({ email });
+      const moved = await one.auth.email.verifyChange({ requestId, code: await service.code(email) });
+      assert.deepEqual([moved.user.email, (await one.auth.me()).user.email], [email, email]);
+    });
+
     test("a stale CSRF token is asked for again, once", async () => {
       const one = client();
       await logIn(service, one, newAddress());
@@ -228,7 +240,7 @@ for (const store of STORES) {
 }
 
 test("under https the cookies have their prefix, and are taken from no plain connection", async () => {
-  const service = await startService("sqlite", () => ["--public-url", "https://login.example.test", "--development"]);
+  const service = await startService("sqlite", () => ["--public-url", "https://login.example.test", "--staging"]);
   try {
     // The proxy that speaks TLS, as far as the client can tell.
     const behindTls = (url, init) => fetch(url.replace("https://login.example.test", service.url), init);

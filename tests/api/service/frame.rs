@@ -206,6 +206,19 @@ async fn allowed_origins_are_compared_exactly() {
 }
 
 #[on_every_store]
+async fn a_page_that_cannot_read_the_cookie_is_told_the_csrf_token() {
+    let server = Server::with(&["--allowed-origin", "https://console.example.com"]).await;
+    let mut browser = server.signed_in("ada@example.com").await;
+    let told = browser.get("/v1/auth/me").await.header("x-csrf-token").unwrap();
+    assert_eq!(told, browser.cookies["nl_csrf"]);
+    let again = server.log_in(&mut browser, "ada@example.com").await;
+    assert_eq!(again.header("x-csrf-token").as_ref(), browser.cookies.get("nl_csrf"));
+    assert_ne!(again.header("x-csrf-token").unwrap(), told, "it is that of one session");
+    let nobody = server.browser().get("/v1/auth/me").await;
+    assert_eq!((nobody.status, nobody.header("x-csrf-token")), (401, None));
+}
+
+#[on_every_store]
 async fn a_console_on_a_sibling_domain_is_let_through_its_preflight() {
     let server = Server::with(&["--allowed-origin", "https://console.example.com"]).await;
     let mut browser = server.browser();
