@@ -18,7 +18,7 @@ use whence_events::{
 };
 
 use super::client::ClientFacts;
-use super::csrf::refuse_cross_site;
+use super::csrf::{refuse_cross_site, tell_token};
 use super::device_cookie::KnownBy;
 use super::error::Problem;
 use super::extract::{JsonBody, RequestContext};
@@ -105,6 +105,7 @@ pub(super) async fn verify(
     for cookie in cookies.into_iter().chain(plain).chain(login.set_cookies) {
         set.append(SET_COOKIE, cookie);
     }
+    tell_token(set, &app, &token);
     Ok(response)
 }
 

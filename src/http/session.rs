@@ -12,7 +12,7 @@ use serde::Serialize;
 use serde_json::json;
 use whence_events::{Actor, EmailAddress, RevokeReason, StreamId, Timestamp, UserId};
 
-use super::csrf::{check_csrf_of_any, refuse_cross_site};
+use super::csrf::{check_csrf_of_any, refuse_cross_site, tell_token};
 use super::error::Problem;
 use super::extract::{RequestContext, SignedIn, session_tokens};
 use super::session_cookies;
@@ -73,7 +73,10 @@ impl IntoResponse for UserBody<'_> {
 }
 
 /// `GET /v1/auth/me`: answers the user who is logged in.
-pub(super) async fn me(SignedIn { session, .. }: SignedIn) -> Response {
+pub(super) async fn me(
+    State(app): State<Arc<App>>,
+    SignedIn { session, token }: SignedIn,
+) -> Response {
     #[derive(Serialize)]
     struct Me<'a> {
         user: UserBody<'a>,
@@ -84,7 +87,10 @@ pub(super) async fn me(SignedIn { session, .. }: SignedIn) -> Response {
     }
     let provider = session.user.provider.as_str();
     let erasure_due_at = session.user.erasure_due_at;
-    Json(Me { user: UserBody::of(&session.user), provider, erasure_due_at }).into_response()
+    let me = Me { user: UserBody::of(&session.user), provider, erasure_due_at };
+    let mut response = Json(me).into_response();
+    tell_token(response.headers_mut(), &app, &token);
+    response
 }
 
 /// `POST /v1/auth/logout`: ends the session and takes its cookies away.

@@ -183,7 +183,7 @@ async fn allowed_origins_are_compared_exactly() {
             assert_eq!(answer.all("access-control-allow-origin"), [allowed], "{path}");
             assert_eq!(answer.all("access-control-allow-credentials"), ["true"]);
             let exposed = answer.header("access-control-expose-headers").unwrap();
-            assert_eq!(exposed, "x-request-id,retry-after");
+            assert_eq!(exposed, "x-request-id,retry-after,x-csrf-token");
             assert!(answer.all("vary").join(",").contains("origin"), "caches tell origins apart");
         }
     }
@@ -203,6 +203,19 @@ async fn allowed_origins_are_compared_exactly() {
             assert!(answer.all("access-control-allow-origin").is_empty(), "{other}");
         }
     }
+}
+
+#[on_every_store]
+async fn a_page_that_cannot_read_the_cookie_is_told_the_csrf_token() {
+    let server = Server::with(&["--allowed-origin", "https://console.example.com"]).await;
+    let mut browser = server.signed_in("ada@example.com").await;
+    let told = browser.get("/v1/auth/me").await.header("x-csrf-token").unwrap();
+    assert_eq!(told, browser.cookies["nl_csrf"]);
+    let again = server.log_in(&mut browser, "ada@example.com").await;
+    assert_eq!(again.header("x-csrf-token").as_ref(), browser.cookies.get("nl_csrf"));
+    assert_ne!(again.header("x-csrf-token").unwrap(), told, "it is that of one session");
+    let nobody = server.browser().get("/v1/auth/me").await;
+    assert_eq!((nobody.status, nobody.header("x-csrf-token")), (401, None));
 }
 
 #[on_every_store]
