@@ -31,7 +31,7 @@ pub(crate) struct DevelopmentArgs {
 
 impl DevelopmentArgs {
     /// Returns whether choices are allowed that only fit a platform that is being tried out.
-    pub(super) fn is_on(&self) -> bool {
+    pub(crate) fn is_on(&self) -> bool {
         self.development
     }
 
