@@ -151,6 +151,26 @@ test("a page goes out without its cookies when whence is late, broken or gone", 
   await closed(whence);
 });
 
+test("what a page view says of its client ends in whom this server talks to", async () => {
+  let seen;
+  const whence = createServer((request, response) => ((seen = request.headers), response.writeHead(204).end())).listen(0, "127.0.0.1");
+  const report = touchReporter({ baseUrl: await listening(whence), timeout: TIMEOUT });
+  const own = { "sec-fetch-dest": "document", host: "internal:3000" };
+  const view = (headers, more) => report({ method: "GET", url: LANDING, header: (name) => ({ ...own, ...headers })[name], ...more });
+  await view({ "x-forwarded-for": "203.0.113.9", forwarded: "for=203.0.113.9" }, { ip: "2001:db8::1", https: true });
+  assert.deepEqual(
+    [seen["x-forwarded-for"], seen.forwarded, seen["x-forwarded-proto"], seen["x-forwarded-host"]],
+    ["203.0.113.9, 2001:db8::1", 'for=203.0.113.9, for="[2001:db8::1]"', "https", "internal:3000"],
+  );
+  assert.deepEqual([seen["x-forwarded-uri"], seen["x-forwarded-method"]], [LANDING, "GET"]);
+  await view({ "x-forwarded-host": "www.example.com", "x-forwarded-proto": "https" }, { ip: "198.51.100.1" });
+  assert.deepEqual(
+    [seen["x-forwarded-for"], seen.forwarded, seen["x-forwarded-proto"], seen["x-forwarded-host"]],
+    ["198.51.100.1", undefined, "https", "www.example.com"],
+  );
+  await closed(whence);
+});
+
 test("a shared cache keeps no page that sets a visitor's cookies", () => {
   assert.equal(keptPrivate(undefined), "private");
   assert.equal(keptPrivate("public, s-maxage=60, max-age=10"), "private, max-age=10");

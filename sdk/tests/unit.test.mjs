@@ -17,6 +17,7 @@ async function with_(answers, use, options = {}) {
       const answer = answers[Math.min(seen.length, answers.length) - 1];
       if (answer === "break") return void request.socket.destroy();
       if (answer === "late") return;
+      if (answer === "half") return void response.writeHead(200, { "content-length": 100 }).write("{", () => request.socket.destroy());
       const [status, said, headers = {}] = answer;
       response.writeHead(status, { "content-type": "application/json", ...headers });
       response.end(typeof said === "string" ? said : JSON.stringify(said));
@@ -115,6 +116,7 @@ describe("a call that is not answered", () => {
   });
 
   test("says that there was no connection", async () => {
+    await with_(["half"], async (client) => assert.equal((await failure(client.auth.me())).code, "network_error"));
     const client = new WhenceClient({ baseUrl: "http://127.0.0.1:1" });
     const error = await failure(client.auth.email.start({ email: "e" }));
     assert.ok(error instanceof WhenceNetworkError);

@@ -37,8 +37,6 @@ const PASSED_ON = [
   "x-purpose",
   "x-moz",
   "sec-ch-ua-mobile",
-  "forwarded",
-  "x-forwarded-for",
 ];
 
 /** How many failures in a row make the pages stop asking, and for how long. */
@@ -55,7 +53,20 @@ function isOfInterest({ method, url, header }: PageView): boolean {
   if (!dest && !/text\/html/.test(header("accept") ?? "")) return false;
   const known = /(?:^|;)\s*whence_touch=/.test(header("cookie") ?? "");
   const { search } = new URL(url, "http://page");
-  return !known || search !== "" || isForeign(header("referer"), header("host"));
+  return !known || search !== "" || isForeign(header("referer"), hostOf(header));
+}
+
+/** Returns the host that the visitor asked for, of which a proxy in front may have made another one. */
+const hostOf = (header: PageView["header"]): string | undefined => header("x-forwarded-host") ?? header("host") ?? undefined;
+
+/** Writes who the client is: what proxies in front said, and behind it the one that this server talks to. */
+function nameClient(headers: Headers, { header, ip }: PageView): void {
+  const [list, forwarded] = [header("x-forwarded-for"), header("forwarded")];
+  const addresses = [list, ip].filter(Boolean).join(", ");
+  if (addresses) headers.set("x-forwarded-for", addresses);
+  // Both have to end in the same: what comes first may be the client's own.
+  const last = ip && `for=${ip.includes(":") ? `"[${ip}]"` : ip}`;
+  if (forwarded) headers.set("forwarded", [forwarded, last].filter(Boolean).join(", "));
 }
 
 function isForeign(referrer: string | null | undefined, host: string | null | undefined): boolean {
@@ -85,10 +96,10 @@ export function touchReporter(options: TouchOptions): (view: PageView) => Promis
         const value = view.header(name);
         if (value) headers.set(name, value);
       }
-      const host = view.header("host");
+      const host = hostOf(view.header);
       if (host) headers.set("x-forwarded-host", host);
-      headers.set("x-forwarded-proto", view.https ? "https" : "http");
-      if (view.ip) headers.set("x-forwarded-for", [view.header("x-forwarded-for"), view.ip].filter(Boolean).join(", "));
+      headers.set("x-forwarded-proto", view.header("x-forwarded-proto") ?? (view.https ? "https" : "http"));
+      nameClient(headers, view);
       const signal = AbortSignal.timeout(options.timeout ?? 300);
       const answer = await (options.fetch ?? globalThis.fetch)(address, { headers, signal, redirect: "manual" });
       await answer.body?.cancel();

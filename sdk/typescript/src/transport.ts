@@ -71,6 +71,9 @@ function defaultBaseUrl(): string {
   return url;
 }
 
+const noAnswer = (url: string | URL, cause: unknown): WhenceNetworkError =>
+  new WhenceNetworkError({ code: "network_error", message: `No answer from ${new URL(url).origin}.`, status: 0, cause });
+
 /** Waits, unless the signal ends it. */
 const pause = (milliseconds: number, signal: AbortSignal): Promise<void> =>
   new Promise((resolve, reject) => {
@@ -112,7 +115,7 @@ export class Transport {
       return (await this.#withCsrf(call, timeout.signal)) as T;
     } catch (error) {
       if (call.signal?.aborted) throw call.signal.reason;
-      if (isWhenceError(error) || !timeout.signal.aborted) throw error;
+      if (!timeout.signal.aborted || (isWhenceError(error) && error.status > 0)) throw error;
       throw new WhenceTimeoutError({ code: "timeout", message: `No answer within ${limit} ms.`, status: 0, cause: error });
     } finally {
       clearTimeout(timer);
@@ -212,7 +215,7 @@ export class Transport {
       response = await send(url.href, init);
     } catch (cause) {
       if (signal.aborted) throw cause;
-      throw new WhenceNetworkError({ code: "network_error", message: `No answer from ${url.origin}.`, status: 0, cause });
+      throw noAnswer(url, cause);
     }
     for (const line of this.jar ? setCookiesOf(response.headers) : []) {
       this.jar?.set(line, url);
@@ -223,7 +226,9 @@ export class Transport {
   }
 
   async #read(call: Call, response: Response): Promise<unknown> {
-    const text = await response.text();
+    const text = await response.text().catch((cause: unknown) => {
+      throw noAnswer(response.url || this.baseUrl, cause);
+    });
     let body: unknown;
     try {
       body = text === "" ? undefined : JSON.parse(text);
