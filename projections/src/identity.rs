@@ -323,14 +323,10 @@ fn user_changes(
         UserEvent::EmailChangeUndone(undone) => {
             add(changes, user_moved_to(user_id, &undone.email, at, version));
         }
-        UserEvent::BillingCustomerLinked(linked) => add(
-            changes,
-            IdentityChange::UserBilledAs {
-                user_id,
-                billing_customer_id: linked.billing_customer_id.clone(),
-                at,
-            },
-        ),
+        UserEvent::BillingCustomerLinked(linked) => {
+            let billing_customer_id = linked.billing_customer_id.clone();
+            add(changes, IdentityChange::UserBilledAs { user_id, billing_customer_id, at });
+        }
         UserEvent::UserErased(_) => add(changes, IdentityChange::UserRemoved { user_id }),
         UserEvent::SessionOpened(opened) => {
             let session = Box::new(new_session(user_id, opened, at, version));

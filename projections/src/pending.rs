@@ -300,14 +300,13 @@ fn user_changes(user_id: UserId, event: &UserEvent, at: Timestamp, changes: &mut
             add(PendingChange::OnboardingStep { user_id, step: OnboardingStep::Plan });
         }
         UserEvent::WelcomeEmailSent(_) => {
-            add(PendingChange::OnboardingStep { user_id, step: OnboardingStep::Welcome });
+            changes.push(welcomed(user_id));
         }
         UserEvent::WelcomeEmailFailed(failed) => {
             add(PendingChange::WelcomeFailed { user_id, attempt: failed.attempt, at });
             // Given up is over, too: else users whose mailbox is gone fill every sweep.
-            if failed.attempt >= WelcomeEmailFailed::LAST_ATTEMPT {
-                add(PendingChange::OnboardingStep { user_id, step: OnboardingStep::Welcome });
-            }
+            let is_over = failed.attempt >= WelcomeEmailFailed::LAST_ATTEMPT;
+            changes.extend(is_over.then(|| welcomed(user_id)));
         }
         UserEvent::EmailChanged(_)
         | UserEvent::EmailChangeNoticed(_)
@@ -373,4 +372,8 @@ fn address_changes(user_id: UserId, event: &UserEvent, at: Timestamp, changes: &
         due(undone.email_key, at + SETTLE_TIME);
         due(undone.voided_key, at + SETTLE_TIME);
     }
+}
+
+fn welcomed(user_id: UserId) -> Change {
+    PendingChange::OnboardingStep { user_id, step: OnboardingStep::Welcome }.into()
 }

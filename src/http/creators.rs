@@ -23,7 +23,7 @@ use crate::domain::handle::{HandleRefusal, parse_for_user};
 #[derive(Deserialize, ToSchema)]
 pub(super) struct ClaimBody {
     /// 2 to 32 of a-z and 0-9, with single `_`, `.` and `-` between them; in any case.
-    #[schema(value_type = TypedText, inline, example = "ada.lovelace", required = true)]
+    #[schema(value_type = TypedText, required = true)]
     #[serde(default, deserialize_with = "optional_text")]
     pub(super) handle: Option<String>,
 }

@@ -2,13 +2,23 @@
 //!
 //! Every call that changes something for the sake of a cookie, or sets one, goes through here.
 
-use http::HeaderMap;
 use http::header::ORIGIN;
+use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::error::Problem;
 use crate::app::App;
 use crate::app::config::ListeningConfig;
 use crate::infra::tokens::SessionToken;
+
+/// The header that a page repeats the CSRF token of its session in, and that tells the token to it.
+pub(super) const CSRF_TOKEN: HeaderName = HeaderName::from_static("x-csrf-token");
+
+/// Tells the page of a response the CSRF token of its session. A page of an allowed origin on another host
+/// cannot read the cookie; that of any other origin cannot read the response.
+pub(super) fn tell_token(headers: &mut HeaderMap, app: &App, token: &SessionToken) {
+    let text = HeaderValue::from_str(token.csrf_token(&app.engine.keys).as_str());
+    headers.insert(CSRF_TOKEN, text.expect("base64url is header text"));
+}
 
 /// Refuses a call that changes something unless the page that makes it knows the session's CSRF
 /// token, and the browser does not say that another site makes it.
@@ -27,7 +37,7 @@ pub(super) fn check_csrf_of_any(
     tokens: &[SessionToken],
 ) -> Result<(), Problem> {
     refuse_cross_site(headers, app)?;
-    let sent = headers.get("x-csrf-token").ok_or(Problem::CsrfMissing)?;
+    let sent = headers.get(&CSRF_TOKEN).ok_or(Problem::CsrfMissing)?;
     let sent = sent.to_str().map_err(|_| Problem::CsrfInvalid)?;
     if tokens.iter().any(|token| token.csrf_token(&app.engine.keys).matches(sent)) {
         Ok(())

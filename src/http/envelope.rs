@@ -19,6 +19,7 @@ use tower_http::cors::{AllowOrigin, CorsLayer};
 use whence_events::CorrelationId;
 
 use super::client::{Peer, is_of_unnamed_proxy};
+use super::csrf::CSRF_TOKEN;
 use super::error::{self, Family, Problem};
 use super::error_page;
 use super::extract::RequestIdentity;
@@ -34,8 +35,6 @@ use crate::infra::random::new_correlation_id;
 const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The most ids of callers that are remembered, at some 50 bytes each.
 const MAX_TAKEN_IDS: usize = 10_000;
-/// The header that a page repeats the CSRF token of its session in.
-const CSRF_TOKEN: HeaderName = HeaderName::from_static("x-csrf-token");
 
 /// All routes in what surrounds every request. It is not a layer of the router, because layers are
 /// boxed, once for each route and once for each request.
@@ -170,7 +169,7 @@ fn with_cors(routes: Router, app: &App) -> Router {
         .allow_credentials(true)
         .allow_methods(methods)
         .allow_headers(headers)
-        .expose_headers([REQUEST_ID, http::header::RETRY_AFTER]);
+        .expose_headers([REQUEST_ID, http::header::RETRY_AFTER, CSRF_TOKEN]);
     routes.layer(cors)
 }
 

@@ -18,7 +18,7 @@ use whence_events::{
 };
 
 use super::client::ClientFacts;
-use super::csrf::refuse_cross_site;
+use super::csrf::{refuse_cross_site, tell_token};
 use super::device_cookie::KnownBy;
 use super::error::Problem;
 use super::extract::{JsonBody, RequestContext};
@@ -58,7 +58,7 @@ pub(super) struct VerifyBody {
     #[serde(default, deserialize_with = "optional_text")]
     request_id: Option<String>,
     /// The code of the mail.
-    #[schema(value_type = TypedText, inline, example = "042424", required = true)]
+    #[schema(value_type = TypedText, required = true)]
     #[serde(default)]
     code: Option<TypedText>,
 }
@@ -107,7 +107,9 @@ pub(super) async fn start(
 /// `POST /v1/auth/email/verify`: checks the code, registers a new user, and opens a session.
 #[utoipa::path(post, path = "/v1/auth/email/verify", request_body = VerifyBody,
     responses(
-        (status = 200, body = UserAnswer),
+        (status = 200, body = UserAnswer, headers(
+            ("x-csrf-token" = String, description = "The token of the session, for pages that cannot read the cookie."),
+        )),
         Refusals<(refused::CrossSite, refused::InvalidJson, refused::WrongCode, refused::RateLimited, refused::NoSession, refused::Command)>,
     )
 )]
@@ -138,6 +140,7 @@ pub(super) async fn verify(
     for cookie in cookies.into_iter().chain(plain).chain(login.set_cookies) {
         set.append(SET_COOKIE, cookie);
     }
+    tell_token(set, &app, &token);
     Ok(response)
 }
 

@@ -25,11 +25,11 @@ use crate::domain::user::{User, UserCommand};
 #[derive(Deserialize, ToSchema)]
 pub(super) struct ProfilePatch {
     /// At most 80 characters.
-    #[schema(value_type = Option<TypedText>, inline, example = "Ada Lovelace")]
+    #[schema(value_type = Option<TypedText>)]
     #[serde(default, deserialize_with = "present")]
     display_name: Option<Value>,
     /// An https URL of at most 2048 bytes that names a host and no user.
-    #[schema(value_type = Option<TypedText>, inline, example = "https://img.example.com/ada.png")]
+    #[schema(value_type = Option<TypedText>)]
     #[serde(default, deserialize_with = "present")]
     avatar_url: Option<Value>,
 }

@@ -63,10 +63,10 @@ struct InviteeBody {
 #[expect(dead_code, reason = "says what may be asked; the numbers are read one by one")]
 struct InviteesQuery {
     /// How many, 1 to 200; 50 when it is missing.
-    #[param(value_type = LenientNumber, required = false)]
+    #[param(inline, value_type = LenientNumber, required = false)]
     limit: u64,
     /// How many are passed over; none when it is missing.
-    #[param(value_type = LenientNumber, required = false)]
+    #[param(inline, value_type = LenientNumber, required = false)]
     offset: u64,
 }
 

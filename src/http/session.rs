@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use whence_events::{Actor, EmailAddress, Provider, RevokeReason, StreamId, Timestamp, UserId};
 
 use super::answers::Done;
-use super::csrf::{check_csrf_of_any, refuse_cross_site};
+use super::csrf::{check_csrf_of_any, refuse_cross_site, tell_token};
 use super::error::Problem;
 use super::extract::{RequestContext, SignedIn, session_tokens};
 use super::openapi::{Refusals, refused};
@@ -96,14 +96,22 @@ impl IntoResponse for UserBody<'_> {
 /// `GET /v1/auth/me`: answers the user who is logged in.
 #[utoipa::path(get, path = "/v1/auth/me",
     responses(
-        (status = 200, body = Me),
+        (status = 200, body = Me, headers(
+            ("x-csrf-token" = String, description = "The token of the session, for pages that cannot read the cookie."),
+        )),
         Refusals<(SignedIn,)>,
     )
 )]
-pub(super) async fn me(SignedIn { session, .. }: SignedIn) -> Response {
+pub(super) async fn me(
+    State(app): State<Arc<App>>,
+    SignedIn { session, token }: SignedIn,
+) -> Response {
     let provider = session.user.provider.as_str();
     let erasure_due_at = session.user.erasure_due_at;
-    Json(Me { user: UserBody::of(&session.user), provider, erasure_due_at }).into_response()
+    let me = Me { user: UserBody::of(&session.user), provider, erasure_due_at };
+    let mut response = Json(me).into_response();
+    tell_token(response.headers_mut(), &app, &token);
+    response
 }
 
 /// `POST /v1/auth/logout`: ends the session and takes its cookies away.

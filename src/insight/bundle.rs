@@ -31,10 +31,9 @@ const MAX_FILE_BYTES: u64 = 1 << 30;
 const SEAL: &str = ",\n  \"seal\": ";
 
 /// The content of a bundle without its seal.
-#[derive(Serialize, Deserialize, ToSchema)]
+#[derive(Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct BundleBody {
-    #[schema(minimum = 1)]
     whence_bundle: u32,
     key: String,
     /// The notes by which earlier keys name this one, when the key was ever rotated.
@@ -47,13 +46,22 @@ struct BundleBody {
 
 /// A bundle as it is served and checked.
 #[derive(ToSchema)]
-#[expect(
-    dead_code,
-    reason = "says what a bundle has; the seal is written behind the body, byte by byte"
-)]
+#[expect(dead_code, reason = "says what a bundle has; the seal is written behind the body")]
 pub(crate) struct SealedBundle {
-    #[serde(flatten)]
-    body: BundleBody,
+    /// The version of the format.
+    whence_bundle: u32,
+    /// The key that all of it is signed by.
+    #[schema(example = "login.example.com/log+1a2b3c4d+AQw6...")]
+    key: String,
+    /// The notes by which earlier keys name this one, when the key was ever rotated.
+    #[schema(required = false)]
+    successions: Vec<String>,
+    /// A signed note about the whole log.
+    checkpoint: String,
+    events: Vec<ProvenEvent>,
+    /// The story, as the calls about it answer it.
+    #[schema(value_type = Object)]
+    story: Value,
     /// A signed note that holds the hash of everything before it.
     seal: String,
 }

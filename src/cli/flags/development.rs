@@ -19,13 +19,10 @@ pub(crate) struct DevelopmentArgs {
         value_parser = BoolishValueParser::new(),
         help = "For people who build against this service, on this machine alone: it is at \
                 http://localhost, pages of localhost may call it, /dev/mail shows its mails, and \
-                test+123456@example.com always gets the code 123456"
+                test+123456@example.com always gets the code 123456. With a --public-url that is \
+                not localhost it only allows mails that stay on this machine, and plain http"
     )]
     pub(super) development: bool,
-
-    /// Allow mails that stay on this machine and plain http although --public-url is another one
-    #[arg(long, env = "WHENCE_STAGING", value_parser = BoolishValueParser::new())]
-    pub(super) staging: bool,
 
     /// What to log on stderr, like info, warn or whence=debug,info
     #[arg(long, env = "WHENCE_LOG", default_value = "info", value_name = "FILTER")]
@@ -33,14 +30,9 @@ pub(crate) struct DevelopmentArgs {
 }
 
 impl DevelopmentArgs {
-    /// Returns whether the service is for people who build against it.
+    /// Returns whether choices are allowed that only fit a platform that is being tried out.
     pub(crate) fn is_on(&self) -> bool {
         self.development
-    }
-
-    /// Returns whether choices are allowed that only fit a platform that is being tried out.
-    pub(super) fn is_staging(&self) -> bool {
-        self.staging
     }
 
     /// Returns the filter of log lines.
@@ -56,18 +48,14 @@ impl DevelopmentArgs {
         given_url: Option<&Url>,
         store: &Location,
     ) -> anyhow::Result<()> {
-        if !self.development {
+        // At another host it is tried out by others than those who build: nothing of it is there.
+        if !self.development || !given_url.is_none_or(is_localhost) {
             return Ok(());
         }
         let listen = listening.listen;
         ensure!(
             listen.ip().is_loopback(),
             "--development is for this machine alone, and --listen {listen} is open to others"
-        );
-        ensure!(
-            given_url.is_none_or(is_localhost),
-            "--development is for this machine alone, and --public-url {} is not localhost",
-            listening.public_url
         );
         ensure!(
             store.directory().is_some(),

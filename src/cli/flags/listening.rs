@@ -111,12 +111,12 @@ pub(super) fn refuse_development_choices(public_url: &Url, mail: &str) -> anyhow
     ensure!(
         public_url.scheme() == "https",
         "--public-url {public_url} is not this machine and not https: session cookies would travel \
-         in clear (--staging allows it)"
+         in clear (--development allows it)"
     );
     ensure!(
         mail.starts_with("smtp"),
         "--mail {} keeps mails on this machine, but --public-url {public_url} is not this machine: \
-         nobody would get a code (--staging allows it)",
+         nobody would get a code (--development allows it)",
         // Anything else may be a password.
         if mail.starts_with("memory") { "memory" } else { "directory" }
     );

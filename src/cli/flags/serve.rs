@@ -103,7 +103,7 @@ impl ServeArgs {
         self.landing.check_prefix(public_url)?;
         let landing_url = self.landing.landing_url(public_url)?;
         let mail = self.mail.into_config(&store, public_url, &landing_url);
-        if !self.development.is_staging() {
+        if !self.development.is_on() {
             refuse_development_choices(public_url, &mail.way)?;
         }
         mail::check(&mail)?;

@@ -25,7 +25,7 @@ use crate::insight::audit::{self, EventLine, Show};
 pub(super) struct NewApiKeyBody {
     /// The name that operators know the key by.
     #[serde(default, deserialize_with = "optional_text")]
-    #[schema(value_type = TypedText, inline, example = "billing", required = true)]
+    #[schema(value_type = TypedText, required = true)]
     name: Option<String>,
     /// What the key may be used for.
     #[serde(default)]
@@ -51,7 +51,7 @@ pub(super) struct RotateApiKeyBody {
 pub(super) struct RevokeApiKeyBody {
     /// The reason of the operator.
     #[serde(default, deserialize_with = "optional_text")]
-    #[schema(value_type = TypedText, inline, example = "It leaked.", required = true)]
+    #[schema(value_type = TypedText, required = true)]
     reason: Option<String>,
 }
 

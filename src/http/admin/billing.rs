@@ -20,7 +20,7 @@ use crate::http::typed_text::{TypedText, optional_text};
 #[derive(Deserialize, ToSchema)]
 pub(super) struct CustomerBody {
     #[serde(default, deserialize_with = "optional_text")]
-    #[schema(value_type = Option<TypedText>, inline, example = "cus_1815")]
+    #[schema(value_type = Option<TypedText>)]
     billing_customer_id: Option<String>,
 }
 

@@ -69,7 +69,7 @@ pub(super) async fn list(
 /// `POST /v1/admin/keys/{purpose}/rotate`: makes a new key, or takes one step of the rotation of the
 /// master key.
 #[utoipa::path(post, path = "/keys/{purpose}/rotate", request_body = RotateKey,
-    params(("purpose" = KeyPurpose, Path, description = "What the key is for.")),
+    params(("purpose" = inline(KeyPurpose), Path, description = "What the key is for.")),
     responses(
         (status = 200, body = RotationAnswer),
         Refusals<(AuthenticatedOperator, refused::InvalidJson, refused::InvalidParameter, refused::Command)>,

@@ -23,7 +23,7 @@ use crate::insight::sessions::{SessionList, sessions_on_record};
 pub(super) struct MeasureBody {
     /// The reason of the operator.
     #[serde(default, deserialize_with = "optional_text")]
-    #[schema(value_type = TypedText, inline, example = "A report of abuse.", required = true)]
+    #[schema(value_type = TypedText, required = true)]
     reason: Option<String>,
 }
 
@@ -31,7 +31,7 @@ pub(super) struct MeasureBody {
 #[derive(Deserialize, ToSchema)]
 pub(super) struct RevokeSessionsBody {
     /// The reason of the operator.
-    #[schema(value_type = Option<TypedText>, inline, example = "A report of abuse.")]
+    #[schema(value_type = Option<TypedText>)]
     #[serde(default, deserialize_with = "optional_text")]
     reason: Option<String>,
     /// The session to end; all when there is none.
@@ -128,7 +128,7 @@ pub(super) struct UnlockBody {
     #[schema(value_type = String, format = "email", example = "ada@example.com", required = true)]
     #[serde(default, deserialize_with = "optional_text")]
     email: Option<String>,
-    #[schema(value_type = TypedText, inline, example = "A report of abuse.", required = true)]
+    #[schema(value_type = TypedText, required = true)]
     #[serde(default, deserialize_with = "optional_text")]
     reason: Option<String>,
 }

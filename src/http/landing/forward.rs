@@ -21,6 +21,18 @@ use crate::http::openapi::Refusals;
 /// The service, and what recognizes its landings.
 pub(super) type ForwardState = (Arc<App>, Arc<Landing>);
 
+/// Returns what a layer in JavaScript reports of a navigation. `fetch` of Node.js overwrites
+/// `Sec-Fetch-Mode` with its own `cors`, which no browser says of a document or without a destination.
+fn reported(navigation: Navigation<'_>) -> Navigation<'_> {
+    match (navigation.fetch_mode, navigation.fetch_dest) {
+        (Some("cors"), Some("document")) => {
+            Navigation { fetch_mode: Some("navigate"), ..navigation }
+        }
+        (Some("cors"), None) => Navigation { fetch_mode: None, ..navigation },
+        _ => navigation,
+    }
+}
+
 /// Records the page view as a layer around the page would, and answers 204 with the cookies that it gets,
 /// whether or not there are any: a page is never refused for the sake of a landing. What a peer says that
 /// is no trusted proxy is no page view.
@@ -48,7 +60,7 @@ pub(super) async fn pick_up(
         consent: Consent::Unknown,
     };
     let method = original.method.unwrap_or("GET");
-    let navigation = Navigation { method, ..navigation(&parts) };
+    let navigation = reported(Navigation { method, ..navigation(&parts) });
     if let Some(arrival) = landing.arrive_at(&page, navigation, &parts.headers) {
         let arrival = landing.look_up(arrival).await;
         let client = landing.client(&parts);

@@ -7,7 +7,7 @@ use super::components;
 use super::groups::{GROUPS, group_of};
 use super::refusals::{REFUSALS, of_every_route};
 use super::responses::{Refused, complete};
-use super::samples::sample;
+use super::samples::{sample, sample_parameter};
 use super::schemas;
 use crate::http::error::Family;
 
@@ -96,7 +96,7 @@ fn give_examples(whole: &mut Value) {
     for item in whole["paths"].as_object_mut().into_iter().flat_map(Map::values_mut) {
         for operation in item.as_object_mut().into_iter().flat_map(Map::values_mut) {
             for parameter in operation["parameters"].as_array_mut().into_iter().flatten() {
-                let example = sample(&parameter["schema"], &named);
+                let example = sample_parameter(parameter, &named);
                 give(parameter, "example", example);
             }
             if let Some(body) = operation.get_mut("requestBody") {

@@ -6,13 +6,14 @@ use serde_json::{Map, Value, json};
 
 /// Makes the schemas of a specification exact.
 pub(super) fn complete(whole: &mut Value) {
-    inline_numbers(whole);
+    inline(whole);
     optional_bodies(whole);
     let sent = reachable(whole, "requestBody");
     let answered = reachable(whole, "responses");
     let Some(named) = whole["components"]["schemas"].as_object_mut() else { return };
-    named.retain(|name, _| name != NUMBER);
+    named.retain(|name, _| name != NUMBER && name != TYPED);
     for (name, schema) in named {
+        any_of_types(schema);
         flatten_options(schema);
         if answered.contains(name) && !sent.contains(name) {
             require_nullable(schema);
@@ -23,18 +24,26 @@ pub(super) fn complete(whole: &mut Value) {
 /// The name of the schema of positions, which are numbers.
 const NUMBER: &str = "u64";
 
-/// Puts the schema of numbers into the places of references to it.
-fn inline_numbers(value: &mut Value) {
-    if value["$ref"] == format!("#/components/schemas/{NUMBER}") {
-        let description = value["description"].take();
-        *value = json!({ "type": "integer", "format": "int64", "minimum": 0 });
-        if !description.is_null() {
-            value["description"] = description;
+/// The name of the schema of texts that can be sent as numbers.
+const TYPED: &str = "TypedText";
+
+/// Puts the schemas of numbers and of such texts into the places of references to them.
+fn inline(value: &mut Value) {
+    let name = value.get("$ref").and_then(Value::as_str);
+    let schema = match name.and_then(|name| name.strip_prefix("#/components/schemas/")) {
+        Some(NUMBER) => Some(json!({ "type": "integer", "format": "int64", "minimum": 0 })),
+        Some(TYPED) => Some(json!({ "type": ["string", "number"] })),
+        Some(_) | None => None,
+    };
+    if let Some(mut schema) = schema {
+        if let Some(description) = value.get("description") {
+            schema["description"] = description.clone();
         }
+        *value = schema;
     }
     match value {
-        Value::Object(fields) => fields.values_mut().for_each(inline_numbers),
-        Value::Array(items) => items.iter_mut().for_each(inline_numbers),
+        Value::Object(fields) => fields.values_mut().for_each(inline),
+        Value::Array(items) => items.iter_mut().for_each(inline),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
@@ -91,20 +100,27 @@ fn references(value: &Value, names: &mut BTreeSet<String>) {
     }
 }
 
+/// A value can be of several types of a union.
+fn any_of_types(schema: &mut Value) {
+    let choices = schema.get("oneOf").and_then(Value::as_array);
+    let is_union = choices.is_some_and(|all| all.iter().all(|one| one.get("$ref").is_some()));
+    if let Some(union) = schema.as_object_mut().filter(|_| is_union)
+        && let Some(choices) = union.remove("oneOf")
+    {
+        union.insert("anyOf".to_owned(), choices);
+    }
+}
+
 /// The fields of a part that may be missing are there or not, and not null.
 fn flatten_options(schema: &mut Value) {
-    for part in schema["allOf"].as_array_mut().into_iter().flatten() {
+    let parts = schema.get_mut("allOf").and_then(Value::as_array_mut);
+    for part in parts.into_iter().flatten() {
         if is_nullable(part) {
             let choices = part["oneOf"].as_array();
             let fields = choices.and_then(|all| all.iter().find(|one| one["type"] != "null"));
             let fields = fields.cloned().unwrap_or_default();
             *part = json!({ "anyOf": [fields, { "type": "object" }] });
         }
-    }
-    if schema["allOf"].is_null()
-        && let Some(schema) = schema.as_object_mut()
-    {
-        schema.remove("allOf");
     }
 }
 

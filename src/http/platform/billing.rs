@@ -25,7 +25,6 @@ use crate::http::typed_text::TypedText;
 #[serde(rename_all = "camelCase")]
 pub(super) struct LinkBody {
     /// The id of the customer; empty: the user is none.
-    #[schema(inline, example = "cus_1815")]
     billing_customer_id: TypedText,
 }
 

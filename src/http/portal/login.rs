@@ -39,32 +39,20 @@ use crate::infra::tokens::RefreshToken;
 struct PortalStartBody {
     #[schema(format = "email", example = "ada@example.com")]
     email: String,
-    #[schema(inline, example = "ada-1815")]
     referral_code: Option<TypedText>,
-    #[schema(inline, example = "news")]
     utm_source: Option<TypedText>,
-    #[schema(inline, example = "email")]
     utm_medium: Option<TypedText>,
-    #[schema(inline, example = "spring")]
     utm_campaign: Option<TypedText>,
-    #[schema(inline, example = "analytics")]
     utm_term: Option<TypedText>,
-    #[schema(inline, example = "button")]
     utm_content: Option<TypedText>,
-    #[schema(inline, example = "ada.lovelace")]
     creator_handle: Option<TypedText>,
     /// The page or deep link that was opened, with its query; `firstLandingPage` means the same.
-    #[schema(inline, example = "https://www.example.com/pricing?utm_source=news")]
     landing_page: Option<TypedText>,
-    #[schema(inline, example = "/pricing")]
     first_landing_page: Option<TypedText>,
     /// Where that link was; `firstReferrerUrl` means the same.
-    #[schema(inline, example = "https://news.example.org/")]
     referrer_url: Option<TypedText>,
-    #[schema(inline, example = "https://news.example.org/")]
     first_referrer_url: Option<TypedText>,
     /// With `denied`, nothing of the landing is kept.
-    #[schema(inline, example = "granted")]
     consent: Option<Consent>,
 }
 
@@ -87,7 +75,6 @@ struct PortalLoginBody {
     /// What `start` answered.
     request_id: RequestId,
     /// The code of the mail.
-    #[schema(inline, example = "042424")]
     code: TypedText,
     /// How the client wants its refresh token.
     token_delivery: Option<TokenDelivery>,

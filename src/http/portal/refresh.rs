@@ -70,7 +70,6 @@ pub(super) struct IssuedTokens {
 #[schema(rename_all = "camelCase")]
 #[expect(dead_code, reason = "says what the field is, which is taken out by its name")]
 struct RefreshBody {
-    #[schema(inline, example = "AZKnxDtffSKdDhw_W3qeAv8Q")]
     refresh_token: Option<TypedText>,
 }
 

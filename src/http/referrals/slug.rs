@@ -27,7 +27,7 @@ use crate::http::typed_text::{TypedText, optional_text};
 #[derive(Deserialize, ToSchema)]
 pub(crate) struct SlugBody {
     /// 3 to 32 of a-z, 0-9 and -, not - at the ends; in any case.
-    #[schema(value_type = TypedText, inline, example = "ada-1815", required = true)]
+    #[schema(value_type = TypedText, required = true)]
     #[serde(default, deserialize_with = "optional_text")]
     slug: Option<String>,
 }
@@ -42,7 +42,6 @@ struct ChosenCodeAnswer {
 #[derive(Serialize, ToSchema)]
 struct ChosenCode {
     code: ReferralCode,
-    #[schema(inline, example = "custom")]
     kind: CodeKind,
     #[schema(example = "https://login.example.com/r/ada-1815")]
     link: String,

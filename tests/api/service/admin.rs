@@ -65,7 +65,7 @@ async fn an_operator_has_read_models_rebuilt() {
     let before = list().await;
     let identity = &before["projections"][0];
     assert_eq!(identity["name"], "identity");
-    assert_eq!((&identity["version"], &identity["lag"]), (&json!(2), &json!(0)), "{before}");
+    assert_eq!((&identity["version"], &identity["lag"]), (&json!(3), &json!(0)), "{before}");
     assert_eq!(identity["position"], identity["head"]);
     assert_eq!((&before["rebuilding"], &before["last_rebuild"]), (&json!(null), &json!(null)));
 

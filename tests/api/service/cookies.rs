@@ -3,7 +3,7 @@
 use crate::server::{Answer, Server};
 use crate::stores::on_every_store;
 
-const HTTPS: [&str; 3] = ["--public-url", "https://login.example.com", "--staging"];
+const HTTPS: [&str; 3] = ["--public-url", "https://login.example.com", "--development"];
 
 /// What verify sets of the session cookies, values masked.
 async fn set_by_verify(flags: &[&str]) -> Vec<String> {

@@ -7,7 +7,7 @@ const ALLOWED: [&str; 4] =
     ["--allowed-origin", "https://app.shop.test", "--public-url", "https://login.shop.test"];
 
 async fn server() -> Server {
-    let flags = [&ALLOWED[..], &["--staging", "--host-cookie-prefix=false"]].concat();
+    let flags = [&ALLOWED[..], &["--development", "--host-cookie-prefix=false"]].concat();
     Server::with(&flags).await
 }
 

@@ -49,7 +49,8 @@ async fn the_cookie_is_set_at_a_login_and_kept_for_long() {
 
 #[on_every_store]
 async fn under_https_the_cookie_is_secure() {
-    let flags = ["--public-url", "https://auth.example.com", "--host-cookie-prefix", "--staging"];
+    let flags =
+        ["--public-url", "https://auth.example.com", "--host-cookie-prefix", "--development"];
     let server = Server::with(&flags).await;
     let answer = server.log_in(&mut server.browser(), ADA).await;
     let lines = answer.all("set-cookie");

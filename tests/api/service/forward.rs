@@ -221,7 +221,9 @@ async fn a_page_view_behind_a_proxy_is_a_landing_once() {
     let again = ask(&mut visitor, "/v1/touch/forward", &[PAGE, &page]).await;
     assert_eq!(again.status, 204);
     // What is no view of a page plants nothing.
-    for (name, value) in [("x-original-method", "POST"), ("sec-fetch-dest", "image")] {
+    for (name, value) in
+        [("x-original-method", "POST"), ("sec-fetch-dest", "image"), ("sec-fetch-dest", "empty")]
+    {
         let others = PAGE.iter().chain(&page).filter(|(other, _)| *other != name).copied();
         let lines: Vec<_> = others.chain([(name, value)]).collect();
         let ignored = ask(&mut server.browser(), "/v1/touch/forward", &[&lines]).await;
@@ -235,6 +237,18 @@ async fn a_page_view_behind_a_proxy_is_a_landing_once() {
     .await;
     let seen: Vec<_> = touches.iter().map(|(page, again)| (page.as_str(), *again)).collect();
     assert_eq!(seen, [("/pricing", false), ("/pricing", true)]);
+}
+
+#[on_every_store]
+async fn a_layer_in_javascript_cannot_say_that_it_reports_a_navigation() {
+    let server = Server::with(&SITE).await;
+    // `fetch` of Node.js writes its own mode over that of the browser.
+    let fetched = [("sec-fetch-mode", "cors"), ("x-forwarded-uri", "/pricing?ref=abc")];
+    for (dest, planted) in [(Some("document"), 2), (None, 2), (Some("empty"), 0)] {
+        let dest: Vec<_> = dest.map(|dest| ("sec-fetch-dest", dest)).into_iter().collect();
+        let reported = ask(&mut server.browser(), "/v1/touch/forward", &[&fetched, &dest]).await;
+        assert_eq!(reported.all("set-cookie").len(), planted, "{dest:?}");
+    }
 }
 
 /// The landing page of each touch, and whether it repeats one.

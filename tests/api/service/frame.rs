@@ -30,14 +30,14 @@ async fn wrong_verbs_are_told_the_right_ones() {
         ("GET", "/v1/auth/email/start", "POST"),
         ("PUT", "/v1/auth/email/verify", "POST"),
         ("OPTIONS", "/v1/auth/email/verify", "POST"),
-        ("POST", "/v1/auth/me", "GET,HEAD"),
+        ("POST", "/v1/auth/me", "GET,HEAD,PATCH"),
         ("GET", "/v1/auth/logout", "POST"),
         ("GET", "/v1/auth/token", "POST"),
         ("DELETE", "/v1/referrals/me", "GET,HEAD"),
         ("PATCH", "/v1/referrals/invitees", "GET,HEAD"),
         ("POST", "/healthz", "GET,HEAD"),
         ("POST", "/.well-known/jwks.json", "GET,HEAD"),
-        ("BREW", "/v1/auth/me", "GET,HEAD"),
+        ("BREW", "/v1/auth/me", "GET,HEAD,PATCH"),
         ("DELETE", "/v1/touch", "POST"),
     ] {
         let answer = browser.send(browser.request(method, path)).await;
@@ -135,7 +135,7 @@ async fn every_answer_has_the_security_headers() {
 
 #[on_every_store]
 async fn over_https_browsers_are_told_to_stay_there() {
-    let flags = ["--public-url", "https://login.example.com", "--staging"];
+    let flags = ["--public-url", "https://login.example.com", "--development"];
     let server = Server::with(&flags).await;
     let answer = server.browser().get("/v1/auth/me").await;
     assert_eq!(answer.all("strict-transport-security"), ["max-age=31536000; includeSubDomains"]);
@@ -183,7 +183,7 @@ async fn allowed_origins_are_compared_exactly() {
             assert_eq!(answer.all("access-control-allow-origin"), [allowed], "{path}");
             assert_eq!(answer.all("access-control-allow-credentials"), ["true"]);
             let exposed = answer.header("access-control-expose-headers").unwrap();
-            assert_eq!(exposed, "x-request-id,retry-after");
+            assert_eq!(exposed, "x-request-id,retry-after,x-csrf-token");
             assert!(answer.all("vary").join(",").contains("origin"), "caches tell origins apart");
         }
     }
@@ -206,6 +206,19 @@ async fn allowed_origins_are_compared_exactly() {
 }
 
 #[on_every_store]
+async fn a_page_that_cannot_read_the_cookie_is_told_the_csrf_token() {
+    let server = Server::with(&["--allowed-origin", "https://console.example.com"]).await;
+    let mut browser = server.signed_in("ada@example.com").await;
+    let told = browser.get("/v1/auth/me").await.header("x-csrf-token").unwrap();
+    assert_eq!(told, browser.cookies["nl_csrf"]);
+    let again = server.log_in(&mut browser, "ada@example.com").await;
+    assert_eq!(again.header("x-csrf-token").as_ref(), browser.cookies.get("nl_csrf"));
+    assert_ne!(again.header("x-csrf-token").unwrap(), told, "it is that of one session");
+    let nobody = server.browser().get("/v1/auth/me").await;
+    assert_eq!((nobody.status, nobody.header("x-csrf-token")), (401, None));
+}
+
+#[on_every_store]
 async fn a_console_on_a_sibling_domain_is_let_through_its_preflight() {
     let server = Server::with(&["--allowed-origin", "https://console.example.com"]).await;
     let mut browser = server.browser();
@@ -219,7 +232,7 @@ async fn a_console_on_a_sibling_domain_is_let_through_its_preflight() {
     assert_snapshot!(cors(&preflight), @r"
     access-control-allow-credentials: true
     access-control-allow-headers: content-type,authorization,x-csrf-token
-    access-control-allow-methods: GET,POST,PUT,DELETE
+    access-control-allow-methods: GET,POST,PUT,PATCH,DELETE
     access-control-allow-origin: https://console.example.com
     ");
 }

@@ -116,7 +116,8 @@ async fn a_back_end_asks_with_a_key_for_reading_users() {
 
 #[on_every_store]
 async fn the_metadata_names_what_there_is() {
-    let server = Server::with(&["--public-url", "https://login.example.com", "--staging"]).await;
+    let server =
+        Server::with(&["--public-url", "https://login.example.com", "--development"]).await;
     let metadata: Value =
         server.browser().get("/.well-known/oauth-authorization-server").await.json();
     let expected = json!({

@@ -133,12 +133,20 @@ async fn no_other_name_of_this_machine_is_answered() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_the_flag_there_is_nothing_of_it() {
-    let (_directory, service, _) = serve(&["--staging"]);
+    // Nor with it, where a public URL says that others come.
+    nothing_of_it(&[], None).await;
+    let elsewhere = "http://login.example.com";
+    nothing_of_it(&["--development", "--public-url", elsewhere], Some(elsewhere)).await;
+}
+
+async fn nothing_of_it(flags: &[&str], origin: Option<&str>) {
+    let (_directory, service, _) = serve(flags);
     let base = format!("http://{}", service.address);
     for path in ["/dev/mail", "/dev/mail.json", "/dev/mail/00000001"] {
         assert_eq!(reqwest::get(format!("{base}{path}")).await.unwrap().status(), 404, "{path}");
     }
-    assert_eq!(log_in(&base, "test+012345@example.com", "012345", &base).await, (200, 400));
+    let origin = origin.unwrap_or(&base);
+    assert_eq!(log_in(&base, "test+012345@example.com", "012345", origin).await, (200, 400));
     let body = json!({ "email": "ada@example.com" });
     let url = format!("{base}/v1/auth/email/start");
     assert_eq!(post(&url, body, "http://localhost:5173").await.status(), 403);

@@ -101,7 +101,7 @@ fn settings_that_cannot_work() {
         directory.path(),
         &["--public-url", "http://login.example.com"],
         "FAIL configuration: --public-url http://login.example.com/ is not this machine and not \
-         https: session cookies would travel in clear (--staging allows it): serve would stop \
+         https: session cookies would travel in clear (--development allows it): serve would stop \
          here, too",
     );
     let secret = ["--store", "postgres://ada:hunter2@127.0.0.1:1/x", "--master-key", "c0ffee"];
@@ -115,7 +115,7 @@ fn settings_that_cannot_work() {
 #[test]
 fn a_proxy_that_no_setting_names() {
     let directory = used_directory();
-    let flags = ["--public-url", "https://login.example.com", "--staging"];
+    let flags = ["--public-url", "https://login.example.com", "--development"];
     only(
         directory.path(),
         &flags,

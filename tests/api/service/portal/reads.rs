@@ -34,7 +34,7 @@ async fn a_profile_is_the_user_with_the_fields_of_the_snapshot() {
 async fn a_page_of_the_same_site_reads_by_its_session_cookie() {
     let flags =
         ["--allowed-origin", "https://app.shop.test", "--public-url", "https://login.shop.test"];
-    let flags = [&flags[..], &["--staging", "--host-cookie-prefix=false"]].concat();
+    let flags = [&flags[..], &["--development", "--host-cookie-prefix=false"]].concat();
     let server = Server::with(&flags).await;
     let browser = server.signed_in("ada@shop.test").await;
     let on_page = |headers: &[(&'static str, &str)]| {
