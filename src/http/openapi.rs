@@ -16,6 +16,7 @@
 mod components;
 mod describe;
 mod groups;
+mod links;
 mod refusals;
 mod responses;
 mod samples;

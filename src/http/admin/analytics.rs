@@ -11,7 +11,7 @@ use tokio::sync::Semaphore;
 use utoipa::openapi::RefOr;
 use utoipa::openapi::schema::{ObjectBuilder, Schema, Type};
 use utoipa::{IntoParams, PartialSchema, ToSchema};
-use whence_events::Timestamp;
+use whence_events::{Position, Timestamp};
 use whence_projections::report::{InvalidQuery, Query, QueryText, Table, View, ZoneDatabase};
 
 use super::operator::AuthenticatedOperator;
@@ -98,7 +98,8 @@ impl PartialSchema for ReportView {
 struct ReportBody {
     #[schema(example = "signups")]
     view: String,
-    as_of: Timestamp,
+    /// The position of the last event that counts.
+    as_of: Position,
     #[schema(example = "UTC")]
     timezone: String,
     /// The release of the database of time zones.

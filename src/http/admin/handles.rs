@@ -19,7 +19,7 @@ use crate::http::openapi::{Refusals, refused};
     params(("id" = UserId, Path, description = "The id of a user.")),
     responses(
         (status = 200, body = CreatorHandles),
-        Refusals<(OperatorCall, refused::InvalidParameter, refused::Command)>,
+        Refusals<(OperatorCall, refused::InvalidParameter, refused::UserNotFound, refused::Command)>,
     )
 )]
 pub(super) async fn list(

@@ -5,6 +5,7 @@ use utoipa::openapi::OpenApi;
 
 use super::components;
 use super::groups::{GROUPS, group_of};
+use super::links;
 use super::refusals::{REFUSALS, of_every_route};
 use super::responses::{Refused, complete};
 use super::samples::{sample, sample_parameter};
@@ -46,6 +47,7 @@ pub(in crate::http) fn describe(routes: &OpenApi) -> Value {
         },
     });
     schemas::complete(&mut whole);
+    link(&mut whole);
     give_examples(&mut whole);
     whole
 }
@@ -90,27 +92,35 @@ impl Describing {
     }
 }
 
+/// Adds what leads from one operation to another.
+fn link(whole: &mut Value) {
+    let exist: Vec<_> = operations(whole)
+        .filter_map(|operation| operation["operationId"].as_str().map(str::to_owned))
+        .collect();
+    operations(whole).for_each(|operation| links::add_to(operation, &exist));
+}
+
+/// Returns every operation.
+pub(super) fn operations(whole: &mut Value) -> impl Iterator<Item = &mut Value> {
+    let paths = whole["paths"].as_object_mut().into_iter().flat_map(Map::values_mut);
+    paths.filter_map(Value::as_object_mut).flat_map(Map::values_mut)
+}
+
 /// Gives an example to each parameter and each body that has none.
 fn give_examples(whole: &mut Value) {
     let Value::Object(named) = whole["components"]["schemas"].take() else { return };
-    for item in whole["paths"].as_object_mut().into_iter().flat_map(Map::values_mut) {
-        for operation in item.as_object_mut().into_iter().flat_map(Map::values_mut) {
-            for parameter in operation["parameters"].as_array_mut().into_iter().flatten() {
-                let example = sample_parameter(parameter, &named);
-                give(parameter, "example", example);
-            }
-            if let Some(body) = operation.get_mut("requestBody") {
-                with_examples(body, &named);
-            }
-            let responses = operation["responses"].as_object_mut();
-            for response in responses.into_iter().flat_map(Map::values_mut) {
-                with_examples(response, &named);
-            }
-            if operation["parameters"].is_null()
-                && let Some(operation) = operation.as_object_mut()
-            {
-                operation.remove("parameters");
-            }
+    for operation in operations(whole) {
+        let parameters = operation.get_mut("parameters").and_then(Value::as_array_mut);
+        for parameter in parameters.into_iter().flatten() {
+            let example = sample_parameter(parameter, &named);
+            give(parameter, "example", example);
+        }
+        if let Some(body) = operation.get_mut("requestBody") {
+            with_examples(body, &named);
+        }
+        let responses = operation["responses"].as_object_mut();
+        for response in responses.into_iter().flat_map(Map::values_mut) {
+            with_examples(response, &named);
         }
     }
     whole["components"]["schemas"] = named.into();

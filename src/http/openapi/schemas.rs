@@ -4,9 +4,12 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
+use super::describe::operations;
+
 /// Makes the schemas of a specification exact.
 pub(super) fn complete(whole: &mut Value) {
     inline(whole);
+    large_numbers(whole);
     optional_bodies(whole);
     let sent = reachable(whole, "requestBody");
     let answered = reachable(whole, "responses");
@@ -31,7 +34,7 @@ const TYPED: &str = "TypedText";
 fn inline(value: &mut Value) {
     let name = value.get("$ref").and_then(Value::as_str);
     let schema = match name.and_then(|name| name.strip_prefix("#/components/schemas/")) {
-        Some(NUMBER) => Some(json!({ "type": "integer", "format": "int64", "minimum": 0 })),
+        Some(NUMBER) => Some(json!({ "type": "integer", "minimum": 0 })),
         Some(TYPED) => Some(json!({ "type": ["string", "number"] })),
         Some(_) | None => None,
     };
@@ -44,6 +47,22 @@ fn inline(value: &mut Value) {
     match value {
         Value::Object(fields) => fields.values_mut().for_each(inline),
         Value::Array(items) => items.iter_mut().for_each(inline),
+        Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
+    }
+}
+
+/// A number that is never negative can be larger than its format would let it.
+fn large_numbers(value: &mut Value) {
+    match value {
+        Value::Object(fields) => {
+            if fields.get("format").is_some_and(|format| format == "int64")
+                && fields.get("minimum").is_some()
+            {
+                fields.remove("format");
+            }
+            fields.values_mut().for_each(large_numbers);
+        }
+        Value::Array(items) => items.iter_mut().for_each(large_numbers),
         Value::Null | Value::Bool(_) | Value::Number(_) | Value::String(_) => {}
     }
 }
@@ -61,11 +80,6 @@ fn optional_bodies(whole: &mut Value) {
             }
         }
     }
-}
-
-fn operations(whole: &mut Value) -> impl Iterator<Item = &mut Value> {
-    let paths = whole["paths"].as_object_mut().into_iter().flat_map(Map::values_mut);
-    paths.filter_map(Value::as_object_mut).flat_map(Map::values_mut)
 }
 
 /// Returns the names of the schemas that a part of operations leads to.

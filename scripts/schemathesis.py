@@ -1,0 +1,140 @@
+"""What schemathesis needs to know of the service that it calls: how callers prove who they are.
+
+Users log in with addresses of development (`test+123456@...`), whose code is always 123456. A session that a
+call has ended is replaced by another one.
+"""
+
+import itertools
+import json
+import os
+import random
+import threading
+import urllib.error
+import urllib.request
+
+import schemathesis
+
+SERVICE = os.environ["WHENCE_URL"]
+OPERATOR = os.environ["WHENCE_OPERATOR_TOKEN"]
+METRICS = os.environ["WHENCE_METRICS_TOKEN"]
+CODE = "123456"
+SCOPES = ["users:read", "attribution:read", "analytics:read", "billing:write"]
+
+numbers = itertools.count()
+random = random.Random(1)
+lock = threading.RLock()
+kept = {}
+
+
+def call(method, path, body=None, headers=None):
+    """Returns the answer to a call and its headers."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(SERVICE + path, data, headers or {}, method=method)
+    with urllib.request.urlopen(request, timeout=30) as answer:
+        return json.loads(answer.read() or b"null"), answer.headers
+
+
+def address():
+    """Returns an address that nobody had before."""
+    return f"test+{CODE}@n{next(numbers)}.example.com"
+
+
+def cookies(headers):
+    """Returns the cookies that an answer sets."""
+    lines = headers.get_all("set-cookie") or []
+    return dict(line.split(";")[0].split("=", 1) for line in lines)
+
+
+def session():
+    """Returns the cookies of a new session."""
+    start, _ = call("POST", "/v1/auth/email/start", {"email": address()})
+    tried = {"request_id": start["request_id"], "code": CODE}
+    user, headers = call("POST", "/v1/auth/email/verify", tried)
+    return cookies(headers) | {"user": user["user"]["id"]}
+
+
+def tokens():
+    """Returns the access token of a new session and its refresh token."""
+    start, _ = call("POST", "/api/v1/auth/login/start", {"email": address()})
+    tried = {"requestId": start["data"]["requestId"], "code": CODE, "tokenDelivery": "body"}
+    answer, _ = call("POST", "/api/v1/auth/login", tried)
+    return answer["data"]
+
+
+def api_key():
+    """Returns a new API key."""
+    key = {"name": "schemathesis", "scopes": SCOPES}
+    answer, _ = call("POST", "/v1/admin/api-keys", key, {"X-Admin-Token": OPERATOR})
+    return answer["key"]
+
+
+MAKERS = {"session": session, "tokens": tokens, "api_key": api_key}
+
+
+def made(kind):
+    """Returns what was made before, or something new."""
+    with lock:
+        if kind not in kept:
+            kept[kind] = MAKERS[kind]()
+        return kept[kind]
+
+
+def alternatives(operation):
+    """Returns the ways in which an operation can be called, each with its schemes."""
+    return [sorted(way) for way in operation.definition.raw.get("security", [])]
+
+
+@schemathesis.auth(refresh_interval=None)
+class Credentials:
+    """Proves who calls, in one of the ways that the specification of the operation names."""
+
+    def get(self, case, context):
+        """Returns the headers and cookies of the way that is taken this time."""
+        ways = [way for way in alternatives(case.operation) if way]
+        if not ways:
+            return None
+        headers, jar = {}, {}
+        for scheme in random.choice(ways):
+            if scheme == "session":
+                jar["nl_session"] = made("session")["nl_session"]
+            elif scheme == "csrf":
+                headers["X-CSRF-Token"] = made("session")["nl_csrf"]
+            elif scheme == "bearer":
+                headers["Authorization"] = "Bearer " + made("tokens")["accessToken"]
+            elif scheme == "refresh":
+                jar["whence_refresh"] = made("tokens")["refreshToken"]
+            elif scheme == "apiKey":
+                headers["Authorization"] = "Bearer " + made("api_key")
+            elif scheme == "operator":
+                headers["X-Admin-Token"] = OPERATOR
+            elif scheme == "metricsToken":
+                headers["Authorization"] = "Bearer " + METRICS
+        return headers, jar
+
+    def set(self, case, data, context):
+        """Adds them to a call."""
+        headers, jar = data
+        case.headers.update(headers)
+        case.cookies.update(jar)
+
+
+@schemathesis.hook
+def before_call(context, case, kwargs):
+    """Gives well-formed logins an address that mail goes to, and their code."""
+    body = case.body
+    if case.meta is None or case.meta.generation.mode.is_negative or not isinstance(body, dict):
+        return
+    path = case.operation.path
+    if path.endswith("/start") or path.endswith("/change"):
+        if "email" in body and random.random() < 0.8:
+            body["email"] = address()
+    elif "code" in body and random.random() < 0.7:
+        body["code"] = CODE
+
+
+@schemathesis.hook
+def after_call(context, case, response):
+    """Forgets credentials that are over."""
+    if response.status_code == 401:
+        with lock:
+            kept.clear()
