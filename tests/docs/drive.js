@@ -3,7 +3,7 @@
   const { api, email } = JSON.parse(document.currentScript.dataset.person);
   const at = (id) => document.getElementById(id);
   const until = async (holds) => {
-    for (let n = 0; n < 400; n++) {
+    for (let n = 0; n < 4000; n++) {
       const found = await holds();
       if (found) return found;
       await new Promise((resolve) => setTimeout(resolve, 25));

@@ -58,7 +58,7 @@ fn browse(directory: &Path, address: &str) -> String {
     // The user agent of a headless browser is one of the bots.
     chromium.arg("--user-agent=Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36");
     chromium.arg(format!("--user-data-dir={}", profile.path().display()));
-    chromium.args(["--virtual-time-budget=12000", "--dump-dom", address]);
+    chromium.args(["--virtual-time-budget=120000", "--dump-dom", address]);
     let output = chromium.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     String::from_utf8(output.stdout).unwrap()
