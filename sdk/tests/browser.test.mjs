@@ -132,8 +132,8 @@ describe("pages on a sibling domain, over https", () => {
     const port = await freePort();
     app = `https://app.example.test:${port}`;
     login = `https://login.example.test:${port}`;
-    // The proxy that speaks TLS; --staging lets mails of a public host stay in a directory.
-    service = await startService("sqlite", () => ["--public-url", login, "--allowed-origin", app, "--staging"]);
+    // The proxy that speaks TLS; --development lets mails of a public host stay in a directory.
+    service = await startService("sqlite", () => ["--public-url", login, "--allowed-origin", app, "--development"]);
     await writePage(join(home, "sibling"), 'export * from "@whence/sdk";');
     const caddyfile = join(home, "Caddyfile");
     writeFileSync(

@@ -240,7 +240,7 @@ for (const store of STORES) {
 }
 
 test("under https the cookies have their prefix, and are taken from no plain connection", async () => {
-  const service = await startService("sqlite", () => ["--public-url", "https://login.example.test", "--staging"]);
+  const service = await startService("sqlite", () => ["--public-url", "https://login.example.test", "--development"]);
   try {
     // The proxy that speaks TLS, as far as the client can tell.
     const behindTls = (url, init) => fetch(url.replace("https://login.example.test", service.url), init);

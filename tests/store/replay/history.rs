@@ -28,6 +28,7 @@ use whence_events::*;
 use self::attempts::attempt;
 use self::older::older;
 
+mod account;
 mod api_keys;
 mod attempts;
 mod older;
@@ -416,8 +417,8 @@ impl World {
         self.log.run(&mut self.users[n].stream, &command);
     }
 
-    /// Facts for which there is no command yet.
     fn profile(&mut self, n: usize, what: u8) {
+        self.account(n, what);
         let user = &mut self.users[n].stream;
         if user.state.is_active() {
             let display_name =
@@ -439,7 +440,9 @@ impl World {
         }
         let Account { stream, user_id, .. } = &mut self.users[n];
         let (requested_by, mode) = ("owner".to_owned(), "full".to_owned());
-        self.log.run(stream, &UserCommand::Erase { requested_by, mode });
+        if !self.log.run(stream, &UserCommand::Erase { requested_by, mode }).is_empty() {
+            self.log.write(stream, vec![ErasureCompleted { touches: 1 }.into()]);
+        }
         for (mailbox, _) in &mut self.mailboxes {
             if mailbox.state.owner == Some(*user_id) {
                 self.log.run(mailbox, &MailboxCommand::Release { user_id: *user_id });

@@ -198,7 +198,7 @@ fn a_check_names_every_row_that_differs_and_changes_nothing(tables: &Tables) {
 /// Values that would fill a screen, or steer it.
 const UNREADABLE: [&str; 5] = [
     "UPDATE log_tiles SET hashes = HASHES WHERE level = 0 AND tile = 0",
-    "UPDATE users SET provider = ESCAPE || '[2J' || TEXT, avatar_url = TEXT, email = HASHES
+    "UPDATE users SET provider = ESCAPE || '[2J' || TEXT, billing_customer_id = TEXT, email = HASHES
      WHERE user_id = (SELECT ID FROM users)",
     "UPDATE referral_codes SET disabled_at = 5
      WHERE folded = (SELECT min(folded) FROM referral_codes WHERE disabled_at IS NULL)",
@@ -255,7 +255,7 @@ fn a_difference_is_one_short_line_whatever_is_in_the_row(tables: &Tables) {
     let user = line("users ");
     assert!(user.contains(&format!("email {zeroes}")), "{user}");
     let long = "x".repeat(75);
-    assert!(user.contains(&format!("avatar_url is \"{long}\"..., should be ")), "{user}");
+    assert!(user.contains(&format!("billing_customer_id is \"{long}\"..., should be ")), "{user}");
     assert!(user.contains("provider is \"\\u{1b}[2Jxxxxxxxxx"), "{user}");
     assert!(found.iter().any(|line| line.ends_with(": disabled_at is 5, should be null")));
     let added = "is in the tables and should not be";

@@ -25,6 +25,14 @@ impl World {
             };
             let mut key = Stream::<ApiKey>::new(id);
             self.log.run(&mut key, &ApiKeyCommand::Issue { now, issued });
+            if what.is_multiple_of(3) {
+                let grace = Duration::from_hours(1);
+                let secret_hash = Hash(random_bytes());
+                self.log.run(&mut key, &ApiKeyCommand::Rotate { now, secret_hash, grace });
+                self.log.run(&mut key, &ApiKeyCommand::EndGrace { now });
+                let reason = Reason::parse("a reason").unwrap();
+                self.log.run(&mut key, &ApiKeyCommand::Revoke { reason });
+            }
             self.api_keys.push(key);
             return;
         }
