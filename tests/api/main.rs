@@ -7,4 +7,5 @@ mod landing;
 mod server;
 mod service;
 mod smtp;
+mod specification;
 mod stores;

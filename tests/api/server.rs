@@ -15,6 +15,7 @@ use whence::infra::mail::{Mailer, Sender};
 use whence::store::{EventStore, SqliteOpenError};
 use whence_events::{EmailAddress, Recorded, Timestamp};
 
+use crate::specification;
 use crate::stores::Home;
 
 /// When every test begins: 2026-01-01T00:00:00Z.
@@ -271,7 +272,10 @@ impl Browser {
         for (name, value) in &self.headers {
             request = request.header(*name, value);
         }
-        let answer = Answer::of(request.send().await.unwrap()).await;
+        let request = request.build().unwrap();
+        let (method, path) = (request.method().to_string(), request.url().path().to_owned());
+        let answer = Answer::of(self.client.execute(request).await.unwrap()).await;
+        specification::check(&method, &path, &answer);
         for line in answer.all("set-cookie") {
             let (pair, attributes) = line.split_once(';').unwrap_or((&line, ""));
             let (name, value) = pair.split_once('=').unwrap();

@@ -33,6 +33,7 @@ mod measures;
 mod metrics;
 mod nobodys_address;
 mod onboarding;
+mod openapi;
 mod own_data;
 mod own_erasure;
 mod portal;

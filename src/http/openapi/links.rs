@@ -84,13 +84,6 @@ const SOURCES: &[Source] = &[
         ..NEITHER
     },
     Source {
-        operation: "post_portal_auth_refresh",
-        place: "/data/refreshToken",
-        name: "refreshToken",
-        body_of: &["post_portal_auth_logout", "post_portal_auth_refresh"],
-        ..NEITHER
-    },
-    Source {
         operation: "get_auth_sessions",
         place: "/items/0/id",
         parameter_of: &["delete_auth_sessions_by_id"],

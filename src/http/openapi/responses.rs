@@ -1,5 +1,6 @@
 //! The responses of an operation: the envelope of its family, and its errors.
 
+use http::header::{RETRY_AFTER, WWW_AUTHENTICATE};
 use serde_json::{Map, Value, json};
 
 use crate::http::error::Family;
@@ -45,6 +46,13 @@ pub(super) fn complete(responses: &mut Map<String, Value>, family: Family) {
 /// Names a header of the components among those of a response.
 fn set_header(response: &mut Value, name: &str) {
     response["headers"][name] = json!({ "$ref": format!("#/components/headers/{name}") });
+}
+
+/// Returns a header of the components that only some of the answers have.
+fn sometimes(name: &str) -> Value {
+    let mut header = super::components::headers()[name].take();
+    header["required"] = false.into();
+    header
 }
 
 /// The errors of operations, whose examples many share.
@@ -95,8 +103,20 @@ impl Refused {
             let name = self.example(code, message, &refusal["body"]);
             let reference = json!({ "$ref": format!("#/components/examples/{name}") });
             examples.insert(name, reference);
-            for header in refusal["headers"].as_array().into_iter().flatten() {
-                set_header(response, header.as_str().unwrap_or_default());
+        }
+        for header in [RETRY_AFTER, WWW_AUTHENTICATE] {
+            let header = header.as_str();
+            let has = |refusal: &&&Value| {
+                let headers = refusal["headers"].as_array();
+                headers.is_some_and(|all| all.iter().any(|one| one == header))
+            };
+            match refusals.iter().filter(has).count() {
+                0 => {}
+                // A response of the handler's own may be without it, too.
+                n if n == refusals.len() && response["description"].is_null() => {
+                    set_header(response, header);
+                }
+                _ => response["headers"][header] = sometimes(header),
             }
         }
         set_header(response, "x-request-id");
