@@ -9,7 +9,7 @@ import json
 import os
 import random
 import threading
-import urllib.error
+import time
 import urllib.request
 
 import schemathesis
@@ -62,13 +62,24 @@ def tokens():
 
 
 def api_key():
-    """Returns a new API key."""
+    """Returns a new API key and its id."""
     key = {"name": "schemathesis", "scopes": SCOPES}
     answer, _ = call("POST", "/v1/admin/api-keys", key, {"X-Admin-Token": OPERATOR})
-    return answer["key"]
+    return answer
 
 
-MAKERS = {"session": session, "tokens": tokens, "api_key": api_key}
+def code():
+    """Returns the referral code of the user whose session there is, which a new user gets after a moment."""
+    cookie = {"Cookie": "nl_session=" + made("session")["nl_session"]}
+    for _ in range(100):
+        mine, _ = call("GET", "/v1/referrals/me", headers=cookie)
+        if mine["primary_code"]:
+            return mine["primary_code"]
+        time.sleep(0.05)
+    raise RuntimeError("a new user got no code")
+
+
+MAKERS = {"session": session, "tokens": tokens, "api_key": api_key, "code": code}
 
 
 def made(kind):
@@ -104,7 +115,7 @@ class Credentials:
             elif scheme == "refresh":
                 jar["whence_refresh"] = made("tokens")["refreshToken"]
             elif scheme == "apiKey":
-                headers["Authorization"] = "Bearer " + made("api_key")
+                headers["Authorization"] = "Bearer " + made("api_key")["key"]
             elif scheme == "operator":
                 headers["X-Admin-Token"] = OPERATOR
             elif scheme == "metricsToken":
@@ -118,23 +129,41 @@ class Credentials:
         case.cookies.update(jar)
 
 
+def is_generated(case, mode):
+    """Returns whether a call was made up, in a mode, and not led to by another one."""
+    return case.meta is not None and case.meta.generation.mode == mode
+
+
 @schemathesis.hook
 def before_call(context, case, kwargs):
-    """Gives well-formed logins an address that mail goes to, and their code."""
-    body = case.body
-    if case.meta is None or case.meta.generation.mode.is_negative or not isinstance(body, dict):
+    """Lets most well-formed calls be about something that there is."""
+    if not is_generated(case, schemathesis.GenerationMode.POSITIVE) or random.random() < 0.3:
         return
-    path = case.operation.path
-    if path.endswith("/start") or path.endswith("/change"):
-        if "email" in body and random.random() < 0.8:
-            body["email"] = address()
-    elif "code" in body and random.random() < 0.7:
-        body["code"] = CODE
+    path, places, body = case.operation.path, case.path_parameters, case.body
+    if "/users/{id}" in path:
+        places["id"] = made("session")["user"]
+    elif "/api-keys/{id}" in path:
+        places["id"] = made("api_key")["id"]
+    elif "{code}" in path:
+        places["code"] = made("code")
+    if not isinstance(body, dict):
+        return
+    fields = {
+        "email": address(),
+        "code": CODE,
+        "reason": "A report of abuse.",
+        "slug": f"slug-{next(numbers)}",
+        "handle": f"handle{next(numbers)}",
+        "location": "http://localhost/?ref=" + CODE,
+    }
+    body.update((name, value) for name, value in fields.items() if name in body)
+    if path == "/api/v1/auth/login":
+        body["tokenDelivery"] = "body"
 
 
 @schemathesis.hook
 def after_call(context, case, response):
     """Forgets credentials that are over."""
-    if response.status_code == 401:
+    if response.status_code in (401, 403):
         with lock:
             kept.clear()

@@ -2,6 +2,7 @@
 
 mod fields;
 mod page;
+mod prose;
 
 use std::sync::{Arc, LazyLock, OnceLock};
 

@@ -8,7 +8,7 @@
 mod addresses;
 mod api_keys;
 mod causes;
-mod described;
+pub(super) mod described;
 mod field;
 mod handles;
 mod portal;
@@ -24,7 +24,6 @@ use crate::http::limits::RETRY_AFTER_SECONDS;
 use crate::infra::security::SecurityEvent;
 pub(crate) use addresses::AddressProblem;
 pub(crate) use api_keys::ApiKeyProblem;
-pub(super) use described::DescribedProblem;
 pub(crate) use field::PortalField;
 pub(crate) use handles::HandleProblem;
 

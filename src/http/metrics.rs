@@ -102,7 +102,7 @@ const fn gauge(name: &'static str, help: &'static str) -> Metric {
 #[utoipa::path(get, path = "/metrics",
     responses(
         (status = 200, body = String, content_type = "text/plain; version=0.0.4; charset=utf-8"),
-        Refusals<(refused::MetricsToken,)>,
+        Refusals<(refused::OfMetrics,)>,
     )
 )]
 pub(super) async fn public(

@@ -17,17 +17,13 @@ mod components;
 mod describe;
 mod groups;
 mod links;
-mod refusals;
+mod operations;
+pub(super) mod refused;
 mod responses;
 mod samples;
 mod schemas;
 mod texts;
 
 pub(super) use describe::describe;
-pub(super) use refusals::{Facts, Need, Refusals, Refuses};
+pub(super) use refused::{Facts, Need, Refusals, Refuses};
 pub(super) use texts::Millis;
-
-/// How calls are refused, each as a type that routes name.
-pub(super) mod refused {
-    pub(in crate::http) use super::refusals::*;
-}

@@ -2,20 +2,20 @@
 
 use serde_json::Value;
 
-use super::page::prose;
+use super::prose::prose;
 
 /// How deep fields of fields are listed.
 const DEPTH: usize = 2;
 
 /// A field of a body, or a parameter.
-pub(super) struct Field {
+pub(super) struct DocsField {
     pub(super) name: String,
     pub(super) kind: String,
     pub(super) required: bool,
     pub(super) about: String,
 }
 
-impl Field {
+impl DocsField {
     /// Returns a parameter of a call.
     pub(super) fn of_parameter(whole: &Value, parameter: &Value) -> Self {
         let place = parameter["in"].as_str().unwrap_or_default();
@@ -29,13 +29,13 @@ impl Field {
 }
 
 /// Returns the fields of a schema, with those of its fields.
-pub(super) fn fields(whole: &Value, schema: &Value) -> Vec<Field> {
+pub(super) fn fields(whole: &Value, schema: &Value) -> Vec<DocsField> {
     let mut list = Vec::new();
     add(whole, schema, "", DEPTH, &mut list);
     list
 }
 
-fn add(whole: &Value, schema: &Value, before: &str, depth: usize, list: &mut Vec<Field>) {
+fn add(whole: &Value, schema: &Value, before: &str, depth: usize, list: &mut Vec<DocsField>) {
     let schema = resolved(whole, schema);
     for parts in ["allOf", "anyOf"] {
         for part in schema[parts].as_array().into_iter().flatten() {
@@ -55,7 +55,7 @@ fn add(whole: &Value, schema: &Value, before: &str, depth: usize, list: &mut Vec
         }
         let inner = not_null(whole, field);
         let about = field["description"].as_str().or_else(|| inner["description"].as_str());
-        list.push(Field {
+        list.push(DocsField {
             name: path.clone(),
             kind: kind(whole, field),
             required: required.is_some_and(|all| all.iter().any(|one| one == name)),

@@ -3,7 +3,8 @@
 use askama::Template;
 use serde_json::{Map, Value};
 
-use super::fields::{Field, fields};
+use super::fields::{DocsField, fields};
+use super::prose::prose;
 
 /// The style of the page, to the byte that its policy names.
 pub(super) const STYLE: &str = include_str!("page.css");
@@ -35,7 +36,7 @@ struct Call<'a> {
     description: Option<String>,
     /// What the caller proves, one way in each line.
     needs: Vec<String>,
-    parameters: Vec<Field>,
+    parameters: Vec<DocsField>,
     body: Option<Content>,
     answers: Vec<CallAnswer>,
 }
@@ -43,7 +44,7 @@ struct Call<'a> {
 /// A body, with an example.
 struct Content {
     kinds: String,
-    fields: Vec<Field>,
+    fields: Vec<DocsField>,
     example: String,
 }
 
@@ -99,7 +100,7 @@ fn call<'a>(whole: &'a Value, path: &'a str, method: &str, operation: &'a Value)
         summary: prose(text(&operation["summary"])),
         description: operation["description"].as_str().map(prose),
         needs: needs(&operation["security"]),
-        parameters: parameters.map(|parameter| Field::of_parameter(whole, parameter)).collect(),
+        parameters: parameters.map(|parameter| DocsField::of_parameter(whole, parameter)).collect(),
         body,
         answers: answers.map(|(status, response)| answer(whole, status, response)).collect(),
     }
@@ -154,32 +155,4 @@ fn content(whole: &Value, part: &Value) -> Option<Content> {
     let example = if example == "text" { String::new() } else { example };
     let fields = fields(whole, &first["schema"]);
     Some(Content { kinds: kinds.join(", "), fields, example })
-}
-
-/// Returns a text as HTML, in which what stands between backticks is code.
-pub(super) fn prose(text: &str) -> String {
-    let mut html = String::new();
-    for (place, part) in text.split('`').enumerate() {
-        let part = escape(part);
-        if place % 2 == 1 {
-            html.extend(["<code>", &part, "</code>"]);
-        } else {
-            html.push_str(&part);
-        }
-    }
-    html
-}
-
-fn escape(text: &str) -> String {
-    text.replace('&', "&amp;").replace('<', "&lt;").replace('>', "&gt;").replace('"', "&quot;")
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn prose_is_escaped_and_has_code() {
-        assert_eq!(prose("a <b> `c&d`."), "a &lt;b&gt; <code>c&amp;d</code>.");
-    }
 }

@@ -8,22 +8,22 @@ use whence_events::CorrelationId;
 use super::{Family, Problem};
 
 /// The answer to a problem, as the specification shows it.
-pub(in crate::http) struct DescribedProblem {
+pub(crate) struct DescribedProblem {
     /// The status.
-    pub(in crate::http) status: u16,
+    pub(crate) status: u16,
     /// What tells the problem from others of the same status: the code, or the key of the portal family.
-    pub(in crate::http) code: String,
+    pub(crate) code: String,
     /// The sentence for developers.
-    pub(in crate::http) message: String,
+    pub(crate) message: String,
     /// The whole body.
-    pub(in crate::http) body: Value,
+    pub(crate) body: Value,
     /// The headers that the answer has besides those of every answer.
-    pub(in crate::http) headers: Vec<HeaderName>,
+    pub(crate) headers: Vec<HeaderName>,
 }
 
 impl Problem {
     /// Returns the answer of a family to this problem.
-    pub(in crate::http) fn described(self, family: Family, id: CorrelationId) -> DescribedProblem {
+    pub(crate) fn described(self, family: Family, id: CorrelationId) -> DescribedProblem {
         let message = self.parts().2;
         let (status, body) = self.answer(family, message, None, id);
         let code = match family {

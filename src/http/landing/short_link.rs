@@ -26,7 +26,7 @@ use crate::http::openapi::{Refusals, refused};
     params(("code" = String, Path, description = "A referral code.")),
     responses(
         (status = 302, description = "The landing page, with the code."),
-        Refusals<(refused::Page,)>,
+        Refusals<(refused::ErrorAsPage,)>,
     )
 )]
 pub(super) async fn follow(State(landing): State<Arc<Landing>>, request: Request) -> Response {
@@ -57,7 +57,7 @@ pub(super) async fn follow(State(landing): State<Arc<Landing>>, request: Request
 #[utoipa::path(get, path = "/r",
     responses(
         (status = 302, description = "The landing page."),
-        Refusals<(refused::Page,)>,
+        Refusals<(refused::ErrorAsPage,)>,
     )
 )]
 pub(super) async fn lead_on_without_code(
@@ -71,7 +71,7 @@ pub(super) async fn lead_on_without_code(
 #[utoipa::path(get, path = "/r/",
     responses(
         (status = 302, description = "The landing page."),
-        Refusals<(refused::Page,)>,
+        Refusals<(refused::ErrorAsPage,)>,
     )
 )]
 pub(super) async fn lead_on_with_slash(landing: State<Arc<Landing>>, request: Request) -> Response {
@@ -85,7 +85,7 @@ pub(super) async fn lead_on_with_slash(landing: State<Arc<Landing>>, request: Re
     params(("handle" = String, Path, description = "The handle of a creator.")),
     responses(
         (status = 302, description = "The landing page, with the creator."),
-        Refusals<(refused::Page,)>,
+        Refusals<(refused::ErrorAsPage,)>,
     )
 )]
 pub(super) async fn follow_creator(

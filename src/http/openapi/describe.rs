@@ -6,14 +6,15 @@ use utoipa::openapi::OpenApi;
 use super::components;
 use super::groups::{GROUPS, group_of};
 use super::links;
-use super::refusals::{REFUSALS, of_every_route};
+use super::operations::operations;
+use super::refused::{REFUSALS, of_every_route};
 use super::responses::{Refused, complete};
 use super::samples::{sample, sample_parameter};
 use super::schemas;
 use crate::http::error::Family;
 
 /// Returns the specification of the routes that these paths and schemas are of.
-pub(in crate::http) fn describe(routes: &OpenApi) -> Value {
+pub(crate) fn describe(routes: &OpenApi) -> Value {
     let mut routes = serde_json::to_value(routes).expect("a specification is JSON");
     let mut named = components::schemas();
     if let Value::Object(schemas) = routes["components"]["schemas"].take() {
@@ -98,12 +99,6 @@ fn link(whole: &mut Value) {
         .filter_map(|operation| operation["operationId"].as_str().map(str::to_owned))
         .collect();
     operations(whole).for_each(|operation| links::add_to(operation, &exist));
-}
-
-/// Returns every operation.
-pub(super) fn operations(whole: &mut Value) -> impl Iterator<Item = &mut Value> {
-    let paths = whole["paths"].as_object_mut().into_iter().flat_map(Map::values_mut);
-    paths.filter_map(Value::as_object_mut).flat_map(Map::values_mut)
 }
 
 /// Gives an example to each parameter and each body that has none.

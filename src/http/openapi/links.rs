@@ -3,7 +3,7 @@
 use serde_json::{Map, Value, json};
 
 /// A call whose answer has what other calls take.
-struct Source {
+struct LinkSource {
     /// The operation.
     operation: &'static str,
     /// The place in its answer.
@@ -51,133 +51,138 @@ const API_KEYS: &[&str] = &[
     "post_admin_api_keys_by_id_rotate",
 ];
 
-const NEITHER: Source =
-    Source { operation: "", place: "", name: "id", parameter_of: &[], body_of: &[] };
+const NEITHER: LinkSource =
+    LinkSource { operation: "", place: "", name: "id", parameter_of: &[], body_of: &[] };
 
-const SOURCES: &[Source] = &[
-    Source {
+const SOURCES: &[LinkSource] = &[
+    LinkSource {
         operation: "post_auth_email_start",
         place: "/request_id",
         name: "request_id",
         body_of: &["post_auth_email_verify"],
         ..NEITHER
     },
-    Source {
+    LinkSource {
         operation: "post_auth_email_change",
         place: "/request_id",
         name: "request_id",
         body_of: &["post_auth_email_change_verify"],
         ..NEITHER
     },
-    Source {
+    LinkSource {
         operation: "post_portal_auth_login_start",
         place: "/data/requestId",
         name: "requestId",
         body_of: &["post_portal_auth_login"],
         ..NEITHER
     },
-    Source {
+    LinkSource {
         operation: "post_portal_auth_login",
         place: "/data/refreshToken",
         name: "refreshToken",
         body_of: &["post_portal_auth_logout", "post_portal_auth_refresh"],
         ..NEITHER
     },
-    Source {
+    LinkSource {
         operation: "get_auth_sessions",
         place: "/items/0/id",
         parameter_of: &["delete_auth_sessions_by_id"],
         ..NEITHER
     },
-    Source {
+    LinkSource {
         operation: "get_portal_auth_sessions",
         place: "/data/items/0/id",
         parameter_of: &["delete_portal_auth_sessions_by_id"],
         ..NEITHER
     },
-    Source {
+    LinkSource {
         operation: "get_auth_devices",
         place: "/devices/0/id",
         parameter_of: &["delete_auth_devices_by_id"],
         ..NEITHER
     },
-    Source { operation: "get_auth_me", place: "/user/id", parameter_of: USERS, ..NEITHER },
-    Source {
+    LinkSource { operation: "get_auth_me", place: "/user/id", parameter_of: USERS, ..NEITHER },
+    LinkSource {
         operation: "post_admin_users_find",
         place: "/user_id",
         parameter_of: USERS,
         ..NEITHER
     },
-    Source {
+    LinkSource {
         operation: "get_admin_users_by_id_sessions",
         place: "/items/0/id",
         name: "session_id",
         body_of: &["post_admin_users_by_id_sessions_revoke"],
         ..NEITHER
     },
-    Source {
+    LinkSource {
         operation: "get_referrals_me",
         place: "/primary_code",
         name: "code",
         parameter_of: CODES,
         ..NEITHER
     },
-    Source {
+    LinkSource {
         operation: "post_referrals_code",
         place: "/code/code",
         name: "code",
         parameter_of: CODES,
         ..NEITHER
     },
-    Source {
+    LinkSource {
         operation: "put_creators_me",
         place: "/handle",
         name: "handle",
         parameter_of: &["get_creators_by_handle"],
         ..NEITHER
     },
-    Source { operation: "post_admin_api_keys", place: "/id", parameter_of: API_KEYS, ..NEITHER },
-    Source {
+    LinkSource {
+        operation: "post_admin_api_keys",
+        place: "/id",
+        parameter_of: API_KEYS,
+        ..NEITHER
+    },
+    LinkSource {
         operation: "get_admin_api_keys",
         place: "/items/0/id",
         parameter_of: API_KEYS,
         ..NEITHER
     },
-    Source {
+    LinkSource {
         operation: "get_admin_projections",
         place: "/projections/0/name",
         name: "name",
         parameter_of: &["post_admin_projections_by_name_rebuild"],
         ..NEITHER
     },
-    Source {
+    LinkSource {
         operation: "get_admin_events",
         place: "/items/0/position",
         name: "position",
         parameter_of: &["get_log_proof"],
         ..NEITHER
     },
-    Source {
+    LinkSource {
         operation: "get_admin_events",
         place: "/next",
         name: "after",
         parameter_of: &["get_admin_events"],
         ..NEITHER
     },
-    Source {
+    LinkSource {
         operation: "get_admin_referrals",
         place: "/next",
         name: "after",
         parameter_of: &["get_admin_referrals"],
         ..NEITHER
     },
-    Source {
+    LinkSource {
         operation: "get_dev_mail_json",
         place: "/mails/0/id",
         parameter_of: &["get_dev_mail_by_id"],
         ..NEITHER
     },
-    Source {
+    LinkSource {
         operation: "post_auth_token",
         place: "/access_token",
         name: "token",

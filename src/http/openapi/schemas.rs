@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use serde_json::{Map, Value, json};
 
-use super::describe::operations;
+use super::operations::operations;
 
 /// Makes the schemas of a specification exact.
 pub(super) fn complete(whole: &mut Value) {
@@ -55,9 +55,8 @@ fn inline(value: &mut Value) {
 fn large_numbers(value: &mut Value) {
     match value {
         Value::Object(fields) => {
-            if fields.get("format").is_some_and(|format| format == "int64")
-                && fields.get("minimum").is_some()
-            {
+            let is_sized = |format: &Value| format == "int64" || format == "int32";
+            if fields.get("format").is_some_and(is_sized) && fields.contains_key("minimum") {
                 fields.remove("format");
             }
             fields.values_mut().for_each(large_numbers);

@@ -5,7 +5,7 @@ use utoipa::openapi::schema::{KnownFormat, ObjectBuilder, Schema, SchemaFormat, 
 use utoipa::{PartialSchema, ToSchema};
 
 /// A time in the spelling of the portal family, in milliseconds.
-pub(in crate::http) enum Millis {}
+pub(crate) enum Millis {}
 
 impl ToSchema for Millis {}
 

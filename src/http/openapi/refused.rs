@@ -14,16 +14,15 @@ use utoipa::openapi::extensions::Extensions;
 use utoipa::openapi::response::{Response, ResponseBuilder};
 use whence_events::CorrelationId;
 
-use crate::http::error::{
-    AddressProblem, ApiKeyProblem, DescribedProblem, Family, HandleProblem, Problem,
-};
+use crate::http::error::described::DescribedProblem;
+use crate::http::error::{AddressProblem, ApiKeyProblem, Family, HandleProblem, Problem};
 
 /// The name under which the refusals of an operation stand until they become responses.
 pub(super) const REFUSALS: &str = "x-refusals";
 
 /// What a caller proves, each by a security scheme of the specification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::http) enum Need {
+pub(crate) enum Need {
     /// The session cookie.
     Session,
     /// The token of the session, repeated in a header.
@@ -57,7 +56,7 @@ impl Need {
 
 /// What the parts of a route add up to.
 #[derive(Default)]
-pub(in crate::http) struct Facts {
+pub(crate) struct Facts {
     problems: Vec<Problem>,
     /// Ways to prove who calls, each of which is enough; a way may need several things.
     ways: Vec<Vec<Need>>,
@@ -69,7 +68,7 @@ pub(in crate::http) struct Facts {
 
 impl Facts {
     /// Adds problems, each once.
-    pub(in crate::http) fn fail(&mut self, problems: impl IntoIterator<Item = Problem>) {
+    pub(crate) fn fail(&mut self, problems: impl IntoIterator<Item = Problem>) {
         for problem in problems {
             if !self.problems.contains(&problem) {
                 self.problems.push(problem);
@@ -78,7 +77,7 @@ impl Facts {
     }
 
     /// Adds a way to prove who calls.
-    pub(in crate::http) fn allow(&mut self, need: Need) {
+    pub(crate) fn allow(&mut self, need: Need) {
         self.ways.push(vec![need]);
     }
 
@@ -137,13 +136,13 @@ pub(super) fn of_every_route() -> Value {
 }
 
 /// A part of a route that can refuse a call.
-pub(in crate::http) trait Refuses {
+pub(crate) trait Refuses {
     /// Adds what the part needs, and how it refuses.
     fn add_to(facts: &mut Facts);
 }
 
 /// The refusals of a route, as the `responses` of its specification.
-pub(in crate::http) struct Refusals<T>(PhantomData<T>);
+pub(crate) struct Refusals<T>(PhantomData<T>);
 
 impl<T: Refuses> IntoResponses for Refusals<T> {
     fn responses() -> BTreeMap<String, RefOr<Response>> {
@@ -180,7 +179,7 @@ tuples!(A B C D E F G H I J K);
 tuples!(A B C D E F G H I J K L);
 
 /// The token of the session in `X-CSRF-Token`; to be named after what allows a session.
-pub(in crate::http) enum Csrf {}
+pub(crate) enum Csrf {}
 
 impl Refuses for Csrf {
     fn add_to(facts: &mut Facts) {
@@ -190,7 +189,7 @@ impl Refuses for Csrf {
 }
 
 /// Nothing has to be proven, although it can be: to be named after what allows it.
-pub(in crate::http) enum OrNobody {}
+pub(crate) enum OrNobody {}
 
 impl Refuses for OrNobody {
     fn add_to(facts: &mut Facts) {
@@ -199,7 +198,7 @@ impl Refuses for OrNobody {
 }
 
 /// A session that can be one that is over.
-pub(in crate::http) enum AnySession {}
+pub(crate) enum AnySession {}
 
 impl Refuses for AnySession {
     fn add_to(facts: &mut Facts) {
@@ -209,7 +208,7 @@ impl Refuses for AnySession {
 }
 
 /// The refresh token of a session.
-pub(in crate::http) enum RefreshCookie {}
+pub(crate) enum RefreshCookie {}
 
 impl Refuses for RefreshCookie {
     fn add_to(facts: &mut Facts) {
@@ -219,18 +218,18 @@ impl Refuses for RefreshCookie {
 }
 
 /// Browsers get a page in the place of an error.
-pub(in crate::http) enum Page {}
+pub(crate) enum ErrorAsPage {}
 
-impl Refuses for Page {
+impl Refuses for ErrorAsPage {
     fn add_to(facts: &mut Facts) {
         facts.pages = true;
     }
 }
 
 /// The token of the metrics.
-pub(in crate::http) enum MetricsToken {}
+pub(crate) enum OfMetrics {}
 
-impl Refuses for MetricsToken {
+impl Refuses for OfMetrics {
     fn add_to(facts: &mut Facts) {
         facts.allow(Need::MetricsToken);
         facts.fail([Problem::NotFound, Problem::Unauthenticated]);
@@ -240,7 +239,7 @@ impl Refuses for MetricsToken {
 macro_rules! reasons {
     ($($(#[$doc:meta])* $name:ident: $($problem:expr),+;)+) => {$(
         $(#[$doc])*
-        pub(in crate::http) enum $name {}
+        pub(crate) enum $name {}
 
         impl Refuses for $name {
             fn add_to(facts: &mut Facts) {
