@@ -8,11 +8,12 @@ use axum::extract::{Path, RawQuery, State};
 use axum::response::{Html, IntoResponse, Response};
 use axum::routing::get;
 use axum::{Json, Router};
-use http::header::{ACCEPT, CONTENT_SECURITY_POLICY, VARY};
+use http::header::{CONTENT_SECURITY_POLICY, VARY};
 use http::{HeaderMap, HeaderValue};
 use serde_json::json;
 
 use super::error::Problem;
+use super::extract::accepts;
 use super::limits::SHOWN_MAILS;
 use crate::app::App;
 use crate::infra::mail::KeptMail;
@@ -107,11 +108,7 @@ fn as_json(mails: &[KeptMail]) -> Response {
 
 /// Returns whether a request asks for JSON, and not for a page.
 fn asks_for_json(headers: &HeaderMap) -> bool {
-    let accepts = |kind: &str| {
-        let lines = headers.get_all(ACCEPT).iter().filter_map(|line| line.to_str().ok());
-        lines.into_iter().any(|line| line.to_ascii_lowercase().contains(kind))
-    };
-    accepts("json") && !accepts("text/html")
+    accepts(headers, "json") && !accepts(headers, "text/html")
 }
 
 fn page(page: &impl Template) -> Result<Response, Problem> {

@@ -10,9 +10,9 @@ use serde::Serialize;
 use serde_json::json;
 use whence_events::{Country, DeviceClass, SessionId, SessionKind};
 
-use super::refresh::with_cookies;
 use super::{refresh_cookie, success};
 use crate::app::App;
+use crate::http::cookies::with_cookies;
 use crate::http::error::Problem;
 use crate::http::extract::RequestContext;
 use crate::http::session_list::{end_one, end_others};
