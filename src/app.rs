@@ -28,6 +28,7 @@ pub(crate) mod rate_limits;
 mod referral_codes;
 pub(crate) mod refresh;
 mod retention;
+mod rounds;
 mod said_touch;
 pub mod sessions;
 pub mod touches;

@@ -84,6 +84,8 @@ pub struct UserView {
     pub created_at: Timestamp,
     /// When any of this changed last.
     pub updated_at: Timestamp,
+    /// When the user is erased, as they asked.
+    pub erasure_due_at: Option<Timestamp>,
 }
 
 // Personal fields stay sealed: the vault opens them when they are read.
@@ -144,25 +146,26 @@ static LOGIN: Select<EmailKey> =
     });
 
 static USER: Select<UserView> = Select::new(
-    "SELECT user_id, email, email_version, display_name, avatar_url, profile_version,
-            billing_customer_id, provider, created_at, updated_at
-     FROM {users} WHERE user_id = {1}",
+    "SELECT u.user_id, u.email, u.email_version, u.display_name, u.avatar_url, u.profile_version,
+            u.billing_customer_id, u.provider, u.created_at, u.updated_at, e.due_at
+     FROM {users} u LEFT JOIN {erasures} e ON e.user_id = u.user_id WHERE u.user_id = {1}",
     user_view,
 );
 
 static SESSION: Select<SessionView> = Select::new(
     "SELECT u.user_id, u.email, u.email_version, u.display_name, u.avatar_url, u.profile_version,
-            u.billing_customer_id, u.provider, u.created_at, u.updated_at,
+            u.billing_customer_id, u.provider, u.created_at, u.updated_at, e.due_at,
             s.session_id, s.token_hash, s.opened_at, s.used_at, s.expires_at, s.absolute_expires_at
-     FROM {sessions} s JOIN {users} u ON u.user_id = s.user_id WHERE s.session_id = {1}",
+     FROM {sessions} s JOIN {users} u ON u.user_id = s.user_id
+       LEFT JOIN {erasures} e ON e.user_id = s.user_id WHERE s.session_id = {1}",
     |row| {
         Ok(SessionView {
-            session_id: SessionId(row.uuid(10)?),
-            token_hash: Hash(row.array(11)?),
-            opened_at: row.time(12)?,
-            used_at: row.time(13)?,
-            expires_at: row.time(14)?,
-            absolute_expires_at: row.time(15)?,
+            session_id: SessionId(row.uuid(11)?),
+            token_hash: Hash(row.array(12)?),
+            opened_at: row.time(13)?,
+            used_at: row.time(14)?,
+            expires_at: row.time(15)?,
+            absolute_expires_at: row.time(16)?,
             user: user_view(row)?,
         })
     },
@@ -202,6 +205,7 @@ fn user_view(row: &dyn Row) -> Result<UserView, QueryError> {
         provider: known(Provider::parse(row.text(7)?))?,
         created_at: row.time(8)?,
         updated_at: row.time(9)?,
+        erasure_due_at: row.time_or_null(10)?,
     })
 }
 

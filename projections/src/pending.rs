@@ -10,7 +10,7 @@ use whence_events::{
 
 use crate::change::{Change, OnboardingStep, PendingChange};
 use crate::projector::Projector;
-use crate::read_db::select::{Select, Value, known};
+use crate::read_db::select::{Select, known};
 use crate::read_db::{QueryError, ReadDb};
 use crate::schema::{
     IndexSchema, RowSize, TableSchema, bytes, bytewise_text, index, int, text, uuid,
@@ -165,9 +165,6 @@ static ERASURES: Select<UserId> = Select::new(
     |row| row.uuid(0).map(UserId),
 );
 
-static ERASURE_DUE: Select<Timestamp> =
-    Select::new("SELECT due_at FROM {erasures} WHERE user_id = {1}", |row| row.time(0));
-
 impl ReadDb {
     /// Returns up to `limit` addresses that have to be looked at by now, the longest waiting first.
     pub async fn due_addresses(
@@ -186,11 +183,6 @@ impl ReadDb {
         limit: u64,
     ) -> Result<Vec<UserId>, QueryError> {
         self.all(&ERASURES, &[now.into(), limit.into()]).await
-    }
-
-    /// Returns when a user is erased, as they asked.
-    pub async fn erasure_due(&self, user_id: UserId) -> Result<Option<Timestamp>, QueryError> {
-        self.first(&ERASURE_DUE, &[Value::Uuid(user_id.0)]).await
     }
 
     /// Returns up to `limit` onboardings that are not over, the longest waiting first.

@@ -8,11 +8,11 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).parent / "src" / "whence"
 WORDS = [
-    (r"import anyio\n", ""),
-    (r"import os\n", "import os\nimport time\n"),
+    (r"from typing import Any, TypeVar\n\nimport anyio\n", "import time\nfrom typing import Any, TypeVar\n\n"),
     (r"anyio\.sleep", "time.sleep"),
     (r"async def ", "def "),
     (r"await ", ""),
+    (r"AsyncTransport", "Transport"),
     (r"AsyncWhenceClient", "WhenceClient"),
     (r"httpx\.AsyncBaseTransport", "httpx.BaseTransport"),
     (r"httpx\.AsyncClient", "httpx.Client"),
@@ -21,6 +21,8 @@ WORDS = [
     (r"aclose", "close"),
     (r"The client that does not block\. The blocking one is made of this file by",
      "The client that blocks, made of the one that does not by"),
+    (r"a client that does not block\. The blocking one is made of this file by",
+     "a client that blocks, made of the one that does not by"),
     (r"The blocking ones are made of this file by", "They block, and are made of those that do not by"),
 ]
 

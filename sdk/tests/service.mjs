@@ -1,5 +1,6 @@
 // Starts real services, and reads the mails that they send.
 import { spawn } from "node:child_process";
+import { randomInt } from "node:crypto";
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from "node:fs";
 import { get } from "node:http";
 import { createServer } from "node:net";
@@ -13,12 +14,18 @@ export const OPERATOR = "an-operator-of-the-tests-0123456789";
 export const STORES = (process.env.WHENCE_TEST_STORES ?? "sqlite").split(" ");
 export const nameOf = (store) => store.split(":")[0];
 
+/** Returns a port below those that the kernel gives to outgoing connections, and above those that browsers refuse. */
 export async function freePort() {
-  const server = createServer().listen(0, "127.0.0.1");
-  await new Promise((listening) => server.once("listening", listening));
-  const { port } = server.address();
-  await new Promise((closed) => server.close(closed));
-  return port;
+  for (;;) {
+    const port = randomInt(11_000, 32_000);
+    const server = createServer();
+    const free = await new Promise((done) => {
+      server.once("error", () => done(false)).listen(port, "127.0.0.1", () => done(true));
+    });
+    if (!free) continue;
+    await new Promise((closed) => server.close(closed));
+    return port;
+  }
 }
 
 /** Starts a program and waits until `url` answers. Returns a function that ends it. */

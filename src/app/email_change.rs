@@ -10,18 +10,17 @@
 //! What a crash interrupts is found by the read model of pending work, and completed by
 //! [`settle`], which brings every address of a user into the state that their stream asks for.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use whence_events::{
-    DeliveryFailure, EmailAddress, EmailKey, SessionId, StreamId, Timestamp, UserEvent, UserId,
+    DeliveryFailure, EmailAddress, EmailKey, SessionId, StreamId, Timestamp, UserId,
 };
 
 use crate::app::App;
 use crate::app::sessions::Session;
 use crate::domain::mailbox::{Mailbox, MailboxCommand, MailboxRejection};
 use crate::domain::user::address::{ChangeEmail, OBJECTION_TIME, OpenChange, UndoEmailChange};
-use crate::domain::user::{User, UserCommand, UserRejection};
+use crate::domain::user::{User, UserCommand, UserRejection, ended_sessions};
 use crate::engine::handler::{Context, HandleError};
 use crate::infra::errors::with_causes;
 use crate::infra::mail::Mail;
@@ -104,15 +103,7 @@ impl App {
         let email = email.ok_or_else(none)?;
         let undo = UserCommand::UndoEmailChange(UndoEmailChange { now, objection_hash, email });
         let done = self.engine.handler.run::<User>(&stream, &undo, context).await?;
-        let ended: Vec<_> = done
-            .events
-            .iter()
-            .filter_map(|event| {
-                let UserEvent::SessionRevoked(revoked) = event else { return None };
-                Some(revoked.session_id)
-            })
-            .collect();
-        self.ended(&ended, done.position).await;
+        self.ended(&ended_sessions(&done.events), done.position).await;
         self.settle(user_id, None, now, context).await.map_err(HandleError::Store)
     }
 
@@ -148,20 +139,18 @@ impl App {
             }
         }
         let current = user.account.as_ref().filter(|_| !user.erased).map(|it| it.email_key);
-        let held: BTreeMap<_, _> = user
-            .open_changes(now)
-            .filter(|_| !user.erased)
-            .map(|change| (change.previous_key.0, change.until))
-            .collect();
         let account = user.account.as_ref().map(|account| account.email_key);
-        let keys = user.former_keys.iter().map(|(key, _)| *key).chain(account).chain(found);
-        for email_key in keys.map(|key| key.0).collect::<BTreeSet<_>>() {
-            let email_key = EmailKey(email_key);
+        let former = user.former_keys.iter().map(|(key, _)| *key);
+        let mut keys: Vec<_> = former.chain(account).chain(found).collect();
+        keys.sort_unstable_by_key(|key| key.0);
+        keys.dedup();
+        for email_key in keys {
+            let held = user.open_changes(now).find(|change| change.previous_key == email_key);
             if current == Some(email_key) {
                 let reclaim = MailboxCommand::Reclaim { user_id };
                 self.run_mailbox(email_key, &reclaim, context).await?;
-            } else if let Some(held_until) = held.get(&email_key.0).copied() {
-                let leave = MailboxCommand::Move { user_id, held_until };
+            } else if let Some(change) = held.filter(|_| !user.erased) {
+                let leave = MailboxCommand::Move { user_id, held_until: change.until };
                 self.run_mailbox(email_key, &leave, context).await?;
             } else {
                 self.release(user_id, email_key, user.left_at(email_key), now, context).await?;

@@ -6,12 +6,12 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
-use whence_events::{Position, ReferralCode, SessionId, StreamId, Timestamp, UserEvent, UserId};
+use whence_events::{Position, ReferralCode, SessionId, StreamId, Timestamp, UserId};
 
 use crate::app::App;
 use crate::domain::name::Name;
 use crate::domain::user::measure::{Act, Measure, Reason};
-use crate::domain::user::{User, UserCommand, UserRejection};
+use crate::domain::user::{User, UserCommand, UserRejection, ended_sessions};
 use crate::engine::Engine;
 use crate::engine::handler::{Context, HandleError};
 use crate::store::StoreError;
@@ -88,15 +88,12 @@ pub async fn moderate(
     let command = UserCommand::Measure(Measure { now, act, reason });
     let done = engine.handler.run::<User>(&stream, &command, context).await?;
     let code = code.map(|code| done.state.code(&code).map_or(code, |issued| issued.code.clone()));
-    let ended = done.events.iter().filter_map(|event| {
-        if let UserEvent::SessionRevoked(revoked) = event { Some(revoked.session_id) } else { None }
-    });
     Ok(Moderation {
         user_id,
         measure,
         code,
         changed: !done.events.is_empty(),
-        sessions_ended: ended.collect(),
+        sessions_ended: ended_sessions(&done.events),
         position: done.position,
     })
 }

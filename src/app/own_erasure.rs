@@ -12,6 +12,7 @@ use whence_events::{StreamId, Timestamp, UserId};
 use super::erasure::{EraseError, Subject};
 use super::sessions;
 use crate::app::App;
+use crate::app::rounds::while_writer;
 use crate::domain::user::{ErasureRequest, User, UserCommand, UserRejection};
 use crate::engine::handler::{Context, HandleError};
 use crate::engine::progress::Progress;
@@ -26,15 +27,10 @@ const SWEEP_SIZE: u64 = 500;
 
 /// Erases the users that are due, until the service is dropped. Only the writer does it.
 pub(crate) async fn work(app: Weak<App>, progress: Arc<Progress>) {
-    let mut sweep = tokio::time::interval(SWEEP_INTERVAL);
-    sweep.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        sweep.tick().await;
-        let Some(app) = app.upgrade() else { return };
-        if progress.is_writer() {
-            app.erase_due_now().await;
-        }
-    }
+    while_writer(app, &progress, SWEEP_INTERVAL, async |app| {
+        app.erase_due_now().await;
+    })
+    .await;
 }
 
 impl App {

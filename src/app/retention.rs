@@ -11,6 +11,7 @@ use futures::StreamExt as _;
 use whence_events::{EmailKey, StreamId};
 
 use crate::app::App;
+use crate::app::rounds::while_writer;
 use crate::domain::mailbox::{ForgetMailbox, Mailbox, MailboxCommand, MailboxRejection};
 use crate::engine::handler::{Context, HandleError};
 use crate::engine::progress::Progress;
@@ -27,16 +28,11 @@ const MAX_CONCURRENT: usize = 64;
 
 /// Forgets the addresses that are due, until the service is dropped. Only the writer does it.
 pub(crate) async fn work(app: Weak<App>, progress: Arc<Progress>) {
-    let mut round = tokio::time::interval(ROUND_INTERVAL);
-    round.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-    loop {
-        round.tick().await;
-        let Some(app) = app.upgrade() else { return };
-        if progress.is_writer() {
-            // Another round at once, as long as there are more addresses than one round takes.
-            while app.forget_unverified_now().await as u64 == ROUND_SIZE {}
-        }
-    }
+    while_writer(app, &progress, ROUND_INTERVAL, async |app| {
+        // Another round at once, as long as there are more addresses than one round takes.
+        while app.forget_unverified_now().await as u64 == ROUND_SIZE {}
+    })
+    .await;
 }
 
 impl App {

@@ -257,7 +257,6 @@ impl Sessions {
         let stream = StreamId::User(view.user_id);
         let email = self.vault.open(&stream, view.email_version, "email", &view.email).await?;
         let Some(email) = email else { return Ok(None) };
-        let erasure_due_at = self.read_db.erasure_due(view.user_id).await?;
         let display_name = self.shown(&view, "display_name", view.display_name.as_ref()).await?;
         let avatar_url = self.shown(&view, "avatar_url", view.avatar_url.as_ref()).await?;
         Ok(Some(User {
@@ -269,7 +268,7 @@ impl Sessions {
             provider: view.provider,
             created_at: view.created_at,
             updated_at: view.updated_at,
-            erasure_due_at,
+            erasure_due_at: view.erasure_due_at,
         }))
     }
 

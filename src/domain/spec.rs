@@ -4,8 +4,12 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use uuid::Uuid;
-use whence_events::{DeviceId, RequestId, SessionId, Timestamp, TouchId, UserId};
+use whence_events::{
+    Client, DeviceId, EmailAddress, EmailKey, Hash, Pii, Provider, RequestId, SessionId,
+    SessionKind, SessionOpened, Timestamp, TouchId, UserEvent, UserId, UserRegistered,
+};
 
+use super::user::{SESSION_IDLE, SESSION_MAX};
 use super::{Decider, EventContext};
 
 /// A history that a command is decided in. Its events are a second apart from [`START`] on, unless
@@ -103,4 +107,30 @@ fn id(n: u8) -> Uuid {
 /// Returns the time `seconds` after [`START`].
 pub(crate) fn after(seconds: u64) -> Timestamp {
     START + Duration::from_secs(seconds)
+}
+
+/// Returns the registration of a user.
+pub(crate) fn registered() -> UserEvent {
+    UserRegistered {
+        email: Pii::Clear(EmailAddress::parse("ada@example.com").expect("an address")),
+        email_key: EmailKey([1; 16]),
+        display_name: None,
+        provider: Provider::Email,
+    }
+    .into()
+}
+
+/// Returns the opening of session 1 at the start, with a token whose hash is zeros.
+pub(crate) fn opened(kind: SessionKind) -> UserEvent {
+    SessionOpened {
+        session_id: session(1),
+        token_hash: Hash([0; 32]),
+        kind,
+        expires_at: START + SESSION_IDLE,
+        absolute_expires_at: START + SESSION_MAX,
+        device: Pii::Clear(Client::default()),
+        device_class: None,
+        country: None,
+    }
+    .into()
 }

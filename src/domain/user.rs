@@ -30,6 +30,7 @@ pub use command::{OpenSession, UserCommand, UserRejection};
 pub use erasure::ErasureRequest;
 use refresh::RefreshChain;
 use session::Session;
+pub use session::ended_sessions;
 
 /// The time after which an unused session ends.
 pub const SESSION_IDLE: Duration = Duration::from_hours(30 * 24);
@@ -394,13 +395,10 @@ impl User {
     /// Checks that the user may choose one more code.
     pub fn may_choose_code(&self, now: Timestamp) -> Result<(), UserRejection> {
         let chosen = self.codes.iter().filter(|code| code.kind == CodeKind::Custom);
-        let recent = chosen.map(|code| code.issued_at + SLUG_WINDOW).filter(|end| *end > now);
-        match recent.clone().count() {
-            count if count < MAX_SLUGS => Ok(()),
-            count => {
-                let until = recent.clone().nth(count - MAX_SLUGS).unwrap_or(now);
-                Err(UserRejection::TooManyCodes { until })
-            }
+        let ends = chosen.map(|code| code.issued_at + SLUG_WINDOW);
+        match full_until(ends, MAX_SLUGS, now) {
+            Some(until) => Err(UserRejection::TooManyCodes { until }),
+            None => Ok(()),
         }
     }
 
@@ -449,4 +447,15 @@ impl User {
 
 fn unless(done: bool, event: impl Into<UserEvent>) -> Vec<UserEvent> {
     if done { vec![] } else { vec![event.into()] }
+}
+
+/// Returns when one more is possible, where as many as there may be count now; `None`: it is possible.
+/// `ends` says until when each counts, the first to end first.
+fn full_until(
+    ends: impl Iterator<Item = Timestamp>,
+    most: usize,
+    now: Timestamp,
+) -> Option<Timestamp> {
+    let counted: Vec<_> = ends.filter(|end| *end > now).collect();
+    counted.len().checked_sub(most).map(|over| counted[over])
 }

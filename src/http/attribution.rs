@@ -6,7 +6,7 @@ use std::time::Duration;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, SET_COOKIE, VARY};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, ETAG, VARY};
 use http::{HeaderMap, HeaderValue, StatusCode};
 use serde::Serialize;
 use serde_json::json;
@@ -17,6 +17,7 @@ use whence_events::{
 use whence_projections::Snapshot;
 
 use super::client::ClientFacts;
+use super::cookies::with_cookies;
 use super::csrf::refuse_cross_site;
 use super::error::Problem;
 use super::etag::EntityTag;
@@ -70,13 +71,12 @@ pub(super) async fn attribute(
         }
     };
     let body = AttributeAnswer { attributed: reason.is_none(), reason };
-    let mut response = Json(body).into_response();
-    if !keep_cookie {
-        for line in clear_landing_cookies(&app, &headers, "/v1/auth/attribute").await {
-            response.headers_mut().append(SET_COOKIE, line);
-        }
+    let response = Json(body).into_response();
+    if keep_cookie {
+        return Ok(response);
     }
-    Ok(response)
+    let lines = clear_landing_cookies(&app, &headers, "/v1/auth/attribute").await;
+    Ok(with_cookies(response, lines))
 }
 
 /// What became of a referral.

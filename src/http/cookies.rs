@@ -1,7 +1,8 @@
-//! Reading the cookies of a request.
+//! Reading the cookies of a request, and setting those of a response.
 
-use http::HeaderMap;
-use http::header::COOKIE;
+use axum::response::Response;
+use http::header::{COOKIE, SET_COOKIE};
+use http::{HeaderMap, HeaderValue};
 
 /// The number of `Cookie` header lines that are read. HTTP/2 clients may send one line a cookie
 /// (RFC 9113, section 8.2.3), and browsers keep about 180 cookies a site.
@@ -92,6 +93,17 @@ pub(super) fn is_repeated(headers: &HeaderMap, name: &str) -> bool {
 /// Returns the value without the quotes around it.
 fn unquoted(value: &[u8]) -> &[u8] {
     value.strip_prefix(b"\"").and_then(|inner| inner.strip_suffix(b"\"")).unwrap_or(value)
+}
+
+/// Adds `Set-Cookie` lines to a response.
+pub(super) fn with_cookies(
+    mut response: Response,
+    lines: impl IntoIterator<Item = HeaderValue>,
+) -> Response {
+    for line in lines {
+        response.headers_mut().append(SET_COOKIE, line);
+    }
+    response
 }
 
 #[cfg(test)]

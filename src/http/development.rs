@@ -7,7 +7,7 @@ use askama::Template;
 use axum::Json;
 use axum::extract::{Path, RawQuery, State};
 use axum::response::{Html, IntoResponse, Response};
-use http::header::{ACCEPT, CONTENT_SECURITY_POLICY, VARY};
+use http::header::{CONTENT_SECURITY_POLICY, VARY};
 use http::{HeaderMap, HeaderValue};
 use serde::Serialize;
 use utoipa::{IntoParams, ToSchema};
@@ -15,6 +15,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::error::Problem;
+use super::extract::accepts;
 use super::limits::SHOWN_MAILS;
 use super::openapi::{Refusals, refused};
 use crate::app::App;
@@ -144,11 +145,7 @@ fn as_json(mails: &[KeptMail]) -> Response {
 
 /// Returns whether a request asks for JSON, and not for a page.
 fn asks_for_json(headers: &HeaderMap) -> bool {
-    let accepts = |kind: &str| {
-        let lines = headers.get_all(ACCEPT).iter().filter_map(|line| line.to_str().ok());
-        lines.into_iter().any(|line| line.to_ascii_lowercase().contains(kind))
-    };
-    accepts("json") && !accepts("text/html")
+    accepts(headers, "json") && !accepts(headers, "text/html")
 }
 
 fn page(page: &impl Template) -> Result<Response, Problem> {

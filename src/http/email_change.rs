@@ -6,10 +6,11 @@ use askama::Template;
 use axum::extract::{Path, State};
 use axum::response::{Html, IntoResponse, Response};
 use http::HeaderMap;
-use http::header::{CONTENT_SECURITY_POLICY, SET_COOKIE};
+use http::header::CONTENT_SECURITY_POLICY;
 use whence_events::{Actor, EmailAddress, EmailKey, StreamId};
 
 use super::client::ClientFacts;
+use super::cookies::with_cookies;
 use super::csrf::check_csrf;
 use super::error::{AddressProblem, Problem};
 use super::error_page::{STYLE, policy_of};
@@ -95,10 +96,9 @@ pub(super) async fn verify(
     app.move_account(&session, &verified.email, request.now, &context).await?;
     let session = app.sessions.find(session.session_id, request.now).await?;
     let session = session.ok_or(Problem::Unauthenticated)?;
-    let mut response = UserBody::of(&session.user).into_response();
     let proof = DeviceProof { email_key, device_id: verified.device_id };
-    response.headers_mut().append(SET_COOKIE, known_by.and(proof, &app));
-    Ok(response)
+    let cookies = [known_by.and(proof, &app)];
+    Ok(with_cookies(UserBody::of(&session.user).into_response(), cookies))
 }
 
 fn is_address(app: &App, session: &Session, email_key: EmailKey) -> bool {

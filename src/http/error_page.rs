@@ -10,11 +10,12 @@ use axum::extract::Request;
 use axum::response::Response;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use http::header::{ACCEPT, CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, VARY};
+use http::header::{CONTENT_LENGTH, CONTENT_SECURITY_POLICY, CONTENT_TYPE, VARY};
 use http::{HeaderValue, StatusCode};
 use url::Url;
 use whence_events::CorrelationId;
 
+use super::extract::accepts;
 use super::landing::short_link::is_short_link;
 use crate::app::config::Config;
 use crate::infra::hash::sha256;
@@ -55,12 +56,7 @@ struct WayOn {
 /// program that asks for JSON, or it is for a page and of a browser.
 pub(super) fn is_for_person(request: &Request) -> bool {
     let path = request.uri().path();
-    let accepts = |kind: &str| {
-        let lines = request.headers().get_all(ACCEPT).iter();
-        lines
-            .filter_map(|line| line.to_str().ok())
-            .any(|line| line.to_ascii_lowercase().contains(kind))
-    };
+    let accepts = |kind| accepts(request.headers(), kind);
     if is_short_link(path) {
         return accepts("text/html") || !accepts("json");
     }

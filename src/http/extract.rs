@@ -6,6 +6,7 @@ use std::sync::Arc;
 use axum::body::{Bytes, to_bytes};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use http::HeaderMap;
+use http::header::ACCEPT;
 use http::request::Parts;
 use serde::de::DeserializeOwned;
 use whence_events::{Actor, CorrelationId, Timestamp};
@@ -98,6 +99,12 @@ async fn body_of(request: Request, most: usize) -> Result<Bytes, Problem> {
 pub(super) fn object<T: DeserializeOwned>(bytes: &[u8]) -> Option<T> {
     let text = std::str::from_utf8(without_bom(bytes)).ok()?;
     if text.trim_ascii_start().starts_with('{') { serde_json::from_str(text).ok() } else { None }
+}
+
+/// Returns whether a request asks for a kind of content, such as `text/html`, in any of its `Accept` lines.
+pub(super) fn accepts(headers: &HeaderMap, kind: &str) -> bool {
+    let lines = headers.get_all(ACCEPT).iter().filter_map(|line| line.to_str().ok());
+    lines.into_iter().any(|line| line.to_ascii_lowercase().contains(kind))
 }
 
 /// Returns a JSON text without the byte order mark that some libraries put in front of it (RFC 8259,

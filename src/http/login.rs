@@ -9,7 +9,6 @@ use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
 use http::HeaderMap;
-use http::header::SET_COOKIE;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 use whence_events::{
@@ -18,6 +17,7 @@ use whence_events::{
 };
 
 use super::client::ClientFacts;
+use super::cookies::with_cookies;
 use super::csrf::{refuse_cross_site, tell_token};
 use super::device_cookie::KnownBy;
 use super::error::Problem;
@@ -128,19 +128,17 @@ pub(super) async fn verify(
     let tried = TriedCode { request_id: &request_id, code };
     let (client, landing) = (&headers, &landing_cookies);
     let login = complete_login(&app, &request, facts, client, landing, tried, credential).await?;
-    let mut response = match login.registered_at {
+    let response = match login.registered_at {
         Some(at) => UserBody::fresh(login.user_id, &login.email, at).into_response(),
         None => known_user(&app, &login, &request).await?,
     };
     end_replaced(&app, &headers, &request).await;
-    let set = response.headers_mut();
     let expires_at = request.now + SESSION_IDLE;
     let cookies = session_cookies::set(&app, &token, request.now, expires_at);
     let plain = session_cookies::clear_plain(&app.config);
-    for cookie in cookies.into_iter().chain(plain).chain(login.set_cookies) {
-        set.append(SET_COOKIE, cookie);
-    }
-    tell_token(set, &app, &token);
+    let lines = cookies.into_iter().chain(plain).chain(login.set_cookies);
+    let mut response = with_cookies(response, lines);
+    tell_token(response.headers_mut(), &app, &token);
     Ok(response)
 }
 

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::header::SET_COOKIE;
 use http::{HeaderMap, StatusCode, Uri};
 use serde::Serialize;
 use utoipa::ToSchema;
 use whence_events::{Actor, Timestamp};
 
 use super::answers::Done;
+use super::cookies::with_cookies;
 use super::csrf::check_csrf;
 use super::error::Problem;
 use super::extract::{RequestContext, SignedIn};
@@ -88,11 +88,8 @@ pub(super) async fn request(
         tracing::warn!(error = %with_causes(&error), "an erasure is not complete yet");
         return Ok((StatusCode::ACCEPTED, answer).into_response());
     }
-    let mut response = answer.into_response();
-    for cookie in session_cookies::clear(&app.config, &headers, uri.path()) {
-        response.headers_mut().append(SET_COOKIE, cookie);
-    }
-    Ok(response)
+    let cookies = session_cookies::clear(&app.config, &headers, uri.path());
+    Ok(with_cookies(answer.into_response(), cookies))
 }
 
 /// `DELETE /v1/auth/erasure`: withdraws the request to be erased, if there is one.

@@ -6,13 +6,13 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::header::SET_COOKIE;
 use http::{HeaderMap, Uri};
 use serde::Serialize;
 use utoipa::ToSchema;
 use whence_events::{Actor, EmailAddress, Provider, RevokeReason, StreamId, Timestamp, UserId};
 
 use super::answers::Done;
+use super::cookies::with_cookies;
 use super::csrf::{check_csrf_of_any, refuse_cross_site, tell_token};
 use super::error::Problem;
 use super::extract::{RequestContext, SignedIn, session_tokens};
@@ -142,11 +142,8 @@ pub(super) async fn logout(
             .await
             .map_err(|_| Problem::LogoutFailed)?;
     }
-    let mut response = Done::answer().into_response();
-    for cookie in session_cookies::clear(&app.config, &headers, uri.path()) {
-        response.headers_mut().append(SET_COOKIE, cookie);
-    }
-    Ok(response)
+    let cookies = session_cookies::clear(&app.config, &headers, uri.path());
+    Ok(with_cookies(Done::answer().into_response(), cookies))
 }
 
 /// Ends the session that a browser brought to a login: its cookie is replaced, so that nobody could

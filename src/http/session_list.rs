@@ -5,20 +5,20 @@ use std::sync::Arc;
 use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
-use http::header::SET_COOKIE;
 use http::{HeaderMap, Uri};
 use serde::Serialize;
 use utoipa::ToSchema;
-use whence_events::{Actor, RevokeReason, SessionId, StreamId, UserEvent, UserId};
+use whence_events::{Actor, RevokeReason, SessionId, StreamId, UserId};
 
 use super::answers::Done;
+use super::cookies::with_cookies;
 use super::csrf::check_csrf;
 use super::error::Problem;
 use super::extract::{RequestContext, SignedIn};
 use super::openapi::{Refusals, refused};
 use super::session_cookies;
 use crate::app::App;
-use crate::domain::user::{User, UserCommand, UserRejection};
+use crate::domain::user::{User, UserCommand, UserRejection, ended_sessions};
 use crate::engine::handler::HandleError;
 use crate::insight::sessions::{SessionList, sessions};
 
@@ -57,13 +57,10 @@ pub(super) async fn revoke(
     check_csrf(&headers, &app, &token)?;
     let session_id: SessionId = id.parse().map_err(|_| Problem::NotFound)?;
     end_one(&app, session.user.user_id, session_id, &request).await?;
-    let mut response = Done::answer().into_response();
-    if session_id == session.session_id {
-        for cookie in session_cookies::clear(&app.config, &headers, uri.path()) {
-            response.headers_mut().append(SET_COOKIE, cookie);
-        }
-    }
-    Ok(response)
+    let own = session_id == session.session_id;
+    let lines =
+        if own { session_cookies::clear(&app.config, &headers, uri.path()) } else { vec![] };
+    Ok(with_cookies(Done::answer().into_response(), lines))
 }
 
 /// The answer that other sessions are over.
@@ -120,17 +117,7 @@ pub(super) async fn end_others(
     let command = UserCommand::RevokeOtherSessions { now: request.now, keep };
     let (stream, context) = (StreamId::User(user_id), request.context(Actor::Owner));
     let done = app.engine.handler.run::<User>(&stream, &command, &context).await?;
-    let ended: Vec<_> = done
-        .events
-        .iter()
-        .filter_map(|event| {
-            if let UserEvent::SessionRevoked(revoked) = event {
-                Some(revoked.session_id)
-            } else {
-                None
-            }
-        })
-        .collect();
+    let ended = ended_sessions(&done.events);
     app.ended(&ended, done.position).await;
     Ok(ended.len())
 }

@@ -5,6 +5,7 @@
 #![expect(clippy::wildcard_enum_match_arm, reason = "tests pick the events they are about")]
 
 mod address;
+mod child;
 mod client;
 mod erasure;
 mod ledger;

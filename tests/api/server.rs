@@ -177,6 +177,16 @@ impl Server {
         assert!(self.app.progress.wait_for(head).await);
     }
 
+    /// Until every onboarding is over, also those of registrations of a moment ago.
+    pub async fn everybody_onboarded(&self) {
+        self.settle().await;
+        until("everybody is onboarded", async || {
+            self.app.sweep_now().await;
+            self.app.engine.read_db.onboardings(1).await.unwrap().is_empty()
+        })
+        .await;
+    }
+
     /// Until a user's onboarding is over: their primary code.
     pub async fn onboarded(&self, browser: &mut Browser) -> String {
         for _ in 0..500 {

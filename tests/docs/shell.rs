@@ -10,6 +10,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::markdown::ROOT;
+use whence_test_support::ports::free_port;
 
 /// The address that the documents name.
 const DOCUMENTED: &str = "127.0.0.1:8080";
@@ -52,8 +53,7 @@ impl Shell {
         let cargo = programs.join("cargo");
         std::fs::write(&cargo, CARGO).unwrap();
         std::fs::set_permissions(cargo, PermissionsExt::from_mode(0o755)).unwrap();
-        let pages =
-            std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let pages = free_port();
         let shell = Self { home, servers: vec![], address: None, pages, variables: vec![] };
         std::fs::create_dir(shell.directory()).unwrap();
         symlink(Path::new(ROOT).join("scripts"), shell.directory().join("scripts")).unwrap();

@@ -24,6 +24,7 @@ mod logs;
 mod measures;
 mod pgbouncer;
 mod proxies;
+mod proxy_programs;
 mod read_only;
 mod replay;
 mod report;

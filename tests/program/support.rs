@@ -190,11 +190,6 @@ impl Drop for Service {
     }
 }
 
-/// A port on which nothing listens.
-pub(crate) fn free_port() -> u16 {
-    std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port()
-}
-
 /// Waits until a server listens on a port.
 pub(crate) async fn until_listening(port: u16) {
     let listens = async {

@@ -10,7 +10,7 @@ use whence_events::{
     Hash, Pii, RevokeReason, SessionId, Timestamp, UserEvent, Version,
 };
 
-use super::{Account, User, UserRejection};
+use super::{Account, User, UserRejection, full_until};
 use crate::EventContext;
 
 /// The time for which the owner of the previous address may object to a change.
@@ -104,10 +104,10 @@ impl User {
 
     /// Checks that the address may be changed once more.
     pub fn may_change_email(&self, now: Timestamp) -> Result<(), UserRejection> {
-        let open: Vec<_> = self.open_changes(now).collect();
-        match open.len().checked_sub(MAX_CHANGES) {
+        let ends = self.changes.iter().map(|change| change.until);
+        match full_until(ends, MAX_CHANGES, now) {
+            Some(until) => Err(UserRejection::TooManyChanges { until }),
             None => Ok(()),
-            Some(over) => Err(UserRejection::TooManyChanges { until: open[over].until }),
         }
     }
 
@@ -225,42 +225,16 @@ impl User {
 
 #[cfg(test)]
 mod tests {
-    use whence_events::{
-        Client, Provider, SessionKind, SessionOpened, SessionRevoked, UserRegistered,
-    };
+    use whence_events::{SessionKind, SessionRevoked};
 
     use super::*;
-    use crate::spec::{START, given, session};
-    use crate::user::{SESSION_IDLE, SESSION_MAX, UserCommand};
+    use crate::spec::{START, given, opened, registered, session};
+    use crate::user::UserCommand;
 
     const HOUR: Duration = Duration::from_hours(1);
 
     fn address(n: u8) -> EmailAddress {
         EmailAddress::parse(&format!("ada{n}@example.com")).unwrap()
-    }
-
-    fn registered() -> UserEvent {
-        UserRegistered {
-            email: Pii::Clear(address(1)),
-            email_key: EmailKey([1; 16]),
-            display_name: None,
-            provider: Provider::Email,
-        }
-        .into()
-    }
-
-    fn opened() -> UserEvent {
-        SessionOpened {
-            session_id: session(1),
-            token_hash: Hash([0; 32]),
-            kind: SessionKind::Cookie,
-            expires_at: START + SESSION_IDLE,
-            absolute_expires_at: START + SESSION_MAX,
-            device: Pii::Clear(Client::default()),
-            device_class: None,
-            country: None,
-        }
-        .into()
     }
 
     fn changed(from: u8, to: u8) -> UserEvent {
@@ -306,15 +280,15 @@ mod tests {
 
     #[test]
     fn an_account_moves_once_and_its_sessions_stay() {
-        let history = [registered(), opened()];
+        let history = [registered(), opened(SessionKind::Cookie)];
         given::<User>(history.clone()).when(change(2, 1, START)).then([changed(1, 2)]);
-        let moved = [registered(), opened(), changed(1, 2)];
+        let moved = [registered(), opened(SessionKind::Cookie), changed(1, 2)];
         given::<User>(moved).when(change(2, 2, START)).then([]);
     }
 
     #[test]
     fn an_objection_gives_the_address_back_and_ends_all_sessions() {
-        let history = [registered(), opened(), changed(1, 2)];
+        let history = [registered(), opened(SessionKind::Cookie), changed(1, 2)];
         given::<User>(history.clone()).when(undo(1, START)).then([objected(), undone(1, 2)]);
         given::<User>(history.clone()).when(undo(9, START)).rejected(UserRejection::NoSuchChange);
         let late = START + OBJECTION_TIME;
@@ -393,11 +367,12 @@ mod tests {
             objection_hash: Hash([3; 32]),
         });
         let over = UserRejection::NoSuchSession;
-        let history = [registered(), opened(), changed(1, 2), objected(), undone(1, 2)];
+        let history =
+            [registered(), opened(SessionKind::Cookie), changed(1, 2), objected(), undone(1, 2)];
         given::<User>(history.clone()).when(by_session.clone()).rejected(over);
         // Nor does the sweep complete it.
         given::<User>(history).when(change(3, 1, START)).rejected(over);
-        let moved = [registered(), opened(), changed(1, 2)];
+        let moved = [registered(), opened(SessionKind::Cookie), changed(1, 2)];
         given::<User>(moved).when(change(3, 2, START)).rejected(over);
     }
 }

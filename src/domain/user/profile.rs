@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use whence_events::{Pii, ProfileUpdated, Timestamp, UserEvent};
 
-use super::{User, UserRejection};
+use super::{User, UserRejection, full_until};
 use crate::EventContext;
 use crate::profile::{AvatarUrl, DisplayName};
 
@@ -37,10 +37,9 @@ impl User {
         &self,
         command: &UpdateProfile,
     ) -> Result<Vec<UserEvent>, UserRejection> {
-        let recent = self.profile_updates.iter().map(|at| *at + UPDATE_WINDOW);
-        let recent: Vec<_> = recent.filter(|until| *until > command.now).collect();
-        if let Some(over) = recent.len().checked_sub(MAX_UPDATES) {
-            return Err(UserRejection::TooManyUpdates { until: recent[over] });
+        let ends = self.profile_updates.iter().map(|at| *at + UPDATE_WINDOW);
+        if let Some(until) = full_until(ends, MAX_UPDATES, command.now) {
+            return Err(UserRejection::TooManyUpdates { until });
         }
         let name = command.display_name.clone().map(DisplayName::into_text);
         let avatar = command.avatar_url.clone().map(AvatarUrl::into_text);
@@ -59,21 +58,9 @@ impl User {
 
 #[cfg(test)]
 mod tests {
-    use whence_events::{EmailAddress, EmailKey, Provider, UserRegistered};
-
     use super::*;
-    use crate::spec::{START, given};
+    use crate::spec::{START, given, registered};
     use crate::user::UserCommand;
-
-    fn registered() -> UserEvent {
-        UserRegistered {
-            email: Pii::Clear(EmailAddress::parse("ada@example.com").unwrap()),
-            email_key: EmailKey([1; 16]),
-            display_name: None,
-            provider: Provider::Email,
-        }
-        .into()
-    }
 
     fn called(name: &str) -> UserEvent {
         let display_name = Some(Pii::Clear(name.to_owned()));

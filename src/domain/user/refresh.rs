@@ -105,38 +105,11 @@ impl RefreshChain {
 
 #[cfg(test)]
 mod tests {
-    use whence_events::{
-        Client, EmailAddress, EmailKey, Pii, Provider, RefreshRotated, RevokeReason,
-        SessionExtended, SessionRevoked, UserEvent, UserRegistered,
-    };
+    use whence_events::{RefreshRotated, RevokeReason, SessionExtended, SessionRevoked, UserEvent};
 
     use super::*;
-    use crate::spec::{Given, START, after, given, session};
+    use crate::spec::{Given, START, after, given, opened, registered, session};
     use crate::user::{SESSION_IDLE, SESSION_MAX, User, UserCommand};
-
-    fn registered() -> UserEvent {
-        UserRegistered {
-            email: Pii::Clear(EmailAddress::parse("ada@example.com").unwrap()),
-            email_key: EmailKey([1; 16]),
-            display_name: None,
-            provider: Provider::Email,
-        }
-        .into()
-    }
-
-    fn opened(kind: SessionKind) -> UserEvent {
-        SessionOpened {
-            session_id: session(1),
-            token_hash: Hash([0; 32]),
-            kind,
-            expires_at: START + SESSION_IDLE,
-            absolute_expires_at: START + SESSION_MAX,
-            device: Pii::Clear(Client::default()),
-            device_class: None,
-            country: None,
-        }
-        .into()
-    }
 
     /// A session whose first token has the hash of zeros.
     fn bearer() -> Given<User> {

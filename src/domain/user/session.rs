@@ -65,6 +65,16 @@ impl Session {
     }
 }
 
+/// Returns the sessions that these events end.
+#[must_use]
+pub fn ended_sessions(events: &[UserEvent]) -> Vec<SessionId> {
+    let ended = |event: &UserEvent| {
+        let UserEvent::SessionRevoked(revoked) = event else { return None };
+        Some(revoked.session_id)
+    };
+    events.iter().filter_map(ended).collect()
+}
+
 impl User {
     /// Returns the hash of the refresh token of a session that is to be used next, and when the session
     /// ends unless it is extended.

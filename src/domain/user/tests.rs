@@ -5,22 +5,12 @@ use whence_events::{
 
 use super::*;
 use crate::referral::tests::attempt;
-use crate::spec::{START, after, given, session, user};
+use crate::spec::{START, after, given, registered, session, user};
 
 const DAY: u64 = 86_400;
 
 fn email() -> EmailAddress {
     EmailAddress::parse("ada@example.com").unwrap()
-}
-
-fn registered() -> UserEvent {
-    UserRegistered {
-        email: Pii::Clear(email()),
-        email_key: EmailKey([1; 16]),
-        display_name: None,
-        provider: Provider::Email,
-    }
-    .into()
 }
 
 fn snapshot() -> AttributionCaptured {

@@ -23,7 +23,7 @@ pub(crate) struct DescribedProblem {
 
 impl Problem {
     /// Returns the answer of a family to this problem.
-    pub(crate) fn described(self, family: Family, id: CorrelationId) -> DescribedProblem {
+    pub(in crate::http) fn described(self, family: Family, id: CorrelationId) -> DescribedProblem {
         let message = self.parts().2;
         let (status, body) = self.answer(family, message, None, id);
         let code = match family {

@@ -13,7 +13,7 @@ use utoipa::ToSchema;
 use whence_events::{Consent, RequestId, SessionKind};
 
 use super::body::{Fields, invalid};
-use super::refresh::{Delivery, Issued, IssuedTokens, end_replaced, with_cookies};
+use super::refresh::{Delivery, Issued, IssuedTokens, end_replaced};
 use super::success;
 use crate::app::App;
 use crate::app::access_tokens::Bearer;
@@ -21,6 +21,7 @@ use crate::app::attribution::LandingCookies;
 use crate::domain::mailbox::CODE_LIFETIME;
 use crate::domain::user::{SESSION_IDLE, SESSION_MAX};
 use crate::http::client::ClientFacts;
+use crate::http::cookies::with_cookies;
 use crate::http::csrf::refuse_cross_site;
 use crate::http::error::Problem;
 use crate::http::extract::RequestContext;

@@ -4,8 +4,7 @@ use std::sync::Arc;
 
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
-use http::header::SET_COOKIE;
-use http::{HeaderMap, HeaderValue, Uri};
+use http::{HeaderMap, Uri};
 use serde::Serialize;
 use utoipa::ToSchema;
 use whence_events::{Actor, RevokeReason, Timestamp};
@@ -14,6 +13,7 @@ use super::body::Fields;
 use super::{Message, refresh_cookie, success};
 use crate::app::App;
 use crate::app::refresh::{RefreshError, Refreshed};
+use crate::http::cookies::with_cookies;
 use crate::http::csrf::refuse_cross_site;
 use crate::http::error::Problem;
 use crate::http::extract::RequestContext;
@@ -208,15 +208,4 @@ async fn end(
         Some(session) => end_session(app, &session, request, reason).await,
         None => Ok(()),
     }
-}
-
-/// Adds `Set-Cookie` lines to a response.
-pub(super) fn with_cookies(
-    mut response: Response,
-    lines: impl IntoIterator<Item = HeaderValue>,
-) -> Response {
-    for line in lines {
-        response.headers_mut().append(SET_COOKIE, line);
-    }
-    response
 }

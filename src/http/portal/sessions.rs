@@ -10,9 +10,9 @@ use serde::Serialize;
 use utoipa::ToSchema;
 use whence_events::{Country, DeviceClass, SessionId, SessionKind};
 
-use super::refresh::with_cookies;
 use super::{Message, refresh_cookie, success};
 use crate::app::App;
+use crate::http::cookies::with_cookies;
 use crate::http::error::Problem;
 use crate::http::extract::RequestContext;
 use crate::http::openapi::{Millis, Refusals, refused};

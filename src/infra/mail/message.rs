@@ -8,7 +8,6 @@ mod templates;
 
 use std::fmt;
 
-use askama::Template;
 use lettre::Message;
 use lettre::message::header::{HeaderName, HeaderValue, MessageId};
 use lettre::message::{Mailbox, MultiPart};
@@ -16,11 +15,7 @@ use url::Url;
 use whence_events::DeliveryFailure;
 use whence_events::EmailAddress;
 
-use templates::{
-    AddressChangedHtml, AddressChangedText, AddressInUseHtml, AddressInUseText, ChangeCodeHtml,
-    ChangeCodeText, ErasureRequestedHtml, ErasureRequestedText, LoginCodeHtml, LoginCodeText,
-    WelcomeHtml, WelcomeText,
-};
+use templates::Words;
 
 /// A mail to a user.
 #[derive(Clone, PartialEq, Eq)]
@@ -142,47 +137,41 @@ impl Mail {
                 } else {
                     format!("Your login code for {site}")
                 };
-                let html = LoginCodeHtml { title: &subject, site, code, minutes, asked_from };
                 let page_host = page_host.as_deref().filter(|host| is_host(host));
-                let text = LoginCodeText { site, code, page_host, minutes, asked_from };
-                rendered(&text, &html, subject.clone())
+                let words = templates::LoginCode { site, code, page_host, minutes, asked_from };
+                rendered(subject, &words)
             }
             Self::ChangeCode { site, code, page_host, minutes } => {
                 let site = &site_name(site)?;
                 let code = checked_code(code)?;
                 let minutes = *minutes;
                 let subject = format!("Your code to change your address at {site}");
-                let html = ChangeCodeHtml { title: &subject, site, code, minutes };
                 let page_host = page_host.as_deref().filter(|host| is_host(host));
-                rendered(&ChangeCodeText { site, code, page_host, minutes }, &html, subject.clone())
+                rendered(subject, &templates::ChangeCode { site, code, page_host, minutes })
             }
             Self::AddressInUse { site } => {
                 let site = &site_name(site)?;
                 let subject = format!("Your address at {site}");
-                let html = AddressInUseHtml { title: &subject, site };
-                rendered(&AddressInUseText { site }, &html, subject.clone())
+                rendered(subject, &templates::AddressInUse { site })
             }
             Self::AddressChanged { site, link, hours, .. } => {
                 let site = &site_name(site)?;
                 let link = checked_link(link)?;
                 let (link, hours) = (link.as_str(), *hours);
                 let subject = format!("Your account at {site} has another address now");
-                let html = AddressChangedHtml { title: &subject, site, link, hours };
-                rendered(&AddressChangedText { site, link, hours }, &html, subject.clone())
+                rendered(subject, &templates::AddressChanged { site, link, hours })
             }
             Self::Welcome { site, link, .. } => {
                 let site = &site_name(site)?;
                 let link = checked_link(link)?;
                 let link = link.as_str();
                 let subject = format!("Welcome to {site}");
-                let html = WelcomeHtml { title: &subject, site, link };
-                rendered(&WelcomeText { site, link }, &html, subject.clone())
+                rendered(subject, &templates::Welcome { site, link })
             }
             Self::ErasureRequested { site, due } => {
                 let (site, due) = (&site_name(site)?, &one_line(due));
                 let subject = format!("Your account at {site} will be erased");
-                let html = ErasureRequestedHtml { title: &subject, site, due };
-                rendered(&ErasureRequestedText { site, due }, &html, subject.clone())
+                rendered(subject, &templates::ErasureRequested { site, due })
             }
         }
     }
@@ -265,13 +254,10 @@ fn raw(name: &'static str, value: &str) -> HeaderValue {
     HeaderValue::new(HeaderName::new_from_ascii_str(name), value.to_owned())
 }
 
-fn rendered(
-    text: &impl Template,
-    html: &impl Template,
-    subject: String,
-) -> Result<Rendered, DeliveryFailure> {
+fn rendered(subject: String, words: &impl Words) -> Result<Rendered, DeliveryFailure> {
     let local = |_| DeliveryFailure::Local;
-    let (text, html) = (text.render().map_err(local)?, html.render().map_err(local)?);
+    let text = words.render().map_err(local)?;
+    let html = words.html(&subject).map_err(local)?;
     Ok(Rendered { subject, text, html })
 }
 

@@ -61,13 +61,7 @@ async fn dies(when: &str, at: &str) {
     let answer = stranger.verify(&request_id, &server.code(other)).await;
     let status = if is_proven { 409 } else { 200 };
     assert_eq!(answer.status, status, "{when} {at}: {}", answer.text);
-    // So that a registration of a moment ago is among those that are waited for.
-    server.settle().await;
-    until("everybody is onboarded", async || {
-        server.app.sweep_now().await;
-        server.app.engine.read_db.onboardings(1).await.unwrap().is_empty()
-    })
-    .await;
+    server.everybody_onboarded().await;
     server.settle().await;
     let events = server.log().await;
     assert_eq!(server.app.engine.read_db.dump().await.unwrap(), log::rebuilt(&events).await);

@@ -1,26 +1,19 @@
 //! The process dies right before, or right after, each step of an erasure that a user asked for.
 //!
-//! As in `steps.rs`, this test binary starts itself: [`child`] opens a log over a store that kills its
-//! own process, and sweeps; the test sees it die, and lets the next sweep go on.
+//! [`child`] opens a log over a store that kills its own process, and sweeps; the test sees it die, and lets
+//! the next sweep go on.
 
-use std::os::unix::process::ExitStatusExt as _;
 use std::path::Path;
-use std::process::{Command, Stdio};
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use whence::app::App;
 use whence::app::config::Config;
 use whence::infra::clock::Clock;
 use whence::infra::mail::{Mailer, Sender};
-use whence::store::{Append, Appended, EventStore, StoreError};
 use whence_events::{Event, Recorded, StreamId, UserEvent, UserId};
-use whence_test_macros::passes_on;
 
+use crate::crash::child::{Deadly, killed, spawn};
 use crate::crash::log;
-use crate::crash::steps::die;
 use crate::server::{START, Server, until};
 use crate::stores::Home;
 
@@ -33,39 +26,6 @@ const STEPS: [&str; 6] =
 
 const GRACE: Duration = Duration::from_hours(14 * 24);
 
-/// A store that kills its process at one step.
-struct Deadly {
-    inner: Arc<dyn EventStore>,
-    at: String,
-    after: bool,
-    keys: AtomicU32,
-}
-
-#[passes_on(whence::store)]
-#[async_trait]
-impl EventStore for Deadly {
-    async fn append(&self, append: Append) -> Result<Appended, StoreError> {
-        if append.events[0].event.event_type() != self.at {
-            return self.inner.append(append).await;
-        }
-        if self.after {
-            self.inner.append(append).await?;
-        }
-        die()
-    }
-
-    async fn destroy_key(&self, subject: &StreamId) -> Result<(), StoreError> {
-        let number = 1 + self.keys.fetch_add(1, Ordering::SeqCst);
-        if self.at != format!("key {number}") {
-            return self.inner.destroy_key(subject).await;
-        }
-        if self.after {
-            self.inner.destroy_key(subject).await?;
-        }
-        die()
-    }
-}
-
 /// No test by itself: the process that dies, when it is told to be that.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn child() {
@@ -76,12 +36,11 @@ async fn child() {
     let config = Config::from_flags(["--store", &flag]).unwrap();
     let clock = Clock::manual(START + GRACE);
     let inner = log::open(&config, &clock).await;
-    let (at, after) = (at.to_owned(), when == "after");
-    let store = Deadly { inner, at, after, keys: AtomicU32::new(0) };
+    let store = Deadly::over(inner, when, at);
     let sender = Sender { name: "Test".into(), address: "login@example.com".into() };
     let mailer = Mailer::open("memory", &sender).unwrap();
     // Its sweep comes at once by itself; this one waits for it, or does it.
-    let app = App::open_with(config, clock, mailer, Arc::new(store)).await.unwrap();
+    let app = App::open_with(config, clock, mailer, store).await.unwrap();
     until("it dies", async || {
         app.erase_due_now().await;
         false
@@ -90,16 +49,8 @@ async fn child() {
 }
 
 async fn sweep_dies(data: &Path, when: &str, at: &str) {
-    let mut child = Command::new(std::env::current_exe().unwrap())
-        .args(["crash::erasure::child", "--exact", "--nocapture"])
-        .env(TOLD, format!("{} {when} {at}", data.display()))
-        .stdin(Stdio::null())
-        .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    until("the child dies", async || child.try_wait().unwrap().is_some()).await;
-    assert_eq!(child.wait().unwrap().signal(), Some(9), "{when} {at}");
+    let told = format!("{} {when} {at}", data.display());
+    killed(spawn("crash::erasure::child", TOLD, told), &format!("{when} {at}")).await;
 }
 
 /// A log with a user in it who came by a link and asked to be erased.

@@ -14,6 +14,7 @@ use crate::crash::log;
 use crate::server::{Server, until};
 use crate::stores::Home;
 use whence_test_support::mails::Mails;
+use whence_test_support::ports::free_port;
 
 const ROUNDS: u32 = 6;
 const CLIENTS: u32 = 16;
@@ -26,9 +27,7 @@ struct Process {
 
 impl Process {
     async fn start(data: &Path, mails: &Path) -> Self {
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        drop(listener);
+        let address = format!("127.0.0.1:{}", free_port());
         let store = format!("sqlite:{}", data.display());
         let mail = format!("directory:{}", mails.display());
         let child = Command::new(env!("CARGO_BIN_EXE_whence"))
@@ -104,12 +103,7 @@ async fn onboardings_end(directory: Home) {
     let later = log::read(directory.path()).await.last().unwrap().metadata.occurred_at;
     let clock = Clock::manual(later + Duration::from_hours(1));
     let server = Server::at(directory, clock, &[], |store| store).await;
-    server.settle().await;
-    until("every onboarding is over", async || {
-        server.app.sweep_now().await;
-        server.app.engine.read_db.onboardings(1).await.unwrap().is_empty()
-    })
-    .await;
+    server.everybody_onboarded().await;
     let events = server.log().await;
     log::check(&events);
     let count = |name: &str| events.iter().filter(|e| e.event.event_type() == name).count();

@@ -1,8 +1,6 @@
 //! A rebuild dies at chosen steps: the tables of each projector are all old or all new.
 //!
-//! This test binary starts itself: [`child`] rebuilds, and dies where it is told to.
-
-use std::process::{Command, Stdio};
+//! [`child`] rebuilds, and dies where it is told to.
 
 use tempfile::TempDir;
 use whence::engine::rebuild::{Replay, Step};
@@ -11,8 +9,8 @@ use whence::infra::keys::{Keys, MasterKey};
 use whence::store::Location;
 use whence_projections::{Purpose, ReadDb, projectors};
 
+use crate::crash::child::{die, killed, spawn};
 use crate::crash::log;
-use crate::crash::steps::die;
 use crate::server::{START, until};
 use whence_test_support::postgres::database;
 
@@ -77,16 +75,8 @@ async fn dies_at_each_step(store: &str, spoil: impl AsyncFn()) {
     let events = log::made(&config, &clock).await;
     for (step, swapped) in STEPS {
         spoil().await;
-        let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["crash::rebuild::child", "--exact", "--nocapture"])
-            .env(TOLD, format!("{store} {step}"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .unwrap();
-        until("the child dies", async || child.try_wait().unwrap().is_some()).await;
-        assert!(!child.wait().unwrap().success(), "{step}: it did not die");
+        let process = spawn("crash::rebuild::child", TOLD, format!("{store} {step}"));
+        killed(process, step).await;
         let reads = config.storage.store.open_read_db().await.unwrap();
         let rows = reads.dump().await.unwrap();
         assert_eq!(new(&rows), [swapped > 0, false], "{step}");

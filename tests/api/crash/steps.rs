@@ -1,23 +1,19 @@
 //! The process dies right before, or right after, each append of a login.
 //!
-//! This test binary starts itself: [`child`] serves over a store that kills its own process, the
-//! test drives it over HTTP, sees it die, and restarts over what it left.
+//! [`child`] serves over a store that kills its own process; the test drives it over HTTP, sees it die, and
+//! restarts over what it left.
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
-use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
 use tokio::net::TcpListener;
 use whence::app::App;
 use whence::app::config::Config;
 use whence::infra::clock::Clock;
 use whence::infra::mail::{Mailer, Sender};
-use whence::store::{Append, Appended, EventStore, StoreError};
 use whence_events::{Event, MailboxEvent, Recorded, UserEvent};
-use whence_test_macros::passes_on;
 
+use crate::crash::child::{Deadly, killed, spawn};
 use crate::crash::client::Client;
 use crate::crash::ledger::Cookies;
 use crate::crash::log;
@@ -39,34 +35,6 @@ const STEPS: [&str; 7] = [
     "WelcomeEmailSent.v1",
 ];
 
-/// A store that kills its process at one append.
-struct Deadly {
-    inner: Arc<dyn EventStore>,
-    at: String,
-    after: bool,
-}
-
-/// kill -9, by whoever is about to do something.
-pub(crate) fn die() -> ! {
-    let id = std::process::id().to_string();
-    let _ = Command::new("kill").args(["-KILL", &id]).status();
-    std::process::abort()
-}
-
-#[passes_on(whence::store)]
-#[async_trait]
-impl EventStore for Deadly {
-    async fn append(&self, append: Append) -> Result<Appended, StoreError> {
-        if append.events[0].event.event_type() != self.at {
-            return self.inner.append(append).await;
-        }
-        if self.after {
-            self.inner.append(append).await?;
-        }
-        die()
-    }
-}
-
 /// No test by itself: the process that dies, when it is told to be that.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn child() {
@@ -79,10 +47,10 @@ async fn child() {
     let config = Config::from_flags(["--store", &flag]).unwrap();
     let clock = Clock::manual(START);
     let inner = log::open(&config, &clock).await;
-    let store = Deadly { inner, at: at.to_owned(), after: when == "after" };
+    let store = Deadly::over(inner, when, at);
     let sender = Sender { name: "Test".into(), address: "login@example.com".into() };
     let mailer = Mailer::open(&format!("directory:{mails}"), &sender).unwrap();
-    let app = App::open_with(config, clock, mailer, Arc::new(store)).await.unwrap();
+    let app = App::open_with(config, clock, mailer, store).await.unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
     let half = format!("{url_file}.half");
@@ -112,13 +80,8 @@ impl Child {
         let mails: PathBuf = around.path().join("mails");
         let url_file = around.path().join("url");
         let (data, shown, file) = (data.display(), mails.display(), url_file.display());
-        let process = Command::new(std::env::current_exe().unwrap())
-            .args(["crash::steps::child", "--exact", "--nocapture"])
-            .env(TOLD, format!("{data} {shown} {file} {when} {at}"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .unwrap();
+        let told = format!("{data} {shown} {file} {when} {at}");
+        let process = spawn("crash::steps::child", TOLD, told);
         until("the child serves", async || url_file.exists()).await;
         let client = Client::new(&std::fs::read_to_string(&url_file).unwrap());
         Self { process, around, client }
@@ -129,9 +92,8 @@ impl Child {
         Mails::in_directory(&self.around.path().join("mails")).code(email).unwrap()
     }
 
-    pub(crate) async fn dies(mut self) {
-        until("the child dies", async || self.process.try_wait().unwrap().is_some()).await;
-        assert!(!self.process.wait().unwrap().success());
+    pub(crate) async fn dies(self) {
+        killed(self.process, "the server").await;
     }
 }
 
@@ -201,11 +163,7 @@ async fn dies(when: &str, at: &str) {
     let user = answer.json()["user"]["id"].as_str().unwrap().to_owned();
     assert!(bobs.is_none_or(|id| id == user), "{when} {at}: another user");
     server.settle().await;
-    until("everybody is onboarded", async || {
-        server.app.sweep_now().await;
-        server.app.engine.read_db.onboardings(1).await.unwrap().is_empty()
-    })
-    .await;
+    server.everybody_onboarded().await;
     let events = server.log().await;
     log::check(&events);
     let of_bob = |recorded: &&Recorded| recorded.stream.to_string() == format!("user-{user}");

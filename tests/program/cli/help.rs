@@ -67,7 +67,7 @@ fn variables_count_and_flags_win_over_them() {
     let mut command = whence(directory.path());
     command.args(["serve", "--listen", "127.0.0.1:0"]);
     command.env("WHENCE_LISTEN", "nonsense").env("WHENCE_STORE", "sqlite:elsewhere");
-    command.env("WHENCE_STAGING", "yes").env("WHENCE_PUBLIC_URL", "https://x.example.com");
+    command.env("WHENCE_DEVELOPMENT", "yes").env("WHENCE_PUBLIC_URL", "https://x.example.com");
     // A variable that is set to nothing is not set.
     command.env("WHENCE_MAIL", "").env("WHENCE_REFERRAL_WINDOW_DAYS", "");
     command.env("WHENCE_CODE_IN_SUBJECT", "").env("WHENCE_MASTER_KEY", "");

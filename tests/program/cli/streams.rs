@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 use std::fs::OpenOptions;
-use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 use std::time::{Duration, Instant};
@@ -10,6 +9,8 @@ use std::time::{Duration, Instant};
 use clap::CommandFactory as _;
 use serde_json::{Value, json};
 use tempfile::TempDir;
+
+use whence_test_support::ports::free_port;
 
 use crate::support::{Service, send_signal, whence};
 
@@ -219,9 +220,9 @@ fn streams_that_were_closed_before_the_start_change_nothing() {
 fn a_service_whose_log_lines_cannot_be_written_goes_on_serving() {
     for (name, stream) in [("full", full as fn() -> Stdio), ("without a reader", without_reader)] {
         let directory = TempDir::new().unwrap();
-        let free = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let free = format!("127.0.0.1:{}", free_port());
         let mut command = whence(directory.path());
-        command.args(["serve", "--log", "trace", "--listen", &free.to_string()]);
+        command.args(["serve", "--log", "trace", "--listen", &free]);
         let mut child = command.stdin(Stdio::null()).stderr(stream()).spawn().unwrap();
         let runtime = tokio::runtime::Runtime::new().unwrap();
         let healthy = runtime.block_on(async {

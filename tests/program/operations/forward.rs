@@ -13,7 +13,9 @@ use tempfile::TempDir;
 use whence_test_support::mails::Mails;
 use whence_test_support::tool;
 
-use crate::support::{Service, free_port, settings_in, until_listening};
+use crate::operations::proxy_programs;
+use crate::support::{Service, settings_in, until_listening};
+use whence_test_support::ports::free_port;
 
 /// The settings of a proxy, which is to listen on a port: what starts it.
 type Start = fn(&Path, u16, &str) -> Command;
@@ -28,31 +30,9 @@ struct Site {
     cookies: BTreeMap<String, String>,
 }
 
-fn nginx(directory: &Path, port: u16, settings: &str) -> Command {
-    let at = directory.display();
-    let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
-    let temporary = temporary.map(|kind| format!("{kind}_temp_path {at}/{kind};")).concat();
-    let text = format!(
-        "daemon off; worker_processes 1; pid {at}/pid; error_log {at}/errors;\n\
-         events {{ worker_connections 64; }}\n\
-         http {{ access_log off; {temporary}\nserver {{ listen 127.0.0.1:{port};\n{settings}}} }}\n"
-    );
-    std::fs::write(directory.join("nginx.conf"), text).unwrap();
-    let mut command = tool::program("nginx");
-    command.arg("-p").arg(directory).arg("-c").arg(directory.join("nginx.conf"));
-    command
-}
-
 fn caddy(directory: &Path, port: u16, settings: &str) -> Command {
     let site = settings.replace("app.example.com", &format!("http://localhost:{port}"));
-    let text = format!("{{\n\tadmin off\n\tauto_https off\n}}\n{site}");
-    std::fs::write(directory.join("Caddyfile"), text).unwrap();
-    let mut command = tool::program("caddy");
-    command.args(["run", "--adapter", "caddyfile", "--config"]).arg(directory.join("Caddyfile"));
-    for name in ["HOME", "XDG_DATA_HOME", "XDG_CONFIG_HOME"] {
-        command.env(name, directory);
-    }
-    command
+    proxy_programs::caddy(directory, &site)
 }
 
 fn traefik(directory: &Path, port: u16, settings: &str) -> Command {
@@ -259,7 +239,7 @@ async fn visit(start: Start, line: &str, outlives: bool) {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_site_behind_nginx() {
-    visit(nginx, "location /v1/ {", true).await;
+    visit(proxy_programs::nginx, "location /v1/ {", true).await;
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -12,7 +12,9 @@ use whence_test_support::tool;
 
 use crate::operations::doctor::doctor;
 use crate::operations::logs::KEY;
-use crate::support::{Service, free_port, serve_and_fail, settings_of, until_listening, whence};
+use whence_test_support::ports::free_port;
+
+use crate::support::{Service, serve_and_fail, settings_of, until_listening, whence};
 
 /// A user who owns nothing: `PgBouncer` does not run as root.
 const NOBODY: u32 = 65534;

@@ -11,7 +11,9 @@ use tokio::net::TcpSocket;
 use whence_test_support::mails::Mails;
 use whence_test_support::tool;
 
-use crate::support::{Service, free_port, settings_of, until_listening};
+use crate::operations::proxy_programs;
+use crate::support::{Service, settings_of, until_listening};
+use whence_test_support::ports::free_port;
 
 const TOKEN: &str = "root=0123456789abcdef0123456789";
 
@@ -28,32 +30,13 @@ type Start = fn(&Path, SocketAddr, u16) -> Command;
 
 fn nginx(directory: &Path, service: SocketAddr, port: u16) -> Command {
     let location = settings_of("location / {").replace("127.0.0.1:8080", &service.to_string());
-    let at = directory.display();
-    let temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"];
-    let temporary = temporary.map(|kind| format!("{kind}_temp_path {at}/{kind};")).concat();
-    let text = format!(
-        "daemon off; worker_processes 1; pid {at}/pid; error_log {at}/errors;\n\
-         events {{ worker_connections 64; }}\n\
-         http {{ access_log off; {temporary}\nserver {{ listen 127.0.0.1:{port};\n{location}}} }}\n"
-    );
-    std::fs::write(directory.join("nginx.conf"), text).unwrap();
-    let mut command = tool::program("nginx");
-    command.arg("-p").arg(directory).arg("-c").arg(directory.join("nginx.conf"));
-    command
+    proxy_programs::nginx(directory, port, &location)
 }
 
 fn caddy(directory: &Path, service: SocketAddr, port: u16) -> Command {
     let site = settings_of("login.example.com {").replace("127.0.0.1:8080", &service.to_string());
     let site = site.replace("login.example.com", &format!("http://:{port}"));
-    let text = format!("{{\n\tadmin off\n\tauto_https off\n}}\n{site}");
-    std::fs::write(directory.join("Caddyfile"), text).unwrap();
-    let mut command = tool::program("caddy");
-    command.args(["run", "--adapter", "caddyfile", "--config"]).arg(directory.join("Caddyfile"));
-    command
-        .env("HOME", directory)
-        .env("XDG_DATA_HOME", directory)
-        .env("XDG_CONFIG_HOME", directory);
-    command
+    proxy_programs::caddy(directory, &site)
 }
 
 fn haproxy_with(backend: &str, directory: &Path, service: SocketAddr, port: u16) -> Command {

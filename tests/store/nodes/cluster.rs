@@ -15,6 +15,7 @@ use whence_events::Recorded;
 use crate::nodes::client::{Client, Cookies};
 use whence_test_support::log;
 use whence_test_support::mails::Mails;
+use whence_test_support::ports::free_port;
 use whence_test_support::postgres::{Database, database};
 
 /// A database, and what the nodes over it share.
@@ -69,9 +70,7 @@ impl Cluster {
         let name = format!("node{}", self.nodes.fetch_add(1, Ordering::Relaxed));
         let sign = if url.contains('?') { '&' } else { '?' };
         let store = format!("{url}{sign}application_name={name}");
-        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap().to_string();
-        drop(listener);
+        let address = format!("127.0.0.1:{}", free_port());
         let mails = self.directory.path().join(&name);
         let mail = format!("directory:{}", mails.display());
         let said = std::fs::File::create(self.directory.path().join(format!("{name}.log")));

@@ -11,5 +11,6 @@
 pub mod kurrentdb_double;
 pub mod log;
 pub mod mails;
+pub mod ports;
 pub mod postgres;
 pub mod tool;

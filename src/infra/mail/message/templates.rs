@@ -2,100 +2,64 @@
 
 use askama::Template;
 
-#[derive(Template)]
-#[template(path = "login_code.txt")]
-pub(super) struct LoginCodeText<'a> {
-    pub(super) site: &'a str,
-    pub(super) code: &'a str,
-    pub(super) page_host: Option<&'a str>,
-    pub(super) minutes: u32,
-    pub(super) asked_from: Option<&'a str>,
+/// The words of a mail, as text and as HTML.
+pub(super) trait Words: Template {
+    /// Returns the words as HTML under a title.
+    fn html(&self, title: &str) -> askama::Result<String>;
 }
 
-#[derive(Template)]
-#[template(path = "login_code.html")]
-pub(super) struct LoginCodeHtml<'a> {
-    pub(super) title: &'a str,
-    pub(super) site: &'a str,
-    pub(super) code: &'a str,
-    pub(super) minutes: u32,
-    pub(super) asked_from: Option<&'a str>,
+/// Declares the values that both templates of a mail show.
+macro_rules! words {
+    ($($text:ident $text_path:tt, $html:ident $html_path:tt { $($field:ident: $kind:ty,)+ })+) => {$(
+        #[derive(Template)]
+        #[template(path = $text_path)]
+        pub(super) struct $text<'a> {
+            $(pub(super) $field: $kind,)+
+        }
+
+        #[derive(Template)]
+        #[template(path = $html_path)]
+        struct $html<'a> {
+            title: &'a str,
+            words: &'a $text<'a>,
+        }
+
+        impl Words for $text<'_> {
+            fn html(&self, title: &str) -> askama::Result<String> {
+                $html { title, words: self }.render()
+            }
+        }
+    )+};
 }
 
-#[derive(Template)]
-#[template(path = "change_code.txt")]
-pub(super) struct ChangeCodeText<'a> {
-    pub(super) site: &'a str,
-    pub(super) code: &'a str,
-    pub(super) page_host: Option<&'a str>,
-    pub(super) minutes: u32,
-}
-
-#[derive(Template)]
-#[template(path = "change_code.html")]
-pub(super) struct ChangeCodeHtml<'a> {
-    pub(super) title: &'a str,
-    pub(super) site: &'a str,
-    pub(super) code: &'a str,
-    pub(super) minutes: u32,
-}
-
-#[derive(Template)]
-#[template(path = "address_in_use.txt")]
-pub(super) struct AddressInUseText<'a> {
-    pub(super) site: &'a str,
-}
-
-#[derive(Template)]
-#[template(path = "address_in_use.html")]
-pub(super) struct AddressInUseHtml<'a> {
-    pub(super) title: &'a str,
-    pub(super) site: &'a str,
-}
-
-#[derive(Template)]
-#[template(path = "address_changed.txt")]
-pub(super) struct AddressChangedText<'a> {
-    pub(super) site: &'a str,
-    pub(super) link: &'a str,
-    pub(super) hours: u32,
-}
-
-#[derive(Template)]
-#[template(path = "address_changed.html")]
-pub(super) struct AddressChangedHtml<'a> {
-    pub(super) title: &'a str,
-    pub(super) site: &'a str,
-    pub(super) link: &'a str,
-    pub(super) hours: u32,
-}
-
-#[derive(Template)]
-#[template(path = "welcome.txt")]
-pub(super) struct WelcomeText<'a> {
-    pub(super) site: &'a str,
-    pub(super) link: &'a str,
-}
-
-#[derive(Template)]
-#[template(path = "welcome.html")]
-pub(super) struct WelcomeHtml<'a> {
-    pub(super) title: &'a str,
-    pub(super) site: &'a str,
-    pub(super) link: &'a str,
-}
-
-#[derive(Template)]
-#[template(path = "erasure_requested.txt")]
-pub(super) struct ErasureRequestedText<'a> {
-    pub(super) site: &'a str,
-    pub(super) due: &'a str,
-}
-
-#[derive(Template)]
-#[template(path = "erasure_requested.html")]
-pub(super) struct ErasureRequestedHtml<'a> {
-    pub(super) title: &'a str,
-    pub(super) site: &'a str,
-    pub(super) due: &'a str,
+words! {
+    LoginCode "login_code.txt", LoginCodeHtml "login_code.html" {
+        site: &'a str,
+        code: &'a str,
+        page_host: Option<&'a str>,
+        minutes: u32,
+        asked_from: Option<&'a str>,
+    }
+    ChangeCode "change_code.txt", ChangeCodeHtml "change_code.html" {
+        site: &'a str,
+        code: &'a str,
+        page_host: Option<&'a str>,
+        minutes: u32,
+    }
+    AddressInUse "address_in_use.txt", AddressInUseHtml "address_in_use.html" {
+        site: &'a str,
+    }
+    AddressChanged "address_changed.txt", AddressChangedHtml "address_changed.html" {
+        site: &'a str,
+        link: &'a str,
+        hours: u32,
+    }
+    Welcome "welcome.txt", WelcomeHtml "welcome.html" {
+        site: &'a str,
+        link: &'a str,
+    }
+    ErasureRequested "erasure_requested.txt", ErasureRequestedHtml "erasure_requested.html" {
+        site: &'a str,
+        due: &'a str,
+    }
 }

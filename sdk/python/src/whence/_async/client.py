@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import os
 from types import TracebackType
-from typing import Any, TypeVar
 
-import anyio
 import httpx
 
-from .._calls import Call, Outcome, Request, State, Steps
-from .._errors import NetworkError, TimeoutError, WhenceError
+from .._calls import State
 from .api import Auth, Portal, Referrals, Users
+from .transport import AsyncTransport
 
-T = TypeVar("T")
 
-
-class AsyncWhenceClient:
+class AsyncWhenceClient(AsyncTransport):
     """Is a client of whence for one person, or for one back-end.
 
     ``base_url`` says where whence is (without it: the variable ``WHENCE_URL``), ``api_key`` is the key of a back-end,
@@ -38,7 +34,7 @@ class AsyncWhenceClient:
         url = base_url or os.environ.get("WHENCE_URL")
         if not url:
             raise TypeError("whence: say where it is: base_url='https://login.example.com'")
-        self._http = httpx.AsyncClient(
+        http = httpx.AsyncClient(
             base_url=url.rstrip("/"),
             timeout=timeout,
             cookies=cookies,
@@ -47,7 +43,8 @@ class AsyncWhenceClient:
             # An answer that leads elsewhere would take the cookies and the body along.
             follow_redirects=False,
         )
-        self._state = State(api_key=api_key, max_retry_after=max_retry_after, cookies=self._http.cookies)
+        state = State(api_key=api_key, max_retry_after=max_retry_after, cookies=http.cookies)
+        super().__init__(http, state)
         self.auth = Auth(self)
         self.referrals = Referrals(self)
         self.users = Users(self)
@@ -72,32 +69,3 @@ class AsyncWhenceClient:
         traceback: TracebackType | None,
     ) -> None:
         await self.aclose()
-
-    async def _call(self, call: Call[T]) -> T:
-        return await self._drive(self._state.steps(call))
-
-    async def _drive(self, steps: Steps[T]) -> T:
-        """Takes the steps of a call."""
-        outcome: Outcome = None
-        while True:
-            try:
-                step = steps.send(outcome)
-            except StopIteration as end:
-                result: T = end.value
-                return result
-            if isinstance(step, Request):
-                outcome = await self._send(step)
-            else:
-                await anyio.sleep(step)
-                outcome = None
-
-    async def _send(self, request: Request) -> httpx.Response | WhenceError:
-        more: dict[str, Any] = {"json": dict(request.body)} if request.body is not None else {}
-        try:
-            return await self._http.request(
-                request.method, request.path, params=request.query, headers=dict(request.headers), **more
-            )
-        except httpx.TimeoutException as error:
-            return TimeoutError("timeout", str(error) or "No answer in time.")
-        except httpx.TransportError as error:
-            return NetworkError("network", str(error) or "No answer.")

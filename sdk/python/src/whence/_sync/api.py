@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 from urllib.parse import quote
 
 from .. import _models as models
 from .._calls import Call
 from .._models import make
-
-if TYPE_CHECKING:
-    from .client import WhenceClient
+from .transport import Transport
 
 
 class _Group:
-    def __init__(self, client: WhenceClient) -> None:
-        self._client = client
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
 
 
 class EmailLogin(_Group):
@@ -24,13 +22,13 @@ class EmailLogin(_Group):
 
     def start(self, *, email: str) -> models.LoginStarted:
         """Mails a code to an address."""
-        return self._client._call(
+        return self._transport._call(
             Call("POST", "/v1/auth/email/start", lambda data: make(models.LoginStarted, data), {"email": email})
         )
 
     def verify(self, *, request_id: str, code: str) -> models.LoggedIn:
         """Logs in with the mailed code, and registers who is new."""
-        return self._client._call(
+        return self._transport._call(
             Call(
                 "POST", "/v1/auth/email/verify", lambda data: models.LoggedIn(make(models.User, data["user"])),
                 {"request_id": request_id, "code": code},
@@ -43,7 +41,7 @@ class Sessions(_Group):
 
     def list(self) -> tuple[models.Session, ...]:
         """Returns the sessions, the newest first."""
-        return self._client._call(
+        return self._transport._call(
             Call(
                 "GET", "/v1/auth/sessions",
                 lambda data: tuple(make(models.Session, item) for item in data["items"]), repeatable=True,
@@ -53,11 +51,11 @@ class Sessions(_Group):
     def revoke(self, session_id: str) -> None:
         """Ends a session."""
         path = f"/v1/auth/sessions/{quote(session_id, safe='')}"
-        self._client._call(Call("DELETE", path, lambda _: None, csrf=True))
+        self._transport._call(Call("DELETE", path, lambda _: None, csrf=True))
 
     def revoke_others(self) -> int:
         """Ends all sessions but this one, and returns how many that were."""
-        return self._client._call(
+        return self._transport._call(
             Call("POST", "/v1/auth/sessions/revoke-all", lambda data: int(data["revoked"]), csrf=True, repeatable=True)
         )
 
@@ -65,14 +63,14 @@ class Sessions(_Group):
 class Auth(_Group):
     """Logs in and out, and says who is logged in."""
 
-    def __init__(self, client: WhenceClient) -> None:
-        super().__init__(client)
-        self.email = EmailLogin(client)
-        self.sessions = Sessions(client)
+    def __init__(self, transport: Transport) -> None:
+        super().__init__(transport)
+        self.email = EmailLogin(transport)
+        self.sessions = Sessions(transport)
 
     def me(self) -> models.Me:
         """Returns who is logged in; raises ``UnauthenticatedError`` when nobody is."""
-        return self._client._call(
+        return self._transport._call(
             Call(
                 "GET", "/v1/auth/me",
                 lambda data: models.Me(make(models.User, data["user"]), data["provider"]), repeatable=True,
@@ -84,13 +82,13 @@ class Auth(_Group):
 
         That no referral was attributed is an answer and no error; it is one that nobody is logged in.
         """
-        return self._client._call(
+        return self._transport._call(
             Call("POST", "/v1/auth/attribute", lambda data: make(models.Attributed, data), {}, repeatable=True)
         )
 
     def logout(self) -> None:
         """Ends the session."""
-        self._client._call(Call("POST", "/v1/auth/logout", lambda _: None, csrf=True, repeatable=True))
+        self._transport._call(Call("POST", "/v1/auth/logout", lambda _: None, csrf=True, repeatable=True))
 
 
 class Code(_Group):
@@ -98,7 +96,7 @@ class Code(_Group):
 
     def choose(self, slug: str) -> models.ReferralCode:
         """Gives the user this code, which nobody else has."""
-        return self._client._call(
+        return self._transport._call(
             Call(
                 "POST", "/v1/referrals/code", lambda data: make(models.ReferralCode, data["code"]),
                 {"slug": slug}, csrf=True,
@@ -107,25 +105,25 @@ class Code(_Group):
 
     def give_up(self) -> None:
         """Disables the chosen code."""
-        self._client._call(Call("DELETE", "/v1/referrals/code", lambda _: None, csrf=True, repeatable=True))
+        self._transport._call(Call("DELETE", "/v1/referrals/code", lambda _: None, csrf=True, repeatable=True))
 
 
 class Referrals(_Group):
     """Shows the referral code of the user, and who came by it."""
 
-    def __init__(self, client: WhenceClient) -> None:
-        super().__init__(client)
-        self.code = Code(client)
+    def __init__(self, transport: Transport) -> None:
+        super().__init__(transport)
+        self.code = Code(transport)
 
     def me(self) -> models.Referrals:
         """Returns the code of the user, its link and its numbers."""
-        return self._client._call(
+        return self._transport._call(
             Call("GET", "/v1/referrals/me", lambda data: make(models.Referrals, data), repeatable=True)
         )
 
     def invitees(self, *, limit: int = 50, offset: int = 0) -> tuple[models.Invitee, ...]:
         """Returns a page of the users who registered by a code of this one."""
-        return self._client._call(
+        return self._transport._call(
             Call(
                 "GET", "/v1/referrals/invitees",
                 lambda data: tuple(make(models.Invitee, item) for item in data["items"]),
@@ -156,7 +154,7 @@ class Users(_Group):
 
     def attributions_of(self, user_ids: Sequence[str]) -> tuple[models.FoundAttribution, ...]:
         """Returns the snapshots of up to 100 users in the order of the ids, with an API key for ``attribution:read``."""
-        return self._client._call(
+        return self._transport._call(
             Call(
                 "POST", "/api/v1/users/attribution/batch",
                 lambda data: tuple(_found(item) for item in data["items"]),
@@ -168,12 +166,12 @@ class Users(_Group):
         """Links a user to a customer of the billing system, with an API key for ``billing:write``."""
         path = f"/api/v1/users/{quote(user_id, safe='')}/billing-customer"
         body = {"billingCustomerId": billing_customer_id}
-        self._client._call(
+        self._transport._call(
             Call("PUT", path, lambda _: None, body, repeatable=True, bearer="key", portal=True)
         )
 
     def _read(self, path: str, model: type[models.T], bearer: str = "session") -> models.T:
-        return self._client._call(
+        return self._transport._call(
             Call("GET", path, lambda data: make(model, data), repeatable=True, bearer=bearer, portal=True)
         )
 
@@ -188,7 +186,7 @@ class Portal(_Group):
         like, ``landing_page``, ``referrer_url``, ``consent``.
         """
         body = {"email": email, **{models.camel(name): value for name, value in landing.items()}}
-        return self._client._call(
+        return self._transport._call(
             Call(
                 "POST", "/api/v1/auth/login/start", lambda data: make(models.LoginStarted, data), body, portal=True
             )
@@ -197,25 +195,25 @@ class Portal(_Group):
     def login(self, *, request_id: str, code: str) -> models.TokenPair:
         """Logs in with the mailed code. The client uses the tokens from now on, and exchanges them when it has to."""
         body = {"requestId": request_id, "code": code, "tokenDelivery": "body"}
-        tokens = self._client._call(
+        tokens = self._transport._call(
             Call("POST", "/api/v1/auth/login", lambda data: make(models.TokenPair, data), body, portal=True)
         )
-        self._client._state.tokens = tokens
+        self._transport._state.tokens = tokens
         return tokens
 
     def refresh(self) -> models.TokenPair:
         """Exchanges the refresh token for the next pair."""
-        return self._client._drive(self._client._state.refresh())
+        return self._transport._drive(self._transport._state.refresh())
 
     def use(self, tokens: models.TokenPair) -> None:
         """Goes on with the tokens of an earlier login."""
-        self._client._state.tokens = tokens
+        self._transport._state.tokens = tokens
 
     def logout(self) -> None:
         """Ends the session of the tokens."""
-        tokens, self._client._state.tokens = self._client._state.tokens, None
+        tokens, self._transport._state.tokens = self._transport._state.tokens, None
         body = {"refreshToken": tokens.refresh_token} if tokens and tokens.refresh_token else {}
-        self._client._call(
+        self._transport._call(
             Call("POST", "/api/v1/auth/logout", lambda _: None, body, repeatable=True, portal=True)
         )
 

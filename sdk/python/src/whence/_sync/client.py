@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 import os
-import time
 from types import TracebackType
-from typing import Any, TypeVar
 
 import httpx
 
-from .._calls import Call, Outcome, Request, State, Steps
-from .._errors import NetworkError, TimeoutError, WhenceError
+from .._calls import State
 from .api import Auth, Portal, Referrals, Users
+from .transport import Transport
 
-T = TypeVar("T")
 
-
-class WhenceClient:
+class WhenceClient(Transport):
     """Is a client of whence for one person, or for one back-end.
 
     ``base_url`` says where whence is (without it: the variable ``WHENCE_URL``), ``api_key`` is the key of a back-end,
@@ -38,7 +34,7 @@ class WhenceClient:
         url = base_url or os.environ.get("WHENCE_URL")
         if not url:
             raise TypeError("whence: say where it is: base_url='https://login.example.com'")
-        self._http = httpx.Client(
+        http = httpx.Client(
             base_url=url.rstrip("/"),
             timeout=timeout,
             cookies=cookies,
@@ -47,7 +43,8 @@ class WhenceClient:
             # An answer that leads elsewhere would take the cookies and the body along.
             follow_redirects=False,
         )
-        self._state = State(api_key=api_key, max_retry_after=max_retry_after, cookies=self._http.cookies)
+        state = State(api_key=api_key, max_retry_after=max_retry_after, cookies=http.cookies)
+        super().__init__(http, state)
         self.auth = Auth(self)
         self.referrals = Referrals(self)
         self.users = Users(self)
@@ -72,32 +69,3 @@ class WhenceClient:
         traceback: TracebackType | None,
     ) -> None:
         self.close()
-
-    def _call(self, call: Call[T]) -> T:
-        return self._drive(self._state.steps(call))
-
-    def _drive(self, steps: Steps[T]) -> T:
-        """Takes the steps of a call."""
-        outcome: Outcome = None
-        while True:
-            try:
-                step = steps.send(outcome)
-            except StopIteration as end:
-                result: T = end.value
-                return result
-            if isinstance(step, Request):
-                outcome = self._send(step)
-            else:
-                time.sleep(step)
-                outcome = None
-
-    def _send(self, request: Request) -> httpx.Response | WhenceError:
-        more: dict[str, Any] = {"json": dict(request.body)} if request.body is not None else {}
-        try:
-            return self._http.request(
-                request.method, request.path, params=request.query, headers=dict(request.headers), **more
-            )
-        except httpx.TimeoutException as error:
-            return TimeoutError("timeout", str(error) or "No answer in time.")
-        except httpx.TransportError as error:
-            return NetworkError("network", str(error) or "No answer.")
