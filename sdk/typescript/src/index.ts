@@ -9,6 +9,7 @@ export type {
   AccessToken,
   AttributeResult,
   Attribution,
+  BillingLink,
   Creator,
   Device,
   Erasure,

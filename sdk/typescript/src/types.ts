@@ -1,161 +1,62 @@
-/** A user, as the console family describes one. What is not known is an empty text. */
-export interface User {
-  id: string;
-  email: string;
-  displayName: string;
-  avatarUrl: string;
-  billingCustomerId: string;
-  /** RFC 3339, as all times. */
-  createdAt: string;
-  updatedAt: string;
-}
+import type { Camel } from "./case.js";
+import type { components } from "./generated.js";
 
-/** Who is logged in. */
-export interface Me {
+type Schemas = components["schemas"];
+
+/** A user, as the console family describes one. What is not known is an empty text; times are RFC 3339. */
+export interface User extends Camel<Schemas["UserBody"]> {}
+
+/** Who is logged in. `erasureDueAt` is there when the user asked to be erased. */
+export interface Me extends Omit<Camel<Schemas["Me"]>, "user"> {
   user: User;
-  /** How the user logged in; `email`. */
-  provider: string;
-  /** When the user is erased, as they asked; absent when they did not. */
-  erasureDueAt?: string;
 }
 
 /** Why nothing was attributed. Reasons that are younger than this package come through as they are. */
-export type NotAttributed =
-  | "already_attributed"
-  | "no_cookie"
-  | "invalid_cookie"
-  | "unknown_code"
-  | "code_inactive"
-  | "referrer_ineligible"
-  | "window_expired"
-  | "not_new_user"
-  | "self_referral"
-  | "circular_referral"
-  | "blocked_by_policy"
-  | "internal_error"
-  | (string & {});
+export type NotAttributed = Schemas["Refusal"] | (string & {});
 
 /** Whether a referral was attributed, and if not, why. */
-export interface AttributeResult {
-  attributed: boolean;
+export interface AttributeResult extends Omit<Camel<Schemas["AttributeAnswer"]>, "reason"> {
   reason?: NotAttributed;
 }
 
-/** A session of a user. */
-export interface Session {
-  id: string;
-  /** `cookie` for that of a browser, `bearer` for one of tokens. */
-  kind: string;
-  deviceClass: string | null;
-  /** The address of the client, masked. */
-  ip: string | null;
-  country: string | null;
-  /** Whether it is the one that asks. */
-  current: boolean;
-  createdAt: string;
-  lastActiveAt: string;
-}
+/** A session of a user. `current` is the one that asks. */
+export interface Session extends Camel<Schemas["SessionBody"]> {}
 
 /** A device that the user's address knows. */
-export interface Device {
-  id: string;
-  device: string | null;
-  firstLoginAt: string;
-  lastLoginAt: string;
-  current: boolean;
-}
+export interface Device extends Camel<Schemas["DeviceBody"]> {}
 
-/** The referrals of a user. */
-export interface Referrals {
-  primaryCode: string | null;
-  customSlug: string | null;
-  link: string | null;
-  invitees: number;
-  clicks: number;
-  inviterDisplay: string | null;
-  attributedAt: string | null;
-  /** The codes that an operator disabled; absent when there is none. */
-  disabledCodes?: string[];
-}
+/** The referrals of a user. `disabledCodes` is there when an operator disabled some. */
+export interface Referrals extends Camel<Schemas["Overview"]> {}
 
 /** A user who registered by one's code. */
-export interface Invitee {
-  userId: string;
-  displayName: string | null;
-  signedAt: string;
-}
+export interface Invitee extends Camel<Schemas["InviteeBody"]> {}
 
 /** A code of a user's own choice. */
-export interface ReferralCode {
-  code: string;
-  kind: string;
-  link: string;
-}
+export interface ReferralCode extends Camel<Schemas["ChosenCode"]> {}
 
 /** The handles under which a user is a creator. */
-export interface Creator {
-  handle: string | null;
-  link: string | null;
-  handles: string[];
-}
+export interface Creator extends Camel<Schemas["Creator"]> {}
 
 /** Where a user came from. It was written at registration and never changes. */
-export interface Attribution {
-  referredBy: string | null;
-  referralCode: string | null;
-  firstReferrerUrl: string | null;
-  firstLandingPage: string | null;
-  acquiredViaCreatorId: string | null;
-  utmSource: string | null;
-  utmMedium: string | null;
-  utmCampaign: string | null;
-  utmTerm: string | null;
-  utmContent: string | null;
-  registrationDevice: string | null;
-  registrationCountry: string | null;
-  createdAt: string;
-}
+export type Attribution = Schemas["SnapshotBody"];
 
 /** A user as the portal family describes one to a back-end. */
-export interface PlatformUser {
-  id: string;
-  email: string;
-  displayName: string | null;
-  avatarUrl: string | null;
-  billingCustomerId: string | null;
-  provider: string;
-  createdAt: string;
-  updatedAt: string;
-}
+export type PlatformUser = Schemas["PlatformUser"];
 
 /** A user with their attribution. */
-export interface Profile extends PlatformUser, Attribution {}
+export type Profile = Schemas["ProfileBody"];
+
+/** To which customer of the billing system a user is linked now. */
+export type BillingLink = Schemas["PlatformLink"];
 
 /** That a user asked to be erased. */
-export interface Erasure {
-  requestedAt: string;
-  dueAt: string;
-}
+export interface Erasure extends Camel<Schemas["ErasureBody"]> {}
 
-/** A token for the portal family. */
-export interface AccessToken {
-  accessToken: string;
-  tokenType: string;
-  /** In seconds. */
-  expiresIn: number;
-}
+/** A token for the portal family. `expiresIn` is in seconds. */
+export interface AccessToken extends Camel<Schemas["AccessTokenBody"]> {}
 
 /** What an app without cookies says about the landing that brought its user. */
-export interface SaidLanding {
-  referralCode?: string;
-  utmSource?: string;
-  utmMedium?: string;
-  utmCampaign?: string;
-  utmTerm?: string;
-  utmContent?: string;
-  firstLandingPage?: string;
-  firstReferrerUrl?: string;
-}
+export type SaidLanding = Omit<Schemas["PortalStartBody"], "email">;
 
 /** The tokens of a login of the portal family. */
 export interface PortalTokens {
@@ -167,9 +68,6 @@ export interface PortalTokens {
 }
 
 /** Whether a token counts, and whose it is (RFC 7662). */
-export interface Introspection {
+export interface Introspection extends Partial<Schemas["ActiveToken"]> {
   active: boolean;
-  sub?: string;
-  exp?: number;
-  [claim: string]: unknown;
 }

@@ -1,6 +1,6 @@
 import type { Portal } from "./portal.js";
 import type { Call, CallOptions, Transport } from "./transport.js";
-import type { Attribution, Introspection, PlatformUser, Profile } from "./types.js";
+import type { Attribution, BillingLink, Introspection, PlatformUser, Profile } from "./types.js";
 
 /** What is known of users: of the one who is logged in, and for a back-end with an API key of all. */
 export class Users {
@@ -48,7 +48,7 @@ export class Users {
     id: string,
     billingCustomerId: string,
     options?: CallOptions,
-  ): Promise<{ id: string; billingCustomerId: string; changed: boolean }> {
+  ): Promise<BillingLink> {
     const path = `/api/v1/users/${encodeURIComponent(id)}/billing-customer`;
     return this.#withKey({ ...options, method: "PUT", path, body: { billingCustomerId } });
   }
