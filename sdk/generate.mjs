@@ -1,27 +1,36 @@
-// Writes the types of the answers that the client hands out, from the specification of a service:
-// node generate.mjs openapi.json > typescript/src/generated.ts
-import { readFileSync } from "node:fs";
+// Writes the types of what the client sends and hands out, from the specification:
+// node generate.mjs openapi.json typescript/src/generated.ts
+// With --check it only says whether the file is what it would write.
+import { readFileSync, writeFileSync } from "node:fs";
 import openapiTS, { astToString } from "openapi-typescript";
 
-/** The schemas that `typescript/src/types.ts` is made of. */
+/** The schemas that the client names. Those that they are made of come along. */
 const ROOTS = [
   "AccessTokenBody",
   "ActiveToken",
   "AttributeAnswer",
-  "ChosenCode",
+  "BatchAnswer",
+  "ChosenCodeAnswer",
   "Creator",
-  "DeviceBody",
-  "ErasureBody",
-  "InviteeBody",
+  "DeviceList",
+  "ErasureAnswer",
+  "InviteeList",
+  "IssuedTokens",
   "Me",
   "Overview",
   "PlatformLink",
   "PlatformUser",
+  "PortalSessionList",
   "PortalStartBody",
   "ProfileBody",
-  "SessionBody",
+  "RevokedOthers",
+  "RevokedSessions",
+  "SessionList",
   "SnapshotBody",
-  "UserBody",
+  "StartedLogin",
+  "StartedPortalLogin",
+  "TokenDelivery",
+  "UserAnswer",
 ];
 
 /** Returns a schema without what only a reader of the specification needs. */
@@ -32,7 +41,7 @@ function bare(value) {
 }
 
 /** Returns the types as text. */
-export async function generate(specification) {
+async function generate(specification) {
   const { openapi, info, components } = specification;
   const schemas = {};
   const add = (name) => {
@@ -47,4 +56,10 @@ export async function generate(specification) {
   return `// Written by generate.mjs from the specification. Do not change it by hand.\n\n${astToString(nodes)}`;
 }
 
-if (process.argv[1] === import.meta.filename) process.stdout.write(await generate(JSON.parse(readFileSync(process.argv[2], "utf8"))));
+const [specification, file, check] = process.argv.slice(2);
+const text = await generate(JSON.parse(readFileSync(specification, "utf8")));
+if (check !== "--check") writeFileSync(file, text);
+else if (readFileSync(file, "utf8") !== text) {
+  console.error(`${file} is not what the specification says; WHENCE_UPDATE_DOCS=1 scripts/sdk-typescript writes it`);
+  process.exit(1);
+}

@@ -1,9 +1,7 @@
 // The client against real services, over each store.
 import assert from "node:assert/strict";
-import { readFileSync } from "node:fs";
 import { after, before, describe, test } from "node:test";
 import { CookieJar, isWhenceError, WhenceClient, WhenceError, WhencePortalError } from "@whence/sdk";
-import { generate } from "../generate.mjs";
 import { logIn, nameOf, newAddress, openPage, startService, STORES, until } from "./service.mjs";
 
 const failure = async (promise) => {
@@ -240,17 +238,6 @@ for (const store of STORES) {
     });
   });
 }
-
-test("the types are those of the specification", async () => {
-  const service = await startService();
-  try {
-    const specification = await (await fetch(`${service.url}/openapi.json`)).json();
-    // When this fails: save the specification, and run what the top of generate.mjs says.
-    assert.equal(await generate(specification), readFileSync("typescript/src/generated.ts", "utf8"));
-  } finally {
-    await service.stop();
-  }
-});
 
 test("under https the cookies have their prefix, and are taken from no plain connection", async () => {
   const service = await startService("sqlite", () => ["--public-url", "https://login.example.test", "--development"]);

@@ -1,5 +1,5 @@
 import type { CallOptions, Transport } from "./transport.js";
-import type { AccessToken, AttributeResult, Device, Erasure, Me, Session, User } from "./types.js";
+import type { AccessToken, Answer, AttributeResult, Device, Erasure, Me, Session, User } from "./types.js";
 
 /** The log-in by a mailed code, and the change of one's address. */
 export class EmailAuth {
@@ -10,7 +10,7 @@ export class EmailAuth {
   }
 
   /** Mails a code to the address. What comes back is needed to verify it. */
-  start(login: { email: string }, options?: CallOptions): Promise<{ requestId: string }> {
+  start(login: { email: string }, options?: CallOptions): Promise<Answer<"StartedLogin">> {
     return this.#transport.call({ ...options, method: "POST", path: "/v1/auth/email/start", body: login });
   }
 
@@ -20,7 +20,7 @@ export class EmailAuth {
   }
 
   /** Mails a code to the address that the account is to move to. */
-  startChange(change: { email: string }, options?: CallOptions): Promise<{ requestId: string }> {
+  startChange(change: { email: string }, options?: CallOptions): Promise<Answer<"StartedLogin">> {
     return this.#transport.call({ ...options, method: "POST", path: "/v1/auth/email/change", body: change, csrf: true });
   }
 
@@ -40,7 +40,9 @@ export class Sessions {
 
   /** Returns the sessions that are in use, the newest first. */
   async list(options?: CallOptions): Promise<Session[]> {
-    return (await this.#transport.call<{ items: Session[] }>({ ...options, path: "/v1/auth/sessions" })).items;
+    const { items } = await this.#transport.call<Answer<"SessionList">>({ ...options, path: "/v1/auth/sessions" });
+    // `current` is missing only where an operator asks.
+    return items as Session[];
   }
 
   /** Ends one session, be it this one. */
@@ -52,7 +54,7 @@ export class Sessions {
   /** Ends all sessions but this one, and returns how many that were. */
   async revokeOthers(options?: CallOptions): Promise<number> {
     const path = "/v1/auth/sessions/revoke-all";
-    return (await this.#transport.call<{ revoked: number }>({ ...options, method: "POST", path, csrf: true, repeatable: true })).revoked;
+    return (await this.#transport.call<Answer<"RevokedOthers">>({ ...options, method: "POST", path, csrf: true, repeatable: true })).revoked;
   }
 }
 
@@ -65,7 +67,7 @@ export class Devices {
   }
 
   async list(options?: CallOptions): Promise<Device[]> {
-    return (await this.#transport.call<{ devices: Device[] }>({ ...options, path: "/v1/auth/devices" })).devices;
+    return (await this.#transport.call<Answer<"DeviceList">>({ ...options, path: "/v1/auth/devices" })).devices;
   }
 
   /** Lets a device count as unknown from now on. */
@@ -85,7 +87,7 @@ export class OwnErasure {
 
   /** Returns when the account is erased; null when the user did not ask for it. */
   async get(options?: CallOptions): Promise<Erasure | null> {
-    return (await this.#transport.call<{ erasure: Erasure | null }>({ ...options, path: "/v1/auth/erasure" })).erasure;
+    return (await this.#transport.call<Answer<"ErasureAnswer">>({ ...options, path: "/v1/auth/erasure" })).erasure;
   }
 
   /** Asks for it. The log-in must be of the last 15 minutes. */

@@ -36,11 +36,26 @@ export interface components {
             /** @description Why not; absent when it was attributed. */
             reason?: components["schemas"]["Refusal"];
         };
+        /** @description The users of a batch, in the order of the request. */
+        BatchAnswer: {
+            items: components["schemas"]["BatchItem"][];
+        };
+        /** @description A user of a batch. */
+        BatchItem: {
+            attribution: components["schemas"]["SnapshotBody"] | null;
+            /** @description Whether there is such a user. */
+            found: boolean;
+            userId: components["schemas"]["UserId"];
+        };
         /** @description A code that a user chose. */
         ChosenCode: {
             code: components["schemas"]["ReferralCode"];
             kind: components["schemas"]["CodeKind"];
             link: string;
+        };
+        /** @description The answer about a chosen code. */
+        ChosenCodeAnswer: {
+            code: components["schemas"]["ChosenCode"];
         };
         /** @enum {string} */
         CodeKind: "primary" | "custom";
@@ -70,6 +85,14 @@ export interface components {
          * @description The id of a known device.
          */
         DeviceId: string;
+        /** @description The devices that are known. */
+        DeviceList: {
+            devices: components["schemas"]["DeviceBody"][];
+        };
+        /** @description The answer of the calls about an erasure. */
+        ErasureAnswer: {
+            erasure: components["schemas"]["ErasureBody"] | null;
+        };
         /** @description The erasure that a user asked for. */
         ErasureBody: {
             /** @description When it is done. */
@@ -84,6 +107,23 @@ export interface components {
             display_name: string | null;
             signed_at: components["schemas"]["Timestamp"];
             user_id: components["schemas"]["UserId"];
+        };
+        /** @description The users who registered by the codes of a user. */
+        InviteeList: {
+            items: components["schemas"]["InviteeBody"][];
+        };
+        /** @description Tokens that are handed out. */
+        IssuedTokens: {
+            accessToken: string;
+            /**
+             * Format: int64
+             * @description In seconds.
+             */
+            expiresIn: number;
+            /** @description Whether the user registered just now; at a login only. */
+            isNewUser?: boolean;
+            /** @description The refresh token, for clients that keep it by themselves. */
+            refreshToken?: string;
         };
         /** @description Who is logged in. */
         Me: {
@@ -132,6 +172,10 @@ export interface components {
             provider: components["schemas"]["Provider"];
             updatedAt: components["schemas"]["Millis"];
         };
+        /** @description The sessions of a user. */
+        PortalSessionList: {
+            items: components["schemas"]["SessionBody"][];
+        };
         /** @description The body of a start: the address, and what the client knows of the landing that brought its user. */
         PortalStartBody: {
             consent?: components["schemas"]["Consent"] | null;
@@ -165,6 +209,22 @@ export interface components {
         ReferralCode: string;
         /** @enum {string} */
         Refusal: "already_attributed" | "no_cookie" | "invalid_cookie" | "unknown_code" | "code_inactive" | "referrer_ineligible" | "window_expired" | "not_new_user" | "self_referral" | "circular_referral" | "blocked_by_policy" | "internal_error";
+        /**
+         * Format: uuid
+         * @description The id of a login request.
+         */
+        RequestId: string;
+        /** @description The answer that other sessions are over. */
+        RevokedOthers: {
+            ok: boolean;
+            /** @description How many there were. */
+            revoked: number;
+        };
+        /** @description The answer that other sessions are over. */
+        RevokedSessions: {
+            /** @description How many there were. */
+            revoked: number;
+        };
         /** @description A session in the shape of the portal family. */
         SessionBody: {
             country: components["schemas"]["Country"] | null;
@@ -184,6 +244,28 @@ export interface components {
         SessionId: string;
         /** @enum {string} */
         SessionKind: "cookie" | "bearer";
+        /** @description A session in use. */
+        SessionLine: {
+            country: components["schemas"]["Country"] | null;
+            /** @description When it began. */
+            created_at: components["schemas"]["Timestamp"];
+            /** @description Whether it is the session that asks; operators have none. */
+            current?: boolean;
+            device_class: components["schemas"]["DeviceClass"] | null;
+            /** @description The id of the session, by which it can be ended. */
+            id: components["schemas"]["SessionId"];
+            /** @description The network of the address that opened it: the rest of the address is masked. */
+            ip: string | null;
+            /** @description The kind of credential that carries it. */
+            kind: components["schemas"]["SessionKind"];
+            /** @description When it was used last, as exactly as uses are recorded. */
+            last_active_at: components["schemas"]["Timestamp"];
+        };
+        /** @description The sessions of a user that are in use, the newest first. */
+        SessionList: {
+            /** @description The sessions. */
+            items: components["schemas"]["SessionLine"][];
+        };
         /** @description The 13 fields of an attribution snapshot, in the order and spelling of the portal family. */
         SnapshotBody: {
             acquiredViaCreatorId: components["schemas"]["UserId"] | null;
@@ -200,11 +282,31 @@ export interface components {
             utmSource: string | null;
             utmTerm: string | null;
         };
+        /** @description A login, or a change of address, that was started. */
+        StartedLogin: {
+            /** @description What the code is tried with. */
+            request_id: components["schemas"]["RequestId"];
+        };
+        /** @description A login that was started. */
+        StartedPortalLogin: {
+            expiresAt: components["schemas"]["Millis"];
+            /** @description What the code is tried with. */
+            requestId: components["schemas"]["RequestId"];
+        };
         /**
          * Format: date-time
          * @description A time in UTC, by RFC 3339.
          */
         Timestamp: string;
+        /**
+         * @description How a refresh token is delivered.
+         * @enum {string}
+         */
+        TokenDelivery: "cookie" | "body";
+        /** @description The answer of calls about who is logged in. */
+        UserAnswer: {
+            user: components["schemas"]["UserBody"];
+        };
         /** @description A user in the shape of the console family: texts are empty where nothing is known. */
         UserBody: {
             avatar_url: string;

@@ -1,13 +1,6 @@
 import { isWhenceError } from "./errors.js";
 import type { Call, CallOptions, Transport } from "./transport.js";
-import type { PortalTokens, SaidLanding, Session } from "./types.js";
-
-interface Answer {
-  accessToken: string;
-  expiresIn: number;
-  isNewUser?: boolean;
-  refreshToken?: string;
-}
+import type { Answer, PortalTokens, SaidLanding, Session } from "./types.js";
 
 /** Log-ins by tokens, for apps that have no cookies of whence's host. */
 export class Portal {
@@ -30,18 +23,18 @@ export class Portal {
   }
 
   /** Mails a code to the address. An app that knows by which link its user came says so here. */
-  start(login: { email: string } & SaidLanding, options?: CallOptions): Promise<{ requestId: string; expiresAt: string }> {
+  start(login: { email: string } & SaidLanding, options?: CallOptions): Promise<Answer<"StartedPortalLogin">> {
     return this.#transport.call({ ...options, method: "POST", path: "/api/v1/auth/login/start", body: login, portal: true });
   }
 
   /** Verifies the code and logs in. With `tokenDelivery: "body"` the refresh token is among the tokens, and in no cookie. */
   async login(
-    login: { requestId: string; code: string; tokenDelivery?: "body" | "cookie" },
+    login: { requestId: string; code: string; tokenDelivery?: Answer<"TokenDelivery"> },
     options?: CallOptions,
   ): Promise<PortalTokens & { isNewUser: boolean }> {
     const { tokenDelivery, ...rest } = login;
     const body = tokenDelivery === "body" ? login : rest;
-    const answer = await this.#transport.call<Answer>({ ...options, method: "POST", path: "/api/v1/auth/login", body, portal: true });
+    const answer = await this.#transport.call<Answer<"IssuedTokens">>({ ...options, method: "POST", path: "/api/v1/auth/login", body, portal: true });
     return { ...this.#keep(answer), isNewUser: answer.isNewUser === true };
   }
 
@@ -55,7 +48,7 @@ export class Portal {
     // A lost answer is given again for 30 seconds, so this may be tried twice.
     const call = { ...options, method: "POST", path: "/api/v1/auth/refresh", portal: true, repeatable: true } as const;
     try {
-      return this.#keep(await this.#transport.call<Answer>({ ...call, body: this.#refreshBody() }));
+      return this.#keep(await this.#transport.call<Answer<"IssuedTokens">>({ ...call, body: this.#refreshBody() }));
     } catch (error) {
       if (isWhenceError(error) && error.status === 401) this.#tokens = undefined;
       throw error;
@@ -67,7 +60,7 @@ export class Portal {
     return refreshToken ? { refreshToken } : {};
   }
 
-  #keep(answer: Answer): PortalTokens {
+  #keep(answer: Answer<"IssuedTokens">): PortalTokens {
     const { accessToken, expiresIn, refreshToken } = answer;
     this.#tokens = { accessToken, expiresAt: Date.now() + expiresIn * 1000, ...(refreshToken ? { refreshToken } : {}) };
     return this.#tokens;
@@ -82,7 +75,7 @@ export class Portal {
 
   /** Returns the sessions that are in use, the newest first. */
   async sessions(options?: CallOptions): Promise<Session[]> {
-    return (await this.authorized<{ items: Session[] }>({ ...options, path: "/api/v1/auth/sessions" })).items;
+    return (await this.authorized<Answer<"PortalSessionList">>({ ...options, path: "/api/v1/auth/sessions" })).items;
   }
 
   /** Ends one session. */
@@ -93,7 +86,7 @@ export class Portal {
   /** Ends all sessions but this one, and returns how many that were. */
   async revokeOtherSessions(options?: CallOptions): Promise<number> {
     const call = { ...options, method: "POST", path: "/api/v1/auth/sessions/revoke-all", repeatable: true } as const;
-    return (await this.authorized<{ revoked: number }>(call)).revoked;
+    return (await this.authorized<Answer<"RevokedSessions">>(call)).revoked;
   }
 
   /** Makes a call with the access token, exchanging tokens when it is over; without tokens, by the session cookie. */

@@ -1,5 +1,5 @@
 import type { CallOptions, Transport } from "./transport.js";
-import type { Creator, Invitee, ReferralCode, Referrals as Overview } from "./types.js";
+import type { Answer, Creator, Invitee, ReferralCode, Referrals as Overview } from "./types.js";
 
 /** The code of the user's own choice. */
 export class OwnCode {
@@ -12,7 +12,7 @@ export class OwnCode {
   /** Gives the user this code: 3 to 32 of a-z, 0-9 and -, that nobody else has. */
   async choose(wanted: { slug: string }, options?: CallOptions): Promise<ReferralCode> {
     const call = { ...options, method: "POST", path: "/v1/referrals/code", body: wanted, csrf: true } as const;
-    return (await this.#transport.call<{ code: ReferralCode }>(call)).code;
+    return (await this.#transport.call<Answer<"ChosenCodeAnswer">>(call)).code;
   }
 
   /** Gives it up: it attributes nothing from now on. */
@@ -39,7 +39,7 @@ export class Referrals {
   /** Returns a page of those who registered by the user's code, without their addresses. */
   async invitees(page: { limit?: number; offset?: number } = {}, options?: CallOptions): Promise<Invitee[]> {
     const query = { limit: page.limit, offset: page.offset };
-    return (await this.#transport.call<{ items: Invitee[] }>({ ...options, path: "/v1/referrals/invitees", query })).items;
+    return (await this.#transport.call<Answer<"InviteeList">>({ ...options, path: "/v1/referrals/invitees", query })).items;
   }
 }
 

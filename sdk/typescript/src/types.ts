@@ -3,6 +3,9 @@ import type { components } from "./generated.js";
 
 type Schemas = components["schemas"];
 
+/** The body of an answer by the name of its schema, with its fields in camelCase. */
+export type Answer<Name extends keyof Schemas> = Camel<Schemas[Name]>;
+
 /** A user, as the console family describes one. What is not known is an empty text; times are RFC 3339. */
 export interface User extends Camel<Schemas["UserBody"]> {}
 
@@ -59,8 +62,7 @@ export interface AccessToken extends Camel<Schemas["AccessTokenBody"]> {}
 export type SaidLanding = Omit<Schemas["PortalStartBody"], "email">;
 
 /** The tokens of a login of the portal family. */
-export interface PortalTokens {
-  accessToken: string;
+export interface PortalTokens extends Pick<Schemas["IssuedTokens"], "accessToken"> {
   /** When the access token is over, in milliseconds since 1970. */
   expiresAt: number;
   /** Only with `tokenDelivery: "body"`; else it is in a cookie. */

@@ -1,6 +1,6 @@
 import type { Portal } from "./portal.js";
 import type { Call, CallOptions, Transport } from "./transport.js";
-import type { Attribution, BillingLink, Introspection, PlatformUser, Profile } from "./types.js";
+import type { Answer, Attribution, BillingLink, Introspection, PlatformUser, Profile } from "./types.js";
 
 /** What is known of users: of the one who is logged in, and for a back-end with an API key of all. */
 export class Users {
@@ -39,7 +39,7 @@ export class Users {
   /** Returns where up to 100 users came from, by their ids; null for an id of nobody. The API key needs `attribution:read`. */
   async attributionsOf(ids: readonly string[], options?: CallOptions): Promise<Map<string, Attribution | null>> {
     const call = { ...options, method: "POST", path: "/api/v1/users/attribution/batch", body: { ids }, repeatable: true } as const;
-    const { items } = await this.#withKey<{ items: { userId: string; attribution: Attribution | null }[] }>(call);
+    const { items } = await this.#withKey<Answer<"BatchAnswer">>(call);
     return new Map(items.map(({ userId, attribution }) => [userId, attribution]));
   }
 
