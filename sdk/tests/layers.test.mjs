@@ -1,6 +1,6 @@
 // Landings on the pages of other services: real Express, Hono, Next.js and plain Node.js in front of a real service.
 import assert from "node:assert/strict";
-import { createServer } from "node:http";
+import { createServer, request as ask } from "node:http";
 import { after, before, describe, test } from "node:test";
 import { join } from "node:path";
 import { createRequire } from "node:module";
@@ -22,18 +22,32 @@ const namesOf = ({ cookies }) => cookies.map((line) => line.split("=")[0]).sort(
 const listening = (server) => new Promise((resolve) => server.once("listening", () => resolve(`http://localhost:${server.address().port}`)));
 const closed = (server) => new Promise((resolve) => (server.close(resolve), server.closeAllConnections?.()));
 
+/** How a layer may be made; a page is asked for by one of them in its query, as `?as=trusting`. */
+const WAYS = {
+  plain: {},
+  trusting: { trustProxy: true },
+  platform: { getConnInfo: ({ req }) => ({ remote: { address: req.header("x-of-the-platform") } }) },
+};
+
+/** Returns a layer that is made in each way. */
+function inEachWay(touch, baseUrl, urlOf) {
+  const layers = Object.entries(WAYS).map(([way, options]) => [way, touch({ baseUrl, timeout: TIMEOUT, ...options })]);
+  const byWay = Object.fromEntries(layers);
+  return (...all) => byWay[new URL(urlOf(all[0]), "http://page").searchParams.get("as") ?? "plain"](...all);
+}
+
 /** The sites, each with a page `/pricing`, and `/old`, which redirects. */
 const SITES = {
   async express(baseUrl) {
     const site = express();
-    site.use(expressTouch({ baseUrl, timeout: TIMEOUT }));
+    site.use(inEachWay(expressTouch, baseUrl, (request) => request.url));
     site.get("/pricing", (_, answer) => void answer.cookie("own", "1").set("cache-control", "public, max-age=60").send("Pricing"));
     site.get("/old", (_, answer) => answer.redirect("/pricing"));
     const server = site.listen(0, "127.0.0.1");
     return [await listening(server), () => closed(server)];
   },
   async node(baseUrl) {
-    const layer = expressTouch({ baseUrl, timeout: TIMEOUT });
+    const layer = inEachWay(expressTouch, baseUrl, (request) => request.url);
     const server = createServer((request, answer) =>
       layer(request, answer, () => {
         if (request.url.startsWith("/old")) return answer.writeHead(302, ["location", "/pricing", "set-cookie", "own=1"]).end();
@@ -44,7 +58,7 @@ const SITES = {
   },
   async hono(baseUrl) {
     const site = new Hono();
-    site.use(honoTouch({ baseUrl, timeout: TIMEOUT }));
+    site.use(inEachWay(honoTouch, baseUrl, (context) => context.req.url));
     site.get("/pricing", (context) => {
       context.header("set-cookie", "own=1");
       return context.html("Pricing", 200, { "cache-control": "public, max-age=60" });
@@ -64,15 +78,36 @@ const SITES = {
   },
 };
 
+/** Starts what stands between a site and whence, and sees what the site reports: `reported` is the last of it. */
+async function startEar(service) {
+  const ear = {};
+  const server = createServer(({ method, url, headers }, response) => {
+    ear.reported = headers;
+    const passed = ask({ host: "127.0.0.1", port: service.port, method, path: url, headers }, (answer) => {
+      response.writeHead(answer.statusCode, answer.rawHeaders);
+      answer.pipe(response);
+    });
+    passed.end();
+  }).listen(0, "127.0.0.1");
+  ear.url = await listening(server);
+  ear.stop = () => closed(server);
+  return ear;
+}
+
+/** What of a report says who the visitor is, and what they asked for. */
+const said = ({ reported }) => ["for", "host", "proto"].map((what) => reported[`x-forwarded-${what}`]?.replace("::ffff:", "")).concat(reported.forwarded);
+
 for (const [name, start] of Object.entries(SITES)) {
   describe(`pages of ${name}`, () => {
-    let service, url, stop;
+    let service, ear, url, stop;
     before(async () => {
       service = await startService("sqlite", TRUST);
-      [url, stop] = await start(service.url);
+      ear = await startEar(service);
+      [url, stop] = await start(ear.url);
     });
     after(async () => {
       await stop?.();
+      await ear?.stop();
       await service?.stop();
     });
     const ofLanding = (page) => namesOf(page).filter((cookie) => cookie !== "own");
@@ -115,6 +150,37 @@ for (const [name, start] of Object.entries(SITES)) {
       }
     });
 
+    test("what a visitor says of themselves is believed only behind a proxy that writes it", async () => {
+      const { host } = new URL(url);
+      const [own, proto] = name === "next" ? [undefined, undefined] : ["127.0.0.1", "http"];
+      const claims = {
+        "x-forwarded-for": "203.0.113.9",
+        "x-forwarded-host": "www.example.com",
+        "x-forwarded-proto": "https",
+        forwarded: "for=203.0.113.9",
+      };
+      assert.equal((await openPage(url + LANDING, claims)).status, 200);
+      assert.deepEqual(said(ear), [own, host, proto, undefined]);
+      await openPage(`${url}${LANDING}&as=trusting`, claims);
+      const list = [claims["x-forwarded-for"], own].filter(Boolean).join(", ");
+      const forwarded = ear.reported.forwarded.replace('"[::ffff:127.0.0.1]"', "127.0.0.1");
+      assert.deepEqual(said(ear).slice(0, 3), [list, "www.example.com", "https"]);
+      assert.equal(forwarded, own ? "for=203.0.113.9, for=127.0.0.1" : "for=203.0.113.9");
+      // What only the platform can know, it has to say; the layers of Node.js see the connection itself.
+      await openPage(`${url}${LANDING}&as=platform`, { ...claims, "x-of-the-platform": "198.51.100.7" });
+      const named = name === "next" || name === "hono" ? "198.51.100.7" : own;
+      assert.deepEqual(said(ear), [named, host, proto, undefined]);
+    });
+
+    test("a visitor who names another host is from elsewhere all the same", async () => {
+      const { cookies } = await openPage(url + LANDING);
+      const cookie = cookies.map((line) => line.split(";")[0]).join("; ");
+      ear.reported = undefined;
+      const referer = "https://blog.example.org/best";
+      await openPage(`${url}/pricing`, { cookie, referer, "x-forwarded-host": "blog.example.org" });
+      assert.equal(ear.reported?.referer, referer);
+    });
+
     test("old browsers, and all over plain http, send no Fetch Metadata", async () => {
       const none = { "sec-fetch-mode": undefined, "sec-fetch-dest": undefined, "sec-fetch-site": undefined };
       const headers = Object.fromEntries(Object.entries(none).map(([key]) => [key, []]));
@@ -141,6 +207,13 @@ test("a page goes out without its cookies when whence is late, broken or gone", 
   assert.deepEqual(await report()(), []);
   assert.deepEqual(await report()("http://["), []);
   assert.equal(errors.length, 4);
+  // A visitor's own nonsense is none of whence's failures, and keeps nobody else from being asked for.
+  const unmoved = report();
+  for (let n = 0; n < 10; n++) await unmoved(n % 2 ? "http://[" : "*");
+  const untilNow = asked;
+  await unmoved();
+  await unmoved("//x/pricing?ref=OAK12345");
+  assert.equal(asked, untilNow + 2);
   // After five failures in a row nobody waits for the sixth.
   const one = report();
   for (let n = 0; n < 5; n++) await one();
@@ -154,7 +227,7 @@ test("a page goes out without its cookies when whence is late, broken or gone", 
 test("what a page view says of its client ends in whom this server talks to", async () => {
   let seen;
   const whence = createServer((request, response) => ((seen = request.headers), response.writeHead(204).end())).listen(0, "127.0.0.1");
-  const report = touchReporter({ baseUrl: await listening(whence), timeout: TIMEOUT });
+  const report = touchReporter({ baseUrl: await listening(whence), timeout: TIMEOUT, trustProxy: true });
   const own = { "sec-fetch-dest": "document", host: "internal:3000" };
   const view = (headers, more) => report({ method: "GET", url: LANDING, header: (name) => ({ ...own, ...headers })[name], ...more });
   await view({ "x-forwarded-for": "203.0.113.9", forwarded: "for=203.0.113.9" }, { ip: "2001:db8::1", https: true });

@@ -1,4 +1,5 @@
 // What the compiler has to take, and what it has to refuse. It is compiled, never run.
+import { getConnInfo } from "@hono/node-server/conninfo";
 import express from "express";
 import { Hono } from "hono";
 import type { NextFetchEvent, NextRequest } from "next/server.js";
@@ -29,4 +30,10 @@ express().use(expressTouch(options));
 const plain = expressTouch(options);
 createServer((request, response) => plain(request, response, () => response.end()));
 new Hono().use(honoTouch(options));
-export const proxy: (request: NextRequest, event: NextFetchEvent) => Promise<Response> = nextTouch(options);
+new Hono().use(honoTouch({ ...options, trustProxy: true, getConnInfo }));
+// @ts-expect-error The connection is seen there.
+expressTouch({ ...options, clientAddress: () => undefined });
+export const proxy: (request: NextRequest, event: NextFetchEvent) => Promise<Response> = nextTouch({
+  ...options,
+  clientAddress: (request) => request.headers.get("cf-connecting-ip"),
+});

@@ -7,8 +7,6 @@ interface Incoming {
   method?: string | undefined;
   url?: string | undefined;
   originalUrl?: string | undefined;
-  ip?: string | undefined;
-  secure?: boolean | undefined;
   headers: Record<string, string | string[] | undefined>;
   socket: { remoteAddress?: string | undefined; encrypted?: boolean };
 }
@@ -73,9 +71,8 @@ export function touch(options: TouchOptions): (request: Incoming, response: Outg
       method: request.method ?? "GET",
       url: request.originalUrl ?? request.url ?? "/",
       header,
-      // With a proxy in front, its own header names the client.
       ip: request.socket.remoteAddress,
-      https: request.secure ?? request.socket.encrypted === true,
+      https: request.socket.encrypted === true,
     };
     void report(view).then((lines) => {
       if (lines.length > 0) addAtLast(response, lines);

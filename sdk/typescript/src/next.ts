@@ -1,7 +1,14 @@
 import { type NextFetchEvent, type NextRequest, NextResponse } from "next/server.js";
 import { keptPrivate, type TouchOptions, touchReporter } from "./touch.js";
 
-export type { TouchOptions } from "./touch.js";
+/** How a site reports its page views. */
+export interface NextTouchOptions extends TouchOptions {
+  /**
+   * Returns the address of the visitor from what the platform guarantees, such as
+   * `(request) => request.headers.get("cf-connecting-ip")`. Next.js itself shows no connection here.
+   */
+  clientAddress?: ((request: NextRequest) => string | null | undefined) | undefined;
+}
 
 type Answer = Response | null | undefined | void;
 
@@ -10,7 +17,7 @@ type Answer = Response | null | undefined | void;
  * of a campaign gets the cookies that credit who sent them. What `then` answers is kept, and gets the cookies, too.
  */
 export function touch(
-  options: TouchOptions,
+  options: NextTouchOptions,
   then?: (request: NextRequest, event: NextFetchEvent) => Answer | Promise<Answer>,
 ): (request: NextRequest, event: NextFetchEvent) => Promise<Response> {
   const report = touchReporter(options);
@@ -18,7 +25,8 @@ export function touch(
     const { headers, method, url } = request;
     // What the router of a page fetches is no visit.
     const isPage = !headers.has("rsc") && !headers.has("next-router-prefetch") && !headers.has("x-nextjs-data");
-    const view = { method, url, header: (name: string) => headers.get(name), https: url.startsWith("https:") };
+    // The scheme of the address is what `X-Forwarded-Proto` says, so it is left to that.
+    const view = { method, url, header: (name: string) => headers.get(name), get ip() { return options.clientAddress?.(request) ?? undefined; } };
     const [lines, answer] = await Promise.all([isPage ? report(view) : [], then?.(request, event)]);
     if (lines.length === 0) return answer ?? NextResponse.next();
     const response = answer ? new NextResponse(answer.body, answer) : NextResponse.next();

@@ -8,6 +8,12 @@ export interface TouchOptions {
   timeout?: number | undefined;
   /** The function that makes requests; that of the runtime without it. */
   fetch?: typeof globalThis.fetch | undefined;
+  /**
+   * Whether a proxy in front of this server writes `X-Forwarded-For`, `X-Forwarded-Host` and `X-Forwarded-Proto`, so that
+   * they may be believed. False without it: the connection and `Host` say who asked for what, because without such a
+   * proxy these headers are a visitor's own.
+   */
+  trustProxy?: boolean | undefined;
   /** Is told why a page went out without the cookies. */
   onError?: ((error: unknown) => void) | undefined;
 }
@@ -19,8 +25,9 @@ export interface PageView {
   url: string;
   /** Returns a header of the request by its name in small letters. */
   header: (name: string) => string | null | undefined;
-  /** The address of the client, as far as this server knows it. */
+  /** The address at the other end of the connection, as far as this server knows it. */
   ip?: string | undefined;
+  /** Whether the connection is encrypted, as far as this server knows. */
   https?: boolean | undefined;
 }
 
@@ -42,8 +49,11 @@ const PASSED_ON = [
 /** How many failures in a row make the pages stop asking, and for how long. */
 const [MAX_FAILURES, REST] = [5, 5000];
 
+/** Returns the address of a page, of which only path and query are known for sure: `//x` is a path, too. */
+const addressOf = (url: string): URL => new URL(url.startsWith("/") ? `http://page${url}` : url);
+
 /** Returns whether whence has to see a request: a visitor opens a page, for the first time or with something to tell. */
-function isOfInterest({ method, url, header }: PageView): boolean {
+function isOfInterest({ method, header }: PageView, page: URL, host: string | undefined): boolean {
   const dest = header("sec-fetch-dest");
   const purposes = ["sec-purpose", "purpose", "x-purpose", "x-moz"].map((name) => header(name) ?? "");
   if (method !== "GET" || (dest && dest !== "document") || purposes.some((purpose) => /prefetch|prerender|preview/i.test(purpose))) {
@@ -52,21 +62,21 @@ function isOfInterest({ method, url, header }: PageView): boolean {
   // A router of the browser fetches pages, too; an old browser's picture or style has no header that says so.
   if (!dest && !/text\/html/.test(header("accept") ?? "")) return false;
   const known = /(?:^|;)\s*whence_touch=/.test(header("cookie") ?? "");
-  const { search } = new URL(url, "http://page");
-  return !known || search !== "" || isForeign(header("referer"), hostOf(header));
+  return !known || page.search !== "" || page.pathname.startsWith("/creators/") || isForeign(header("referer"), host);
 }
 
-/** Returns the host that the visitor asked for, of which a proxy in front may have made another one. */
-const hostOf = (header: PageView["header"]): string | undefined => header("x-forwarded-host") ?? header("host") ?? undefined;
-
-/** Writes who the client is: what proxies in front said, and behind it the one that this server talks to. */
-function nameClient(headers: Headers, { header, ip }: PageView): void {
-  const [list, forwarded] = [header("x-forwarded-for"), header("forwarded")];
-  const addresses = [list, ip].filter(Boolean).join(", ");
-  if (addresses) headers.set("x-forwarded-for", addresses);
-  // Both have to end in the same: what comes first may be the client's own.
-  const last = ip && `for=${ip.includes(":") ? `"[${ip}]"` : ip}`;
-  if (forwarded) headers.set("forwarded", [forwarded, last].filter(Boolean).join(", "));
+/** Returns who asked for what: what a trusted proxy in front says, and behind it the one that this server talks to. */
+function originOf({ header, ip, https }: PageView, page: URL, trustProxy: boolean): Record<string, string | undefined> {
+  const said = (name: string): string | undefined => (trustProxy && header(name)) || undefined;
+  const own = header("host") || (page.host === "page" ? undefined : page.host);
+  const list = (name: string, last: string | undefined): string => [said(name), last].filter(Boolean).join(", ");
+  return {
+    "x-forwarded-for": list("x-forwarded-for", ip),
+    // Both have to end in the same: what comes first may be the client's own.
+    forwarded: said("forwarded") && list("forwarded", ip && `for=${ip.includes(":") ? `"[${ip}]"` : ip}`),
+    "x-forwarded-host": said("x-forwarded-host") ?? own,
+    "x-forwarded-proto": said("x-forwarded-proto") ?? (https === undefined ? undefined : https ? "https" : "http"),
+  };
 }
 
 function isForeign(referrer: string | null | undefined, host: string | null | undefined): boolean {
@@ -87,19 +97,8 @@ export function touchReporter(options: TouchOptions): (view: PageView) => Promis
   const address = `${base.origin}${base.pathname.replace(/\/+$/, "")}/v1/touch/forward`;
   let failures = 0;
   let restsUntil = 0;
-  return async (view) => {
+  const ask = async (headers: Headers): Promise<string[]> => {
     try {
-      if (!isOfInterest(view) || Date.now() < restsUntil) return [];
-      const page = new URL(view.url, "http://page");
-      const headers = new Headers({ "x-forwarded-uri": page.pathname + page.search, "x-forwarded-method": view.method });
-      for (const name of PASSED_ON) {
-        const value = view.header(name);
-        if (value) headers.set(name, value);
-      }
-      const host = hostOf(view.header);
-      if (host) headers.set("x-forwarded-host", host);
-      headers.set("x-forwarded-proto", view.header("x-forwarded-proto") ?? (view.https ? "https" : "http"));
-      nameClient(headers, view);
       const signal = AbortSignal.timeout(options.timeout ?? 300);
       const answer = await (options.fetch ?? globalThis.fetch)(address, { headers, signal, redirect: "manual" });
       await answer.body?.cancel();
@@ -109,6 +108,20 @@ export function touchReporter(options: TouchOptions): (view: PageView) => Promis
     } catch (error) {
       failures += 1;
       if (failures >= MAX_FAILURES) [failures, restsUntil] = [0, Date.now() + REST];
+      throw error;
+    }
+  };
+  return async (view) => {
+    // A request that makes no sense is no failure of whence: it must not keep others from being asked for.
+    try {
+      const page = addressOf(view.url);
+      const told = originOf(view, page, options.trustProxy === true);
+      if (!isOfInterest(view, page, told["x-forwarded-host"]) || Date.now() < restsUntil) return [];
+      const headers = new Headers({ "x-forwarded-uri": page.pathname + page.search, "x-forwarded-method": view.method });
+      for (const name of PASSED_ON) told[name] = view.header(name) ?? undefined;
+      for (const [name, value] of Object.entries(told)) if (value) headers.set(name, value);
+      return await ask(headers);
+    } catch (error) {
       options.onError?.(error);
       return [];
     }
