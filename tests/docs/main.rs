@@ -7,6 +7,7 @@
 
 mod backup;
 mod commands;
+mod curl;
 mod elsewhere;
 mod flags;
 mod links;
