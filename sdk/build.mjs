@@ -1,6 +1,6 @@
 // Builds a package for both module systems: node build.mjs typescript
 import { execFileSync } from "node:child_process";
-import { rmSync, writeFileSync, readFileSync } from "node:fs";
+import { copyFileSync, rmSync, writeFileSync, readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { join } from "node:path";
 
@@ -19,4 +19,5 @@ try {
 } finally {
   writeFileSync(manifest, text);
 }
+copyFileSync(join(home, "../../LICENSE"), join(home, "LICENSE"));
 writeFileSync(join(home, "dist/cjs/package.json"), '{ "type": "commonjs" }\n');

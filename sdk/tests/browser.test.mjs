@@ -1,6 +1,6 @@
 // In a real Chromium: the example app, pages on a sibling domain over https, and pages beside whence on one host.
 import assert from "node:assert/strict";
-import { createReadStream, existsSync, mkdirSync, mkdtempSync, rmSync, writeFileSync } from "node:fs";
+import { createReadStream, existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { createServer, request as forward } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -8,7 +8,7 @@ import { after, before, describe, test } from "node:test";
 import { build as bundle } from "esbuild";
 import { build as buildApp } from "vite";
 import { startBrowser } from "./chromium.mjs";
-import { freePort, nameOf, newAddress, startProgram, startService, STORES } from "./service.mjs";
+import { freePort, nameOf, newAddress, startProgram, startService, STORES, until } from "./service.mjs";
 
 const TYPES = { html: "text/html", js: "text/javascript", css: "text/css" };
 
@@ -40,6 +40,14 @@ async function writePage(directory, contents) {
   const define = { "process.env.NODE_ENV": '"production"' };
   await bundle({ stdin, outfile, bundle: true, format: "iife", globalName: "lib", jsx: "automatic", define, logLevel: "error" });
   writeFileSync(join(directory, "index.html"), '<!doctype html><link rel="icon" href="data:,"><div id="root"></div><script src="/lib.js"></script>');
+}
+
+/** Writes a page of a module, which may wait at its top level. */
+async function writeModule(directory, contents) {
+  mkdirSync(directory, { recursive: true });
+  const stdin = { contents, resolveDir: process.cwd(), loader: "ts" };
+  await bundle({ stdin, outfile: join(directory, "main.js"), bundle: true, format: "esm", target: "es2022", logLevel: "error" });
+  writeFileSync(join(directory, "index.html"), '<!doctype html><link rel="icon" href="data:,"><script type="module" src="main.js"></script>');
 }
 
 let browser, home;
@@ -124,6 +132,37 @@ describe("the example app", () => {
     assert.equal(asked.filter((path) => path === "/api/v1/users/attribution").length, 1);
     await done();
   });
+});
+
+test("the instructions log somebody in, and know them on the next page", async () => {
+  const service = await startService("sqlite", () => ["--development"]);
+  const port = await freePort();
+  const stop = await startSite(join(home, "readme"), port);
+  try {
+    const blocks = readFileSync("typescript/README.md", "utf8").matchAll(/^```ts\n(.*?)^```/gms);
+    for (const name of ["first", "next"]) {
+      const [, code] = blocks.next().value;
+      const directory = join(home, "readme", name);
+      await writeModule(directory, code.replaceAll("http://localhost:8080", service.url));
+    }
+    const context = await browser.newContext();
+    const page = await context.newPage();
+    const said = [];
+    page.on("console", (line) => said.push(line.text()));
+    page.on("dialog", async (dialog) => dialog.accept(await service.code("ada@example.com")));
+    const says = async (name, line) => {
+      await page.goto(`http://localhost:${port}/${name}/`);
+      await until(`${line} of ${said.join("; ")}`, () => said.includes(line));
+    };
+    await says("next", "Nobody is logged in.");
+    await says("first", "signed in as ada@example.com");
+    await until("the reason", () => said.includes("nobody referred them: no_cookie"));
+    await says("next", "ada@example.com came by null and null");
+    await context.close();
+  } finally {
+    await stop();
+    await service.stop();
+  }
 });
 
 describe("pages on a sibling domain, over https", () => {

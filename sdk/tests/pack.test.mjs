@@ -9,7 +9,9 @@ import { dirname, join, resolve } from "node:path";
 import { after, before, test } from "node:test";
 import { promisify } from "node:util";
 import { gzipSync } from "node:zlib";
+import { WhenceClient } from "@whence/sdk";
 import { build } from "esbuild";
+import { logIn, openPage, startService } from "./service.mjs";
 
 const run = promisify(execFile);
 const modules = resolve("node_modules");
@@ -79,6 +81,27 @@ test("a fresh project of strict TypeScript compiles and runs with them, by impor
     const options = { ...compilerOptions, module, moduleResolution, noEmit: true };
     writeFileSync(join(project, "tsconfig.json"), JSON.stringify({ compilerOptions: options, files: ["bundled.ts"] }));
     await run(process.execPath, [join(modules, "typescript/bin/tsc"), "-p", project]).catch((error) => assert.fail(error.stdout));
+  }
+});
+
+test("the program of the tutorial logs in, in a project with the package alone", async () => {
+  const [[, program], ...others] = readFileSync("tutorial.md", "utf8").matchAll(/^```ts\n(.*?)^```/gms);
+  assert.deepEqual(others, []);
+  const project = join(home, "tutorial");
+  mkdirSync(project);
+  await run("npm", ["install", "--offline", "--prefix", project, "--no-audit", "--no-fund", packed.typescript.tarball]);
+  const service = await startService("sqlite", () => ["--development"]);
+  try {
+    // The reader has come from the newsletter before.
+    const browser = new WhenceClient({ baseUrl: service.url });
+    const { cookies } = await openPage(`${service.url}/r/?utm_source=newsletter`);
+    for (const line of cookies) browser.cookies.set(line, service.url);
+    await logIn(service, browser, "test+123456@example.com");
+    writeFileSync(join(project, "login.mjs"), program.replaceAll("http://localhost:8080", service.url));
+    const { stdout } = await run(process.execPath, ["login.mjs"], { cwd: project });
+    assert.equal(stdout, "test+123456@example.com came by newsletter\n");
+  } finally {
+    await service.stop();
   }
 });
 
