@@ -119,7 +119,9 @@ fn paths(
             expand(&statement[start + 4..], &[], &mut found);
         }
         for root in ["crate::", "super::", "self::"] {
-            for (at, _) in statement.match_indices(root) {
+            let named = statement.match_indices(root);
+            // `pub(in crate::http)` names nothing.
+            for (at, _) in named.filter(|(at, _)| !statement[..*at].ends_with("(in ")) {
                 let path =
                     statement[at..].split(|c: char| !c.is_alphanumeric() && c != '_' && c != ':');
                 found.push(split(path.into_iter().next().unwrap_or("")));
