@@ -102,6 +102,9 @@ async fn end_account(
             | UserRejection::TooManyRotations { .. }
             | UserRejection::TooManyChanges { .. }
             | UserRejection::NoSuchChange
+            | UserRejection::AddressLeft
+            | UserRejection::ChangeOpen { .. }
+            | UserRejection::Leaving
             | UserRejection::TooManyUpdates { .. }
             | UserRejection::TooManyHandles
             | UserRejection::NotAttributed(_),

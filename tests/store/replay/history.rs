@@ -321,6 +321,7 @@ impl World {
             user_id,
             email: address(n),
             email_key: EmailKey([u8::try_from(n).unwrap(); 16]),
+            moved_by_operator: false,
             snapshot: snapshot(now),
             attempt,
             session_id,
