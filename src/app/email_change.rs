@@ -42,7 +42,7 @@ impl App {
     ) -> Result<(), HandleError<UserRejection>> {
         let user_id = session.user.user_id;
         let session_id = Some(session.session_id);
-        let by = Claim { session_id, claimed_at: now, reason: None };
+        let by = Claim { session_id, claimed_at: None, reason: None };
         let result = change_address(&self.engine, user_id, email, by, now, context).await;
         if let Ok(done) = &result {
             self.progress.wait_for(done.position).await;

@@ -149,7 +149,7 @@ async fn take_steps(
             | MailboxRejection::AlreadyConsumed,
         )) => return Err(MoveError::Taken),
     }
-    let claim = Claim { session_id: None, claimed_at: now, reason: Some(reason) };
+    let claim = Claim { session_id: None, claimed_at: None, reason: Some(reason) };
     let done = change_address(engine, user_id, &email, claim, now, context).await;
     let done = done.map_err(|error| match error {
         HandleError::Store(error) => error.into(),

@@ -7,6 +7,7 @@ use whence_events::{
     Actor, EmailAddress, EmailKey, Event, MailboxEvent, SessionId, StreamId, Timestamp, UserId,
 };
 
+use crate::app::address_release::release_address;
 use crate::domain::mailbox::{LeaveMailbox, Mailbox, MailboxCommand, MailboxRejection};
 use crate::domain::user::address::{ChangeEmail, OBJECTION_TIME};
 use crate::domain::user::measure::Reason;
@@ -19,13 +20,13 @@ use crate::store::StoreError;
 /// How long an address is left alone that a change has just claimed.
 const CLAIM_TIME: Duration = Duration::from_mins(1);
 
-/// Who asks for a change whose address is claimed, and since when it is.
+/// Who asks for a change whose address is claimed.
 #[derive(Clone)]
 pub(super) struct Claim {
-    /// The session of the user who asks; `None`: an operator does, or it is completed.
+    /// The session of the user who asks.
     pub(super) session_id: Option<SessionId>,
-    /// The time at which the address was claimed.
-    pub(super) claimed_at: Timestamp,
+    /// The time at which the address was claimed, when an interrupted change is completed.
+    pub(super) claimed_at: Option<Timestamp>,
     /// The reason of the operator who asks.
     pub(super) reason: Option<Reason>,
 }
@@ -142,7 +143,7 @@ async fn interrupted(
         return Ok(None);
     }
     let Some(email) = address_in(engine, email_key).await? else { return Ok(None) };
-    let claim = Claim { session_id: None, claimed_at, reason: None };
+    let claim = Claim { session_id: None, claimed_at: Some(claimed_at), reason: None };
     let Some((reason, version)) = &mailbox.moved_because else {
         return Ok(Some(Interrupted { email, claim, operator: None }));
     };
@@ -163,8 +164,8 @@ async fn claimed_by(engine: &Engine, stream: &StreamId) -> Result<Option<Actor>,
     Ok(claim.map(|claim| claim.metadata.actor))
 }
 
-/// Takes step 5: nobody has the address from now on. The key goes first, because a released address
-/// may belong to another user a moment later, with another key.
+/// Takes step 5: nobody has the address from now on. One that a request has just claimed, which is about
+/// to take step 2, is left alone.
 async fn release(
     engine: &Engine,
     user_id: UserId,
@@ -174,15 +175,13 @@ async fn release(
     context: &Context,
 ) -> Result<(), StoreError> {
     let mailbox = engine.mailbox(email_key).await?;
-    // A request is about to take step 2.
     let is_claimed = mailbox.owner == Some(user_id)
         && mailbox.moved_here_at > left_at
         && mailbox.moved_here_at.is_some_and(|at| now.since(at) < CLAIM_TIME);
-    if is_claimed || !mailbox.is_kept_by(user_id) {
-        return Ok(());
+    if !is_claimed {
+        release_address(engine, user_id, email_key, context).await?;
     }
-    engine.vault.destroy(&StreamId::Mailbox(email_key)).await?;
-    run_mailbox(engine, email_key, &MailboxCommand::Release { user_id }, context).await
+    Ok(())
 }
 
 /// Runs a command that no mailbox rejects.

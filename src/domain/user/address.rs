@@ -31,11 +31,10 @@ const LONGEST_RETRY: Duration = Duration::from_hours(4);
 pub struct ChangeEmail {
     /// The current time.
     pub now: Timestamp,
-    /// The session that asks, which has to be in use: an objection ends all of them. `None`: an operator
-    /// does, or a request that was interrupted is completed.
+    /// The session that asks, which has to be in use: an objection ends all of them.
     pub session_id: Option<SessionId>,
-    /// The time at which the new address was claimed.
-    pub claimed_at: Timestamp,
+    /// The time at which the new address was claimed, when a request that was interrupted is completed.
+    pub claimed_at: Option<Timestamp>,
     /// The new address.
     pub email: EmailAddress,
     /// The key that names it in the log.
@@ -86,13 +85,12 @@ impl User {
         if account.email_key == command.email_key {
             return Ok(vec![]);
         }
-        match command.session_id {
-            Some(session_id) => drop(self.session(session_id)?),
-            // What was decided since counts, and not what was asked before it.
-            None if self.address_since >= Some(command.claimed_at) => {
-                return Err(UserRejection::NoSuchSession);
-            }
-            None => {}
+        if let Some(session_id) = command.session_id {
+            self.session(session_id)?;
+        }
+        // What was decided since counts, and not what was asked before it.
+        if command.claimed_at.is_some() && self.address_since >= command.claimed_at {
+            return Err(UserRejection::NoSuchSession);
         }
         match command.reason {
             Some(_) => self.may_be_moved(command.email_key, command.now)?,

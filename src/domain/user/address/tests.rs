@@ -26,7 +26,7 @@ fn change(to: u8, from: u8, now: Timestamp) -> UserCommand {
     UserCommand::ChangeEmail(ChangeEmail {
         now,
         session_id: None,
-        claimed_at: now,
+        claimed_at: Some(now),
         email: address(to),
         email_key: EmailKey([to; 16]),
         objection_until: START + OBJECTION_TIME,
@@ -135,7 +135,7 @@ fn a_change_that_was_asked_for_before_an_objection_does_nothing_after_it() {
     let by_session = UserCommand::ChangeEmail(ChangeEmail {
         now: START + HOUR,
         session_id: Some(session(1)),
-        claimed_at: START + HOUR,
+        claimed_at: None,
         email: address(3),
         email_key: EmailKey([3; 16]),
         objection_until: START + OBJECTION_TIME,
