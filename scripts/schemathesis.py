@@ -8,8 +8,10 @@ import itertools
 import json
 import os
 import random
+import re
 import threading
 import time
+import urllib.parse
 import urllib.request
 
 import schemathesis
@@ -46,11 +48,12 @@ def cookies(headers):
 
 
 def session():
-    """Returns the cookies of a new session."""
-    start, _ = call("POST", "/v1/auth/email/start", {"email": address()})
+    """Returns the cookies of a new session, its user and their address."""
+    email = address()
+    start, _ = call("POST", "/v1/auth/email/start", {"email": email})
     tried = {"request_id": start["request_id"], "code": CODE}
     user, headers = call("POST", "/v1/auth/email/verify", tried)
-    return cookies(headers) | {"user": user["user"]["id"]}
+    return cookies(headers) | {"user": user["user"]["id"], "email": email}
 
 
 def tokens():
@@ -68,18 +71,38 @@ def api_key():
     return answer
 
 
-def code():
-    """Returns the referral code of the user whose session there is, which a new user gets after a moment."""
-    cookie = {"Cookie": "nl_session=" + made("session")["nl_session"]}
-    for _ in range(100):
-        mine, _ = call("GET", "/v1/referrals/me", headers=cookie)
-        if mine["primary_code"]:
-            return mine["primary_code"]
+def awaited(what):
+    """Returns what is there after a moment."""
+    for _ in range(200):
+        found = what()
+        if found:
+            return found
         time.sleep(0.05)
-    raise RuntimeError("a new user got no code")
+    raise RuntimeError(f"{what} was awaited in vain")
 
 
-MAKERS = {"session": session, "tokens": tokens, "api_key": api_key, "code": code}
+def code():
+    """Returns the referral code of a new user."""
+    cookie = {"Cookie": "nl_session=" + session()["nl_session"]}
+    return awaited(lambda: call("GET", "/v1/referrals/me", headers=cookie)[0]["primary_code"])
+
+
+def objection():
+    """Returns what the owner of an address can object with to the change of it."""
+    own = session()
+    headers = {"Cookie": "nl_session=" + own["nl_session"], "X-CSRF-Token": own["nl_csrf"]}
+    start, _ = call("POST", "/v1/auth/email/change", {"email": address()}, headers)
+    tried = {"request_id": start["request_id"], "code": CODE}
+    call("POST", "/v1/auth/email/change/verify", tried, headers)
+
+    def told():
+        mails, _ = call("GET", "/dev/mail.json?to=" + urllib.parse.quote(own["email"]))
+        return re.findall(r"/v1/auth/email/objection/([^\s>]+)", "\n".join(mail["text"] for mail in mails["mails"]))
+
+    return awaited(told)[0]
+
+
+MAKERS = {"session": session, "tokens": tokens, "api_key": api_key, "code": code, "objection": objection}
 
 
 def made(kind):
@@ -146,6 +169,8 @@ def before_call(context, case, kwargs):
         places["id"] = made("api_key")["id"]
     elif "{code}" in path:
         places["code"] = made("code")
+    elif "/objection/{token}" in path:
+        places["token"] = made("objection")
     if not isinstance(body, dict):
         return
     fields = {
@@ -163,7 +188,7 @@ def before_call(context, case, kwargs):
 
 @schemathesis.hook
 def after_call(context, case, response):
-    """Forgets credentials that are over."""
-    if response.status_code in (401, 403):
+    """Forgets credentials and places that are over."""
+    if response.status_code in (401, 403) or "/objection/" in case.operation.path:
         with lock:
             kept.clear()

@@ -26,4 +26,5 @@ mod texts;
 
 pub(super) use describe::describe;
 pub(super) use refused::{Facts, Need, Refusals, Refuses};
+pub(super) use schemas::{is_nullable, type_of};
 pub(super) use texts::Millis;

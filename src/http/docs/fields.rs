@@ -3,6 +3,7 @@
 use serde_json::Value;
 
 use super::prose::prose;
+use crate::http::openapi::{is_nullable, type_of};
 
 /// How deep fields of fields are listed.
 const DEPTH: usize = 2;
@@ -90,13 +91,9 @@ fn kind(whole: &Value, schema: &Value) -> String {
     if let Some(only) = inner.get("const") {
         return only.to_string();
     }
-    let kinds: Vec<&str> = match &inner["type"] {
-        Value::Array(kinds) => kinds.iter().filter_map(Value::as_str).collect(),
-        kind => kind.as_str().into_iter().collect(),
-    };
-    let kind = match kinds.iter().find(|kind| **kind != "null") {
-        Some(&"array") => format!("list of {}", self::kind(whole, &inner["items"])),
-        Some(&"string") => inner["format"].as_str().unwrap_or("text").to_owned(),
+    let kind = match type_of(inner) {
+        Some("array") => format!("list of {}", self::kind(whole, &inner["items"])),
+        Some("string") => inner["format"].as_str().unwrap_or("text").to_owned(),
         Some(kind) => (*kind).to_owned(),
         None if inner.get("allOf").is_some() => "object".to_owned(),
         None => "any".to_owned(),
@@ -105,9 +102,5 @@ fn kind(whole: &Value, schema: &Value) -> String {
 }
 
 fn or_null(schema: &Value) -> &'static str {
-    let is_null = |value: &Value| value == "null";
-    let kinds = schema["type"].as_array().is_some_and(|kinds| kinds.iter().any(is_null));
-    let choices = schema["oneOf"].as_array();
-    let choices = choices.is_some_and(|all| all.iter().any(|one| is_null(&one["type"])));
-    if kinds || choices { " or null" } else { "" }
+    if is_nullable(schema) { " or null" } else { "" }
 }

@@ -146,10 +146,10 @@ fn content(whole: &Value, part: &Value) -> Option<Content> {
     let contents = part["content"].as_object()?;
     let kinds: Vec<_> = contents.keys().map(String::as_str).collect();
     let first = contents.get("application/json").or_else(|| contents.values().next())?;
-    let example = match &first["example"] {
-        Value::String(text) => text.clone(),
-        Value::Null => String::new(),
-        json => format!("{json:#}"),
+    let example = match (first.get("example"), first["example"].as_str()) {
+        (None, _) => String::new(),
+        (Some(_), Some(text)) => text.to_owned(),
+        (Some(json), None) => format!("{json:#}"),
     };
     // Of a text that nothing is known of, its kind says enough.
     let example = if example == "text" { String::new() } else { example };

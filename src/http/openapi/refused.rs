@@ -92,7 +92,7 @@ impl Facts {
     fn to_json(&self) -> Value {
         let family = |family| -> Vec<_> {
             let id = example_id();
-            self.problems.iter().map(|problem| answer(problem.described(family, id))).collect()
+            self.problems.iter().map(|problem| answer(&problem.described(family, id))).collect()
         };
         let mut security: Vec<Value> = self
             .ways
@@ -111,7 +111,7 @@ impl Facts {
     }
 }
 
-fn answer(described: DescribedProblem) -> Value {
+fn answer(described: &DescribedProblem) -> Value {
     let headers: Vec<_> = described.headers.iter().map(http::HeaderName::as_str).collect();
     json!({
         "status": described.status,

@@ -2,6 +2,8 @@
 
 use serde_json::{Map, Value, json};
 
+use super::schemas::type_of;
+
 /// Returns an example of a parameter.
 pub(super) fn sample_parameter(parameter: &Value, named: &Map<String, Value>) -> Value {
     let name = match parameter["name"].as_str().unwrap_or_default() {
@@ -46,11 +48,7 @@ fn all(parts: &[Value], named: &Map<String, Value>) -> Value {
 }
 
 fn of_type(schema: &Value, named: &Map<String, Value>) -> Value {
-    let kinds: Vec<&str> = match &schema["type"] {
-        Value::Array(kinds) => kinds.iter().filter_map(Value::as_str).collect(),
-        kind => kind.as_str().into_iter().collect(),
-    };
-    match kinds.into_iter().find(|kind| *kind != "null") {
+    match type_of(schema) {
         Some("object") => {
             let fields = schema["properties"].as_object();
             let fields = fields.into_iter().flatten();
@@ -78,13 +76,13 @@ const TEXT: &str = "text";
 fn sample_field(name: &str, schema: &Value, named: &Map<String, Value>) -> Value {
     let example = sample(schema, named);
     let by_name = || NAMED.iter().find(|(known, _)| *known == name).map(|(_, text)| json!(text));
-    match &example {
-        Value::String(text) if text == TEXT => by_name().unwrap_or(example),
-        Value::Array(items) if items.first().is_some_and(|item| item == TEXT) => {
-            by_name().map_or(example, |text| json!([text]))
-        }
-        _ => example,
+    if example == TEXT {
+        return by_name().unwrap_or(example);
     }
+    if example.get(0).is_some_and(|item| item == TEXT) {
+        return by_name().map_or(example, |text| json!([text]));
+    }
+    example
 }
 
 /// Examples of texts, by the names of their fields.

@@ -154,8 +154,15 @@ fn require_nullable(schema: &mut Value) {
     schema["required"] = all.into();
 }
 
+/// Returns the type of a value of a schema that is not null.
+pub(in crate::http) fn type_of(schema: &Value) -> Option<&str> {
+    let kinds = schema["type"].as_array().into_iter().flatten();
+    let kinds = kinds.chain([&schema["type"]]).filter_map(Value::as_str);
+    kinds.into_iter().find(|kind| *kind != "null")
+}
+
 /// Returns whether null is an example of a schema.
-fn is_nullable(schema: &Value) -> bool {
+pub(in crate::http) fn is_nullable(schema: &Value) -> bool {
     let is_null = |kind: &Value| kind == "null";
     let kinds = schema.get("type").and_then(Value::as_array);
     let choices = schema.get("oneOf").and_then(Value::as_array);
