@@ -29,7 +29,7 @@ async fn verify(browser: &mut Browser, (request_id, code): &(String, String)) ->
     browser.post("/v1/auth/email/change/verify", body).await
 }
 
-async fn change(server: &Server, browser: &mut Browser, email: &str) -> Answer {
+pub async fn change(server: &Server, browser: &mut Browser, email: &str) -> Answer {
     let asked = ask(server, browser, email).await;
     verify(browser, &asked).await
 }

@@ -8,6 +8,7 @@ use whence::infra::mail::Mail;
 use whence_events::{Actor, EmailAddress};
 
 use crate::server::{Answer, Browser, Server, until};
+use crate::service::email_change::change;
 use crate::service::erasure::{grace, operated};
 use crate::stores::on_every_store;
 
@@ -40,6 +41,16 @@ async fn login(server: &Server, email: &str) -> Result<String, String> {
     }
 }
 
+/// Logs in by an app, with these fields beside the address, and gives the tokens.
+async fn app_login(server: &Server, email: &str, mut fields: Value) -> Value {
+    fields["email"] = email.into();
+    let mut app = server.browser();
+    let started = app.post("/api/v1/auth/login/start", fields.to_string()).await.json();
+    let (request_id, code) = (&started["data"]["requestId"], server.code(email));
+    let body = json!({ "requestId": request_id, "code": code, "tokenDelivery": "body" });
+    app.post("/api/v1/auth/login", body.to_string()).await.json()
+}
+
 /// The texts of mails to an address about a move.
 fn notices(server: &Server, email: &str) -> Vec<(String, String)> {
     let address = EmailAddress::parse(email).unwrap();
@@ -60,12 +71,7 @@ async fn everybody_is_out_and_the_new_address_logs_in_as_the_same_user() {
     let mut phone = server.signed_in(OLD).await;
     let user = user_id(&mut ada).await;
     let bearer = ada.post("/v1/auth/token", "").await.json()["access_token"].clone();
-    let body = json!({ "email": OLD }).to_string();
-    let started = server.browser().post("/api/v1/auth/login/start", body).await.json();
-    let request_id = &started["data"]["requestId"];
-    let body =
-        json!({ "requestId": request_id, "code": server.code(OLD), "tokenDelivery": "body" });
-    let tokens = server.browser().post("/api/v1/auth/login", body.to_string()).await.json();
+    let tokens = app_login(&server, OLD, json!({})).await;
     let refresh = json!({ "refreshToken": tokens["data"]["refreshToken"] }).to_string();
     let under_way = server.browser().start(OLD).await;
     let code = server.code(OLD);
@@ -296,4 +302,28 @@ async fn two_orders_for_one_user_end_in_one_address() {
     let by = log.iter().filter(|recorded| recorded.event.event_type() == "EmailChanged.v1");
     let by: Vec<_> = by.map(|recorded| recorded.metadata.actor.clone()).collect();
     assert_eq!(by, [Actor::Operator("grace".into())]);
+}
+
+#[on_every_store]
+async fn what_others_did_with_the_address_before_is_not_the_users() {
+    let server = operated().await;
+    let said = json!({ "referrerUrl": "https://news.test/eve", "utmSource": "app" });
+    assert!(app_login(&server, NEW, said).await["data"]["accessToken"].is_string());
+    let mut eve = server.signed_in(NEW).await.with_csrf();
+    assert_eq!(change(&server, &mut eve, "eve@example.org").await.status, 200);
+    server.pass(Duration::from_hours(73));
+    until("the address is free", async || {
+        server.app.sweep_now().await;
+        server.types().await.iter().any(|name| name == "MailboxReleased.v1")
+    })
+    .await;
+    server.browser().start(NEW).await;
+    let user = login(&server, OLD).await.unwrap();
+    assert_eq!(move_to(&server, &user, NEW).await.status, 200);
+    let own = server.signed_in(NEW).await.get("/v1/auth/export").await.json();
+    let timeline = own["timeline"].as_array().unwrap().iter();
+    let starts = timeline.filter(|line| line["type"] == "LoginStarted.v1").count();
+    assert_eq!(starts, 2, "one with each address");
+    let erased = server.app.erase_user(user.parse().unwrap(), "test").await.unwrap();
+    assert_eq!(erased.removed.touches, 0);
 }
