@@ -106,7 +106,7 @@ async fn everybody_is_out_and_the_new_address_logs_in_as_the_same_user() {
     let mut new = server.signed_in(NEW).await;
     assert_eq!(user_id(&mut new).await, user);
     assert_eq!(new.get("/v1/auth/me").await.json()["user"]["email"], NEW);
-    assert_eq!(new.get("/v1/auth/devices").await.json()["items"].as_array().unwrap().len(), 1);
+    assert_eq!(new.get("/v1/auth/devices").await.json()["devices"].as_array().unwrap().len(), 1);
     let forgotten = server.types().await.iter().filter(|it| *it == "DeviceForgotten.v1").count();
     assert_eq!(forgotten, 3, "the devices of the lost mailbox");
 
