@@ -136,16 +136,7 @@ impl Decider for Mailbox {
                 self.devices.retain(|device| device.id != forgotten.device_id);
             }
             MailboxEvent::LockCleared(_) => self.unknown = Budget::default(),
-            MailboxEvent::MailboxClaimed(claimed) => {
-                self.owner = Some(claimed.user_id);
-                self.held = None;
-                self.moved_here_at = claimed.by_change.then_some(at);
-                let version = context.version;
-                self.moved_because = claimed.reason.clone().map(|reason| (reason, version));
-                if let Some(email) = &claimed.email {
-                    self.email = Some((email.clone(), version));
-                }
-            }
+            MailboxEvent::MailboxClaimed(claimed) => self.claimed(claimed, context),
             MailboxEvent::MailboxReclaimed(reclaimed) => {
                 self.owner = Some(reclaimed.user_id);
                 self.held = None;

@@ -3,6 +3,7 @@
 use whence_events::{MailboxClaimed, MailboxEvent, MailboxMoved, Pii, UserId};
 
 use super::{ClaimMailbox, LeaveMailbox, Mailbox, MailboxRejection};
+use crate::EventContext;
 
 impl Mailbox {
     /// Gives the address to a user as an operator wants, where nobody else has it. An address that is
@@ -40,6 +41,18 @@ impl Mailbox {
             events.extend(self.forget_devices());
         }
         events
+    }
+
+    /// The address has an owner.
+    pub(super) fn claimed(&mut self, claimed: &MailboxClaimed, context: EventContext) {
+        self.owner = Some(claimed.user_id);
+        self.held = None;
+        self.moved_here_at = claimed.by_change.then_some(context.at);
+        let version = context.version;
+        self.moved_because = claimed.reason.clone().map(|reason| (reason, version));
+        if let Some(email) = &claimed.email {
+            self.email = Some((email.clone(), version));
+        }
     }
 
     fn forget_devices(&self) -> impl Iterator<Item = MailboxEvent> + '_ {
