@@ -2,6 +2,7 @@
 
 pub mod access_tokens;
 pub mod activity;
+mod address_release;
 pub mod api_keys;
 pub mod attribution;
 mod billing;

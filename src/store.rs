@@ -170,9 +170,10 @@ pub trait EventStore: Send + Sync + 'static {
     /// Returns the latest key of a subject.
     async fn read_key(&self, subject: &StreamId) -> Result<Option<KeyRecord>, StoreError>;
 
-    /// Destroys the key of a subject for good. One that never had a key has a destroyed one from then
-    /// on, so that it can be told that the subject was erased.
-    async fn destroy_key(&self, subject: &StreamId) -> Result<(), StoreError>;
+    /// Destroys the key of a subject for good, and with `up_to` none that is of a later generation. One
+    /// that never had a key has a destroyed one from then on, so that it can be told that the subject was
+    /// erased.
+    async fn destroy_key(&self, subject: &StreamId, up_to: Option<u32>) -> Result<(), StoreError>;
 
     /// Returns what the vault says of its master key, and its service keys.
     async fn vault_state(&self) -> Result<VaultState, StoreError>;

@@ -18,7 +18,7 @@ stream_family! {
         LoginLocked = "LoginLocked.v1" [],
         LoginExpired = "LoginExpired.v1" [],
         CodeVerified = "CodeVerified.v1" [],
-        MailboxClaimed = "MailboxClaimed.v1" [],
+        MailboxClaimed = "MailboxClaimed.v1" [email?, reason?],
         MailboxReleased = "MailboxReleased.v1" [],
         MailboxForgotten = "MailboxForgotten.v1" [],
         StartCounted = "StartCounted.v1" [],
@@ -124,7 +124,7 @@ pub struct CodeVerified {
     pub device_class: Option<DeviceClass>,
 }
 
-/// The first login was verified: the address belongs to this user from now on.
+/// The first login was verified, or an account moves here: the address belongs to this user from now on.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct MailboxClaimed {
@@ -133,6 +133,12 @@ pub struct MailboxClaimed {
     /// Whether an account moves to this address, rather than that a login proved it first.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub by_change: bool,
+    /// The address, when an operator moves the account: nobody has proven it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub email: Option<Pii<EmailAddress>>,
+    /// The reason, in the words of that operator.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Pii<String>>,
 }
 
 /// The address no longer belongs to a user.

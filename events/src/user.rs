@@ -34,7 +34,7 @@ stream_family! {
         UserReinstated = "UserReinstated.v1" [reason],
         ReferralCodeBlocked = "ReferralCodeBlocked.v1" [reason],
         ReferralCodeUnblocked = "ReferralCodeUnblocked.v1" [reason],
-        EmailChanged = "EmailChanged.v1" [email],
+        EmailChanged = "EmailChanged.v1" [email, reason?],
         EmailChangeUndone = "EmailChangeUndone.v1" [email],
         EmailChangeNoticed = "EmailChangeNoticed.v1" [],
         ErasureRequested = "ErasureRequested.v1" [],
@@ -397,7 +397,8 @@ pub struct UserErased {
     pub mode: String,
 }
 
-/// The user moved the account to another e-mail address, which they proved to own.
+/// The account moved to another e-mail address, which the user proved to own, or to which an operator
+/// moved it. After an operator's move, a [`SessionRevoked`] of each session follows.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 pub struct EmailChanged {
@@ -411,6 +412,9 @@ pub struct EmailChanged {
     pub objection_until: Timestamp,
     /// The SHA-256 of the token that an objection needs; it was mailed to the previous address.
     pub objection_hash: Hash,
+    /// The reason, in the words of the operator who moved it; none: the user did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reason: Option<Pii<String>>,
 }
 
 /// The owner of the previous address objected to a change, so that the account has that address

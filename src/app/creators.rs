@@ -147,6 +147,9 @@ impl From<HandleError<UserRejection>> for ClaimError {
                 | UserRejection::TooManyRotations { .. }
                 | UserRejection::TooManyChanges { .. }
                 | UserRejection::NoSuchChange
+                | UserRejection::AddressLeft
+                | UserRejection::ChangeOpen { .. }
+                | UserRejection::Leaving
                 | UserRejection::TooManyUpdates { .. }
                 | UserRejection::NotAttributed(_),
             ) => Self::NoSuchUser,

@@ -26,7 +26,7 @@ use whence_events::{
 pub use address::{AddressErasure, erase_address};
 pub use outcome::{Erasure, Remains, Removed, Run};
 
-use crate::domain::mailbox::{Mailbox, MailboxCommand};
+use crate::app::address_release::release_address;
 use crate::domain::user::{User, UserCommand, UserRejection};
 use crate::engine::Engine;
 use crate::engine::handler::{Context, HandleError};
@@ -66,7 +66,7 @@ pub async fn erase(
     for email_key in facts.email_keys.clone().into_iter().chain(found) {
         let mailbox = engine.stream(&StreamId::Mailbox(email_key)).await?;
         facts.touches.extend(said::said_touches(&mailbox, user_id));
-        destroyed |= release(engine, user_id, email_key, context).await?;
+        destroyed |= release_address(engine, user_id, email_key, context).await?;
     }
     let touches = engine.touches_of_visitor(&facts.touches).await?;
     for touch in &touches {
@@ -102,6 +102,9 @@ async fn end_account(
             | UserRejection::TooManyRotations { .. }
             | UserRejection::TooManyChanges { .. }
             | UserRejection::NoSuchChange
+            | UserRejection::AddressLeft
+            | UserRejection::ChangeOpen { .. }
+            | UserRejection::Leaving
             | UserRejection::TooManyUpdates { .. }
             | UserRejection::TooManyHandles
             | UserRejection::NotAttributed(_),
@@ -115,27 +118,6 @@ async fn never_registered(engine: &Engine, subject: Subject) -> Result<Run, Eras
     let Some(email_key) = subject.email_key else { return Err(EraseError::NoSuchUser) };
     let owner = engine.mailbox(email_key).await?.owner;
     if owner == Some(subject.user_id) { Ok(Run::Now) } else { Err(EraseError::NoSuchUser) }
-}
-
-/// Takes step 3, and returns whether there was anything left to do. An address that does not belong to
-/// the user any more is left alone: its key is that of another user.
-async fn release(
-    engine: &Engine,
-    user_id: UserId,
-    email_key: EmailKey,
-    context: &Context,
-) -> Result<bool, StoreError> {
-    if !engine.mailbox(email_key).await?.is_kept_by(user_id) {
-        return Ok(false);
-    }
-    let stream = StreamId::Mailbox(email_key);
-    destroy(engine, &stream).await?;
-    let release = MailboxCommand::Release { user_id };
-    match engine.handler.run::<Mailbox>(&stream, &release, context).await {
-        // A release is not rejected: that of another user's address changes nothing.
-        Ok(_) | Err(HandleError::Rejected(_)) => Ok(true),
-        Err(HandleError::Store(error)) => Err(error),
-    }
 }
 
 /// Takes the last step: the log records that all others were taken, and no sweep comes back to them.

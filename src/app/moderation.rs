@@ -145,6 +145,9 @@ impl From<HandleError<UserRejection>> for ModerationError {
                 | UserRejection::TooManyRotations { .. }
                 | UserRejection::TooManyChanges { .. }
                 | UserRejection::NoSuchChange
+                | UserRejection::AddressLeft
+                | UserRejection::ChangeOpen { .. }
+                | UserRejection::Leaving
                 | UserRejection::TooManyUpdates { .. }
                 | UserRejection::TooManyHandles
                 | UserRejection::NotAttributed(_),

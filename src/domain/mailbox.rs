@@ -11,6 +11,7 @@ mod command;
 mod logins;
 #[cfg(test)]
 mod month;
+mod ownership;
 #[cfg(test)]
 mod tests;
 
@@ -19,9 +20,8 @@ use std::time::Duration;
 use whence_events::{
     CodeDeliveryFailed, CodeRejected, CodeVerified, DeviceClass, DeviceForgotten, DeviceId,
     EmailAddress, Event, LockCleared, LoginExpired, LoginLocked, LoginStarted, LoginThrottled,
-    MailboxClaimed, MailboxEvent, MailboxForgotten, MailboxMoved, MailboxReclaimed,
-    MailboxReleased, Pii, RequestId, StartCounted, StartReturned, Timestamp, TouchId, UserId,
-    Version,
+    MailboxClaimed, MailboxEvent, MailboxForgotten, MailboxReclaimed, MailboxReleased, Pii,
+    RequestId, StartCounted, StartReturned, Timestamp, TouchId, UserId, Version,
 };
 
 use super::{Decider, EventContext};
@@ -31,8 +31,8 @@ pub use budget::{
     START_WINDOW,
 };
 pub use command::{
-    CountStart, DeviceFacts, ForgetMailbox, MailboxCommand, MailboxRejection, StartLogin,
-    VerifyCode,
+    ClaimMailbox, CountStart, DeviceFacts, ForgetMailbox, LeaveMailbox, MailboxCommand,
+    MailboxRejection, StartLogin, VerifyCode,
 };
 use logins::{LoginState, Logins};
 
@@ -54,6 +54,9 @@ pub struct Mailbox {
     pub held: Option<(UserId, Timestamp)>,
     /// The time at which an account moved here.
     pub moved_here_at: Option<Timestamp>,
+    /// The reason of the operator who moved it here, sealed, and the version of the event that holds
+    /// it: nobody has proven the address by that.
+    pub moved_because: Option<(Pii<String>, Version)>,
     /// The last owner, when the address was released because that user was erased.
     pub released_by: Option<UserId>,
     /// The address itself, sealed, and the version of the event that holds it.
@@ -133,11 +136,7 @@ impl Decider for Mailbox {
                 self.devices.retain(|device| device.id != forgotten.device_id);
             }
             MailboxEvent::LockCleared(_) => self.unknown = Budget::default(),
-            MailboxEvent::MailboxClaimed(claimed) => {
-                self.owner = Some(claimed.user_id);
-                self.held = None;
-                self.moved_here_at = claimed.by_change.then_some(at);
-            }
+            MailboxEvent::MailboxClaimed(claimed) => self.claimed(claimed, context),
             MailboxEvent::MailboxReclaimed(reclaimed) => {
                 self.owner = Some(reclaimed.user_id);
                 self.held = None;
@@ -146,6 +145,7 @@ impl Decider for Mailbox {
                 self.owner = None;
                 self.held = None;
                 self.released_by = Some(released.user_id);
+                self.moved_because = None;
                 self.email = None;
                 self.devices.clear();
             }
@@ -178,11 +178,8 @@ impl Decider for Mailbox {
             MailboxCommand::Release { user_id } => {
                 Ok(self.ended_by(MailboxReleased { user_id: *user_id }))
             }
-            MailboxCommand::Move { user_id, .. } if self.owner != Some(*user_id) => Ok(vec![]),
-            MailboxCommand::Move { user_id, held_until } => {
-                let (user_id, held_until) = (*user_id, *held_until);
-                Ok(vec![MailboxMoved { user_id, held_until }.into()])
-            }
+            MailboxCommand::Claim(command) => self.claim(command),
+            MailboxCommand::Move(command) => Ok(self.leave(*command)),
             MailboxCommand::Reclaim { user_id } => Ok(match self.held {
                 Some((held_by, _)) if held_by == *user_id => {
                     vec![MailboxReclaimed { user_id: *user_id }.into()]
@@ -301,23 +298,9 @@ impl Mailbox {
         let mut events = vec![verified.into()];
         if let Some(user_id) = claimed {
             let by_change = command.change_of.is_some();
-            events.push(MailboxClaimed { user_id, by_change }.into());
+            events.push(MailboxClaimed { user_id, by_change, email: None, reason: None }.into());
         }
         Ok(events)
-    }
-
-    /// Returns whether an account may move to this address: it is nobody else's, nor held for anybody
-    /// else.
-    #[must_use]
-    pub fn can_be_of(&self, user_id: UserId) -> bool {
-        let kept_by = self.owner.or(self.held.map(|(held_by, _)| held_by));
-        kept_by.is_none_or(|kept_by| kept_by == user_id)
-    }
-
-    /// Returns whether the address is this user's, or held for them.
-    #[must_use]
-    pub fn is_kept_by(&self, user_id: UserId) -> bool {
-        self.owner == Some(user_id) || self.held.is_some_and(|(held_by, _)| held_by == user_id)
     }
 
     fn forget_device(&self, device_id: DeviceId) -> Vec<MailboxEvent> {

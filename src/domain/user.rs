@@ -230,6 +230,7 @@ impl Decider for User {
         if let UserCommand::OpenSession(command) = command {
             return match self.suspended_at {
                 Some(_) => Err(UserRejection::Suspended),
+                None if self.is_elsewhere(command) => Err(UserRejection::AddressLeft),
                 None => Ok(self.open_session(command)),
             };
         }

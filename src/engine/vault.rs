@@ -93,7 +93,17 @@ impl Vault {
     /// Destroys the key of a subject, so that its sealed fields open nowhere from now on.
     pub async fn destroy(&self, subject: &StreamId) -> Result<(), StoreError> {
         self.open.evict(subject);
-        self.store.destroy_key(subject).await
+        self.store.destroy_key(subject, None).await
+    }
+
+    /// Destroys the key of a subject, but none that is of a later generation.
+    pub async fn destroy_up_to(
+        &self,
+        subject: &StreamId,
+        generation: u32,
+    ) -> Result<(), StoreError> {
+        self.open.evict(subject);
+        self.store.destroy_key(subject, Some(generation)).await
     }
 
     /// Returns the value of a sealed field; `None` when its key was destroyed.

@@ -4,6 +4,7 @@ pub(super) mod analytics;
 mod api_keys;
 mod audit;
 mod billing;
+mod email;
 mod handles;
 mod keys;
 mod measures;
@@ -52,5 +53,6 @@ pub(super) fn routes() -> OpenApiRouter<Arc<App>> {
         .routes(routes!(audit::events))
         .routes(routes!(users::erase))
         .routes(routes!(billing::link))
+        .routes(routes!(email::change))
         .routes(routes!(analytics::view))
 }

@@ -20,7 +20,7 @@ use super::client::ClientFacts;
 use super::cookies::with_cookies;
 use super::csrf::{refuse_cross_site, tell_token};
 use super::device_cookie::KnownBy;
-use super::error::Problem;
+use super::error::{AddressProblem, Problem};
 use super::extract::{JsonBody, RequestContext};
 use super::landing_cookies::clear_landing_cookies;
 use super::openapi::{Refusals, refused};
@@ -177,9 +177,12 @@ pub(super) async fn complete_login(
         Ok(landing) => open_session(app, request, facts, &verified, &landing, credential).await,
         Err(error) => Err(error.into()),
     };
-    // Only who reads the mail of the address gets here, and may know of a suspension or an erasure.
-    let is_told =
-        |problem: &Problem| matches!(problem, Problem::Suspended | Problem::InvalidRequest);
+    // Only who reads the mail of the address gets here, and may know of a suspension, an erasure or a
+    // move.
+    let moved = Problem::Address(AddressProblem::Moved);
+    let is_told = |problem: &Problem| {
+        matches!(problem, Problem::Suspended | Problem::InvalidRequest) || *problem == moved
+    };
     let (registered_at, position) = opened
         .map_err(|problem| if is_told(&problem) { problem } else { Problem::SessionIssueFailed })?;
     let proof = DeviceProof { email_key, device_id: verified.device_id };
@@ -244,6 +247,8 @@ pub(super) struct Verified {
     email_key: EmailKey,
     pub(super) email: EmailAddress,
     pub(super) device_id: DeviceId,
+    /// Whether an operator gave the address to the user.
+    moved_by_operator: bool,
     /// The landing that the client said at the start.
     touch_id: Option<TouchId>,
 }
@@ -305,7 +310,8 @@ pub(super) async fn verify_code(
     let email = email.ok_or(Problem::InvalidRequest)?;
     app.return_to_person(&email, request_id, &context).await;
     let touch_id = done.state.said_touch(request_id);
-    Ok(Verified { user_id, email_key, email, device_id, touch_id })
+    let moved_by_operator = done.state.moved_because.is_some();
+    Ok(Verified { user_id, email_key, email, device_id, moved_by_operator, touch_id })
 }
 
 /// Returns the key of the address that a login is for. A login that is not found is looked up again
@@ -351,6 +357,7 @@ async fn open_session(
         user_id,
         email: email.clone(),
         email_key: verified.email_key,
+        moved_by_operator: verified.moved_by_operator,
         snapshot,
         attempt,
         session_id: credential.session_id,
@@ -366,6 +373,9 @@ async fn open_session(
     let done = done.map_err(|error| {
         if matches!(error, HandleError::Rejected(UserRejection::Suspended)) {
             return Problem::Suspended;
+        }
+        if matches!(error, HandleError::Rejected(UserRejection::AddressLeft)) {
+            return Problem::Address(AddressProblem::Moved);
         }
         // The user was erased during this login, and the address is free in a moment.
         if matches!(error, HandleError::Rejected(UserRejection::Erased)) {

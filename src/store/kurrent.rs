@@ -224,8 +224,8 @@ impl EventStore for KurrentStore {
         self.vault.read_key(subject).await
     }
 
-    async fn destroy_key(&self, subject: &StreamId) -> Result<(), StoreError> {
-        self.vault.destroy_key(subject).await
+    async fn destroy_key(&self, subject: &StreamId, up_to: Option<u32>) -> Result<(), StoreError> {
+        self.vault.destroy_key(subject, up_to).await
     }
 
     async fn vault_state(&self) -> Result<VaultState, StoreError> {

@@ -156,8 +156,8 @@ impl EventStore for SqliteStore {
         self.readers.key(subject)
     }
 
-    async fn destroy_key(&self, subject: &StreamId) -> Result<(), StoreError> {
-        self.submit(Work::DestroyKey(subject.clone())).await.map(drop)
+    async fn destroy_key(&self, subject: &StreamId, up_to: Option<u32>) -> Result<(), StoreError> {
+        self.submit(Work::DestroyKey(subject.clone(), up_to)).await.map(drop)
     }
 
     async fn vault_state(&self) -> Result<VaultState, StoreError> {

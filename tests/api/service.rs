@@ -34,6 +34,7 @@ mod metrics;
 mod nobodys_address;
 mod onboarding;
 mod openapi;
+mod operator_move;
 mod own_data;
 mod own_erasure;
 mod portal;

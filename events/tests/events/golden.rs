@@ -38,7 +38,8 @@ fn stored_examples_are_read_and_written_as_the_same_bytes() {
 fn bytes_from_before_a_field_are_read_and_written_as_the_same_bytes() {
     let later = [
         ("LoginStarted.v1", &["device_id", "network", "change_of", "touch_id"][..]),
-        ("MailboxClaimed.v1", &["by_change"]),
+        ("MailboxClaimed.v1", &["by_change", "email", "reason"]),
+        ("EmailChanged.v1", &["reason"]),
         ("LoginThrottled.v1", &["device_id"]),
         ("CodeVerified.v1", &["device_id", "device_class"]),
         ("TouchRecorded.v2", &["referrer_site", "agent", "said_by_client"]),

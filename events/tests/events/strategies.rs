@@ -109,7 +109,12 @@ fn mailbox() -> Named {
             device_id: option::of(device()),
             device_class: option::of(select(DeviceClass::ALL)),
         }
-        MailboxClaimed { user_id: user(), by_change: any::<bool>(), }
+        MailboxClaimed {
+            user_id: user(),
+            by_change: any::<bool>(),
+            email: option::of(sealed()),
+            reason: option::of(sealed()),
+        }
         MailboxReleased { user_id: user(), }
         MailboxForgotten { asked_at: time(), }
         StartCounted {
@@ -190,6 +195,7 @@ fn leaving() -> Named {
             previous_key: any::<[u8; 16]>().prop_map(EmailKey),
             objection_until: time(),
             objection_hash: hash(),
+            reason: option::of(sealed()),
         }
         EmailChangeUndone {
             email: sealed(),

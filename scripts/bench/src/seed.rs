@@ -130,7 +130,7 @@ fn login_events(
         }
         .into(),
         CodeVerified { request_id, device_id: None, device_class: None }.into(),
-        MailboxClaimed { user_id, by_change: false }.into(),
+        MailboxClaimed { user_id, by_change: false, email: None, reason: None }.into(),
     ]
 }
 

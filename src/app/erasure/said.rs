@@ -19,10 +19,10 @@ pub(super) fn said_touches(events: &[Recorded], user_id: UserId) -> BTreeSet<Tou
                 verified = started.remove(&login.request_id);
                 found.extend(verified.filter(|_| is_owner));
             }
-            // It follows the code that was verified.
+            // It follows the code that was verified, unless an operator moved the account here.
             MailboxEvent::MailboxClaimed(claimed) => {
                 is_owner = claimed.user_id == user_id;
-                found.extend(verified.filter(|_| is_owner));
+                found.extend(verified.filter(|_| is_owner && claimed.reason.is_none()));
             }
             MailboxEvent::MailboxReclaimed(reclaimed) => is_owner = reclaimed.user_id == user_id,
             MailboxEvent::MailboxReleased(_) | MailboxEvent::MailboxMoved(_) => is_owner = false,

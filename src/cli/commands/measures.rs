@@ -53,14 +53,19 @@ pub(super) async fn take(subject: &impl MeasureSubject, args: MeasureArgs) -> an
             let context = Context::of_request(new_correlation_id(), Actor::Operator(operator));
             let now = Clock::system().now();
             let done = moderate(&engine, user_id, act, reason, now, &context).await?;
-            if let Err(error) = engine.project().await {
-                let stream = StreamId::User(user_id);
-                note(format_args!(
-                    "whence: it is on record in {stream}, and the read models follow later: {error:#}"
-                ));
-            }
+            follow(&engine, user_id).await;
             done
         }
     };
     print_text_or_json(&done, json)
+}
+
+/// Brings the read models up to what was done about a user, which stands also when they do not follow.
+pub(super) async fn follow(engine: &Engine, user_id: UserId) {
+    if let Err(error) = engine.project().await {
+        let stream = StreamId::User(user_id);
+        note(format_args!(
+            "whence: it is on record in {stream}, and the read models follow later: {error:#}"
+        ));
+    }
 }

@@ -3,9 +3,10 @@
 use anyhow::Context as _;
 use clap::{Args, Subcommand};
 use serde_json::{Value, json};
-use whence_events::{Actor, SessionId, UserId};
+use whence_events::{Actor, EmailAddress, SessionId, UserId};
 
-use super::measures::{MeasureArgs, MeasureSubject, take};
+use super::measures::{MeasureArgs, MeasureSubject, follow, take};
+use crate::app::email_change::{AddressMove, WantedMove, move_address};
 use crate::app::login_limits::{Unlocking, address_of, clear_lock};
 use crate::cli::admin_client::AdminClient;
 use crate::cli::flags::operate::{OperateArgs, Target, UserName};
@@ -17,7 +18,7 @@ use crate::infra::clock::Clock;
 use crate::infra::random::new_correlation_id;
 use crate::insight::sessions::{SessionList, sessions_on_record};
 
-/// List or end the sessions of a user, suspend or reinstate them; on record with a reason
+/// List or end the sessions of a user, suspend, reinstate or move them; on record with a reason
 #[derive(Args, Clone, Debug)]
 pub(crate) struct UserArgs {
     #[command(subcommand)]
@@ -32,6 +33,7 @@ enum UserAction {
     Suspend(UserSuspendArgs),
     Reinstate(UserReinstateArgs),
     Unlock(UserUnlockArgs),
+    Email(UserEmailArgs),
 }
 
 /// List the sessions in use
@@ -94,6 +96,21 @@ struct UserUnlockArgs {
     measure: MeasureArgs,
 }
 
+/// Move the account of a user who lost their mailbox to another address; the previous one can object
+#[derive(Args, Clone, Debug)]
+struct UserEmailArgs {
+    /// User id or e-mail address
+    #[arg(value_name = "USER")]
+    user: String,
+
+    /// Address that the account is to have, which nothing proves but your word
+    #[arg(value_name = "NEW-EMAIL")]
+    email: String,
+
+    #[command(flatten)]
+    measure: MeasureArgs,
+}
+
 /// A measure about a user.
 struct AboutUser {
     user: UserName,
@@ -125,6 +142,7 @@ pub(crate) async fn run(args: UserArgs) -> anyhow::Result<()> {
     let (user, act, measure) = match args.command {
         UserAction::Sessions(args) => return list(args).await,
         UserAction::Unlock(args) => return unlock(args).await,
+        UserAction::Email(args) => return Box::pin(change_email(args)).await,
         UserAction::Revoke(args) => {
             (args.user, Act::RevokeSessions { only: args.session }, args.measure)
         }
@@ -161,6 +179,31 @@ async fn unlock(args: UserUnlockArgs) -> anyhow::Result<()> {
             let context = Context::of_request(new_correlation_id(), Actor::Operator(operator));
             let done = clear_lock(&engine, &email, &reason, &context).await?;
             engine.project().await?;
+            done
+        }
+    };
+    print_text_or_json(&done, json)
+}
+
+async fn change_email(args: UserEmailArgs) -> anyhow::Result<()> {
+    let user = UserName::parse(&args.user)?;
+    let email = EmailAddress::parse(&args.email).ok();
+    let email = email.with_context(|| format!("{}: no e-mail address", args.email))?;
+    let reason = Reason::parse(&args.measure.reason)?;
+    let json = args.measure.operate.json;
+    let done: AddressMove = match args.measure.operate.into_target()? {
+        Target::Server(client) => {
+            let user_id = user.id_at(&client).await?;
+            let body = json!({ "email": email.as_str(), "reason": reason.as_str() });
+            client.post(&format!("users/{user_id}/email"), &body).await?
+        }
+        Target::Log(config, operator) => {
+            let engine = Box::pin(Engine::open(&config)).await?;
+            let user_id = user.id_in(&engine).await?;
+            let context = Context::of_request(new_correlation_id(), Actor::Operator(operator));
+            let wanted = WantedMove { user_id, email: &email, reason: &reason };
+            let done = move_address(&engine, wanted, Clock::system().now(), &context).await?;
+            follow(&engine, user_id).await;
             done
         }
     };

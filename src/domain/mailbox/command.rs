@@ -43,13 +43,10 @@ pub enum MailboxCommand {
         /// The owner of the address until now.
         user_id: UserId,
     },
+    /// Gives the address to a user whom an operator moves here.
+    Claim(ClaimMailbox),
     /// Ends the ownership of the address, whose account moved to another one, and holds it.
-    Move {
-        /// The owner of the address until now.
-        user_id: UserId,
-        /// The end of the hold.
-        held_until: Timestamp,
-    },
+    Move(LeaveMailbox),
     /// Gives a held address back to the user that it is held for.
     Reclaim {
         /// The user.
@@ -122,6 +119,28 @@ pub struct DeviceFacts {
     pub fresh: DeviceId,
     /// The class of the device.
     pub class: Option<DeviceClass>,
+}
+
+/// The command that gives an address to a user whom an operator moves here.
+#[derive(Clone, Debug)]
+pub struct ClaimMailbox {
+    /// The user.
+    pub user_id: UserId,
+    /// The address.
+    pub email: EmailAddress,
+    /// The reason of the operator.
+    pub reason: String,
+}
+
+/// The command that holds an address whose account moved to another one.
+#[derive(Clone, Copy, Debug)]
+pub struct LeaveMailbox {
+    /// The owner of the address until now.
+    pub user_id: UserId,
+    /// The end of the hold.
+    pub held_until: Timestamp,
+    /// Whether the address forgets its known devices: the user may have lost them with the mailbox.
+    pub forget_devices: bool,
 }
 
 /// The command that forgets an address which was not verified in time.

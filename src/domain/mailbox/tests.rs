@@ -1,5 +1,6 @@
 mod devices;
 mod guesses;
+mod ownership;
 mod undelivered;
 
 use whence_events::{Client, DeliveryFailure, Mac};
@@ -97,7 +98,7 @@ fn verified_on(n: u8, known: u8) -> MailboxEvent {
 }
 
 fn claimed(by: u8) -> MailboxEvent {
-    MailboxClaimed { user_id: user(by), by_change: false }.into()
+    MailboxClaimed { user_id: user(by), by_change: false, email: None, reason: None }.into()
 }
 
 fn throttled(until: Timestamp) -> MailboxEvent {

@@ -10,7 +10,8 @@ use whence_events::{
     Hash, Pii, RevokeReason, SessionId, Timestamp, UserEvent, Version,
 };
 
-use super::{Account, User, UserRejection, full_until};
+use super::measure::Reason;
+use super::{Account, OpenSession, User, UserRejection, full_until};
 use crate::EventContext;
 
 /// The time for which the owner of the previous address may object to a change.
@@ -30,11 +31,10 @@ const LONGEST_RETRY: Duration = Duration::from_hours(4);
 pub struct ChangeEmail {
     /// The current time.
     pub now: Timestamp,
-    /// The session that asks, which has to be in use: an objection ends all of them. `None`: a request
-    /// that was interrupted is completed.
+    /// The session that asks, which has to be in use: an objection ends all of them.
     pub session_id: Option<SessionId>,
-    /// The time at which the new address was claimed.
-    pub claimed_at: Timestamp,
+    /// The time at which the new address was claimed, when a request that was interrupted is completed.
+    pub claimed_at: Option<Timestamp>,
     /// The new address.
     pub email: EmailAddress,
     /// The key that names it in the log.
@@ -43,6 +43,8 @@ pub struct ChangeEmail {
     pub objection_until: Timestamp,
     /// The SHA-256 of the token that an objection needs.
     pub objection_hash: Hash,
+    /// The reason of the operator who moves the account; `None`: its user does.
+    pub reason: Option<Reason>,
 }
 
 /// The command that undoes a change.
@@ -69,6 +71,8 @@ pub struct OpenChange {
     pub notices: u8,
     /// Whether no further attempt is to be made.
     pub is_told: bool,
+    /// Whether an operator made it.
+    pub by_operator: bool,
 }
 
 /// The decisions.
@@ -81,25 +85,56 @@ impl User {
         if account.email_key == command.email_key {
             return Ok(vec![]);
         }
-        match command.session_id {
-            Some(session_id) => drop(self.session(session_id)?),
-            // What was decided since counts, and not what was asked before it.
-            None if self.address_since >= Some(command.claimed_at) => {
-                return Err(UserRejection::NoSuchSession);
-            }
-            None => {}
+        if let Some(session_id) = command.session_id {
+            self.session(session_id)?;
         }
-        self.may_change_email(command.now)?;
-        Ok(vec![
-            EmailChanged {
-                email: Pii::Clear(command.email.clone()),
-                email_key: command.email_key,
-                previous_key: account.email_key,
-                objection_until: command.objection_until,
-                objection_hash: command.objection_hash,
-            }
-            .into(),
-        ])
+        // What was decided since counts, and not what was asked before it.
+        if command.claimed_at.is_some() && self.address_since >= command.claimed_at {
+            return Err(UserRejection::NoSuchSession);
+        }
+        match command.reason {
+            Some(_) => self.may_be_moved(command.email_key, command.now)?,
+            None => self.may_change_email(command.now)?,
+        }
+        let changed = EmailChanged {
+            email: Pii::Clear(command.email.clone()),
+            email_key: command.email_key,
+            previous_key: account.email_key,
+            objection_until: command.objection_until,
+            objection_hash: command.objection_hash,
+            reason: command.reason.as_ref().map(Reason::sealable),
+        };
+        let mut events = vec![changed.into()];
+        if command.reason.is_some() {
+            // Who has a session is not known to read the new address.
+            let ended = self.live_sessions(command.now);
+            events.extend(ended.map(|session| session.revoked(RevokeReason::Admin)));
+        }
+        Ok(events)
+    }
+
+    /// Checks that an operator may move the account to an address. While there can be an objection, it
+    /// moves back only, which is what the objection would do.
+    pub fn may_be_moved(&self, email_key: EmailKey, now: Timestamp) -> Result<(), UserRejection> {
+        if self.suspended_at.is_some() {
+            return Err(UserRejection::Suspended);
+        }
+        if self.erasure.is_some() {
+            return Err(UserRejection::Leaving);
+        }
+        let is_back = self.open_changes(now).any(|change| change.previous_key == email_key);
+        match self.open_changes(now).map(|change| change.until).max() {
+            Some(until) if !is_back => Err(UserRejection::ChangeOpen { until }),
+            Some(_) | None => Ok(()),
+        }
+    }
+
+    /// Returns whether the account is at another address than the one of a login. The address that its
+    /// user proved to own and is about to move to counts as the account's.
+    pub(super) fn is_elsewhere(&self, login: &OpenSession) -> bool {
+        let Some(account) = &self.account else { return false };
+        let is_left = self.left_at(login.email_key).is_some();
+        account.email_key != login.email_key && (is_left || login.moved_by_operator)
     }
 
     /// Checks that the address may be changed once more.
@@ -180,6 +215,7 @@ impl User {
                 objection_hash: changed.objection_hash,
                 notices: 0,
                 is_told: false,
+                by_operator: changed.reason.is_some(),
             });
         }
         self.address_since = Some(context.at);
@@ -224,155 +260,4 @@ impl User {
 }
 
 #[cfg(test)]
-mod tests {
-    use whence_events::{SessionKind, SessionRevoked};
-
-    use super::*;
-    use crate::spec::{START, given, opened, registered, session};
-    use crate::user::UserCommand;
-
-    const HOUR: Duration = Duration::from_hours(1);
-
-    fn address(n: u8) -> EmailAddress {
-        EmailAddress::parse(&format!("ada{n}@example.com")).unwrap()
-    }
-
-    fn changed(from: u8, to: u8) -> UserEvent {
-        EmailChanged {
-            email: Pii::Clear(address(to)),
-            email_key: EmailKey([to; 16]),
-            previous_key: EmailKey([from; 16]),
-            objection_until: START + OBJECTION_TIME,
-            objection_hash: Hash([from; 32]),
-        }
-        .into()
-    }
-
-    fn change(to: u8, from: u8, now: Timestamp) -> UserCommand {
-        UserCommand::ChangeEmail(ChangeEmail {
-            now,
-            session_id: None,
-            claimed_at: now,
-            email: address(to),
-            email_key: EmailKey([to; 16]),
-            objection_until: START + OBJECTION_TIME,
-            objection_hash: Hash([from; 32]),
-        })
-    }
-
-    fn undo(n: u8, now: Timestamp) -> UserCommand {
-        let (objection_hash, email) = (Hash([n; 32]), address(n));
-        UserCommand::UndoEmailChange(UndoEmailChange { now, objection_hash, email })
-    }
-
-    fn undone(to: u8, from: u8) -> UserEvent {
-        EmailChangeUndone {
-            email: Pii::Clear(address(to)),
-            email_key: EmailKey([to; 16]),
-            voided_key: EmailKey([from; 16]),
-        }
-        .into()
-    }
-
-    fn objected() -> UserEvent {
-        SessionRevoked { session_id: session(1), reason: RevokeReason::Objection }.into()
-    }
-
-    #[test]
-    fn an_account_moves_once_and_its_sessions_stay() {
-        let history = [registered(), opened(SessionKind::Cookie)];
-        given::<User>(history.clone()).when(change(2, 1, START)).then([changed(1, 2)]);
-        let moved = [registered(), opened(SessionKind::Cookie), changed(1, 2)];
-        given::<User>(moved).when(change(2, 2, START)).then([]);
-    }
-
-    #[test]
-    fn an_objection_gives_the_address_back_and_ends_all_sessions() {
-        let history = [registered(), opened(SessionKind::Cookie), changed(1, 2)];
-        given::<User>(history.clone()).when(undo(1, START)).then([objected(), undone(1, 2)]);
-        given::<User>(history.clone()).when(undo(9, START)).rejected(UserRejection::NoSuchChange);
-        let late = START + OBJECTION_TIME;
-        given::<User>(history).when(undo(1, late)).rejected(UserRejection::NoSuchChange);
-        let back = [registered(), changed(1, 2), undone(1, 2)];
-        given::<User>(back).when(undo(1, START)).rejected(UserRejection::NoSuchChange);
-    }
-
-    #[test]
-    fn the_first_owner_takes_back_what_was_moved_twice() {
-        let history = [registered(), changed(1, 2), changed(2, 3)];
-        given::<User>(history.clone()).when(undo(1, START)).then([undone(1, 3)]);
-        given::<User>(history).when(undo(2, START)).then([undone(2, 3)]);
-        let back = [registered(), changed(1, 2), changed(2, 3), undone(1, 3)];
-        given::<User>(back).when(undo(2, START)).rejected(UserRejection::NoSuchChange);
-        let to_the_middle = [registered(), changed(1, 2), changed(2, 3), undone(2, 3)];
-        given::<User>(to_the_middle).when(undo(1, START)).then([undone(1, 2)]);
-    }
-
-    #[test]
-    fn an_address_is_changed_three_times_in_72_hours() {
-        let history = [registered(), changed(1, 2), changed(2, 3), changed(3, 4)];
-        let until = START + OBJECTION_TIME;
-        let too_many = UserRejection::TooManyChanges { until };
-        given::<User>(history.clone()).when(change(5, 4, START + HOUR)).rejected(too_many);
-        given::<User>(history).when(change(5, 4, until)).then([changed(4, 5)]);
-    }
-
-    #[test]
-    fn the_previous_address_is_told_once_however_long_mail_is_down() {
-        let notice = |now, outcome| UserCommand::RecordChangeNotice {
-            now,
-            previous_key: EmailKey([1; 16]),
-            outcome,
-        };
-        let noticed = |attempt, failed, again_at| {
-            let previous_key = EmailKey([1; 16]);
-            UserEvent::from(EmailChangeNoticed { previous_key, attempt, failed, again_at })
-        };
-        let until = START + OBJECTION_TIME;
-        let history = [registered(), changed(1, 2)];
-        given::<User>(history.clone()).when(notice(START, Ok(()))).then([noticed(1, None, until)]);
-        let failure = DeliveryFailure::Deferred;
-        let failed = |attempt, again_at| noticed(attempt, Some(failure), again_at);
-        let soon = START + Duration::from_mins(1);
-        given::<User>(history).when(notice(START, Err(failure))).then([failed(1, soon)]);
-        let told = [registered(), changed(1, 2), noticed(1, None, until)];
-        given::<User>(told).when(notice(START, Ok(()))).then([]);
-        let tried = [registered(), changed(1, 2), failed(20, soon)];
-        let later = START + LONGEST_RETRY;
-        given::<User>(tried.clone()).when(notice(START, Err(failure))).then([failed(21, later)]);
-        let end = START + 71 * HOUR;
-        given::<User>(tried).when(notice(end, Err(failure))).then([failed(21, until)]);
-    }
-
-    #[test]
-    fn who_moves_back_leaves_nothing_to_object_to_for_those_in_between() {
-        let history = [registered(), changed(1, 2), changed(2, 3), changed(3, 2)];
-        given::<User>(history.clone()).when(undo(3, START)).rejected(UserRejection::NoSuchChange);
-        given::<User>(history.clone()).when(undo(2, START)).rejected(UserRejection::NoSuchChange);
-        given::<User>(history).when(undo(1, START)).then([undone(1, 2)]);
-        let history = [registered(), changed(1, 2), changed(2, 1)];
-        given::<User>(history.clone()).when(undo(2, START)).rejected(UserRejection::NoSuchChange);
-        given::<User>(history).when(undo(1, START)).rejected(UserRejection::NoSuchChange);
-    }
-
-    #[test]
-    fn a_change_that_was_asked_for_before_an_objection_does_nothing_after_it() {
-        let by_session = UserCommand::ChangeEmail(ChangeEmail {
-            now: START + HOUR,
-            session_id: Some(session(1)),
-            claimed_at: START + HOUR,
-            email: address(3),
-            email_key: EmailKey([3; 16]),
-            objection_until: START + OBJECTION_TIME,
-            objection_hash: Hash([3; 32]),
-        });
-        let over = UserRejection::NoSuchSession;
-        let history =
-            [registered(), opened(SessionKind::Cookie), changed(1, 2), objected(), undone(1, 2)];
-        given::<User>(history.clone()).when(by_session.clone()).rejected(over);
-        // Nor does the sweep complete it.
-        given::<User>(history).when(change(3, 1, START)).rejected(over);
-        let moved = [registered(), opened(SessionKind::Cookie), changed(1, 2)];
-        given::<User>(moved).when(change(3, 2, START)).rejected(over);
-    }
-}
+mod tests;

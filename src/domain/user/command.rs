@@ -143,6 +143,9 @@ pub struct OpenSession {
     pub email: EmailAddress,
     /// The key that names the address in the log.
     pub email_key: EmailKey,
+    /// Whether an operator gave the address to the user: it opens the account only once it is the
+    /// account's.
+    pub moved_by_operator: bool,
     /// The attribution snapshot, for a registration.
     pub snapshot: AttributionCaptured,
     /// The referral attempt that the request carried.
@@ -194,6 +197,18 @@ pub enum UserRejection {
         /// The time from which it may be changed again.
         until: Timestamp,
     },
+    /// The account has another address than the one by which somebody logs in.
+    #[error("the account has another address")]
+    AddressLeft,
+    /// There can still be an objection to the last change of the address.
+    #[error("the previous address can object to the last change until {until}")]
+    ChangeOpen {
+        /// The end of the time for objections.
+        until: Timestamp,
+    },
+    /// The user asked to be erased.
+    #[error("the user asked to be erased")]
+    Leaving,
     /// There is no change that this token objects to, or the time for it is over.
     #[error("there is no such change of the address")]
     NoSuchChange,

@@ -66,7 +66,7 @@ impl Reason {
         &self.0
     }
 
-    fn sealable(&self) -> Pii<String> {
+    pub(super) fn sealable(&self) -> Pii<String> {
         Pii::Clear(self.0.clone())
     }
 }

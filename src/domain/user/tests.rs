@@ -42,6 +42,7 @@ fn open(n: u8, now: Timestamp, attempt: Option<Attempt>) -> UserCommand {
         user_id: user(1),
         email: email(),
         email_key: EmailKey([1; 16]),
+        moved_by_operator: false,
         snapshot: snapshot(),
         attempt,
         session_id: session(n),
@@ -51,6 +52,11 @@ fn open(n: u8, now: Timestamp, attempt: Option<Attempt>) -> UserCommand {
         device_class: Some(DeviceClass::Mobile),
         country: Country::parse("TR"),
     }))
+}
+
+/// Returns a login of the user with the first address.
+pub(super) fn login(now: Timestamp) -> UserCommand {
+    open(9, now, None)
 }
 
 fn opened(n: u8, now: Timestamp) -> UserEvent {

@@ -66,6 +66,9 @@ fn of_user(event: &UserEvent) -> Option<SecurityEvent> {
         UserEvent::UserReinstated(_) => Some(SecurityEvent::UserReinstated),
         UserEvent::ReferralCodeBlocked(_) => Some(SecurityEvent::CodeBlocked),
         UserEvent::ReferralCodeUnblocked(_) => Some(SecurityEvent::CodeUnblocked),
+        UserEvent::EmailChanged(changed) if changed.reason.is_some() => {
+            Some(SecurityEvent::UserMoved)
+        }
         UserEvent::ErasureRequested(_) => Some(SecurityEvent::ErasureRequested),
         UserEvent::ErasureCancelled(_) => Some(SecurityEvent::ErasureCancelled),
         UserEvent::UserErased(_) => Some(SecurityEvent::UserErased),

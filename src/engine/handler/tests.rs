@@ -202,6 +202,7 @@ impl World {
             user_id: user_id(one),
             email: email(one),
             email_key: EmailKey([one; 16]),
+            moved_by_operator: false,
             snapshot: snapshot(),
             attempt: None,
             session_id: SessionId(Uuid::from_u128(self.fresh() % 8)),

@@ -46,7 +46,8 @@ impl MeasureBody {
     }
 }
 
-fn reason(text: Option<&str>) -> Result<Reason, Problem> {
+/// Parses the reason of an operator.
+pub(super) fn reason(text: Option<&str>) -> Result<Reason, Problem> {
     Reason::parse(text.unwrap_or_default()).map_err(|_| {
         Problem::InvalidParameter("reason is 1 to 500 characters without control characters.")
     })

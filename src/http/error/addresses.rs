@@ -11,6 +11,12 @@ pub(crate) enum AddressProblem {
     Taken,
     /// The account has it already.
     Unchanged,
+    /// The previous address can object to the last change.
+    ChangeOpen,
+    /// Operators: its user is suspended.
+    UserSuspended,
+    /// Operators: its user asked to be erased.
+    UserLeaves,
 }
 
 impl AddressProblem {
@@ -25,6 +31,20 @@ impl AddressProblem {
                  was sent to this one.",
             ),
             Self::Taken => (S::CONFLICT, "email_taken", "Another account has this address."),
+            Self::ChangeOpen => (
+                S::CONFLICT,
+                "email_change_open",
+                "The address was changed within the last 72 hours. While the previous one can object, \
+                 the account can only move back to it.",
+            ),
+            Self::UserSuspended => {
+                (S::CONFLICT, "user_suspended", "The user is suspended. Reinstate them first.")
+            }
+            Self::UserLeaves => (
+                S::CONFLICT,
+                "erasure_requested",
+                "The user asked to be erased. An account that ends does not move.",
+            ),
             Self::Unchanged => (S::CONFLICT, "email_unchanged", "The account has this address."),
         }
     }

@@ -62,6 +62,15 @@ impl From<HandleError<UserRejection>> for Problem {
                 UserRejection::NotRegistered | UserRejection::Erased | UserRejection::NoSuchSession,
             ) => Self::Unauthenticated,
             HandleError::Rejected(UserRejection::Suspended) => Self::Suspended,
+            HandleError::Rejected(UserRejection::AddressLeft) => {
+                Self::Address(AddressProblem::Moved)
+            }
+            HandleError::Rejected(UserRejection::ChangeOpen { .. }) => {
+                Self::Address(AddressProblem::ChangeOpen)
+            }
+            HandleError::Rejected(UserRejection::Leaving) => {
+                Self::Address(AddressProblem::UserLeaves)
+            }
             HandleError::Rejected(UserRejection::CodeBlocked) => Self::SlugReserved,
             HandleError::Rejected(UserRejection::NoSuchCode | UserRejection::NoSuchChange) => {
                 Self::NotFound

@@ -25,6 +25,7 @@ const USERS: &[&str] = &[
     "get_admin_users_by_id_timeline",
     "get_portal_users_by_id",
     "get_portal_users_by_id_attribution",
+    "post_admin_users_by_id_email",
     "post_admin_users_by_id_erase",
     "post_admin_users_by_id_handles",
     "post_admin_users_by_id_reinstate",

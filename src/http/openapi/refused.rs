@@ -282,6 +282,10 @@ reasons! {
     LoginNotRecent: Problem::LoginNotRecent;
     /// The account cannot have the address.
     AddressTaken: Problem::Address(AddressProblem::Taken), Problem::Suspended;
+    /// An operator cannot move the account.
+    NotMoved: Problem::Address(AddressProblem::Taken), Problem::Address(AddressProblem::ChangeOpen),
+        Problem::Address(AddressProblem::UserSuspended),
+        Problem::Address(AddressProblem::UserLeaves);
     /// The account has the address already.
     AddressUnchanged: Problem::Address(AddressProblem::Unchanged);
     /// A field is not what it can be.

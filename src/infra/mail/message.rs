@@ -59,6 +59,8 @@ pub enum Mail {
         site: String,
         /// The page on which one can object.
         link: String,
+        /// Whether an operator moved it.
+        by_operator: bool,
         /// How long one can object, in hours.
         hours: u32,
         /// A text that is the same each time this very mail is sent.
@@ -154,12 +156,13 @@ impl Mail {
                 let subject = format!("Your address at {site}");
                 rendered(subject, &templates::AddressInUse { site })
             }
-            Self::AddressChanged { site, link, hours, .. } => {
+            Self::AddressChanged { site, link, by_operator, hours, .. } => {
                 let site = &site_name(site)?;
                 let link = checked_link(link)?;
-                let (link, hours) = (link.as_str(), *hours);
+                let (link, by_operator, hours) = (link.as_str(), *by_operator, *hours);
                 let subject = format!("Your account at {site} has another address now");
-                rendered(subject, &templates::AddressChanged { site, link, hours })
+                let words = templates::AddressChanged { site, link, by_operator, hours };
+                rendered(subject, &words)
             }
             Self::Welcome { site, link, .. } => {
                 let site = &site_name(site)?;

@@ -84,6 +84,7 @@ security_events! {
     SessionEndedByOperator = "session_end" Ok "admin": "An operator ended a session.",
     OperatorEndedSessions = "operator_action" Ok "sessions": "An operator ended one session of a user, or all.",
     UserSuspended = "operator_action" Ok "suspend": "An operator suspended a user.",
+    UserMoved = "operator_action" Ok "email": "An operator moved an account to another address.",
     UserReinstated = "operator_action" Ok "reinstate": "An operator reinstated a user.",
     CodeBlocked = "operator_action" Ok "block_code": "An operator disabled a referral code.",
     CodeUnblocked = "operator_action" Ok "unblock_code": "An operator enabled a referral code again.",

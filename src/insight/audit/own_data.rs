@@ -214,6 +214,10 @@ fn part_of(mailbox: Vec<Recorded>, user_id: UserId) -> Vec<Recorded> {
         match claimed_by {
             Some(owner) if owner == user_id => {
                 own = true;
+                // What led to it, when an operator moved the account here, is not in this stream.
+                if claim.is_some_and(|claim| claim.reason.is_some()) {
+                    before.clear();
+                }
                 part.append(&mut before);
             }
             Some(_) => own = false,

@@ -100,7 +100,8 @@ fn mailbox(event: &MailboxEvent, show: Show) -> String {
         MailboxEvent::LoginExpired(_) => "the login was over before its code came".into(),
         MailboxEvent::CodeVerified(_) => "the right code came: the address is proved".into(),
         MailboxEvent::MailboxClaimed(claimed) => {
-            format!("the address belongs to user {} from now on", claimed.user_id)
+            let by = if claimed.reason.is_some() { ", as an operator wants" } else { "" };
+            format!("the address belongs to user {} from now on{by}", claimed.user_id)
         }
         MailboxEvent::MailboxReleased(released) => {
             format!("the address belongs to user {} no more, and to nobody", released.user_id)
@@ -225,6 +226,13 @@ fn session(event: &UserEvent, show: Show) -> Option<String> {
 fn own_wish(event: &UserEvent, show: Show) -> Option<String> {
     if let UserEvent::EmailChanged(changed) = event {
         let (email, until) = (show.email(&changed.email), changed.objection_until);
+        if let Some(why) = &changed.reason {
+            return Some(format!(
+                "was moved to the address {email} by an operator, to which the previous one may \
+                 object until {until}: {}",
+                reason(why)
+            ));
+        }
         return Some(format!(
             "has the address {email} from now on; the previous one may object until {until}"
         ));

@@ -78,16 +78,21 @@ impl PostgresVault {
         Ok(self.readers.query(sql, &[&subject.to_string()], record).await?.pop())
     }
 
-    /// Destroys the key of a subject for good; done when it returns, also when there was none.
-    pub async fn destroy_key(&self, subject: &StreamId) -> Result<(), StoreError> {
+    /// Destroys the key of a subject up to a generation for good; done when it returns, also when there was none.
+    pub async fn destroy_key(
+        &self,
+        subject: &StreamId,
+        up_to: Option<u32>,
+    ) -> Result<(), StoreError> {
         // Postgres keeps the old row on its pages until it vacuums them, and in archived WAL.
         let sql = "WITH destroyed AS (
                      UPDATE vault.subject_keys SET wrapped = NULL, destroyed_at = $2
-                      WHERE subject = $1 AND wrapped IS NOT NULL)
+                      WHERE subject = $1 AND wrapped IS NOT NULL AND generation <= $3)
                    INSERT INTO vault.subject_keys (subject, generation, created_at, destroyed_at)
                    VALUES ($1, 0, $2, $2) ON CONFLICT DO NOTHING";
         let now = self.clock.now().as_micros();
-        self.readers.query(sql, &[&subject.to_string(), &now], |_| Ok(())).await?;
+        let up_to = up_to.map_or(i64::MAX, i64::from);
+        self.readers.query(sql, &[&subject.to_string(), &now, &up_to], |_| Ok(())).await?;
         Ok(())
     }
 

@@ -83,15 +83,18 @@ pub(super) fn write_key(
     Ok(())
 }
 
-/// Destroys the key of a subject; one that never had a key has a destroyed one from then on.
+/// Destroys the key of a subject up to a generation; one that never had a key has a destroyed one from then on.
 pub(super) fn write_destroyed(
     transaction: &Transaction<'_>,
     subject: &StreamId,
+    up_to: Option<u32>,
     at: Timestamp,
 ) -> rusqlite::Result<()> {
     let sql = "UPDATE subject_keys SET wrapped = NULL, destroyed_at = ?2
-               WHERE subject = ?1 AND wrapped IS NOT NULL";
-    transaction.prepare_cached(sql)?.execute(params![subject.to_string(), at.as_micros()])?;
+               WHERE subject = ?1 AND wrapped IS NOT NULL AND generation <= ?3";
+    let up_to = up_to.map_or(i64::MAX, i64::from);
+    let values = params![subject.to_string(), at.as_micros(), up_to];
+    transaction.prepare_cached(sql)?.execute(values)?;
     let sql = "INSERT INTO subject_keys (subject, generation, created_at, destroyed_at)
                VALUES (?1, 0, ?2, ?2) ON CONFLICT DO NOTHING";
     transaction.prepare_cached(sql)?.execute(params![subject.to_string(), at.as_micros()])?;

@@ -14,7 +14,7 @@ pub(super) struct Job {
 /// What the writer can do inside a transaction.
 pub(super) enum Work {
     Append(Append),
-    DestroyKey(StreamId),
+    DestroyKey(StreamId, Option<u32>),
     Import(Import),
     ImportKeys(Vec<StoredKey>),
     ChangeVault(VaultChange),
@@ -25,7 +25,7 @@ impl Work {
     pub(super) fn destroys(&self) -> bool {
         match self {
             Self::Append(_) | Self::Import(_) => false,
-            Self::DestroyKey(_) => true,
+            Self::DestroyKey(..) => true,
             // What the old master key sealed is not to outlive it in the WAL.
             Self::ChangeVault(change) => matches!(change, VaultChange::EndMaster { .. }),
             Self::ImportKeys(keys) => keys.iter().any(|key| key.wrapped.is_none()),

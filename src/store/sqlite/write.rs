@@ -107,8 +107,8 @@ impl Writer {
                 Work::Append(append) => {
                     write_append(&transaction, append, self.head, recorded_at, &mut recorded)?
                 }
-                Work::DestroyKey(subject) => {
-                    rows::write_destroyed(&transaction, &subject, recorded_at)?;
+                Work::DestroyKey(subject, up_to) => {
+                    rows::write_destroyed(&transaction, &subject, up_to, recorded_at)?;
                     Ok(Appended::Now { last: self.head + recorded.len() as u64 })
                 }
                 Work::Import(import) => {

@@ -68,13 +68,13 @@ impl EventStore for Deadly {
         die()
     }
 
-    async fn destroy_key(&self, subject: &StreamId) -> Result<(), StoreError> {
+    async fn destroy_key(&self, subject: &StreamId, up_to: Option<u32>) -> Result<(), StoreError> {
         let number = 1 + self.keys.fetch_add(1, Ordering::SeqCst);
         if self.at != format!("key {number}") {
-            return self.inner.destroy_key(subject).await;
+            return self.inner.destroy_key(subject, up_to).await;
         }
         if self.after {
-            self.inner.destroy_key(subject).await?;
+            self.inner.destroy_key(subject, up_to).await?;
         }
         die()
     }

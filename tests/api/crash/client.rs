@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+/// The token of the operator of a server that dies.
+pub(crate) const OPERATOR_TOKEN: &str = "0123456789abcdefghij0123";
+
 /// An answer that came whole.
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -46,6 +49,12 @@ impl Client {
         cookies: &BTreeMap<String, String>,
     ) -> Option<Answer> {
         self.send(self.http.get(format!("{}{path}", self.url)), cookies).await
+    }
+
+    /// Posts a body as the operator.
+    pub(crate) async fn order(&self, path: &str, body: Value) -> Option<Answer> {
+        let request = self.http.post(format!("{}{path}", self.url)).body(body.to_string());
+        self.send(request.header("x-admin-token", OPERATOR_TOKEN), &BTreeMap::new()).await
     }
 
     pub(crate) async fn post(

@@ -14,7 +14,7 @@ use whence::infra::mail::{Mailer, Sender};
 use whence_events::{Event, MailboxEvent, Recorded, UserEvent};
 
 use crate::crash::child::{Deadly, killed, spawn};
-use crate::crash::client::Client;
+use crate::crash::client::{Client, OPERATOR_TOKEN};
 use crate::crash::ledger::Cookies;
 use crate::crash::log;
 use crate::server::{START, Server, until};
@@ -44,7 +44,8 @@ async fn child() {
         panic!("{told}")
     };
     let flag = format!("sqlite:{data}");
-    let config = Config::from_flags(["--store", &flag]).unwrap();
+    let operator = format!("grace={OPERATOR_TOKEN}");
+    let config = Config::from_flags(["--store", &flag, "--admin-token", &operator]).unwrap();
     let clock = Clock::manual(START);
     let inner = log::open(&config, &clock).await;
     let store = Deadly::over(inner, when, at);

@@ -134,9 +134,9 @@ impl EventStore for Faulty {
         self.inner.read_key(subject).await
     }
 
-    async fn destroy_key(&self, subject: &StreamId) -> Result<(), StoreError> {
+    async fn destroy_key(&self, subject: &StreamId, up_to: Option<u32>) -> Result<(), StoreError> {
         self.check(&Call::Other).await?;
-        self.inner.destroy_key(subject).await
+        self.inner.destroy_key(subject, up_to).await
     }
 }
 

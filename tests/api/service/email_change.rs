@@ -1,10 +1,16 @@
 //! The change of an account's address: one owner, a notice, and a way to object.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use serde_json::json;
+use tokio::sync::Notify;
 use whence::infra::mail::Mail;
-use whence_events::{EmailAddress, Event, RevokeReason, UserEvent};
+use whence::store::{EventStore, StoreError};
+use whence_events::{EmailAddress, Event, RevokeReason, StreamId, UserEvent};
+use whence_test_macros::passes_on;
 
 use crate::server::{Answer, Browser, Server, until};
 use crate::stores::on_every_store;
@@ -23,7 +29,7 @@ async fn verify(browser: &mut Browser, (request_id, code): &(String, String)) ->
     browser.post("/v1/auth/email/change/verify", body).await
 }
 
-async fn change(server: &Server, browser: &mut Browser, email: &str) -> Answer {
+pub async fn change(server: &Server, browser: &mut Browser, email: &str) -> Answer {
     let asked = ask(server, browser, email).await;
     verify(browser, &asked).await
 }
@@ -247,4 +253,63 @@ async fn a_billing_customer_is_linked_by_an_operator() {
     let bad = grace.send(put(&grace, r#"{"billing_customer_id":"ada@example.com"}"#)).await;
     assert_eq!(bad.error(), "invalid_parameter");
     assert_eq!(ada.send(put(&ada, "{}")).await.status, 401);
+}
+
+/// A store that holds the destruction of a key until it is told to go on.
+#[derive(Clone)]
+struct Holding {
+    inner: Arc<dyn EventStore>,
+    holds: Arc<AtomicBool>,
+    held: Arc<Notify>,
+    goes_on: Arc<Notify>,
+    done: Arc<Notify>,
+}
+
+#[passes_on(whence::store)]
+#[async_trait]
+impl EventStore for Holding {
+    async fn destroy_key(&self, subject: &StreamId, up_to: Option<u32>) -> Result<(), StoreError> {
+        if !self.holds.swap(false, Ordering::SeqCst) {
+            return self.inner.destroy_key(subject, up_to).await;
+        }
+        self.held.notify_one();
+        self.goes_on.notified().await;
+        self.inner.destroy_key(subject, up_to).await?;
+        self.done.notify_one();
+        Ok(())
+    }
+}
+
+#[on_every_store]
+async fn a_release_that_is_late_leaves_the_key_of_the_next_owner() {
+    let mut holding = None;
+    let server = Server::over(&[], |inner| {
+        let (holds, held, goes_on, done) = Default::default();
+        holding = Some(Holding { inner, holds, held, goes_on, done });
+        Arc::new(holding.clone().unwrap())
+    })
+    .await;
+    let Holding { holds, held, goes_on, done, .. } = holding.unwrap();
+    let mut ada = server.signed_in("ada@example.com").await.with_csrf();
+    assert_eq!(change(&server, &mut ada, "ada@example.net").await.status, 200);
+    server.pass(73 * HOUR);
+    server.settle().await;
+    holds.store(true, Ordering::SeqCst);
+    let app = server.app.clone();
+    let late = tokio::spawn(async move { app.sweep_now().await });
+    held.notified().await;
+    // Another release is faster, and somebody else signs up.
+    until("the address is free", async || {
+        server.app.sweep_now().await;
+        server.types().await.iter().any(|name| name == "MailboxReleased.v1")
+    })
+    .await;
+    server.signed_in("ada@example.com").await;
+    goes_on.notify_one();
+    done.notified().await;
+    late.await.unwrap();
+    let email = EmailAddress::parse("ada@example.com").unwrap();
+    let stream = StreamId::Mailbox(server.app.engine.keys.email_key(&email));
+    let key = server.app.engine.store.read_key(&stream).await.unwrap().unwrap();
+    assert!(key.generation == 1 && key.wrapped.is_some(), "generation {}", key.generation);
 }

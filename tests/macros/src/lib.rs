@@ -112,8 +112,9 @@ const METHODS: [(&str, &str); 13] = [
         "async fn destroy_key(
             &self,
             subject: &::whence_events::StreamId,
+            up_to: Option<u32>,
         ) -> Result<(), STORE::StoreError> {
-            self.inner.destroy_key(subject).await
+            self.inner.destroy_key(subject, up_to).await
         }",
     ),
     (

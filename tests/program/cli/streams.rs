@@ -56,6 +56,8 @@ const COMMANDS: &[&str] = &[
     "user suspend ada@example.com --reason stolen",
     "user reinstate ada@example.com --reason found",
     "user unlock ada@example.com --reason guessed",
+    "user email ada@example.com ada@example.net --reason lost",
+    "user email ada@example.com ada@example.com --reason found",
     "erase ada@example.com",
 ];
 

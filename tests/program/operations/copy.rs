@@ -101,7 +101,7 @@ async fn a_second_copy_brings_what_is_new() {
     let key = source.keys(None, 10).await.unwrap().into_iter().find(|key| key.wrapped.is_some());
     let subject = key.unwrap().subject;
     source.log().append(append(&subject, 3, 5)).await.unwrap();
-    source.log().destroy_key(&subject).await.unwrap();
+    source.log().destroy_key(&subject, None).await.unwrap();
     drop(source);
     let said = copy(directory.path(), "sqlite:one", database.url(), &[]).unwrap();
     assert!(said.contains("35 events of 10 streams, 5 of them copied now"), "{said}");

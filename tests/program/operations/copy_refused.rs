@@ -82,7 +82,7 @@ async fn a_target_that_has_destroyed_a_key() {
     let target = open(database.url(), None, Side::Target).await;
     let live = target.keys(None, 9).await.unwrap();
     let live = live.into_iter().find(|key| key.wrapped.is_some()).unwrap();
-    target.log().destroy_key(&live.subject).await.unwrap();
+    target.log().destroy_key(&live.subject, None).await.unwrap();
     drop(target);
     let done = copy(directory.path(), "sqlite:one", database.url(), &[]);
     let place = live.place();

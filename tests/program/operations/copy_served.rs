@@ -82,7 +82,7 @@ async fn users_stay_logged_in_and_those_who_were_erased_stay_erased() {
     assert_eq!(service.stop().0, Some(0));
     let log = config(&one).open_log(Clock::system()).await.unwrap();
     let erased = user_of(&*log, 1).await;
-    log.destroy_key(&erased).await.unwrap();
+    log.destroy_key(&erased, None).await.unwrap();
     drop(log);
     let service = serve(path, "sqlite:one");
     let erased = me(&service, &bob).await["error"].clone();

@@ -57,7 +57,7 @@ pub(crate) async fn fill(directory: &Path, streams: usize) {
         done.unwrap();
     }
     for (n, name) in names.iter().enumerate().filter(|(n, _)| n % 50 == 0) {
-        store.destroy_key(name).await.unwrap();
+        store.destroy_key(name, None).await.unwrap();
         if n % 100 == 0 {
             store.append(Append { new_key: key(1, n), ..append(name, 2, 1) }).await.unwrap();
         }

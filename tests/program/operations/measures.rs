@@ -184,3 +184,59 @@ async fn measures_are_taken_by_a_service_and_on_a_log_that_nobody_has_open() {
     assert_eq!(service.stop().0, Some(0));
     assert!(here(&["user", "reinstate", email]).unwrap().ends_with(" may log in again.\n"));
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_account_moves_by_a_service_and_on_a_log_that_nobody_has_open() {
+    let directory = TempDir::new().unwrap();
+    let path = directory.path();
+    let flags = ["--admin-token", &format!("grace={TOKEN}")];
+    let service = Service::start(path, &flags);
+    let (ada, bob, new) = ("ada@example.com", "bob@example.com", "new@example.com");
+    let visitor = Visitor::log_in(&service, path, ada).await.ok().unwrap();
+    let user = visitor.get("/v1/auth/me").await.1["user"]["id"].clone();
+    Visitor::log_in(&service, path, bob).await.ok().unwrap();
+    let url = format!("http://{}", service.address);
+    let ask = |arguments: &[&str]| {
+        let mut command = whence(path);
+        command.args(["user", "email"]).args(arguments).env("WHENCE_SERVER", &url);
+        said(command.env("WHENCE_ADMIN_TOKEN", TOKEN))
+    };
+    let reason = ["--reason", "they came with a passport"];
+    let missing = ask(&[ada, new]).unwrap_err();
+    assert!(missing.contains("--reason"), "{missing}");
+    let nothing = ask(&[ada, "nothing", reason[0], reason[1]]).unwrap_err();
+    assert_eq!(nothing, "whence: nothing: no e-mail address\n");
+    let taken = ask(&[ada, bob, reason[0], reason[1]]).unwrap_err();
+    assert!(taken.ends_with(" says: Another account has this address.\n"), "{taken}");
+    let moved = ask(&[ada, new, reason[0], reason[1]]).unwrap();
+    assert!(moved.contains(" has another address; sessions ended: 1.\n"), "{moved}");
+    assert_eq!(visitor.get("/v1/auth/me").await.0, 401);
+    let visitor = Visitor::log_in(&service, path, new).await.ok().unwrap();
+    assert_eq!(visitor.get("/v1/auth/me").await.1["user"]["id"], user);
+    assert_eq!(service.stop().0, Some(0));
+
+    // Without a service: back, and on to another one. The mail goes out when there is a service again.
+    let operator = ["--operator", "lin", "--reason", "it was mistyped"];
+    let here = |arguments: &[&str]| run(path, &[&["user", "email"], arguments, &operator].concat());
+    let open = here(&[new, "ada@example.net"]).unwrap_err();
+    assert!(open.contains("can only move back"), "{open}");
+    let back = here(&[new, ada]).unwrap();
+    assert!(back.ends_with(" has the earlier address; sessions ended: 1.\n"), "{back}");
+    let on = here(&[ada, "ada@example.net", "--json"]).unwrap();
+    let on: Value = serde_json::from_str(&on).unwrap();
+    assert_eq!((&on["changed"], on["objection_until"].is_string()), (&json!(true), true));
+    let again = here(&[ada, "ada@example.net"]).unwrap();
+    assert!(again.contains(" was moved to this address already.\n"), "{again}");
+    let story = run(path, &["audit", "user", user.as_str().unwrap()]).unwrap();
+    for line in ["they came with a passport", "it was mistyped", "operator lin", "operator grace"] {
+        assert!(story.contains(line), "{story}");
+    }
+    let checked = run(path, &["replay", "--check"]);
+    assert!(checked.is_ok(), "{checked:?}");
+    let service = Service::start(path, &flags);
+    let visitor = Visitor::log_in(&service, path, "ada@example.net").await.ok().unwrap();
+    assert_eq!(visitor.get("/v1/auth/me").await.1["user"]["id"], user);
+    let refused = Visitor::log_in(&service, path, ada).await.err();
+    assert_eq!(refused.as_deref(), Some("email_moved"));
+    assert_eq!(service.stop().0, Some(0));
+}

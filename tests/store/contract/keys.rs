@@ -61,17 +61,18 @@ pub(crate) async fn a_destroyed_key_is_gone_for_good_and_the_next_has_the_next_g
         store.append(Append { new_key: Some(key(0)), ..append(stream, 0, 1) }).await.unwrap();
     }
     let destroyed = |generation| Some(KeyRecord { generation, wrapped: None });
-    store.destroy_key(&stream).await.unwrap();
+    store.destroy_key(&stream, None).await.unwrap();
     assert_eq!(store.read_key(&stream).await.unwrap(), destroyed(0));
-    store.destroy_key(&stream).await.unwrap();
+    store.destroy_key(&stream, None).await.unwrap();
     drop(store);
 
     let store = backend.open().await;
     assert_eq!(store.read_key(&stream).await.unwrap(), destroyed(0));
     assert_eq!(store.read_key(&other).await.unwrap(), Some(live(0)), "nobody else's");
     store.append(Append { new_key: Some(key(1)), ..append(&stream, 1, 1) }).await.unwrap();
-    assert_eq!(store.read_key(&stream).await.unwrap(), Some(live(1)));
-    store.destroy_key(&stream).await.unwrap();
+    store.destroy_key(&stream, Some(0)).await.unwrap();
+    assert_eq!(store.read_key(&stream).await.unwrap(), Some(live(1)), "it is a later one");
+    store.destroy_key(&stream, Some(1)).await.unwrap();
     assert_eq!(store.read_key(&stream).await.unwrap(), destroyed(1));
 }
 
@@ -80,7 +81,7 @@ pub(crate) async fn destroying_what_is_not_there_leaves_a_mark_and_no_event(back
     let mut tail = store.tail();
     let stream = new_stream();
     for _ in 0..2 {
-        store.destroy_key(&stream).await.unwrap();
+        store.destroy_key(&stream, None).await.unwrap();
         let destroyed = KeyRecord { generation: 0, wrapped: None };
         assert_eq!(store.read_key(&stream).await.unwrap(), Some(destroyed));
     }
@@ -127,7 +128,7 @@ pub(crate) async fn what_was_sealed_before_the_key_was_destroyed_never_opens_aga
     let master = MasterKey::generate();
     let stream = new_stream();
     let before = register(&store, &vault(&store, &master), &stream, 0).await;
-    store.destroy_key(&stream).await.unwrap();
+    store.destroy_key(&stream, None).await.unwrap();
     assert_eq!(
         vault(&store, &master).open(&stream, 0, "email", &before).await.unwrap(),
         None,

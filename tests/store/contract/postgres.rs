@@ -142,7 +142,7 @@ async fn a_commit_is_durable_whatever_the_database_is_set_to() {
     database::execute(url, seen).await;
     let stream = new_stream();
     store.append(append(&stream, 0, 1)).await.unwrap();
-    store.destroy_key(&stream).await.unwrap();
+    store.destroy_key(&stream, None).await.unwrap();
     let sql = "SELECT place || ' ' || durable || ' ' || isolation FROM seen ORDER BY place";
     let rows = raw(url).await.query(sql, &[]).await.unwrap();
     let rows: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
@@ -250,7 +250,7 @@ async fn of_two_keys_for_one_place_the_first_stays() {
     };
     assert_eq!(vault.read_key(&stream).await.unwrap(), Some(record(0, Some(b"one"))));
     // What was destroyed does not come back.
-    again.destroy_key(&stream).await.unwrap();
+    again.destroy_key(&stream, None).await.unwrap();
     assert_eq!(vault.put(&stream, &one).await.unwrap(), KeyPut::Taken);
     assert_eq!(vault.read_key(&stream).await.unwrap(), Some(record(0, None)));
     assert_eq!(vault.put(&stream, &key(1, b"next")).await.unwrap(), KeyPut::Stored);

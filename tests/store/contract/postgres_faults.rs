@@ -191,7 +191,7 @@ async fn a_server_that_is_gone_is_unavailable_until_it_is_back() {
     no_answer(store.read_all(0, 1).await.unwrap_err());
     no_answer(store.read_stream(&stream, 0, 1).await.unwrap_err());
     no_answer(store.read_key(&stream).await.unwrap_err());
-    no_answer(store.destroy_key(&stream).await.unwrap_err());
+    no_answer(store.destroy_key(&stream, None).await.unwrap_err());
     // What other nodes do is not heard of now, and the store knows that.
     eventually(async || !store.is_current()).await;
 

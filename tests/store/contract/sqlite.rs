@@ -93,7 +93,7 @@ async fn a_destroyed_key_leaves_no_bytes_behind() {
     // Somebody else has the log open, who would keep the WAL from being put away by closing it.
     let reading = log.raw();
     reading.query_row("SELECT count(*) FROM events", [], |row| row.get::<_, u64>(0)).unwrap();
-    store.destroy_key(&stream).await.unwrap();
+    store.destroy_key(&stream, None).await.unwrap();
     assert_eq!(files_with(&log, secret), Vec::<String>::new());
     // And the log goes on.
     store.append(append(&stream, 1, 1)).await.unwrap();

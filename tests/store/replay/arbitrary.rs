@@ -136,7 +136,7 @@ fn event(at: Timestamp, (kind, who, what): Draw) -> (StreamId, Event) {
 /// What ends a login, or the address being somebody's, or both.
 fn ended(request_id: RequestId, user_id: UserId, what: u8) -> MailboxEvent {
     match what % 4 {
-        0 => MailboxClaimed { user_id, by_change: false }.into(),
+        0 => MailboxClaimed { user_id, by_change: false, email: None, reason: None }.into(),
         1 => MailboxReleased { user_id }.into(),
         2 => MailboxForgotten { asked_at: Timestamp::from_micros(0) }.into(),
         _ => CodeVerified { request_id, device_id: None, device_class: None }.into(),

@@ -316,11 +316,15 @@ impl World {
         }
         let user = self.users.iter_mut().find(|user| user.user_id == user_id).unwrap();
         let session_id = SessionId(new_event_id().0);
+        // Mailboxes do not follow the changes of addresses here, so a login is one of the account's.
+        let account = user.stream.state.account.as_ref();
+        let own_key = EmailKey([u8::try_from(n).unwrap(); 16]);
         let open = OpenSession {
             now,
             user_id,
             email: address(n),
-            email_key: EmailKey([u8::try_from(n).unwrap(); 16]),
+            email_key: account.map_or(own_key, |account| account.email_key),
+            moved_by_operator: false,
             snapshot: snapshot(now),
             attempt,
             session_id,

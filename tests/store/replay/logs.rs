@@ -91,7 +91,7 @@ impl EventStore for Log {
         unreachable!("nobody asks")
     }
 
-    async fn destroy_key(&self, _: &StreamId) -> Result<(), StoreError> {
+    async fn destroy_key(&self, _: &StreamId, _: Option<u32>) -> Result<(), StoreError> {
         unreachable!("nobody asks")
     }
 

@@ -52,6 +52,7 @@ words! {
     AddressChanged "address_changed.txt", AddressChangedHtml "address_changed.html" {
         site: &'a str,
         link: &'a str,
+        by_operator: bool,
         hours: u32,
     }
     Welcome "welcome.txt", WelcomeHtml "welcome.html" {

@@ -28,6 +28,7 @@ impl World {
                 previous_key,
                 objection_until: later,
                 objection_hash: Hash([what; 32]),
+                reason: None,
             }
             .into(),
             1 => {
