@@ -39,12 +39,36 @@ struct Interrupted {
     operator: Option<Actor>,
 }
 
+/// How often a change is decided anew when another one of the same account was faster.
+const TRIES: usize = 4;
+
 /// Takes step 2.
 pub(super) async fn change_address(
     engine: &Engine,
     user_id: UserId,
     email: &EmailAddress,
     claim: Claim,
+    now: Timestamp,
+    context: &Context,
+) -> Result<Decided<User>, HandleError<UserRejection>> {
+    let mut tries = 1;
+    loop {
+        let done = try_to_change(engine, user_id, email, &claim, now, context).await;
+        let was_late = matches!(done, Err(HandleError::Rejected(UserRejection::AddressLeft)));
+        if !was_late || tries == TRIES {
+            return done;
+        }
+        tries += 1;
+    }
+}
+
+/// Takes step 2 from the address that the account has. The token of an objection is of that address, and
+/// of no other that the account gets at the same moment.
+async fn try_to_change(
+    engine: &Engine,
+    user_id: UserId,
+    email: &EmailAddress,
+    claim: &Claim,
     now: Timestamp,
     context: &Context,
 ) -> Result<Decided<User>, HandleError<UserRejection>> {
@@ -59,11 +83,12 @@ pub(super) async fn change_address(
         now,
         session_id: claim.session_id,
         claimed_at: claim.claimed_at,
+        previous_key: account.email_key,
         email: email.clone(),
         email_key: keys.email_key(email),
         objection_until,
         objection_hash: token.hash(),
-        reason: claim.reason,
+        reason: claim.reason.clone(),
     });
     engine.handler.run::<User>(&stream, &command, context).await
 }

@@ -35,6 +35,8 @@ pub struct ChangeEmail {
     pub session_id: Option<SessionId>,
     /// The time at which the new address was claimed, when a request that was interrupted is completed.
     pub claimed_at: Option<Timestamp>,
+    /// The key of the address that the account has, whose owner can object.
+    pub previous_key: EmailKey,
     /// The new address.
     pub email: EmailAddress,
     /// The key that names it in the log.
@@ -85,6 +87,10 @@ impl User {
         if account.email_key == command.email_key {
             return Ok(vec![]);
         }
+        // The token is of another address.
+        if account.email_key != command.previous_key {
+            return Err(UserRejection::AddressLeft);
+        }
         if let Some(session_id) = command.session_id {
             self.session(session_id)?;
         }
@@ -99,7 +105,7 @@ impl User {
         let changed = EmailChanged {
             email: Pii::Clear(command.email.clone()),
             email_key: command.email_key,
-            previous_key: account.email_key,
+            previous_key: command.previous_key,
             objection_until: command.objection_until,
             objection_hash: command.objection_hash,
             reason: command.reason.as_ref().map(Reason::sealable),

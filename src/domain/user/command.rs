@@ -197,7 +197,7 @@ pub enum UserRejection {
         /// The time from which it may be changed again.
         until: Timestamp,
     },
-    /// The account has another address than the one by which somebody logs in.
+    /// The account has another address than the one that a login or a change is about.
     #[error("the account has another address")]
     AddressLeft,
     /// There can still be an objection to the last change of the address.

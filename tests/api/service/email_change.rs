@@ -231,6 +231,12 @@ async fn one_user_who_wants_two_addresses_at_once_ends_up_with_one() {
         "one@example.com" => ("one@example.com", "two@example.com"),
         email => (email, "one@example.com"),
     };
+    // Each of the addresses that it left can object.
+    let mut browser = server.browser();
+    for previous in ["ada@example.com", left] {
+        let path = objection(&server, previous).await;
+        assert_eq!(browser.get(&path).await.status, 200, "{previous}");
+    }
     assert_eq!(log_in_status(&server, kept).await.0, 200);
     assert_eq!(log_in_status(&server, left).await, (409, "email_moved".into()));
     assert_eq!(log_in_status(&server, "ada@example.com").await, (409, "email_moved".into()));

@@ -27,6 +27,7 @@ fn change(to: u8, from: u8, now: Timestamp) -> UserCommand {
         now,
         session_id: None,
         claimed_at: Some(now),
+        previous_key: EmailKey([from; 16]),
         email: address(to),
         email_key: EmailKey([to; 16]),
         objection_until: START + OBJECTION_TIME,
@@ -58,7 +59,9 @@ fn an_account_moves_once_and_its_sessions_stay() {
     let history = [registered(), opened(SessionKind::Cookie)];
     given::<User>(history.clone()).when(change(2, 1, START)).then([changed(1, 2)]);
     let moved = [registered(), opened(SessionKind::Cookie), changed(1, 2)];
-    given::<User>(moved).when(change(2, 2, START)).then([]);
+    given::<User>(moved.clone()).when(change(2, 2, START)).then([]);
+    // The token for an objection would be that of an address which the account has left.
+    given::<User>(moved).when(change(3, 1, START)).rejected(UserRejection::AddressLeft);
 }
 
 #[test]
@@ -136,6 +139,7 @@ fn a_change_that_was_asked_for_before_an_objection_does_nothing_after_it() {
         now: START + HOUR,
         session_id: Some(session(1)),
         claimed_at: None,
+        previous_key: EmailKey([1; 16]),
         email: address(3),
         email_key: EmailKey([3; 16]),
         objection_until: START + OBJECTION_TIME,
