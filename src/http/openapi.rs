@@ -2,7 +2,7 @@
 //!
 //! A route is added by `routes!`, so that none is outside of it. Its handler says the rest:
 //!
-//! ```ignore
+//! ```text
 //! #[utoipa::path(post, path = "/v1/referrals/code", request_body = SlugBody, responses(
 //!     (status = 200, body = ChosenCode),
 //!     Refusals<(SignedIn, Csrf, InvalidJson, WrongSlug, RateLimited, Command)>,

@@ -14,8 +14,10 @@ fn welcomes(directory: &Path) -> BTreeMap<String, Vec<String>> {
     let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let nodes = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
     for mails in nodes.filter(|path| path.is_dir()) {
-        for mail in std::fs::read_dir(mails).unwrap() {
-            let bytes = std::fs::read(mail.unwrap().path()).unwrap();
+        let files = std::fs::read_dir(mails).unwrap().map(|entry| entry.unwrap().path());
+        // A node that was killed leaves the mail half written that it was about, under another name.
+        for mail in files.filter(|path| path.extension().is_some_and(|ending| ending == "eml")) {
+            let bytes = std::fs::read(mail).unwrap();
             let mail = mail_parser::MessageParser::default().parse(&bytes).unwrap();
             let text = mail.body_text(0).unwrap();
             let digits = |word: &str| word.len() == 6 && word.bytes().all(|b| b.is_ascii_digit());
