@@ -10,6 +10,7 @@ use clap::CommandFactory as _;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
+use whence_test_support::mails::mails_in;
 use whence_test_support::ports::free_port;
 
 use crate::support::{Service, send_signal, whence};
@@ -105,9 +106,7 @@ async fn log_in(service: &Service, directory: &Path) -> String {
     let client = reqwest::Client::new();
     let start = client.post(format!("{base}/v1/auth/email/start")).json(&json!({ "email": EMAIL }));
     let started: Value = start.send().await.unwrap().json().await.unwrap();
-    let mails = directory.join("whence-data/mail").read_dir().unwrap();
-    let mails = mails.map(|mail| std::fs::read_to_string(mail.unwrap().path()).unwrap());
-    let mails = mails.collect::<String>();
+    let mails = mails_in(&directory.join("whence-data/mail")).concat();
     let is_code = |line: &&str| line.len() == 6 && line.bytes().all(|byte| byte.is_ascii_digit());
     let code = mails.lines().map(str::trim).find(is_code).unwrap();
     let body = json!({ "request_id": started["request_id"], "code": code });

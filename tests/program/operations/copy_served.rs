@@ -11,6 +11,7 @@ use whence_events::{Event, Recorded, StreamId, UserEvent};
 
 use crate::operations::logs::{KEY, config, copy};
 use crate::support::Service;
+use whence_test_support::mails::mails_in;
 use whence_test_support::postgres::database;
 
 /// A service in `directory`, with mails in `mail`.
@@ -22,9 +23,8 @@ fn serve(directory: &Path, store: &str) -> Service {
 
 /// The code in the only mail to an address.
 fn code(directory: &Path, address: &str) -> String {
-    let mails = directory.join("mail").read_dir().unwrap();
-    let mails = mails.map(|mail| std::fs::read_to_string(mail.unwrap().path()).unwrap());
-    let mail = mails.into_iter().find(|mail| mail.contains(&format!("To: {address}"))).unwrap();
+    let mut mails = mails_in(&directory.join("mail")).into_iter();
+    let mail = mails.find(|mail| mail.contains(&format!("To: {address}"))).unwrap();
     let is_code = |word: &&str| word.len() == 6 && word.bytes().all(|b| b.is_ascii_digit());
     mail.split_whitespace().find(is_code).unwrap().to_owned()
 }

@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
+use whence_test_support::mails::mails_in;
 
 use crate::support::{Service, whence};
 
@@ -26,10 +27,8 @@ async fn log_in(service: &Service, directory: &Path, email: &str) -> String {
     let body = format!(r#"{{"email":"{email}"}}"#);
     let started = client.post(format!("{base}/v1/auth/email/start")).body(body).send().await;
     let started: Value = serde_json::from_str(&started.unwrap().text().await.unwrap()).unwrap();
-    let mail = directory.join("whence-data/mail").read_dir().unwrap().find_map(|mail| {
-        let text = std::fs::read_to_string(mail.unwrap().path()).ok()?;
-        text.contains(&format!("To: {email}")).then_some(text)
-    });
+    let mut mails = mails_in(&directory.join("whence-data/mail")).into_iter();
+    let mail = mails.find(|mail| mail.contains(&format!("To: {email}")));
     let mail = mail.expect("a mail was written");
     let is_code = |line: &&str| line.len() == 6 && line.bytes().all(|b| b.is_ascii_digit());
     let code = mail.lines().map(str::trim).find(is_code).unwrap();

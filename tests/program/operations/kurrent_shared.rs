@@ -10,7 +10,7 @@ use whence::infra::keys::{Keys, MasterKey};
 use whence::store::{EventStore, Location};
 use whence_events::{Event, StreamId, UserEvent};
 use whence_test_support::kurrentdb_double::Double;
-use whence_test_support::mails::Mails;
+use whence_test_support::mails::{Mails, mails_in};
 use whence_test_support::postgres::{Database, database};
 
 use crate::support::{Service, whence};
@@ -194,7 +194,7 @@ async fn a_login_makes_few_calls() {
 /// Waits until so many mails were sent, and what is recorded after a welcome mail is.
 async fn until_onboarded(directory: &TempDir, mails: usize) {
     let mailed = directory.path().join("mails");
-    until(async || mailed.read_dir().unwrap().count() >= mails).await;
+    until(async || mails_in(&mailed).len() >= mails).await;
     tokio::time::sleep(Duration::from_secs(1)).await;
 }
 

@@ -5,6 +5,7 @@ use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 use tempfile::TempDir;
+use whence_test_support::mails::mails_in;
 
 use crate::support::{Service, whence};
 
@@ -23,12 +24,8 @@ fn run(directory: &Path, arguments: &[&str]) -> Result<String, String> {
 
 /// The newest code in the mails of a directory.
 fn mailed_code(directory: &Path) -> String {
-    let mails = directory.join("whence-data/mail").read_dir().unwrap();
-    let mut mails: Vec<_> = mails.map(|mail| mail.unwrap().path()).collect();
-    mails.retain(|path| path.extension().is_some_and(|ending| ending == "eml"));
-    mails.sort_by_key(|path| path.metadata().unwrap().modified().unwrap());
-    let code = |path: &std::path::PathBuf| {
-        let mail = std::fs::read_to_string(path).unwrap();
+    let mails = mails_in(&directory.join("whence-data/mail"));
+    let code = |mail: &String| {
         let mut lines = mail.lines().map(str::trim);
         lines.find(|l| l.len() == 6 && l.bytes().all(|b| b.is_ascii_digit())).map(str::to_owned)
     };

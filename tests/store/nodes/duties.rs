@@ -8,17 +8,15 @@ use futures::future::join_all;
 
 use crate::nodes::client::Cookies;
 use crate::nodes::cluster::{Cluster, Node, within};
+use whence_test_support::mails::mails_in;
 
 /// The welcome mails of all nodes: to whom, and under which ids.
 fn welcomes(directory: &Path) -> BTreeMap<String, Vec<String>> {
     let mut found: BTreeMap<String, Vec<String>> = BTreeMap::new();
     let nodes = std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().path());
     for mails in nodes.filter(|path| path.is_dir()) {
-        let files = std::fs::read_dir(mails).unwrap().map(|entry| entry.unwrap().path());
-        // A node that was killed leaves the mail half written that it was about, under another name.
-        for mail in files.filter(|path| path.extension().is_some_and(|ending| ending == "eml")) {
-            let bytes = std::fs::read(mail).unwrap();
-            let mail = mail_parser::MessageParser::default().parse(&bytes).unwrap();
+        for mail in mails_in(&mails) {
+            let mail = mail_parser::MessageParser::default().parse(&mail).unwrap();
             let text = mail.body_text(0).unwrap();
             let digits = |word: &str| word.len() == 6 && word.bytes().all(|b| b.is_ascii_digit());
             if !text.split_whitespace().any(digits) {

@@ -44,6 +44,16 @@ impl Mails {
     }
 }
 
+/// Returns the mails of a directory, the oldest first. What is half written, or was when its service was
+/// killed, has another name, and is none.
+pub fn mails_in(directory: &Path) -> Vec<String> {
+    let files = directory.read_dir().unwrap().map(|entry| entry.unwrap().path());
+    let mut files: Vec<_> =
+        files.filter(|path| path.extension().is_some_and(|ending| ending == "eml")).collect();
+    files.sort();
+    files.iter().map(|path| std::fs::read_to_string(path).unwrap()).collect()
+}
+
 /// Returns the address and the code of a login mail.
 fn login_code(bytes: &[u8]) -> Option<(String, String)> {
     let mail = mail_parser::MessageParser::default().parse(bytes)?;
