@@ -22,6 +22,7 @@ pub(super) mod refused;
 mod responses;
 mod samples;
 mod schemas;
+mod shared;
 mod texts;
 
 pub(super) use describe::describe;

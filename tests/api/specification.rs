@@ -63,11 +63,13 @@ impl Specification {
         let status = answer.status.to_string();
         let response = operation["responses"].get(&status);
         let response = response.ok_or("a status that is not documented")?;
+        let response_place = match response["$ref"].as_str() {
+            Some(reference) => reference.trim_start_matches('#').to_owned(),
+            None => format!("/paths/{}/{method}/responses/{status}", escaped(template)),
+        };
+        let response = self.resolved(response);
         for (name, header) in response["headers"].as_object().into_iter().flatten() {
-            let header = match header["$ref"].as_str() {
-                Some(_) => &self.whole["components"]["headers"][name],
-                None => header,
-            };
+            let header = self.resolved(header);
             if header["required"] == true && answer.header(name).is_none() {
                 return Err(format!("no {name}"));
             }
@@ -84,18 +86,21 @@ impl Specification {
             return Ok(());
         }
         let body = answer.json();
-        let escaped = |text: &str| text.replace('~', "~0").replace('/', "~1");
-        let place = format!(
-            "/paths/{}/{method}/responses/{status}/content/{}/schema",
-            escaped(template),
-            escaped(named),
-        );
+        let place = format!("{response_place}/content/{}/schema", escaped(named));
         if let Some(objections) = self.objections(&place, &body) {
             return Err(objections);
         }
         match self.unknown(&contents[named]["schema"], &body) {
             Some(field) => Err(format!("the field {field}")),
             None => Ok(()),
+        }
+    }
+
+    /// What a reference leads to; anything else as it is.
+    fn resolved<'a>(&'a self, value: &'a Value) -> &'a Value {
+        match value["$ref"].as_str() {
+            Some(reference) => self.whole.pointer(reference.trim_start_matches('#')).unwrap(),
+            None => value,
         }
     }
 
@@ -127,10 +132,7 @@ impl Specification {
 
     /// The schemas that a schema is made of.
     fn parts<'a>(&'a self, schema: &'a Value) -> Vec<&'a Value> {
-        let schema = match schema["$ref"].as_str() {
-            Some(name) => &self.whole["components"]["schemas"][name.rsplit('/').next().unwrap()],
-            None => schema,
-        };
+        let schema = self.resolved(schema);
         let mut parts = vec![schema];
         for list in ["allOf", "anyOf", "oneOf"] {
             for part in schema[list].as_array().into_iter().flatten() {
@@ -139,6 +141,11 @@ impl Specification {
         }
         parts
     }
+}
+
+/// A name as a part of a place in a document (RFC 6901).
+pub fn escaped(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
 }
 
 /// Whether a path is one of a template.

@@ -2,35 +2,19 @@
 
 use axum::Json;
 use axum::extract::Path;
-use serde::Deserialize;
-use utoipa::ToSchema;
-use whence_events::{EmailAddress, UserId};
+use whence_events::UserId;
 
-use super::measures::reason;
+use super::measures::AddressMeasureBody;
 use super::operator::OperatorCall;
 use super::users::user_id;
 use crate::app::email_change::{AddressMove, MoveError, WantedMove};
 use crate::http::error::{AddressProblem, Problem};
 use crate::http::extract::JsonBody;
 use crate::http::openapi::{Refusals, refused};
-use crate::http::typed_text::{TypedText, optional_text};
-
-/// The body of a change.
-#[derive(Deserialize, ToSchema)]
-pub(super) struct NewEmailBody {
-    /// The address that the account is to have.
-    #[schema(value_type = String, format = "email", example = "ada@example.com", required = true)]
-    #[serde(default, deserialize_with = "optional_text")]
-    email: Option<String>,
-    /// The reason of the operator.
-    #[schema(value_type = TypedText, required = true)]
-    #[serde(default, deserialize_with = "optional_text")]
-    reason: Option<String>,
-}
 
 /// `POST /v1/admin/users/{id}/email`: moves the account of a user to another address, and ends all of
 /// its sessions. The previous address can object for 72 hours.
-#[utoipa::path(post, path = "/users/{id}/email", request_body = NewEmailBody,
+#[utoipa::path(post, path = "/users/{id}/email", request_body = AddressMeasureBody,
     params(("id" = UserId, Path, description = "The id of a user.")),
     responses(
         (status = 200, body = AddressMove),
@@ -40,12 +24,10 @@ pub(super) struct NewEmailBody {
 pub(super) async fn change(
     call: OperatorCall,
     Path(id): Path<String>,
-    JsonBody(body): JsonBody<NewEmailBody>,
+    JsonBody(body): JsonBody<AddressMeasureBody>,
 ) -> Result<Json<AddressMove>, Problem> {
     let user_id = user_id(&id)?;
-    let reason = &reason(body.reason.as_deref())?;
-    let email = EmailAddress::parse(body.email.as_deref().unwrap_or_default());
-    let email = &email.map_err(|_| Problem::InvalidEmail)?;
+    let (email, reason) = &body.parse()?;
     let wanted = WantedMove { user_id, email, reason };
     Ok(Json(call.app.move_address(wanted, call.now, &call.context).await?))
 }

@@ -47,7 +47,7 @@ impl MeasureBody {
 }
 
 /// Parses the reason of an operator.
-pub(super) fn reason(text: Option<&str>) -> Result<Reason, Problem> {
+fn reason(text: Option<&str>) -> Result<Reason, Problem> {
     Reason::parse(text.unwrap_or_default()).map_err(|_| {
         Problem::InvalidParameter("reason is 1 to 500 characters without control characters.")
     })
@@ -123,19 +123,29 @@ pub(super) async fn reinstate(
     take(&call, user_id(&id)?, Act::Reinstate, &body).await
 }
 
-/// The body of an unlocking by address, which travels in a body because URLs are logged.
+/// The body of a measure about an address, which travels in a body because URLs are logged.
 #[derive(Deserialize, ToSchema)]
-pub(super) struct UnlockBody {
+pub(super) struct AddressMeasureBody {
+    /// The address.
     #[schema(value_type = String, format = "email", example = "ada@example.com", required = true)]
     #[serde(default, deserialize_with = "optional_text")]
     email: Option<String>,
+    /// The reason of the operator.
     #[schema(value_type = TypedText, required = true)]
     #[serde(default, deserialize_with = "optional_text")]
     reason: Option<String>,
 }
 
+impl AddressMeasureBody {
+    pub(super) fn parse(&self) -> Result<(EmailAddress, Reason), Problem> {
+        let reason = reason(self.reason.as_deref())?;
+        let email = EmailAddress::parse(self.email.as_deref().unwrap_or_default());
+        Ok((email.map_err(|_| Problem::InvalidEmail)?, reason))
+    }
+}
+
 /// `POST /v1/admin/users/unlock`: lets an address take codes again, also one without a user.
-#[utoipa::path(post, path = "/users/unlock", request_body = UnlockBody,
+#[utoipa::path(post, path = "/users/unlock", request_body = AddressMeasureBody,
     responses(
         (status = 200, body = Unlocking),
         Refusals<(OperatorCall, refused::InvalidJson, refused::InvalidParameter, refused::NoEmail, refused::Command)>,
@@ -143,11 +153,9 @@ pub(super) struct UnlockBody {
 )]
 pub(super) async fn unlock_address(
     call: OperatorCall,
-    JsonBody(body): JsonBody<UnlockBody>,
+    JsonBody(body): JsonBody<AddressMeasureBody>,
 ) -> Result<Json<Unlocking>, Problem> {
-    let reason = reason(body.reason.as_deref())?;
-    let email = EmailAddress::parse(body.email.as_deref().unwrap_or_default())
-        .map_err(|_| Problem::InvalidEmail)?;
+    let (email, reason) = body.parse()?;
     Ok(Json(clear_lock(&call.app.engine, &email, &reason, &call.context).await?))
 }
 

@@ -68,10 +68,10 @@ fn add(whole: &Value, schema: &Value, before: &str, depth: usize, list: &mut Vec
     }
 }
 
-/// Returns the schema that a reference names; any other as it is.
-fn resolved<'a>(whole: &'a Value, schema: &'a Value) -> &'a Value {
-    let name = schema["$ref"].as_str().and_then(|name| name.rsplit('/').next());
-    name.map_or(schema, |name| &whole["components"]["schemas"][name])
+/// Returns what a reference leads to; anything else as it is.
+pub(super) fn resolved<'a>(whole: &'a Value, value: &'a Value) -> &'a Value {
+    let place = value["$ref"].as_str().and_then(|reference| reference.strip_prefix('#'));
+    place.and_then(|place| whole.pointer(place)).unwrap_or(value)
 }
 
 /// Returns the schema of a value that is there.

@@ -3,7 +3,7 @@
 use askama::Template;
 use serde_json::{Map, Value};
 
-use super::fields::{DocsField, fields};
+use super::fields::{DocsField, fields, resolved};
 use super::prose::prose;
 
 /// The style of the page, to the byte that its policy names.
@@ -130,6 +130,7 @@ fn scheme_in_words(scheme: &str) -> &str {
 }
 
 fn answer(whole: &Value, status: &str, response: &Value) -> CallAnswer {
+    let response = resolved(whole, response);
     let (mut said, mut errors) = (Vec::new(), Vec::new());
     for line in text(&response["description"]).lines() {
         match line.strip_prefix("- `").and_then(|line| line.split_once("`: ")) {

@@ -11,6 +11,7 @@ use super::refused::{REFUSALS, of_every_route};
 use super::responses::{Refused, complete};
 use super::samples::{sample, sample_parameter};
 use super::schemas;
+use super::shared::share_responses;
 use crate::http::error::Family;
 
 /// Returns the specification of the routes that these paths and schemas are of.
@@ -50,6 +51,7 @@ pub(crate) fn describe(routes: &OpenApi) -> Value {
     schemas::complete(&mut whole);
     link(&mut whole);
     give_examples(&mut whole);
+    share_responses(&mut whole);
     whole
 }
 

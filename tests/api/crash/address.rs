@@ -19,6 +19,23 @@ const STEPS: [&str; 4] =
 const OLD: &str = "ada@example.com";
 const NEW: &str = "ada@example.net";
 
+/// Until the log has the expected ones of these events, each once, after those that were there before.
+async fn completed(server: &Server, steps: &[&str], before: usize, expected: &[&str], what: &str) {
+    let found = async || {
+        let types = server.types().await;
+        let of_it = |name: &&String| steps.contains(&name.as_str());
+        types.iter().filter(of_it).skip(before).cloned().collect::<Vec<_>>()
+    };
+    until("the change is complete", async || {
+        server.app.sweep_now().await;
+        found().await.len() >= expected.len()
+    })
+    .await;
+    server.app.sweep_now().await;
+    server.settle().await;
+    assert_eq!(found().await, expected, "{what}: each step once");
+}
+
 async fn dies(when: &str, at: &str) {
     let clock = Clock::manual(START);
     let server = Server::at(Home::sqlite(), clock, &[], |store| store).await;
@@ -41,19 +58,7 @@ async fn dies(when: &str, at: &str) {
     let server = Server::at(home, clock, &[], |store| store).await;
     let is_proven = at != "CodeVerified.v1" || when == "after";
     let expected: &[&str] = if is_proven { &STEPS[1..] } else { &[] };
-    let steps = async || {
-        let types = server.types().await;
-        let of_it = |name: &&String| STEPS[1..].contains(&name.as_str());
-        types.iter().filter(of_it).cloned().collect::<Vec<_>>()
-    };
-    until("the change is complete", async || {
-        server.app.sweep_now().await;
-        steps().await.len() >= expected.len()
-    })
-    .await;
-    server.app.sweep_now().await;
-    server.settle().await;
-    assert_eq!(steps().await, expected, "{when} {at}: each step once");
+    completed(&server, &STEPS[1..], 0, expected, &format!("{when} {at}")).await;
     let (mine, other) = if is_proven { (NEW, OLD) } else { (OLD, NEW) };
     ada = server.signed_in(mine).await;
     assert_eq!(ada.get("/v1/auth/me").await.json()["user"]["id"], user, "{when} {at}");
@@ -118,20 +123,8 @@ async fn dies_ordered(when: &str, at: &str, repeats: bool) {
     }
     server.clock.set(START + Duration::from_mins(2));
     let expected: &[&str] = if repeats || is_claimed { &ORDERED } else { &[] };
-    let steps = async || {
-        let types = server.types().await;
-        let of_it = |name: &&String| ORDERED.contains(&name.as_str());
-        // The first claim is that of the login.
-        types.iter().filter(of_it).skip(1).cloned().collect::<Vec<_>>()
-    };
-    until("the move is complete", async || {
-        server.app.sweep_now().await;
-        steps().await.len() >= expected.len()
-    })
-    .await;
-    server.app.sweep_now().await;
-    server.settle().await;
-    assert_eq!(steps().await, expected, "{when} {at}: each step once");
+    // The first claim is that of the login.
+    completed(&server, &ORDERED, 1, expected, &format!("{when} {at}")).await;
     let log = server.log().await;
     let moved = log.iter().find(|recorded| recorded.event.event_type() == ORDERED[1]);
     let actor = moved.map(|moved| moved.metadata.actor.clone());

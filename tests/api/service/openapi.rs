@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::server::Server;
-use crate::specification::{FILE, Specification, operation_ids};
+use crate::specification::{FILE, Specification, escaped, operation_ids};
 
 /// The specification of a service with every route.
 async fn served() -> (Server, Value) {
@@ -93,7 +93,6 @@ fn is_placeholder(place: &str, example: &Value) -> bool {
 /// The places of all parameters and bodies.
 fn contents(whole: &Value) -> Vec<String> {
     let mut places = Vec::new();
-    let escaped = |text: &str| text.replace('~', "~0").replace('/', "~1");
     for (path, item) in whole["paths"].as_object().unwrap() {
         for (method, operation) in item.as_object().unwrap() {
             let base = format!("/paths/{}/{method}", escaped(path));
@@ -103,6 +102,10 @@ fn contents(whole: &Value) -> Vec<String> {
             let responses = operation["responses"].as_object().unwrap().keys();
             bodies.extend(responses.map(|status| format!("{base}/responses/{status}")));
             for body in bodies {
+                let body = match whole.pointer(&body).and_then(|body| body["$ref"].as_str()) {
+                    Some(reference) => reference.trim_start_matches('#').to_owned(),
+                    None => body,
+                };
                 let contents = whole.pointer(&body).and_then(|body| body["content"].as_object());
                 for kind in contents.into_iter().flat_map(|contents| contents.keys()) {
                     places.push(format!("{body}/content/{}", escaped(kind)));
